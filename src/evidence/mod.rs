@@ -1,0 +1,19 @@
+//! What was measured, and what may be concluded from it. Owns units, metrics, snapshots, criteria,
+//! statistics and verdicts. Pure: does no I/O, reads no clock, and never renders text for a person.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod artifact;
+pub mod compare;
+pub mod criterion;
+pub mod digest;
+pub mod ingest;
+pub mod judge;
+pub mod machine;
+pub mod metric;
+pub mod pair;
+pub mod revision;
+pub mod snapshot;
+pub mod stats;
+pub mod unit;
+pub mod verdict;

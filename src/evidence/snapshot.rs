@@ -1,0 +1,272 @@
+//! A snapshot: everything measured at one moment, version 2 on disk (a superset of version 1), and its
+//! reading as metrics. Owns the file's shape and the names of the metrics; must not measure or judge.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::evidence::machine::Machine;
+use crate::evidence::metric::Better;
+use crate::evidence::metric::Sampling;
+use crate::evidence::revision::Revision;
+
+/// Schema name of the files written here.
+pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
+/// Schema name of the original's files, which are read.
+pub const SCHEMA_V1: &str = "vibeship_optimizer.snapshot.v1";
+
+/// One snapshot file. Fields that version 1 also has keep its names and units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// [`SCHEMA_V1`] or [`SCHEMA_V2`].
+    pub schema: String,
+    /// When measuring ended.
+    pub generated_at: DateTime<Utc>,
+    /// Free label; the default name of its file.
+    pub label: String,
+    /// UUID version 7 (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name and version of the tool that wrote it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The change that it belongs to (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    /// `before`, `after`, a stage or a day of that change (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// When measuring began (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// The v1 description of the platform.
+    #[serde(default)]
+    pub system: System,
+    /// The v1 description of the checkout; `revision` says more.
+    #[serde(default)]
+    pub git: GitV1,
+    /// Which code was measured (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// Fingerprint of the machine (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// Sizes by configured path. A path that does not exist is in `missing_sizes`, not here.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, Size>,
+    /// Configured paths that do not exist (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_sizes: Vec<String>,
+    /// Timed commands.
+    #[serde(default)]
+    pub timings: Vec<Timing>,
+    /// HTTP probes.
+    #[serde(default)]
+    pub http: Vec<Http>,
+    /// KPIs (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kpis: Vec<Kpi>,
+    /// Effective tuneables by flattened key (v2).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tuneables: BTreeMap<String, Tuneable>,
+    /// Files the tuneables were read from, in layer order (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuneable_files: Vec<TuneableFile>,
+    /// Watched environment variables (v2): the value, or its digest where it looks secret; `None` when unset.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Option<String>>,
+    /// Samples in seconds of the fixed built-in reference workload, taken between the other samples (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference_s: Vec<f64>,
+    /// What could not be measured as asked, in words (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Version 1's description of the platform.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct System {
+    /// Platform name, such as `Linux-6.1-x86_64`.
+    pub platform: String,
+    /// Version of the measuring runtime (the original's Python; ours names the tool).
+    pub python: String,
+    /// Path of the measuring program.
+    pub executable: String,
+    /// Directory in which it ran.
+    pub cwd: String,
+}
+
+/// Version 1's description of the checkout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GitV1 {
+    /// Whether the project is under git.
+    pub is_git: bool,
+    /// Root of the checkout.
+    pub git_root: Option<String>,
+    /// Branch name, `HEAD` when detached.
+    pub branch: Option<String>,
+    /// Commit checked out.
+    pub commit: Option<String>,
+    /// `git describe --always --dirty`.
+    pub describe: Option<String>,
+    /// Whether anything is uncommitted. Ours leaves the tool's own files out, the original did not.
+    pub dirty: Option<bool>,
+    /// How many paths are.
+    pub dirty_count: Option<u64>,
+    /// `git diff --stat`.
+    pub diff_stat: Option<String>,
+}
+
+/// The size of one configured path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Size {
+    /// Absolute path.
+    pub path: String,
+    /// All bytes below it, build litter included.
+    pub bytes: u64,
+    /// Bytes of the files that git tracks below it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_bytes: Option<u64>,
+    /// Number of files below it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Number of tracked files below it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_files: Option<u64>,
+}
+
+/// A timed command and its runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Configured name.
+    pub name: String,
+    /// The command.
+    pub cmd: String,
+    /// Number of runs.
+    #[serde(default)]
+    pub runs: u32,
+    /// Timeout of one run in seconds.
+    #[serde(default)]
+    pub timeout_s: f64,
+    /// Exit code of the last run; -1 or 124 in v1 files for a timeout.
+    #[serde(default)]
+    pub last_rc: Option<i32>,
+    /// Tail of standard error of the last failing run, scrubbed.
+    #[serde(default)]
+    pub last_err: String,
+    /// Mean wall time in seconds.
+    #[serde(default)]
+    pub mean_s: Option<f64>,
+    /// 95th percentile of wall time in seconds.
+    #[serde(default)]
+    pub p95_s: Option<f64>,
+    /// Wall times in seconds, sorted, as version 1 has them.
+    #[serde(default)]
+    pub all_s: Vec<f64>,
+    /// Every run in run order (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Run>,
+}
+
+/// One run of a timed command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Wall time in seconds.
+    pub wall_s: f64,
+    /// User CPU time in seconds, of the process and the children it waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_s: Option<f64>,
+    /// System CPU time in seconds, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_s: Option<f64>,
+    /// Largest resident set in bytes of any process among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rss_bytes: Option<u64>,
+    /// Exit code; `None` when ended by a signal.
+    pub exit_code: Option<i32>,
+    /// Whether the run was ended at its timeout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
+}
+
+/// An HTTP probe and its requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// The URL without userinfo and with secret query values masked.
+    pub url: String,
+    /// Name of the probe (v2); v1 probes are named by their URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Deadline in seconds.
+    #[serde(default)]
+    pub timeout_s: f64,
+    /// Whether every request gave what was expected.
+    pub ok: bool,
+    /// Status of the last answer.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// What went wrong, if anything.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Every request in order (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<HttpRequest>,
+}
+
+/// One request of a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// Seconds until the body (up to its limit) was read.
+    pub latency_s: f64,
+    /// Whether the answer was the expected one.
+    pub ok: bool,
+}
+
+/// A KPI and its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kpi {
+    /// Configured name.
+    pub name: String,
+    /// Unit symbol, may be empty.
+    #[serde(default)]
+    pub unit: String,
+    /// Which direction is an improvement.
+    pub better: Better,
+    /// Whether one value decides.
+    pub sampling: Sampling,
+    /// Values in the order taken; empty when it failed.
+    pub values: Vec<f64>,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The raw output that the value was read from, kept as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<crate::evidence::artifact::Artifact>,
+}
+
+/// The effective value of one tuneable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tuneable {
+    /// The value; a digest string where it looks secret.
+    pub value: Value,
+    /// The file or `env:NAME` that it comes from.
+    pub layer: String,
+    /// Layers below that set it too, from the nearest down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hides: Vec<String>,
+}
+
+/// One file that tuneables were read from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TuneableFile {
+    /// Path as configured.
+    pub path: String,
+    /// Digest of its bytes; `None` when it does not exist.
+    pub sha256: Option<crate::evidence::digest::Digest>,
+}

@@ -1,0 +1,30 @@
+//! vibeship-optimizer: every tuning change proves itself, or is not called verified.
+//!
+//! The map, and which module may import which (a test holds the code to it):
+//!
+//! | module | may import | invariant |
+//! |---|---|---|
+//! | [`evidence`] | – | no I/O, no clock |
+//! | [`change`] | `evidence` | the only module that knows the gate order; `now` is an argument |
+//! | [`audit`], [`report`] | `change`, `evidence` | audit decides nothing about gates itself; report never prints |
+//! | [`sys`], [`ui`], [`exit`] | – | adapters; know nothing of changes |
+//! | [`store`] | `change`, `evidence`, `sys`, `report` | the only writer of the state and report directories |
+//! | [`config`] | `change`, `evidence` | read once in `commands/mod.rs` |
+//! | [`probe`] | `evidence`, `config`, `sys` | returns measurements, never judges |
+//! | [`hooks`] | `sys` | edits only between its own markers |
+//! | [`commands`] | all but `cli` | the only place where they meet |
+
+pub mod audit;
+pub mod change;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod error;
+pub mod evidence;
+pub mod exit;
+pub mod hooks;
+pub mod probe;
+pub mod report;
+pub mod store;
+pub mod sys;
+pub mod ui;

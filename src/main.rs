@@ -1,0 +1,3 @@
+//! Parses, dispatches, maps to an exit code.
+
+fn main() {}

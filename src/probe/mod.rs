@@ -1,0 +1,12 @@
+//! Measuring: each probe returns what it saw, as evidence types. Never judges.
+
+pub mod command;
+pub mod env;
+pub mod http;
+pub mod kpi;
+pub mod pair;
+pub mod project;
+pub mod reference;
+pub mod size;
+pub mod snapshot;
+pub mod tuneables;
