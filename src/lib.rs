@@ -8,7 +8,7 @@
 //! | [`change`] | `evidence` | the only module that knows the gate order; `now` is an argument |
 //! | [`audit`], [`report`] | `change`, `evidence` | audit decides nothing about gates itself; report never prints |
 //! | [`sys`], [`ui`], [`exit`] | – | adapters; know nothing of changes |
-//! | [`store`] | `change`, `evidence`, `sys`, `report` | the only writer of the state and report directories |
+//! | [`store`] | `change`, `evidence`, `sys` | the only writer of the state and report directories |
 //! | [`config`] | `change`, `evidence` | read once in `commands/mod.rs` |
 //! | [`probe`] | `evidence`, `config`, `sys` | returns measurements, never judges |
 //! | [`hooks`] | `sys` | edits only between its own markers |
