@@ -64,7 +64,9 @@ pub struct Series {
     pub better: Better,
     /// Whether one sample decides.
     pub sampling: Sampling,
-    /// The samples in the order in which they were taken; never empty.
+    /// Whether the samples are in the order in which they were taken; version 1 kept them sorted.
+    pub ordered: bool,
+    /// The samples; never empty.
     pub samples: Vec<f64>,
 }
 
@@ -90,6 +92,11 @@ pub enum Unusable {
     },
     /// The measured path does not exist.
     MissingPath {
+        /// The path as configured.
+        path: String,
+    },
+    /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
+    MissingOrEmpty {
         /// The path as configured.
         path: String,
     },

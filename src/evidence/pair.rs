@@ -30,6 +30,9 @@ pub struct PairSession {
     pub generated_at: DateTime<Utc>,
     /// The machine.
     pub machine: Machine,
+    /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_floor_bytes: Option<u64>,
     /// The baseline.
     pub before: Arm,
     /// The head.
@@ -62,6 +65,9 @@ pub struct PairedCommand {
     pub name: String,
     /// The command.
     pub cmd: String,
+    /// Timeout of one run in seconds.
+    #[serde(default)]
+    pub timeout_s: f64,
     /// The pairs in the order they were run.
     pub pairs: Vec<Pair>,
     /// Why sampling ended.

@@ -55,6 +55,9 @@ pub struct Snapshot {
     /// Fingerprint of the machine (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
+    /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_floor_bytes: Option<u64>,
     /// Sizes by configured path. A path that does not exist is in `missing_sizes`, not here.
     #[serde(default)]
     pub sizes: BTreeMap<String, Size>,
