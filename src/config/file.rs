@@ -1,0 +1,390 @@
+//! The config file: where it is looked for, and what its reading gives. An invalid file is an error, never the
+//! defaults.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::config::node;
+use crate::config::node::Kind;
+use crate::config::section::Notes;
+use crate::config::section::Section;
+use crate::evidence::digest::Digest;
+
+pub use crate::config::section::Problem;
+
+/// Largest file that is read, in bytes.
+pub const MAX_BYTES: u64 = 1 << 20;
+const IN_ROOT: &[&str] = &["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
+const IN_STATE_DIR: &[&str] = &["config.yml", "config.yaml", "config.json"];
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The config.
+    pub config: Config,
+    /// The file that it came from; `None` when there is none and the defaults hold.
+    pub path: Option<PathBuf>,
+    /// Digest of the file's bytes.
+    pub sha256: Option<Digest>,
+    /// What is doubtful in it.
+    pub warnings: Vec<Problem>,
+    /// Further config files, which are not read because an earlier one exists.
+    pub ignored: Vec<PathBuf>,
+}
+
+/// Why a config file gives no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read the config file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is larger than [`MAX_BYTES`].
+    #[error("the config file {} has {bytes} bytes, more than the {MAX_BYTES} that are read", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is not UTF-8.
+    #[error("{}:{line}: not valid UTF-8; save the config file as UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is not.
+        line: u64,
+    },
+    /// It is neither YAML nor JSON.
+    #[error("{}:{line}:{column}: not valid YAML or JSON: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        line: u64,
+        /// Where reading stopped.
+        column: u64,
+        /// What is wrong there.
+        message: String,
+    },
+    /// It says something that cannot be meant.
+    #[error("{}", list(path, problems))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong, in file order; never empty.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Every place at which a config file is looked for, the first that exists wins.
+pub fn candidates(root: &Path, state_dir: &Path) -> Vec<PathBuf> {
+    let in_root = IN_ROOT.iter().map(|name| root.join(name));
+    in_root.chain(IN_STATE_DIR.iter().map(|name| state_dir.join(name))).collect()
+}
+
+/// The config of the project at `root` whose state lies in `state_dir`.
+///
+/// # Errors
+/// When there is a config file and it cannot be read or is invalid.
+pub fn load(root: &Path, state_dir: &Path) -> Result<Loaded, ConfigError> {
+    let mut found = candidates(root, state_dir).into_iter().filter(|path| path.symlink_metadata().is_ok());
+    let Some(path) = found.next() else {
+        let config = Config::default();
+        return Ok(Loaded { config, path: None, sha256: None, warnings: Vec::new(), ignored: Vec::new() });
+    };
+    let mut loaded = load_file(&path)?;
+    loaded.ignored = found.collect();
+    Ok(loaded)
+}
+
+/// The config in one file.
+///
+/// # Errors
+/// When it cannot be read or is invalid.
+pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let bytes = fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let newlines = bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        ConfigError::NotUtf8 { path: path.to_owned(), line: newlines as u64 + 1 }
+    })?;
+    let (config, warnings) = parse(text, path)?;
+    let sha256 = Some(Digest::of_bytes(&bytes));
+    Ok(Loaded { config, path: Some(path.to_owned()), sha256, warnings, ignored: Vec::new() })
+}
+
+/// The config that a text holds, and what is doubtful in it. `path` only names it in errors.
+///
+/// # Errors
+/// When the text is neither YAML nor JSON, or says something that cannot be meant.
+pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree = node::parse(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.at.line,
+        column: error.at.column,
+        message: error.message,
+    })?;
+    let notes = Notes::default();
+    let config = Config::read(&Section::open(&notes, String::new(), &tree, Config::KEYS));
+    let (problems, mut warnings) = notes.into_parts();
+    if !problems.is_empty() {
+        return Err(ConfigError::Invalid { path: path.to_owned(), problems });
+    }
+    if tree.kind == Kind::Null {
+        let message = "the file says nothing: every default holds".to_owned();
+        warnings.push(Problem { key: String::new(), line: 1, column: 1, message });
+    }
+    Ok((config, warnings))
+}
+
+fn list(path: &Path, problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{separator}{}:{problem}", path.display());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::kpi::Extract;
+    use crate::config::rollout::StageName;
+
+    fn read(text: &str) -> (Config, Vec<String>) {
+        let (config, warnings) = parse(text, Path::new("c.yml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        (config, warnings.iter().map(Problem::to_string).collect())
+    }
+
+    fn refusal(text: &str) -> String {
+        match parse(text, Path::new("c.yml")) {
+            Ok((config, _)) => panic!("taken: {text}\n{config:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_config_of_the_originals_user_is_read_without_a_warning() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/spark/vibeship_optimizer.yml");
+        let Ok(text) = fs::read_to_string(path) else { return };
+        let (config, warnings) = read(&text);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(config.timings[1].name, "advisory_delta");
+        assert_eq!((config.timings[0].runs, config.timings[1].timeout_s), (1, 1200.0));
+        assert_eq!(config.review.allowed_modes["codex"], ["xhigh", "high"]);
+        assert_eq!(config.review.recommended_tools["claude"].reasoning_mode.as_deref(), Some("plan"));
+        assert_eq!(config.project.python_ignore_deps, ["pyyaml"]);
+        assert_eq!(config.commands.build, None);
+    }
+
+    #[test]
+    fn an_empty_text_gives_the_defaults_and_says_so() {
+        let (config, warnings) = read("# nothing\n");
+        assert_eq!(config, Config::default());
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!(read("version: 1").0, Config::default());
+        assert_eq!(read("timings:\nkpis:\ncommands:\n").0, Config::default());
+    }
+
+    #[test]
+    fn json_with_byte_order_mark_crlf_tabs_and_surrogates_is_read() {
+        let text = "\u{feff}{\r\n\t\"version\": 1,\r\n\t\"timings\": [{\"name\": \"t\", \"cmd\": \"echo \\ud83d\\ude00 \\/x\", \"runs\": 3}]\r\n}\r\n";
+        let (config, warnings) = read(text);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(config.timings[0].cmd.as_deref(), Some("echo 😀 /x"));
+        assert_eq!(config.timings[0].runs, 3);
+    }
+
+    #[test]
+    fn an_unknown_key_at_any_depth_is_a_warning_with_the_nearest_name() {
+        let (_, warnings) = read("timing:\n  - a\ntimings:\n  - name: t\n    cmd: x\n    timout_s: 3\n    zebra: 1\n");
+        assert_eq!(warnings[0], "1:1: timing: is not a known key and has no effect; did you mean `timings`?");
+        assert_eq!(
+            warnings[1],
+            "6:5: timings[0].timout_s: is not a known key and has no effect; did you mean `timeout_s`?"
+        );
+        assert!(
+            warnings[2]
+                .starts_with("7:5: timings[0].zebra: is not a known key and has no effect; known here: name, cmd"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn every_problem_of_a_file_is_reported_at_once_with_key_line_and_column() {
+        let text = "timings:\n  - name: t\n    cmd: x\n    runs: 0\n    timeout_s: -1\n  - name: t\n    cmd: [a]\n  - cmd: y\n";
+        assert_eq!(
+            refusal(text).lines().collect::<Vec<_>>(),
+            [
+                "c.yml:4:11: timings[0].runs: expected a whole number from 1 to 100000, found the number 0",
+                "c.yml:5:16: timings[0].timeout_s: expected a number above 0, at most 604800, found the number -1",
+                "c.yml:6:11: timings[1].name: \"t\" is taken by the entry at line 2; names are unique",
+                "c.yml:7:10: timings[1].cmd: expected text (put it in quotes), found a list of 1",
+                "c.yml:8:5: timings[2]: has no `name`",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (text, expected) in [
+            ("timings:\n  - {name: '', cmd: x}", "timings[0].name: is empty"),
+            ("timings:\n  - {name: t, cmd: x, timeout_s: .nan}", "timings[0].timeout_s: expected a number above 0"),
+            ("timings:\n  - {name: t, cmd: x, timeout_s: .inf}", "timings[0].timeout_s: expected a number above 0"),
+            ("timings:\n  - {name: t, cmd: x, runs: 1.5}", "timings[0].runs: expected a whole number"),
+            ("timings:\n  - {name: t, cmd: x, runs: '3'}", "found the text \"3\""),
+            (
+                "timings:\n  - {name: t, cmd: x, runs: 99999999999999999999999}",
+                "timings[0].runs: expected a whole number",
+            ),
+            ("timings: {name: t}", "timings: expected a list of sections"),
+            ("timings: [x]", "timings[0]: expected a section"),
+            ("[]", "expected a section (`key: value`), found a list of 0"),
+            ("version: 2", "version: expected a whole number from 1 to 1"),
+            ("size_paths: [lib, lib]", "size_paths[1]: \"lib\" stands twice"),
+            ("size_paths: ['']", "size_paths[0]: is empty"),
+            ("http_probes: [{url: ftp://x}]", "http_probes[0].url: expected an http://"),
+            ("http_probes: [{url: 'http://'}]", "http_probes[0].url: expected an http://"),
+            ("kpis: [{name: k, better: lower}]", "kpis[0]: names neither `cmd`"),
+            ("kpis: [{name: k, file: a.json}]", "kpis[0]: does not say which direction"),
+            ("kpis: [{name: k, file: a.json, better: up}]", "kpis[0].better: expected one of lower, higher"),
+            ("kpis: [{name: k, file: a.json, better: lower, pointer: a.b}]", "such as `/a/b`"),
+            ("kpis: [{name: k, file: a, better: lower, regex: 'x'}]", "exactly one group"),
+            ("kpis: [{name: k, file: a, better: lower, regex: '('}]", "is no regular expression: unclosed group"),
+            ("pair: {min_pairs: 5}", "pair.min_pairs: 5 pairs can never decide"),
+            ("pair: {min_pairs: 20, max_pairs: 10}", "pair.max_pairs: 10 is less than min_pairs"),
+            ("pair: {min_effect: 200%}", "pair.min_effect: expected a share from 0% to 100%"),
+            ("rollout: {stages: [{name: full}, {name: canary}]}", "rollout.stages: must be in the order"),
+            ("rollout: {stages: [{name: canary}]}", "rollout.stages: must end with `full`"),
+            ("enforcement: {trailer: Change_Id}", "enforcement.trailer: expected letters"),
+            ("enforcement: {exempt: [{paths: ['docs/**']}]}", "enforcement.exempt[0]: has no `reason`"),
+            ("surfaces: {env: ['[a']}", "surfaces.env: \"[a\" is no glob"),
+            ("validation: {smoke: 3}", "validation.smoke: expected true or false, found the number 3"),
+            ("tuneables: {files: [a.ini]}", "tuneables.files: \"a.ini\" ends in none of"),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.starts_with("c.yml:1:") || refusal.starts_with("c.yml:2:"), "{text}: {refusal}");
+            assert!(refusal.contains(expected), "{text}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_yaml_is_an_error_with_its_line() {
+        for (text, place) in [
+            ("version: 1\ntimings: [\n", "c.yml:2:10: "),
+            ("version: 1\nversion: 1\n", "c.yml:2:1: "),
+            ("a: 1\n b: 2\n", "c.yml:2:"),
+            ("{\"version\": 1,", "c.yml:1:"),
+            ("a: *nowhere\n", "c.yml:1:"),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.starts_with(place), "{text:?}: {refusal}");
+            assert!(refusal.contains("not valid YAML or JSON: "), "{text:?}: {refusal}");
+            assert!(!refusal.contains(" at line "), "{text:?}: {refusal}");
+        }
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        assert!(refusal(&deep).contains("not valid YAML"), "{}", refusal(&deep));
+    }
+
+    #[test]
+    fn every_new_section_is_read() {
+        let (config, warnings) = read(ALL);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(config.commands.checks[0].timeout_s, 60.0);
+        assert_eq!(config.timings[0].env["N"], "4");
+        assert!(!config.timings[0].shell);
+        assert_eq!(config.timings[1].hyperfine.as_deref(), Some("bench.json"));
+        assert_eq!(config.timings[1].runs, 10);
+        assert_eq!(config.http_probes[0].name, "health");
+        assert_eq!(config.http_probes[0].expect_json[0].equals, Some(serde_json::json!("ok")));
+        assert_eq!(config.kpis[0].extract, Extract::Pointer("/latency/p95".to_owned()));
+        assert_eq!(config.kpis[0].runs, 1);
+        assert_eq!(config.kpis[1].extract, Extract::Regex("qps=([0-9.]+)".to_owned()));
+        assert_eq!(config.pair.min_effect, 0.02);
+        assert_eq!(config.rollout.stages[0].name, StageName::Canary);
+        assert_eq!(config.tuneables.env["advisor.max_items"], "SPARK_MAX_ITEMS");
+        assert_eq!(config.enforcement.exempt[0].bots, ["dependabot[bot]"]);
+        let names: Vec<String> = config.measurable().iter().map(|m| m.id.to_string()).collect();
+        assert!(names.contains(&"timing.tests.cpu".to_owned()) && names.contains(&"kpi.p95".to_owned()), "{names:?}");
+    }
+
+    #[test]
+    fn fewer_monitor_days_than_the_workflow_demands_are_warned_about_and_not_obeyed() {
+        let (config, warnings) = read("verification: {min_monitor_days: 0}");
+        assert_eq!(config.verification.min_monitor_days, 3);
+        assert!(warnings[0].contains("below the workflow's minimum"), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_first_file_wins_and_the_others_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join(".vibeship-optimizer");
+        fs::create_dir(&state).unwrap();
+        assert_eq!(load(dir.path(), &state).unwrap().path, None);
+        fs::write(state.join("config.json"), r#"{"size_paths": ["b"]}"#).unwrap();
+        assert_eq!(load(dir.path(), &state).unwrap().config.size_paths, ["b"]);
+        fs::write(dir.path().join("vibeship_optimizer.yml"), "size_paths: [a]").unwrap();
+        let loaded = load(dir.path(), &state).unwrap();
+        assert_eq!(loaded.config.size_paths, ["a"]);
+        assert_eq!(loaded.ignored, [state.join("config.json")]);
+        fs::write(dir.path().join("vibeship_optimizer.yml"), b"a: b\nc: \xff\n").unwrap();
+        let error = load(dir.path(), &state).unwrap_err().to_string();
+        assert!(error.contains(":2: not valid UTF-8"), "{error}");
+    }
+
+    const ALL: &str = r#"
+version: 1
+commands:
+  test: cargo test
+  checks: [{name: bench, cmd: make bench, timeout_s: 60}]
+timings:
+  - {name: tests, cmd: cargo test, runs: 5, warmup: 1, cwd: sub, env: {N: 4}, shell: false, better: lower}
+  - {name: old, hyperfine: bench.json}
+http_probes:
+  - url: http://127.0.0.1:1/health
+    method: get
+    headers: {Accept: application/json}
+    expect_status: 200
+    expect_json: [{pointer: /status, equals: ok}]
+    requests: 3
+    max_body_bytes: 1000
+kpis:
+  - {name: p95, file: out.json, pointer: /latency/p95, unit: ms, better: lower}
+  - {name: qps, cmd: ./bench, regex: 'qps=([0-9.]+)', better: higher, runs: 7, artifact: out.txt}
+tuneables:
+  files: [base.json, "~/.spark/tuneables.json"]
+  env: {advisor.max_items: SPARK_MAX_ITEMS}
+  watch_env: [SPARK_MODE]
+surfaces:
+  invariants: [sparkd.py]
+  contracts: ["docs/*_V1.md"]
+  env: ["SPARK_*"]
+  tuneables: ["config/tuneables*.json"]
+  overlays: ["benchmarks/**"]
+contract_docs: {docs: ["docs/**"], tests: ["tests/**"]}
+validation: {on_failure: retry, smoke: no, rehearse_checks: true}
+pair: {prepare: make, share: [node_modules], tuneables_env: T, min_pairs: 12, max_pairs: 30, max_time_s: 60, min_effect: 2%, enabled: yes}
+rollout:
+  stages: [{name: canary, soak_hours: 0.5, check: "true"}, {name: full}]
+enforcement:
+  trailer: X-Change
+  require: promoted
+  exempt: [{bots: ["dependabot[bot]"], reason: dependency updates}]
+"#;
+}
