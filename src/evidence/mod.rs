@@ -18,5 +18,6 @@ pub mod revision;
 pub mod series;
 pub mod snapshot;
 pub mod stats;
+pub mod strict_json;
 pub mod unit;
 pub mod verdict;

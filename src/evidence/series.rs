@@ -305,3 +305,101 @@ fn paired(
     };
     (id, reading)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::evidence::ingest::parse_pair;
+    use crate::evidence::ingest::parse_snapshot;
+
+    use super::*;
+
+    fn read(version: u8, body: &str) -> BTreeMap<MetricId, Reading> {
+        let text = format!(
+            r#"{{"schema":"vibeship_optimizer.snapshot.v{version}","generated_at":"2026-02-15T13:23:31Z","label":"x",{body}}}"#
+        );
+        metrics(&parse_snapshot(text.as_bytes()).unwrap())
+    }
+
+    fn samples(all: &BTreeMap<MetricId, Reading>, id: &str) -> Result<Vec<f64>, Unusable> {
+        reading(all, &MetricId::new(id)).map(|series| series.samples.clone())
+    }
+
+    #[test]
+    fn runs_give_wall_cpu_memory_and_rate() {
+        let run = r#"{"wall_s":2,"user_s":1,"system_s":0.5,"max_rss_bytes":4096,"exit_code":0}"#;
+        let all = read(2, &format!(r#""timings":[{{"name":"t","cmd":"c","samples":[{run},{run}]}}]"#));
+        assert_eq!(samples(&all, "timing.t.wall"), Ok(vec![2.0, 2.0]));
+        assert_eq!(samples(&all, "timing.t.cpu"), Ok(vec![1.5, 1.5]));
+        assert_eq!(samples(&all, "timing.t.max_rss"), Ok(vec![4096.0, 4096.0]));
+        assert_eq!(samples(&all, "timing.t.ok"), Ok(vec![1.0, 1.0]));
+        assert_eq!(samples(&all, "timing.other.wall"), Err(Unusable::NotMeasured));
+    }
+
+    #[test]
+    fn one_failed_run_makes_the_times_unusable_and_counts_in_the_rate() {
+        let runs = r#"[{"wall_s":2,"exit_code":0},{"wall_s":0.1,"exit_code":3}]"#;
+        let all = read(2, &format!(r#""timings":[{{"name":"t","cmd":"c","samples":{runs}}}]"#));
+        let failed = Unusable::CommandFailed { failed: 1, runs: 2, code: Some(3) };
+        assert_eq!(samples(&all, "timing.t.wall"), Err(failed));
+        assert_eq!(samples(&all, "timing.t.ok"), Ok(vec![1.0, 0.0]));
+    }
+
+    #[test]
+    fn version_1_walls_are_unordered_and_its_failures_are_never_times() {
+        let timing = |rc: i32| {
+            read(
+                1,
+                &format!(r#""timings":[{{"name":"t","cmd":"c","runs":2,"timeout_s":9,"last_rc":{rc},"all_s":[1,2]}}]"#),
+            )
+        };
+        assert!(matches!(timing(0).get(&MetricId::new("timing.t.wall")), Some(Ok(series)) if !series.ordered));
+        assert_eq!(samples(&timing(0), "timing.t.cpu"), Err(Unusable::NotMeasured));
+        assert_eq!(samples(&timing(-1), "timing.t.wall"), Err(Unusable::TimedOut { timeout_s: 9.0 }));
+        assert!(matches!(samples(&timing(1), "timing.t.wall"), Err(Unusable::CommandFailed { code: Some(1), .. })));
+    }
+
+    #[test]
+    fn a_size_of_zero_counts_in_version_2_only() {
+        let sizes = r#""sizes":{"lib":{"path":"/lib","bytes":0}}"#;
+        assert!(matches!(samples(&read(1, sizes), "size.lib"), Err(Unusable::MissingOrEmpty { .. })));
+        assert_eq!(samples(&read(2, sizes), "size.lib"), Ok(vec![0.0]));
+        let missing = read(2, r#""missing_sizes":["gone"]"#);
+        assert!(matches!(samples(&missing, "size.gone.tracked"), Err(Unusable::MissingPath { .. })));
+    }
+
+    #[test]
+    fn latency_is_that_of_expected_answers() {
+        let requests = r#"[{"latency_s":0.2,"ok":true},{"latency_s":9,"ok":false}]"#;
+        let all = read(2, &format!(r#""http":[{{"url":"http://h","name":"h","ok":false,"requests":{requests}}}]"#));
+        assert_eq!(samples(&all, "http.h.latency"), Ok(vec![0.2]));
+        assert_eq!(samples(&all, "http.h.ok"), Ok(vec![1.0, 0.0]));
+        let v1 = read(1, r#""http":[{"url":"http://h","ok":true}]"#);
+        assert_eq!(samples(&v1, "http.http://h.ok"), Ok(vec![1.0]));
+        assert_eq!(samples(&v1, "http.http://h.latency"), Err(Unusable::NotMeasured));
+    }
+
+    #[test]
+    fn a_failed_run_in_either_arm_makes_the_pairs_unusable() {
+        let session = |code: i32| {
+            let run = |code: i32| format!(r#"{{"wall_s":1,"exit_code":{code}}}"#);
+            let arm = r#"{"rev":"r","commit":null,"tree":null}"#;
+            let pair = format!(r#"{{"before":{},"after":{},"after_first":true}}"#, run(0), run(code));
+            let text = format!(
+                r#"{{"schema":"vibeship_optimizer.pair.v1","id":"i","tool":"t","started_at":"2026-02-15T13:23:31Z",
+                "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{arm},"after":{arm},
+                "commands":[{{"name":"t","cmd":"c","pairs":[{pair}],"stopped":"settled"}}]}}"#
+            );
+            pair_metrics(&parse_pair(text.as_bytes()).unwrap())
+        };
+        let wall = MetricId::new("timing.t.wall");
+        assert_eq!(
+            session(0)[&wall].as_ref().unwrap().pairs,
+            [PairSample { before: 1.0, after: 1.0, after_first: true }]
+        );
+        assert!(matches!(
+            session(7)[&wall],
+            Err(Flaw::After { reason: Unusable::CommandFailed { code: Some(7), .. } })
+        ));
+        assert!(session(7)[&MetricId::new("timing.t.ok")].is_ok());
+    }
+}

@@ -158,7 +158,7 @@ pub struct Timing {
     #[serde(default)]
     pub timeout_s: f64,
     /// Exit code of the last run; -1 or 124 in v1 files for a timeout.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "exit_code")]
     pub last_rc: Option<i32>,
     /// Tail of standard error of the last failing run, scrubbed.
     #[serde(default)]
@@ -192,6 +192,7 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_bytes: Option<u64>,
     /// Exit code; `None` when ended by a signal.
+    #[serde(default, deserialize_with = "exit_code")]
     pub exit_code: Option<i32>,
     /// Whether the run was ended at its timeout.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -272,4 +273,11 @@ pub struct TuneableFile {
     pub path: String,
     /// Digest of its bytes; `None` when it does not exist.
     pub sha256: Option<crate::evidence::digest::Digest>,
+}
+
+/// Windows gives exit codes of 32 bits without sign (0xC000013A for Ctrl-C); they are kept as the same bits with sign.
+fn exit_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    let Some(code) = Option::<i64>::deserialize(deserializer)? else { return Ok(None) };
+    let bits = i32::try_from(code).or_else(|_| u32::try_from(code).map(u32::cast_signed));
+    bits.map(Some).map_err(|_| serde::de::Error::custom(format!("{code} is no exit code (32 bits)")))
 }
