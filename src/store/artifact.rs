@@ -1,1 +1,432 @@
-//! (to be written)
+//! Evidence files under `reports/optimizer/`: their names, writing them so that none is ever lost, and checking
+//! them against what was recorded. Must not interpret their content.
+
+use std::ffi::OsString;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
+use crate::store::atomic;
+use crate::store::error::StoreError;
+use crate::store::layout::LEGACY_LOGBOOK;
+use crate::store::layout::LOGBOOK;
+use crate::store::layout::Project;
+use crate::store::layout::safe_name;
+use crate::store::lock::Access as _;
+use crate::store::lock::Exclusive;
+use crate::sys::files;
+
+/// The largest evidence file that is read back: far beyond what the tool writes.
+pub const LIMIT: u64 = 256 * 1024 * 1024;
+
+/// A role that an evidence file plays for a change; decides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role<'a> {
+    /// The snapshot before the change.
+    Before,
+    /// The snapshot after it.
+    After,
+    /// The comparison, for people.
+    CompareReport,
+    /// The comparison, for programs.
+    CompareData,
+    /// A picture in the comparison, by metric.
+    ComparePlot(&'a str),
+    /// The paired measurement.
+    Pair,
+    /// What the validation ran and saw.
+    Validation,
+    /// What a rollout stage measured.
+    Stage(&'a str),
+    /// The snapshot of a monitor day.
+    DaySnapshot(u32),
+    /// The report of a monitor day.
+    DayReport(u32),
+    /// The raw output that a KPI was read from: the KPI's name, the snapshot's role, a file extension.
+    Kpi {
+        /// Name of the KPI.
+        name: &'a str,
+        /// Role of the snapshot.
+        role: &'a str,
+        /// Extension without the dot.
+        extension: &'a str,
+    },
+    /// The rehearsed rollback.
+    Rollback,
+    /// The snapshot after a rollback.
+    RollbackSnapshot,
+}
+
+impl Role<'_> {
+    /// The file's name for a change. Names within a role are made safe; a digest keeps two that would
+    /// become the same apart.
+    ///
+    /// # Errors
+    /// [`StoreError::UnsafeName`] when the change's id is not one.
+    pub fn file_name(&self, change: &str) -> Result<String, StoreError> {
+        let id = safe_name(change)?;
+        let rest = match self {
+            Self::Before => "before_snapshot.json".to_owned(),
+            Self::After => "after_snapshot.json".to_owned(),
+            Self::CompareReport => "compare.md".to_owned(),
+            Self::CompareData => "compare.json".to_owned(),
+            Self::ComparePlot(metric) => format!("compare_{}.svg", slug(metric)),
+            Self::Pair => "pair.json".to_owned(),
+            Self::Validation => "validation.json".to_owned(),
+            Self::Stage(stage) => format!("{}.json", slug(stage)),
+            Self::DaySnapshot(day) => format!("day{day}_snapshot.json"),
+            Self::DayReport(day) => format!("day{day}.md"),
+            Self::Kpi { name, role, extension } => format!("kpi_{}_{}.{}", slug(name), slug(role), slug(extension)),
+            Self::Rollback => "rollback.md".to_owned(),
+            Self::RollbackSnapshot => "rollback_snapshot.json".to_owned(),
+        };
+        Ok(format!("{id}_{rest}"))
+    }
+}
+
+/// What became of an evidence file since it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there and unaltered.
+    Intact,
+    /// A newer file has its name; this one is kept, unaltered, at the path given.
+    Superseded {
+        /// Path from the root, with `/`.
+        path: String,
+    },
+    /// It is not there.
+    Missing,
+    /// Its bytes are others.
+    Altered {
+        /// Digest of what is there now.
+        found: Digest,
+    },
+}
+
+/// Writes an evidence file. One that is there with other content is first kept beside it under a name with
+/// `.superseded-N`, so the plain name is always the current file and nothing is lost.
+///
+/// # Errors
+/// [`StoreError::UnsafeName`]; I/O errors with the path.
+pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
+    let path = lock.project().evidence_dir().join(role.file_name(change)?);
+    if let Some(old) = atomic::read(&path, LIMIT)? {
+        if old == bytes {
+            return Ok(artifact(lock.project(), &path, bytes));
+        }
+        keep_superseded(&path, &old)?;
+    }
+    atomic::write(&path, bytes)?;
+    Ok(artifact(lock.project(), &path, bytes))
+}
+
+/// Writes a file that is no change's evidence, into one of the state's directories, never over another.
+/// A taken name gets a number.
+///
+/// # Errors
+/// [`StoreError::UnsafeName`]; I/O errors with the path.
+pub fn write_numbered(
+    lock: &Exclusive,
+    dir: &Path,
+    stem: &str,
+    extension: &str,
+    bytes: &[u8],
+) -> Result<Artifact, StoreError> {
+    safe_name(stem)?;
+    let mut number = 1u32;
+    loop {
+        let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
+        let path = dir.join(name);
+        match atomic::create_new(&path, bytes) {
+            Ok(()) => return Ok(artifact(lock.project(), &path, bytes)),
+            Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Checks an evidence file against its record.
+///
+/// # Errors
+/// When a file exists but cannot be read; a missing file is a [`Standing`].
+pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreError> {
+    let Some(path) = inside(project, &artifact.path) else { return Ok(Standing::Missing) };
+    let found = atomic::read(&path, LIMIT)?.map(|bytes| Digest::of_bytes(&bytes));
+    if found.as_ref() == Some(&artifact.sha256) {
+        return Ok(Standing::Intact);
+    }
+    for number in 1.. {
+        let kept = superseded_path(&path, number);
+        match atomic::read(&kept, LIMIT)? {
+            Some(bytes) if Digest::of_bytes(&bytes) == artifact.sha256 => {
+                return Ok(Standing::Superseded { path: project.relative(&kept) });
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(found.map_or(Standing::Missing, |found| Standing::Altered { found }))
+}
+
+/// Reads an evidence file, current or superseded, if it is what was recorded.
+///
+/// # Errors
+/// When a file exists but cannot be read. `Ok(Err(standing))` when it is missing or altered.
+pub fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Standing>, StoreError> {
+    let relative = match verify(project, artifact)? {
+        Standing::Intact => artifact.path.clone(),
+        Standing::Superseded { path } => path,
+        gone => return Ok(Err(gone)),
+    };
+    match atomic::read(&project.root().join(relative), LIMIT)? {
+        Some(bytes) if Digest::of_bytes(&bytes) == artifact.sha256 => Ok(Ok(bytes)),
+        Some(bytes) => Ok(Err(Standing::Altered { found: Digest::of_bytes(&bytes) })),
+        None => Ok(Err(Standing::Missing)),
+    }
+}
+
+/// Refuses a path for free output that would overwrite a record, evidence, the logbook, the config or one
+/// of the inputs, by whatever way it leads there. (Writing replaces a name and not the file behind it, so a
+/// hard link to evidence does no harm to it.)
+///
+/// # Errors
+/// [`StoreError::Protected`] with what it would overwrite; I/O errors with the path.
+pub fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
+    let target = destination(out)?;
+    let refuse = |what| Err(StoreError::Protected { path: out.to_owned(), what });
+    let same = |other: &Path| destination(other).is_ok_and(|other| folded(&other) == folded(&target));
+    let below = |dir: &Path| destination(dir).is_ok_and(|dir| folded(&target).starts_with(folded(&dir)));
+    if inputs.iter().any(|input| same(input)) {
+        return refuse("one of the files compared");
+    }
+    if below(&project.state_dir()) {
+        return refuse("in the state directory");
+    }
+    let names = [LOGBOOK, LEGACY_LOGBOOK];
+    if names.iter().any(|name| same(&project.root().join(name))) {
+        return refuse("the logbook");
+    }
+    if project.config_path().is_some_and(|config| same(&config)) {
+        return refuse("the config");
+    }
+    let is_evidence = target.file_name().is_some_and(|n| n.to_string_lossy().to_ascii_lowercase().starts_with("chg-"));
+    if is_evidence && below(&project.evidence_dir()) && target.exists() {
+        return refuse("evidence of a change");
+    }
+    Ok(())
+}
+
+fn artifact(project: &Project, path: &Path, bytes: &[u8]) -> Artifact {
+    Artifact { path: project.relative(path), sha256: Digest::of_bytes(bytes) }
+}
+
+/// A recorded path as one in the project; `None` when it leads out of it, which no path written here does.
+fn inside(project: &Project, recorded: &str) -> Option<PathBuf> {
+    let relative = PathBuf::from(recorded.replace('\\', "/"));
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && !recorded.is_empty()).then(|| project.root().join(relative))
+}
+
+fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
+    let mut number = 1;
+    loop {
+        let kept = superseded_path(path, number);
+        match atomic::create_new(&kept, old) {
+            Ok(()) => return Ok(()),
+            // Kept by an earlier attempt that was ended before it wrote the new file.
+            Err(StoreError::Exists { .. }) if atomic::read(&kept, LIMIT)?.as_deref() == Some(old) => return Ok(()),
+            Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn superseded_path(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.file_stem().map(OsString::from).unwrap_or_default();
+    name.push(format!(".superseded-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Where a path leads: links followed as far as it exists, `..` taken away from the rest.
+fn destination(path: &Path) -> Result<PathBuf, StoreError> {
+    let mut current = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
+    // A chain of links this long is a circle, which writing refuses anyway.
+    for _ in 0..64 {
+        match step(&current) {
+            Step::At(place) => return Ok(place),
+            Step::Follow(next) => current = next,
+        }
+    }
+    Ok(current)
+}
+
+enum Step {
+    At(PathBuf),
+    Follow(PathBuf),
+}
+
+fn step(absolute: &Path) -> Step {
+    let mut existing = absolute;
+    let mut rest: Vec<Component<'_>> = Vec::new();
+    loop {
+        if let Ok(full) = files::canonical(existing) {
+            let mut out = full;
+            for part in rest.iter().rev() {
+                match part {
+                    Component::ParentDir => drop(out.pop()),
+                    Component::Normal(name) => out.push(name),
+                    _ => {}
+                }
+            }
+            return Step::At(out);
+        }
+        // A link to what does not exist yet: go on from where it points.
+        if let Ok(next) = std::fs::read_link(existing)
+            && let Some(dir) = existing.parent()
+        {
+            let mut moved = dir.join(next);
+            moved.extend(rest.iter().rev());
+            return Step::Follow(moved);
+        }
+        let (Some(last), Some(parent)) = (existing.components().next_back(), existing.parent()) else {
+            return Step::At(absolute.to_owned());
+        };
+        rest.push(last);
+        existing = parent;
+    }
+}
+
+/// For comparing paths on file systems that may not tell cases apart.
+fn folded(path: &Path) -> PathBuf {
+    PathBuf::from(path.to_string_lossy().to_lowercase())
+}
+
+fn slug(name: &str) -> String {
+    let clean: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
+    let clean: String = clean.chars().take(60).collect();
+    if clean == name && !name.is_empty() {
+        return clean;
+    }
+    format!("{clean}-{}", &Digest::of_bytes(name.as_bytes()).as_str()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::lock::Holder;
+    use std::time::Duration;
+
+    fn locked() -> (tempfile::TempDir, Project, Exclusive) {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::find(dir.path(), Some(dir.path())).unwrap();
+        let holder =
+            Holder { pid: 1, command: String::new(), host: String::new(), since: chrono::DateTime::UNIX_EPOCH };
+        let lock = Exclusive::acquire(&project, &holder, Duration::ZERO).unwrap();
+        (dir, project, lock)
+    }
+
+    #[test]
+    fn the_names_are_those_that_the_workflow_demands() {
+        let name = |role: Role<'_>| role.file_name("chg-1").unwrap();
+        assert_eq!(name(Role::Before), "chg-1_before_snapshot.json");
+        assert_eq!(name(Role::After), "chg-1_after_snapshot.json");
+        assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
+        assert_eq!(name(Role::DaySnapshot(3)), "chg-1_day3_snapshot.json");
+        assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
+        assert!(Role::Before.file_name("../x").is_err());
+    }
+
+    #[test]
+    fn two_names_that_need_cleaning_do_not_become_one() {
+        assert_ne!(slug("a/b"), slug("a:b"));
+        assert!(!slug("../../x").contains('/'));
+        assert_eq!(slug("p95_ms"), "p95_ms");
+    }
+
+    #[test]
+    fn written_evidence_is_intact_until_altered_or_gone() {
+        let (_dir, project, lock) = locked();
+        let artifact = write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
+        assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
+        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Intact);
+        let path = project.root().join(&artifact.path);
+        std::fs::write(&path, b"{ }").unwrap();
+        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Altered { found: Digest::of_bytes(b"{ }") });
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Missing);
+    }
+
+    #[test]
+    fn superseded_evidence_is_kept_and_still_found() {
+        let (_dir, project, lock) = locked();
+        let write = |bytes: &[u8]| write_evidence(&lock, "chg-1", Role::Before, bytes).unwrap();
+        let (one, two) = (write(b"1"), write(b"2"));
+        let three = write(b"3");
+        assert_eq!(write(b"3"), three, "the same content again changes nothing");
+        assert_eq!(verify(&project, &three).unwrap(), Standing::Intact);
+        let path = "reports/optimizer/chg-1_before_snapshot.superseded-2.json".to_owned();
+        assert_eq!(verify(&project, &two).unwrap(), Standing::Superseded { path });
+        assert_eq!(read_verified(&project, &one).unwrap().unwrap(), b"1");
+        assert_eq!(std::fs::read_dir(project.evidence_dir()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_recorded_path_that_leads_out_of_the_project_is_not_followed() {
+        let (_dir, project, _lock) = locked();
+        for path in ["../secret", "/etc/passwd", ""] {
+            let artifact = Artifact { path: path.into(), sha256: Digest::of_bytes(b"") };
+            assert_eq!(verify(&project, &artifact).unwrap(), Standing::Missing, "{path}");
+        }
+    }
+
+    #[test]
+    fn output_never_overwrites_what_the_tool_keeps() {
+        let (_dir, project, lock) = locked();
+        let artifact = write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
+        let root = project.root();
+        std::fs::write(root.join("in.json"), b"{}").unwrap();
+        let input = root.join("in.json");
+        let guard = |path: &str| guard_out_path(&project, &root.join(path), &[&input]);
+        for bad in [
+            artifact.path.as_str(),
+            "nowhere/../reports/optimizer/chg-1_before_snapshot.json",
+            "Reports/Optimizer/../Optimizer/new/../../../VIBESHIP_OPTIMIZER.md",
+            "vibeship_optimizer.MD",
+            "OPTIMIZATION_CHECKER.md",
+            ".vibeship-optimizer/changes/chg-1.json",
+            "./in.json",
+        ] {
+            assert!(matches!(guard(bad), Err(StoreError::Protected { .. })), "{bad}");
+        }
+        for good in ["report.md", "reports/optimizer/latest.md", "reports/optimizer/chg-2_compare.md"] {
+            guard(good).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_what_the_tool_keeps_is_refused_too() {
+        let (_dir, project, lock) = locked();
+        write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
+        let root = project.root();
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        link("reports/optimizer/chg-1_before_snapshot.json", "a.md");
+        link("reports", "dir");
+        link("VIBESHIP_OPTIMIZER.md", "not-there-yet.md");
+        link("loop-a.md", "loop-b.md");
+        link("loop-b.md", "loop-a.md");
+        for bad in ["a.md", "dir/optimizer/chg-1_before_snapshot.json", "not-there-yet.md"] {
+            let result = guard_out_path(&project, &root.join(bad), &[]);
+            assert!(matches!(result, Err(StoreError::Protected { .. })), "{bad}");
+        }
+        guard_out_path(&project, &root.join("loop-a.md"), &[]).unwrap();
+        assert!(atomic::write_free(&root.join("loop-a.md"), b"x").is_err(), "a circle of links leads nowhere");
+    }
+}

@@ -1,1 +1,266 @@
-//! (to be written)
+//! Writing a file so that a crash leaves the old content or the new, never a part. Owns temporary names and
+//! their removal; must not know what the files mean.
+
+use std::fs;
+use std::io;
+use std::io::Read as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::store::error::StoreError;
+use crate::sys::files;
+
+/// Temporary files of writers that hold the exclusive lock; whoever takes it next may remove them.
+const LOCKED_PREFIX: &str = ".vibeship-write-";
+/// Temporary files of writers without the lock; nobody else may remove them.
+const FREE_PREFIX: &str = ".vibeship-out-";
+/// More links than any sane chain has.
+const MAX_LINKS: usize = 32;
+
+/// Replaces a file's content, or creates it with its directories. The writer must hold the exclusive lock
+/// when the file lies in a directory that [`remove_stale`] cleans. Keeps the permissions of an existing
+/// file; writes through a symbolic link.
+///
+/// # Errors
+/// Any failure, with the path; the old content is then still there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace(path, bytes, LOCKED_PREFIX)
+}
+
+/// The same for a path that the user chose, without the lock. Writes straight into a device or pipe, which
+/// cannot be replaced.
+///
+/// # Errors
+/// Any failure, with the path.
+pub fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => {
+            let mut device = fs::OpenOptions::new().write(true).open(path).map_err(StoreError::io("open", path))?;
+            device.write_all(bytes).map_err(StoreError::io("write", path))
+        }
+        _ => replace(path, bytes, FREE_PREFIX),
+    }
+}
+
+/// Creates a file with its directories. The file appears with all its content or not at all, and never in
+/// the place of another, even if two processes try at once.
+///
+/// # Errors
+/// [`StoreError::Exists`] when something is there already; else any failure, with the path.
+pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let dir = prepare_directory(path)?;
+    let temporary = filled(&dir, path, bytes, LOCKED_PREFIX)?;
+    files::place_new(temporary, path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
+        _ => StoreError::Io { action: "create", path: path.to_owned(), source },
+    })?;
+    files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
+}
+
+/// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
+///
+/// # Errors
+/// When it is larger, no file, or cannot be read.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    // A pipe would block the opening, a directory opens on Unix and fails only at the read.
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
+        Ok(_) => {}
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(source) => return Err(StoreError::Io { action: "read", path: path.to_owned(), source }),
+    }
+    let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(Some(bytes))
+}
+
+/// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
+/// passed over: litter harms nobody, and the next holder tries again.
+pub fn remove_stale(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let stale = name.to_str().is_some_and(|n| n.starts_with(LOCKED_PREFIX) && n.ends_with(".tmp"));
+        if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
+    let target = follow_links(path)?;
+    let existing = match fs::metadata(&target) {
+        Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
+        // A rename would go around the protection on Unix and fail on Windows.
+        Ok(meta) if meta.permissions().readonly() => {
+            return Err(StoreError::WriteProtected { path: path.to_owned() });
+        }
+        Ok(meta) => Some(meta.permissions()),
+        Err(_) => None,
+    };
+    let dir = prepare_directory(&target)?;
+    let temporary = filled(&dir, &target, bytes, prefix)?;
+    if let Some(permissions) = existing {
+        temporary.as_file().set_permissions(permissions).map_err(StoreError::io("keep the permissions of", path))?;
+    }
+    files::replace(temporary, &target).map_err(StoreError::io("replace", path))?;
+    files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
+}
+
+/// A synced temporary file beside `target` with the bytes in it.
+fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempfile::NamedTempFile, StoreError> {
+    let mut temporary = files::temporary_in(dir, prefix).map_err(StoreError::io("write", target))?;
+    temporary.write_all(bytes).map_err(StoreError::io("write", target))?;
+    temporary.as_file().sync_all().map_err(StoreError::io("sync", target))?;
+    Ok(temporary)
+}
+
+/// Where a path leads, also when the last link points at nothing yet.
+fn follow_links(path: &Path) -> Result<PathBuf, StoreError> {
+    let mut current = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::symlink_metadata(&current) {
+            Ok(meta) if meta.file_type().is_symlink() => {
+                let next = fs::read_link(&current).map_err(StoreError::io("follow", &current))?;
+                current = current.parent().map_or_else(|| next.clone(), |dir| dir.join(&next));
+            }
+            _ => return Ok(current),
+        }
+    }
+    Err(StoreError::Io { action: "follow", path: path.to_owned(), source: io::Error::other("too many symbolic links") })
+}
+
+/// Creates the file's directory and makes new entries on the way to it durable.
+fn prepare_directory(path: &Path) -> Result<PathBuf, StoreError> {
+    let dir = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let missing: Vec<&Path> = dir.ancestors().take_while(|d| !d.as_os_str().is_empty() && !d.exists()).collect();
+    fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
+    for parent in missing.iter().filter_map(|d| d.parent()).filter(|p| !p.as_os_str().is_empty()) {
+        files::sync_directory(parent).map_err(StoreError::io("sync", parent))?;
+    }
+    Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_created_with_its_directories_and_replaced_without_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn create_new_never_overwrites_and_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        create_new(&path, b"one").unwrap();
+        let error = create_new(&path, b"two").unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+        assert!(error.to_string().contains("x.json"));
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_one_of_many_racing_creators_succeeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        let won: usize = std::thread::scope(|scope| {
+            let path = &path;
+            let racers: Vec<_> = (0..16u8).map(|n| scope.spawn(move || create_new(path, &[n; 4096]).is_ok())).collect();
+            racers.into_iter().map(|r| usize::from(r.join().unwrap())).sum()
+        });
+        assert_eq!(won, 1);
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() == 4096 && bytes.iter().all(|b| *b == bytes[0]));
+    }
+
+    #[test]
+    fn a_directory_in_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(write(&path, b"x"), Err(StoreError::NotAFile { .. })));
+        assert!(matches!(read(&path, 10), Err(StoreError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn reading_is_bounded_and_a_missing_file_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        assert!(read(&path, 3).unwrap().is_none());
+        write(&path, b"1234").unwrap();
+        assert!(matches!(read(&path, 3), Err(StoreError::TooLarge { limit: 3, .. })));
+        assert_eq!(read(&path, 4).unwrap().unwrap(), b"1234");
+    }
+
+    #[test]
+    fn only_litter_of_locked_writers_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".vibeship-write-abc.tmp", ".vibeship-out-abc.tmp", "notes.tmp"] {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        remove_stale(dir.path());
+        assert!(!dir.path().join(".vibeship-write-abc.tmp").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_write_protected_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        write(&path, b"one").unwrap();
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        assert!(matches!(write(&path, b"two"), Err(StoreError::WriteProtected { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_kept_and_links_are_written_through() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real/file");
+        write(&real, b"one").unwrap();
+        let plain = dir.path().join("plain");
+        fs::write(&plain, b"").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&real), mode(&plain), "a new file is no more private than any other");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("real/file", &link).unwrap();
+        write(&link, b"two").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"two");
+        assert_eq!(mode(&real), 0o640);
+
+        let dangling = dir.path().join("dangling");
+        std::os::unix::fs::symlink("new/there", &dangling).unwrap();
+        write(&dangling, b"three").unwrap();
+        assert_eq!(fs::read(dir.path().join("new/there")).unwrap(), b"three");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt as _;
+        write_free(Path::new("/dev/null"), b"x").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    }
+}

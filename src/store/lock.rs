@@ -1,1 +1,283 @@
-//! (to be written)
+//! One lock per state directory. Reading and writing are different types, so that a function that changes
+//! the store can demand [`Exclusive`]. Owns the lock file and the note of who holds it; must not wait for ever.
+
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::fs::TryLockError;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::store::atomic;
+use crate::store::error::StoreError;
+use crate::store::layout::Project;
+
+/// How long the lock is waited for unless told otherwise.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+/// The environment variable that tells otherwise, in seconds.
+pub const WAIT_VARIABLE: &str = "VIBESHIP_OPTIMIZER_LOCK_WAIT_S";
+
+const POLL: Duration = Duration::from_millis(20);
+const HOLDER_LIMIT: u64 = 16 * 1024;
+
+/// Who takes the lock, for the message that others get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// The command line, or its verb.
+    pub command: String,
+    /// The host's name.
+    pub host: String,
+    /// When it began.
+    pub since: DateTime<Utc>,
+}
+
+/// Reads a waiting time in seconds, as given in [`WAIT_VARIABLE`] or a flag.
+///
+/// # Errors
+/// [`StoreError::BadWait`] for anything but a number from 0 to 86400.
+pub fn parse_wait(text: &str) -> Result<Duration, StoreError> {
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(StoreError::BadWait { value: text.chars().take(40).collect() }),
+    }
+}
+
+/// Permission to read a store that nobody changes meanwhile. Both guards give it.
+pub trait Access {
+    /// The project that is locked.
+    fn project(&self) -> &Project;
+}
+
+/// Permission to read. Released when dropped.
+#[derive(Debug)]
+pub struct Shared {
+    project: Project,
+    // Dropping the file releases the lock; `File::unlock` reports false errors on some systems.
+    _file: Option<File>,
+}
+
+/// Permission to change. Released when dropped.
+#[derive(Debug)]
+pub struct Exclusive {
+    project: Project,
+    note: PathBuf,
+    _file: File,
+}
+
+impl Access for Shared {
+    fn project(&self) -> &Project {
+        &self.project
+    }
+}
+
+impl Access for Exclusive {
+    fn project(&self) -> &Project {
+        &self.project
+    }
+}
+
+impl Shared {
+    /// Waits until nobody changes the store. Creates nothing: where there is no lock file yet, nobody has
+    /// ever changed the store, and where the file system knows no locks, each file is still whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] after `wait`; I/O errors with the path.
+    pub fn acquire(project: &Project, wait: Duration) -> Result<Self, StoreError> {
+        let path = project.lock_path();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Self { project: project.clone(), _file: None });
+            }
+            Err(source) => return Err(StoreError::Io { action: "open", path, source }),
+        };
+        let held = poll(&path, wait, || file.try_lock_shared())?;
+        if held == Held::No {
+            return Err(locked(project, &path, wait));
+        }
+        Ok(Self { project: project.clone(), _file: (held == Held::Yes).then_some(file) })
+    }
+}
+
+impl Exclusive {
+    /// Waits until nobody uses the store, then keeps others out. Creates the state directory, and removes
+    /// what killed writers left.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], naming the holder, after `wait`; I/O errors with the path.
+    pub fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
+        project.prepare_state()?;
+        let path = project.lock_path();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
+        match poll(&path, wait, || file.try_lock())? {
+            Held::Yes => {}
+            Held::No => return Err(locked(project, &path, wait)),
+            Held::Unsupported => {
+                let source = io::Error::new(io::ErrorKind::Unsupported, "this file system has no file locks");
+                return Err(StoreError::Io { action: "lock", path, source });
+            }
+        }
+        for dir in project.written_directories() {
+            atomic::remove_stale(&dir);
+        }
+        // Beside the lock and not in it: Windows lets nobody else read a locked file.
+        let note = project.holder_path();
+        if let Ok(text) = serde_json::to_vec(holder) {
+            atomic::write(&note, &text)?;
+        }
+        Ok(Self { project: project.clone(), note, _file: file })
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        // While the lock is still held: the fields are dropped after this.
+        let _ = std::fs::remove_file(&self.note);
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Held {
+    Yes,
+    No,
+    Unsupported,
+}
+
+fn poll(
+    path: &Path,
+    wait: Duration,
+    mut attempt: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<Held, StoreError> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(Held::Yes),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= wait => return Ok(Held::No),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL.min(wait)),
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => return Ok(Held::Unsupported),
+            Err(TryLockError::Error(source)) => {
+                return Err(StoreError::Io { action: "lock", path: path.to_owned(), source });
+            }
+        }
+    }
+}
+
+fn locked(project: &Project, path: &Path, wait: Duration) -> StoreError {
+    // A note may be left by a killed process; it is only believed while nobody can read.
+    let only_readers = File::open(path).is_ok_and(|file| file.try_lock_shared().is_ok());
+    let note = atomic::read(&project.holder_path(), HOLDER_LIMIT).ok().flatten();
+    let holder = match note.and_then(|text| serde_json::from_slice::<Holder>(&text).ok()) {
+        _ if only_readers => "commands that read it".to_owned(),
+        Some(h) => format!(
+            "process {} on {} ({:?}, since {})",
+            h.pid,
+            printable(&h.host),
+            printable(&h.command),
+            h.since.format("%Y-%m-%dT%H:%M:%SZ")
+        ),
+        None => "another process".to_owned(),
+    };
+    StoreError::Locked { path: path.to_owned(), holder, waited_s: wait.as_secs_f64() }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project() -> (tempfile::TempDir, Project) {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::find(dir.path(), Some(dir.path())).unwrap();
+        (dir, project)
+    }
+
+    fn holder() -> Holder {
+        Holder { pid: 4711, command: "change start".into(), host: "box".into(), since: DateTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_second_writer_is_told_who_holds_the_lock() {
+        let (_dir, project) = project();
+        let held = Exclusive::acquire(&project, &holder(), DEFAULT_WAIT).unwrap();
+        let error = Exclusive::acquire(&project, &holder(), Duration::from_millis(30)).unwrap_err().to_string();
+        for part in ["4711", "box", "change start", "1970-01-01T00:00:00Z"] {
+            assert!(error.contains(part), "{part} is missing in {error}");
+        }
+        assert!(matches!(Shared::acquire(&project, Duration::ZERO), Err(StoreError::Locked { .. })));
+        drop(held);
+        Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn readers_share_and_keep_writers_out() {
+        let (_dir, project) = project();
+        drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());
+        let first = Shared::acquire(&project, Duration::ZERO).unwrap();
+        let second = Shared::acquire(&project, Duration::ZERO).unwrap();
+        let error = Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("commands that read it"), "{error}");
+        drop((first, second));
+        Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_reader_creates_nothing() {
+        let (dir, project) = project();
+        Shared::acquire(&project, Duration::ZERO).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_writer_waits_for_another_to_finish() {
+        let (_dir, project) = project();
+        let held = Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Exclusive::acquire(&project, &holder(), DEFAULT_WAIT).map(|_| ()));
+            std::thread::sleep(Duration::from_millis(40));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn taking_the_lock_removes_what_killed_writers_left() {
+        let (_dir, project) = project();
+        drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());
+        let litter = project.changes_dir().join(".vibeship-write-dead.tmp");
+        std::fs::create_dir_all(project.changes_dir()).unwrap();
+        std::fs::write(&litter, b"half").unwrap();
+        drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());
+        assert!(!litter.exists());
+    }
+
+    #[test]
+    fn a_waiting_time_is_seconds() {
+        assert_eq!(parse_wait(" 0.5 ").unwrap(), Duration::from_millis(500));
+        for bad in ["", "x", "-1", "NaN", "inf", "1e9"] {
+            assert!(parse_wait(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,1 +1,365 @@
-//! (to be written)
+//! The logbook: a section per change between markers, and the user's own text around them. Owns the markers;
+//! must not render a section, nor touch a byte outside the markers.
+
+use std::path::PathBuf;
+
+use crate::store::atomic;
+use crate::store::error::StoreError;
+use crate::store::layout::LEGACY_LOGBOOK;
+use crate::store::layout::LOGBOOK;
+use crate::store::layout::safe_name;
+use crate::store::lock::Access as _;
+use crate::store::lock::Exclusive;
+
+const BEGIN: &str = "<!-- vibeship-optimizer:begin ";
+const END: &str = "<!-- vibeship-optimizer:end ";
+const CLOSE: &str = " -->";
+/// Far beyond any logbook that people read.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Something wrong with the markers of a section, worth telling the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A begin marker without its end; what follows it was left as it is.
+    Unclosed {
+        /// The change.
+        id: String,
+        /// Line of the marker, from 1.
+        line: usize,
+    },
+    /// An end marker without its begin.
+    Unopened {
+        /// The change.
+        id: String,
+        /// Line of the marker, from 1.
+        line: usize,
+    },
+    /// A second section of the same change; the first is kept up to date, this one was removed.
+    Duplicate {
+        /// The change.
+        id: String,
+        /// Line of the marker, from 1.
+        line: usize,
+    },
+}
+
+/// A logbook with one section brought up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The whole text.
+    pub text: Vec<u8>,
+    /// What was wrong with the markers.
+    pub problems: Vec<Problem>,
+}
+
+/// Puts `section` between the markers of `id`, or at the end when there are none. Every byte outside the
+/// markers stays. Markers inside `section` are made harmless; its line ends become those of the text.
+///
+/// # Errors
+/// [`StoreError::UnsafeName`] when the id cannot stand in a marker.
+pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced, StoreError> {
+    safe_name(id)?;
+    let eol = line_end(text);
+    let body = rendered(section, eol);
+    let (sections, mut problems) = scan(text, id);
+    let mut out = Vec::with_capacity(text.len() + body.len() + 128);
+    let Some((first, rest)) = sections.split_first() else {
+        out.extend_from_slice(text);
+        append(&mut out, id, &body, eol);
+        return Ok(Replaced { text: out, problems });
+    };
+    out.extend_from_slice(&text[..first.begin.end]);
+    out.extend_from_slice(body.as_bytes());
+    let mut kept_to = first.end.start;
+    for duplicate in rest {
+        problems.push(Problem::Duplicate { id: id.to_owned(), line: duplicate.begin.line });
+        out.extend_from_slice(&text[kept_to..duplicate.begin.start]);
+        kept_to = duplicate.end.end;
+    }
+    out.extend_from_slice(&text[kept_to..]);
+    Ok(Replaced { text: out, problems })
+}
+
+/// The ids that have a whole section, in order of appearance.
+pub fn sections(text: &[u8]) -> Vec<String> {
+    let marks = marks(text);
+    let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
+    whole.map(|pair| pair[0].id.clone()).collect()
+}
+
+/// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.
+///
+/// # Errors
+/// I/O errors with the path; [`StoreError::Utf16`]; [`StoreError::UnsafeName`].
+pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Result<Vec<Problem>, StoreError> {
+    let path = lock.project().logbook_path();
+    let old = atomic::read(&path, LIMIT)?;
+    let text = old.as_deref().unwrap_or(heading.as_bytes());
+    if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
+        return Err(StoreError::Utf16 { path });
+    }
+    let new = replace_section(text, id, section)?;
+    if old.as_deref() != Some(&new.text) {
+        atomic::write(&path, &new.text)?;
+    }
+    Ok(new.problems)
+}
+
+/// Creates the logbook when there is none. Returns its path and whether it is new.
+///
+/// # Errors
+/// I/O errors with the path.
+pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
+    let path = lock.project().logbook_path();
+    match atomic::create_new(&path, heading.as_bytes()) {
+        Ok(()) => Ok((path, true)),
+        Err(StoreError::Exists { .. }) => Ok((path, false)),
+        Err(e) => Err(e),
+    }
+}
+
+/// Renames a logbook that has the old name, unless there is one with the new name. Returns whether it did.
+///
+/// # Errors
+/// I/O errors with the path.
+pub fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
+    let old = lock.project().root().join(LEGACY_LOGBOOK);
+    let new = lock.project().root().join(LOGBOOK);
+    if !old.is_file() || new.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    std::fs::rename(&old, &new).map_err(StoreError::io("rename", &old))?;
+    Ok(true)
+}
+
+/// A line that is a marker. `start..end` spans the line with its line end.
+#[derive(Debug)]
+struct Mark {
+    id: String,
+    opens: bool,
+    start: usize,
+    end: usize,
+    line: usize,
+}
+
+struct Section {
+    begin: Mark,
+    end: Mark,
+}
+
+fn marks(text: &[u8]) -> Vec<Mark> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (index, raw) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let end = start + raw.len();
+        let line = if index == 0 { raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw) } else { raw };
+        if let Some((opens, id)) = std::str::from_utf8(line.trim_ascii()).ok().and_then(mark) {
+            found.push(Mark { id: id.to_owned(), opens, start, end, line: index + 1 });
+        }
+        start = end;
+    }
+    found
+}
+
+fn mark(line: &str) -> Option<(bool, &str)> {
+    let inner = line.strip_suffix(CLOSE)?;
+    let (opens, id) = match inner.strip_prefix(BEGIN) {
+        Some(id) => (true, id),
+        None => (false, inner.strip_prefix(END)?),
+    };
+    safe_name(id).is_ok().then_some((opens, id))
+}
+
+/// The sections of `id`: a begin whose very next marker is its own end. Anything else is a problem, and
+/// left where it is, since nobody can tell how much of what follows is the user's.
+fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<Problem>) {
+    let mut sections = Vec::new();
+    let mut problems = Vec::new();
+    let mut rest = marks(text).into_iter().peekable();
+    while let Some(mark) = rest.next() {
+        if mark.id != id {
+            continue;
+        }
+        if !mark.opens {
+            problems.push(Problem::Unopened { id: id.to_owned(), line: mark.line });
+            continue;
+        }
+        match rest.next_if(|next| next.id == id && !next.opens) {
+            Some(end) => sections.push(Section { begin: mark, end }),
+            None => problems.push(Problem::Unclosed { id: id.to_owned(), line: mark.line }),
+        }
+    }
+    (sections, problems)
+}
+
+fn append(out: &mut Vec<u8>, id: &str, body: &str, eol: &str) {
+    let bom_only = out.as_slice() == b"\xEF\xBB\xBF";
+    if !out.is_empty() && !bom_only {
+        if !out.ends_with(b"\n") {
+            out.extend_from_slice(eol.as_bytes());
+        }
+        out.extend_from_slice(eol.as_bytes());
+    }
+    for part in [BEGIN, id, CLOSE, eol, body, END, id, CLOSE, eol] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn rendered(section: &str, eol: &str) -> String {
+    // A colon written as an entity reads the same and is no marker.
+    let harmless = section
+        .replace("vibeship-optimizer:begin", "vibeship-optimizer&#58;begin")
+        .replace("vibeship-optimizer:end", "vibeship-optimizer&#58;end");
+    let mut body = String::with_capacity(harmless.len() + 2);
+    for line in harmless.lines() {
+        body.push_str(line);
+        body.push_str(eol);
+    }
+    body
+}
+
+fn line_end(text: &[u8]) -> &'static str {
+    match text.iter().position(|byte| *byte == b'\n') {
+        Some(at) if at > 0 && text[at - 1] == b'\r' => "\r\n",
+        _ => "\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "chg-1";
+
+    fn replaced(text: &str, section: &str) -> String {
+        String::from_utf8(replace_section(text.as_bytes(), ID, section).unwrap().text).unwrap()
+    }
+
+    #[test]
+    fn a_new_section_is_appended_and_then_replaced_in_place() {
+        let first = replaced("# Log\n\nmine", "old\nlines\n");
+        assert_eq!(
+            first,
+            "# Log\n\nmine\n\n<!-- vibeship-optimizer:begin chg-1 -->\nold\nlines\n<!-- vibeship-optimizer:end chg-1 -->\n"
+        );
+        let second = replaced(&format!("{first}after\n"), "new");
+        assert_eq!(
+            second,
+            "# Log\n\nmine\n\n<!-- vibeship-optimizer:begin chg-1 -->\nnew\n<!-- vibeship-optimizer:end chg-1 -->\nafter\n"
+        );
+        assert_eq!(replaced(&second, "new"), second);
+    }
+
+    #[test]
+    fn the_line_ends_of_the_text_are_taken_over() {
+        let text = replaced("a\r\nb", "x\ny");
+        assert!(text.starts_with("a\r\nb\r\n\r\n"));
+        assert!(text.ends_with("x\r\ny\r\n<!-- vibeship-optimizer:end chg-1 -->\r\n"));
+    }
+
+    #[test]
+    fn forged_markers_in_a_section_are_harmless() {
+        let forged = "<!-- vibeship-optimizer:end chg-1 -->\nTitle\n<!-- vibeship-optimizer:begin chg-2 -->";
+        let text = replaced("", forged);
+        assert_eq!(sections(text.as_bytes()), [ID]);
+        assert_eq!(replaced(&text, "x"), replaced("", "x"));
+    }
+
+    #[test]
+    fn a_begin_without_an_end_takes_nothing_with_it() {
+        let broken = "<!-- vibeship-optimizer:begin chg-1 -->\nprecious\n";
+        let done = replace_section(broken.as_bytes(), ID, "new").unwrap();
+        assert_eq!(done.problems, [Problem::Unclosed { id: ID.into(), line: 1 }]);
+        assert!(done.text.starts_with(broken.as_bytes()));
+        let again = replace_section(&done.text, ID, "newer").unwrap();
+        assert!(again.text.starts_with(broken.as_bytes()));
+        assert_eq!(sections(&again.text), [ID], "a second one is not appended");
+    }
+
+    #[test]
+    fn nested_and_unopened_markers_are_reported_and_left() {
+        let text = "<!-- vibeship-optimizer:begin chg-1 -->\nmine\n<!-- vibeship-optimizer:begin chg-2 -->\n2\n\
+                    <!-- vibeship-optimizer:end chg-2 -->\n<!-- vibeship-optimizer:end chg-1 -->\n";
+        let done = replace_section(text.as_bytes(), ID, "new").unwrap();
+        assert_eq!(done.problems.len(), 2);
+        assert!(done.text.starts_with(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_second_section_of_a_change_goes_and_the_text_between_stays() {
+        let one = replaced("", "x");
+        let done = replace_section(format!("{one}between\n{one}after\n").as_bytes(), ID, "new").unwrap();
+        assert_eq!(String::from_utf8(done.text).unwrap(), format!("{}between\nafter\n", replaced("", "new")));
+        assert_eq!(done.problems, [Problem::Duplicate { id: ID.into(), line: 5 }]);
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_survives() {
+        let text = b"\xEF\xBB\xBFcaf\xE9\n";
+        let done = replace_section(text, ID, "x").unwrap();
+        assert!(done.text.starts_with(text));
+    }
+
+    #[test]
+    fn an_id_that_could_break_a_marker_is_refused() {
+        assert!(replace_section(b"", "x -->\n<script>", "x").is_err());
+    }
+
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..12),
+            Just(b"\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just(b"\n<!-- vibeship-optimizer:begin chg-1 -->\n".to_vec()),
+            Just(b"\n<!-- vibeship-optimizer:end chg-1 -->\n".to_vec()),
+            Just(b"\n<!-- vibeship-optimizer:begin chg-2 -->\r\n".to_vec()),
+            Just(b"\n<!-- vibeship-optimizer:end chg-2 -->\r\n".to_vec()),
+        ]
+    }
+
+    /// The text without what stands between whole pairs of markers of the change, found independently: by
+    /// splitting at the marker lines.
+    fn outside(text: &[u8]) -> Vec<Vec<u8>> {
+        let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+        let kind = |line: &[u8]| {
+            let line = String::from_utf8_lossy(line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)).trim().to_owned();
+            let inner = line.strip_prefix("<!-- vibeship-optimizer:")?.strip_suffix(" -->")?.to_owned();
+            inner
+                .starts_with("begin chg-")
+                .then_some((true, inner.clone()))
+                .or_else(|| inner.starts_with("end chg-").then_some((false, inner)))
+        };
+        let mut kept = Vec::new();
+        let mut i = 0;
+        while i < lines.len() {
+            if kind(lines[i]) == Some((true, "begin chg-1".into())) {
+                let next = (i + 1..lines.len()).find(|j| kind(lines[*j]).is_some());
+                if let Some(j) = next
+                    && kind(lines[j]) == Some((false, "end chg-1".into()))
+                {
+                    i = j + 1;
+                    continue;
+                }
+            }
+            kept.push(lines[i].to_vec());
+            i += 1;
+        }
+        kept
+    }
+
+    proptest! {
+        #[test]
+        fn everything_outside_the_markers_stays(pieces in proptest::collection::vec(piece(), 0..14), section in "\\PC*") {
+            let text = pieces.concat();
+            let done = replace_section(&text, ID, &section).unwrap();
+            let before: Vec<u8> = outside(&text).concat();
+            let after: Vec<u8> = outside(&done.text).concat();
+            // What is appended to set the section off is line ends alone.
+            prop_assert!(after.starts_with(&before), "{:?} became {:?}", before, after);
+            prop_assert!(after[before.len()..].iter().all(|b| matches!(b, b'\r' | b'\n')));
+            let again = replace_section(&done.text, ID, &section).unwrap();
+            prop_assert_eq!(&again.text, &done.text, "doing it again changes nothing");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod atomic;
+pub mod error;
 pub mod layout;
 pub mod lock;
 pub mod logbook;

@@ -1,0 +1,113 @@
+//! What differs between platforms when files are written and named: temporary files, replacing, syncing a
+//! directory, canonical paths. Must not know which files these are.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tempfile::NamedTempFile;
+
+/// A new temporary file in `dir` named `PREFIX…tmp`, readable as any new file would be (not private, as
+/// temporary files otherwise are).
+///
+/// # Errors
+/// When the file cannot be created.
+pub fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The process's umask still applies, as it does for any file.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(dir)
+}
+
+/// Renames a temporary file over `target`, replacing what is there.
+///
+/// # Errors
+/// When the rename fails; the temporary file is then removed.
+pub fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
+    // On Windows a scanner or a reader may hold the target open for a moment.
+    let mut left = if cfg!(windows) { 20 } else { 0 };
+    let mut temporary = temporary;
+    loop {
+        match temporary.persist(target) {
+            Ok(_) => return Ok(()),
+            Err(failed) if left > 0 && failed.error.kind() == io::ErrorKind::PermissionDenied => {
+                left -= 1;
+                temporary = failed.file;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Err(failed) => return Err(failed.error),
+        }
+    }
+}
+
+/// Renames a temporary file to `target` unless something is there already.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when there is; else what the rename failed with.
+pub fn place_new(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
+    temporary.persist_noclobber(target).map(|_| ()).map_err(|failed| failed.error)
+}
+
+/// Makes a directory's entries durable where the platform can (Windows cannot, nor can some file systems).
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_directory(dir: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match fs::File::open(dir)?.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+/// The path without links, `.` and `..`; on Windows in the plain form (`C:\x`, not `\\?\C:\x`) where there is
+/// one, since other programs do not take the long form.
+///
+/// # Errors
+/// When the path does not exist or cannot be read.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let full = fs::canonicalize(path)?;
+    if cfg!(windows)
+        && let Some(text) = full.to_str()
+        && let Some(plain) = text.strip_prefix(r"\\?\")
+        && plain.as_bytes().get(1) == Some(&b':')
+        && plain.len() < 250
+    {
+        return Ok(PathBuf::from(plain));
+    }
+    Ok(full)
+}
+
+/// A path as the bytes that git uses for it: raw on Unix, UTF-8 with `/` on Windows.
+pub fn path_bytes(path: &Path) -> Vec<u8> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        path.as_os_str().as_bytes().to_vec()
+    }
+    #[cfg(not(unix))]
+    {
+        path.to_string_lossy().replace('\\', "/").into_bytes()
+    }
+}
+
+/// The path that git means by some bytes; the inverse of [`path_bytes`].
+pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
