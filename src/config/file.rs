@@ -354,7 +354,7 @@ commands:
   test: cargo test
   checks: [{name: bench, cmd: make bench, timeout_s: 60}]
 timings:
-  - {name: tests, cmd: cargo test, runs: 5, warmup: 1, cwd: sub, env: {N: 4}, shell: false, better: lower}
+  - {name: tests, cmd: cargo test, runs: 5, warmup: 1, cwd: sub, env: {N: 4}, shell: false}
   - {name: old, hyperfine: bench.json}
 http_probes:
   - url: http://127.0.0.1:1/health

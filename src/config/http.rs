@@ -97,13 +97,10 @@ impl HttpProbe {
 
     pub(super) fn read_all(root: &Section<'_>) -> Vec<Self> {
         let mut probes = root.list("http_probes", Self::KEYS, Self::read);
-        let given: Vec<String> = probes.iter().map(|p| p.name.clone()).filter(|n| !n.is_empty()).collect();
-        let mut taken = given;
-        for i in 0..probes.len() {
-            if probes[i].name.is_empty() {
-                probes[i].name = unused_name(&probes[i].url, &taken);
-                taken.push(probes[i].name.clone());
-            }
+        let mut taken: Vec<String> = probes.iter().map(|p| p.name.clone()).filter(|name| !name.is_empty()).collect();
+        for probe in probes.iter_mut().filter(|probe| probe.name.is_empty()) {
+            probe.name = unused_name(&probe.url, &taken);
+            taken.push(probe.name.clone());
         }
         probes
     }

@@ -12,6 +12,7 @@ pub mod project;
 pub mod review;
 pub mod rollout;
 pub mod surface;
+pub mod template;
 pub mod timing;
 pub mod tuneable;
 pub mod validation;

@@ -13,6 +13,7 @@ use crate::config::node::Key;
 use crate::config::node::Kind;
 use crate::config::node::Node;
 use crate::evidence::metric::Better;
+use crate::evidence::nearest::nearest;
 
 /// A week: the longest deadline that is taken for meant.
 pub(super) const MAX_TIMEOUT_S: f64 = 604_800.0;
@@ -92,7 +93,8 @@ impl<'a> Section<'a> {
         };
         let section = Self { notes, path, at: node.at, entries };
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            let hint = match nearest(&key.text, known) {
+            let folded = key.text.replace('-', "_");
+            let hint = match nearest(&folded, known.iter().copied(), 1).first() {
                 Some(name) => format!("; did you mean `{name}`?"),
                 None => format!("; known here: {}", known.join(", ")),
             };
@@ -451,8 +453,8 @@ impl<'a> Section<'a> {
             self.problem(key, &format!("is longer than {MAX_NAME} characters"));
         } else if name.contains(char::is_control) {
             self.problem(key, "holds a control character");
-        } else if name.contains(|c: char| c.is_whitespace() || "<>=".contains(c)) {
-            self.warn(key, &format!("{name:?} holds white space or `<>=`, so no criterion can name it"));
+        } else if name.contains(['<', '>']) {
+            self.warn(key, &format!("{name:?} holds `<` or `>`, so no criterion can name it"));
         }
     }
 }
@@ -464,32 +466,4 @@ fn number_of(kind: &Kind) -> Option<f64> {
         Kind::Number(number) => Some(*number).filter(|number| number.is_finite()),
         _ => None,
     }
-}
-
-/// The known name most like `name`, where one is like it at all.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let folded = name.to_ascii_lowercase().replace('-', "_");
-    let close = known.iter().map(|k| (distance(&folded, k), *k)).min()?;
-    (close.0 <= 1 + folded.chars().count() / 4).then_some(close.1)
-}
-
-/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    least = least.min(rows[i - 2][j - 2] + 1);
-                }
-                least
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::config::section::MAX_RUNS;
 use crate::config::section::MAX_TIMEOUT_S;
 use crate::config::section::Section;
-use crate::evidence::metric::Better;
 
 /// One timed command.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,8 +29,6 @@ pub struct Timing {
     pub shell: bool,
     /// File with results that hyperfine exported as JSON, read instead of running anything.
     pub hyperfine: Option<String>,
-    /// Which direction is an improvement.
-    pub better: Better,
 }
 
 impl Timing {
@@ -43,7 +40,7 @@ impl Timing {
     pub const DEFAULT_TIMEOUT_S: f64 = 600.0;
 
     pub(super) const KEYS: &'static [&'static str] =
-        &["name", "cmd", "runs", "warmup", "timeout_s", "cwd", "env", "shell", "hyperfine", "better"];
+        &["name", "cmd", "runs", "warmup", "timeout_s", "cwd", "env", "shell", "hyperfine"];
 
     /// A command timed with every default.
     pub fn new(name: &str, cmd: &str) -> Self {
@@ -57,7 +54,6 @@ impl Timing {
             env: BTreeMap::new(),
             shell: true,
             hyperfine: None,
-            better: Better::Lower,
         }
     }
 
@@ -82,7 +78,6 @@ impl Timing {
             env: s.variables("env"),
             shell: s.flag("shell").unwrap_or(true),
             hyperfine,
-            better: s.better("better").unwrap_or(Better::Lower),
         }
     }
 }
