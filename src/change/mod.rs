@@ -1,3 +1,18 @@
 //! A tracked change and its gates. The only module that knows the gate order. Pure: `now` is an argument.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod chain;
+pub mod class;
+pub mod command;
+pub mod contract;
+pub mod decide;
+pub mod event;
+pub mod facts;
+pub mod gate;
+pub mod gates;
+pub mod id;
+pub mod next;
+pub mod refusal;
+pub mod state;
+pub mod window;

@@ -1,0 +1,241 @@
+//! What can be asked of a change, with the facts that the asker gathered. Plain data; must not decide.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::contract::Contract;
+use crate::change::event::Opened;
+use crate::change::facts::ArtifactFault;
+use crate::change::facts::Attestation;
+use crate::change::facts::Check;
+use crate::change::facts::Delta;
+use crate::change::facts::Judged;
+use crate::change::facts::Other;
+use crate::change::facts::Policy;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Stage;
+use crate::change::facts::Taken;
+use crate::change::facts::Verdicts;
+use crate::change::id::ChangeId;
+use crate::change::window::VerifyFacts;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::metric::MetricId;
+use crate::evidence::revision::Revision;
+
+/// A request on an open change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Write the contract, or parts of it.
+    SetContract(ContractFacts),
+    /// Record the baseline.
+    Baseline(BaselineFacts),
+    /// Record a validation.
+    Validate(ValidateFacts),
+    /// Record the state after.
+    After(AfterFacts),
+    /// Record the comparison.
+    Compare(CompareFacts),
+    /// Promote.
+    Promote(PromoteFacts),
+    /// Keep as an experiment.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// Drop.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// Begin a stage of the rollout.
+    Rollout(RolloutFacts),
+    /// Record a monitored day.
+    Tick(TickFacts),
+    /// Declare the open alarms harmless.
+    ResolveAlarms {
+        /// Why.
+        reason: String,
+    },
+    /// Record an attestation.
+    Attest(Attestation),
+    /// Name the change that takes an emergency over.
+    FollowUp {
+        /// That change.
+        by: ChangeId,
+    },
+    /// Roll back.
+    Rollback {
+        /// Why.
+        reason: String,
+        /// The reverting commit, where the tool made one.
+        commit: Option<String>,
+    },
+    /// Record whether the baseline's values are back.
+    ConfirmRollback {
+        /// What was measured.
+        taken: Taken,
+        /// What is not back.
+        not_back: Vec<Judged>,
+    },
+    /// Verify.
+    Verify {
+        /// The observed result.
+        summary: String,
+        /// The world.
+        facts: VerifyFacts,
+    },
+    /// Write something down.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// Record where the commits went.
+    Relink {
+        /// Old hash to new.
+        commits: Vec<(String, String)>,
+        /// How they were matched.
+        by: String,
+    },
+    /// Write the day's decision down.
+    DecideDay {
+        /// `promote`, `hold`, `rollback` or `undecided`.
+        decision: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// To open a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenFacts {
+    /// What is opened.
+    pub opened: Opened,
+    /// The other changes.
+    pub others: Vec<Other>,
+    /// Whether a second undecided change is wanted.
+    pub parallel: bool,
+    /// Whether the config names tuneables.
+    pub tuneables_configured: bool,
+}
+
+/// To write the contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContractFacts {
+    /// The parts given now.
+    pub parts: Contract,
+    /// Every metric that the config measures.
+    pub measurable: Vec<MetricId>,
+    /// Metrics of `parts` that it does not, each with the nearest that it does.
+    pub unknown: Vec<(MetricId, Option<MetricId>)>,
+}
+
+/// To record the baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselineFacts {
+    /// The code here.
+    pub revision: Revision,
+    /// Commits in the history that carry this id already.
+    pub commits_with_id: Vec<crate::change::facts::DeltaCommit>,
+    /// Whether a dirty tree is accepted.
+    pub allow_dirty: bool,
+    /// Metrics of the contract that the config does not measure (any more).
+    pub unknown: Vec<(MetricId, Option<MetricId>)>,
+    /// The measurement; `None` to ask whether the gate would open.
+    pub measured: Option<Measured>,
+}
+
+/// A measurement for a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The files.
+    pub taken: Taken,
+    /// Metrics of the contract without a usable value.
+    pub unmeasured: Vec<MetricId>,
+}
+
+/// To validate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidateFacts {
+    /// The code here.
+    pub revision: Revision,
+    /// Whether the baseline's commit is an ancestor of it; `None` where there are no commits.
+    pub descends: Option<bool>,
+    /// What changed since the baseline.
+    pub delta: Delta,
+    /// Whether the config has a test to run.
+    pub has_tests: bool,
+    /// Whether a failure keeps the change open.
+    pub retry: bool,
+    /// The checks and their file; `None` to ask whether the gate would open.
+    pub outcome: Option<(Vec<Check>, Artifact)>,
+}
+
+/// To record the state after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AfterFacts {
+    /// The code here.
+    pub revision: Revision,
+    /// The measurement; `None` to ask whether the gate would open.
+    pub measured: Option<Measured>,
+}
+
+/// To record a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompareFacts {
+    /// Evidence files that are not what was recorded.
+    pub faults: Vec<ArtifactFault>,
+    /// The comparison; `None` to ask whether the gate would open.
+    pub compared: Option<Compared>,
+}
+
+/// A comparison's files and verdicts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// The report.
+    pub markdown: Artifact,
+    /// Its data.
+    pub json: Artifact,
+    /// The paired measurement.
+    pub pair: Option<Artifact>,
+    /// The verdicts.
+    pub verdicts: Verdicts,
+}
+
+/// To promote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromoteFacts {
+    /// Evidence files that are not what was recorded.
+    pub faults: Vec<ArtifactFault>,
+    /// Whether the recorded verdicts come out of the evidence again.
+    pub reproduced: bool,
+    /// What the config demands.
+    pub policy: Policy,
+    /// The rehearsal and the rollback note; `None` to ask whether the gate would open.
+    pub rehearsed: Option<(Rehearsal, Artifact)>,
+}
+
+/// To begin a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutFacts {
+    /// Which.
+    pub stage: Stage,
+    /// What the config demands (an emergency freezes it here).
+    pub policy: Policy,
+    /// Evidence files that are not what was recorded.
+    pub faults: Vec<ArtifactFault>,
+    /// The measurement and its verdicts; `None` to ask whether the gate would open.
+    pub measured: Option<(Taken, Option<Verdicts>)>,
+}
+
+/// To record a monitored day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TickFacts {
+    /// What was measured.
+    pub taken: Taken,
+    /// The day's report.
+    pub report: Artifact,
+    /// Guardrails violated and the trigger, if it fired.
+    pub alarms: Vec<Judged>,
+    /// The moment, whose UTC date is the day's.
+    pub at: DateTime<Utc>,
+}

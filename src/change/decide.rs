@@ -1,0 +1,50 @@
+//! May this happen now? One pure function from a change, a command and the moment to events or a refusal.
+//! Each gate's own demands are in `change/gates/`; this file only sends each command to its gate.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::command::Command;
+use crate::change::event::Kind;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+
+/// The events that `command` brings about, or why it may not happen. A command that only asks whether its gate
+/// would open (its facts hold no measurement) brings about none.
+pub fn decide(change: &Change, command: &Command, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
+    match command {
+        Command::SetContract(facts) => gates::contract::decide(change, facts),
+        Command::Baseline(facts) => gates::baseline::decide(change, facts),
+        Command::Validate(facts) => gates::validate::decide(change, facts),
+        Command::After(facts) => gates::after::decide(change, facts),
+        Command::Compare(facts) => gates::compare::decide(change, facts),
+        Command::Promote(facts) => gates::promote::decide(change, facts),
+        Command::Hold { reason } => gates::end::hold(change, reason),
+        Command::Reject { reason } => gates::end::reject(change, reason),
+        Command::Rollout(facts) => gates::rollout::decide(change, facts, now),
+        Command::Rollback { reason, commit } => gates::end::rollback(change, reason, commit.clone()),
+        Command::ConfirmRollback { taken, not_back } => gates::end::confirm(change, taken, not_back),
+        Command::Verify { summary, facts } => gates::verify::decide(change, summary, facts, now),
+        Command::Tick(facts) => gates::verify::tick(change, facts),
+        Command::ResolveAlarms { reason } => gates::verify::resolve(change, reason),
+        Command::Attest(attestation) => gates::verify::attest(change, attestation),
+        Command::FollowUp { by } => gates::verify::follow_up(change, by),
+        Command::Note { text } => noted(text),
+        Command::Relink { commits, by } => Ok(vec![Kind::Relinked { commits: commits.clone(), by: by.clone() }]),
+        Command::DecideDay { decision, reason } => Ok(vec![Kind::DayDecided {
+            utc_date: now.date_naive(),
+            decision: decision.clone(),
+            reason: reason.clone(),
+        }]),
+    }
+}
+
+fn noted(text: &str) -> Result<Vec<Kind>, Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::new(Gate::Open, Missing::Reason));
+    }
+    Ok(vec![Kind::Noted { text: text.to_owned() }])
+}

@@ -1,0 +1,281 @@
+//! What the world looked like when a gate was asked for: gathered by commands, judged by gates, kept in events.
+//! Plain data; must not decide anything.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::change::id::ChangeId;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::revision::Revision;
+use crate::evidence::verdict::Outcome;
+use crate::evidence::verdict::Verdict;
+
+/// A commit between the baseline and the head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaCommit {
+    /// Full hash.
+    pub sha: String,
+    /// First line of its message.
+    pub subject: String,
+    /// Change ids in its trailers, in order; may be malformed, so plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change_ids: Vec<String>,
+    /// Whether it touches the tool's own files only.
+    #[serde(default)]
+    pub evidence_only: bool,
+    /// Whether it is a merge.
+    #[serde(default)]
+    pub merge: bool,
+}
+
+/// A tuneable that changed, with values as evidence holds them (digests for secrets).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TuneableChange {
+    /// Flattened key.
+    pub key: String,
+    /// Value in the baseline; `None` when it was not set.
+    pub before: Option<serde_json::Value>,
+    /// Value now; `None` when it is no longer set.
+    pub after: Option<serde_json::Value>,
+    /// The layer that the present value comes from.
+    pub layer: Option<String>,
+}
+
+/// What changed since the baseline.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delta {
+    /// Commits since the baseline, oldest first, evidence commits included.
+    pub commits: Vec<DeltaCommit>,
+    /// Files changed outside the tool's own, from the project's root.
+    pub files: Vec<String>,
+    /// Tuneables whose effective value changed.
+    pub tuneables: Vec<TuneableChange>,
+    /// Changed files that belong to the contracts surface.
+    pub contract_surface: Vec<String>,
+    /// Whether docs or tests of the contracts surface changed too.
+    pub contract_docs: bool,
+}
+
+impl Delta {
+    /// The commits that are the change itself.
+    pub fn own_commits(&self) -> impl Iterator<Item = &DeltaCommit> {
+        self.commits.iter().filter(|commit| !commit.evidence_only)
+    }
+}
+
+/// The result of one check of `validate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name: `test`, `smoke:health`, or a configured one.
+    pub name: String,
+    /// What kind of check it is.
+    pub kind: CheckKind,
+    /// Whether it passed.
+    pub passed: bool,
+    /// The command or URL.
+    pub what: String,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Why it failed: exit code, timeout, answer; with the scrubbed tail of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// The kinds of check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// The project's tests.
+    Test,
+    /// Its linter.
+    Lint,
+    /// Its build.
+    Build,
+    /// A health probe over HTTP.
+    Smoke,
+    /// A check command of the config's own.
+    Command,
+}
+
+/// A criterion and its verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The criterion as written.
+    pub criterion: String,
+    /// What was concluded.
+    pub verdict: Verdict,
+}
+
+/// The verdicts on a contract.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// On the KPI.
+    pub kpi: Judged,
+    /// On every guardrail, in the contract's order.
+    pub guardrails: Vec<Judged>,
+    /// On the trigger where it is a criterion: `pass` means that it fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Judged>,
+}
+
+impl Verdicts {
+    /// Whether the rollback trigger fired.
+    pub fn fired(&self) -> bool {
+        self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
+    }
+
+    /// KPI and guardrails that do not pass.
+    pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {
+        std::iter::once(&self.kpi).chain(&self.guardrails).filter(|judged| judged.verdict.outcome() != Outcome::Pass)
+    }
+
+    /// Guardrails that are violated or cannot be judged.
+    pub fn broken_guardrails(&self) -> impl Iterator<Item = &Judged> {
+        self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
+    }
+
+    /// The gravest outcome of KPI and guardrails; a fired trigger is a failure.
+    pub fn overall(&self) -> Outcome {
+        let worst = self.not_passing().map(|judged| judged.verdict.outcome()).max().unwrap_or(Outcome::Pass);
+        if self.fired() { Outcome::Fail } else { worst }
+    }
+}
+
+/// What became of trying the rollback before it is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rehearsal", rename_all = "snake_case")]
+pub enum Rehearsal {
+    /// `git revert` of the commits applies cleanly.
+    Applies {
+        /// What was reverted.
+        commits: Vec<String>,
+    },
+    /// It does not.
+    Conflicts {
+        /// Paths in conflict.
+        paths: Vec<String>,
+    },
+    /// There is no commit to revert (the delta lies outside the repository, or there is no repository).
+    NotApplicable,
+    /// It reverts, but the project's checks fail on the result.
+    ChecksFail {
+        /// The checks.
+        names: Vec<String>,
+    },
+}
+
+/// An artifact that is not what was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactFault {
+    /// Its path.
+    pub path: String,
+    /// Whether it is gone (otherwise it is altered).
+    pub missing: bool,
+}
+
+/// How far the evidence of a change reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// Bound to commits of a clean tree.
+    Full,
+    /// Bound to a digest of the files: there is no commit.
+    Unversioned,
+    /// Taken on a dirty tree by request: shows a tendency, proves nothing.
+    Indicative,
+}
+
+/// A stage of the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// A small share first.
+    Canary,
+    /// A short window on everything.
+    Live,
+    /// Everything, for good.
+    Full,
+}
+
+impl Stage {
+    /// Every stage in order.
+    pub const ALL: [Self; 3] = [Self::Canary, Self::Live, Self::Full];
+
+    /// Its name in commands and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::Live => "live",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A configured stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// Which.
+    pub stage: Stage,
+    /// Hours it has to last before the next may begin.
+    pub soak_hours: f64,
+}
+
+/// What the config demands of a change. Frozen into the record at promotion; later configs may only demand more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The rollout's stages in order; the last is always full.
+    pub stages: Vec<StagePlan>,
+    /// Days of monitoring; never below [`crate::change::window::MIN_DAYS`].
+    pub min_monitor_days: u32,
+    /// Whether a review must be attested.
+    pub require_attestation: bool,
+}
+
+impl Policy {
+    /// The stricter of both in everything that time or review decides; the stages are `self`'s.
+    #[must_use]
+    pub fn tightened_by(mut self, other: &Self) -> Self {
+        self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
+        self.require_attestation |= other.require_attestation;
+        self
+    }
+}
+
+/// A snapshot that was taken for a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The snapshot file.
+    pub snapshot: Artifact,
+    /// The KPI outputs it was read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kpi_artifacts: Vec<Artifact>,
+    /// The code that was measured.
+    pub revision: Revision,
+    /// When measuring ended.
+    pub taken_at: DateTime<Utc>,
+}
+
+/// Another change as far as opening or following up is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its id.
+    pub id: ChangeId,
+    /// Whether it is past its decision or ended.
+    pub decided: bool,
+}
+
+/// A review that was attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// The attestation file.
+    pub artifact: Artifact,
+    /// Digest over everything that was reviewed (see [`crate::change::state::Change::review_digest`]).
+    pub reviewed: crate::evidence::digest::Digest,
+    /// `codex`, `claude` or `other`.
+    pub tool: String,
+    /// The mode it reasoned in.
+    pub reasoning_mode: String,
+}

@@ -1,0 +1,43 @@
+//! Gate 4: the state after, at the very code that was validated. Fills the commit into the rollback action.
+
+use crate::change::command::AfterFacts;
+use crate::change::event::Kind;
+use crate::change::facts::Strength;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+
+/// May be taken again until the change is decided.
+pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::After;
+    gates::enter(change, gate)?;
+    if change.promotion.is_some() {
+        return Err(Refusal::new(gate, Missing::AlreadyPassed));
+    }
+    let (Some(baseline), Some(validation)) = (&change.baseline, &change.validation) else {
+        return Err(Refusal::new(gate, Missing::Earlier { gate: Gate::Validate }));
+    };
+    if baseline.strength == Strength::Full {
+        gates::settled(gate, &facts.revision)?;
+    }
+    if !validation.revision.same_code(&facts.revision) {
+        let (validated, here) = (validation.revision.short(), facts.revision.short());
+        return Err(Refusal::new(gate, Missing::NotValidatedCode { validated, here }));
+    }
+    let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
+    if !measured.unmeasured.is_empty() {
+        return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));
+    }
+    let rollback = filled_rollback(change);
+    Ok(vec![Kind::AfterTaken { taken: measured.taken.clone(), rollback }])
+}
+
+/// The rollback action with the change's commit in the place of `<sha>`; as written where there is no commit.
+fn filled_rollback(change: &Change) -> String {
+    match change.commits().first() {
+        Some(sha) => change.contract.rollback.replace("<sha>", sha),
+        None => change.contract.rollback.clone(),
+    }
+}

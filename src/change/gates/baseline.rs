@@ -1,0 +1,42 @@
+//! Gate 2: the baseline. Comes before the first commit of the change; freezes the contract.
+
+use crate::change::command::BaselineFacts;
+use crate::change::event::Kind;
+use crate::change::facts::Strength;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::gates::contract;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::evidence::revision::WorkTree;
+
+/// A baseline may be taken again as long as nothing was validated against it and no commit carries the id.
+pub fn decide(change: &Change, facts: &BaselineFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Baseline;
+    if change.is_open() && change.opened.class.owes(gate) {
+        contract::complete(change, gate)?;
+    }
+    gates::enter(change, gate)?;
+    if change.validation.is_some() || change.after.is_some() {
+        return Err(Refusal::new(gate, Missing::AlreadyPassed));
+    }
+    if !facts.commits_with_id.is_empty() {
+        return Err(Refusal::new(gate, Missing::CommitsBeforeBaseline { commits: facts.commits_with_id.clone() }));
+    }
+    contract::known(gate, &facts.unknown)?;
+    let strength = strength(facts)?;
+    let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
+    if !measured.unmeasured.is_empty() {
+        return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));
+    }
+    Ok(vec![Kind::BaselineTaken { taken: measured.taken.clone(), strength }])
+}
+
+fn strength(facts: &BaselineFacts) -> Result<Strength, Refusal> {
+    match &facts.revision.work_tree {
+        WorkTree::Dirty { .. } if facts.allow_dirty => Ok(Strength::Indicative),
+        WorkTree::Unversioned => Ok(Strength::Unversioned),
+        _ => gates::settled(Gate::Baseline, &facts.revision).map(|()| Strength::Full),
+    }
+}

@@ -1,0 +1,25 @@
+//! Gate 5: the comparison, from the very files that were recorded.
+
+use crate::change::command::CompareFacts;
+use crate::change::event::Kind;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+
+/// May be made again until the change is decided; the newest stands, all are kept.
+pub fn decide(change: &Change, facts: &CompareFacts) -> Result<Vec<Kind>, Refusal> {
+    gates::enter(change, Gate::Compare)?;
+    if change.promotion.is_some() {
+        return Err(Refusal::new(Gate::Compare, Missing::AlreadyPassed));
+    }
+    gates::unaltered(Gate::Compare, &facts.faults)?;
+    let Some(compared) = facts.compared.clone() else { return Ok(Vec::new()) };
+    Ok(vec![Kind::Compared {
+        markdown: compared.markdown,
+        json: compared.json,
+        pair: compared.pair,
+        verdicts: compared.verdicts,
+    }])
+}

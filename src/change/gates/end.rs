@@ -1,0 +1,58 @@
+//! The ends that are no promotion: held, rejected, rolled back. Always possible, with a reason.
+
+use crate::change::event::Kind;
+use crate::change::facts::Judged;
+use crate::change::facts::Taken;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::state::End;
+
+/// Keeps a change as an experiment. Once it is rolled out, it has to be rolled back instead.
+pub fn hold(change: &Change, reason: &str) -> Result<Vec<Kind>, Refusal> {
+    before_rollout(change)?;
+    gates::reason_given(Gate::Decide, reason)?;
+    Ok(vec![Kind::Held { reason: reason.to_owned() }])
+}
+
+/// Drops a change. Once it is rolled out, it has to be rolled back instead.
+pub fn reject(change: &Change, reason: &str) -> Result<Vec<Kind>, Refusal> {
+    before_rollout(change)?;
+    gates::reason_given(Gate::Decide, reason)?;
+    Ok(vec![Kind::Rejected { reason: reason.to_owned() }])
+}
+
+/// Rolls a change back: no gate, from the moment that there is a delta. A rejected, held or even verified change
+/// may still have to be taken out.
+pub fn rollback(change: &Change, reason: &str, commit: Option<String>) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Rollout;
+    if matches!(change.end, Some(End::RolledBack)) {
+        return Err(Refusal::new(gate, Missing::Ended { end: "rolled_back" }));
+    }
+    let failed = change.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { .. }));
+    if change.validation.is_none() && change.rollout.is_empty() && !failed {
+        return Err(Refusal::new(gate, Missing::NothingToRollBack));
+    }
+    gates::reason_given(gate, reason)?;
+    Ok(vec![Kind::RolledBack { reason: reason.to_owned(), commit }])
+}
+
+/// Records whether the baseline's values are back after a rollback.
+pub fn confirm(change: &Change, taken: &Taken, not_back: &[Judged]) -> Result<Vec<Kind>, Refusal> {
+    if change.rollback.is_none() {
+        return Err(Refusal::new(Gate::Rollout, Missing::NothingToRollBack));
+    }
+    Ok(vec![Kind::RollbackConfirmed { taken: taken.clone(), not_back: not_back.to_vec() }])
+}
+
+fn before_rollout(change: &Change) -> Result<(), Refusal> {
+    if let Some(end) = &change.end {
+        return Err(Refusal::new(Gate::Decide, Missing::Ended { end: gates::end_name(end) }));
+    }
+    if !change.rollout.is_empty() {
+        return Err(Refusal::new(Gate::Decide, Missing::AlreadyPassed));
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What each gate demands: one file a gate. Shared here: the demands that several make.
+
+pub mod after;
+pub mod baseline;
+pub mod compare;
+pub mod contract;
+pub mod end;
+pub mod open;
+pub mod promote;
+pub mod rollout;
+pub mod validate;
+pub mod verify;
+
+use crate::change::facts::ArtifactFault;
+use crate::change::gate::Gate;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::state::End;
+use crate::evidence::revision::Revision;
+use crate::evidence::revision::WorkTree;
+
+/// Demands that the change is open, that its class passes `gate`, and that every gate of its class before it was passed.
+fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    if let Some(end) = &change.end {
+        return Err(Refusal::new(gate, Missing::Ended { end: end_name(end) }));
+    }
+    let class = change.opened.class;
+    if !class.owes(gate) {
+        return Err(Refusal::new(gate, Missing::NotInClass { class }));
+    }
+    let earlier = class.gates().iter().copied().take_while(|earlier| *earlier < gate);
+    match earlier.into_iter().find(|earlier| !passed(change, *earlier)) {
+        Some(earlier) => Err(Refusal::new(gate, Missing::Earlier { gate: earlier })),
+        None => Ok(()),
+    }
+}
+
+/// Whether a change has passed a gate.
+pub fn passed(change: &Change, gate: Gate) -> bool {
+    match gate {
+        Gate::Open => true,
+        Gate::Contract => change.contract.missing().is_empty(),
+        Gate::Baseline => change.baseline.is_some(),
+        Gate::Validate => change.validation.is_some(),
+        Gate::After => change.after.is_some(),
+        Gate::Compare => change.comparison.is_some(),
+        Gate::Decide => change.promotion.is_some(),
+        Gate::Rollout => change.fully_rolled_out_at().is_some(),
+        Gate::Verify => matches!(change.end, Some(End::Verified { .. })),
+    }
+}
+
+/// How an ended change ended, as a word.
+pub fn end_name(end: &End) -> &'static str {
+    match end {
+        End::Verified { .. } => "verified",
+        End::Held { .. } => "held",
+        End::Rejected { .. } => "rejected",
+        End::RolledBack => "rolled_back",
+    }
+}
+
+/// Demands that every artifact is what was recorded.
+fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Evidence { faults: faults.to_vec() })) }
+}
+
+/// Demands that nothing lies uncommitted; git not knowing is never taken for clean.
+fn settled(gate: Gate, revision: &Revision) -> Result<(), Refusal> {
+    match &revision.work_tree {
+        WorkTree::Clean | WorkTree::Unversioned => Ok(()),
+        WorkTree::Dirty { paths, .. } => Err(Refusal::new(gate, Missing::Dirty { paths: *paths })),
+        WorkTree::Unknown { reason } => Err(Refusal::new(gate, Missing::UnknownState { reason: reason.clone() })),
+    }
+}
+
+/// Demands a reason in words.
+fn reason_given(gate: Gate, reason: &str) -> Result<(), Refusal> {
+    if reason.trim().is_empty() { Err(Refusal::new(gate, Missing::Reason)) } else { Ok(()) }
+}

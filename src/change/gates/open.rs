@@ -1,0 +1,35 @@
+//! Gate 0: opening a change.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::class::Class;
+use crate::change::command::OpenFacts;
+use crate::change::event::Kind;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+
+/// The event that opens a change, or why it may not be opened. One undecided change at a time, unless asked
+/// otherwise: two at once cannot be told apart in the numbers.
+pub fn decide(facts: &OpenFacts, now: DateTime<Utc>) -> Result<Kind, Refusal> {
+    let refuse = |missing| Err(Refusal::new(Gate::Open, missing));
+    let undecided: Vec<ChangeId> =
+        facts.others.iter().filter(|other| !other.decided).map(|other| other.id.clone()).collect();
+    let opened = &facts.opened;
+    if opened.class == Class::Emergency {
+        if opened.incident.as_deref().is_none_or(|note| note.trim().is_empty()) {
+            return refuse(Missing::IncidentNote);
+        }
+        if opened.expires.is_none_or(|at| at <= now) {
+            return refuse(Missing::Expiry);
+        }
+    } else if !facts.parallel && !undecided.is_empty() {
+        return refuse(Missing::OtherOpen { ids: undecided });
+    }
+    if opened.class == Class::Tuneable && !facts.tuneables_configured {
+        return refuse(Missing::TuneablesUnknown);
+    }
+    Ok(Kind::Opened(opened.clone()))
+}

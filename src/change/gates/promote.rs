@@ -1,0 +1,46 @@
+//! Gate 6: promotion. Every demand holds or it does not happen; there is no override.
+
+use crate::change::command::PromoteFacts;
+use crate::change::event::Kind;
+use crate::change::facts::Judged;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Strength;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+
+/// Evidence complete and unaltered, KPI and guardrails pass, rollback rehearsed.
+pub fn decide(change: &Change, facts: &PromoteFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Decide;
+    gates::enter(change, gate)?;
+    let refuse = |missing| Err(Refusal::new(gate, missing));
+    if change.promotion.is_some() {
+        return refuse(Missing::AlreadyPassed);
+    }
+    gates::unaltered(gate, &facts.faults)?;
+    if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
+        return refuse(Missing::OnlyIndicative);
+    }
+    let Some(comparison) = &change.comparison else {
+        return refuse(Missing::Earlier { gate: Gate::Compare });
+    };
+    if !facts.reproduced {
+        return refuse(Missing::NotReproduced);
+    }
+    let judged: Vec<Judged> = comparison.verdicts.not_passing().cloned().collect();
+    if !judged.is_empty() {
+        return refuse(Missing::Verdicts { judged });
+    }
+    if let Some(judged) = comparison.verdicts.trigger.clone().filter(|_| comparison.verdicts.fired()) {
+        return refuse(Missing::TriggerFired { judged });
+    }
+    let Some((rehearsal, note)) = facts.rehearsed.clone() else { return Ok(Vec::new()) };
+    match rehearsal {
+        Rehearsal::Applies { .. } | Rehearsal::NotApplicable => {
+            Ok(vec![Kind::Promoted { rehearsal, policy: facts.policy.clone(), note }])
+        }
+        rehearsal => refuse(Missing::Rollback { rehearsal }),
+    }
+}

@@ -1,0 +1,73 @@
+//! Gate 7: the rollout, stage by stage, each after the one before has soaked.
+
+use chrono::DateTime;
+use chrono::Duration;
+use chrono::Utc;
+
+use crate::change::class::Class;
+use crate::change::command::RolloutFacts;
+use crate::change::event::Kind;
+use crate::change::facts::Judged;
+use crate::change::facts::Policy;
+use crate::change::facts::Stage;
+use crate::change::facts::StagePlan;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::gates::contract;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+
+/// The plan was frozen at promotion. An emergency goes to full at once, and freezes its policy here.
+pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Rollout;
+    let emergency = change.opened.class == Class::Emergency;
+    if emergency && change.is_open() {
+        contract::complete(change, gate)?;
+    }
+    gates::enter(change, gate)?;
+    gates::unaltered(gate, &facts.faults)?;
+    in_order(change, facts, now)?;
+    let Some((taken, verdicts)) = facts.measured.clone() else { return Ok(Vec::new()) };
+    if let Some(verdicts) = &verdicts {
+        let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
+        if !judged.is_empty() {
+            return Err(Refusal::new(gate, Missing::StageGuardrails { judged }));
+        }
+        if let Some(judged) = verdicts.trigger.clone().filter(|_| verdicts.fired()) {
+            return Err(Refusal::new(gate, Missing::TriggerFired { judged }));
+        }
+    }
+    let policy = emergency.then(|| facts.policy.clone());
+    Ok(vec![Kind::RolledOut { stage: facts.stage, taken, verdicts, policy }])
+}
+
+/// The stages planned for a change: an emergency has only the last.
+pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
+    let frozen = change.frozen_policy().unwrap_or(policy);
+    let only_full = change.opened.class == Class::Emergency;
+    frozen.stages.iter().copied().filter(|plan| !only_full || plan.stage == Stage::Full).collect()
+}
+
+fn in_order(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let refuse = |missing| Err(Refusal::new(Gate::Rollout, missing));
+    let plan = plan(change, &facts.policy);
+    if !plan.iter().any(|planned| planned.stage == facts.stage) {
+        return refuse(Missing::NoSuchStage { planned: plan.iter().map(|planned| planned.stage).collect() });
+    }
+    match plan.get(change.rollout.len()) {
+        None => return refuse(Missing::AlreadyPassed),
+        Some(next) if next.stage < facts.stage => return refuse(Missing::StageOrder { next: next.stage }),
+        Some(next) if next.stage > facts.stage => return refuse(Missing::AlreadyPassed),
+        Some(_) => {}
+    }
+    let Some(last) = change.stage() else { return Ok(()) };
+    let soak = plan.iter().find(|planned| planned.stage == last.stage).map_or(0.0, |planned| planned.soak_hours);
+    let until = last.at + hours(soak);
+    if now < until { refuse(Missing::Soak { stage: last.stage, until }) } else { Ok(()) }
+}
+
+pub(crate) fn hours(hours: f64) -> Duration {
+    // Configs are held to sane soak times; a saturating cast keeps any other value from overflowing.
+    Duration::seconds(((hours * 3600.0) as i64).clamp(0, 10 * 365 * 24 * 3600))
+}

@@ -1,0 +1,67 @@
+//! Gate 3: the delta is one commit (or changed tuneables), made after the baseline, and every check passes.
+
+use crate::change::class::Class;
+use crate::change::command::ValidateFacts;
+use crate::change::event::Kind;
+use crate::change::facts::DeltaCommit;
+use crate::change::facts::Strength;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Baseline;
+use crate::change::state::Change;
+
+/// Checks the delta, then takes the checks' outcome. A failed check rejects the change unless the config says to
+/// retry. Validating again is allowed until the change is decided: it forgets what was measured after.
+pub fn decide(change: &Change, facts: &ValidateFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Validate;
+    gates::enter(change, gate)?;
+    let refuse = |missing| Err(Refusal::new(gate, missing));
+    if change.promotion.is_some() {
+        return refuse(Missing::AlreadyPassed);
+    }
+    let Some(baseline) = &change.baseline else {
+        return refuse(Missing::Earlier { gate: Gate::Baseline });
+    };
+    delta_is_sound(change, baseline, facts)?;
+    if change.opened.class == Class::Code && !facts.has_tests {
+        return refuse(Missing::NoTests);
+    }
+    let Some((checks, artifact)) = facts.outcome.clone() else { return Ok(Vec::new()) };
+    let delta = facts.delta.clone();
+    if checks.iter().all(|check| check.passed) {
+        return Ok(vec![Kind::Validated { revision: facts.revision.clone(), delta, checks, artifact }]);
+    }
+    Ok(vec![Kind::ValidationFailed { delta, checks, artifact, rejects: !facts.retry }])
+}
+
+fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -> Result<(), Refusal> {
+    let refuse = |missing| Err(Refusal::new(Gate::Validate, missing));
+    if baseline.strength == Strength::Full {
+        gates::settled(Gate::Validate, &facts.revision)?;
+        if facts.descends == Some(false) {
+            let baseline = baseline.taken.revision.short();
+            return refuse(Missing::BaselineNotAncestor { baseline });
+        }
+    }
+    let own: Vec<DeltaCommit> = facts.delta.own_commits().cloned().collect();
+    let same_code = baseline.taken.revision.same_code(&facts.revision);
+    if own.is_empty() && facts.delta.tuneables.is_empty() && same_code {
+        return refuse(Missing::NoDelta);
+    }
+    if own.len() > 1 {
+        return refuse(Missing::ManyCommits { commits: own });
+    }
+    let id = change.id().as_str();
+    if let Some(commit) = own.iter().find(|c| !c.change_ids.is_empty() && !c.change_ids.iter().any(|i| i == id)) {
+        return refuse(Missing::ForeignCommit { commit: commit.clone() });
+    }
+    if change.opened.class == Class::Tuneable && facts.delta.tuneables.is_empty() {
+        return refuse(Missing::NoTuneableChanged);
+    }
+    if !facts.delta.contract_surface.is_empty() && !facts.delta.contract_docs {
+        return refuse(Missing::ContractDocs { files: facts.delta.contract_surface.clone() });
+    }
+    Ok(())
+}

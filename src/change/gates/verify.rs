@@ -1,0 +1,78 @@
+//! Gate 8: the monitored days and the verification at their end.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::class::Class;
+use crate::change::command::TickFacts;
+use crate::change::event::Kind;
+use crate::change::facts::Attestation;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::id::ChangeId;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::window;
+use crate::change::window::VerifyFacts;
+
+/// Verified only if every demand of the window holds.
+pub fn decide(change: &Change, summary: &str, facts: &VerifyFacts, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Verify;
+    gates::enter(change, gate)?;
+    let demands = window::demands(change, facts, now);
+    if demands.iter().any(|demand| !demand.met) {
+        return Err(Refusal::new(gate, Missing::Unverified { demands }));
+    }
+    if summary.trim().is_empty() {
+        return Err(Refusal::new(gate, Missing::Summary));
+    }
+    Ok(vec![Kind::Verified { summary: summary.to_owned() }])
+}
+
+/// Records a monitored day: any time after the full rollout, as often as wanted; days are counted by date.
+pub fn tick(change: &Change, facts: &TickFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Verify;
+    gates::enter(change, gate)?;
+    let Some(rolled_out) = change.fully_rolled_out_at() else {
+        return Err(Refusal::new(gate, Missing::NotRolledOut));
+    };
+    let utc_date = facts.at.date_naive();
+    Ok(vec![Kind::Ticked {
+        utc_date,
+        day: window::day_of(rolled_out, utc_date).unwrap_or(0),
+        taken: facts.taken.clone(),
+        report: facts.report.clone(),
+        alarms: facts.alarms.clone(),
+    }])
+}
+
+/// Declares the open alarms harmless, with the reason on record.
+pub fn resolve(change: &Change, reason: &str) -> Result<Vec<Kind>, Refusal> {
+    gates::enter(change, Gate::Verify)?;
+    if change.open_alarms.is_empty() {
+        return Err(Refusal::new(Gate::Verify, Missing::NoAlarm));
+    }
+    gates::reason_given(Gate::Verify, reason)?;
+    Ok(vec![Kind::AlarmResolved { reason: reason.to_owned() }])
+}
+
+/// Records an attestation: a review needs something to review, so the comparison comes first (the rollout, for an emergency).
+pub fn attest(change: &Change, attestation: &Attestation) -> Result<Vec<Kind>, Refusal> {
+    let reviewed = if change.opened.class == Class::Emergency { Gate::Rollout } else { Gate::Compare };
+    if !gates::passed(change, reviewed) {
+        return Err(Refusal::new(Gate::Verify, Missing::Earlier { gate: reviewed }));
+    }
+    if let Some(end) = &change.end {
+        return Err(Refusal::new(Gate::Verify, Missing::Ended { end: gates::end_name(end) }));
+    }
+    Ok(vec![Kind::Attested { attestation: attestation.clone() }])
+}
+
+/// Names the change that takes an emergency's override over.
+pub fn follow_up(change: &Change, by: &ChangeId) -> Result<Vec<Kind>, Refusal> {
+    if change.opened.class != Class::Emergency || by == change.id() {
+        return Err(Refusal::new(Gate::Verify, Missing::FollowUp));
+    }
+    Ok(vec![Kind::FollowedUp { by: by.clone() }])
+}

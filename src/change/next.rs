@@ -1,0 +1,138 @@
+//! What comes next for a change: the same order as the gates, asked from the other side. Must not refuse anything.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Serialize;
+
+use crate::change::class::Class;
+use crate::change::contract::Part;
+use crate::change::facts::Policy;
+use crate::change::facts::Stage;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::gates::rollout;
+use crate::change::state::Change;
+use crate::change::window;
+use crate::evidence::verdict::Outcome;
+
+/// The next step of a change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Write the missing parts of the contract.
+    Contract {
+        /// They.
+        parts: Vec<Part>,
+    },
+    /// Capture the baseline.
+    Baseline,
+    /// Make the one change and validate it.
+    Validate,
+    /// Capture the state after.
+    After,
+    /// Compare.
+    Compare,
+    /// Promote: everything passes.
+    Promote,
+    /// Decide by hand: something does not pass.
+    Decide {
+        /// The overall outcome of the comparison.
+        outcome: Outcome,
+    },
+    /// Hold: an experiment ends here.
+    Hold,
+    /// Begin a stage, now or when the one before has soaked.
+    Rollout {
+        /// Which.
+        stage: Stage,
+        /// Not before; `None` means now.
+        not_before: Option<DateTime<Utc>>,
+    },
+    /// Have it reviewed.
+    Attest,
+    /// Resolve the alarms or roll back.
+    Alarms,
+    /// Name the change that takes the emergency over.
+    FollowUp,
+    /// Measure today.
+    Tick,
+    /// Wait.
+    Wait {
+        /// Until then.
+        until: DateTime<Utc>,
+    },
+    /// Verify.
+    Verify,
+    /// Take a snapshot that confirms the rollback.
+    ConfirmRollback,
+    /// Nothing: it has ended.
+    Ended {
+        /// How.
+        end: &'static str,
+    },
+}
+
+/// The next step under `policy` at `now`.
+pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    if let Some(end) = &change.end {
+        let unconfirmed = change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
+        let step = Step::Ended { end: gates::end_name(end) };
+        return if unconfirmed && change.baseline.is_some() { Step::ConfirmRollback } else { step };
+    }
+    let open = change.opened.class.gates().iter().copied().find(|gate| !gates::passed(change, *gate));
+    match open {
+        None => Step::Hold,
+        Some(Gate::Open | Gate::Contract) => Step::Contract { parts: change.contract.missing() },
+        Some(Gate::Baseline) => Step::Baseline,
+        Some(Gate::Validate) => Step::Validate,
+        Some(Gate::After) => Step::After,
+        Some(Gate::Compare) => Step::Compare,
+        Some(Gate::Decide) => decision(change),
+        Some(Gate::Rollout) => stage(change, policy, now),
+        Some(Gate::Verify) => monitoring(change, policy, now),
+    }
+}
+
+fn decision(change: &Change) -> Step {
+    match change.comparison.as_ref().map(|comparison| comparison.verdicts.overall()) {
+        None | Some(Outcome::Pass) => Step::Promote,
+        Some(outcome) => Step::Decide { outcome },
+    }
+}
+
+fn stage(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    let plan = rollout::plan(change, policy);
+    let stage = plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage);
+    let not_before = change.stage().and_then(|last| {
+        let soak = plan.iter().find(|planned| planned.stage == last.stage)?;
+        Some(last.at + rollout::hours(soak.soak_hours)).filter(|until| *until > now)
+    });
+    Step::Rollout { stage, not_before }
+}
+
+fn monitoring(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    if !change.open_alarms.is_empty() {
+        return Step::Alarms;
+    }
+    let Some(from) = change.fully_rolled_out_at() else { return Step::Tick };
+    let policy = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
+    let days = policy.min_monitor_days.max(window::MIN_DAYS);
+    let ticked = window::ticked_days(change, from, now);
+    if ticked.len() < days as usize && !ticked.contains(&now.date_naive()) {
+        return Step::Tick;
+    }
+    let closes = window::closes(from, days);
+    if now < closes || ticked.len() < days as usize {
+        let tomorrow = now.date_naive().succ_opt().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|at| at.and_utc());
+        let until = if ticked.len() < days as usize { tomorrow.unwrap_or(closes) } else { closes };
+        return Step::Wait { until };
+    }
+    let fresh = change.attestation.as_ref().is_some_and(|a| a.reviewed == change.review_digest());
+    if policy.require_attestation && !fresh {
+        return Step::Attest;
+    }
+    if change.opened.class == Class::Emergency && change.follow_up.is_none() {
+        return Step::FollowUp;
+    }
+    Step::Verify
+}

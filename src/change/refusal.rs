@@ -1,0 +1,215 @@
+//! Refusals: which gate, and what is missing. Closed enums that carry the facts; `report/refusal.rs` has the words.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Serialize;
+
+use crate::change::class::Class;
+use crate::change::contract::Part;
+use crate::change::facts::ArtifactFault;
+use crate::change::facts::DeltaCommit;
+use crate::change::facts::Judged;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Stage;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::change::window::Demand;
+use crate::evidence::metric::MetricId;
+
+/// A gate that stays shut.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Refusal {
+    /// Which gate.
+    pub gate: Gate,
+    /// What it misses.
+    pub missing: Missing,
+}
+
+/// What a gate misses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Missing {
+    /// Another change is open and undecided.
+    OtherOpen {
+        /// Which ones.
+        ids: Vec<ChangeId>,
+    },
+    /// An emergency needs a note on the incident.
+    IncidentNote,
+    /// An emergency needs a moment at which its override expires, in the future.
+    Expiry,
+    /// A tuneable change needs tuneables in the config.
+    TuneablesUnknown,
+    /// The change has ended.
+    Ended {
+        /// How: `verified`, `held`, `rejected`, `rolled_back`.
+        end: &'static str,
+    },
+    /// A class does not pass this gate.
+    NotInClass {
+        /// The class.
+        class: Class,
+    },
+    /// An earlier gate has not been passed.
+    Earlier {
+        /// The first that has not.
+        gate: Gate,
+    },
+    /// The gate was passed and may not be passed again.
+    AlreadyPassed,
+    /// The contract is frozen since the baseline.
+    Frozen,
+    /// Parts of the contract are missing.
+    ContractParts {
+        /// Which.
+        parts: Vec<Part>,
+    },
+    /// A criterion names a metric that the config does not measure.
+    UnknownMetric {
+        /// The metric.
+        metric: MetricId,
+        /// The nearest that it does.
+        nearest: Option<MetricId>,
+    },
+    /// The same metric and bound is both KPI and guardrail, or a criterion can never hold.
+    ContractSense {
+        /// The criterion.
+        criterion: String,
+    },
+    /// Commits carry the id before there is a baseline: it is too late for one.
+    CommitsBeforeBaseline {
+        /// The commits.
+        commits: Vec<DeltaCommit>,
+    },
+    /// Work lies uncommitted outside the tool's own files.
+    Dirty {
+        /// How many paths.
+        paths: u32,
+    },
+    /// Git could not say what state the work tree is in.
+    UnknownState {
+        /// Why not.
+        reason: String,
+    },
+    /// A metric of the contract could not be measured.
+    Unmeasured {
+        /// The metrics.
+        metrics: Vec<MetricId>,
+    },
+    /// Nothing changed since the baseline.
+    NoDelta,
+    /// A tuneable change that changed no tuneable.
+    NoTuneableChanged,
+    /// More than one commit since the baseline.
+    ManyCommits {
+        /// They.
+        commits: Vec<DeltaCommit>,
+    },
+    /// The commit since the baseline belongs to another change.
+    ForeignCommit {
+        /// The commit.
+        commit: DeltaCommit,
+    },
+    /// The baseline's commit is not in the history of the present one.
+    BaselineNotAncestor {
+        /// The baseline's commit.
+        baseline: String,
+    },
+    /// A contracts surface was touched without docs or tests.
+    ContractDocs {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// The config has no test to run.
+    NoTests,
+    /// The code is not the code that was validated.
+    NotValidatedCode {
+        /// What was.
+        validated: String,
+        /// What is here.
+        here: String,
+    },
+    /// The emergency's or the baseline's evidence was taken on a dirty tree.
+    OnlyIndicative,
+    /// Evidence files are missing or altered.
+    Evidence {
+        /// Which.
+        faults: Vec<ArtifactFault>,
+    },
+    /// The recorded verdicts cannot be reproduced from the evidence.
+    NotReproduced,
+    /// KPI or guardrails do not pass.
+    Verdicts {
+        /// Those.
+        judged: Vec<Judged>,
+    },
+    /// The rollback trigger holds already.
+    TriggerFired {
+        /// The trigger.
+        judged: Judged,
+    },
+    /// The rollback does not work.
+    Rollback {
+        /// What became of trying it.
+        rehearsal: Rehearsal,
+    },
+    /// A reason is needed.
+    Reason,
+    /// The stage is not in the rollout's plan.
+    NoSuchStage {
+        /// The planned ones.
+        planned: Vec<Stage>,
+    },
+    /// An earlier stage has not begun.
+    StageOrder {
+        /// The one that comes next.
+        next: Stage,
+    },
+    /// The stage before has not lasted long enough.
+    Soak {
+        /// The stage that is soaking.
+        stage: Stage,
+        /// When it will have.
+        until: DateTime<Utc>,
+    },
+    /// A guardrail is violated or cannot be judged at this stage.
+    StageGuardrails {
+        /// Those.
+        judged: Vec<Judged>,
+    },
+    /// A summary of what was observed is needed.
+    Summary,
+    /// Demands of verification that are not met.
+    Unverified {
+        /// All demands, met ones too.
+        demands: Vec<Demand>,
+    },
+    /// There is nothing to roll back.
+    NothingToRollBack,
+    /// No alarm is open.
+    NoAlarm,
+    /// Nothing is rolled out, so there is nothing to monitor.
+    NotRolledOut,
+    /// A change cannot follow itself up, and only an emergency is followed up.
+    FollowUp,
+}
+
+impl Refusal {
+    /// A refusal at `gate`.
+    pub fn new(gate: Gate, missing: Missing) -> Self {
+        Self { gate, missing }
+    }
+
+    /// Whether waiting or more measuring may open the gate: nothing is wrong yet.
+    pub fn is_not_yet(&self) -> bool {
+        use crate::evidence::verdict::Outcome;
+        match &self.missing {
+            Missing::Soak { .. } => true,
+            Missing::Unverified { demands } => {
+                demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time())
+            }
+            Missing::Verdicts { judged } => judged.iter().all(|j| j.verdict.outcome() == Outcome::Inconclusive),
+            _ => false,
+        }
+    }
+}

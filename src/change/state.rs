@@ -1,0 +1,416 @@
+//! A change as its events tell it. Owns the folding of events into state; state is never stored. Must not decide
+//! whether an event may happen.
+
+use chrono::DateTime;
+use chrono::NaiveDate;
+use chrono::Utc;
+use serde_json::json;
+
+use crate::change::chain;
+use crate::change::contract::Contract;
+use crate::change::event::Event;
+use crate::change::event::Kind;
+use crate::change::event::Opened;
+use crate::change::facts::Attestation;
+use crate::change::facts::Check;
+use crate::change::facts::Delta;
+use crate::change::facts::Judged;
+use crate::change::facts::Policy;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Stage;
+use crate::change::facts::Strength;
+use crate::change::facts::Taken;
+use crate::change::facts::Verdicts;
+use crate::change::id::ChangeId;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
+use crate::evidence::revision::Revision;
+
+/// A change: its record's events and what they add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// How it began.
+    pub opened: Opened,
+    /// When.
+    pub opened_at: DateTime<Utc>,
+    /// The contract as it stands; frozen once there is a baseline.
+    pub contract: Contract,
+    /// The baseline.
+    pub baseline: Option<Baseline>,
+    /// The validation that passed.
+    pub validation: Option<Validation>,
+    /// The state after.
+    pub after: Option<After>,
+    /// The comparison.
+    pub comparison: Option<Comparison>,
+    /// The promotion.
+    pub promotion: Option<Promotion>,
+    /// The stages that began, in order.
+    pub rollout: Vec<StageDone>,
+    /// The monitored days.
+    pub ticks: Vec<Tick>,
+    /// Alarms that nobody has resolved.
+    pub open_alarms: Vec<Judged>,
+    /// The newest attestation.
+    pub attestation: Option<Attestation>,
+    /// The change that took an emergency over.
+    pub follow_up: Option<ChangeId>,
+    /// The rollback, where there was one.
+    pub rollback: Option<RolledBack>,
+    /// How it ended.
+    pub end: Option<End>,
+    /// The record.
+    pub events: Vec<Event>,
+}
+
+/// The captured baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// What was measured.
+    pub taken: Taken,
+    /// How far it reaches.
+    pub strength: Strength,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// A validation that passed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validation {
+    /// The code that was checked.
+    pub revision: Revision,
+    /// What changed since the baseline.
+    pub delta: Delta,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// The validation file.
+    pub artifact: Artifact,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// The captured state after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct After {
+    /// What was measured.
+    pub taken: Taken,
+    /// The rollback action, filled in.
+    pub rollback: String,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// The comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The report.
+    pub markdown: Artifact,
+    /// Its data.
+    pub json: Artifact,
+    /// The paired measurement.
+    pub pair: Option<Artifact>,
+    /// The verdicts.
+    pub verdicts: Verdicts,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// The promotion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promotion {
+    /// How the rollback was tried.
+    pub rehearsal: Rehearsal,
+    /// What is demanded from here on.
+    pub policy: Policy,
+    /// The rollback note.
+    pub note: Artifact,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+}
+
+/// A stage that began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageDone {
+    /// Which.
+    pub stage: Stage,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What was measured.
+    pub taken: Taken,
+    /// The verdicts against the baseline.
+    pub verdicts: Option<Verdicts>,
+    /// What an emergency's rollout froze.
+    pub policy: Option<Policy>,
+}
+
+/// A monitored day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Its UTC date.
+    pub utc_date: NaiveDate,
+    /// Day of the window.
+    pub day: u32,
+    /// What was measured.
+    pub taken: Taken,
+    /// The day's report.
+    pub report: Artifact,
+    /// Guardrails violated and the trigger, if it fired.
+    pub alarms: Vec<Judged>,
+}
+
+/// A rollback.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolledBack {
+    /// Why.
+    pub reason: String,
+    /// The reverting commit, where the tool made one.
+    pub commit: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The snapshot after it and what was not back; `None` until one was taken.
+    pub confirmed: Option<(Taken, Vec<Judged>)>,
+}
+
+/// How a change ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Every gate of its class passed.
+    Verified {
+        /// The observed result.
+        summary: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Kept as an experiment.
+    Held {
+        /// Why.
+        reason: String,
+    },
+    /// Dropped.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+    /// Rolled back.
+    RolledBack,
+}
+
+/// A list of events that is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotARecord {
+    /// The first event does not open a change.
+    #[error("its first event does not open a change")]
+    NotOpened,
+    /// A later event opens it again.
+    #[error("event {0} opens the change a second time")]
+    OpenedTwice(u64),
+}
+
+impl Change {
+    /// A change just opened by `event`.
+    fn begun(event: &Event) -> Result<Self, NotARecord> {
+        let Kind::Opened(opened) = &event.what else { return Err(NotARecord::NotOpened) };
+        Ok(Self {
+            opened: opened.clone(),
+            opened_at: event.at,
+            contract: Contract::default(),
+            baseline: None,
+            validation: None,
+            after: None,
+            comparison: None,
+            promotion: None,
+            rollout: Vec::new(),
+            ticks: Vec::new(),
+            open_alarms: Vec::new(),
+            attestation: None,
+            follow_up: None,
+            rollback: None,
+            end: None,
+            events: vec![event.clone()],
+        })
+    }
+
+    /// The state that a record's events add up to.
+    pub fn replay(events: &[Event]) -> Result<Self, NotARecord> {
+        let (first, rest) = events.split_first().ok_or(NotARecord::NotOpened)?;
+        let mut change = Self::begun(first)?;
+        for event in rest {
+            if matches!(event.what, Kind::Opened(_)) {
+                return Err(NotARecord::OpenedTwice(event.seq));
+            }
+            change.apply(event.clone());
+        }
+        Ok(change)
+    }
+
+    /// Seals `what` behind the last event and folds it in.
+    pub fn record(&mut self, what: Kind, actor: Option<String>, at: DateTime<Utc>) {
+        let event = chain::seal(self.events.last(), what, actor, at);
+        self.apply(event);
+    }
+
+    /// Folds one more event in. The order of events is `decide`'s business: any order folds without panic.
+    fn apply(&mut self, event: Event) {
+        let at = event.at;
+        match event.what.clone() {
+            Kind::ContractSet { contract } => self.contract = contract,
+            Kind::BaselineTaken { taken, strength } => {
+                self.baseline = Some(Baseline { taken, strength, at });
+                self.forget_from_validation();
+            }
+            Kind::Validated { revision, delta, checks, artifact } => {
+                self.forget_from_validation();
+                self.validation = Some(Validation { revision, delta, checks, artifact, at });
+            }
+            Kind::ValidationFailed { rejects, .. } => {
+                self.forget_from_validation();
+                if rejects {
+                    self.end = Some(End::Rejected { reason: "validation failed".to_owned() });
+                }
+            }
+            Kind::AfterTaken { taken, rollback } => {
+                self.after = Some(After { taken, rollback, at });
+                self.comparison = None;
+            }
+            Kind::Compared { markdown, json, pair, verdicts } => {
+                self.comparison = Some(Comparison { markdown, json, pair, verdicts, at });
+            }
+            Kind::Promoted { rehearsal, policy, note } => {
+                self.promotion = Some(Promotion { rehearsal, policy, note, at });
+            }
+            Kind::Held { reason } => self.end = Some(End::Held { reason }),
+            Kind::Rejected { reason } => self.end = Some(End::Rejected { reason }),
+            Kind::Verified { summary } => self.end = Some(End::Verified { summary, at }),
+            other => self.apply_rollout(other, at),
+        }
+        self.events.push(event);
+    }
+
+    fn apply_rollout(&mut self, what: Kind, at: DateTime<Utc>) {
+        match what {
+            Kind::RolledOut { stage, taken, verdicts, policy } => {
+                self.rollout.push(StageDone { stage, at, taken, verdicts, policy });
+            }
+            Kind::Ticked { utc_date, day, taken, report, alarms } => {
+                self.open_alarms.extend(alarms.iter().cloned());
+                self.ticks.push(Tick { at, utc_date, day, taken, report, alarms });
+            }
+            Kind::AlarmResolved { .. } => self.open_alarms.clear(),
+            Kind::Attested { attestation } => self.attestation = Some(attestation),
+            Kind::FollowedUp { by } => self.follow_up = Some(by),
+            Kind::RolledBack { reason, commit } => {
+                self.rollback = Some(RolledBack { reason, commit, at, confirmed: None });
+                self.end = Some(End::RolledBack);
+            }
+            Kind::RollbackConfirmed { taken, not_back } => {
+                if let Some(rollback) = &mut self.rollback {
+                    rollback.confirmed = Some((taken, not_back));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_from_validation(&mut self) {
+        self.validation = None;
+        self.after = None;
+        self.comparison = None;
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ChangeId {
+        &self.opened.change_id
+    }
+
+    /// The last event's number.
+    pub fn seq(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
+    /// When the last event was recorded.
+    pub fn last_at(&self) -> DateTime<Utc> {
+        self.events.last().map_or(self.opened_at, |event| event.at)
+    }
+
+    /// Whether it has not ended.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Whether its decision is behind it (or it ended without one).
+    pub fn is_decided(&self) -> bool {
+        !self.is_open() || self.promotion.is_some() || !self.rollout.is_empty()
+    }
+
+    /// The stage that was entered last, if any.
+    pub fn stage(&self) -> Option<&StageDone> {
+        self.rollout.last()
+    }
+
+    /// When the full rollout began.
+    pub fn fully_rolled_out_at(&self) -> Option<DateTime<Utc>> {
+        self.rollout.iter().find(|done| done.stage == Stage::Full).map(|done| done.at)
+    }
+
+    /// What was frozen at promotion (at rollout, for an emergency).
+    pub fn frozen_policy(&self) -> Option<&Policy> {
+        let promoted = self.promotion.as_ref().map(|promotion| &promotion.policy);
+        promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
+    }
+
+    /// The rollback action: filled in once there is a commit, as written before.
+    pub fn rollback_action(&self) -> &str {
+        self.after.as_ref().map_or(self.contract.rollback.as_str(), |after| after.rollback.as_str())
+    }
+
+    /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
+    pub fn commits(&self) -> Vec<String> {
+        let delta = self.validation.iter().flat_map(|validation| validation.delta.own_commits());
+        let mut commits: Vec<String> = delta.map(|commit| commit.sha.clone()).collect();
+        for event in &self.events {
+            if let Kind::Relinked { commits: moved, .. } = &event.what {
+                for (old, new) in moved {
+                    commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| commit.clone_from(new));
+                }
+            }
+        }
+        commits
+    }
+
+    /// Every evidence file that stands for the present state, in the order in which it was recorded.
+    pub fn artifacts(&self) -> Vec<&Artifact> {
+        fn of_taken(taken: &Taken) -> impl Iterator<Item = &Artifact> {
+            std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts)
+        }
+        let mut found: Vec<&Artifact> = Vec::new();
+        found.extend(self.baseline.iter().flat_map(|baseline| of_taken(&baseline.taken)));
+        found.extend(self.validation.iter().map(|validation| &validation.artifact));
+        found.extend(self.after.iter().flat_map(|after| of_taken(&after.taken)));
+        if let Some(comparison) = &self.comparison {
+            found.extend([&comparison.markdown, &comparison.json]);
+            found.extend(&comparison.pair);
+        }
+        found.extend(self.promotion.iter().map(|promotion| &promotion.note));
+        found.extend(self.rollout.iter().flat_map(|done| of_taken(&done.taken)));
+        found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
+        found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
+        found
+    }
+
+    /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation
+    /// of another digest is stale.
+    pub fn review_digest(&self) -> Digest {
+        let delta = self.validation.as_ref().map(|validation| &validation.delta);
+        let verdicts = self.comparison.as_ref().map(|comparison| &comparison.verdicts);
+        let report = self.comparison.as_ref().map(|comparison| &comparison.json);
+        Digest::of_json(&json!({
+            "change_id": self.id(),
+            "contract": self.contract,
+            "delta": delta,
+            "verdicts": verdicts,
+            "report": report,
+        }))
+    }
+}

@@ -1,0 +1,163 @@
+//! The monitoring window and the demands of verification: arithmetic on UTC days. `now` is an argument.
+
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use chrono::Duration;
+use chrono::NaiveDate;
+use chrono::Utc;
+use serde::Serialize;
+
+use crate::change::class::Class;
+use crate::change::facts::ArtifactFault;
+use crate::change::facts::Judged;
+use crate::change::facts::Policy;
+use crate::change::state::Change;
+
+/// The workflow's rule: at least three days, whatever a config says.
+pub const MIN_DAYS: u32 = 3;
+
+/// How far a recorded moment may lie in the future before the clock is not believed: clocks of two machines differ.
+const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+
+/// One demand of verification and whether it is met.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Demand {
+    /// What is demanded.
+    pub kind: DemandKind,
+    /// Whether it is met.
+    pub met: bool,
+}
+
+/// What verification demands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "demand", rename_all = "snake_case")]
+pub enum DemandKind {
+    /// The change passed every gate up to the full rollout.
+    FullRollout,
+    /// The window since then is closed.
+    Window {
+        /// Its length in days.
+        days: u32,
+        /// When it closes; `None` before the rollout.
+        closes: Option<DateTime<Utc>>,
+    },
+    /// Ticks on distinct UTC days within it.
+    Ticks {
+        /// How many days are demanded.
+        need: u32,
+        /// The days that have one.
+        have: Vec<NaiveDate>,
+    },
+    /// No alarm is open.
+    NoAlarm {
+        /// The open ones.
+        open: Vec<Judged>,
+    },
+    /// A review of the present state is attested.
+    Attestation {
+        /// Whether there is one, but of another state.
+        stale: bool,
+    },
+    /// Every artifact is there and unaltered.
+    Artifacts {
+        /// Those that are not.
+        faults: Vec<ArtifactFault>,
+    },
+    /// The recorded verdicts come out of the evidence again.
+    Reproduced,
+    /// No event lies in the future.
+    Clock {
+        /// The latest event, where it does.
+        latest: Option<DateTime<Utc>>,
+    },
+    /// The work tree is clean, where the config or a flag demands it.
+    CleanGit,
+    /// An emergency was taken over by a promoted change.
+    FollowUp,
+}
+
+impl DemandKind {
+    /// Whether it is met by waiting and ticking, with nothing wrong meanwhile.
+    pub fn comes_with_time(&self) -> bool {
+        matches!(self, Self::Window { .. } | Self::Ticks { .. })
+    }
+}
+
+/// What verification has to know of the world.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifyFacts {
+    /// What the config (and a raising flag) demands now.
+    pub policy: Policy,
+    /// Artifacts that are not what was recorded.
+    pub faults: Vec<ArtifactFault>,
+    /// Whether the recorded verdicts come out of the evidence again.
+    pub reproduced: bool,
+    /// Whether the work tree is clean; `None` where that is not demanded.
+    pub clean_git: Option<bool>,
+    /// Whether the follow-up of an emergency exists, is no emergency itself, and was promoted.
+    pub follow_up_promoted: bool,
+}
+
+/// Every demand on `change`, met or not.
+pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<Demand> {
+    let frozen = change.frozen_policy().cloned().unwrap_or_else(|| facts.policy.clone());
+    let policy = frozen.tightened_by(&facts.policy);
+    let days = policy.min_monitor_days.max(MIN_DAYS);
+    let rolled_out = change.fully_rolled_out_at();
+    let closes = rolled_out.map(|at| closes(at, days));
+    let have = rolled_out.map(|at| ticked_days(change, at, now)).unwrap_or_default();
+    let latest = latest_moment(change).filter(|at| *at > now + CLOCK_TOLERANCE);
+
+    let mut list = vec![
+        demand(rolled_out.is_some(), DemandKind::FullRollout),
+        demand(closes.is_some_and(|at| now >= at), DemandKind::Window { days, closes }),
+        demand(have.len() >= days as usize, DemandKind::Ticks { need: days, have }),
+        demand(change.open_alarms.is_empty(), DemandKind::NoAlarm { open: change.open_alarms.clone() }),
+        demand(facts.faults.is_empty(), DemandKind::Artifacts { faults: facts.faults.clone() }),
+        demand(facts.reproduced, DemandKind::Reproduced),
+        demand(latest.is_none(), DemandKind::Clock { latest }),
+    ];
+    if policy.require_attestation {
+        let fresh = change.attestation.as_ref().is_some_and(|a| a.reviewed == change.review_digest());
+        let stale = change.attestation.is_some() && !fresh;
+        list.push(demand(fresh, DemandKind::Attestation { stale }));
+    }
+    if let Some(clean) = facts.clean_git {
+        list.push(demand(clean, DemandKind::CleanGit));
+    }
+    if change.opened.class == Class::Emergency {
+        list.push(demand(change.follow_up.is_some() && facts.follow_up_promoted, DemandKind::FollowUp));
+    }
+    list
+}
+
+/// When a window of `days` that began at `from` closes: whole days of 24 hours.
+pub fn closes(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    from + Duration::hours(24 * i64::from(days))
+}
+
+/// The day of the window on which `date` falls: 0 is the rollout's own. `None` before it.
+pub fn day_of(rolled_out: DateTime<Utc>, date: NaiveDate) -> Option<u32> {
+    u32::try_from((date - rolled_out.date_naive()).num_days()).ok()
+}
+
+/// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the
+/// moment it was recorded, whatever date it claims.
+pub(crate) fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
+    let counted = change.ticks.iter().filter(|tick| tick.at >= rolled_out && tick.at <= now + CLOCK_TOLERANCE);
+    let days: BTreeSet<NaiveDate> =
+        counted.filter(|tick| tick.at.date_naive() == tick.utc_date).map(|tick| tick.utc_date).collect();
+    days.into_iter().collect()
+}
+
+/// The latest moment that the record claims, of its events or its measurements.
+fn latest_moment(change: &Change) -> Option<DateTime<Utc>> {
+    let events = change.events.iter().map(|event| event.at);
+    let measured = change.ticks.iter().map(|tick| tick.taken.taken_at);
+    events.chain(measured).max()
+}
+
+fn demand(met: bool, kind: DemandKind) -> Demand {
+    Demand { kind, met }
+}
