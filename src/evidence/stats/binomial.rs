@@ -1,0 +1,35 @@
+//! The binomial distribution with success probability 1/2, which order statistics and sign tests rest on.
+
+use crate::evidence::stats::real;
+
+/// P(B <= k) for B ~ Binomial(n, 1/2).
+pub fn fair_cdf(n: usize, k: usize) -> f64 {
+    if k >= n {
+        return 1.0;
+    }
+    let ln_half = real(n) * std::f64::consts::LN_2;
+    (0..=k).map(|i| (ln_choose(n, i) - ln_half).exp()).sum()
+}
+
+/// The natural logarithm of n choose k.
+pub fn ln_choose(n: usize, k: usize) -> f64 {
+    if k > n {
+        return f64::NEG_INFINITY;
+    }
+    libm::lgamma(real(n) + 1.0) - libm::lgamma(real(k) + 1.0) - libm::lgamma(real(n - k) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distribution_function_is_scipys() {
+        // scipy 1.17.1: scipy.stats.binom.cdf(k, n, 0.5)
+        for (n, k, expected) in
+            [(6, 0, 0.015_625), (20, 5, 0.020_694_732_666_015_625), (101, 40, 0.023_022_033_464_671_392), (3, 3, 1.0)]
+        {
+            assert!((fair_cdf(n, k) - expected).abs() < 1e-9, "{n} {k}: {}", fair_cdf(n, k));
+        }
+    }
+}
