@@ -15,6 +15,7 @@ pub mod metric;
 pub mod nearest;
 pub mod pair;
 pub mod revision;
+pub mod scrub;
 pub mod series;
 pub mod snapshot;
 pub mod stats;

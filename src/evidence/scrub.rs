@@ -1,0 +1,314 @@
+//! Keeping secrets out of evidence. Owns the one rule for what looks secret, the digests that stand in for such
+//! values, and the masking of URLs and of captured output. A rule of thumb: it must rather hide too much.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::evidence::digest::Digest;
+
+/// What stands in place of a secret in running text.
+pub const MASK: &str = "***";
+
+/// Words of a name that make any text a secret.
+const STRONG: &[&str] = &[
+    "apikey",
+    "authorization",
+    "bearer",
+    "cookie",
+    "credential",
+    "credentials",
+    "jwt",
+    "passphrase",
+    "passwd",
+    "password",
+    "passwords",
+    "privatekey",
+    "pwd",
+    "secret",
+    "secrets",
+];
+/// Words that make a secret of a text that looks like one; `max_tokens: 4096` and `cache_key: users` do not.
+const WEAK: &[&str] =
+    &["auth", "dsn", "key", "keys", "pass", "pat", "session", "sid", "sig", "signature", "token", "tokens"];
+/// Words before `key` that make the name a strong one.
+const KEY_KINDS: &[&str] =
+    &["access", "account", "api", "encryption", "license", "master", "private", "secret", "shared", "signing", "ssh"];
+/// How the tokens of well-known services begin.
+const PREFIXES: &[&str] = &[
+    "AIza",
+    "AKIA",
+    "ASIA",
+    "SG.",
+    "dckr_pat_",
+    "dop_v1_",
+    "gho_",
+    "ghp_",
+    "ghr_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "npm_",
+    "pypi-",
+    "rk_live_",
+    "shpat_",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "xoxa-",
+    "xoxb-",
+    "xoxp-",
+    "xoxr-",
+    "ya29.",
+];
+/// Fewer characters after a prefix are a word like any other.
+const LEAST_TOKEN: usize = 16;
+
+static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| regex::escape(prefix)).collect();
+    let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
+    let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
+    let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
+    Regex::new(&format!("{tokens}|{jwt}|{pem}")).ok()
+});
+static USERINFO: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"([A-Za-z][A-Za-z0-9+.\-]*://)[^/?#\s@]*(?:@[^/?#\s@]*)*@").ok());
+static NAMED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)["']?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
+
+/// Whether the value `value` of the key or variable `name` looks secret.
+pub fn is_secret(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::Number(_) => strength(name) == Strength::Strong,
+        Value::String(text) => is_secret_text(name, text),
+        Value::Array(items) => items.iter().any(|item| is_secret(name, item)),
+        Value::Object(map) => map.iter().any(|(key, item)| is_secret(key, item)),
+    }
+}
+
+/// Whether the text `text` of the key or variable `name` looks secret.
+pub fn is_secret_text(name: &str, text: &str) -> bool {
+    if text.trim().is_empty() || matches!(text.trim(), "true" | "false" | "null") {
+        return false;
+    }
+    match strength(name) {
+        Strength::Strong => true,
+        Strength::Weak if looks_random(text) => true,
+        _ => holds_token(text),
+    }
+}
+
+/// What may be recorded of a value: itself, or its digest where it looks secret.
+pub fn value(name: &str, value: &Value) -> Value {
+    if !is_secret(name, value) {
+        return value.clone();
+    }
+    Value::String(match value {
+        Value::String(text) => stand_in(text),
+        other => stand_in(&other.to_string()),
+    })
+}
+
+/// What may be recorded of a text: itself, or its digest where it looks secret.
+pub fn text_value(name: &str, text: &str) -> String {
+    if is_secret_text(name, text) { stand_in(text) } else { text.to_owned() }
+}
+
+/// The digest that stands for a secret: equal secrets have equal digests, so that a change of one is seen.
+pub fn stand_in(secret: &str) -> String {
+    let digest = Digest::of_bytes(secret.as_bytes());
+    format!("sha256:{}", &digest.as_str()[..16])
+}
+
+/// A URL without its userinfo, and with the values of secret query parameters masked.
+pub fn url(url: &str) -> String {
+    let masked = replace(&USERINFO, url, "$1");
+    let (address, fragment) = masked.split_once('#').map_or((masked.as_str(), None), |(a, f)| (a, Some(f)));
+    let Some((path, query)) = address.split_once('?') else { return replace(&KNOWN_TOKEN, &masked, MASK) };
+    let pairs: Vec<String> = query.split('&').map(query_pair).collect();
+    let fragment = fragment.map(|fragment| format!("#{}", query_pair(fragment))).unwrap_or_default();
+    replace(&KNOWN_TOKEN, &format!("{path}?{}{fragment}", pairs.join("&")), MASK)
+}
+
+/// Captured output with everything masked that looks secret: userinfo in URLs, `name=value` and `name: value` of
+/// secret names, authorization headers, private keys, tokens of well-known services.
+pub fn text(text: &str) -> String {
+    let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
+    let text = replace(&KNOWN_TOKEN, &text, MASK);
+    let Some(named) = NAMED.as_ref() else { return MASK.to_owned() };
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = named.captures_at(&text, at) {
+        let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { break };
+        out.push_str(&text[at..whole.end()]);
+        at = whole.end();
+        let separated_by_space = !whole.as_str()[name.as_str().len()..].contains(['=', ':']);
+        let is_option = text[..name.start()].ends_with("--");
+        let value = value_at(&text[at..], name.as_str());
+        if (!separated_by_space || is_option) && is_secret_text(name.as_str(), value) {
+            out.push_str(MASK);
+            at += value.len();
+        }
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+#[derive(PartialEq, Eq)]
+enum Strength {
+    None,
+    Weak,
+    Strong,
+}
+
+fn strength(name: &str) -> Strength {
+    let words = words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let special_key = words.windows(2).any(|pair| KEY_KINDS.contains(&pair[0].as_str()) && pair[1].starts_with("key"));
+    if has(STRONG) || special_key {
+        Strength::Strong
+    } else if has(WEAK) {
+        Strength::Weak
+    } else {
+        Strength::None
+    }
+}
+
+/// The words of `snake_case`, `kebab-case`, `dotted.names` and `camelCase`, in lower case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut last_lower = false;
+    for c in name.chars() {
+        let boundary = !c.is_alphanumeric() || (c.is_uppercase() && last_lower);
+        if boundary {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric() {
+            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
+        }
+        last_lower = c.is_lowercase() || c.is_ascii_digit();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Eight characters or more in one piece, that are no number and no path, with digits or mixed case among them.
+fn looks_random(text: &str) -> bool {
+    let text = text.trim();
+    let mixed = text.chars().any(|c| c.is_ascii_digit())
+        || (text.chars().any(char::is_uppercase) && text.chars().any(char::is_lowercase));
+    text.chars().count() >= 8 && mixed && !text.contains(char::is_whitespace) && text.parse::<f64>().is_err()
+}
+
+fn holds_token(text: &str) -> bool {
+    let found = |regex: &Option<Regex>| regex.as_ref().is_none_or(|regex| regex.is_match(text));
+    found(&KNOWN_TOKEN) || found(&USERINFO)
+}
+
+fn query_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, value)) if strength(name) != Strength::None && !value.is_empty() => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    }
+}
+
+/// The value that begins a text: a quoted string, the rest of the line after a header's name, or one word.
+fn value_at<'t>(rest: &'t str, name: &str) -> &'t str {
+    let line = rest.split(['\n', '\r']).next().unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    if name.ends_with("authorization") || name.ends_with("cookie") {
+        return line;
+    }
+    for quote in ['"', '\''] {
+        if let Some(inner) = line.strip_prefix(quote) {
+            return inner.find(quote).map_or(line, |end| &line[..end + 2]);
+        }
+    }
+    let end = line.find([' ', '\t', ',', ';', '&', ')', '}', ']']).unwrap_or(line.len());
+    &line[..end]
+}
+
+fn replace(regex: &LazyLock<Option<Regex>>, text: &str, by: &str) -> String {
+    // A pattern that did not compile hides everything; a test shows that all do.
+    regex.as_ref().map_or_else(|| MASK.to_owned(), |regex| regex.replace_all(text, by).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some());
+    }
+
+    #[test]
+    fn names_and_values_that_look_secret_become_digests_and_tuneables_stay() {
+        for (name, secret) in [
+            ("DB_PASSWORD", json!("x")),
+            ("db.password", json!(1234)),
+            ("clientSecret", json!("abc")),
+            ("OPENAI_API_KEY", json!("abc")),
+            ("auth_token", json!("a1b2c3d4e5")),
+            ("endpoint", json!("https://u:p@host/x")),
+            ("anything", json!("ghp_0123456789abcdefghij")),
+            ("headers", json!({"Authorization": "Basic eA=="})),
+        ] {
+            let recorded = value(name, &secret);
+            assert!(recorded.as_str().is_some_and(|text| text.starts_with("sha256:")), "{name}: {recorded}");
+        }
+        for (name, plain) in [
+            ("max_tokens", json!(4096)),
+            ("MAX_TOKENS", json!("4096")),
+            ("tokenizer", json!("cl100k_base_v2")),
+            ("cache_key", json!("user-profile")),
+            ("require_password", json!(true)),
+            ("password", json!("")),
+            ("monkey", json!("Abcdefgh1")),
+            ("threshold", json!(0.32)),
+            ("url", json!("https://host/path@x")),
+        ] {
+            assert_eq!(value(name, &plain), plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn equal_secrets_have_equal_digests() {
+        assert_eq!(text_value("password", "a"), text_value("PASSWORD", "a"));
+        assert_ne!(text_value("password", "a"), text_value("password", "b"));
+    }
+
+    #[test]
+    fn urls_lose_userinfo_and_secret_parameters() {
+        assert_eq!(
+            url("http://u:p@ss@h:1/x?a=1&api_key=zz&token=t#frag"),
+            "http://h:1/x?a=1&api_key=***&token=***#frag"
+        );
+        assert_eq!(url("https://h/x?q=max"), "https://h/x?q=max");
+        assert_eq!(url("not a url"), "not a url");
+    }
+
+    #[test]
+    fn output_is_masked_where_it_looks_secret_and_nowhere_else() {
+        for (output, masked) in [
+            ("Error: password=hunter2 refused", "Error: password=*** refused"),
+            ("{\"api_key\": \"abc def\", \"n\": 1}", "{\"api_key\": ***, \"n\": 1}"),
+            ("> Authorization: Bearer abc.def\r\n> Host: x", "> Authorization: ***\r\n> Host: x"),
+            ("run --password hunter2 --verbose", "run --password *** --verbose"),
+            ("git clone https://me:tok@host/r.git", "git clone https://***@host/r.git"),
+            ("use sk-abcdefghijklmnopqrstuv now", "use *** now"),
+            ("the password was wrong", "the password was wrong"),
+            ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
+            ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
+            ("SECRET='a b' next", "SECRET=*** next"),
+        ] {
+            assert_eq!(text(output), masked);
+        }
+    }
+}
