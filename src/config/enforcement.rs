@@ -1,9 +1,8 @@
 //! `enforcement`: how commits are held to their records.
 
-use std::fmt;
-
 use serde::Serialize;
 
+use crate::change::gate::Gate;
 use crate::config::section::Section;
 
 /// Settings of the hooks and of the range check.
@@ -11,30 +10,10 @@ use crate::config::section::Section;
 pub struct Enforcement {
     /// Key of the commit trailer that carries the change's id.
     pub trailer: String,
-    /// How far a commit's change must have come.
-    pub require: RequiredGate,
+    /// The gate that a commit's change must have passed.
+    pub require: Gate,
     /// What needs no change, each with its reason.
     pub exempt: Vec<Exemption>,
-}
-
-/// How far a change must have come for its commits to pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RequiredGate {
-    /// It exists.
-    Open,
-    /// Its contract is complete.
-    Contract,
-    /// Its baseline was captured.
-    Baseline,
-    /// It was validated.
-    Validated,
-    /// It was compared.
-    Compared,
-    /// It was promoted.
-    Promoted,
-    /// It was verified.
-    Verified,
 }
 
 /// Commits that need no change: those for which every list that is given has a match.
@@ -52,26 +31,7 @@ pub struct Exemption {
 
 impl Default for Enforcement {
     fn default() -> Self {
-        Self { trailer: Self::DEFAULT_TRAILER.to_owned(), require: RequiredGate::Baseline, exempt: Vec::new() }
-    }
-}
-
-impl RequiredGate {
-    /// Every gate with its name in the config and on the command line, in order.
-    pub const NAMES: &'static [(&'static str, Self)] = &[
-        ("open", Self::Open),
-        ("contract", Self::Contract),
-        ("baseline", Self::Baseline),
-        ("validated", Self::Validated),
-        ("compared", Self::Compared),
-        ("promoted", Self::Promoted),
-        ("verified", Self::Verified),
-    ];
-}
-
-impl fmt::Display for RequiredGate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES.iter().find(|(_, gate)| gate == self).map_or("open", |(name, _)| name))
+        Self { trailer: Self::DEFAULT_TRAILER.to_owned(), require: Gate::Baseline, exempt: Vec::new() }
     }
 }
 
@@ -88,9 +48,11 @@ impl Enforcement {
         if trailer.is_empty() || !trailer.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             s.problem("trailer", "expected letters, digits and `-` alone: git reads nothing else as a trailer's key");
         }
+        let mut gates: Vec<(&str, Gate)> = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).collect();
+        gates.extend([("promoted", Gate::Decide), ("verified", Gate::Verify)]);
         Self {
             trailer,
-            require: s.choice("require", RequiredGate::NAMES).unwrap_or(default.require),
+            require: s.choice("require", &gates).unwrap_or(default.require),
             exempt: s.list("exempt", Exemption::KEYS, Exemption::read),
         }
     }

@@ -164,8 +164,8 @@ fn list(path: &Path, problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::facts::Stage;
     use crate::config::kpi::Extract;
-    use crate::config::rollout::StageName;
 
     fn read(text: &str) -> (Config, Vec<String>) {
         let (config, warnings) = parse(text, Path::new("c.yml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(config.kpis[0].runs, 1);
         assert_eq!(config.kpis[1].extract, Extract::Regex("qps=([0-9.]+)".to_owned()));
         assert_eq!(config.pair.min_effect, 0.02);
-        assert_eq!(config.rollout.stages[0].name, StageName::Canary);
+        assert_eq!(config.rollout.stages[0].name, Stage::Canary);
         assert_eq!(config.tuneables.env["advisor.max_items"], "SPARK_MAX_ITEMS");
         assert_eq!(config.enforcement.exempt[0].bots, ["dependabot[bot]"]);
         let names: Vec<String> = config.measurable().iter().map(|m| m.id.to_string()).collect();

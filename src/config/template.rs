@@ -183,8 +183,8 @@ review:
   # allowed_modes: {codex: [xhigh, high], claude: [plan]}
   # recommended_tools: {codex: {reasoning_mode: xhigh}}
 
-# Hooks and the range check: the commit trailer, how far a change must have come (open, contract, baseline,
-# validated, compared, promoted, verified), and what needs no change, with its reason.
+# Hooks and the range check: the commit trailer, the gate that its change must have passed (open,
+# contract, baseline, validate, after, compare, decide, rollout, verify), and what needs no change, with its reason.
 # enforcement:
 #   trailer: Optimizer-Change
 #   require: baseline

@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod compare;
+pub mod conceal;
 pub mod criterion;
 pub mod digest;
 pub mod ingest;
