@@ -15,4 +15,5 @@ pub mod id;
 pub mod next;
 pub mod refusal;
 pub mod state;
+pub mod view;
 pub mod window;

@@ -1,0 +1,66 @@
+//! Records of the original (version 1). Owns reading their fields; must not trust what they claim.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::change::class::Class;
+use crate::change::contract::Contract;
+use crate::change::event::Kind;
+use crate::change::event::Opened;
+use crate::change::id::ChangeId;
+use crate::evidence::digest::Digest;
+
+/// A record of the original: its fields as they stand. Nothing in it is proven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Legacy {
+    /// The id.
+    pub id: ChangeId,
+    /// The title.
+    pub title: String,
+    /// What it says of itself; `verified` there means only that somebody ran the command.
+    pub status: String,
+    /// When it says it began, as written.
+    pub started_at: String,
+    /// Every field.
+    pub fields: Map<String, Value>,
+}
+
+impl Legacy {
+    /// Takes the known fields out of a version 1 object.
+    pub(crate) fn of(id: ChangeId, fields: Map<String, Value>) -> Self {
+        let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { title: text("title"), status: text("status"), started_at: text("started_at"), id, fields }
+    }
+
+    /// The events that continue it as a record of ours: opened anew with its words, but none of its claims.
+    pub fn continued(&self) -> Vec<Kind> {
+        let text = |key: &str| self.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let title = if self.title.trim().is_empty() { self.id.to_string() } else { self.title.clone() };
+        let opened = Opened {
+            change_id: self.id.clone(),
+            title,
+            class: Class::Code,
+            risk: text("risk"),
+            validation_today: text("validation_today"),
+            validation_next_days: text("validation_next_days"),
+            from: None,
+            incident: None,
+            expires: None,
+            imported: Some(Digest::of_json(&Value::Object(self.fields.clone()))),
+        };
+        let contract =
+            Contract { hypothesis: text("hypothesis"), rollback: text("rollback"), ..Contract::default() };
+        let mut events = vec![Kind::Opened(opened)];
+        if contract != Contract::default() {
+            events.push(Kind::ContractSet { contract });
+        }
+        events
+    }
+
+    /// When it began, where that can be read; records of the original write UTC to the second.
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc3339(&self.started_at).ok().map(|at| at.to_utc())
+    }
+}

@@ -1,0 +1,62 @@
+//! Writing records: whole files, only ever longer than before. Must not be reachable without the exclusive lock.
+
+use serde_json::Value;
+
+use crate::change::chain;
+use crate::change::state::Change;
+use crate::change::view;
+use crate::store::atomic;
+use crate::store::error::StoreError;
+use crate::store::lock::Access as _;
+use crate::store::lock::Exclusive;
+use crate::store::record::Record;
+use crate::store::record::RecordError;
+use crate::store::record::legacy::Legacy;
+use crate::store::record::read;
+
+/// Creates the record of a change just opened.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the id is taken; I/O errors with the path.
+pub fn create(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
+    let path = lock.project().record_path(change.id().as_str())?;
+    Ok(atomic::create_new(&path, &bytes(change))?)
+}
+
+/// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
+///
+/// # Errors
+/// [`RecordError::Moved`] when somebody else recorded something meanwhile; every fault of the record on disk.
+pub fn extend(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
+    let path = lock.project().record_path(change.id().as_str())?;
+    if let Record::Tracked(on_disk) = read::one(lock.project(), change.id())? {
+        if !change.events.starts_with(&on_disk.events) {
+            return Err(RecordError::Moved { path });
+        }
+    }
+    Ok(atomic::write(&path, &bytes(change))?)
+}
+
+/// Keeps the original's record beside the state before it is continued as one of ours.
+///
+/// # Errors
+/// I/O errors with the path.
+pub fn keep_legacy(lock: &Exclusive, legacy: &Legacy) -> Result<(), RecordError> {
+    let path = lock.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
+    let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
+    text.push(b'\n');
+    match atomic::create_new(&path, &text) {
+        Ok(()) | Err(StoreError::Exists { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The record as it is written: the original's fields, then the events.
+pub fn bytes(change: &Change) -> Vec<u8> {
+    let mut fields = view::fields(change);
+    fields.insert("events".to_owned(), Value::Array(change.events.iter().map(chain::to_value).collect()));
+    // A map of JSON values always serializes.
+    let mut text = serde_json::to_vec_pretty(&Value::Object(fields)).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
