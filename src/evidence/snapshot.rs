@@ -175,6 +175,9 @@ pub struct Timing {
     /// Every run in run order (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Run>,
+    /// Whether the program was started directly, the shell having nothing to do (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<bool>,
 }
 
 /// One run of a timed command.

@@ -4,6 +4,7 @@ pub mod command;
 pub mod env;
 pub mod http;
 pub mod kpi;
+pub mod machine;
 pub mod pair;
 pub mod project;
 pub mod reference;
