@@ -1,1 +1,143 @@
-//! The schedule of looks.
+//! When paired sampling may stop, and what a verdict costs at each look. Looking more than once at growing data
+//! raises false alarms; here every look is paid for out of one error rate of 5 %.
+//!
+//! The looks are fixed ([`LOOKS`]). By the look at n pairs at most α·(1 − 2/n) of the error rate α is spent (an error-spending
+//! function after K. K. G. Lan, D. L. DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70
+//! (1983) 659–663): most of it at the first look, where large slowdowns ought to be seen, the rest on long sessions.
+//! The level of each look follows by the recursive integration of P. Armitage, C. K. McPherson, B. C. Rowe,
+//! "Repeated significance tests on accumulating data", JRSS A 132 (1969) 235–244. Intervals at that level are
+//! repeated confidence intervals (C. Jennison, B. W. Turnbull, JRSS B 51 (1989) 305–361): all of them together cover
+//! with probability 1 − α, so stopping at one of them, for whatever reason, does no harm.
+
+use crate::evidence::stats::normal;
+use crate::evidence::stats::real;
+
+/// The error rate of all looks together.
+pub const ALPHA: f64 = 0.05;
+
+/// The fewest pairs that can decide anything: with 5 the smallest two-sided p-value is 2/2⁵ = 0.0625.
+pub const FEWEST: usize = 6;
+
+/// Numbers of pairs at which sampling may stop because the question is settled. Beyond the last, every half as many again.
+pub const LOOKS: [usize; 10] = [10, 15, 20, 30, 40, 60, 90, 135, 200, 300];
+
+/// Whether sampling may stop at `n` pairs because the question is settled.
+pub fn is_look(n: usize) -> bool {
+    LOOKS.contains(&n)
+}
+
+/// The two-sided level of the analysis at `n` pairs, every look before it having been taken; `None` below [`FEWEST`].
+/// An analysis between two looks (where time ran out) is treated as a look of its own.
+pub fn level(n: usize) -> Option<f64> {
+    if n < FEWEST {
+        return None;
+    }
+    let taken: Vec<usize> = LOOKS.into_iter().filter(|look| *look < n).chain([n]).collect();
+    let mut process = Process::start();
+    let mut spent = 0.0;
+    let mut level = 0.0;
+    for look in taken {
+        let allowed = ALPHA * (1.0 - 2.0 / real(look));
+        let boundary = process.boundary_for(real(look), allowed - spent);
+        level = 2.0 * normal::survival(boundary);
+        process.advance(real(look), boundary);
+        spent = allowed;
+    }
+    Some(level)
+}
+
+/// The probability that a standardised sum of independent increments, seen after `sizes` of them, ever lies beyond the
+/// boundary of that look (±, in standard deviations) where there is no effect.
+pub fn crossing_probability(sizes: &[f64], boundaries: &[f64]) -> f64 {
+    let mut process = Process::start();
+    let mut crossed = 0.0;
+    for (size, boundary) in sizes.iter().zip(boundaries) {
+        crossed += process.exit_probability(*size, *boundary);
+        process.advance(*size, *boundary);
+    }
+    crossed
+}
+
+/// The density of the sum on the paths that have crossed no boundary yet, at the points of a Simpson grid.
+struct Process {
+    size: f64,
+    points: Vec<f64>,
+    /// Density times Simpson weight.
+    masses: Vec<f64>,
+}
+
+const INTERVALS: usize = 240;
+
+impl Process {
+    fn start() -> Self {
+        Self { size: 0.0, points: vec![0.0], masses: vec![1.0] }
+    }
+
+    fn exit_probability(&self, size: f64, boundary: f64) -> f64 {
+        let (edge, step) = (boundary * size.sqrt(), (size - self.size).sqrt());
+        let leaves = |at: f64| normal::survival((edge - at) / step) + normal::cdf((-edge - at) / step);
+        self.points.iter().zip(&self.masses).map(|(at, mass)| mass * leaves(*at)).sum()
+    }
+
+    /// The boundary at `size` that is crossed with probability `wanted`; by bisection, as the probability falls with it.
+    fn boundary_for(&self, size: f64, wanted: f64) -> f64 {
+        let (mut low, mut high) = (0.0, 12.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if self.exit_probability(size, middle) > wanted { low = middle } else { high = middle }
+        }
+        high
+    }
+
+    fn advance(&mut self, size: f64, boundary: f64) {
+        let (edge, step) = (boundary * size.sqrt(), (size - self.size).sqrt());
+        let gap = 2.0 * edge / real(INTERVALS);
+        let points: Vec<f64> = (0..=INTERVALS).map(|i| -edge + gap * real(i)).collect();
+        let density = |at: f64| -> f64 {
+            let terms = self.points.iter().zip(&self.masses);
+            terms.map(|(from, mass)| mass * (-0.5 * ((at - from) / step).powi(2)).exp()).sum::<f64>()
+                / (step * (2.0 * std::f64::consts::PI).sqrt())
+        };
+        let weight = |i: usize| match i {
+            0 | INTERVALS => gap / 3.0,
+            _ if i % 2 == 1 => gap * 4.0 / 3.0,
+            _ => gap * 2.0 / 3.0,
+        };
+        let masses = points.iter().enumerate().map(|(i, at)| density(*at) * weight(i)).collect();
+        *self = Self { size, points, masses };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_boundaries_are_crossed_five_percent_of_the_time() {
+        // C. Jennison, B. W. Turnbull, "Group Sequential Methods", 2000: table 2.1 (Pocock) and 2.3 (O'Brien–Fleming).
+        for (looks, pocock, fleming) in [(2, 2.178, 1.977), (5, 2.413, 2.040), (10, 2.555, 2.087)] {
+            let sizes: Vec<f64> = (1..=looks).map(f64::from).collect();
+            let constant = vec![pocock; sizes.len()];
+            let falling: Vec<f64> = sizes.iter().map(|k| fleming * (f64::from(looks) / k).sqrt()).collect();
+            for boundaries in [constant, falling] {
+                let crossed = crossing_probability(&sizes, &boundaries);
+                assert!((crossed - 0.05).abs() < 1e-4, "{looks} looks: {crossed}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_looks_together_spend_no_more_than_the_error_rate() {
+        let sizes: Vec<f64> = LOOKS.iter().map(|n| real(*n)).collect();
+        let boundaries: Vec<f64> = LOOKS.iter().map(|n| -normal::quantile(level(*n).unwrap() / 2.0)).collect();
+        let crossed = crossing_probability(&sizes, &boundaries);
+        assert!((crossed - ALPHA * (1.0 - 2.0 / 300.0)).abs() < 1e-6, "{crossed}");
+    }
+
+    #[test]
+    fn five_pairs_have_no_level_and_six_have_one_that_they_can_reach() {
+        assert_eq!(level(5), None);
+        assert!(level(6).unwrap() > 2.0 / 64.0);
+        assert!((level(10).unwrap() - 0.04).abs() < 1e-9);
+    }
+}

@@ -11,6 +11,7 @@ pub mod proportion;
 pub mod rank_sum;
 pub mod ranks;
 pub mod signed_rank;
+pub mod winsorized;
 
 /// A point estimate with a two-sided interval. All numbers are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
