@@ -54,7 +54,7 @@ pub struct ExpectJson {
 }
 
 impl HttpProbe {
-    /// Five requests: the first pays for the connection's warm-up, four more show the spread.
+    /// Five requests, each on a connection of its own: enough to show the spread.
     pub const DEFAULT_REQUESTS: u32 = 5;
     /// Ten seconds for a request.
     pub const DEFAULT_TIMEOUT_S: f64 = 10.0;

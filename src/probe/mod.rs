@@ -6,6 +6,7 @@ pub mod http;
 pub mod kpi;
 pub mod machine;
 pub mod pair;
+pub mod pointer;
 pub mod project;
 pub mod reference;
 pub mod size;
