@@ -48,7 +48,8 @@ pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
             return Measured::Missing;
         }
         Err(error) => return Measured::Unreadable(format!("cannot read {path}: {error}")),
-        Ok(_) => {}
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(metadata) => return single_file(root, path, &metadata, known),
     }
     let base = relative_to_root(root, path);
     let tracked = known.tracked.filter(|_| base.is_some());
@@ -70,7 +71,8 @@ pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
             }
             continue;
         }
-        if !entry.file_type().is_dir() {
+        // A configured path that is a link to a directory stands for the directory.
+        if entry.depth() > 0 && !entry.file_type().is_dir() {
             tally.add(path, &entry, tracked.zip(name.as_ref()).is_some_and(|(tracked, name)| tracked.contains(name)));
         }
     }
@@ -82,6 +84,19 @@ pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
         tracked_files: tracked.map(|_| tally.tracked_files),
     };
     Measured::Size(size, tally.into_warnings(path))
+}
+
+fn single_file(root: &Path, path: &str, metadata: &fs::Metadata, known: Known<'_>) -> Measured {
+    let name = relative_to_root(root, path);
+    let is_tracked = known.tracked.zip(name).map(|(tracked, name)| tracked.contains(&name));
+    let size = Size {
+        path: root.join(path).to_string_lossy().into_owned(),
+        bytes: metadata.len(),
+        tracked_bytes: is_tracked.map(|is_tracked| if is_tracked { metadata.len() } else { 0 }),
+        files: Some(1),
+        tracked_files: is_tracked.map(u64::from),
+    };
+    Measured::Size(size, Vec::new())
 }
 
 #[derive(Default)]
