@@ -50,8 +50,7 @@ impl Legacy {
             expires: None,
             imported: Some(Digest::of_json(&Value::Object(self.fields.clone()))),
         };
-        let contract =
-            Contract { hypothesis: text("hypothesis"), rollback: text("rollback"), ..Contract::default() };
+        let contract = Contract { hypothesis: text("hypothesis"), rollback: text("rollback"), ..Contract::default() };
         let mut events = vec![Kind::Opened(opened)];
         if contract != Contract::default() {
             events.push(Kind::ContractSet { contract });

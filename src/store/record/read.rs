@@ -109,8 +109,7 @@ fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordErro
         })?;
         events.push(event);
     }
-    let change =
-        Change::replay(&events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
+    let change = Change::replay(&events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
     view_agrees(&change, &fields, path)?;
     Ok(change)
 }
