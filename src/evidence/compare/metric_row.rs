@@ -1,0 +1,135 @@
+//! The rows of a comparison: each metric with both its levels and whether it changed. Owns how samples are summed
+//! up for a reader; must not know any criterion.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::evidence::compare::Settings;
+use crate::evidence::effect;
+use crate::evidence::effect::Circumstances;
+use crate::evidence::judge;
+use crate::evidence::judge::Change;
+use crate::evidence::judge::Measured;
+use crate::evidence::metric::Better;
+use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Reading;
+use crate::evidence::metric::Sampling;
+use crate::evidence::metric::Unusable;
+use crate::evidence::series::PairedReading;
+use crate::evidence::stats::median;
+use crate::evidence::unit::Unit;
+
+/// A metric on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricRow {
+    /// Its name.
+    pub metric: MetricId,
+    /// Unit of the levels.
+    pub unit: Unit,
+    /// Which direction is an improvement.
+    pub better: Better,
+    /// How many samples it takes.
+    pub sampling: Sampling,
+    /// The baseline's samples, summed up; null where there are none, with the reason in `result`.
+    pub before: Option<Level>,
+    /// The same after the change.
+    pub after: Option<Level>,
+    /// Whether it changed.
+    pub result: Change,
+}
+
+/// Samples summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// How many.
+    pub n: u32,
+    /// Their median; the share of successes for a rate.
+    pub value: f64,
+    /// The ends of the median's 95 % interval by order statistics; null below 6 samples.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Everything that was measured, by metric.
+pub(crate) struct Sides {
+    pub(crate) before: BTreeMap<MetricId, Reading>,
+    pub(crate) after: BTreeMap<MetricId, Reading>,
+    pub(crate) paired: BTreeMap<MetricId, PairedReading>,
+}
+
+static NOT_MEASURED: Reading = Err(Unusable::NotMeasured);
+
+impl Sides {
+    pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
+        Measured {
+            before: self.before.get(id).unwrap_or(&NOT_MEASURED),
+            after: self.after.get(id).unwrap_or(&NOT_MEASURED),
+            paired: self.paired.get(id),
+        }
+    }
+}
+
+/// The circumstances of one metric: its noise floor is the least that counts.
+pub(crate) fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
+    let floor = settings.noise_floors.get(id).copied().unwrap_or(0.0);
+    Circumstances { min_effect: settings.min_effect.max(floor), ..known.clone() }
+}
+
+/// A row for every metric of either side, by name.
+pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Settings) -> Vec<MetricRow> {
+    let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
+    ids.into_iter().filter_map(|id| metric_row(id, sides.measured(id), &for_metric(known, settings, id))).collect()
+}
+
+/// `None` for a metric that neither side measured and no reason is known for: the old files have no CPU times at all.
+fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> Option<MetricRow> {
+    let sides = [measured.after, measured.before].into_iter().find_map(|side| side.as_ref().ok());
+    let pairs = measured.paired.and_then(|paired| paired.as_ref().ok());
+    let (unit, better, sampling) = match (sides, pairs) {
+        (Some(series), _) => (series.unit.clone(), series.better, series.sampling),
+        (None, Some(series)) => (series.unit.clone(), series.better, series.sampling),
+        (None, None) => {
+            let why = [measured.before, measured.after].into_iter().filter_map(|side| side.as_ref().err());
+            if why.into_iter().all(|reason| *reason == Unusable::NotMeasured) {
+                return None;
+            }
+            guessed_kind(id)
+        }
+    };
+    let level = |side: &Reading| side.as_ref().ok().map(|series| level(&series.samples, series.sampling));
+    Some(MetricRow {
+        metric: id.clone(),
+        unit,
+        better,
+        sampling,
+        before: level(measured.before),
+        after: level(measured.after),
+        result: judge::change(measured, better, known),
+    })
+}
+
+/// Unit, direction and sampling of a metric that was never measured, by its name.
+fn guessed_kind(id: &MetricId) -> (Unit, Better, Sampling) {
+    let name = id.as_str();
+    let unit = if name.ends_with(".wall") || name.ends_with(".cpu") || name.ends_with(".latency") {
+        Unit::seconds()
+    } else if name.ends_with(".files") || name.starts_with("kpi.") || name.ends_with(".ok") {
+        Unit::none()
+    } else {
+        Unit::bytes()
+    };
+    let sampling = if name.starts_with("size.") { Sampling::Exact } else { Sampling::Sampled };
+    (unit, Better::Lower, sampling)
+}
+
+fn level(samples: &[f64], sampling: Sampling) -> Level {
+    let n = u32::try_from(samples.len()).unwrap_or(u32::MAX);
+    if sampling == Sampling::Rate {
+        let value = samples.iter().sum::<f64>() / f64::from(n.max(1));
+        return Level { n, value, interval: None };
+    }
+    let interval = median::interval(samples, effect::CONFIDENCE).map(|found| (found.low, found.high));
+    Level { n, value: median::median(samples).unwrap_or_default(), interval }
+}

@@ -1,0 +1,152 @@
+//! Which of CPU and wall time decides about a command, and when its pairs are settled. Owns that choice and the
+//! stopping rule of the pair engine; must not run anything.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::evidence::criterion::Criterion;
+use crate::evidence::effect::Circumstances;
+use crate::evidence::judge;
+use crate::evidence::judge::Change;
+use crate::evidence::judge::Measured;
+use crate::evidence::metric::Better;
+use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Reading;
+use crate::evidence::metric::Unusable;
+use crate::evidence::pair::PairedCommand;
+use crate::evidence::series;
+use crate::evidence::series::PairedReading;
+use crate::evidence::stats::looks;
+use crate::evidence::verdict::Verdict;
+
+/// A command whose CPU time is at least this share of its wall time, when nothing disturbs it, waits for nothing.
+const CPU_BOUND: f64 = 0.85;
+/// A command that uses more CPU time than this multiple of its wall time works on several cores.
+const PARALLEL: f64 = 1.15;
+
+/// Which time decides about a command, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decisive", content = "because", rename_all = "snake_case")]
+pub enum Decisive {
+    /// CPU time.
+    Cpu(CpuReason),
+    /// Wall time.
+    Wall(WallReason),
+}
+
+/// Why CPU time decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CpuReason {
+    /// The command computes on one core and waits for nothing: both times are the same, and CPU time is disturbed less.
+    CpuBound,
+}
+
+/// Why wall time decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WallReason {
+    /// The command waits (for disk, network, a clock), which CPU time does not see.
+    Waits,
+    /// The command works on several cores, so that their summed CPU time is not what a user waits for.
+    Parallel,
+    /// CPU time was not recorded.
+    NoCpuTime,
+}
+
+impl Decisive {
+    /// The end of the decisive metric's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Wall(_) => "wall",
+        }
+    }
+
+    /// The decisive metric of the command `name`.
+    pub fn metric(self, name: &str) -> MetricId {
+        MetricId::new(format!("timing.{name}.{}", self.suffix()))
+    }
+
+    /// By the runs' (CPU, wall) times in seconds. Other load on the machine adds to wall time alone, so the least
+    /// disturbed quarter of the runs is what counts.
+    pub fn by_runs(runs: impl Iterator<Item = (Option<f64>, f64)>) -> Self {
+        let mut shares = Vec::new();
+        for (cpu, wall) in runs {
+            let Some(cpu) = cpu else { return Self::Wall(WallReason::NoCpuTime) };
+            if wall > 0.0 {
+                shares.push(cpu / wall);
+            }
+        }
+        shares.sort_by(f64::total_cmp);
+        match shares.get(shares.len() * 3 / 4) {
+            None => Self::Wall(WallReason::NoCpuTime),
+            Some(share) if *share < CPU_BOUND => Self::Wall(WallReason::Waits),
+            Some(share) if *share > PARALLEL => Self::Wall(WallReason::Parallel),
+            Some(_) => Self::Cpu(CpuReason::CpuBound),
+        }
+    }
+
+    /// For a command's pairs.
+    pub fn of_pairs(command: &PairedCommand) -> Self {
+        let runs = command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]);
+        Self::by_runs(runs.map(|run| (run.user_s.zip(run.system_s).map(|(user, system)| user + system), run.wall_s)))
+    }
+}
+
+/// What to do after a pair.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Every question is settled at a look of the schedule: stop.
+    Settled,
+    /// Go on; about so many more pairs would settle it at the present noise, where that can be said.
+    Continue {
+        /// How many more.
+        more: Option<u32>,
+    },
+}
+
+/// Whether a command's pairs settle what is asked of it: the criteria about its metrics or, where there are none,
+/// whether its decisive time changed. Only at the looks of the schedule, whatever the data say between them.
+pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> Decision {
+    let metrics: BTreeMap<MetricId, PairedReading> = series::command_pairs(command).into_iter().collect();
+    let mut open: Vec<Option<u32>> = Vec::new();
+    let mut asked = false;
+    for criterion in criteria {
+        let Some(reading) = metrics.get(&criterion.metric) else { continue };
+        asked = true;
+        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(reading, |m| judge::judge(criterion, m, known)) {
+            open.push(more_runs);
+        }
+    }
+    if !asked && let Change::Inconclusive { more_runs, .. } = live(command, known).1 {
+        open.push(more_runs);
+    }
+    if open.is_empty() && looks::is_look(command.pairs.len()) {
+        return Decision::Settled;
+    }
+    let next_look = looks::LOOKS.into_iter().find(|look| *look > command.pairs.len());
+    let to_look = next_look.and_then(|look| u32::try_from(look - command.pairs.len()).ok());
+    // An answer can only be had at a look; one that cannot be estimated stays unknown.
+    let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
+    Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
+}
+
+/// The decisive metric of a command and whether it changed, by the pairs so far: for display while they run, too.
+pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+    let id = Decisive::of_pairs(command).metric(&command.name);
+    let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);
+    let reading = found.map_or_else(
+        || Err(crate::evidence::verdict::Flaw::Before { reason: Unusable::NotMeasured }),
+        |(_, reading)| reading,
+    );
+    let change = of_pairs_only(&reading, |measured| judge::change(measured, Better::Lower, known));
+    (id, change)
+}
+
+fn of_pairs_only<T>(reading: &PairedReading, judge: impl FnOnce(Measured<'_>) -> T) -> T {
+    let nothing: Reading = Err(Unusable::NotMeasured);
+    judge(Measured { before: &nothing, after: &nothing, paired: Some(reading) })
+}
