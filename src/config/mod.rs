@@ -17,6 +17,7 @@ pub mod timing;
 pub mod tuneable;
 pub mod validation;
 pub mod verification;
+pub mod yaml;
 
 mod node;
 mod section;

@@ -103,22 +103,22 @@ impl Kind {
 }
 
 impl Node {
-    /// The value as JSON; `None` for a number that JSON cannot hold.
-    pub(super) fn to_json(&self) -> Option<Value> {
-        Some(match &self.kind {
+    /// The value as JSON; the place of the number where there is one that JSON cannot hold.
+    pub(super) fn to_json(&self) -> Result<Value, At> {
+        Ok(match &self.kind {
             Kind::Null => Value::Null,
             Kind::Flag(flag) => Value::Bool(*flag),
             Kind::Whole(number) => match (i64::try_from(*number), u64::try_from(*number)) {
                 (Ok(number), _) => Value::from(number),
                 (_, Ok(number)) => Value::from(number),
-                _ => return None,
+                _ => return Err(self.at),
             },
-            Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number)?),
+            Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number).ok_or(self.at)?),
             Kind::Text(text) => Value::String(text.clone()),
-            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect::<Option<_>>()?),
+            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect::<Result<_, At>>()?),
             Kind::Map(entries) => {
-                let pairs = entries.iter().map(|(key, node)| Some((key.text.clone(), node.to_json()?)));
-                Value::Object(pairs.collect::<Option<_>>()?)
+                let pairs = entries.iter().map(|(key, node)| Ok((key.text.clone(), node.to_json()?)));
+                Value::Object(pairs.collect::<Result<_, At>>()?)
             }
         })
     }

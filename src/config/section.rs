@@ -225,10 +225,10 @@ impl<'a> Section<'a> {
     pub(super) fn value(&self, key: &str) -> Option<Value> {
         let (_, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
         let value = node.to_json();
-        if value.is_none() {
+        if value.is_err() {
             self.problem(key, "holds a number that JSON cannot hold");
         }
-        value
+        value.ok()
     }
 
     /// A list of texts, none empty and none twice.

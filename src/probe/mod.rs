@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod env;
+pub mod flatten;
 pub mod http;
 pub mod kpi;
 pub mod machine;
