@@ -10,6 +10,7 @@ pub mod pair;
 pub mod pointer;
 pub mod project;
 pub mod reference;
+pub mod revision;
 pub mod size;
 pub mod snapshot;
 pub mod tuneables;

@@ -7,3 +7,4 @@ pub mod host;
 pub mod http;
 pub mod interrupt;
 pub mod process;
+pub mod tree;

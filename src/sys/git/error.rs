@@ -1,0 +1,86 @@
+//! How git can fail, told apart as far as the caller must act differently. Must not retry.
+
+use std::path::PathBuf;
+
+/// A failure of git.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The directory is in no repository.
+    #[error("{} is not in a git repository", dir.display())]
+    NotARepository {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// There is a repository, but no checkout to work in.
+    #[error("{} is in a bare repository or inside .git; run in a checkout", dir.display())]
+    NoWorkTree {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// No git program was found.
+    #[error("git is not installed or not on PATH; install git 2.31 or newer")]
+    Missing,
+    /// Git refuses a repository that belongs to another user.
+    #[error("git does not trust {} because it belongs to another user; if you do, run: {fix}", dir.display())]
+    DubiousOwnership {
+        /// The directory.
+        dir: PathBuf,
+        /// The command that makes git trust it.
+        fix: String,
+    },
+    /// A revision that names no commit.
+    #[error("{spec:?} names no commit in this repository")]
+    UnknownRevision {
+        /// What was asked for.
+        spec: String,
+    },
+    /// Git ran and failed.
+    #[error("git {args} failed ({status}): {stderr}")]
+    Failed {
+        /// Its arguments, for people.
+        args: String,
+        /// Exit code or signal.
+        status: String,
+        /// The end of what it said.
+        stderr: String,
+    },
+    /// Git took too long and was ended.
+    #[error("git {args} did not end within {limit_s} s and was stopped")]
+    TimedOut {
+        /// Its arguments, for people.
+        args: String,
+        /// The limit in seconds.
+        limit_s: u64,
+    },
+    /// Git gave more than anyone should hold in memory.
+    #[error("git {args} gave more than {limit} bytes")]
+    TooMuch {
+        /// Its arguments, for people.
+        args: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Git's output was not what its documentation promises.
+    #[error("git {args} gave output that cannot be read: {what}")]
+    Unreadable {
+        /// Its arguments, for people.
+        args: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// Something around git failed: starting it, or reading a file that it named.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl GitError {
+    /// Whether this says that there is no repository, rather than that git could not say.
+    pub fn is_no_repository(&self) -> bool {
+        matches!(self, Self::NotARepository { .. })
+    }
+}

@@ -1,0 +1,322 @@
+//! What a repository says about itself: head, names, configuration, operations under way. Must not change anything.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sys::files;
+use crate::sys::git::error::GitError;
+use crate::sys::git::repo::Repo;
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The branch; `None` when detached.
+    pub branch: Option<String>,
+    /// The commit and its tree; `None` before the first commit.
+    pub at: Option<CommitAndTree>,
+}
+
+/// A commit and its tree, as object ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitAndTree {
+    /// The commit.
+    pub commit: String,
+    /// The tree.
+    pub tree: String,
+}
+
+/// An operation that was begun and not ended, in which commits are not what they will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A merge.
+    Merge,
+    /// A cherry-pick.
+    CherryPick,
+    /// A revert.
+    Revert,
+    /// A rebase.
+    Rebase,
+    /// A mailbox being applied, or a rebase by patches.
+    Apply,
+    /// A bisection.
+    Bisect,
+}
+
+impl Repo {
+    /// What is checked out.
+    ///
+    /// # Errors
+    /// When git fails, or the branch points at something that cannot be read.
+    pub fn head(&self) -> Result<Head, GitError> {
+        let call = self.git().args(["symbolic-ref", "-q", "HEAD"]);
+        let shown = call.shown();
+        let output = call.output()?;
+        let reference = match output.code {
+            Some(0) => Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
+            Some(1) => None,
+            _ => return Err(output.failed(shown)),
+        };
+        let branch = reference.as_ref().map(|r| r.strip_prefix("refs/heads/").unwrap_or(r).to_owned());
+        let resolves = self.git().args(["rev-parse", "--verify", "-q", "HEAD"]).output()?.code == Some(0);
+        if !resolves {
+            let exists = reference.as_ref().is_some_and(|r| self.common_dir().join(r).exists());
+            if reference.is_none() || exists {
+                let what = format!("{} cannot be resolved", reference.as_deref().unwrap_or("HEAD"));
+                return Err(GitError::Unreadable { args: "rev-parse HEAD".to_owned(), what });
+            }
+            return Ok(Head { branch, at: None });
+        }
+        Ok(Head { branch, at: Some(self.commit_and_tree("HEAD")?) })
+    }
+
+    /// The commit that a revision names, with its tree. Safe for text that looks like an option.
+    ///
+    /// # Errors
+    /// [`GitError::UnknownRevision`] when it names none.
+    pub fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
+        let commit = self.resolve(spec)?;
+        let tree = self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line()?;
+        Ok(CommitAndTree { commit, tree })
+    }
+
+    /// The full id of the commit that a revision names. Safe for text that looks like an option.
+    ///
+    /// # Errors
+    /// [`GitError::UnknownRevision`] when it names none.
+    pub fn resolve(&self, spec: &str) -> Result<String, GitError> {
+        let unknown = || GitError::UnknownRevision { spec: spec.chars().take(200).collect() };
+        if spec.is_empty() || spec.contains(['\0', '\n']) {
+            return Err(unknown());
+        }
+        let wanted = format!("{spec}^{{commit}}");
+        let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", &wanted]);
+        let output = call.output()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        let is_id = text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if output.code == Some(0) && is_id { Ok(text) } else { Err(unknown()) }
+    }
+
+    /// Whether `ancestor` is `of` or lies before it.
+    ///
+    /// # Errors
+    /// When git fails, such as for unknown commits.
+    pub fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
+        let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
+        let call = self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// The best common ancestor; `None` when the histories share none.
+    ///
+    /// # Errors
+    /// When git fails, such as for unknown commits.
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+        let (one, other) = (self.resolve(one)?, self.resolve(other)?);
+        let call = self.git().args(["merge-base", &one, &other]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())),
+            Some(1) => Ok(None),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// A name for a commit: the nearest tag with a distance, or its short id.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn describe(&self, commit: &str) -> Result<String, GitError> {
+        let commit = self.resolve(commit)?;
+        self.git().args(["describe", "--always", &commit]).line()
+    }
+
+    /// The value of a configuration key; the last one when there are several.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn config(&self, key: &str) -> Result<Option<String>, GitError> {
+        let call = self.git().args(["config", "--null", "--get", key]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                Ok(Some(text.trim_end_matches('\0').to_owned()))
+            }
+            Some(1) => Ok(None),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// The person at work, as `Name <address>`, or the part of it that is configured.
+    ///
+    /// # Errors
+    /// When git fails; nobody configured is no failure.
+    pub fn user(&self) -> Result<Option<String>, GitError> {
+        let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
+        let name = from_env("GIT_AUTHOR_NAME").map_or_else(|| self.config("user.name"), |v| Ok(Some(v)))?;
+        let email = from_env("GIT_AUTHOR_EMAIL").map_or_else(|| self.config("user.email"), |v| Ok(Some(v)))?;
+        let clean = |v: Option<String>| v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        Ok(match (clean(name), clean(email)) {
+            (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (None, None) => None,
+        })
+    }
+
+    /// Where git looks for hooks, whether or not the directory exists.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn hooks_dir(&self) -> Result<PathBuf, GitError> {
+        let mut bytes = self.git().args(["rev-parse", "--git-path", "hooks"]).ok()?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        Ok(self.root().join(files::path_from_bytes(&bytes)))
+    }
+
+    /// The operation that is under way in this checkout, if any.
+    pub fn operation(&self) -> Option<Operation> {
+        let marks = [
+            ("rebase-merge", Operation::Rebase),
+            ("rebase-apply", Operation::Apply),
+            ("MERGE_HEAD", Operation::Merge),
+            ("CHERRY_PICK_HEAD", Operation::CherryPick),
+            ("REVERT_HEAD", Operation::Revert),
+            ("BISECT_LOG", Operation::Bisect),
+        ];
+        marks.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, operation)| operation)
+    }
+
+    /// The remote branch that the current one follows, as a revision; `None` when it follows none.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub fn upstream(&self) -> Result<Option<String>, GitError> {
+        let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];
+        let output = self.git().args(args).output()?;
+        let name = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        Ok((output.code == Some(0) && !name.is_empty()).then_some(name))
+    }
+
+    /// Whether a path is ignored.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
+        let call = self.git().without_literal_paths().args(["check-ignore", "--quiet", "--"]).arg(path);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(output.failed(shown)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::git::sandbox::Sandbox;
+
+    #[test]
+    fn an_unborn_branch_has_a_name_and_no_commit() {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.repo().head().unwrap(), Head { branch: Some("main".into()), at: None });
+    }
+
+    #[test]
+    fn a_detached_head_has_a_commit_and_no_branch() {
+        let sandbox = Sandbox::new();
+        let commit = sandbox.commit("a", "1", "one");
+        sandbox.git(&["checkout", "-q", "--detach"]);
+        let head = sandbox.repo().head().unwrap();
+        assert_eq!((head.branch, head.at.unwrap().commit), (None, commit));
+    }
+
+    #[test]
+    fn a_broken_branch_is_not_taken_for_an_unborn_one() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        std::fs::write(sandbox.path().join(".git/refs/heads/main"), "").unwrap();
+        assert!(sandbox.repo().head().is_err());
+    }
+
+    #[test]
+    fn text_that_looks_like_an_option_names_no_commit() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        for bad in ["--all", "-q", "", "a\0b", "HEAD:a", "--output=x", "HEAD\nHEAD"] {
+            assert!(matches!(sandbox.repo().resolve(bad), Err(GitError::UnknownRevision { .. })), "{bad:?}");
+        }
+        assert!(sandbox.repo().resolve("HEAD").is_ok());
+    }
+
+    #[test]
+    fn ancestry_and_merge_bases() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        let repo = sandbox.repo();
+        assert!(repo.is_ancestor(&one, &two).unwrap() && !repo.is_ancestor(&two, &one).unwrap());
+        assert_eq!(repo.merge_base(&one, &two).unwrap(), Some(one.clone()));
+        sandbox.git(&["checkout", "-q", "--orphan", "other"]);
+        let three = sandbox.commit("b", "1", "three");
+        assert_eq!(repo.merge_base(&one, &three).unwrap(), None);
+        assert!(repo.is_ancestor("nothing", &one).is_err());
+    }
+
+    #[test]
+    fn the_user_may_be_half_or_not_known() {
+        let sandbox = Sandbox::new();
+        if std::env::var_os("GIT_AUTHOR_NAME").is_some() || std::env::var_os("GIT_AUTHOR_EMAIL").is_some() {
+            return;
+        }
+        assert_eq!(sandbox.repo().user().unwrap().unwrap(), "Tester <tester@example.org>");
+        sandbox.git(&["config", "user.email", ""]);
+        assert_eq!(sandbox.repo().user().unwrap().unwrap(), "Tester");
+    }
+
+    #[test]
+    fn hooks_are_where_the_configuration_says() {
+        let sandbox = Sandbox::new();
+        assert!(sandbox.repo().hooks_dir().unwrap().ends_with(".git/hooks"));
+        sandbox.git(&["config", "core.hooksPath", "my hooks"]);
+        assert_eq!(sandbox.repo().hooks_dir().unwrap(), sandbox.repo().root().join("my hooks"));
+    }
+
+    #[test]
+    fn an_operation_under_way_is_seen() {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.repo().operation(), None);
+        std::fs::write(sandbox.path().join(".git/MERGE_HEAD"), "x").unwrap();
+        assert_eq!(sandbox.repo().operation(), Some(Operation::Merge));
+    }
+
+    #[test]
+    fn a_repository_with_sha256_ids_works() {
+        let sandbox = Sandbox::with_format("sha256");
+        let commit = sandbox.commit("a", "1", "one");
+        assert_eq!(commit.len(), 64);
+        assert_eq!(sandbox.repo().head().unwrap().at.unwrap().commit, commit);
+    }
+
+    #[test]
+    fn ignored_paths_are_known() {
+        let sandbox = Sandbox::new();
+        sandbox.commit(".gitignore", "/out/\n", "one");
+        sandbox.write("out/x", "1");
+        let repo = sandbox.repo();
+        assert!(repo.is_ignored(&sandbox.path().join("out")).unwrap());
+        assert!(!repo.is_ignored(&sandbox.path().join("src")).unwrap());
+    }
+}

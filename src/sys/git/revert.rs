@@ -1,0 +1,235 @@
+//! Taking commits back: tried in a throwaway checkout, and performed there too, so that the user's own checkout
+//! only ever moves forward to a finished commit. Must not decide which commits.
+
+use crate::sys::git::change::FileChange;
+use crate::sys::git::change::parse_all;
+use crate::sys::git::error::GitError;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::worktree::Scratch;
+
+/// How taking commits back went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    /// It applies.
+    Applies {
+        /// The tree that comes of it.
+        tree: String,
+        /// The files that it changes.
+        files: Vec<FileChange>,
+    },
+    /// It conflicts with what came later.
+    Conflicts {
+        /// The commit that could not be taken back.
+        commit: String,
+        /// The paths in conflict, from the repository's root.
+        paths: Vec<Vec<u8>>,
+    },
+    /// Nothing is left to take back.
+    Nothing,
+}
+
+impl Repo {
+    /// Tries to take commits back (given newest first) on top of `head`, in a throwaway checkout. Files that
+    /// `is_own` names stay as they are, whatever the commits did to them.
+    ///
+    /// # Errors
+    /// When git fails otherwise than by a conflict.
+    pub fn rehearse_revert(
+        &self,
+        head: &str,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Reverted, GitError> {
+        let scratch = self.scratch(head)?;
+        let outcome = revert_in(&scratch, newest_first, is_own);
+        scratch.remove()?;
+        outcome
+    }
+
+    /// Takes commits back (given newest first) with one commit on top of the branch checked out. Everything is
+    /// done elsewhere first: a conflict, or local changes to a file concerned, leave the checkout as it was.
+    /// No hook runs: a rollback is never gated. Returns the new commit when it applies.
+    ///
+    /// # Errors
+    /// When git fails, such as for local changes in the way.
+    pub fn perform_revert(
+        &self,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+        message: &str,
+    ) -> Result<(Reverted, Option<String>), GitError> {
+        let head = self.resolve("HEAD")?;
+        let scratch = self.scratch(&head)?;
+        let outcome = revert_in(&scratch, newest_first, is_own)?;
+        if !matches!(outcome, Reverted::Applies { .. }) {
+            scratch.remove()?;
+            return Ok((outcome, None));
+        }
+        let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
+        scratch.git().args(args).input(message.as_bytes().to_vec()).long().ok()?;
+        let commit = scratch.git().args(["rev-parse", "HEAD"]).line()?;
+        let forward = self.git().without_hooks().args(["merge", "--quiet", "--ff-only", "--no-autostash", &commit]);
+        forward.long().ok()?;
+        scratch.remove()?;
+        Ok((outcome, Some(commit)))
+    }
+}
+
+fn revert_in(scratch: &Scratch, newest_first: &[String], is_own: &dyn Fn(&[u8]) -> bool) -> Result<Reverted, GitError> {
+    for id in newest_first {
+        let repo = Repo::open(scratch.path())?;
+        let commit = repo.resolve(id)?;
+        let is_merge = repo.resolve(&format!("{commit}^2")).is_ok();
+        let mut call = scratch.git().args(["-c", "rerere.enabled=false", "revert", "--no-commit"]);
+        if is_merge {
+            call = call.args(["--mainline", "1"]);
+        }
+        let call = call.arg(&commit).long();
+        let shown = call.shown();
+        let output = call.output()?;
+        let unmerged = unmerged(scratch)?;
+        if output.code != Some(0) && unmerged.is_empty() {
+            return Err(output.failed(shown));
+        }
+        restore_own(scratch, &unmerged, is_own)?;
+        let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
+        if !conflicts.is_empty() {
+            return Ok(Reverted::Conflicts { commit, paths: conflicts });
+        }
+        // A conflict in own files alone has left a note that would stop the next one.
+        scratch.git().args(["revert", "--quit"]).ok()?;
+    }
+    let files = staged(scratch)?;
+    if files.is_empty() {
+        return Ok(Reverted::Nothing);
+    }
+    Ok(Reverted::Applies { tree: scratch.git().arg("write-tree").line()?, files })
+}
+
+/// Puts own files back as they are in the commit checked out.
+fn restore_own(scratch: &Scratch, unmerged: &[Vec<u8>], is_own: &dyn Fn(&[u8]) -> bool) -> Result<(), GitError> {
+    let mut paths: Vec<Vec<u8>> = staged(scratch)?.into_iter().map(|change| change.path).collect();
+    paths.extend_from_slice(unmerged);
+    paths.retain(|path| is_own(path));
+    paths.sort();
+    paths.dedup();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let args = ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
+    scratch.git().args(args).input(paths.join(&0)).long().ok().map(|_| ())
+}
+
+fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
+    let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
+    let call = scratch.git().args(args).args(["HEAD", "--"]);
+    let shown = call.shown();
+    let output = call.ok()?;
+    parse_all(&output).ok_or_else(|| GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() })
+}
+
+fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
+    let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
+    Ok(output.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::git::sandbox::Sandbox;
+    use crate::sys::git::scope::Scope;
+
+    const OWN: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+
+    #[test]
+    fn a_revert_that_applies_gives_the_old_tree_and_touches_no_checkout() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        let repo = sandbox.repo();
+        let Reverted::Applies { tree, files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
+        assert_eq!(repo.code_digest(&tree, &Scope::ALL).unwrap(), repo.code_digest(&one, &Scope::ALL).unwrap());
+        assert_eq!(files[0].path, b"a");
+        assert_eq!(repo.dirt(&Scope::ALL).unwrap(), None);
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_later_change_in_the_same_place_is_a_conflict_with_its_path() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a b", "1\n", "one");
+        let two = sandbox.commit("a b", "2\n", "two");
+        sandbox.commit("a b", "3\n", "three");
+        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), OWN).unwrap();
+        assert_eq!(outcome, Reverted::Conflicts { commit: two, paths: vec![b"a b".to_vec()] });
+        assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn own_files_stay_whatever_the_commits_did_to_them() {
+        let sandbox = Sandbox::new();
+        sandbox.write("own/log", "1\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("own/log", "2\n");
+        sandbox.write("own/new", "x\n");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.write("own/log", "3\n");
+        let three = sandbox.commit("b", "1", "three");
+        sandbox.write("own/log", "4\n");
+        sandbox.commit_all("evidence");
+        let repo = sandbox.repo();
+        let (outcome, commit) = repo.perform_revert(&[three, two], OWN, "Take it back\n\nKey: value\n").unwrap();
+        let Reverted::Applies { files, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(files.iter().map(|f| f.path.as_slice()).collect::<Vec<_>>(), [&b"a"[..], b"b"]);
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "4\n");
+        assert!(sandbox.path().join("own/new").exists() && !sandbox.path().join("b").exists());
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), commit.unwrap());
+        assert_eq!(sandbox.git(&["log", "-1", "--format=%B"]).trim_end(), "Take it back\n\nKey: value");
+    }
+
+    #[test]
+    fn uncommitted_own_files_do_not_stop_it_but_local_changes_in_the_way_do() {
+        let sandbox = Sandbox::new();
+        sandbox.write("own/log", "1\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("own/log", "2\n");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.write("own/log", "3\n");
+        sandbox.write("a", "mine");
+        let repo = sandbox.repo();
+        let error = repo.perform_revert(std::slice::from_ref(&two), OWN, "x").unwrap_err().to_string();
+        assert!(error.contains('a'), "{error}");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "mine");
+        assert_eq!(repo.resolve("HEAD").unwrap(), two);
+        sandbox.write("a", "2");
+        repo.perform_revert(&[two], OWN, "x").unwrap();
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "3\n");
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_back_already_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.commit("a", "1", "back");
+        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], OWN).unwrap(), Reverted::Nothing);
+    }
+
+    #[test]
+    fn a_merge_is_taken_back_against_its_first_parent() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.git(&["checkout", "-q", "-b", "side"]);
+        sandbox.commit("b", "1", "side");
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git(&["merge", "-q", "--no-ff", "-m", "merge", "side"]);
+        let merge = sandbox.git(&["rev-parse", "HEAD"]);
+        let Reverted::Applies { files, .. } = sandbox.repo().rehearse_revert("HEAD", &[merge], OWN).unwrap() else {
+            panic!()
+        };
+        assert_eq!(files[0].path, b"b");
+    }
+}

@@ -1,0 +1,283 @@
+//! What lies uncommitted, and a digest of it. Owns the reading of `git status`; must not decide whether it matters.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::sys::files;
+use crate::sys::git::error::GitError;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::scope::Scope;
+use crate::sys::tree;
+use crate::sys::tree::FieldHasher;
+
+/// Submodules within submodules deeper than this are not looked into.
+const MAX_DEPTH: u32 = 8;
+
+/// Uncommitted work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirt {
+    /// The differing paths from the repository's root, in byte order.
+    pub paths: Vec<Vec<u8>>,
+    /// SHA-256 over these paths and what lies at them now, as 64 hexadecimal digits. What is staged and what
+    /// is not makes no difference.
+    pub sha256: String,
+}
+
+impl Repo {
+    /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
+    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show.
+    ///
+    /// # Errors
+    /// When git fails or a differing file cannot be read: then it is not known, and never "clean".
+    pub fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>, GitError> {
+        self.dirt_to_depth(scope, MAX_DEPTH)
+    }
+
+    fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
+        let mut entries = self.status_entries(scope)?;
+        for path in self.hidden_changes(scope)? {
+            entries.entry(path).or_insert(false);
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let mut hasher = FieldHasher::default();
+        for (path, is_submodule) in &entries {
+            hasher.field(path);
+            self.hash_entry(path, *is_submodule, depth, &mut hasher)?;
+        }
+        Ok(Some(Dirt { paths: entries.into_keys().collect(), sha256: hasher.finish() }))
+    }
+
+    /// Paths that differ, and whether each is a submodule.
+    fn status_entries(&self, scope: &Scope<'_>) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
+        let mut call = call.args(["--ignored=no", "--ignore-submodules=none", "--no-ahead-behind", "--no-branch"]);
+        if !scope.prefix.is_empty() {
+            call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
+        }
+        let shown = call.shown();
+        let output = call.long().ok()?;
+        let mut entries = BTreeMap::new();
+        for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
+            let Some((path, is_submodule)) = entry(record) else {
+                let what = String::from_utf8_lossy(record).into_owned();
+                return Err(GitError::Unreadable { args: shown, what });
+            };
+            if scope.counts(path) {
+                entries.insert(path.to_vec(), is_submodule);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Files whose change git was told not to look at, and that have changed.
+    fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+        let listing = self.git().args(["ls-files", "-v", "-s", "-z"]).ok()?;
+        let hidden = listing.split(|byte| *byte == 0).filter_map(hidden_entry);
+        let mut changed = Vec::new();
+        for (path, blob) in hidden.filter(|(path, _)| scope.counts(path)) {
+            let on_disk = self.root().join(files::path_from_bytes(path));
+            // Absent files are what sparse checkouts are made of.
+            let Ok(meta) = on_disk.symlink_metadata() else { continue };
+            let now = if meta.file_type().is_symlink() {
+                let target = std::fs::read_link(&on_disk).map_err(|e| unreadable(&on_disk, e))?;
+                self.git().args(["hash-object", "--stdin"]).input(files::path_bytes(&target)).line()?
+            } else {
+                self.git().args(["hash-object", "--"]).arg(&on_disk).line()?
+            };
+            if now.as_bytes() != blob {
+                changed.push(path.to_vec());
+            }
+        }
+        Ok(changed)
+    }
+
+    fn hash_entry(
+        &self,
+        path: &[u8],
+        is_submodule: bool,
+        depth: u32,
+        hasher: &mut FieldHasher,
+    ) -> Result<(), GitError> {
+        let full = self.root().join(files::path_from_bytes(path));
+        let content = tree::digest_path(&full).map_err(|e| unreadable(&full, e))?;
+        hasher.field(content.kind.as_bytes());
+        hasher.field(content.sha256.as_bytes());
+        if content.kind != "directory" {
+            return Ok(());
+        }
+        // A submodule, or another repository that lies here untracked.
+        match Self::open(&full) {
+            Ok(inner) if depth > 0 && inner.root() != self.root() => {
+                let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
+                hasher.field(commit.as_bytes());
+                let dirt = inner.dirt_to_depth(&Scope::ALL, depth - 1)?;
+                hasher.field(dirt.map(|d| d.sha256).unwrap_or_default().as_bytes());
+                Ok(())
+            }
+            Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
+                let inside = tree::digest_directory(&full, &|_| false).map_err(|e| unreadable(&full, e))?;
+                hasher.field(inside.sha256.as_bytes());
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> GitError {
+    GitError::Io { action: format!("read {}", path.display()), source }
+}
+
+/// The path of a `--porcelain=v2` record, and whether it is a submodule.
+fn entry(record: &[u8]) -> Option<(&[u8], bool)> {
+    let fields_before_path = match record.first()? {
+        b'1' => 8,
+        b'u' => 10,
+        b'?' => 1,
+        _ => return None,
+    };
+    let mut fields = record.splitn(fields_before_path + 1, |byte| *byte == b' ');
+    let submodule = record.splitn(4, |byte| *byte == b' ').nth(2).is_some_and(|field| field.first() == Some(&b'S'));
+    let path = fields.nth(fields_before_path)?;
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    (!path.is_empty()).then_some((path, submodule && record.first() != Some(&b'?')))
+}
+
+/// `TAG MODE OBJECT STAGE\tPATH` of a file that git does not look at: a lower-case tag or `S`.
+fn hidden_entry(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let tag = *record.first()?;
+    if !(tag.is_ascii_lowercase() || tag == b'S') {
+        return None;
+    }
+    let tab = record.iter().position(|byte| *byte == b'\t')?;
+    let mut fields = record[..tab].split(|byte| *byte == b' ');
+    let (mode, object) = (fields.nth(1)?, fields.next()?);
+    // Submodules have no content to hash.
+    (mode != b"160000").then_some((&record[tab + 1..], object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::git::sandbox::Sandbox;
+
+    fn dirt(sandbox: &Sandbox) -> Option<Dirt> {
+        sandbox.repo().dirt(&Scope::ALL).unwrap()
+    }
+
+    #[test]
+    fn nothing_uncommitted_is_none_and_own_files_do_not_count() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("own/x", "1");
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+        assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }).unwrap(), None);
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"own/x".to_vec()]);
+    }
+
+    #[test]
+    fn changed_added_deleted_staged_and_untracked_paths_all_count() {
+        let sandbox = Sandbox::new().hostile();
+        for path in ["changed", "deleted", "staged", "gone"] {
+            sandbox.write(path, "1");
+        }
+        sandbox.commit_all("one");
+        sandbox.write("changed", "2");
+        std::fs::remove_file(sandbox.path().join("deleted")).unwrap();
+        sandbox.write("staged", "2");
+        sandbox.git(&["add", "staged"]);
+        sandbox.git(&["rm", "-q", "gone"]);
+        sandbox.write("new dir/über file", "1");
+        let paths: Vec<String> =
+            dirt(&sandbox).unwrap().paths.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
+        assert_eq!(paths, ["changed", "deleted", "gone", "new dir/über file", "staged"]);
+    }
+
+    #[test]
+    fn the_digest_follows_the_content_and_not_the_index() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.write("a", "2");
+        let first = dirt(&sandbox).unwrap();
+        sandbox.git(&["add", "a"]);
+        assert_eq!(dirt(&sandbox).unwrap(), first);
+        sandbox.write("a", "3");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[test]
+    fn a_change_that_git_was_told_not_to_see_is_seen() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.git(&["update-index", "--assume-unchanged", "a"]);
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("a", "2");
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"a".to_vec()]);
+        sandbox.git(&["update-index", "--no-assume-unchanged", "--skip-worktree", "a"]);
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"a".to_vec()]);
+    }
+
+    #[test]
+    fn only_paths_below_the_project_count() {
+        let sandbox = Sandbox::new();
+        sandbox.write("api/x", "1");
+        sandbox.commit("web/x", "1", "one");
+        sandbox.write("web/x", "2");
+        let scope = Scope { prefix: b"api/", is_own: &|_| false };
+        assert_eq!(sandbox.repo().dirt(&scope).unwrap(), None);
+        sandbox.write("api/y", "2");
+        assert_eq!(sandbox.repo().dirt(&scope).unwrap().unwrap().paths, [b"api/y".to_vec()]);
+    }
+
+    #[test]
+    fn work_in_a_submodule_counts_and_changes_the_digest() {
+        let inner = Sandbox::new();
+        inner.commit("x", "1", "one");
+        let sandbox = Sandbox::new();
+        sandbox.git(&["submodule", "-q", "add", &inner.path().to_string_lossy(), "sub"]);
+        sandbox.commit_all("one");
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("sub/x", "2");
+        let first = dirt(&sandbox).unwrap();
+        assert_eq!(first.paths, [b"sub".to_vec()]);
+        sandbox.write("sub/x", "3");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[test]
+    fn an_untracked_repository_inside_is_hashed() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.write("nested/x", "1");
+        sandbox.git(&["-C", "nested", "init", "-q"]);
+        let first = dirt(&sandbox).unwrap();
+        assert_eq!(first.paths, [b"nested".to_vec()]);
+        sandbox.write("nested/x", "2");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_not_utf8_and_links_are_read() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let name = std::ffi::OsStr::from_bytes(b"caf\xE9\n\"x");
+        std::fs::write(sandbox.path().join(name), "1").unwrap();
+        std::os::unix::fs::symlink("nowhere", sandbox.path().join("link")).unwrap();
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"caf\xE9\n\"x".to_vec(), b"link".to_vec()]);
+    }
+
+    #[test]
+    fn a_damaged_index_is_an_error_and_not_clean() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let repo = sandbox.repo();
+        std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
+        assert!(repo.dirt(&Scope::ALL).is_err());
+    }
+}

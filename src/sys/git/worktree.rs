@@ -1,0 +1,168 @@
+//! Further checkouts of a repository: throwaway ones that disappear again, and the list of all. Must not touch
+//! the checkout that the user works in.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sys::files;
+use crate::sys::git::error::GitError;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::run::Call;
+
+/// A checkout as git lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its root.
+    pub path: PathBuf,
+    /// The commit checked out.
+    pub commit: Option<String>,
+    /// Whether git thinks that its directory is gone.
+    pub prunable: bool,
+}
+
+/// A throwaway checkout of one commit. Removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    owner: Repo,
+    path: PathBuf,
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Repo {
+    /// Checks a commit out into a new directory; no hook runs.
+    ///
+    /// # Errors
+    /// When git fails; nothing is left then.
+    pub fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
+        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
+        let dir = tempfile::Builder::new().prefix("vibeship-tree-").tempdir().map_err(source_error)?;
+        let base = files::canonical(dir.path()).map_err(source_error)?;
+        let path = base.join("tree");
+        let scratch = Scratch { owner: self.clone(), path: path.clone(), dir: Some(dir) };
+        self.worktree_add(&path, commit)?;
+        Ok(scratch)
+    }
+
+    /// Checks a commit out at `path`, which must not exist; no hook runs.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
+        let commit = self.resolve(commit)?;
+        let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path).arg(commit);
+        call.long().ok().map(|_| ())
+    }
+
+    /// Removes a checkout with all that is in it, also when git has lost sight of it.
+    ///
+    /// # Errors
+    /// When the directory cannot be removed.
+    pub fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
+        let call = self.git().without_hooks().args(["worktree", "remove", "--force", "--force"]).arg(path);
+        if call.long().ok().is_ok() {
+            return Ok(());
+        }
+        if path.exists() {
+            let error = |source| GitError::Io { action: format!("remove {}", path.display()), source };
+            std::fs::remove_dir_all(path).map_err(error)?;
+        }
+        self.worktree_prune()
+    }
+
+    /// Forgets checkouts whose directory is gone.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn worktree_prune(&self) -> Result<(), GitError> {
+        self.git().args(["worktree", "prune", "--expire=now"]).ok().map(|_| ())
+    }
+
+    /// All checkouts of the repository, the main one first.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
+        let output = self.git().args(["worktree", "list", "--porcelain", "-z"]).ok()?;
+        let mut listed: Vec<Listed> = Vec::new();
+        for line in output.split(|byte| *byte == 0) {
+            if let Some(path) = line.strip_prefix(b"worktree ") {
+                listed.push(Listed { path: files::path_from_bytes(path), commit: None, prunable: false });
+            } else if let Some(last) = listed.last_mut() {
+                if let Some(commit) = line.strip_prefix(b"HEAD ") {
+                    last.commit = Some(String::from_utf8_lossy(commit).into_owned());
+                }
+                last.prunable |= line.starts_with(b"prunable");
+            }
+        }
+        Ok(listed)
+    }
+}
+
+impl Scratch {
+    /// Its root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts a call in it, without hooks.
+    pub fn git(&self) -> Call {
+        Call::new(&self.path).without_hooks()
+    }
+
+    /// Removes it, and says so when that fails (dropping is silent).
+    ///
+    /// # Errors
+    /// When the directory cannot be removed.
+    pub fn remove(mut self) -> Result<(), GitError> {
+        let result = self.owner.worktree_remove(&self.path);
+        self.dir = None;
+        result
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.dir.take().is_some() {
+            let _ = self.owner.worktree_remove(&self.path);
+            // The directory around it went with the handle; git's note of it must go after that.
+            let _ = self.owner.worktree_prune();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::git::sandbox::Sandbox;
+
+    #[test]
+    fn a_scratch_checkout_has_the_commit_and_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        sandbox.commit("a", "2", "two");
+        sandbox.write(".git/hooks/post-checkout", "#!/bin/sh\ntouch ran\n");
+        let repo = sandbox.repo();
+        let scratch = repo.scratch(&one).unwrap();
+        let path = scratch.path().to_owned();
+        assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "1");
+        assert!(!path.join("ran").exists());
+        assert!(Repo::open(&path).unwrap().is_linked_worktree());
+        assert_eq!(repo.worktrees().unwrap().len(), 2);
+        std::fs::write(path.join("litter"), "x").unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+        let scratch = repo.scratch("HEAD").unwrap();
+        let path = scratch.path().to_owned();
+        scratch.remove().unwrap();
+        assert!(!path.exists() && repo.worktrees().unwrap().len() == 1);
+    }
+
+    #[test]
+    fn an_unknown_commit_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        assert!(sandbox.repo().scratch("nothing").is_err());
+        assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
+    }
+}
