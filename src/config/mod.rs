@@ -2,6 +2,7 @@
 //! Must not run or measure anything.
 
 pub mod command;
+pub mod edit;
 pub mod enforcement;
 pub mod file;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod timing;
 pub mod tuneable;
 pub mod validation;
 pub mod verification;
+pub mod words;
 pub mod yaml;
 
 mod node;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::config::section::MAX_RUNS;
 use crate::config::section::MAX_TIMEOUT_S;
 use crate::config::section::Section;
+use crate::config::words::split;
 
 /// One timed command.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,11 +63,20 @@ impl Timing {
         self.cmd.is_some() || self.hyperfine.is_some()
     }
 
+    /// The program and its arguments where no shell is to run the command.
+    pub fn argv(&self) -> Option<Vec<String>> {
+        if self.shell { None } else { split(self.cmd.as_deref()?).ok() }
+    }
+
     pub(super) fn read(s: &Section<'_>) -> Self {
         let cmd = s.text("cmd").filter(|cmd| !cmd.trim().is_empty());
         let hyperfine = s.path("hyperfine");
         if cmd.is_some() && hyperfine.is_some() {
             s.problem("hyperfine", "stands beside `cmd`: give one of them, a command to run or results to read");
+        }
+        let shell = s.flag("shell").unwrap_or(true);
+        if let Some(Err(error)) = cmd.as_deref().filter(|_| !shell).map(split) {
+            s.problem("cmd", &error.to_string());
         }
         Self {
             name: s.name("name"),
@@ -76,7 +86,7 @@ impl Timing {
             timeout_s: s.positive("timeout_s", MAX_TIMEOUT_S).unwrap_or(Self::DEFAULT_TIMEOUT_S),
             cwd: s.path("cwd"),
             env: s.variables("env"),
-            shell: s.flag("shell").unwrap_or(true),
+            shell,
             hyperfine,
         }
     }

@@ -1,0 +1,45 @@
+//! A command line as words, for commands that no shell runs. The rules are the same on every platform: white space
+//! separates, single and double quotes keep together, a backslash is a character like any other.
+
+/// A quote that is opened and never closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the quote {0} is never closed")]
+pub struct Unclosed(pub char);
+
+/// The words of a command line.
+///
+/// # Errors
+/// When a quote is not closed.
+pub fn split(line: &str) -> Result<Vec<String>, Unclosed> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(Unclosed(open));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keep_words_together_and_backslashes_stay() {
+        assert_eq!(split(r#" a  "b c" d'e f'g "" C:\x\y "#).unwrap(), ["a", "b c", "de fg", "", r"C:\x\y"]);
+        assert_eq!(split("a 'b").unwrap_err(), Unclosed('\''));
+        assert_eq!(split("  ").unwrap(), Vec::<String>::new());
+    }
+}
