@@ -1,3 +1,20 @@
 //! Rendering: one view model, several markups. Never prints, never decides.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod criterion_error;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod invocation;
+pub mod logbook;
+pub mod markdown;
+pub mod markup;
+pub mod pipeline;
+pub mod refusal;
+pub mod rollback;
+pub mod step;
+pub mod terminal;
+pub mod v1;
+pub mod values;
+pub mod verdict;
+pub mod visible;

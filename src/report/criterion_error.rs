@@ -1,0 +1,44 @@
+//! A criterion that could not be read, shown with a caret under the mistake. Owns the layout alone: what is wrong
+//! is the error's to say.
+
+use crate::evidence::criterion::CriterionError;
+use crate::report::visible::char_width;
+use crate::report::visible::visible_line;
+use crate::report::visible::width;
+
+/// Three lines: what is wrong, the text, and a caret under the place.
+pub fn message(error: &CriterionError) -> String {
+    let before: String = error.text.chars().take(error.column).collect();
+    let text = visible_line(&error.text);
+    // What is made visible is wider than it was; the caret follows.
+    let lead = width(&visible_line(&before)).min(width(&text));
+    let at = error.text.chars().nth(error.column).map_or(1, char_width).max(1);
+    format!("{}\n  {text}\n  {}{}", error.kind, " ".repeat(lead), "^".repeat(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::criterion::Criterion;
+
+    #[test]
+    fn the_caret_stands_under_the_mistake() {
+        let shown = |text: &str| message(&Criterion::parse(text).unwrap_err());
+        insta::assert_snapshot!(shown("timing.漢.wall => 5"), @r#"
+        "=>" is no operator; write one of <= < >= > ==
+          timing.漢.wall => 5
+                         ^
+        "#);
+        insta::assert_snapshot!(shown("timing.tests.wall"), @r"
+        no operator; write one of <= < >= > == between metric and bound
+          timing.tests.wall
+                           ^
+        ");
+        insta::assert_snapshot!(shown("a\u{1b}b <= 5"), @r"
+        a metric's name cannot hold '\u{1b}'
+          a\u{1b}b <= 5
+           ^
+        ");
+        assert!(shown("").ends_with("\n  \n  ^"));
+    }
+}

@@ -1,0 +1,203 @@
+//! Changes in every state, for the tests of reports.
+
+use chrono::DateTime;
+use chrono::TimeZone as _;
+use chrono::Utc;
+
+use crate::change::chain;
+use crate::change::class::Class;
+use crate::change::contract::Contract;
+use crate::change::event::Kind;
+use crate::change::event::Opened;
+use crate::change::facts::Check;
+use crate::change::facts::CheckKind;
+use crate::change::facts::Delta;
+use crate::change::facts::DeltaCommit;
+use crate::change::facts::Judged;
+use crate::change::facts::Policy;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Stage;
+use crate::change::facts::StagePlan;
+use crate::change::facts::Strength;
+use crate::change::facts::Taken;
+use crate::change::facts::TuneableChange;
+use crate::change::facts::Verdicts;
+use crate::change::state::Change;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Trigger;
+use crate::evidence::digest::Digest;
+use crate::evidence::revision::Revision;
+use crate::evidence::revision::WorkTree;
+use crate::evidence::verdict::Design;
+use crate::evidence::verdict::Doubt;
+use crate::evidence::verdict::Estimate;
+use crate::evidence::verdict::Finding;
+use crate::evidence::verdict::Verdict;
+
+/// A title that tries everything.
+pub(crate) const HOSTILE: &str = "x | y\n# z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e}";
+
+pub(crate) fn at(day: u32, hour: u32) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 2, day, hour, 0, 0).unwrap()
+}
+
+pub(crate) fn artifact(name: &str) -> Artifact {
+    Artifact { path: format!("reports/optimizer/chg-1_{name}"), sha256: Digest::of_bytes(name.as_bytes()) }
+}
+
+pub(crate) fn revision(commit: char) -> Revision {
+    Revision {
+        commit: Some(commit.to_string().repeat(40)),
+        tree: None,
+        code: Some(Digest::of_bytes(&[commit as u8])),
+        branch: Some("main".to_owned()),
+        work_tree: WorkTree::Clean,
+    }
+}
+
+pub(crate) fn taken(name: &str, commit: char, at: DateTime<Utc>) -> Taken {
+    Taken {
+        snapshot: artifact(&format!("{name}_snapshot.json")),
+        kpi_artifacts: Vec::new(),
+        revision: revision(commit),
+        taken_at: at,
+    }
+}
+
+pub(crate) fn finding(value: f64, low: f64, high: f64) -> Finding {
+    Finding {
+        estimate: Estimate { value, low, high, confidence: 0.95 },
+        design: Design::Paired,
+        n_before: 12,
+        n_after: 12,
+        p_value: Some(0.004),
+        min_effect: 0.02,
+    }
+}
+
+pub(crate) fn judged(criterion: &str, verdict: Verdict) -> Judged {
+    Judged { criterion: criterion.to_owned(), verdict }
+}
+
+pub(crate) fn straddling() -> Judged {
+    let verdict = Verdict::Inconclusive {
+        finding: Some(finding(0.0123, -0.0081, 0.0312)),
+        because: Doubt::Straddles,
+        more_runs: Some(14),
+    };
+    judged("timing.tests.cpu <= +2%", verdict)
+}
+
+pub(crate) fn verdicts() -> Verdicts {
+    Verdicts {
+        kpi: judged("timing.tests.wall <= -10%", Verdict::Pass(finding(-0.123, -0.141, -0.102))),
+        guardrails: vec![judged("size.lib <= 40MiB", Verdict::Pass(exact(1_258_291.2)))],
+        trigger: Some(judged("timing.tests.wall > +10%", Verdict::Fail(finding(-0.123, -0.141, -0.102)))),
+    }
+}
+
+fn exact(value: f64) -> Finding {
+    Finding { estimate: Estimate::exact(value), design: Design::Exact, p_value: None, ..finding(0.0, 0.0, 0.0) }
+}
+
+pub(crate) fn contract() -> Contract {
+    Contract {
+        hypothesis: "A shorter cooldown answers sooner".to_owned(),
+        kpi: Criterion::parse("timing.tests.wall <= -10%").ok(),
+        guardrails: vec![Criterion::parse("size.lib <= 40MiB").unwrap()],
+        trigger: Trigger::parse("timing.tests.wall > +10%").ok(),
+        rollback: "git revert <sha>".to_owned(),
+        min_effect: None,
+    }
+}
+
+pub(crate) fn opened(title: &str, class: Class) -> Change {
+    let opened = Opened {
+        change_id: "chg-1".parse().unwrap(),
+        title: title.to_owned(),
+        class,
+        risk: String::new(),
+        validation_today: String::new(),
+        validation_next_days: String::new(),
+        from: None,
+        incident: None,
+        expires: None,
+        imported: None,
+    };
+    let event = chain::seal(None, Kind::Opened(opened), Some("Ada".to_owned()), at(1, 9));
+    Change::replay(&[event]).unwrap()
+}
+
+fn commit() -> DeltaCommit {
+    DeltaCommit {
+        sha: "b".repeat(40),
+        subject: "Shorten the cooldown".to_owned(),
+        change_ids: vec!["chg-1".to_owned()],
+        evidence_only: false,
+        merge: false,
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    let stage = |stage, soak_hours| StagePlan { stage, soak_hours };
+    Policy {
+        stages: vec![stage(Stage::Canary, 24.0), stage(Stage::Full, 0.0)],
+        min_monitor_days: 3,
+        require_attestation: true,
+    }
+}
+
+fn checks() -> Vec<Check> {
+    vec![Check {
+        name: "test".to_owned(),
+        kind: CheckKind::Test,
+        passed: true,
+        what: "cargo test".to_owned(),
+        seconds: 12.0,
+        failure: None,
+    }]
+}
+
+/// A change that passed so many gates after the opening: 1 is the contract, 7 the full rollout with two days.
+pub(crate) fn passed(gates: u8) -> Change {
+    let mut change = opened("Shorten the advisory cooldown", Class::Tuneable);
+    let mut add = |needed: u8, kind: Kind, day: u32| {
+        if gates >= needed {
+            change.record(kind, Some("Ada".to_owned()), at(day, 10));
+        }
+    };
+    add(1, Kind::ContractSet { contract: contract() }, 1);
+    add(2, Kind::BaselineTaken { taken: taken("before", 'a', at(1, 10)), strength: Strength::Full }, 1);
+    let tuneable = TuneableChange {
+        key: "advisory.cooldown_s".to_owned(),
+        before: Some(60.into()),
+        after: Some(30.into()),
+        layer: Some("tuneables.json".to_owned()),
+    };
+    let delta = Delta { commits: vec![commit()], tuneables: vec![tuneable], ..Delta::default() };
+    let artifact_of = artifact("validation.json");
+    add(3, Kind::Validated { revision: revision('b'), delta, checks: checks(), artifact: artifact_of }, 2);
+    let rollback = format!("git revert {}", "b".repeat(40));
+    add(4, Kind::AfterTaken { taken: taken("after", 'b', at(2, 10)), rollback }, 2);
+    let (markdown, json) = (artifact("compare.md"), artifact("compare.json"));
+    add(5, Kind::Compared { markdown, json, pair: Some(artifact("pair.json")), verdicts: verdicts() }, 2);
+    let rehearsal = Rehearsal::Applies { commits: vec!["b".repeat(40)] };
+    add(6, Kind::Promoted { rehearsal, policy: policy(), note: artifact("rollback.md") }, 2);
+    for (stage, day) in [(Stage::Canary, 3), (Stage::Full, 4)] {
+        let taken = taken(stage.name(), 'b', at(day, 10));
+        add(7, Kind::RolledOut { stage, taken, verdicts: Some(verdicts()), policy: None }, day);
+    }
+    for day in 0..2 {
+        let alarms = if day == 1 { vec![straddling()] } else { Vec::new() };
+        let ticked = Kind::Ticked {
+            utc_date: at(4 + day, 10).date_naive(),
+            day,
+            taken: taken(&format!("day{day}"), 'b', at(4 + day, 10)),
+            report: artifact(&format!("day{day}.md")),
+            alarms,
+        };
+        add(7, ticked, 4 + day);
+    }
+    change
+}

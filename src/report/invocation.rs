@@ -1,0 +1,115 @@
+//! The exact commands that reports tell people to run. Owns their wording and quoting; must not know when which
+//! one is due.
+
+use serde::Serialize;
+
+use crate::change::contract::Part;
+use crate::change::facts::Stage;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+
+/// The program's name in commands.
+pub const PROGRAM: &str = "vibeship-optimizer";
+
+/// A command to run, and when it is not simply the next one, what for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hint {
+    /// What it is for, such as `or keep it as an experiment`; empty for the obvious next command.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
+    /// The command line.
+    pub command: String,
+}
+
+impl Hint {
+    /// The obvious next command.
+    pub fn next(command: String) -> Self {
+        Self { purpose: String::new(), command }
+    }
+
+    /// Another possibility, with what it is for.
+    pub fn to(purpose: &str, command: String) -> Self {
+        Self { purpose: purpose.to_owned(), command }
+    }
+
+    /// `next: COMMAND`, with what it is for as a shell's comment; `then:` for what follows the one before, `or:` for
+    /// an alternative.
+    pub fn line(&self) -> String {
+        let (label, purpose) = match self.purpose.as_str() {
+            "then" => ("then:", ""),
+            purpose => match purpose.strip_prefix("or ").or(purpose.strip_prefix("or, ")) {
+                Some(rest) => ("or:  ", rest),
+                None => ("next:", purpose),
+            },
+        };
+        let comment = if purpose.is_empty() { String::new() } else { format!("  # {purpose}") };
+        format!("{label} {}{comment}", self.command)
+    }
+}
+
+/// `vibeship-optimizer WORDS --change-id ID REST`.
+pub fn on(id: &ChangeId, words: &str, rest: &str) -> String {
+    let gap = if rest.is_empty() { "" } else { " " };
+    format!("{PROGRAM} {words} --change-id {}{gap}{rest}", id.as_str())
+}
+
+/// The baseline.
+pub fn baseline(id: &ChangeId) -> String {
+    format!("{PROGRAM} snapshot --label before --change-id {} --as before", id.as_str())
+}
+
+/// The state after.
+pub fn after(id: &ChangeId) -> String {
+    format!("{PROGRAM} snapshot --label after --change-id {} --as after", id.as_str())
+}
+
+/// Writes these parts of the contract.
+pub fn contract(id: &ChangeId, parts: &[Part]) -> String {
+    let flags: Vec<&str> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Hypothesis => "--hypothesis \"WHAT SHOULD IMPROVE, AND WHY\"",
+            Part::Kpi => "--kpi \"METRIC <= -10%\"",
+            Part::Guardrails => "--guardrail \"METRIC <= +2%\"",
+            Part::Trigger => "--trigger \"METRIC > +10%\"",
+            Part::Rollback => "--rollback \"git revert <sha>\"",
+        })
+        .collect();
+    on(id, "change contract", &flags.join(" "))
+}
+
+/// Begins a stage.
+pub fn rollout(id: &ChangeId, stage: Stage) -> String {
+    on(id, &format!("change rollout {}", stage.name()), "")
+}
+
+/// Ends or resolves with a reason: `hold`, `reject`, `rollback`, `resolve`.
+pub fn with_reason(id: &ChangeId, verb: &str) -> String {
+    on(id, &format!("change {verb}"), "--reason \"WHY\"")
+}
+
+/// Verifies.
+pub fn verify(id: &ChangeId) -> String {
+    on(id, "change verify", "--apply --summary \"WHAT WAS OBSERVED\"")
+}
+
+/// Attests a review.
+pub fn attest(id: &ChangeId) -> String {
+    on(id, "review attest", "--tool other --reasoning-mode MODE --reviewer NAME")
+}
+
+/// The command that passes a gate; for the contract, all of its parts.
+pub fn gate(id: &ChangeId, gate: Gate) -> String {
+    const PARTS: [Part; 5] = [Part::Hypothesis, Part::Kpi, Part::Guardrails, Part::Trigger, Part::Rollback];
+    match gate {
+        Gate::Open => format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\""),
+        Gate::Contract => contract(id, &PARTS),
+        Gate::Baseline => baseline(id),
+        Gate::Validate => on(id, "validate", ""),
+        Gate::After => after(id),
+        Gate::Compare => on(id, "compare", ""),
+        Gate::Decide => on(id, "change promote", ""),
+        Gate::Rollout => rollout(id, Stage::Full),
+        Gate::Verify => verify(id),
+    }
+}

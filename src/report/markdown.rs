@@ -1,0 +1,255 @@
+//! Markdown as GitHub reads it. Owns the escaping: text is shown as text and never becomes structure, a link, a
+//! mention or a comment. Must not choose what is said.
+
+use crate::report::markup::Align;
+use crate::report::markup::Block;
+use crate::report::markup::Doc;
+use crate::report::markup::Span;
+use crate::report::markup::Table;
+use crate::report::markup::Task;
+use crate::report::markup::Text;
+use crate::report::visible::visible;
+use crate::report::visible::visible_line;
+
+/// The document as markdown, ending in one line end; an empty document is empty text.
+pub fn render(doc: &Doc) -> String {
+    let blocks: Vec<String> = doc.blocks().iter().map(block).filter(|text| !text.is_empty()).collect();
+    if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Heading(level, text) => {
+            format!("{} {}", "#".repeat(usize::from(*level)), inline(text, Place::Line))
+        }
+        Block::Paragraph(text) => guarded(inline(text, Place::Line)),
+        Block::List(items) => lines(items.iter().map(|item| format!("- {}", guarded(inline(item, Place::Line))))),
+        Block::Tasks(tasks) => lines(tasks.iter().map(task)),
+        Block::Table(content) => table(content),
+        Block::Fields(fields) => lines(
+            fields
+                .iter()
+                .map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text, Place::Line))),
+        ),
+        Block::Code(text) => fenced(text),
+        Block::Image { alt, target } => format!("![{}]({})", escaped(&visible_line(alt)), url(target)),
+    }
+}
+
+fn lines(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join("\n")
+}
+
+fn task(task: &Task) -> String {
+    let tick = if task.done { 'x' } else { ' ' };
+    format!("- [{tick}] {}", inline(&task.text, Place::Line))
+}
+
+fn table(table: &Table) -> String {
+    let title = |(name, _): &(String, Align)| cell_escaped(&visible_line(name));
+    let rule = |(_, align): &(String, Align)| match align {
+        Align::Left => "---".to_owned(),
+        Align::Right => "---:".to_owned(),
+    };
+    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let mut out = vec![row(table.columns.iter().map(title).collect()), row(table.columns.iter().map(rule).collect())];
+    for cells in &table.rows {
+        let empty = Text::new();
+        let filled = (0..table.columns.len()).map(|i| inline(cells.get(i).unwrap_or(&empty), Place::Cell));
+        out.push(row(filled.collect()));
+    }
+    out.join("\n")
+}
+
+/// Where running text stands: in a table's cell, a `|` ends the cell even inside code.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Line,
+    Cell,
+}
+
+fn inline(text: &Text, place: Place) -> String {
+    text.spans().iter().map(|span| one(span, place)).collect()
+}
+
+fn one(span: &Span, place: Place) -> String {
+    match span {
+        Span::Plain(text) => escaped(&visible(text)),
+        Span::Code(text) => code(&visible_line(text), place),
+        Span::Strong(text) => strong(text),
+        Span::Mark(tone, word) => format!("{} {}", escaped(tone.symbol()), strong(word)),
+        Span::Link { text, target } => format!("[{}]({})", escaped(&visible_line(text)), url(target)),
+    }
+}
+
+fn strong(text: &str) -> String {
+    let text = visible_line(text);
+    // Emphasis that begins or ends with white space is none.
+    let inner = text.trim();
+    if inner.is_empty() { String::new() } else { format!("**{}**", escaped(inner)) }
+}
+
+/// A table's title: nothing in it may end the cell; [`escaped`] sees to that.
+fn cell_escaped(text: &str) -> String {
+    escaped(text)
+}
+
+/// Text that shows as itself. Line ends become `<br>`, so that no line of it can begin a block. `@name` is kept
+/// from notifying anybody, and addresses from becoming links, whose text GitHub would take from the escaped form.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    let mut rest = text.char_indices();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' | '&' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push_str("<br>"),
+            ':' if text[at..].starts_with("://") => out.push_str("\\:"),
+            '.' if text[..at].to_ascii_lowercase().ends_with("www") => out.push_str("\\."),
+            '@' if !before.is_alphanumeric() => out.push_str("@<!-- -->"),
+            c => out.push(c),
+        }
+        before = c;
+    }
+    out
+}
+
+/// Keeps the first characters of a block from making it a list, a rule or code.
+fn guarded(text: String) -> String {
+    let text = text.trim_start_matches(' ').to_owned();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    match text.as_bytes().get(digits) {
+        Some(b'.' | b')') if digits > 0 => format!("{}\\{}", &text[..digits], &text[digits..]),
+        Some(b'-' | b'+' | b'=') if digits == 0 => format!("\\{text}"),
+        _ => text,
+    }
+}
+
+/// A code span with a fence that the text does not hold.
+fn code(text: &str, place: Place) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    let fence = "`".repeat(longest_run(text) + 1);
+    let pad = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
+    let text = if place == Place::Cell { text.replace('|', "\\|") } else { text.to_owned() };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn fenced(text: &str) -> String {
+    let text = visible(text);
+    let fence = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", text.trim_end_matches('\n'))
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A path as a link's target: everything that could end it is percent-encoded.
+fn url(target: &str) -> String {
+    use std::fmt::Write as _;
+    target.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'#') {
+            out.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::markup::Tone;
+
+    fn paragraph(text: &str) -> String {
+        let mut doc = Doc::new();
+        doc.paragraph(text);
+        render(&doc)
+    }
+
+    #[test]
+    fn text_never_becomes_structure() {
+        assert_eq!(paragraph("# no heading | no cell"), "\\# no heading \\| no cell\n");
+        assert_eq!(paragraph("- no item"), "\\- no item\n");
+        assert_eq!(paragraph("    no code"), "no code\n");
+        assert_eq!(paragraph("12. no item"), "12\\. no item\n");
+        assert_eq!(paragraph("=== ---"), "\\=== ---\n");
+        assert_eq!(paragraph("a\n# b\r\n- c"), "a<br>\\# b<br>- c\n");
+        assert_eq!(
+            paragraph("<script>x</script> --> &lt; **b** [l](u) ~~s~~ $x$"),
+            "\\<script\\>x\\</script\\> --\\> \\&lt; \\*\\*b\\*\\* \\[l\\](u) \\~\\~s\\~\\~ \\$x\\$\n"
+        );
+    }
+
+    #[test]
+    fn nobody_is_notified_and_addresses_stay_text() {
+        assert_eq!(paragraph("thanks @octocat, mail me@example.org"), "thanks @<!-- -->octocat, mail me@example.org\n");
+        assert_eq!(paragraph("https://x/a_b www.a_b.org"), "https\\://x/a\\_b www\\.a\\_b.org\n");
+    }
+
+    #[test]
+    fn control_and_direction_characters_are_shown() {
+        assert_eq!(paragraph("a\u{1b}[31mb\u{202e}"), "a\\\\u{1b}\\[31mb\\\\u{202e}\n");
+    }
+
+    #[test]
+    fn code_holds_any_backticks_and_pipes() {
+        let shown = |text: &str, place| code(text, place);
+        assert_eq!(shown("a|b", Place::Line), "`a|b`");
+        assert_eq!(shown("a|b", Place::Cell), "`a\\|b`");
+        assert_eq!(shown("`x`` y", Place::Line), "``` `x`` y ```");
+        assert_eq!(shown("  ", Place::Line), "");
+        let mut doc = Doc::new();
+        doc.code("```\nnot the end\n```");
+        assert_eq!(render(&doc), "````text\n```\nnot the end\n```\n````\n");
+    }
+
+    #[test]
+    fn a_hostile_cell_stays_in_its_cell() {
+        let mut table = Table::new([("Metric", Align::Left), ("Value", Align::Right)]);
+        table.row([Text::new().code("a|b"), Text::from("x | y\n| z |")]);
+        table.row([Text::new().mark(Tone::Bad, "fail")]);
+        let mut doc = Doc::new();
+        doc.table(table);
+        insta::assert_snapshot!(render(&doc), @r"
+        | Metric | Value |
+        | --- | ---: |
+        | `a\|b` | x \| y<br>\| z \| |
+        | ✗ **fail** |  |
+        ");
+    }
+
+    #[test]
+    fn every_block_has_its_form() {
+        let mut doc = Doc::new();
+        doc.heading(2, "Gates\n## x");
+        doc.tasks(vec![
+            Task { done: true, text: "0 open".into() },
+            Task { done: false, text: Text::new().plain("1 ").strong(" contract ") },
+        ]);
+        doc.fields(vec![("Class".into(), Text::new().code("code"))]);
+        doc.list(vec!["+ a".into(), Text::new().link("the [file]", "a b(c).md")]);
+        doc.list(Vec::new());
+        doc.image("box plot", "x.svg");
+        insta::assert_snapshot!(render(&doc), @r"
+        ## Gates<br>\#\# x
+
+        - [x] 0 open
+        - [ ] 1 **contract**
+
+        - **Class:** `code`
+
+        - \+ a
+        - [the \[file\]](a%20b%28c%29.md)
+
+        ![box plot](x.svg)
+        ");
+    }
+}

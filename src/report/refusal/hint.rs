@@ -1,0 +1,226 @@
+//! The exact commands that help against a refusal. Must not repeat what is missing.
+
+use crate::change::class::Class;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::window::Demand;
+use crate::change::window::DemandKind;
+use crate::report::invocation;
+use crate::report::invocation::Hint;
+use crate::report::invocation::PROGRAM;
+
+/// What to run next; empty only where waiting is all that helps.
+pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
+    let Some(change) = change else { return opening(&refusal.missing) };
+    let id = change.id();
+    match &refusal.missing {
+        Missing::Earlier { gate: Gate::Contract } => {
+            vec![Hint::next(invocation::contract(id, &change.contract.missing()))]
+        }
+        Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, *gate))],
+        Missing::ContractParts { parts } => vec![Hint::next(invocation::contract(id, parts))],
+        Missing::UnknownMetric { .. } => vec![
+            Hint::to("see what the config measures", format!("{PROGRAM} doctor")),
+            Hint::to("then name another metric", invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\"")),
+        ],
+        Missing::ContractSense { .. } => {
+            vec![Hint::next(invocation::on(id, "change contract", "--guardrail \"METRIC <= +2%\""))]
+        }
+        Missing::Frozen => vec![
+            Hint::to("go on with it", invocation::on(id, "status", "")),
+            Hint::to("or start over with another contract", invocation::with_reason(id, "reject")),
+        ],
+        Missing::Ended { .. } | Missing::NotInClass { .. } => other_change(change),
+        Missing::CommitsBeforeBaseline { commits } => {
+            let first: String = commits.first().map_or("", |commit| &commit.sha).chars().take(12).collect();
+            vec![
+                Hint::to("set the commits aside", format!("git reset --keep {first}~1")),
+                Hint::to("then", invocation::baseline(id)),
+            ]
+        }
+        Missing::Reason => vec![Hint::next(reason(refusal.gate, id))],
+        _ => measuring(refusal, change),
+    }
+}
+
+/// What helps where no change is open yet.
+fn opening(missing: &Missing) -> Vec<Hint> {
+    let start = |rest: &str| format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\" {rest}");
+    match missing {
+        Missing::OtherOpen { ids } => {
+            let go_on = |id| Hint::to("go on with that one", invocation::on(id, "status", ""));
+            let parallel = Hint::to("or open a second, whose effects may mix", start("--parallel"));
+            ids.iter().map(go_on).chain([parallel]).collect()
+        }
+        Missing::IncidentNote | Missing::Expiry => {
+            vec![Hint::next(start("--class emergency --incident \"WHAT HAPPENED\" --expires 24h"))]
+        }
+        Missing::TuneablesUnknown => {
+            vec![Hint::to("add `tuneables` to the config, or open a change of code", start("--class code"))]
+        }
+        _ => vec![Hint::next(format!("{PROGRAM} status"))],
+    }
+}
+
+fn other_change(change: &Change) -> Vec<Hint> {
+    let start = format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\"");
+    let experiment = change.opened.class == Class::Experiment;
+    if change.is_open() && !experiment {
+        return vec![Hint::next(invocation::on(change.id(), "status", ""))];
+    }
+    if !experiment {
+        return vec![Hint::to("open another change", start)];
+    }
+    let from =
+        Hint::to("open a change from the experiment", format!("{start} --class code --from {}", change.id().as_str()));
+    let hold = Hint::to("end the experiment", invocation::with_reason(change.id(), "hold"));
+    if change.is_open() { vec![hold, from] } else { vec![from] }
+}
+
+fn reason(gate: Gate, id: &ChangeId) -> String {
+    match gate {
+        Gate::Open => invocation::on(id, "change note", "\"WHAT HAPPENED\""),
+        Gate::Rollout => invocation::with_reason(id, "rollback"),
+        Gate::Verify => invocation::with_reason(id, "resolve"),
+        _ => invocation::with_reason(id, "hold"),
+    }
+}
+
+/// What helps from the baseline up to the comparison.
+fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    let again = || Hint::to("then", invocation::gate(id, refusal.gate));
+    let trailer = format!("--trailer \"Optimizer-Change: {}\"", id.as_str());
+    match &refusal.missing {
+        Missing::Dirty { .. } => dirty(refusal.gate, change),
+        Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
+        Missing::Unmeasured { .. } => vec![Hint::to("see why", format!("{PROGRAM} doctor")), again()],
+        Missing::NoDelta | Missing::NoTuneableChanged => {
+            let commit = format!("git commit --all {trailer}");
+            vec![Hint::to("make the one change, then commit it", commit), again()]
+        }
+        Missing::ManyCommits { commits } => vec![
+            Hint::to("make one commit of them", format!("git reset --soft HEAD~{}", commits.len())),
+            Hint::to("then", format!("git commit {trailer}")),
+            again(),
+        ],
+        Missing::ForeignCommit { commit } => {
+            let sha: String = commit.sha.chars().take(12).collect();
+            let mut hints = vec![Hint::to("take the other change out", format!("git revert {sha}"))];
+            hints.push(Hint::to("or let it be part of the baseline", invocation::baseline(id)));
+            hints
+        }
+        Missing::BaselineNotAncestor { baseline } => vec![
+            Hint::to("bring the change onto the baseline", format!("git rebase {baseline}")),
+            Hint::to("or measure the baseline anew, before the change", invocation::baseline(id)),
+        ],
+        Missing::ContractDocs { .. } => {
+            vec![Hint::to("add docs or tests to the commit", "git commit --amend --all".to_owned()), again()]
+        }
+        Missing::NoTests => vec![Hint::to("find and enter the test command", format!("{PROGRAM} onboard")), again()],
+        Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
+        Missing::OnlyIndicative => vec![
+            Hint::to("keep it as an experiment", invocation::with_reason(id, "hold")),
+            Hint::to("or drop it and start over on a clean tree", invocation::with_reason(id, "reject")),
+        ],
+        Missing::Evidence { .. } => {
+            vec![Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()), again()]
+        }
+        Missing::NotReproduced => vec![Hint::next(invocation::gate(id, Gate::Compare))],
+        _ => deciding(refusal, change),
+    }
+}
+
+fn dirty(gate: Gate, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    if gate != Gate::Baseline {
+        let amend = Hint::to("take the work into the commit", "git commit --amend --all".to_owned());
+        let stash = Hint::to("or set it aside", "git stash".to_owned());
+        return vec![amend, stash, Hint::to("then", invocation::gate(id, gate))];
+    }
+    let anyway = format!("{} --allow-dirty", invocation::baseline(id));
+    vec![
+        Hint::to("set the work aside", "git stash".to_owned()),
+        Hint::to("then", invocation::baseline(id)),
+        Hint::to("or measure it as it is, which can never be promoted", anyway),
+    ]
+}
+
+/// What helps from the decision on.
+fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    let hold = || Hint::to("or keep it as an experiment", invocation::with_reason(id, "hold"));
+    let compare = invocation::gate(id, Gate::Compare);
+    match &refusal.missing {
+        Missing::Verdicts { .. } if refusal.is_not_yet() => {
+            vec![
+                Hint::to("measure more", compare),
+                hold(),
+                Hint::to("or drop it", invocation::with_reason(id, "reject")),
+            ]
+        }
+        Missing::Verdicts { .. } => vec![
+            Hint::to("drop it", invocation::with_reason(id, "reject")),
+            hold(),
+            Hint::to("or measure again", compare),
+        ],
+        Missing::TriggerFired { .. } | Missing::StageGuardrails { .. } => {
+            vec![Hint::to("go back", invocation::with_reason(id, "rollback"))]
+        }
+        Missing::Rollback { .. } => vec![
+            Hint::to("make the commit revert cleanly, then", invocation::gate(id, Gate::Validate)),
+            hold(),
+            Hint::to("or drop it", invocation::with_reason(id, "reject")),
+        ],
+        Missing::NoSuchStage { planned } => {
+            let next = planned.get(change.rollout.len()).or(planned.last());
+            next.map(|stage| Hint::next(invocation::rollout(id, *stage))).into_iter().collect()
+        }
+        Missing::StageOrder { next } => vec![Hint::next(invocation::rollout(id, *next))],
+        Missing::Soak { .. } => vec![
+            Hint::to("watch it meanwhile", invocation::on(id, "status", "")),
+            Hint::to("or go back", invocation::with_reason(id, "rollback")),
+        ],
+        Missing::Summary => vec![Hint::next(invocation::verify(id))],
+        Missing::Unverified { demands } => {
+            demands.iter().filter(|demand| !demand.met).flat_map(|demand| demand_hints(demand, change)).collect()
+        }
+        Missing::NothingToRollBack => vec![Hint::to("end it instead", invocation::with_reason(id, "reject"))],
+        Missing::NotRolledOut => vec![Hint::next(invocation::gate(id, Gate::Rollout))],
+        _ => vec![Hint::next(invocation::on(id, "status", ""))],
+    }
+}
+
+/// What meets a demand of verification; nothing where only time does.
+pub fn demand_hints(demand: &Demand, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    let hint = match &demand.kind {
+        DemandKind::FullRollout => Hint::to("roll it out", invocation::gate(id, Gate::Rollout)),
+        DemandKind::Window { .. } => return Vec::new(),
+        DemandKind::Ticks { .. } => Hint::to("measure once on every UTC day", invocation::on(id, "monitor tick", "")),
+        DemandKind::NoAlarm { .. } => {
+            return vec![
+                Hint::to("go back", invocation::with_reason(id, "rollback")),
+                Hint::to("or, if it is harmless", invocation::with_reason(id, "resolve")),
+            ];
+        }
+        DemandKind::Attestation { .. } => {
+            return vec![
+                Hint::to("have it reviewed", invocation::on(id, "review bundle", "")),
+                Hint::to("then", invocation::attest(id)),
+            ];
+        }
+        DemandKind::Artifacts { .. } => Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()),
+        DemandKind::Reproduced => Hint::to("see which differ", format!("{PROGRAM} check")),
+        DemandKind::Clock { .. } => Hint::to("set the clock right, then", invocation::verify(id)),
+        DemandKind::CleanGit => Hint::to("commit or stash what this shows", "git status".to_owned()),
+        DemandKind::FollowUp => Hint::to(
+            "name the promoted change that takes it over",
+            invocation::on(id, "change follow-up", "--by CHANGE-ID"),
+        ),
+    };
+    vec![hint]
+}

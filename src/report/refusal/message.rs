@@ -1,0 +1,170 @@
+//! What a gate misses, in one sentence, with the numbers. Must not say what to do about it; that is `hint`.
+
+use crate::change::contract::Part;
+use crate::change::facts::Rehearsal;
+use crate::change::facts::Stage;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::change::refusal::Missing;
+use crate::report::values::count;
+use crate::report::values::moment;
+
+/// One sentence without a capital and without a period.
+pub fn message(missing: &Missing) -> String {
+    before_the_delta(missing)
+        .or_else(|| of_the_delta(missing))
+        .or_else(|| of_the_evidence(missing))
+        .unwrap_or_else(|| after_the_decision(missing))
+}
+
+/// A part of the contract in words.
+pub fn part(part: Part) -> &'static str {
+    match part {
+        Part::Hypothesis => "hypothesis",
+        Part::Kpi => "primary KPI",
+        Part::Guardrails => "guardrails",
+        Part::Trigger => "rollback trigger",
+        Part::Rollback => "rollback action",
+    }
+}
+
+/// A gate with its number: `gate 2 (baseline)`.
+pub fn gate_name(gate: Gate) -> String {
+    format!("gate {} ({})", gate.number(), gate.name())
+}
+
+fn before_the_delta(missing: &Missing) -> Option<String> {
+    let text = match missing {
+        Missing::OtherOpen { ids } => {
+            let what = if ids.len() == 1 { "another change is" } else { "other changes are" };
+            format!("{what} open and undecided: {}", joined(ids.iter().map(ChangeId::as_str)))
+        }
+        Missing::IncidentNote => "an emergency needs a note on the incident".to_owned(),
+        Missing::Expiry => "an emergency needs a moment in the future at which its override expires".to_owned(),
+        Missing::TuneablesUnknown => {
+            "a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen".to_owned()
+        }
+        Missing::Ended { end } => format!("the change has ended: {}", end.replace('_', " ")),
+        Missing::NotInClass { class } => format!("a change of class {} does not pass this gate", class.name()),
+        Missing::Earlier { gate } => format!("{} has not been passed", gate_name(*gate)),
+        Missing::AlreadyPassed => "it was passed already, and what came after stands on it".to_owned(),
+        Missing::Frozen => "the contract is frozen since the baseline".to_owned(),
+        Missing::ContractParts { parts } => {
+            let what = if parts.len() == 1 { "part of the contract is" } else { "parts of the contract are" };
+            format!("{} {what} missing: {}", parts.len(), joined(parts.iter().map(|it| part(*it))))
+        }
+        Missing::UnknownMetric { metric, nearest } => {
+            let nearest = nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            format!("the config measures no {metric}{nearest}")
+        }
+        Missing::ContractSense { criterion } => {
+            format!("{criterion} is KPI and guardrail at once, or can never hold: it guards nothing")
+        }
+        Missing::CommitsBeforeBaseline { commits } => format!(
+            "{} this change's id already, and a baseline has to come before the change",
+            count(commits.len() as u64, "commit carries", "commits carry")
+        ),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn of_the_delta(missing: &Missing) -> Option<String> {
+    let text = match missing {
+        Missing::Dirty { paths } => {
+            format!("{} outside the tool's own files", count(*paths, "path lies uncommitted", "paths lie uncommitted"))
+        }
+        Missing::UnknownState { reason } => format!("git could not say whether the work tree is clean: {reason}"),
+        Missing::Unmeasured { metrics } => {
+            format!("{} of the contract could not be measured", count(metrics.len() as u64, "metric", "metrics"))
+        }
+        Missing::NoDelta => "nothing changed since the baseline: no commit, no tuneable, no file".to_owned(),
+        Missing::NoTuneableChanged => "the change is of class tuneable, and no tuneable changed its value".to_owned(),
+        Missing::ManyCommits { commits } => format!(
+            "{} commits since the baseline; a change is one commit, or effects cannot be told apart",
+            commits.len()
+        ),
+        Missing::ForeignCommit { commit } => {
+            let ids = joined(commit.change_ids.iter().map(String::as_str));
+            format!("the commit since the baseline belongs to another change ({ids})")
+        }
+        Missing::BaselineNotAncestor { baseline } => {
+            format!("the baseline's commit {baseline} is not in the history of the present one")
+        }
+        Missing::ContractDocs { files } => format!(
+            "{} changed without its docs or tests",
+            count(files.len() as u64, "file of the contracts surface", "files of the contracts surface")
+        ),
+        Missing::NoTests => "a change of class code needs a test to run, and the config has none".to_owned(),
+        Missing::NotValidatedCode { validated, here } => {
+            format!("the code here ({here}) is not the code that was validated ({validated})")
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn of_the_evidence(missing: &Missing) -> Option<String> {
+    let text = match missing {
+        Missing::OnlyIndicative => {
+            "the baseline was taken on a dirty tree: it shows a tendency and proves nothing".to_owned()
+        }
+        Missing::Evidence { faults } => {
+            format!("{} not what was recorded", count(faults.len() as u64, "evidence file is", "evidence files are"))
+        }
+        Missing::NotReproduced => "the recorded verdicts do not come out of the evidence again".to_owned(),
+        Missing::Verdicts { judged } => {
+            format!("{} not pass", count(judged.len() as u64, "criterion does", "criteria do"))
+        }
+        Missing::TriggerFired { .. } => "the rollback trigger fired".to_owned(),
+        Missing::Rollback { rehearsal } => rehearsed(rehearsal),
+        Missing::Reason => "a reason in words is needed".to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn after_the_decision(missing: &Missing) -> String {
+    match missing {
+        Missing::NoSuchStage { planned } => {
+            format!(
+                "the rollout's plan has no such stage; it has {}",
+                joined(planned.iter().map(|it| Stage::name(*it)))
+            )
+        }
+        Missing::StageOrder { next } => format!("the stage {} comes first", next.name()),
+        Missing::Soak { stage, until } => format!("the stage {} has to last until {}", stage.name(), moment(*until)),
+        Missing::StageGuardrails { judged } => {
+            format!("{} violated or cannot be judged", count(judged.len() as u64, "guardrail is", "guardrails are"))
+        }
+        Missing::Summary => "a summary of what was observed is needed".to_owned(),
+        Missing::Unverified { demands } => {
+            let open = demands.iter().filter(|demand| !demand.met).count();
+            format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
+        }
+        Missing::NothingToRollBack => "there is nothing to roll back: no delta was ever checked".to_owned(),
+        Missing::NoAlarm => "no alarm is open".to_owned(),
+        Missing::NotRolledOut => "the change is not fully rolled out, so there is nothing to monitor".to_owned(),
+        Missing::FollowUp => "only an emergency is followed up, and not by itself".to_owned(),
+        // The groups above have the rest; a test holds every variant to a sentence of its own.
+        _ => "something is missing".to_owned(),
+    }
+}
+
+fn rehearsed(rehearsal: &Rehearsal) -> String {
+    match rehearsal {
+        Rehearsal::Applies { .. } => "the rollback applies".to_owned(),
+        Rehearsal::NotApplicable => "there is no commit to revert".to_owned(),
+        Rehearsal::Conflicts { paths } => format!(
+            "the rollback does not apply: `git revert` conflicts in {}",
+            count(paths.len() as u64, "path", "paths")
+        ),
+        Rehearsal::ChecksFail { names } => {
+            format!("the rollback applies, but checks fail on its result: {}", joined(names.iter().map(String::as_str)))
+        }
+    }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,293 @@
+//! Text for a terminal: with colour or plain, in a given width or none. Owns wrapping and alignment; colour only
+//! repeats what words and symbols say. Must not print.
+
+use anstyle::AnsiColor;
+use anstyle::Style;
+
+use crate::report::markup::Align;
+use crate::report::markup::Block;
+use crate::report::markup::Doc;
+use crate::report::markup::Span;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::markup::Tone;
+use crate::report::visible::char_width;
+use crate::report::visible::visible;
+use crate::report::visible::visible_line;
+
+/// How a terminal shows text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terminal {
+    /// Columns; `None` never wraps.
+    pub width: Option<usize>,
+    /// Whether colours are wanted.
+    pub color: bool,
+}
+
+/// Columns between those of a table.
+const GAP: usize = 2;
+/// A table's column is not made narrower than this.
+const MIN_COLUMN: usize = 8;
+
+/// A character with its style; lines are made of these so that wrapping never cuts an escape sequence.
+type Glyph = (char, Style);
+
+/// The document as text for a terminal, ending in one line end; an empty document is empty text.
+pub fn render(doc: &Doc, terminal: Terminal) -> String {
+    let blocks: Vec<String> = doc.blocks().iter().map(|block| terminal.block(block)).collect();
+    if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
+}
+
+/// One run of text, wrapped where the terminal has a width.
+pub fn line(text: &Text, terminal: Terminal) -> String {
+    terminal.wrapped(text, "", 0)
+}
+
+impl Terminal {
+    /// No colour and no wrapping, as for a pipe.
+    pub fn plain() -> Self {
+        Self::default()
+    }
+
+    fn block(self, block: &Block) -> String {
+        match block {
+            Block::Heading(_, text) => self.paint(&glyphs(text, Style::new().bold(), visible_line)),
+            Block::Paragraph(text) => self.wrapped(text, "", 0),
+            Block::List(items) => joined(items.iter().map(|item| self.wrapped(item, "- ", 2))),
+            Block::Tasks(tasks) => joined(tasks.iter().map(|task| {
+                let lead = if task.done { "[x] " } else { "[ ] " };
+                self.wrapped(&task.text, lead, 4)
+            })),
+            Block::Table(table) => self.table(table),
+            Block::Fields(fields) => self.fields(fields),
+            Block::Code(text) => joined(visible(text).trim_end_matches('\n').lines().map(|line| format!("    {line}"))),
+            Block::Image { alt, target } => format!("{}: {}", visible_line(alt), visible_line(target)),
+        }
+    }
+
+    /// `lead` before the first line, and `indent` spaces before the others.
+    fn wrapped(self, text: &Text, lead: &str, indent: usize) -> String {
+        let room = self.width.map(|width| width.saturating_sub(indent).max(MIN_COLUMN));
+        let lines = wrap(&glyphs(text, Style::new(), visible), room);
+        let pad = " ".repeat(indent);
+        let painted = lines.iter().enumerate();
+        joined(painted.map(|(i, line)| format!("{}{}", if i == 0 { lead } else { &pad }, self.paint(line))))
+    }
+
+    fn fields(self, fields: &[(String, Text)]) -> String {
+        let names: Vec<String> = fields.iter().map(|(name, _)| visible_line(name)).collect();
+        let widest = names.iter().map(|name| crate::report::visible::width(name)).max().unwrap_or(0);
+        joined(names.iter().zip(fields).map(|(name, (_, text))| {
+            let pad = " ".repeat(widest - crate::report::visible::width(name) + GAP);
+            let lead = format!("{}{pad}", self.paint(&styled(name, Style::new().dimmed())));
+            self.wrapped(text, &lead, widest + GAP)
+        }))
+    }
+
+    fn table(self, table: &Table) -> String {
+        let heads: Vec<Vec<Glyph>> =
+            table.columns.iter().map(|(name, _)| styled(&visible_line(name), Style::new().bold())).collect();
+        let empty = Text::new();
+        let rows: Vec<Vec<Vec<Glyph>>> = table
+            .rows
+            .iter()
+            .map(|cells| {
+                let filled = (0..heads.len()).map(|i| cells.get(i).unwrap_or(&empty));
+                filled.map(|cell| glyphs(cell, Style::new(), visible)).collect()
+            })
+            .collect();
+        let mut widths: Vec<usize> = heads.iter().map(|head| columns(head)).collect();
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.split(|glyph| glyph.0 == '\n').map(columns).max().unwrap_or(0));
+            }
+        }
+        self.narrow(&mut widths);
+        let aligns: Vec<Align> = table.columns.iter().map(|(_, align)| *align).collect();
+        let all = std::iter::once(&heads).chain(&rows);
+        joined(all.map(|row| self.row(row, &widths, &aligns)))
+    }
+
+    /// Takes columns from the widest until the table fits.
+    fn narrow(self, widths: &mut [usize]) {
+        let Some(room) = self.width else { return };
+        let gaps = GAP * widths.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > room {
+            let Some(widest) = widths.iter_mut().max_by_key(|width| **width).filter(|width| **width > MIN_COLUMN)
+            else {
+                return;
+            };
+            *widest -= 1;
+        }
+    }
+
+    fn row(self, cells: &[Vec<Glyph>], widths: &[usize], aligns: &[Align]) -> String {
+        let wrapped: Vec<Vec<Vec<Glyph>>> =
+            cells.iter().zip(widths).map(|(cell, width)| wrap(cell, Some(*width))).collect();
+        let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
+        joined((0..height).map(|y| {
+            let mut out = String::new();
+            for (x, cell) in wrapped.iter().enumerate() {
+                let line: &[Glyph] = cell.get(y).map_or(&[], Vec::as_slice);
+                let pad = " ".repeat(widths[x].saturating_sub(columns(line)));
+                let gap = if x == 0 { "" } else { "  " };
+                let text = self.paint(line);
+                out.push_str(gap);
+                out.push_str(&if aligns[x] == Align::Right { pad + &text } else { text + &pad });
+            }
+            out.trim_end().to_owned()
+        }))
+    }
+
+    /// The glyphs as text, with escape sequences around each run of a style where colour is wanted.
+    fn paint(self, line: &[Glyph]) -> String {
+        let mut out = String::new();
+        for run in line.chunk_by(|a, b| a.1 == b.1) {
+            let style = run[0].1;
+            let text: String = run.iter().map(|glyph| glyph.0).collect();
+            if self.color && style != Style::new() {
+                out.push_str(&format!("{style}{text}{style:#}"));
+            } else {
+                out.push_str(&text);
+            }
+        }
+        out
+    }
+}
+
+fn joined(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn columns(line: &[Glyph]) -> usize {
+    line.iter().map(|glyph| char_width(glyph.0)).sum()
+}
+
+fn styled(text: &str, style: Style) -> Vec<Glyph> {
+    text.chars().map(|c| (c, style)).collect()
+}
+
+fn glyphs(text: &Text, base: Style, shown: fn(&str) -> String) -> Vec<Glyph> {
+    let piece = |span: &Span| match span {
+        Span::Plain(text) => styled(&shown(text), base),
+        Span::Code(text) => styled(&visible_line(text), base.fg_color(Some(AnsiColor::Cyan.into()))),
+        Span::Strong(text) => styled(&shown(text), base.bold()),
+        Span::Mark(tone, word) => styled(&format!("{} {}", tone.symbol(), visible_line(word)), tone_style(*tone)),
+        Span::Link { text, .. } => styled(&shown(text), base.underline()),
+    };
+    text.spans().iter().flat_map(piece).collect()
+}
+
+fn tone_style(tone: Tone) -> Style {
+    let color = match tone {
+        Tone::Good => AnsiColor::Green,
+        Tone::Bad => AnsiColor::Red,
+        Tone::Unsure => AnsiColor::Yellow,
+        Tone::Broken => AnsiColor::Magenta,
+        Tone::Quiet => return Style::new().dimmed(),
+    };
+    Style::new().bold().fg_color(Some(color.into()))
+}
+
+/// Lines of at most `room` columns, broken at spaces, and inside a word only where it is longer than a line.
+fn wrap(text: &[Glyph], room: Option<usize>) -> Vec<Vec<Glyph>> {
+    let mut lines = Vec::new();
+    for part in text.split(|glyph| glyph.0 == '\n') {
+        match room {
+            Some(room) if columns(part) > room => wrap_part(part, room.max(2), &mut lines),
+            _ => lines.push(part.to_vec()),
+        }
+    }
+    lines
+}
+
+fn wrap_part(part: &[Glyph], room: usize, lines: &mut Vec<Vec<Glyph>>) {
+    let mut line: Vec<Glyph> = Vec::new();
+    for word in part.split_inclusive(|glyph| glyph.0 == ' ') {
+        let bare = word.strip_suffix(&[word[word.len() - 1]][..]).filter(|_| word[word.len() - 1].0 == ' ');
+        let needed = columns(bare.unwrap_or(word));
+        if !line.is_empty() && columns(&line) + needed > room {
+            lines.push(trimmed(std::mem::take(&mut line)));
+        }
+        for glyph in word {
+            if glyph.0 != ' ' && columns(&line) + char_width(glyph.0) > room {
+                lines.push(trimmed(std::mem::take(&mut line)));
+            }
+            line.push(*glyph);
+        }
+    }
+    lines.push(trimmed(line));
+}
+
+fn trimmed(mut line: Vec<Glyph>) -> Vec<Glyph> {
+    while line.last().is_some_and(|glyph| glyph.0 == ' ') {
+        line.pop();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::markup::Task;
+
+    fn sample() -> Doc {
+        let mut table = Table::new([("Metric", Align::Left), ("Verdict", Align::Left), ("Change", Align::Right)]);
+        table.row([Text::new().code("timing.tests.wall"), Text::new().mark(Tone::Good, "pass"), Text::from("-12.0 %")]);
+        table.row([Text::new().code("kpi.漢字"), Text::new().mark(Tone::Unsure, "inconclusive"), "+0.4 %".into()]);
+        let mut doc = Doc::new();
+        doc.heading(1, "A\u{1b}[2Jtitle");
+        doc.table(table);
+        doc.tasks(vec![Task { done: true, text: "0 open".into() }, Task { done: false, text: "1 contract".into() }]);
+        doc.fields(vec![("class".into(), "code".into()), ("id".into(), "chg-1".into())]);
+        doc.list(vec!["some words that are too long for one line of this width".into()]);
+        doc
+    }
+
+    #[test]
+    fn a_plain_document_has_no_escape_sequence_and_shows_those_of_the_user() {
+        let text = render(&sample(), Terminal { width: Some(40), color: false });
+        assert!(!text.contains('\u{1b}'));
+        insta::assert_snapshot!(text, @r"
+        A\u{1b}[2Jtitle
+
+        Metric           Verdict          Change
+        timing.tests.wa  ✓ pass          -12.0 %
+        ll
+        kpi.漢字         ? inconclusive   +0.4 %
+
+        [x] 0 open
+        [ ] 1 contract
+
+        class  code
+        id     chg-1
+
+        - some words that are too long for one
+          line of this width
+        ");
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let plain = render(&sample(), Terminal { width: Some(60), color: false });
+        let colored = render(&sample(), Terminal { width: Some(60), color: true });
+        assert!(colored.contains("\u{1b}[1m\u{1b}[32m✓ pass\u{1b}[0m"), "{colored:?}");
+        let stripped = anstream::adapter::strip_str(&colored).to_string();
+        assert_eq!(stripped, plain);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_as_long_as_columns_can_shrink() {
+        for width in 34..90 {
+            let text = render(&sample(), Terminal { width: Some(width), color: false });
+            let widest = text.lines().map(crate::report::visible::width).max().unwrap();
+            assert!(widest <= width, "{widest} in {width}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_longer_than_the_line_is_broken() {
+        let text = Text::from("x".repeat(25));
+        assert_eq!(line(&text, Terminal { width: Some(10), color: false }), "xxxxxxxxxx\nxxxxxxxxxx\nxxxxx");
+    }
+}

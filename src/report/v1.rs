@@ -1,0 +1,72 @@
+//! The original's JSON answers, field by field, for scripts that read them. Must add no field where the original's
+//! reader expects a fixed set, and leave none out.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::change::state::Change;
+use crate::change::view;
+use crate::change::window::Demand;
+use crate::report::refusal::detail;
+use crate::report::refusal::hint;
+use crate::report::values;
+
+/// One change as `change start` and `change list` answer it. `path` is the record's.
+pub fn entry(change: &Change, path: &str) -> Value {
+    let (id, opened) = (change.id().as_str(), &change.opened);
+    raw_entry(id, &opened.title, view::status(change), &values::stamp(change.opened_at), path)
+}
+
+/// The same for a record of the original that this tool has not taken over.
+pub fn raw_entry(change_id: &str, title: &str, status: &str, started_at: &str, path: &str) -> Value {
+    json!({ "change_id": change_id, "title": title, "status": status, "started_at": started_at, "path": path })
+}
+
+/// The dry run of `change verify`: every unmet demand is a failure, with what meets it.
+pub fn verify_dry_run(change: &Change, demands: &[Demand], warnings: &[String]) -> Value {
+    let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
+    json!({ "change_id": change.id(), "ok": failures.is_empty(), "failures": failures, "warnings": warnings })
+}
+
+/// The answer of `change verify --apply`; `applied` tells whether the change was verified by it.
+pub fn verify_apply(change: &Change, demands: &[Demand], warnings: &[String], applied: bool) -> Value {
+    let mut answer = json!({ "schema": "vibeship_optimizer.verify_apply.v1" });
+    if let (Some(answer), Value::Object(rest)) = (answer.as_object_mut(), verify_dry_run(change, demands, warnings)) {
+        answer.extend(rest);
+        answer.insert("applied".to_owned(), json!(applied));
+    }
+    answer
+}
+
+fn failure(demand: &Demand, change: &Change) -> String {
+    let commands: Vec<String> = hint::demand_hints(demand, change).into_iter().map(|hint| hint.command).collect();
+    let text = detail::demand(demand);
+    if commands.is_empty() {
+        format!("not met: {text}")
+    } else {
+        format!("not met: {text}; run {}", commands.join(", then "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::window::DemandKind;
+    use crate::report::fixture;
+
+    #[test]
+    fn an_entry_has_the_fields_of_the_original() {
+        insta::assert_snapshot!(entry(&fixture::passed(3), ".vibeship-optimizer/changes/chg-1.json"), @r#"{"change_id":"chg-1","title":"Shorten the advisory cooldown","status":"validated","started_at":"2026-02-01T09:00:00Z","path":".vibeship-optimizer/changes/chg-1.json"}"#);
+    }
+
+    #[test]
+    fn an_unmet_demand_is_a_failure_with_what_meets_it() {
+        let demands = [
+            Demand { met: true, kind: DemandKind::FullRollout },
+            Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },
+        ];
+        let change = fixture::passed(7);
+        insta::assert_snapshot!(verify_apply(&change, &demands, &["w".to_owned()], false), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
+        assert_eq!(verify_dry_run(&change, &demands[..1], &[])["ok"], true);
+    }
+}

@@ -1,0 +1,258 @@
+//! Verdicts in words, a line each. Owns the wording of doubts and flaws; must not conclude anything itself.
+
+use crate::change::facts::Judged;
+use crate::change::facts::Verdicts;
+use crate::evidence::criterion::Bound;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::metric::Unusable;
+use crate::evidence::verdict::Design;
+use crate::evidence::verdict::Doubt;
+use crate::evidence::verdict::Finding;
+use crate::evidence::verdict::Flaw;
+use crate::evidence::verdict::Outcome;
+use crate::evidence::verdict::Verdict;
+use crate::report::values;
+
+/// The outcome as a word.
+pub fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "fail",
+        Outcome::Inconclusive => "inconclusive",
+        Outcome::Invalid => "invalid",
+    }
+}
+
+/// One line: `inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
+pub fn line(judged: &Judged) -> String {
+    format!("{}: {}", word(judged.verdict.outcome()), reason(judged))
+}
+
+/// One line with the criterion before it.
+pub fn full_line(judged: &Judged) -> String {
+    format!("{} is {}", judged.criterion, line(judged))
+}
+
+/// One line on a rollback trigger, whose criterion holding means that it fired.
+pub fn trigger_line(judged: &Judged) -> String {
+    let word = match judged.verdict.outcome() {
+        Outcome::Pass => "fired",
+        Outcome::Fail => "not fired",
+        Outcome::Inconclusive => "undecided",
+        Outcome::Invalid => "cannot be judged",
+    };
+    format!("{word}: {}", trigger_reason(judged))
+}
+
+/// What led to the verdict, without its word.
+pub fn reason(judged: &Judged) -> String {
+    said(judged, "violates")
+}
+
+/// What led to the verdict on a trigger, for which not to hold is no violation.
+pub fn trigger_reason(judged: &Judged) -> String {
+    said(judged, "does not meet")
+}
+
+fn said(judged: &Judged, violates: &str) -> String {
+    let criterion = Criterion::parse(&judged.criterion).ok();
+    let bound = criterion.as_ref().map_or_else(|| judged.criterion.clone(), values::bound);
+    match &judged.verdict {
+        Verdict::Pass(finding) => {
+            format!("{} meets {bound} ({})", measured(criterion.as_ref(), finding), basis(finding))
+        }
+        Verdict::Fail(finding) => {
+            format!("{} {violates} {bound} ({})", measured(criterion.as_ref(), finding), basis(finding))
+        }
+        Verdict::Inconclusive { finding, because, more_runs } => {
+            let shown = finding.as_ref().map(|finding| measured(criterion.as_ref(), finding));
+            let min_effect = finding.as_ref().map_or(0.0, |finding| finding.min_effect);
+            let doubt = doubt(because, shown, &bound, min_effect);
+            let paired = finding.as_ref().is_some_and(|finding| finding.design == Design::Paired);
+            format!("{doubt}{}", more_runs.map(|more| remedy(more, paired)).unwrap_or_default())
+        }
+        Verdict::Invalid { because } => flaw(because),
+    }
+}
+
+/// The overall verdict of a contract in one line.
+pub fn overall(verdicts: &Verdicts) -> String {
+    if verdicts.fired() {
+        return "fail: the rollback trigger fired".to_owned();
+    }
+    match verdicts.not_passing().max_by_key(|judged| judged.verdict.outcome()) {
+        None => "pass: KPI and every guardrail hold".to_owned(),
+        Some(worst) => full_line(worst),
+    }
+}
+
+/// The estimate in the bound's own terms.
+pub fn measured(criterion: Option<&Criterion>, finding: &Finding) -> String {
+    match criterion {
+        Some(criterion) if criterion.is_relative() => values::share_estimate(&finding.estimate),
+        Some(Criterion { metric, bound: bound @ Bound::Absolute { .. }, .. }) => {
+            values::quantity_estimate(&finding.estimate, &values::unit_of(metric, Some(bound)))
+        }
+        _ => values::quantity_estimate(&finding.estimate, &crate::evidence::unit::Unit::none()),
+    }
+}
+
+/// How much was measured: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
+pub fn basis(finding: &Finding) -> String {
+    match finding.design {
+        Design::Paired => values::count(finding.n_before, "pair", "pairs"),
+        Design::Unpaired => format!("unpaired, {} and {} runs", finding.n_before, finding.n_after),
+        Design::Exact => "exact".to_owned(),
+    }
+}
+
+fn remedy(more: u32, paired: bool) -> String {
+    match (more, paired) {
+        (1, true) => "; about 1 more pair would settle it".to_owned(),
+        (more, true) => format!("; about {more} more pairs would settle it"),
+        (1, false) => "; about 1 more run a side would settle it".to_owned(),
+        (more, false) => format!("; about {more} more runs a side would settle it"),
+    }
+}
+
+/// A doubt in words.
+fn doubt(because: &Doubt, shown: Option<String>, bound: &str, min_effect: f64) -> String {
+    let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
+    match because {
+        Doubt::Straddles => format!("{shown} straddles {bound}"),
+        Doubt::TooFew { have, need } => {
+            format!("{} can decide nothing; it takes at least {need}", values::count(*have, "sample", "samples"))
+        }
+        Doubt::BelowMinEffect => {
+            format!("{shown} is smaller than the least effect that counts, {}", values::plain_share(min_effect))
+        }
+        Doubt::Drift { ratio } => format!(
+            "the machine itself moved {} between the two sessions (reference workload); measure in pairs",
+            values::share(ratio - 1.0)
+        ),
+        Doubt::NotExact => "declared exact, but the same code gave different values".to_owned(),
+    }
+}
+
+/// A flaw in words.
+pub fn flaw(because: &Flaw) -> String {
+    match because {
+        Flaw::Before { reason } => format!("the baseline has no usable value: {}", unusable(reason)),
+        Flaw::After { reason } => format!("the state after has no usable value: {}", unusable(reason)),
+        Flaw::OtherMachine { parts } => {
+            format!("the two sides come from different machines ({} differ)", parts.join(", "))
+        }
+        Flaw::SameCode => {
+            "both sides measured the same code and the same tuneables: there is no change to judge".into()
+        }
+        Flaw::NotComparable { what } => format!("the two sides cannot be compared: {what}"),
+        Flaw::ZeroBaseline => "the baseline is zero, so there is no share of it; use an absolute bound".into(),
+        Flaw::Altered { path } => format!("{path} is not what was recorded"),
+    }
+}
+
+/// Why a metric has no usable value, in words.
+pub fn unusable(reason: &Unusable) -> String {
+    match reason {
+        Unusable::NotMeasured => "it was not measured".to_owned(),
+        Unusable::CommandFailed { failed, runs, code } => {
+            let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
+            format!("{failed} of {} failed, the last {code}", values::count(*runs, "run", "runs"))
+        }
+        Unusable::TimedOut { timeout_s } => format!("a run was ended at its timeout of {timeout_s} s"),
+        Unusable::MissingPath { path } => format!("the path {path} does not exist"),
+        Unusable::MissingOrEmpty { path } => {
+            format!("{path} was recorded as 0 bytes, which may mean empty or missing")
+        }
+        Unusable::NoValue { message } => message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::verdict::Estimate;
+
+    fn finding(value: f64, low: f64, high: f64) -> Finding {
+        Finding {
+            estimate: Estimate { value, low, high, confidence: 0.95 },
+            design: Design::Paired,
+            n_before: 12,
+            n_after: 12,
+            p_value: Some(0.01),
+            min_effect: 0.02,
+        }
+    }
+
+    fn said(criterion: &str, verdict: Verdict) -> String {
+        line(&Judged { criterion: criterion.to_owned(), verdict })
+    }
+
+    fn doubted(because: Doubt, more_runs: Option<u32>) -> String {
+        let verdict = Verdict::Inconclusive { finding: Some(finding(0.0123, -0.0081, 0.0312)), because, more_runs };
+        said("timing.tests.wall <= +2%", verdict)
+    }
+
+    #[test]
+    fn every_outcome_says_its_numbers_and_its_bound() {
+        let pass = Verdict::Pass(finding(-0.123, -0.141, -0.102));
+        assert_eq!(said("timing.t.wall <= -10%", pass), "pass: -12.3 % [-14.1 %, -10.2 %] meets ≤ -10 % (12 pairs)");
+        let unpaired = Finding { design: Design::Unpaired, n_after: 5, ..finding(0.061, 0.04, 0.082) };
+        assert_eq!(
+            said("timing.t.wall <= +2%", Verdict::Fail(unpaired)),
+            "fail: +6.1 % [+4.0 %, +8.2 %] violates ≤ +2 % (unpaired, 12 and 5 runs)"
+        );
+        let exact = Finding { estimate: Estimate::exact(1_258_291.2), design: Design::Exact, ..finding(0.0, 0.0, 0.0) };
+        assert_eq!(said("size.lib <= 40MiB", Verdict::Pass(exact)), "pass: 1.2 MiB meets ≤ 40 MiB (exact)");
+    }
+
+    #[test]
+    fn every_doubt_says_what_would_help() {
+        insta::assert_snapshot!([
+            doubted(Doubt::Straddles, Some(14)),
+            doubted(Doubt::TooFew { have: 1, need: 10 }, None),
+            doubted(Doubt::BelowMinEffect, Some(1)),
+            doubted(Doubt::Drift { ratio: 1.081 }, None),
+            doubted(Doubt::NotExact, None),
+        ].join("\n"), @r"
+        inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+        inconclusive: 1 sample can decide nothing; it takes at least 10
+        inconclusive: +1.2 % [-0.8 %, +3.1 %] is smaller than the least effect that counts, 2 %; about 1 more pair would settle it
+        inconclusive: the machine itself moved +8.1 % between the two sessions (reference workload); measure in pairs
+        inconclusive: declared exact, but the same code gave different values
+        ");
+    }
+
+    #[test]
+    fn every_flaw_is_named() {
+        let failed = Unusable::CommandFailed { failed: 3, runs: 10, code: Some(1) };
+        let flaws = [
+            Flaw::Before { reason: failed },
+            Flaw::After { reason: Unusable::TimedOut { timeout_s: 60.0 } },
+            Flaw::After { reason: Unusable::MissingOrEmpty { path: "lib".into() } },
+            Flaw::OtherMachine { parts: vec!["cpu".into(), "cores".into()] },
+            Flaw::SameCode,
+            Flaw::NotComparable { what: "the command differs".into() },
+            Flaw::ZeroBaseline,
+            Flaw::Altered { path: "reports/optimizer/x.json".into() },
+        ];
+        let lines = flaws.map(|because| said("size.lib <= +0%", Verdict::Invalid { because }));
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        invalid: the baseline has no usable value: 3 of 10 runs failed, the last with exit code 1
+        invalid: the state after has no usable value: a run was ended at its timeout of 60 s
+        invalid: the state after has no usable value: lib was recorded as 0 bytes, which may mean empty or missing
+        invalid: the two sides come from different machines (cpu, cores differ)
+        invalid: both sides measured the same code and the same tuneables: there is no change to judge
+        invalid: the two sides cannot be compared: the command differs
+        invalid: the baseline is zero, so there is no share of it; use an absolute bound
+        invalid: reports/optimizer/x.json is not what was recorded
+        ");
+    }
+
+    #[test]
+    fn a_trigger_that_holds_has_fired() {
+        let judged =
+            Judged { criterion: "timing.t.wall > +20%".into(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
+        assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
+    }
+}
