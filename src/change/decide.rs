@@ -34,11 +34,7 @@ pub fn decide(change: &Change, command: &Command, now: DateTime<Utc>) -> Result<
         Command::FollowUp { by } => gates::verify::follow_up(change, by),
         Command::Note { text } => noted(text),
         Command::Relink { commits, by } => Ok(vec![Kind::Relinked { commits: commits.clone(), by: by.clone() }]),
-        Command::DecideDay { decision, reason } => Ok(vec![Kind::DayDecided {
-            utc_date: now.date_naive(),
-            decision: decision.clone(),
-            reason: reason.clone(),
-        }]),
+        Command::DecideDay { decision, reason } => gates::end::decide_day(change, decision, reason, now),
     }
 }
 

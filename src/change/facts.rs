@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::change::contract::Contract;
 use crate::change::id::ChangeId;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::revision::Revision;
@@ -125,6 +126,12 @@ impl Verdicts {
     /// Whether the rollback trigger fired.
     pub fn fired(&self) -> bool {
         self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
+    }
+
+    /// Whether they are verdicts on exactly what the contract states, in its order.
+    pub fn are_on(&self, contract: &Contract) -> bool {
+        let judged = std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger);
+        judged.map(|judged| judged.criterion.as_str()).eq(contract.criteria().map(|criterion| criterion.text.as_str()))
     }
 
     /// KPI and guardrails that do not pass.

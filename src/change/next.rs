@@ -8,6 +8,7 @@ use crate::change::class::Class;
 use crate::change::contract::Part;
 use crate::change::facts::Policy;
 use crate::change::facts::Stage;
+use crate::change::facts::Strength;
 use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::gates::rollout;
@@ -94,6 +95,10 @@ pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
 }
 
 fn decision(change: &Change) -> Step {
+    // Evidence from a dirty tree is never promoted, so that is for a person to end.
+    if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
+        return Step::Decide { outcome: Outcome::Inconclusive };
+    }
     match change.comparison.as_ref().map(|comparison| comparison.verdicts.overall()) {
         None | Some(Outcome::Pass) => Step::Promote,
         Some(outcome) => Step::Decide { outcome },
@@ -105,7 +110,7 @@ fn stage(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
     let stage = plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage);
     let not_before = change.stage().and_then(|last| {
         let soak = plan.iter().find(|planned| planned.stage == last.stage)?;
-        Some(last.at + rollout::hours(soak.soak_hours)).filter(|until| *until > now)
+        Some(window::later(last.at, rollout::hours(soak.soak_hours))).filter(|until| *until > now)
     });
     Step::Rollout { stage, not_before }
 }

@@ -4,7 +4,6 @@
 use chrono::DateTime;
 use chrono::NaiveDate;
 use chrono::Utc;
-use serde_json::json;
 
 use crate::change::chain;
 use crate::change::contract::Contract;
@@ -23,7 +22,6 @@ use crate::change::facts::Taken;
 use crate::change::facts::Verdicts;
 use crate::change::id::ChangeId;
 use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
 use crate::evidence::revision::Revision;
 
 /// A change: its record's events and what they add up to.
@@ -59,6 +57,9 @@ pub struct Change {
     pub rollback: Option<RolledBack>,
     /// How it ended.
     pub end: Option<End>,
+    /// The latest moment that any event so far claims. What follows is never taken to be earlier, so that a clock
+    /// set back cannot open the monitoring window in the past.
+    pub latest_at: DateTime<Utc>,
     /// The record.
     pub events: Vec<Event>,
 }
@@ -228,6 +229,7 @@ impl Change {
             follow_up: None,
             rollback: None,
             end: None,
+            latest_at: event.at,
             events: vec![event.clone()],
         })
     }
@@ -237,12 +239,21 @@ impl Change {
         let (first, rest) = events.split_first().ok_or(NotARecord::NotOpened)?;
         let mut change = Self::begun(first)?;
         for event in rest {
-            if matches!(event.what, Kind::Opened(_)) {
-                return Err(NotARecord::OpenedTwice(event.seq));
-            }
-            change.apply(event.clone());
+            change = change.followed_by(event)?;
         }
         Ok(change)
+    }
+
+    /// The state after one more event, already sealed.
+    ///
+    /// # Errors
+    /// When the event opens the change a second time.
+    pub fn followed_by(mut self, event: &Event) -> Result<Self, NotARecord> {
+        if matches!(event.what, Kind::Opened(_)) {
+            return Err(NotARecord::OpenedTwice(event.seq));
+        }
+        self.apply(event.clone());
+        Ok(self)
     }
 
     /// Seals `what` behind the last event and folds it in.
@@ -253,7 +264,8 @@ impl Change {
 
     /// Folds one more event in. The order of events is `decide`'s business: any order folds without panic.
     fn apply(&mut self, event: Event) {
-        let at = event.at;
+        let at = event.at.max(self.latest_at);
+        self.latest_at = at;
         match event.what.clone() {
             Kind::ContractSet { contract } => self.contract = contract,
             Kind::BaselineTaken { taken, strength } => {
@@ -358,59 +370,5 @@ impl Change {
     pub fn frozen_policy(&self) -> Option<&Policy> {
         let promoted = self.promotion.as_ref().map(|promotion| &promotion.policy);
         promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
-    }
-
-    /// The rollback action: filled in once there is a commit, as written before.
-    pub fn rollback_action(&self) -> &str {
-        self.after.as_ref().map_or(self.contract.rollback.as_str(), |after| after.rollback.as_str())
-    }
-
-    /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
-    pub fn commits(&self) -> Vec<String> {
-        let delta = self.validation.iter().flat_map(|validation| validation.delta.own_commits());
-        let mut commits: Vec<String> = delta.map(|commit| commit.sha.clone()).collect();
-        for event in &self.events {
-            if let Kind::Relinked { commits: moved, .. } = &event.what {
-                for (old, new) in moved {
-                    commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| commit.clone_from(new));
-                }
-            }
-        }
-        commits
-    }
-
-    /// Every evidence file that stands for the present state, in the order in which it was recorded.
-    pub fn artifacts(&self) -> Vec<&Artifact> {
-        fn of_taken(taken: &Taken) -> impl Iterator<Item = &Artifact> {
-            std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts)
-        }
-        let mut found: Vec<&Artifact> = Vec::new();
-        found.extend(self.baseline.iter().flat_map(|baseline| of_taken(&baseline.taken)));
-        found.extend(self.validation.iter().map(|validation| &validation.artifact));
-        found.extend(self.after.iter().flat_map(|after| of_taken(&after.taken)));
-        if let Some(comparison) = &self.comparison {
-            found.extend([&comparison.markdown, &comparison.json]);
-            found.extend(&comparison.pair);
-        }
-        found.extend(self.promotion.iter().map(|promotion| &promotion.note));
-        found.extend(self.rollout.iter().flat_map(|done| of_taken(&done.taken)));
-        found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
-        found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
-        found
-    }
-
-    /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation
-    /// of another digest is stale.
-    pub fn review_digest(&self) -> Digest {
-        let delta = self.validation.as_ref().map(|validation| &validation.delta);
-        let verdicts = self.comparison.as_ref().map(|comparison| &comparison.verdicts);
-        let report = self.comparison.as_ref().map(|comparison| &comparison.json);
-        Digest::of_json(&json!({
-            "change_id": self.id(),
-            "contract": self.contract,
-            "delta": delta,
-            "verdicts": verdicts,
-            "report": report,
-        }))
     }
 }

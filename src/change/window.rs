@@ -12,13 +12,17 @@ use crate::change::class::Class;
 use crate::change::facts::ArtifactFault;
 use crate::change::facts::Judged;
 use crate::change::facts::Policy;
+use crate::change::facts::Taken;
 use crate::change::state::Change;
 
 /// The workflow's rule: at least three days, whatever a config says.
 pub const MIN_DAYS: u32 = 3;
 
 /// How far a recorded moment may lie in the future before the clock is not believed: clocks of two machines differ.
-const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+
+/// How long before it is recorded a day may have been measured; measuring and judging take their time.
+pub(crate) const MEASURED_WITHIN: Duration = Duration::hours(6);
 
 /// One demand of verification and whether it is met.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +99,7 @@ pub struct VerifyFacts {
     pub reproduced: bool,
     /// Whether the work tree is clean; `None` where that is not demanded.
     pub clean_git: Option<bool>,
-    /// Whether the follow-up of an emergency exists, is no emergency itself, and was promoted.
+    /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
     pub follow_up_promoted: bool,
 }
 
@@ -107,7 +111,7 @@ pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<
     let rolled_out = change.fully_rolled_out_at();
     let closes = rolled_out.map(|at| closes(at, days));
     let have = rolled_out.map(|at| ticked_days(change, at, now)).unwrap_or_default();
-    let latest = latest_moment(change).filter(|at| *at > now + CLOCK_TOLERANCE);
+    let latest = latest_moment(change).filter(|at| *at > later(now, CLOCK_TOLERANCE));
 
     let mut list = vec![
         demand(rolled_out.is_some(), DemandKind::FullRollout),
@@ -134,7 +138,12 @@ pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<
 
 /// When a window of `days` that began at `from` closes: whole days of 24 hours.
 pub fn closes(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
-    from + Duration::hours(24 * i64::from(days))
+    later(from, Duration::hours(24 * i64::from(days)))
+}
+
+/// `from` and `by` added; the last moment there is where that lies beyond it.
+pub(crate) fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    from.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// The day of the window on which `date` falls: 0 is the rollout's own. `None` before it.
@@ -143,12 +152,31 @@ pub fn day_of(rolled_out: DateTime<Utc>, date: NaiveDate) -> Option<u32> {
 }
 
 /// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the
-/// moment it was recorded, whatever date it claims.
+/// moment it was recorded, whatever date it claims, and only with a measurement of its own, made about then.
 pub(crate) fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
-    let counted = change.ticks.iter().filter(|tick| tick.at >= rolled_out && tick.at <= now + CLOCK_TOLERANCE);
-    let days: BTreeSet<NaiveDate> =
-        counted.filter(|tick| tick.at.date_naive() == tick.utc_date).map(|tick| tick.utc_date).collect();
+    let mut seen: BTreeSet<&str> = measured_before_ticks(change).map(|taken| taken.snapshot.sha256.as_str()).collect();
+    let mut days = BTreeSet::new();
+    for tick in &change.ticks {
+        let own = seen.insert(tick.taken.snapshot.sha256.as_str());
+        let measured = tick.taken.taken_at;
+        let then = measured >= earlier(rolled_out, CLOCK_TOLERANCE) && measured >= earlier(tick.at, MEASURED_WITHIN);
+        let at_hand = tick.at >= rolled_out && tick.at <= later(now, CLOCK_TOLERANCE);
+        if own && then && at_hand && tick.at.date_naive() == tick.utc_date {
+            days.insert(tick.utc_date);
+        }
+    }
     days.into_iter().collect()
+}
+
+fn measured_before_ticks(change: &Change) -> impl Iterator<Item = &Taken> {
+    let before = change.baseline.iter().map(|baseline| &baseline.taken);
+    let after = change.after.iter().map(|after| &after.taken);
+    before.chain(after).chain(change.rollout.iter().map(|done| &done.taken))
+}
+
+/// `from` less `by`; the first moment there is where that lies before it.
+pub(crate) fn earlier(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    from.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// The latest moment that the record claims, of its events or its measurements.

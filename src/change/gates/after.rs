@@ -19,12 +19,16 @@ pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal>
     let (Some(baseline), Some(validation)) = (&change.baseline, &change.validation) else {
         return Err(Refusal::new(gate, Missing::Earlier { gate: Gate::Validate }));
     };
-    if baseline.strength == Strength::Full {
-        gates::settled(gate, &facts.revision)?;
-    }
-    if !validation.revision.same_code(&facts.revision) {
-        let (validated, here) = (validation.revision.short(), facts.revision.short());
-        return Err(Refusal::new(gate, Missing::NotValidatedCode { validated, here }));
+    // What counts is the code as it was when it was measured.
+    let measured = facts.measured.as_ref().map(|measured| &measured.taken.revision);
+    for revision in std::iter::once(&facts.revision).chain(measured) {
+        if baseline.strength != Strength::Indicative {
+            gates::settled(gate, revision)?;
+        }
+        if !validation.revision.same_code(revision) {
+            let (validated, here) = (validation.revision.short(), revision.short());
+            return Err(Refusal::new(gate, Missing::NotValidatedCode { validated, here }));
+        }
     }
     let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
     if !measured.unmeasured.is_empty() {

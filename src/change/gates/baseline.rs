@@ -9,6 +9,7 @@ use crate::change::gates::contract;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
+use crate::evidence::revision::Revision;
 use crate::evidence::revision::WorkTree;
 
 /// A baseline may be taken again as long as nothing was validated against it and no commit carries the id.
@@ -25,18 +26,20 @@ pub fn decide(change: &Change, facts: &BaselineFacts) -> Result<Vec<Kind>, Refus
         return Err(Refusal::new(gate, Missing::CommitsBeforeBaseline { commits: facts.commits_with_id.clone() }));
     }
     contract::known(gate, &facts.unknown)?;
-    let strength = strength(facts)?;
+    strength(&facts.revision, facts.allow_dirty)?;
     let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
+    // What counts is the code as it was when it was measured.
+    let strength = strength(&measured.taken.revision, facts.allow_dirty)?;
     if !measured.unmeasured.is_empty() {
         return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));
     }
     Ok(vec![Kind::BaselineTaken { taken: measured.taken.clone(), strength }])
 }
 
-fn strength(facts: &BaselineFacts) -> Result<Strength, Refusal> {
-    match &facts.revision.work_tree {
-        WorkTree::Dirty { .. } if facts.allow_dirty => Ok(Strength::Indicative),
+fn strength(revision: &Revision, allow_dirty: bool) -> Result<Strength, Refusal> {
+    match &revision.work_tree {
+        WorkTree::Dirty { .. } if allow_dirty => Ok(Strength::Indicative),
         WorkTree::Unversioned => Ok(Strength::Unversioned),
-        _ => gates::settled(Gate::Baseline, &facts.revision).map(|()| Strength::Full),
+        _ => gates::settled(Gate::Baseline, revision).map(|()| Strength::Full),
     }
 }

@@ -22,6 +22,10 @@ pub fn decide(change: &Change, facts: &ContractFacts) -> Result<Vec<Kind>, Refus
     if let Some(criterion) = doubled {
         return Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion: criterion.to_string() }));
     }
+    if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
+        let criterion = format!("minimum effect {effect}");
+        return Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion }));
+    }
     if contract == change.contract { Ok(Vec::new()) } else { Ok(vec![Kind::ContractSet { contract }]) }
 }
 

@@ -1,5 +1,8 @@
 //! The ends that are no promotion: held, rejected, rolled back. Always possible, with a reason.
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::change::event::Kind;
 use crate::change::facts::Judged;
 use crate::change::facts::Taken;
@@ -45,6 +48,15 @@ pub fn confirm(change: &Change, taken: &Taken, not_back: &[Judged]) -> Result<Ve
         return Err(Refusal::new(Gate::Rollout, Missing::NothingToRollBack));
     }
     Ok(vec![Kind::RollbackConfirmed { taken: taken.clone(), not_back: not_back.to_vec() }])
+}
+
+/// Writes the day's decision on an open change down; a decision has a reason.
+pub fn decide_day(change: &Change, decision: &str, reason: &str, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
+    if let Some(end) = &change.end {
+        return Err(Refusal::new(Gate::Decide, Missing::Ended { end: gates::end_name(end) }));
+    }
+    gates::reason_given(Gate::Decide, reason)?;
+    Ok(vec![Kind::DayDecided { utc_date: now.date_naive(), decision: decision.to_owned(), reason: reason.to_owned() }])
 }
 
 fn before_rollout(change: &Change) -> Result<(), Refusal> {

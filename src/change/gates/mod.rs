@@ -21,19 +21,22 @@ use crate::evidence::revision::Revision;
 use crate::evidence::revision::WorkTree;
 
 /// Demands that the change is open, that its class passes `gate`, and that every gate of its class before it was passed.
-fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    if let Some(end) = &change.end {
-        return Err(Refusal::new(gate, Missing::Ended { end: end_name(end) }));
-    }
-    let class = change.opened.class;
-    if !class.owes(gate) {
-        return Err(Refusal::new(gate, Missing::NotInClass { class }));
-    }
-    let earlier = class.gates().iter().copied().take_while(|earlier| *earlier < gate);
+pub(crate) fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    in_class(change, gate)?;
+    let earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
     match earlier.into_iter().find(|earlier| !passed(change, *earlier)) {
         Some(earlier) => Err(Refusal::new(gate, Missing::Earlier { gate: earlier })),
         None => Ok(()),
     }
+}
+
+/// Demands that the change is open and that its class passes `gate`.
+fn in_class(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    if let Some(end) = &change.end {
+        return Err(Refusal::new(gate, Missing::Ended { end: end_name(end) }));
+    }
+    let class = change.opened.class;
+    if class.owes(gate) { Ok(()) } else { Err(Refusal::new(gate, Missing::NotInClass { class })) }
 }
 
 /// Whether a change has passed a gate.

@@ -26,7 +26,8 @@ pub fn decide(change: &Change, facts: &PromoteFacts) -> Result<Vec<Kind>, Refusa
     let Some(comparison) = &change.comparison else {
         return refuse(Missing::Earlier { gate: Gate::Compare });
     };
-    if !facts.reproduced {
+    // Verdicts on something else than the contract never came out of a comparison of this change.
+    if !facts.reproduced || !comparison.verdicts.are_on(&change.contract) {
         return refuse(Missing::NotReproduced);
     }
     let judged: Vec<Judged> = comparison.verdicts.not_passing().cloned().collect();

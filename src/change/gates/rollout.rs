@@ -17,6 +17,7 @@ use crate::change::gates::contract;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
+use crate::change::window;
 
 /// The plan was frozen at promotion. An emergency goes to full at once, and freezes its policy here.
 pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
@@ -29,6 +30,11 @@ pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Resu
     gates::unaltered(gate, &facts.faults)?;
     in_order(change, facts, now)?;
     let Some((taken, verdicts)) = facts.measured.clone() else { return Ok(Vec::new()) };
+    if !emergency && !verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract)) {
+        // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
+        let metrics = change.contract.criteria().map(|criterion| criterion.metric.clone()).collect();
+        return Err(Refusal::new(gate, Missing::Unmeasured { metrics }));
+    }
     if let Some(verdicts) = &verdicts {
         let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
         if !judged.is_empty() {
@@ -63,7 +69,7 @@ fn in_order(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result
     }
     let Some(last) = change.stage() else { return Ok(()) };
     let soak = plan.iter().find(|planned| planned.stage == last.stage).map_or(0.0, |planned| planned.soak_hours);
-    let until = last.at + hours(soak);
+    let until = window::later(last.at, hours(soak));
     if now < until { refuse(Missing::Soak { stage: last.stage, until }) } else { Ok(()) }
 }
 

@@ -3,6 +3,7 @@
 use crate::change::class::Class;
 use crate::change::command::ValidateFacts;
 use crate::change::event::Kind;
+use crate::change::facts::CheckKind;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::Strength;
 use crate::change::gate::Gate;
@@ -29,6 +30,9 @@ pub fn decide(change: &Change, facts: &ValidateFacts) -> Result<Vec<Kind>, Refus
         return refuse(Missing::NoTests);
     }
     let Some((checks, artifact)) = facts.outcome.clone() else { return Ok(Vec::new()) };
+    if change.opened.class == Class::Code && !checks.iter().any(|check| check.kind == CheckKind::Test) {
+        return refuse(Missing::NoTests);
+    }
     let delta = facts.delta.clone();
     if checks.iter().all(|check| check.passed) {
         return Ok(vec![Kind::Validated { revision: facts.revision.clone(), delta, checks, artifact }]);
@@ -38,16 +42,19 @@ pub fn decide(change: &Change, facts: &ValidateFacts) -> Result<Vec<Kind>, Refus
 
 fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -> Result<(), Refusal> {
     let refuse = |missing| Err(Refusal::new(Gate::Validate, missing));
-    if baseline.strength == Strength::Full {
+    if baseline.strength != Strength::Indicative {
         gates::settled(Gate::Validate, &facts.revision)?;
-        if facts.descends == Some(false) {
-            let baseline = baseline.taken.revision.short();
-            return refuse(Missing::BaselineNotAncestor { baseline });
-        }
+    }
+    // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
+    if baseline.strength == Strength::Full && facts.descends != Some(true) {
+        let baseline = baseline.taken.revision.short();
+        return refuse(Missing::BaselineNotAncestor { baseline });
     }
     let own: Vec<DeltaCommit> = facts.delta.own_commits().cloned().collect();
     let same_code = baseline.taken.revision.same_code(&facts.revision);
-    if own.is_empty() && facts.delta.tuneables.is_empty() && same_code {
+    // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
+    let no_commit = own.is_empty() && baseline.strength == Strength::Full;
+    if facts.delta.tuneables.is_empty() && (same_code || no_commit) {
         return refuse(Missing::NoDelta);
     }
     if own.len() > 1 {

@@ -33,10 +33,11 @@ pub fn decide(change: &Change, summary: &str, facts: &VerifyFacts, now: DateTime
 /// Records a monitored day: any time after the full rollout, as often as wanted; days are counted by date.
 pub fn tick(change: &Change, facts: &TickFacts) -> Result<Vec<Kind>, Refusal> {
     let gate = Gate::Verify;
-    gates::enter(change, gate)?;
     let Some(rolled_out) = change.fully_rolled_out_at() else {
+        gates::in_class(change, gate)?;
         return Err(Refusal::new(gate, Missing::NotRolledOut));
     };
+    gates::enter(change, gate)?;
     let utc_date = facts.at.date_naive();
     Ok(vec![Kind::Ticked {
         utc_date,

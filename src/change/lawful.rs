@@ -1,0 +1,224 @@
+//! Whether a record's events are ones that the gates let happen, in that order. The second look at a record whose
+//! chain is sound: digests can be computed anew by whoever edits a file, but that does not open a gate. Must not
+//! know git or files: what an event says of the world is taken as said, `audit/` holds it against the world.
+
+use chrono::DateTime;
+use chrono::Duration;
+use chrono::NaiveTime;
+use chrono::Utc;
+
+use crate::change::command::AfterFacts;
+use crate::change::command::BaselineFacts;
+use crate::change::command::Command;
+use crate::change::command::CompareFacts;
+use crate::change::command::Compared;
+use crate::change::command::ContractFacts;
+use crate::change::command::Measured;
+use crate::change::command::OpenFacts;
+use crate::change::command::PromoteFacts;
+use crate::change::command::RolloutFacts;
+use crate::change::command::TickFacts;
+use crate::change::command::ValidateFacts;
+use crate::change::decide::decide;
+use crate::change::event::Event;
+use crate::change::event::Kind;
+use crate::change::facts::Policy;
+use crate::change::facts::Strength;
+use crate::change::facts::Taken;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::state::NotARecord;
+use crate::change::window;
+use crate::change::window::VerifyFacts;
+
+/// An event that no gate let happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unlawful {
+    /// The gate would have refused it.
+    Refused {
+        /// The event's number.
+        seq: u64,
+        /// What the gate says.
+        refusal: Box<Refusal>,
+    },
+    /// The gate would have recorded something else.
+    Differs {
+        /// The event's number.
+        seq: u64,
+    },
+    /// What it measured was measured before the step that it belongs to, or after it was recorded.
+    MeasuredAtOtherTime {
+        /// The event's number.
+        seq: u64,
+        /// When it says that measuring ended.
+        taken_at: DateTime<Utc>,
+    },
+    /// The events are no record at all.
+    NotARecord(NotARecord),
+}
+
+/// Checks every event against its gate, in the state that the events before it add up to.
+///
+/// # Errors
+/// The first event that its gate would not have recorded.
+pub fn check(events: &[Event]) -> Result<(), Unlawful> {
+    let (first, rest) = events.split_first().ok_or(Unlawful::NotARecord(NotARecord::NotOpened))?;
+    let mut change = Change::replay(std::slice::from_ref(first)).map_err(Unlawful::NotARecord)?;
+    let opening =
+        OpenFacts { opened: change.opened.clone(), others: Vec::new(), parallel: true, tuneables_configured: true };
+    gates::open::decide(&opening, first.at).map_err(|refusal| refused(first.seq, refusal))?;
+    for event in rest {
+        one(&change, event)?;
+        change = change.followed_by(event).map_err(Unlawful::NotARecord)?;
+    }
+    Ok(())
+}
+
+fn refused(seq: u64, refusal: Refusal) -> Unlawful {
+    Unlawful::Refused { seq, refusal: Box::new(refusal) }
+}
+
+fn one(change: &Change, event: &Event) -> Result<(), Unlawful> {
+    measured_then(change, event)?;
+    let seq = event.seq;
+    if let Kind::ValidationFailed { checks, .. } = &event.what {
+        gates::enter(change, Gate::Validate).map_err(|refusal| refused(seq, refusal))?;
+        let failed = change.promotion.is_none() && checks.iter().any(|check| !check.passed);
+        return if failed { Ok(()) } else { Err(Unlawful::Differs { seq }) };
+    }
+    let Some(command) = command_of(change, event) else { return Ok(()) };
+    // The moment is cut to microseconds when it is sealed.
+    let now = window::later(event.at, Duration::microseconds(1));
+    match decide(change, &command, now) {
+        Err(refusal) => Err(refused(seq, refusal)),
+        Ok(kinds) if same(&kinds, &event.what) => Ok(()),
+        Ok(_) => Err(Unlawful::Differs { seq }),
+    }
+}
+
+fn same(kinds: &[Kind], recorded: &Kind) -> bool {
+    match kinds {
+        // A contract may be written as it stood.
+        [] => matches!(recorded, Kind::ContractSet { .. }),
+        [Kind::DayDecided { .. }] => matches!(recorded, Kind::DayDecided { .. }),
+        [one] => one == recorded,
+        _ => false,
+    }
+}
+
+/// The command that recorded an event, with the best that the world can have been.
+fn command_of(change: &Change, event: &Event) -> Option<Command> {
+    let what = event.what.clone();
+    Some(match what {
+        Kind::Opened(_) | Kind::ValidationFailed { .. } => return None,
+        Kind::ContractSet { contract } => {
+            Command::SetContract(ContractFacts { parts: contract, measurable: Vec::new(), unknown: Vec::new() })
+        }
+        Kind::BaselineTaken { taken, strength } => Command::Baseline(BaselineFacts {
+            revision: taken.revision.clone(),
+            commits_with_id: Vec::new(),
+            allow_dirty: strength == Strength::Indicative,
+            unknown: Vec::new(),
+            measured: Some(Measured { taken, unmeasured: Vec::new() }),
+        }),
+        Kind::Validated { revision, delta, checks, artifact } => Command::Validate(ValidateFacts {
+            revision,
+            descends: Some(true),
+            delta,
+            has_tests: true,
+            retry: true,
+            outcome: Some((checks, artifact)),
+        }),
+        Kind::AfterTaken { taken, .. } => Command::After(AfterFacts {
+            revision: taken.revision.clone(),
+            measured: Some(Measured { taken, unmeasured: Vec::new() }),
+        }),
+        Kind::Compared { markdown, json, pair, verdicts } => Command::Compare(CompareFacts {
+            faults: Vec::new(),
+            compared: Some(Compared { markdown, json, pair, verdicts }),
+        }),
+        Kind::Promoted { rehearsal, policy, note } => Command::Promote(PromoteFacts {
+            faults: Vec::new(),
+            reproduced: true,
+            policy,
+            rehearsed: Some((rehearsal, note)),
+        }),
+        Kind::Held { reason } => Command::Hold { reason },
+        Kind::Rejected { reason } => Command::Reject { reason },
+        later => return after_promotion(change, event, later),
+    })
+}
+
+fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command> {
+    let demanded = || change.frozen_policy().cloned().unwrap_or_else(least);
+    Some(match what {
+        Kind::RolledOut { stage, taken, verdicts, policy } => Command::Rollout(RolloutFacts {
+            stage,
+            policy: policy.unwrap_or_else(demanded),
+            faults: Vec::new(),
+            measured: Some((taken, verdicts)),
+        }),
+        Kind::Ticked { utc_date, taken, report, alarms, .. } => {
+            // Which day it counts for is the window's business; here only that its number fits its date.
+            let same_day = event.at.date_naive() == utc_date;
+            let at = if same_day { event.at } else { utc_date.and_time(NaiveTime::MIN).and_utc() };
+            Command::Tick(TickFacts { taken, report, alarms, at })
+        }
+        Kind::AlarmResolved { reason } => Command::ResolveAlarms { reason },
+        Kind::Attested { attestation } => Command::Attest(attestation),
+        Kind::FollowedUp { by } => Command::FollowUp { by },
+        Kind::RolledBack { reason, commit } => Command::Rollback { reason, commit },
+        Kind::RollbackConfirmed { taken, not_back } => Command::ConfirmRollback { taken, not_back },
+        Kind::Verified { summary } => Command::Verify {
+            summary,
+            facts: VerifyFacts {
+                policy: demanded(),
+                faults: Vec::new(),
+                reproduced: true,
+                clean_git: None,
+                follow_up_promoted: true,
+            },
+        },
+        Kind::Noted { text } => Command::Note { text },
+        Kind::Relinked { commits, by } => Command::Relink { commits, by },
+        Kind::DayDecided { decision, reason, .. } => Command::DecideDay { decision, reason },
+        _ => return None,
+    })
+}
+
+/// The least that any policy demands.
+fn least() -> Policy {
+    Policy { stages: Vec::new(), min_monitor_days: window::MIN_DAYS, require_attestation: false }
+}
+
+/// Measuring ends before it is recorded, and begins no earlier than the step before it.
+fn measured_then(change: &Change, event: &Event) -> Result<(), Unlawful> {
+    let (taken, not_before): (&Taken, DateTime<Utc>) = match &event.what {
+        Kind::BaselineTaken { taken, .. } => (taken, change.opened_at),
+        Kind::AfterTaken { taken, .. } => {
+            (taken, change.validation.as_ref().map_or(change.opened_at, |validation| validation.at))
+        }
+        Kind::RolledOut { taken, .. } => {
+            (taken, change.promotion.as_ref().map_or(change.opened_at, |promotion| promotion.at))
+        }
+        Kind::Ticked { taken, .. } => (taken, change.fully_rolled_out_at().unwrap_or(change.opened_at)),
+        Kind::RollbackConfirmed { taken, .. } => {
+            (taken, change.rollback.as_ref().map_or(change.opened_at, |rollback| rollback.at))
+        }
+        _ => return Ok(()),
+    };
+    // Where the clock was set back between the two, the moment of recording is all there is to go by.
+    let set_back = event.at < not_before;
+    let earliest = if set_back {
+        window::earlier(event.at, window::MEASURED_WITHIN)
+    } else {
+        window::earlier(not_before, window::CLOCK_TOLERANCE)
+    };
+    let latest = window::later(event.at, window::CLOCK_TOLERANCE);
+    if taken.taken_at >= earliest && taken.taken_at <= latest {
+        return Ok(());
+    }
+    Err(Unlawful::MeasuredAtOtherTime { seq: event.seq, taken_at: taken.taken_at })
+}

@@ -1,0 +1,66 @@
+//! What stands as proof for a change's present state: its commits, its evidence files, what a review has to cover.
+//! Must not decide whether it suffices.
+
+use serde_json::json;
+
+use crate::change::event::Kind;
+use crate::change::facts::Taken;
+use crate::change::state::Change;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
+
+impl Change {
+    /// The rollback action: filled in once there is a commit, as written before.
+    pub fn rollback_action(&self) -> &str {
+        self.after.as_ref().map_or(self.contract.rollback.as_str(), |after| after.rollback.as_str())
+    }
+
+    /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
+    pub fn commits(&self) -> Vec<String> {
+        let delta = self.validation.iter().flat_map(|validation| validation.delta.own_commits());
+        let mut commits: Vec<String> = delta.map(|commit| commit.sha.clone()).collect();
+        for event in &self.events {
+            if let Kind::Relinked { commits: moved, .. } = &event.what {
+                for (old, new) in moved {
+                    commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| commit.clone_from(new));
+                }
+            }
+        }
+        commits
+    }
+
+    /// Every evidence file that stands for the present state, in the order in which it was recorded.
+    pub fn artifacts(&self) -> Vec<&Artifact> {
+        fn of_taken(taken: &Taken) -> impl Iterator<Item = &Artifact> {
+            std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts)
+        }
+        let mut found: Vec<&Artifact> = Vec::new();
+        found.extend(self.baseline.iter().flat_map(|baseline| of_taken(&baseline.taken)));
+        found.extend(self.validation.iter().map(|validation| &validation.artifact));
+        found.extend(self.after.iter().flat_map(|after| of_taken(&after.taken)));
+        if let Some(comparison) = &self.comparison {
+            found.extend([&comparison.markdown, &comparison.json]);
+            found.extend(&comparison.pair);
+        }
+        found.extend(self.promotion.iter().map(|promotion| &promotion.note));
+        found.extend(self.rollout.iter().flat_map(|done| of_taken(&done.taken)));
+        found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
+        found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
+        found
+    }
+
+    /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation
+    /// of another digest is stale.
+    pub fn review_digest(&self) -> Digest {
+        let delta = self.validation.as_ref().map(|validation| &validation.delta);
+        let verdicts = self.comparison.as_ref().map(|comparison| &comparison.verdicts);
+        let report = self.comparison.as_ref().map(|comparison| &comparison.json);
+        Digest::of_json(&json!({
+            "change_id": self.id(),
+            "contract": self.contract,
+            "delta": delta,
+            "verdicts": verdicts,
+            "report": report,
+        }))
+    }
+}
