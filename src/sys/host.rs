@@ -286,6 +286,8 @@ mod tests {
         assert_eq!(text::memory_total("MemFree: 1 kB\nMemTotal:       2048 kB\n"), Some(2048 * 1024));
         assert_eq!(text::first_number("0.52 0.58 0.59 1/389 1234"), Some(0.52));
         assert_eq!(text::first_number("nan"), None);
+        assert_eq!(text::line(" powersave \nx".to_owned()).as_deref(), Some("powersave"));
+        assert_eq!(text::line("\n".to_owned()), None);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
 /// A shared flag that is raised once and stays up. Clones share it.
@@ -22,7 +21,8 @@ pub struct Interrupt(Arc<Shared>);
 struct Shared {
     requested: Arc<AtomicBool>,
     /// The process group that is running now, 0 for none.
-    group: AtomicU32,
+    #[cfg(unix)]
+    group: std::sync::atomic::AtomicU32,
     /// Readable (at its end) once the flag is up.
     #[cfg_attr(windows, expect(dead_code, reason = "Windows waits in slices and looks at the flag"))]
     wake: PipeReader,
@@ -38,7 +38,8 @@ impl Interrupt {
         let (wake, writer) = io::pipe()?;
         Ok(Self(Arc::new(Shared {
             requested: Arc::new(AtomicBool::new(false)),
-            group: AtomicU32::new(0),
+            #[cfg(unix)]
+            group: std::sync::atomic::AtomicU32::new(0),
             wake,
             keep_asleep: Mutex::new(Some(writer)),
         })))
@@ -68,6 +69,7 @@ impl Interrupt {
     }
 
     /// Names the process group that a hard quit must take along; 0 for none.
+    #[cfg(unix)]
     pub(crate) fn set_group(&self, group: u32) {
         self.0.group.store(group, Ordering::SeqCst);
     }

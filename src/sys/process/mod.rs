@@ -37,8 +37,6 @@ use windows as platform;
 const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait for a killed process (one stuck in the kernel may never go).
 const KILL_WAIT: Duration = Duration::from_secs(5);
-/// Bytes still read from a pipe once the child is gone; only what a surviving writer keeps pouring in is more.
-const DRAIN_LIMIT: usize = 1 << 20;
 
 /// One run to be made.
 #[derive(Debug, Clone)]

@@ -37,7 +37,6 @@ use wait4::Wait4 as _;
 
 use crate::sys::interrupt::Interrupt;
 use crate::sys::process::Captured;
-use crate::sys::process::DRAIN_LIMIT;
 use crate::sys::process::Ended;
 use crate::sys::process::Finished;
 use crate::sys::process::GRACE;
@@ -51,6 +50,8 @@ use crate::sys::process::child_env;
 use crate::sys::process::invocation::plain_words;
 
 const SHELL: &str = "/bin/sh";
+/// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
+const DRAIN_LIMIT: usize = 1 << 20;
 
 pub(super) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     run_watched(spec, interrupt, ExitWatch::new)
