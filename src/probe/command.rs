@@ -191,15 +191,7 @@ impl Series {
         self.end = SeriesEnd::NotStarted;
         self.last_rc = Some(NOT_STARTED);
         self.last_err = scrub(&error.to_string()).chars().take(ERROR_CHARS).collect();
-        let none = Run {
-            wall_s: 0.0,
-            user_s: None,
-            system_s: None,
-            max_rss_bytes: None,
-            exit_code: Some(NOT_STARTED),
-            timed_out: false,
-        };
-        self.samples.push(none);
+        self.samples.push(run_not_started());
     }
 
     fn finish(mut self, plan: &TimingPlan) -> Timed {
@@ -247,6 +239,18 @@ pub fn run_of(finished: &Finished) -> Run {
             Ended::Signal(_) | Ended::TimedOut | Ended::Interrupted => None,
         },
         timed_out: finished.ended == Ended::TimedOut,
+    }
+}
+
+/// What stands for a run that could not be started.
+pub fn run_not_started() -> Run {
+    Run {
+        wall_s: 0.0,
+        user_s: None,
+        system_s: None,
+        max_rss_bytes: None,
+        exit_code: Some(NOT_STARTED),
+        timed_out: false,
     }
 }
 

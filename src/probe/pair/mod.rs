@@ -1,1 +1,15 @@
-//! (to be written)
+//! Measuring two versions side by side: two arms, prepared alike, whose runs alternate in one session. Must not judge
+//! what the pairs show; when to stop is asked of a rule given from outside.
+//!
+//! Two sessions apart compare the machine with itself at two moments; neighbours in one session share what the
+//! machine does to them. Hence: never two runs at once, the order A B B A A B B A …, so that neither arm profits
+//! from going first or from a drift within the pair, and the same reference work before every run, so that each
+//! follows upon the same thing.
+
+pub mod session;
+
+pub use session::Budget;
+pub use session::PairPlan;
+pub use session::PairProgress;
+pub use session::Place;
+pub use session::Session;
