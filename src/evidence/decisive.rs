@@ -150,3 +150,71 @@ fn of_pairs_only<T>(reading: &PairedReading, judge: impl FnOnce(Measured<'_>) ->
     let nothing: Reading = Err(Unusable::NotMeasured);
     judge(Measured { before: &nothing, after: &nothing, paired: Some(reading) })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::evidence::pair::Pair;
+    use crate::evidence::pair::Stop;
+    use crate::evidence::snapshot::Run;
+
+    use super::*;
+
+    fn command(n: u32, ratio: f64, cpu_share: f64) -> PairedCommand {
+        let run = |wall_s: f64| Run {
+            wall_s,
+            user_s: Some(wall_s * cpu_share),
+            system_s: Some(0.0),
+            max_rss_bytes: None,
+            exit_code: Some(0),
+            timed_out: false,
+        };
+        let pair = |i: u32| {
+            let noise = 1.0 + f64::from((i * 7) % 11) / 1000.0;
+            Pair { before: run(1.0), after: run(ratio * noise), after_first: i % 2 == 1, reference_s: None }
+        };
+        let pairs = (0..n).map(pair).collect();
+        PairedCommand { name: "t".into(), cmd: "c".into(), timeout_s: 9.0, pairs, stopped: Stop::Settled }
+    }
+
+    fn known() -> Circumstances {
+        Circumstances { min_effect: 0.01, ..Circumstances::default() }
+    }
+
+    fn criteria(text: &str) -> Vec<Criterion> {
+        vec![Criterion::parse(text).unwrap()]
+    }
+
+    #[test]
+    fn it_stops_at_looks_only() {
+        assert_eq!(settled(&command(9, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(1) });
+        assert_eq!(settled(&command(10, 1.5, 1.0), &[], &known()), Decision::Settled);
+        assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(4) });
+    }
+
+    #[test]
+    fn an_open_criterion_keeps_it_going_and_says_for_how_long() {
+        let settles = settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +5%"), &known());
+        assert_eq!(settles, Decision::Settled);
+        let Decision::Continue { more: Some(more) } =
+            settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +0.6%"), &known())
+        else {
+            panic!("the bound lies within the interval");
+        };
+        assert!(more >= 5, "{more}");
+    }
+
+    #[test]
+    fn criteria_about_other_metrics_leave_the_question_whether_it_changed() {
+        assert_eq!(settled(&command(10, 1.5, 1.0), &criteria("size.lib <= +5%"), &known()), Decision::Settled);
+    }
+
+    #[test]
+    fn cpu_time_decides_about_what_computes_and_wall_time_about_what_waits() {
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.99)), Decisive::Cpu(CpuReason::CpuBound));
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.3)), Decisive::Wall(WallReason::Waits));
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 1.9)), Decisive::Wall(WallReason::Parallel));
+        let no_cpu = Decisive::by_runs([(None, 1.0)].into_iter());
+        assert_eq!(no_cpu, Decisive::Wall(WallReason::NoCpuTime));
+        assert_eq!(live(&command(6, 1.0, 0.3), &known()).0.as_str(), "timing.t.wall");
+    }
+}

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::evidence::metric::Reading;
 use crate::evidence::metric::Sampling;
 use crate::evidence::metric::Series;
+use crate::evidence::metric::Unusable;
+use crate::evidence::series::PairSample;
 use crate::evidence::series::PairedReading;
 use crate::evidence::series::PairedSeries;
 use crate::evidence::stats;
@@ -76,10 +78,13 @@ pub fn relative(
     paired: Option<&PairedReading>,
     known: &Circumstances,
 ) -> Result<Finding, Undecided> {
-    let exact = [before, after].iter().any(|side| side.as_ref().is_ok_and(|s| s.sampling == Sampling::Exact));
     match paired {
-        Some(Ok(series)) if !exact => paired_relative(series, known),
-        Some(Err(flaw)) if !exact => Err(flaw.clone().into()),
+        Some(Ok(series)) if series.sampling == Sampling::Exact => {
+            let (before, after) = arms(series);
+            exact_relative(&before, &after, known)
+        }
+        Some(Ok(series)) => paired_relative(series, known),
+        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
         _ => {
             let (before, after) = both_sides(before, after, known)?;
             match after.sampling {
@@ -91,6 +96,24 @@ pub fn relative(
     }
 }
 
+/// Whether the pairs just do not have the metric, so that the snapshots may speak for it.
+fn never_paired(flaw: &Flaw) -> bool {
+    matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
+}
+
+/// The two arms of a paired metric as series of their own.
+fn arms(series: &PairedSeries) -> (Series, Series) {
+    let arm = |of: fn(&PairSample) -> f64| Series {
+        id: series.id.clone(),
+        unit: series.unit.clone(),
+        better: series.better,
+        sampling: series.sampling,
+        ordered: true,
+        samples: series.pairs.iter().map(of).collect(),
+    };
+    (arm(|pair| pair.before), arm(|pair| pair.after))
+}
+
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
 pub fn level(
     before: &Reading,
@@ -99,11 +122,15 @@ pub fn level(
     known: &Circumstances,
 ) -> Result<Finding, Undecided> {
     match paired {
-        Some(Ok(series)) if series.sampling != Sampling::Exact => {
+        Some(Ok(series)) if series.sampling == Sampling::Exact => {
+            let (before, after) = arms(series);
+            exact_level(&Ok(before), &after, known)
+        }
+        Some(Ok(series)) => {
             let values: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
             level_of(&values, series.sampling, Design::Paired, known, 0.0)
         }
-        Some(Err(flaw)) => Err(flaw.clone().into()),
+        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
         _ => {
             let side = after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
             if side.sampling == Sampling::Exact {

@@ -212,3 +212,229 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
     let more_runs = apart.or_else(|| runs_to_bound(&finding, least - value.abs()));
     Change::Inconclusive { finding: Some(finding), because, more_runs }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::evidence::metric::MetricId;
+    use crate::evidence::metric::Series;
+    use crate::evidence::metric::Unusable;
+    use crate::evidence::series::PairSample;
+    use crate::evidence::series::PairedSeries;
+    use crate::evidence::verdict::Outcome;
+
+    use super::*;
+
+    fn series(sampling: Sampling, unit: &str, samples: &[f64]) -> Reading {
+        let id = MetricId::new("m");
+        let unit = Unit::new(unit);
+        Ok(Series { id, unit, better: Better::Lower, sampling, ordered: true, samples: samples.to_vec() })
+    }
+
+    fn sampled(samples: &[f64]) -> Reading {
+        series(Sampling::Sampled, "s", samples)
+    }
+
+    /// `n` pairs around a ratio, with half a percent of scatter and one wild pair in ten.
+    fn pairs(ratio: f64, n: u32) -> PairedReading {
+        let sample = |i: u32| {
+            let noise = f64::from((i * 7) % 11) / 1000.0 - 0.005;
+            let wild = if i % 10 == 9 { 1.5 } else { 1.0 };
+            PairSample { before: 2.0, after: 2.0 * ratio * (1.0 + noise) * wild, after_first: i % 2 == 1 }
+        };
+        let pairs = (0..n).map(sample).collect();
+        let unit = Unit::seconds();
+        Ok(PairedSeries { id: MetricId::new("m"), unit, better: Better::Lower, sampling: Sampling::Sampled, pairs })
+    }
+
+    fn known() -> Circumstances {
+        Circumstances { session_floor: 0.02, min_effect: 0.01, ..Circumstances::default() }
+    }
+
+    fn missing() -> Reading {
+        Err(Unusable::NotMeasured)
+    }
+
+    fn of_pairs(text: &str, paired: &PairedReading) -> Verdict {
+        let nothing = missing();
+        let measured = Measured { before: &nothing, after: &nothing, paired: Some(paired) };
+        judge(&Criterion::parse(text).unwrap(), measured, &known())
+    }
+
+    fn of_sides(text: &str, before: &Reading, after: &Reading, known: &Circumstances) -> Verdict {
+        judge(&Criterion::parse(text).unwrap(), Measured { before, after, paired: None }, known)
+    }
+
+    #[test]
+    fn a_kpi_passes_when_the_whole_interval_is_beyond_its_bound() {
+        assert_eq!(of_pairs("m <= -10%", &pairs(0.85, 20)).outcome(), Outcome::Pass);
+        assert_eq!(of_pairs("m <= -10%", &pairs(1.0, 20)).outcome(), Outcome::Fail);
+        let Verdict::Inconclusive { because: Doubt::Straddles, more_runs: Some(more), .. } =
+            of_pairs("m <= -10%", &pairs(0.9005, 20))
+        else {
+            panic!("an estimate this near to the bound settles nothing");
+        };
+        assert!(more > 20, "{more}");
+    }
+
+    #[test]
+    fn a_guardrail_passes_when_the_whole_interval_is_within_its_margin() {
+        assert_eq!(of_pairs("m <= +5%", &pairs(1.02, 20)).outcome(), Outcome::Pass);
+        assert_eq!(of_pairs("m <= +5%", &pairs(1.08, 20)).outcome(), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_change_below_the_minimum_effect_is_not_claimed() {
+        let verdict = of_pairs("m < +0%", &pairs(0.994, 60));
+        assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::BelowMinEffect, .. }), "{verdict:?}");
+        assert_eq!(of_pairs("m < +0%", &pairs(0.98, 60)).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn fewer_than_six_pairs_never_decide() {
+        for n in 1..6 {
+            let verdict = of_pairs("m <= -10%", &pairs(0.1, n));
+            assert!(
+                matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { need: 6, .. }, more_runs: Some(more), .. } if more == 6 - n),
+                "{verdict:?}"
+            );
+        }
+        assert_eq!(of_pairs("m <= -10%", &pairs(0.1, 6)).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn one_run_a_side_never_decides() {
+        let verdict = of_sides("m <= +5%", &sampled(&[1.0]), &sampled(&[99.0]), &known());
+        assert!(
+            matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { have: 1, need: 4 }, .. }),
+            "{verdict:?}"
+        );
+        let verdict = of_sides("m <= 12s", &sampled(&[1.0]), &sampled(&[1.0]), &known());
+        assert!(
+            matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { have: 1, need: 6 }, .. }),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn drift_widens_what_two_sessions_say_and_voids_it_past_the_limit() {
+        let before: Vec<f64> = (0..10).map(|i| 1.0 + f64::from(i) / 1000.0).collect();
+        let after: Vec<f64> = before.iter().map(|b| b * 1.08).collect();
+        let verdict = |ratio: Option<f64>| {
+            let known = Circumstances { reference_ratio: ratio, ..known() };
+            of_sides("m <= +2%", &sampled(&before), &sampled(&after), &known)
+        };
+        assert_eq!(verdict(None).outcome(), Outcome::Fail);
+        assert!(matches!(verdict(Some(1.07)), Verdict::Inconclusive { because: Doubt::Straddles, .. }));
+        assert!(matches!(verdict(Some(0.8)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
+        assert!(matches!(verdict(Some(0.0)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
+    }
+
+    #[test]
+    fn one_value_decides_about_an_exact_metric() {
+        let exact = |value: f64| series(Sampling::Exact, "B", &[value]);
+        assert_eq!(of_sides("m <= 2KiB", &exact(1.0), &exact(2048.0), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m <= 2KiB", &exact(1.0), &exact(2049.0), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m <= +10%", &exact(1000.0), &exact(1100.0), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m <= +0%", &exact(1000.0), &exact(1001.0), &known()).outcome(), Outcome::Fail);
+        let twice = series(Sampling::Exact, "B", &[1.0, 2.0]);
+        let verdict = of_sides("m <= 2KiB", &exact(1.0), &twice, &known());
+        assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::NotExact, .. }));
+    }
+
+    #[test]
+    fn different_values_for_the_same_code_are_not_exact() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let known = Circumstances { same_code: true, ..known() };
+        for text in ["m <= 5", "m <= +5%"] {
+            let verdict = of_sides(text, &exact(1.0), &exact(1.01), &known);
+            assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::NotExact, .. }), "{text}: {verdict:?}");
+        }
+        let many = sampled(&[1.0; 8]);
+        assert_eq!(of_sides("m <= +5%", &many, &many, &known), Verdict::Invalid { because: Flaw::SameCode });
+    }
+
+    #[test]
+    fn what_is_missing_is_invalid_and_never_zero() {
+        let many = sampled(&[1.0; 8]);
+        let before = of_sides("m <= +5%", &missing(), &many, &known());
+        assert_eq!(before, Verdict::Invalid { because: Flaw::Before { reason: Unusable::NotMeasured } });
+        let after = of_sides("m <= 5s", &many, &missing(), &known());
+        assert_eq!(after, Verdict::Invalid { because: Flaw::After { reason: Unusable::NotMeasured } });
+    }
+
+    #[test]
+    fn units_convert_or_make_it_invalid() {
+        let many = sampled(&[0.3; 8]);
+        assert_eq!(of_sides("m <= 350ms", &many, &many, &known()).outcome(), Outcome::Pass);
+        let verdict = of_sides("m <= 5MiB", &many, &many, &known());
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }));
+        let milli = series(Sampling::Sampled, "ms", &[300.0; 8]);
+        assert_eq!(of_sides("m <= +5%", &milli, &many, &known()).outcome(), Outcome::Pass);
+        let other = series(Sampling::Sampled, "B", &[300.0; 8]);
+        let verdict = of_sides("m <= +5%", &other, &many, &known());
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }));
+    }
+
+    #[test]
+    fn there_is_no_share_of_a_zero_baseline() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let verdict = of_sides("m <= +5%", &exact(0.0), &exact(3.0), &known());
+        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+        assert_eq!(of_sides("m <= +5%", &exact(0.0), &exact(0.0), &known()).outcome(), Outcome::Pass);
+        let verdict = of_sides("m <= +5%", &sampled(&[0.0; 8]), &sampled(&[1.0; 8]), &known());
+        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+    }
+
+    #[test]
+    fn another_machine_makes_samples_invalid_but_not_sizes() {
+        let known = Circumstances { other_machine: vec!["CPU model".into()], ..known() };
+        let many = sampled(&[1.0; 8]);
+        let verdict = of_sides("m <= +5%", &many, &many, &known);
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::OtherMachine { .. } }));
+        let size = series(Sampling::Exact, "B", &[8.0]);
+        assert_eq!(of_sides("m <= +5%", &size, &size, &known).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn rates_are_judged_as_proportions_in_points() {
+        let rate = |ok: usize, of: usize| {
+            let samples: Vec<f64> = (0..of).map(|i| if i < ok { 1.0 } else { 0.0 }).collect();
+            series(Sampling::Rate, "", &samples)
+        };
+        assert_eq!(of_sides("m >= 100%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= 1", &rate(5, 5), &rate(4, 5), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Inconclusive);
+        assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(1000, 1000), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(198, 200), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(150, 200), &known()).outcome(), Outcome::Fail);
+    }
+
+    fn change_of(paired: &PairedReading) -> Change {
+        let nothing = missing();
+        change(Measured { before: &nothing, after: &nothing, paired: Some(paired) }, Better::Lower, &known())
+    }
+
+    #[test]
+    fn a_change_is_named_by_its_direction_and_the_metrics() {
+        assert!(matches!(change_of(&pairs(1.03, 20)), Change::Regressed(_)));
+        assert!(matches!(change_of(&pairs(0.97, 20)), Change::Improved(_)));
+        assert!(matches!(change_of(&pairs(1.0, 20)), Change::NoDifference(_)));
+        let open = change_of(&pairs(1.009, 10));
+        assert!(matches!(open, Change::Inconclusive { more_runs: Some(_), .. }), "{open:?}");
+    }
+
+    #[test]
+    fn values_of_zero_and_below_are_compared_by_their_differences() {
+        let pairs =
+            (0..12).map(|i| PairSample { before: -2.0, after: -1.5 - 0.001 * f64::from(i), after_first: false });
+        let paired: PairedReading = Ok(PairedSeries {
+            id: MetricId::new("m"),
+            unit: Unit::none(),
+            better: Better::Higher,
+            sampling: Sampling::Sampled,
+            pairs: pairs.collect(),
+        });
+        let Verdict::Pass(finding) = of_pairs("m >= +20%", &paired) else { panic!("from -2 to -1.5 is +25 %") };
+        assert!((finding.estimate.value - 0.247).abs() < 0.005, "{finding:?}");
+    }
+}

@@ -295,3 +295,188 @@ fn outcome_of(change: &Change) -> Outcome {
         Change::Regressed(_) => Outcome::Fail,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::evidence::compare::caveat::Which;
+    use crate::evidence::ingest::parse_pair;
+    use crate::evidence::ingest::parse_snapshot;
+
+    use super::*;
+
+    fn snapshot(version: u8, body: &str) -> Snapshot {
+        let text = format!(
+            r#"{{"schema":"vibeship_optimizer.snapshot.v{version}","generated_at":"2026-02-15T13:23:31Z","label":"x",{body}}}"#
+        );
+        parse_snapshot(text.as_bytes()).unwrap()
+    }
+
+    fn runs(walls: &[f64]) -> String {
+        let run = |wall: &f64| format!(r#"{{"wall_s":{wall},"user_s":{wall},"system_s":0,"exit_code":0}}"#);
+        let samples: Vec<String> = walls.iter().map(run).collect();
+        format!(r#""timings":[{{"name":"t","cmd":"c","last_rc":0,"samples":[{}]}}]"#, samples.join(","))
+    }
+
+    fn session(ratio: f64, n: u32) -> PairSession {
+        let run = |wall: f64| format!(r#"{{"wall_s":{wall},"user_s":{wall},"system_s":0,"exit_code":0}}"#);
+        let pair = |i: u32| {
+            let after = ratio * (1.0 + f64::from((i * 7) % 11) / 1000.0);
+            format!(r#"{{"before":{},"after":{},"after_first":{}}}"#, run(1.0), run(after), i % 2 == 1)
+        };
+        let pairs: Vec<String> = (0..n).map(pair).collect();
+        let arm = r#"{"rev":"r","commit":null,"tree":null}"#;
+        let text = format!(
+            r#"{{"schema":"vibeship_optimizer.pair.v1","id":"i","tool":"t","started_at":"2026-02-15T13:23:31Z",
+            "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{arm},"after":{arm},
+            "commands":[{{"name":"t","cmd":"c","pairs":[{}],"stopped":"settled"}}]}}"#,
+            pairs.join(",")
+        );
+        parse_pair(text.as_bytes()).unwrap()
+    }
+
+    fn demands(kpi: &str) -> Demands {
+        Demands { kpi: Some(Criterion::parse(kpi).unwrap()), ..Demands::default() }
+    }
+
+    fn with(before: &Snapshot, after: &Snapshot) -> Comparison {
+        compare(before, after, None, &Demands::default(), &Settings::default())
+    }
+
+    #[test]
+    fn pairs_decide_where_single_runs_could_not() {
+        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[0.8])));
+        let kpi = demands("timing.t.cpu <= -10%");
+        let alone = compare(&before, &after, None, &kpi, &Settings::default());
+        assert_eq!(alone.outcome, Outcome::Inconclusive);
+        assert!(alone.caveats.iter().any(|caveat| matches!(caveat, Caveat::SingleRuns { .. })));
+        let paired = compare(&before, &after, Some(&session(0.8, 10)), &kpi, &Settings::default());
+        assert_eq!(paired.outcome, Outcome::Pass);
+        assert!(!paired.caveats.iter().any(|caveat| matches!(caveat, Caveat::SingleRuns { .. })));
+    }
+
+    #[test]
+    fn the_gravest_verdict_is_the_outcome_and_a_fired_trigger_is_a_failure() {
+        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[1.0])));
+        let outcome = |guardrail: &str, trigger: &str| {
+            let demands = Demands {
+                kpi: Some(Criterion::parse("timing.t.cpu <= +50%").unwrap()),
+                guardrails: vec![Criterion::parse(guardrail).unwrap()],
+                trigger: Some(Trigger::parse(trigger).unwrap()),
+            };
+            compare(&before, &after, Some(&session(1.2, 20)), &demands, &Settings::default()).outcome
+        };
+        assert_eq!(outcome("timing.t.wall <= +30%", "someone complains"), Outcome::Pass);
+        assert_eq!(outcome("timing.t.wall <= +10%", "someone complains"), Outcome::Fail);
+        assert_eq!(outcome("timing.t.max_rss <= +10%", "someone complains"), Outcome::Invalid);
+        assert_eq!(outcome("timing.t.wall <= +30%", "timing.t.wall > +10%"), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_missing_side_is_null_and_never_zero() {
+        let size = r#""sizes":{"lib":{"path":"/lib","bytes":10}}"#;
+        let comparison = with(&snapshot(2, size), &snapshot(2, r#""missing_sizes":["lib"]"#));
+        let json = serde_json::to_value(&comparison).unwrap();
+        let delta = &json["deltas"]["sizes"]["lib"];
+        assert_eq!(
+            (&delta["before_bytes"], &delta["after_bytes"], &delta["delta_bytes"]),
+            (&Value::from(10), &Value::Null, &Value::Null)
+        );
+        let gone = |caveat: &Caveat| matches!(caveat, Caveat::Unusable { side: Which::After, .. });
+        assert!(comparison.caveats.iter().any(gone), "{:?}", comparison.caveats);
+    }
+
+    #[test]
+    fn the_times_of_a_failed_command_are_null() {
+        let timing =
+            |rc: i32| format!(r#""timings":[{{"name":"t","cmd":"c","runs":1,"last_rc":{rc},"mean_s":2,"all_s":[2]}}]"#);
+        let comparison = with(&snapshot(1, &timing(1)), &snapshot(1, &timing(0)));
+        let delta = &comparison.deltas.timings[0];
+        assert_eq!((delta.before_mean_s, delta.after_mean_s, delta.delta_mean_s), (None, Some(2.0), None));
+        assert_eq!((delta.before_last_rc, delta.after_last_rc), (Some(1), Some(0)));
+        assert_eq!(comparison.outcome, Outcome::Invalid);
+    }
+
+    #[test]
+    fn changed_tuneables_are_listed_and_an_override_that_hides_one_is_named() {
+        let tuneables = |value: u8, layer: &str, digest: char| {
+            let digest: String = std::iter::repeat_n(digest, 64).collect();
+            format!(
+                r#""tuneables":{{"a":{{"value":{value},"layer":"{layer}","hides":["t.json"]}},"b":{{"value":1,"layer":"t.json"}}}},
+                "tuneable_files":[{{"path":"t.json","sha256":"{digest}"}}]"#
+            )
+        };
+        let changed = with(&snapshot(2, &tuneables(1, "t.json", 'a')), &snapshot(2, &tuneables(2, "env:A", 'b')));
+        assert_eq!(changed.tuneables.len(), 1);
+        assert_eq!(
+            (changed.tuneables[0].key.as_str(), changed.tuneables[0].new_layer.as_deref()),
+            ("a", Some("env:A"))
+        );
+        let hidden = with(&snapshot(2, &tuneables(1, "env:A", 'a')), &snapshot(2, &tuneables(1, "env:A", 'b')));
+        let named = |caveat: &Caveat| matches!(caveat, Caveat::EnvHidesTuneable { key, .. } if key == "a");
+        assert!(hidden.tuneables.is_empty() && hidden.caveats.iter().any(named));
+    }
+
+    #[test]
+    fn cpu_and_wall_that_disagree_are_named() {
+        let pair = r#"{"before":{"wall_s":2,"user_s":1.5,"system_s":0,"exit_code":0},
+            "after":{"wall_s":3,"user_s":1.0,"system_s":0,"exit_code":0},"after_first":false}"#;
+        let text = serde_json::to_string(&session(1.0, 1)).unwrap();
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        value["commands"][0]["pairs"] = vec![serde_json::from_str::<Value>(pair).unwrap(); 10].into();
+        let session = parse_pair(value.to_string().as_bytes()).unwrap();
+        let side = snapshot(2, &runs(&[1.0]));
+        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        assert!(comparison.caveats.contains(&Caveat::CpuAndWallDisagree { timing: "t".into(), cpu_improved: true }));
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes_and_read_back_the_same() {
+        let (before, after) = (snapshot(2, &runs(&[1.0, 1.1, 1.2, 1.3])), snapshot(2, &runs(&[1.0, 1.2, 1.1, 1.4])));
+        let write = || {
+            let kpi = demands("timing.t.wall <= +5%");
+            let comparison = compare(&before, &after, Some(&session(1.01, 12)), &kpi, &Settings::default());
+            serde_json::to_string(&comparison).unwrap()
+        };
+        assert_eq!(write(), write());
+        let read: Comparison = serde_json::from_str(&write()).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), write());
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the evidence files of a public project are read from beside the repository"
+    )]
+    fn real_evidence_of_one_run_each_settles_nothing() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/spark");
+        let read = |name: &str| std::fs::read(folder.join(name)).ok();
+        let mut grown = Vec::new();
+        for change in [
+            "chg-20260215-132034",
+            "chg-20260215-142935-step1-advisory-speed-default-force_p",
+            "chg-20260215-144142-step2-self-evolution-speed-stable-se",
+        ] {
+            let sides =
+                (read(&format!("{change}_before_snapshot.json")), read(&format!("{change}_after_snapshot.json")));
+            let (Some(before), Some(after)) = sides else { return };
+            let (before, after) = (parse_snapshot(&before).unwrap(), parse_snapshot(&after).unwrap());
+            let comparison = with(&before, &after);
+            assert_eq!(comparison.outcome, Outcome::Inconclusive, "{change}");
+            for row in comparison.metrics.iter().filter(|row| row.metric.as_str().starts_with("timing.")) {
+                assert!(matches!(row.result, Change::Inconclusive { .. }), "{change}: {row:?}");
+            }
+            let caveat = |wanted: fn(&Caveat) -> bool| comparison.caveats.iter().any(wanted);
+            assert!(caveat(|c| matches!(c, Caveat::SingleRuns { .. })), "{change}");
+            assert!(caveat(|c| matches!(c, Caveat::DirtyTree { own_files_counted: true, .. })), "{change}");
+            let lib = comparison.metrics.iter().find(|row| row.metric.as_str() == "size.lib").unwrap();
+            if let Change::Regressed(finding) = &lib.result {
+                grown.push(finding.estimate.value);
+                let named = |c: &Caveat| matches!(c, Caveat::TrackedBytesNotRecorded { paths } if paths.iter().any(|p| p == "lib"));
+                assert!(comparison.caveats.iter().any(named), "{change}");
+            }
+        }
+        assert!(grown.iter().any(|share| *share > 1.0), "lib more than doubled in one of them: {grown:?}");
+    }
+}
