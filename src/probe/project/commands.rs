@@ -22,9 +22,6 @@ const CODE_DIRS: &[&str] =
     &["src", "lib", "app", "cmd", "internal", "pkg", "crates", "packages", "server", "client", "scripts"];
 /// More paths than this make a report nobody reads.
 const MAX_SIZE_PATHS: usize = 6;
-/// Directories that hold other people's projects or build litter.
-const FOREIGN_DIRS: &[&str] =
-    &["node_modules", "vendor", "target", "dist", "build", "venv", "bin", "obj", "third_party"];
 /// What `npm init` writes where there are no tests.
 const NPM_PLACEHOLDER: &str = "no test specified";
 
@@ -140,7 +137,7 @@ fn subdirectories(root: &Path) -> Vec<String> {
     let names = marker::entries(root).into_iter().filter(|path| path.is_dir() && !path.is_symlink());
     names
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .filter(|name| !name.starts_with('.') && !FOREIGN_DIRS.contains(&name.as_str()) && is_plain(name))
+        .filter(|name| !name.starts_with('.') && !marker::is_foreign(name) && is_plain(name))
         .collect()
 }
 

@@ -8,6 +8,30 @@ use std::path::PathBuf;
 /// A marker file larger than this says nothing that is looked for here.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Directories that hold other people's code or build litter.
+const FOREIGN_DIRS: &[&str] = &[
+    "__pycache__",
+    "bin",
+    "bower_components",
+    "build",
+    "coverage",
+    "dist",
+    "env",
+    "node_modules",
+    "obj",
+    "out",
+    "site-packages",
+    "target",
+    "third_party",
+    "vendor",
+    "venv",
+];
+
+/// Whether a directory of that name holds other people's code or build litter.
+pub(super) fn is_foreign(name: &str) -> bool {
+    FOREIGN_DIRS.contains(&name) || name.ends_with(".egg-info")
+}
+
 /// The start of a file as text, without a byte order mark; `None` where there is no such file.
 pub(super) fn text(path: &Path) -> Option<String> {
     if !path.is_file() {

@@ -1,5 +1,12 @@
-//! What kind of project this is, seen from its files. Reads marker files only; runs nothing and writes nothing.
+//! What kind of project this is, seen from its files. Reads files only; runs nothing and writes nothing.
 
+pub mod analysis;
+pub mod bloat;
 pub mod commands;
+pub mod footprint;
+pub mod languages;
+pub mod onboarding;
+pub mod python;
+pub mod questions;
 
 mod marker;
