@@ -21,6 +21,9 @@ use crate::sys::files;
 /// The largest evidence file that is read back: far beyond what the tool writes.
 pub const LIMIT: u64 = 256 * 1024 * 1024;
 
+/// Names that a stage of a rollout cannot have in a file's name, since other roles have them.
+const TAKEN: [&str; 6] = ["before_snapshot", "after_snapshot", "compare", "pair", "validation", "rollback_snapshot"];
+
 /// A role that an evidence file plays for a change; decides its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role<'a> {
@@ -75,6 +78,7 @@ impl Role<'_> {
             Self::ComparePlot(metric) => format!("compare_{}.svg", slug(metric)),
             Self::Pair => "pair.json".to_owned(),
             Self::Validation => "validation.json".to_owned(),
+            Self::Stage(stage) if TAKEN.contains(stage) => format!("stage_{stage}.json"),
             Self::Stage(stage) => format!("{}.json", slug(stage)),
             Self::DaySnapshot(day) => format!("day{day}_snapshot.json"),
             Self::DayReport(day) => format!("day{day}.md"),
@@ -340,6 +344,8 @@ mod tests {
         assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
         assert_eq!(name(Role::DaySnapshot(3)), "chg-1_day3_snapshot.json");
         assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
+        assert_eq!(name(Role::Stage("canary")), "chg-1_canary.json");
+        assert_ne!(name(Role::Stage("compare")), name(Role::CompareData));
         assert!(Role::Before.file_name("../x").is_err());
     }
 

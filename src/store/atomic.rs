@@ -79,14 +79,20 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(Some(bytes))
 }
 
+/// Whether a file's name is one that writers under the lock use while they write.
+pub fn is_temporary(name: &[u8]) -> bool {
+    name.starts_with(LOCKED_PREFIX.as_bytes()) && name.ends_with(b".tmp")
+}
+
 /// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
 /// passed over: litter harms nobody, and the next holder tries again.
 pub fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let stale = name.to_str().is_some_and(|n| n.starts_with(LOCKED_PREFIX) && n.ends_with(".tmp"));
-        if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        if name.to_str().is_some_and(|name| is_temporary(name.as_bytes()))
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
             let _ = fs::remove_file(entry.path());
         }
     }

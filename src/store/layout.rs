@@ -206,7 +206,7 @@ impl OwnPaths {
     }
 
     /// Whether a relative path (with `/`) is the state directory, the evidence directory, the logbook, or lies
-    /// in one of them; under their old names too.
+    /// in one of them; under their old names too. What a killed write of the logbook left counts as well.
     pub fn is_own(&self, path: &[u8]) -> bool {
         let Some(path) = path.strip_prefix(self.prefix.as_slice()) else { return false };
         let path = path.strip_suffix(b"/").unwrap_or(path);
@@ -214,6 +214,7 @@ impl OwnPaths {
         [STATE_DIR, LEGACY_STATE_DIR, EVIDENCE_DIR].into_iter().any(below)
             || path == LOGBOOK.as_bytes()
             || path == LEGACY_LOGBOOK.as_bytes()
+            || atomic::is_temporary(path) && !path.contains(&b'/')
     }
 }
 
@@ -348,6 +349,7 @@ mod tests {
             "reports/optimizer/x.md",
             "VIBESHIP_OPTIMIZER.md",
             "OPTIMIZATION_CHECKER.md",
+            ".vibeship-write-a1b2c3.tmp",
         ] {
             assert!(own.is_own(path.as_bytes()), "{path}");
         }
@@ -359,6 +361,7 @@ mod tests {
             "docs/VIBESHIP_OPTIMIZER.md",
             "VIBESHIP_OPTIMIZER.md/x",
             "vibeship_optimizer.yml",
+            ".vibeship-write-x/y.tmp",
         ] {
             assert!(!own.is_own(path.as_bytes()), "{path}");
         }

@@ -1,6 +1,7 @@
 //! Differences between two commits, or a commit and the work tree: files, line counts, text, and the patch id.
 //! Must not depend on how the user likes to see them.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 
 use crate::sys::files;
@@ -55,6 +56,29 @@ impl Repo {
         let call = self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev"]);
         let shown = call.shown();
         let output = call.arg("--").long().ok()?;
+        let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
+        let mut changes = parse_all(&output).ok_or_else(unreadable)?;
+        changes.retain(|change| scope.counts(&change.path));
+        Ok(changes)
+    }
+
+    /// The files within the scope that the next commit would change. A hook must hand over the index that git
+    /// gave it (`GIT_INDEX_FILE`): for a partial commit it is not the usual one.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn staged_files(&self, index: Option<&OsStr>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+        let base = match self.head()?.at {
+            Some(at) => at.commit,
+            None => self.empty_tree()?,
+        };
+        let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
+        let mut call = self.git().args(args).arg(base).arg("--");
+        if let Some(index) = index {
+            call = call.env("GIT_INDEX_FILE", index);
+        }
+        let shown = call.shown();
+        let output = call.ok()?;
         let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
         let mut changes = parse_all(&output).ok_or_else(unreadable)?;
         changes.retain(|change| scope.counts(&change.path));
@@ -133,7 +157,10 @@ impl Repo {
     }
 
     fn diff_call(&self, base: &str, side: Side<'_>) -> Result<Call, GitError> {
-        let base = if base == self.empty_tree()? { base.to_owned() } else { self.resolve(base)? };
+        let base = match self.resolve(base) {
+            Err(GitError::UnknownRevision { .. }) if base == self.empty_tree()? => base.to_owned(),
+            other => other?,
+        };
         let mut call = self.git().args(["-c", "diff.suppressBlankEmpty=false", "-c", "diff.noPrefix=false", "diff"]);
         call = call.args(["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative"]);
         call = call.args(["--ignore-submodules=none", "--submodule=short", "--diff-algorithm=myers"]);
@@ -235,6 +262,25 @@ mod tests {
         sandbox.write("a", "2\n");
         let counts = sandbox.repo().line_counts("HEAD", Side::WorkTree, &Scope::ALL).unwrap();
         assert_eq!(counts, [LineCount { path: b"a".to_vec(), added: Some(1), deleted: Some(1) }]);
+    }
+
+    #[test]
+    fn staged_files_are_those_of_the_index_that_is_named() {
+        let sandbox = Sandbox::new();
+        sandbox.write("first", "1");
+        sandbox.git(&["add", "first"]);
+        let repo = sandbox.repo();
+        let staged = |index: Option<&OsStr>| {
+            let files = repo.staged_files(index, &Scope::ALL).unwrap();
+            files.into_iter().map(|f| String::from_utf8(f.path).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(staged(None), ["first"], "before the first commit too");
+        sandbox.commit_all("one");
+        std::fs::copy(sandbox.path().join(".git/index"), sandbox.path().join(".git/other")).unwrap();
+        sandbox.write("second", "1");
+        sandbox.git(&["add", "second"]);
+        assert_eq!(staged(None), ["second"]);
+        assert!(staged(Some(sandbox.path().join(".git/other").as_os_str())).is_empty());
     }
 
     #[test]

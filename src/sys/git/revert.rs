@@ -2,9 +2,9 @@
 //! only ever moves forward to a finished commit. Must not decide which commits.
 
 use crate::sys::git::change::FileChange;
-use crate::sys::git::change::parse_all;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
+use crate::sys::git::scope::Scope;
 use crate::sys::git::worktree::Scratch;
 
 /// How taking commits back went.
@@ -121,11 +121,7 @@ fn restore_own(scratch: &Scratch, unmerged: &[Vec<u8>], is_own: &dyn Fn(&[u8]) -
 }
 
 fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
-    let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
-    let call = scratch.git().args(args).args(["HEAD", "--"]);
-    let shown = call.shown();
-    let output = call.ok()?;
-    parse_all(&output).ok_or_else(|| GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() })
+    Repo::open(scratch.path())?.staged_files(None, &Scope::ALL)
 }
 
 fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
@@ -137,7 +133,6 @@ fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
 mod tests {
     use super::*;
     use crate::sys::git::sandbox::Sandbox;
-    use crate::sys::git::scope::Scope;
 
     const OWN: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
 

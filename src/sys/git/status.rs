@@ -84,7 +84,7 @@ impl Repo {
                 let target = std::fs::read_link(&on_disk).map_err(|e| unreadable(&on_disk, e))?;
                 self.git().args(["hash-object", "--stdin"]).input(files::path_bytes(&target)).line()?
             } else {
-                self.git().args(["hash-object", "--"]).arg(&on_disk).line()?
+                self.git().args(["hash-object", "--"]).arg(files::path_from_bytes(path)).line()?
             };
             if now.as_bytes() != blob {
                 changed.push(path.to_vec());
