@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::config::node;
 use crate::config::node::Kind;
-use crate::config::section::Notes;
+use crate::config::problem::Notes;
 use crate::config::section::Section;
 use crate::evidence::digest::Digest;
 
-pub use crate::config::section::Problem;
+pub use crate::config::problem::Problem;
 
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;

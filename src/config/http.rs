@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::section::MAX_RUNS;
-use crate::config::section::MAX_TIMEOUT_S;
+use crate::config::scalar::MAX_RUNS;
+use crate::config::scalar::MAX_TIMEOUT_S;
 use crate::config::section::Section;
 
 /// One endpoint.

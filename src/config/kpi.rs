@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::config::section::MAX_RUNS;
-use crate::config::section::MAX_TIMEOUT_S;
+use crate::config::scalar::MAX_RUNS;
+use crate::config::scalar::MAX_TIMEOUT_S;
 use crate::config::section::Section;
 use crate::evidence::metric::Better;
 use crate::evidence::unit::Unit;

@@ -22,6 +22,8 @@ pub mod words;
 pub mod yaml;
 
 mod node;
+mod problem;
+mod scalar;
 mod section;
 
 use serde::Serialize;

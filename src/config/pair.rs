@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::section::MAX_TIMEOUT_S;
+use crate::config::scalar::MAX_TIMEOUT_S;
 use crate::config::section::Section;
 
 /// Settings of paired measuring.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::section::MAX_RUNS;
-use crate::config::section::MAX_TIMEOUT_S;
+use crate::config::scalar::MAX_RUNS;
+use crate::config::scalar::MAX_TIMEOUT_S;
 use crate::config::section::Section;
 use crate::config::words::split;
 
