@@ -6,10 +6,9 @@
 //! from going first or from a drift within the pair, and the same reference work before every run, so that each
 //! follows upon the same thing.
 
+pub mod arms;
 pub mod session;
+pub mod share;
 
-pub use session::Budget;
-pub use session::PairPlan;
-pub use session::PairProgress;
-pub use session::Place;
-pub use session::Session;
+mod surroundings;
+mod workplace;

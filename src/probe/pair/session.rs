@@ -21,6 +21,7 @@ use crate::probe::command::TimingPlan;
 use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
+use crate::probe::pair::arms::Side;
 use crate::probe::reference::Reference;
 use crate::sys::process;
 use crate::sys::process::Ended;
@@ -94,21 +95,6 @@ pub struct MeasuredKpi {
     pub raw: Option<(Vec<u8>, Vec<u8>)>,
     /// Why it ended.
     pub stopped: Stop,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Before,
-    After,
-}
-
-impl Side {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
 }
 
 /// Whether the head goes first in the pair of this number, counted from 0: A B, B A, A B, B A, …

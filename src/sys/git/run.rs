@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Variables that would point git at another repository or change how it reads this one. Configuration
 /// variables stay: that is how containers declare a directory as safe.
-const CLEARED: [&str; 21] = [
+pub const CLEARED: [&str; 21] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::io::PipeReader;
+use std::io::PipeWriter;
 use std::io::Read as _;
 use std::os::fd::AsFd as _;
 use std::os::fd::BorrowedFd;
@@ -189,10 +190,11 @@ fn start(program: &Program, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child
     Ok((child, started))
 }
 
-/// The reading side of one output stream.
+/// One output stream. A writer is held beside the reader: else the pipe would be ready at its end the moment the
+/// child closes its files, and the wait for its exit would be woken twice, which is measurable.
 #[derive(Default)]
 struct Sink {
-    pipe: Option<PipeReader>,
+    pipe: Option<(PipeReader, PipeWriter)>,
     captured: Captured,
 }
 
@@ -210,20 +212,18 @@ impl Sink {
         let (reader, writer) = io::pipe()?;
         let flags = rustix::fs::fcntl_getfl(&reader)?;
         rustix::fs::fcntl_setfl(&reader, flags | rustix::fs::OFlags::NONBLOCK)?;
-        Ok((Stdio::from(writer), Self { pipe: Some(reader), captured: Captured::new(output) }))
+        let held = writer.try_clone()?;
+        Ok((Stdio::from(writer), Self { pipe: Some((reader, held)), captured: Captured::new(output) }))
     }
 
-    /// Reads what is there, at most `limit` bytes; closes the pipe at its end.
+    /// Reads what is there, at most `limit` bytes.
     fn drain(&mut self, limit: usize) {
-        let Some(pipe) = &mut self.pipe else { return };
+        let Some((pipe, _)) = &mut self.pipe else { return };
         let mut buffer = [0; 16 * 1024];
         let mut left = limit;
         while left > 0 {
             match pipe.read(&mut buffer) {
-                Ok(0) => {
-                    self.pipe = None;
-                    return;
-                }
+                Ok(0) => return,
                 Ok(n) => {
                     self.captured.push(&buffer[..n]);
                     left = left.saturating_sub(n);
@@ -407,7 +407,7 @@ impl Running<'_> {
             fds.push(PollFd::from_borrowed_fd(self.interrupt.wake(), PollFlags::IN));
         }
         let pipes = [&self.sinks.out, &self.sinks.err].into_iter().filter_map(|sink| sink.pipe.as_ref());
-        fds.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        fds.extend(pipes.map(|(pipe, _)| PollFd::new(pipe, PollFlags::IN)));
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Ready { exited: false, interrupted: false }),
