@@ -1,1 +1,184 @@
-//! (to be written)
+//! The command line: global options, the commands, the one match. Must hold no logic of a command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+
+use crate::commands;
+use crate::commands::Ctx;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::ui::Volume;
+
+/// Make every tuning change prove itself: contract, baseline, validation, comparison, rollout, monitoring, VERIFIED
+#[derive(Debug, Parser)]
+#[command(name = "vibeship-optimizer", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 yes (done, or it holds); 1 no (refused, failed, regressed, not verified);
+2 trouble (usage, input, the system); 3 not yet (inconclusive, or the window is still open).
+
+Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always names the next step.";
+
+/// Options of every command
+#[derive(Debug, Clone, clap::Args)]
+pub struct Globals {
+    /// Work on the project at this directory instead of the one around the current directory
+    #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+    /// Print the answer as text or as JSON [default: text on a terminal, the original's output in a pipe]
+    #[arg(long, global = true, value_enum, help_heading = "Global options")]
+    pub format: Option<Format>,
+    /// Print nothing but the answer, warnings and errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+/// How the answer is printed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// Markdown, where the answer is a report
+    Markdown,
+    /// Annotations and a step summary, where the answer is a list of findings
+    Github,
+    /// A JUnit file, where the answer is a list of findings
+    Junit,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up the project: state directory, config, logbook
+    Init(commands::init::InitArgs),
+    /// Open, describe, decide, roll out and verify a tracked change
+    #[command(subcommand)]
+    Change(ChangeCommand),
+    /// Measure the project as it is now
+    Snapshot(commands::snapshot::SnapshotArgs),
+    /// Check the one change that was made: its commit, the tests, the smoke probes
+    Validate(commands::validate::ValidateArgs),
+    /// Judge after against before, for a change or for any two snapshot files
+    Compare(commands::compare::CompareArgs),
+    /// Show where the changes stand and what comes next
+    #[command(visible_alias = "next")]
+    Status(commands::status::StatusArgs),
+    /// Ask whether a change may be called verified, and with --apply call it so
+    Verify(commands::verify::VerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ChangeCommand {
+    /// Open a tracked change
+    Start(commands::start::StartArgs),
+    /// Write its contract: hypothesis, KPI, guardrails, rollback trigger and action
+    Contract(commands::contract::ContractArgs),
+    /// List all changes
+    List(commands::list::ListArgs),
+    /// Show one change with all its evidence
+    Show(commands::show::ShowArgs),
+    /// Choose the change that commands mean when they are not told
+    Use(commands::use_change::UseArgs),
+    /// Write something down in a change's record
+    Note(commands::note::NoteArgs),
+    /// Promote a change whose evidence is complete
+    Promote(commands::promote::PromoteArgs),
+    /// Keep a change as an experiment
+    Hold(commands::hold::HoldArgs),
+    /// Drop a change
+    Reject(commands::reject::RejectArgs),
+    /// Begin a stage of the rollout
+    Rollout(commands::rollout::RolloutArgs),
+    /// Take a change out again
+    Rollback(commands::rollback::RollbackArgs),
+    /// Ask whether a change may be called verified, and with --apply call it so
+    Verify(commands::verify::VerifyArgs),
+}
+
+/// Parses, runs, reports, and says how the process ends.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
+    let ui = Ui::new(volume);
+    let json = cli.globals.format == Some(Format::Json);
+    let outcome = Ctx::new(cli.globals, ui.clone()).and_then(|ctx| dispatch(&ctx, cli.command));
+    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json))
+}
+
+fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Init(args) => commands::init::run(ctx, args),
+        Command::Change(command) => dispatch_change(ctx, command),
+        Command::Snapshot(args) => commands::snapshot::run(ctx, args),
+        Command::Validate(args) => commands::validate::run(ctx, args),
+        Command::Compare(args) => commands::compare::run(ctx, args),
+        Command::Status(args) => commands::status::run(ctx, args),
+        Command::Verify(args) => commands::verify::run(ctx, args),
+    }
+}
+
+fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandError> {
+    match command {
+        ChangeCommand::Start(args) => commands::start::run(ctx, args),
+        ChangeCommand::Contract(args) => commands::contract::run(ctx, args),
+        ChangeCommand::List(args) => commands::list::run(ctx, args),
+        ChangeCommand::Show(args) => commands::show::run(ctx, args),
+        ChangeCommand::Use(args) => commands::use_change::run(ctx, args),
+        ChangeCommand::Note(args) => commands::note::run(ctx, args),
+        ChangeCommand::Promote(args) => commands::promote::run(ctx, args),
+        ChangeCommand::Hold(args) => commands::hold::run(ctx, args),
+        ChangeCommand::Reject(args) => commands::reject::run(ctx, args),
+        ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
+        ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
+        ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
+    }
+}
+
+/// Help and version are answers; everything else that clap says is a usage error.
+fn usage(error: &clap::Error) -> Exit {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // A closed pipe is the only way in which this fails, and then nobody listens.
+    let _ = error.print();
+    if asked { Exit::Yes } else { Exit::Trouble }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_lines_are_imperative_without_a_final_period() {
+        fn check(command: &clap::Command) {
+            let lines = command.get_about().into_iter().chain(command.get_arguments().filter_map(clap::Arg::get_help));
+            for line in lines.map(ToString::to_string) {
+                assert!(!line.ends_with('.'), "{}: {line}", command.get_name());
+                assert!(line.starts_with(|c: char| c.is_uppercase()), "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,3 +1,7 @@
 //! Parses, dispatches, maps to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vibeship_optimizer::cli::run(std::env::args_os()).into()
+}

@@ -1,1 +1,114 @@
-//! (to be written)
+//! The terminal: the answer on standard output, everything else on standard error. The only place that prints.
+//! Must not know what it prints.
+
+use std::io;
+use std::io::BufRead as _;
+use std::io::IsTerminal as _;
+use std::io::Write as _;
+
+/// What the user wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volume {
+    /// The answer, warnings and errors.
+    Quiet,
+    /// Status messages and hints too.
+    Normal,
+}
+
+/// Where output goes and what the streams are.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    volume: Volume,
+    stdin_is_terminal: bool,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+}
+
+impl Ui {
+    /// Looks at the streams once.
+    pub fn new(volume: Volume) -> Self {
+        Self {
+            volume,
+            stdin_is_terminal: io::stdin().is_terminal(),
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether a person can be asked something.
+    pub fn can_ask(&self) -> bool {
+        self.stdin_is_terminal && self.stderr_is_terminal
+    }
+
+    /// Whether the answer goes to a person.
+    pub fn answers_a_person(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// Whether progress may be drawn.
+    pub fn may_draw_progress(&self) -> bool {
+        self.stderr_is_terminal && self.volume == Volume::Normal
+    }
+
+    /// The width that the answer may have.
+    pub fn width(&self) -> usize {
+        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        columns.unwrap_or(100).clamp(40, 160)
+    }
+
+    /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).
+    ///
+    /// # Errors
+    /// When standard output cannot be written; a closed pipe among them.
+    pub fn answer(&self, text: &str) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+
+    /// What has been done, unless quiet.
+    pub fn status(&self, text: &str) {
+        if self.volume == Volume::Normal {
+            self.tell(text);
+        }
+    }
+
+    /// What to do next, unless quiet.
+    pub fn hint(&self, text: &str) {
+        if self.volume == Volume::Normal {
+            self.tell(&format!("hint: {text}"));
+        }
+    }
+
+    /// Something that is probably not as wished.
+    pub fn warn(&self, text: &str) {
+        self.tell(&format!("warning: {text}"));
+    }
+
+    /// Why the command failed.
+    pub fn error(&self, text: &str) {
+        self.tell(&format!("error: {text}"));
+    }
+
+    /// Text on standard error. Failing to write there has nowhere to be told.
+    pub fn tell(&self, text: &str) {
+        let mut err = anstream::stderr().lock();
+        let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Asks for one line; `None` at the end of input.
+    ///
+    /// # Errors
+    /// When standard input cannot be read.
+    pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
+        let mut err = anstream::stderr().lock();
+        write!(err, "{question} ")?;
+        err.flush()?;
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line)?;
+        Ok((read > 0).then(|| line.trim().to_owned()))
+    }
+}

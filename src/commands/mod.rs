@@ -1,1 +1,188 @@
-//! One file per verb: load, decide, commit, render.
+//! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
+
+pub mod compare;
+pub mod contract;
+pub mod failure;
+pub mod hold;
+pub mod init;
+pub mod list;
+pub mod note;
+pub mod promote;
+pub mod reject;
+pub mod rollback;
+pub mod rollout;
+pub mod show;
+pub mod snapshot;
+pub mod start;
+pub mod status;
+pub mod use_change;
+pub mod validate;
+pub mod verify;
+
+mod choose;
+mod commit;
+mod delta;
+mod evidence;
+mod judge;
+mod measure;
+mod parse;
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::facts::Policy;
+use crate::change::facts::StagePlan;
+use crate::cli::Format;
+use crate::cli::Globals;
+use crate::config::Config;
+use crate::config::file;
+use crate::error::CommandError;
+use crate::store::layout::Project;
+use crate::store::lock;
+use crate::store::lock::Exclusive;
+use crate::store::lock::Holder;
+use crate::sys::clock::Clock;
+use crate::sys::git;
+use crate::sys::git::Repo;
+use crate::sys::host;
+use crate::sys::interrupt::Interrupt;
+use crate::ui::Ui;
+
+/// What a command works with.
+pub struct Ctx {
+    /// The terminal.
+    pub ui: Ui,
+    /// The project.
+    pub project: Project,
+    globals: Globals,
+    config: OnceCell<Config>,
+    repo: OnceCell<Option<Repo>>,
+    interrupt: OnceCell<Interrupt>,
+}
+
+impl Ctx {
+    /// Finds the project.
+    ///
+    /// # Errors
+    /// When the root that was given is no directory.
+    pub fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
+        let here = std::env::current_dir()?;
+        let project = Project::find(&here, globals.root.as_deref())?;
+        Ok(Self {
+            ui,
+            project,
+            globals,
+            config: OnceCell::new(),
+            repo: OnceCell::new(),
+            interrupt: OnceCell::new(),
+        })
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> DateTime<Utc> {
+        Clock::now()
+    }
+
+    /// The format asked for.
+    pub fn format(&self) -> Option<Format> {
+        self.globals.format
+    }
+
+    /// Whether the answer is wanted as JSON; `piped` says what a pipe gets when nothing was asked for.
+    pub fn json(&self, piped: bool) -> bool {
+        match self.globals.format {
+            Some(format) => format == Format::Json,
+            None => piped && !self.ui.answers_a_person(),
+        }
+    }
+
+    /// The config, read once; its warnings are told once.
+    ///
+    /// # Errors
+    /// When there is a config file and it is invalid.
+    pub fn config(&self) -> Result<&Config, CommandError> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let loaded = file::load(self.project.root(), &self.project.state_dir())?;
+        for path in &loaded.ignored {
+            self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
+        }
+        let name = loaded.path.as_deref().map(|path| self.project.relative(path)).unwrap_or_default();
+        for problem in &loaded.warnings {
+            self.ui.warn(&format!("{name}:{}:{}: {}: {}", problem.line, problem.column, problem.key, problem.message));
+        }
+        Ok(self.config.get_or_init(|| loaded.config))
+    }
+
+    /// What the config demands of a change.
+    ///
+    /// # Errors
+    /// As [`Ctx::config`].
+    pub fn policy(&self) -> Result<Policy, CommandError> {
+        let config = self.config()?;
+        let plan = |stage: &crate::config::rollout::StageConfig| StagePlan {
+            stage: stage.name,
+            soak_hours: stage.soak_hours,
+        };
+        Ok(Policy {
+            stages: config.rollout.stages.iter().map(plan).collect(),
+            min_monitor_days: config.verification.min_monitor_days,
+            require_attestation: config.review.require_attestation,
+        })
+    }
+
+    /// The git repository around the project; `None` outside one.
+    ///
+    /// # Errors
+    /// When git is missing or refuses the repository: that is never "no repository".
+    pub fn repo(&self) -> Result<Option<&Repo>, CommandError> {
+        if let Some(repo) = self.repo.get() {
+            return Ok(repo.as_ref());
+        }
+        let repo = git::open(self.project.root())?;
+        Ok(self.repo.get_or_init(|| repo).as_ref())
+    }
+
+    /// Who works here, from git's settings; `None` where nobody said.
+    pub fn actor(&self) -> Option<String> {
+        self.repo().ok().flatten().and_then(Repo::actor)
+    }
+
+    /// Takes the lock of the store.
+    ///
+    /// # Errors
+    /// When somebody else holds it for too long, naming them.
+    pub fn lock(&self) -> Result<Exclusive, CommandError> {
+        let command: Vec<String> = std::env::args().skip(1).take(3).collect();
+        let holder = Holder {
+            pid: std::process::id(),
+            command: command.join(" "),
+            host: host::name(),
+            since: self.now(),
+        };
+        Ok(Exclusive::acquire(&self.project, &holder, self.lock_wait()?)?)
+    }
+
+    fn lock_wait(&self) -> Result<Duration, CommandError> {
+        match std::env::var(lock::WAIT_VARIABLE) {
+            Ok(text) => Ok(lock::parse_wait(&text)?),
+            Err(_) => Ok(lock::DEFAULT_WAIT),
+        }
+    }
+
+    /// The wish to stop, listened for from the first call on.
+    ///
+    /// # Errors
+    /// When the system does not let us listen.
+    pub fn interrupt(&self) -> Result<&Interrupt, CommandError> {
+        if let Some(interrupt) = self.interrupt.get() {
+            return Ok(interrupt);
+        }
+        let interrupt = Interrupt::install()?;
+        Ok(self.interrupt.get_or_init(|| interrupt))
+    }
+}

@@ -1,0 +1,91 @@
+//! Which change is meant: the flag, the variable, the only open one, the chosen one. Must not guess.
+
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::error::CommandError;
+use crate::store::atomic;
+use crate::store::record::Record;
+use crate::store::record::read;
+
+/// The variable that names the change in scripts.
+pub const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
+
+/// The change that `given` means, or that is meant without it.
+///
+/// # Errors
+/// When no change, or more than one, could be meant.
+pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+    if let Some(text) = given {
+        return Ok(text.parse::<ChangeId>()?);
+    }
+    if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
+        return text.parse::<ChangeId>().map_err(|error| {
+            CommandError::trouble(format!("{VARIABLE}: {error}")).hinted(format!("unset {VARIABLE} or give --change-id"))
+        });
+    }
+    let open = open_changes(ctx)?;
+    let chosen = active(ctx)?;
+    match (open.as_slice(), chosen) {
+        (_, Some(chosen)) if open.contains(&chosen) => Ok(chosen),
+        ([only], _) => Ok(only.clone()),
+        ([], _) => Err(CommandError::trouble("no change is open")
+            .hinted("vibeship-optimizer change start --title \"<short hypothesis>\"")
+            .hinted("vibeship-optimizer change list shows the ended ones; name one with --change-id")),
+        (several, _) => {
+            let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
+            Err(CommandError::trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
+                .hinted("name one with --change-id, or choose it with: vibeship-optimizer change use <id>"))
+        }
+    }
+}
+
+/// The change chosen with `change use`, if it was.
+///
+/// # Errors
+/// When the file that says so cannot be read or holds no id.
+pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
+    let path = ctx.project.active_path();
+    let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim().parse().map(Some).map_err(|error| {
+        CommandError::trouble(format!("{}: {error}", path.display())).hinted("choose again: vibeship-optimizer change use <id>")
+    })
+}
+
+/// Every record; damaged ones are told and left out.
+///
+/// # Errors
+/// When the directory of the records cannot be listed.
+pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+    let mut good = Vec::new();
+    let mut damaged = 0;
+    for record in read::all(&ctx.project)? {
+        match record {
+            Ok(record) => good.push(record),
+            Err(error) => {
+                damaged += 1;
+                ctx.ui.error(&error.to_string());
+            }
+        }
+    }
+    Ok((good, damaged))
+}
+
+/// Whether a change of the original counts as open: anything it does not call verified, but only once it is
+/// continued here, since its records never end otherwise.
+fn open_changes(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+    let (records, _) = records(ctx)?;
+    let tracked = records.iter().filter_map(|record| match record {
+        Record::Tracked(change) if change.is_open() => Some(change.id().clone()),
+        _ => None,
+    });
+    let tracked: Vec<ChangeId> = tracked.collect();
+    if !tracked.is_empty() {
+        return Ok(tracked);
+    }
+    let planned = records.iter().filter_map(|record| match record {
+        Record::Legacy(legacy) if legacy.status == "planned" => Some(legacy.id.clone()),
+        _ => None,
+    });
+    Ok(planned.collect())
+}

@@ -1,0 +1,122 @@
+//! Recording on a change: the lock, the newest state, the decision, the evidence, the record, the logbook, in
+//! that order. The only way in which commands write to a record.
+
+use crate::change::chain;
+use crate::change::command::Command;
+use crate::change::decide;
+use crate::change::event::Kind;
+use crate::change::id::ChangeId;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::error::CommandError;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
+use crate::report;
+use crate::store::artifact;
+use crate::store::artifact::Role;
+use crate::store::layout;
+use crate::store::lock::Exclusive;
+use crate::store::logbook;
+use crate::store::record::Record;
+use crate::store::record::read;
+use crate::store::record::write;
+
+/// An evidence file that is written if its event is recorded, and not otherwise.
+pub struct Pending<'a> {
+    /// What it is.
+    pub role: Role<'a>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Pending<'_> {
+    /// What the record will say of it.
+    ///
+    /// # Errors
+    /// When the name would not be safe.
+    pub fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
+        let path = format!("{}/{}", layout::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
+        Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
+    }
+}
+
+/// The change as it stands, for looking at it. A record of the original is continued in memory only.
+///
+/// # Errors
+/// When there is no such record, or it must not be trusted.
+pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
+    match read::one(&ctx.project, id)? {
+        Record::Tracked(change) => Ok(*change),
+        Record::Legacy(legacy) => {
+            let at = legacy.began().unwrap_or_else(|| ctx.now());
+            continued(legacy.continued(), None, at)
+        }
+    }
+}
+
+/// Asks a gate whether it would open, without recording anything.
+///
+/// # Errors
+/// The refusal.
+pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandError> {
+    match decide::decide(change, command, ctx.now()) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(CommandError::refused(refusal, Some(change.id()))),
+    }
+}
+
+/// Decides `command` on the newest state of the change, and if it may happen writes `files` and the record.
+///
+/// # Errors
+/// The refusal, or whatever kept the files from being written. Nothing is recorded then.
+pub fn commit(ctx: &Ctx, id: &ChangeId, command: &Command, files: &[Pending<'_>]) -> Result<Change, CommandError> {
+    let lock = ctx.lock()?;
+    let mut change = newest(ctx, &lock, id)?;
+    let now = ctx.now();
+    let events =
+        decide::decide(&change, command, now).map_err(|refusal| CommandError::refused(refusal, Some(id)))?;
+    for file in files {
+        artifact::write_evidence(&lock, id.as_str(), file.role, &file.bytes)?;
+    }
+    let actor = ctx.actor();
+    for event in events {
+        change.record(event, actor.clone(), now);
+    }
+    write::extend(&lock, &change)?;
+    note_down(ctx, &lock, &change);
+    Ok(change)
+}
+
+/// The state on disk; a record of the original becomes one of ours here, and is kept beside.
+fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandError> {
+    match read::one(&ctx.project, id)? {
+        Record::Tracked(change) => Ok(*change),
+        Record::Legacy(legacy) => {
+            write::keep_legacy(lock, &legacy)?;
+            continued(legacy.continued(), ctx.actor(), ctx.now())
+        }
+    }
+}
+
+fn continued(events: Vec<Kind>, actor: Option<String>, at: chrono::DateTime<chrono::Utc>) -> Result<Change, CommandError> {
+    let mut sealed = Vec::new();
+    for event in events {
+        let next = chain::seal(sealed.last(), event, actor.clone(), at);
+        sealed.push(next);
+    }
+    Ok(Change::replay(&sealed)?)
+}
+
+/// Renders the change's section of the logbook anew. The record is already written: a logbook that cannot be is a
+/// warning, and the next event renders it again.
+pub fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
+    let section = report::logbook::section(change);
+    match logbook::update(lock, change.id().as_str(), &section, report::logbook::HEADING) {
+        Ok(problems) => {
+            for problem in problems {
+                ctx.ui.warn(&format!("{}: {problem}", ctx.project.logbook_path().display()));
+            }
+        }
+        Err(error) => ctx.ui.warn(&format!("the logbook was not updated: {error}")),
+    }
+}
