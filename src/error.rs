@@ -23,6 +23,13 @@ pub enum CommandError {
         /// What to do, a line each.
         hints: Vec<String>,
     },
+    /// Something that was asked for was tried, and the answer is no.
+    Failed {
+        /// What failed.
+        message: String,
+        /// What to do, a line each.
+        hints: Vec<String>,
+    },
     /// Nobody reads the answer any more; not an error.
     ClosedPipe,
 }
@@ -51,7 +58,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Refused { refusal, .. } if refusal.is_not_yet() => Exit::NotYet,
-            Self::Refused { .. } => Exit::No,
+            Self::Refused { .. } | Self::Failed { .. } => Exit::No,
             Self::Trouble { .. } => Exit::Trouble,
             Self::ClosedPipe => Exit::Yes,
         }

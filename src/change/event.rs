@@ -232,3 +232,17 @@ pub struct Opened {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Digest>,
 }
+
+impl Kind {
+    /// What was measured for this event, where something was.
+    pub fn taken(&self) -> Option<&Taken> {
+        match self {
+            Self::BaselineTaken { taken, .. }
+            | Self::AfterTaken { taken, .. }
+            | Self::RolledOut { taken, .. }
+            | Self::Ticked { taken, .. }
+            | Self::RollbackConfirmed { taken, .. } => Some(taken),
+            _ => None,
+        }
+    }
+}

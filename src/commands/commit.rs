@@ -1,6 +1,9 @@
 //! Recording on a change: the lock, the newest state, the decision, the evidence, the record, the logbook, in
 //! that order. The only way in which commands write to a record.
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::change::chain;
 use crate::change::command::Command;
 use crate::change::decide;
@@ -98,7 +101,7 @@ fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandE
     }
 }
 
-fn continued(events: Vec<Kind>, actor: Option<String>, at: chrono::DateTime<chrono::Utc>) -> Result<Change, CommandError> {
+fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
     let mut sealed = Vec::new();
     for event in events {
         let next = chain::seal(sealed.last(), event, actor.clone(), at);
@@ -119,4 +122,24 @@ pub fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
         }
         Err(error) => ctx.ui.warn(&format!("the logbook was not updated: {error}")),
     }
+}
+
+/// A change just opened by `event`.
+///
+/// # Errors
+/// When the event does not open a change.
+pub fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
+    continued(vec![event], actor, at)
+}
+
+/// A change that nobody has seen yet, under another id.
+///
+/// # Errors
+/// Never for a change that was begun properly.
+pub fn renamed(change: &Change, id: ChangeId) -> Result<Change, CommandError> {
+    let mut events: Vec<Kind> = change.events.iter().map(|event| event.what.clone()).collect();
+    if let Some(Kind::Opened(opened)) = events.first_mut() {
+        opened.change_id = id;
+    }
+    continued(events, change.events.first().and_then(|event| event.actor.clone()), change.opened_at)
 }

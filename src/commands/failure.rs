@@ -17,18 +17,21 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool) -> Exit {
                 let _ = ui.answer(&pretty(&refusal::json(refusal, change.as_ref())));
             }
         }
-        CommandError::Trouble { error, hints } => {
-            ui.error(&format!("{error:#}"));
-            for hint in hints {
-                ui.tell(&format!("hint: {hint}"));
-            }
-            if json {
-                let _ = ui.answer(&pretty(&json!({ "error": format!("{error:#}"), "hints": hints })));
-            }
-        }
+        CommandError::Trouble { error, hints } => told(ui, &format!("{error:#}"), hints, json),
+        CommandError::Failed { message, hints } => told(ui, message, hints, json),
         CommandError::ClosedPipe => {}
     }
     error.exit()
+}
+
+fn told(ui: &Ui, message: &str, hints: &[String], json: bool) {
+    ui.error(message);
+    for hint in hints {
+        ui.tell(&format!("hint: {hint}"));
+    }
+    if json {
+        let _ = ui.answer(&pretty(&json!({ "error": message, "hints": hints })));
+    }
 }
 
 /// JSON as it is printed.

@@ -1,0 +1,216 @@
+//! `compare`: judge after against before, for a change or for any two snapshot files.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::change::command::Command;
+use crate::change::command::CompareFacts;
+use crate::change::command::Compared;
+use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::state::Change;
+use crate::cli::Format;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::commit::Pending;
+use crate::commands::evidence;
+use crate::commands::failure;
+use crate::commands::judge;
+use crate::error::CommandError;
+use crate::evidence::compare;
+use crate::evidence::compare::Comparison;
+use crate::evidence::compare::Demands;
+use crate::evidence::digest::Digest;
+use crate::evidence::ingest;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::verdict::Outcome;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::artifact;
+use crate::store::artifact::Role;
+use crate::store::atomic;
+use crate::store::record::Record;
+
+/// Snapshots are read up to this size.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Judge after against before, for a change or for any two snapshot files
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The change whose recorded snapshots are compared [default, without --before and --after: as for other commands]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Snapshot file of the state before
+    #[arg(long, value_name = "FILE", requires = "after")]
+    before: Option<PathBuf>,
+    /// Snapshot file of the state after
+    #[arg(long, value_name = "FILE", requires = "before")]
+    after: Option<PathBuf>,
+    /// Write the markdown report to this file (too)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write the comparison as JSON to this file (too)
+    #[arg(long, value_name = "FILE")]
+    json_out: Option<PathBuf>,
+    /// Answer with the exit code: 0 pass, 1 fail or invalid, 3 inconclusive
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Two named files are a change's own evidence if their bytes are; then the comparison is recorded.
+pub fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
+    if let (Some(before), Some(after)) = (&args.before, &args.after) {
+        let (before_bytes, after_bytes) = (read(before)?, read(after)?);
+        if let Some(change) = owner(ctx, &args, &before_bytes, &after_bytes)? {
+            return of_change(ctx, &change, &args);
+        }
+        return of_files(ctx, &args, (before, &before_bytes), (after, &after_bytes));
+    }
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let change = commit::load(ctx, &id)?;
+    of_change(ctx, &change, &args)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    atomic::read(path, LIMIT)?.ok_or_else(|| CommandError::trouble(format!("{} does not exist", path.display())))
+}
+
+/// The open change whose recorded before and after these files are, if it is one.
+fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<Option<Change>, CommandError> {
+    let (before, after) = (Digest::of_bytes(before), Digest::of_bytes(after));
+    let owns = |change: &Change| {
+        let is_before = change.baseline.as_ref().is_some_and(|b| b.taken.snapshot.sha256 == before);
+        let is_after = change.after.as_ref().is_some_and(|a| a.taken.snapshot.sha256 == after);
+        change.is_open() && change.promotion.is_none() && is_before && is_after
+    };
+    if let Some(id) = &args.change_id {
+        let change = commit::load(ctx, &id.parse::<ChangeId>()?)?;
+        if owns(&change) {
+            return Ok(Some(change));
+        }
+        return Err(CommandError::trouble(format!("--before and --after are not the recorded snapshots of {id}"))
+            .hinted(format!("vibeship-optimizer compare --change-id {id}")));
+    }
+    let (records, _) = choose::records(ctx)?;
+    let changes = records.into_iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
+    });
+    Ok(changes.into_iter().find(owns))
+}
+
+/// Any two files: judged without a contract, recorded nowhere.
+fn of_files(
+    ctx: &Ctx,
+    args: &CompareArgs,
+    before: (&Path, &[u8]),
+    after: (&Path, &[u8]),
+) -> Result<Exit, CommandError> {
+    let inputs = [before.0, after.0];
+    for out in args.out.iter().chain(&args.json_out) {
+        artifact::guard_out_path(&ctx.project, out, &inputs)?;
+    }
+    let old = parse(before)?;
+    let new = parse(after)?;
+    let settings = judge::settings(ctx, None)?;
+    let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
+    let report = report::compare::markdown(&comparison, None);
+    write_out(args, &comparison, &report)?;
+    answer(ctx, args, &comparison, &report)
+}
+
+fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
+    ingest::parse_snapshot(bytes).map_err(|error| {
+        CommandError::trouble(format!("{}: {error}", path.display()))
+            .hinted("a snapshot file is what `vibeship-optimizer snapshot` prints the path of")
+    })
+}
+
+/// A change's comparison: from the recorded files only, and recorded itself.
+pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
+    let mut facts = CompareFacts { faults: raw_faults(ctx, change)?, compared: None };
+    commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
+    let own_report = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
+    for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {
+        artifact::guard_out_path(&ctx.project, out, &[])?;
+    }
+    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
+        return Err(CommandError::trouble("the change has no snapshots to compare"));
+    };
+    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let after = evidence::snapshot(ctx, &after.taken.snapshot)?;
+    let settings = judge::settings(ctx, Some(&change.contract))?;
+    let comparison = compare::compare(&before, &after, None, &judge::demands(&change.contract), &settings);
+    let report = report::compare::markdown(&comparison, Some(change));
+    let files = [
+        Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() },
+        Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? },
+    ];
+    facts.compared = Some(Compared {
+        markdown: files[0].artifact(change.id())?,
+        json: files[1].artifact(change.id())?,
+        pair: None,
+        verdicts: judge::verdicts(&comparison)?,
+    });
+    let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
+    if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
+        write_out(args, &comparison, &report)?;
+    }
+    let exit = answer(ctx, args, &comparison, &report)?;
+    let step = next::next(&change, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&report::step::text(&step, change.id()));
+    Ok(exit)
+}
+
+/// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
+fn raw_faults(ctx: &Ctx, change: &Change) -> Result<Vec<crate::change::facts::ArtifactFault>, CommandError> {
+    let before = change.baseline.iter().map(|baseline| &baseline.taken.snapshot);
+    let after = change.after.iter().map(|after| &after.taken.snapshot);
+    evidence::faults_in(ctx, &before.chain(after).collect::<Vec<_>>())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let full = |path: &Path| std::path::absolute(path).ok();
+    full(one).is_some() && full(one) == full(other)
+}
+
+fn json_bytes(comparison: &Comparison) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = serde_json::to_vec_pretty(comparison)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Result<(), CommandError> {
+    if let Some(out) = &args.out {
+        atomic::write_free(out, report.as_bytes())?;
+    }
+    if let Some(out) = &args.json_out {
+        atomic::write_free(out, &json_bytes(comparison)?)?;
+    }
+    Ok(())
+}
+
+/// `Wrote: P` for each file that was asked for, as the original; else the report.
+fn answer(ctx: &Ctx, args: &CompareArgs, comparison: &Comparison, report: &str) -> Result<Exit, CommandError> {
+    let written: Vec<String> =
+        args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}", out.display())).collect();
+    match ctx.format() {
+        Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(comparison)?))?,
+        _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
+        Some(Format::Markdown) => ctx.ui.answer(report)?,
+        None if !ctx.ui.answers_a_person() => ctx.ui.answer(report)?,
+        _ => ctx.ui.answer(&report::compare::terminal(comparison, ctx.ui.width()))?,
+    }
+    Ok(if args.exit_code { exit_of(comparison.outcome) } else { Exit::Yes })
+}
+
+fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Pass => Exit::Yes,
+        Outcome::Fail | Outcome::Invalid => Exit::No,
+        Outcome::Inconclusive => Exit::NotYet,
+    }
+}

@@ -1,0 +1,170 @@
+//! `change contract`: write the contract, by flags or asked part by part on a terminal.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::change::command::Command;
+use crate::change::command::ContractFacts;
+use crate::change::contract::Contract;
+use crate::change::contract::DEFAULT_ROLLBACK;
+use crate::change::contract::Part;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::parse;
+use crate::error::CommandError;
+use crate::evidence::measurable::Measurable;
+use crate::evidence::measurable::Unmeasurable;
+use crate::evidence::metric::MetricId;
+use crate::exit::Exit;
+use crate::report;
+
+/// Write the contract of a change
+#[derive(Debug, Args)]
+pub struct ContractArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    #[command(flatten)]
+    parts: ContractFlags,
+}
+
+/// The parts of a contract
+#[derive(Debug, Clone, Default, Args)]
+pub struct ContractFlags {
+    /// Say what should improve, and why
+    #[arg(long, value_name = "TEXT", help_heading = "Contract")]
+    pub hypothesis: Option<String>,
+    /// The primary KPI, as METRIC OP BOUND, such as "timing.tests.wall <= -10%"
+    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    pub kpi: Option<String>,
+    /// What must not get worse, as METRIC OP BOUND; may be given several times
+    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    pub guardrail: Vec<String>,
+    /// When to go back: METRIC OP BOUND, or plain words for a person to judge
+    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    pub trigger: Option<String>,
+    /// How to go back; <sha> stands for the change's commit [default: git revert <sha>]
+    #[arg(long, value_name = "COMMAND", help_heading = "Contract")]
+    pub rollback: Option<String>,
+    /// The smallest change that counts as one, such as 2% [default: the measured noise floor]
+    #[arg(long, value_name = "SHARE", help_heading = "Contract")]
+    pub min_effect: Option<String>,
+}
+
+impl ContractFlags {
+    /// The parts that were given, parsed.
+    pub(super) fn parts(&self) -> Result<Contract, CommandError> {
+        let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
+        Ok(Contract {
+            hypothesis: self.hypothesis.as_deref().map_or(Ok(String::new()), |text| parse::required("--hypothesis", text))?,
+            kpi: self.kpi.as_deref().map(|text| parse::criterion("--kpi", text)).transpose()?,
+            guardrails: guardrails.collect::<Result<_, _>>()?,
+            trigger: self.trigger.as_deref().map(|text| parse::trigger("--trigger", text)).transpose()?,
+            rollback: self.rollback.as_deref().map_or(Ok(String::new()), |text| parse::required("--rollback", text))?,
+            min_effect: self.min_effect.as_deref().map(|text| parse::share("--min-effect", text)).transpose()?,
+        })
+    }
+}
+
+/// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
+pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let change = commit::load(ctx, &id)?;
+    let measurable = ctx.config()?.measurable();
+    let mut parts = args.parts.parts()?;
+    if parts == Contract::default() && ctx.ui.can_ask() {
+        parts = ask(ctx, &change, &measurable)?;
+    }
+    let facts = facts(parts, &measurable)?;
+    let change = commit::commit(ctx, &id, &Command::SetContract(facts), &[])?;
+    show(ctx, &change)
+}
+
+fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    let missing = change.contract.missing();
+    if ctx.json(false) {
+        let answer = json!({ "change_id": change.id(), "contract": change.contract, "missing": missing });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.ui.answer(&report::show::contract(change))?;
+    }
+    let step = crate::change::next::next(change, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&report::step::text(&step, change.id()));
+    Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
+}
+
+/// What the contract gate has to know of `parts`.
+///
+/// # Errors
+/// When a bound's unit does not fit its metric.
+pub(super) fn facts(parts: Contract, measurable: &Measurable) -> Result<ContractFacts, CommandError> {
+    let unknown = unknown(&parts, measurable)?;
+    Ok(ContractFacts { parts, measurable: measurable.iter().map(|spec| spec.id.clone()).collect(), unknown })
+}
+
+/// Metrics of a contract that nothing measures, each with the nearest that something does.
+///
+/// # Errors
+/// When a bound's unit does not fit its metric.
+pub(super) fn unknown(
+    contract: &Contract,
+    measurable: &Measurable,
+) -> Result<Vec<(MetricId, Option<MetricId>)>, CommandError> {
+    let mut unknown = Vec::new();
+    for criterion in contract.criteria() {
+        match measurable.check(criterion) {
+            Ok(_) => {}
+            Err(Unmeasurable::UnknownMetric { metric, nearest }) => unknown.push((metric, nearest.into_iter().next())),
+            Err(error) => return Err(CommandError::trouble(format!("{criterion}: {error}"))),
+        }
+    }
+    Ok(unknown)
+}
+
+/// Asks for each missing part until it is acceptable; an empty answer leaves it for later.
+fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, CommandError> {
+    let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
+    ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
+    let mut flags = ContractFlags::default();
+    for part in change.contract.missing() {
+        let (question, example) = match part {
+            Part::Hypothesis => ("Hypothesis (what should improve, and why):", ""),
+            Part::Kpi => ("Primary KPI, as METRIC OP BOUND:", " for example timing.tests.wall <= -10%"),
+            Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", " for example timing.tests.max_rss <= +5%"),
+            Part::Trigger => ("Rollback trigger, a criterion or words:", " for example timing.tests.wall > +10%"),
+            Part::Rollback => ("Rollback action [git revert <sha>]:", ""),
+        };
+        while let Some(answer) = ctx.ui.ask(&format!("{question}{example}\n>"))? {
+            let answer = if answer.is_empty() && part == Part::Rollback { DEFAULT_ROLLBACK.to_owned() } else { answer };
+            if answer.is_empty() {
+                break;
+            }
+            let mut tried = flags.clone();
+            match part {
+                Part::Hypothesis => tried.hypothesis = Some(answer),
+                Part::Kpi => tried.kpi = Some(answer),
+                Part::Guardrails => tried.guardrail.push(answer),
+                Part::Trigger => tried.trigger = Some(answer),
+                Part::Rollback => tried.rollback = Some(answer),
+            }
+            match tried.parts().and_then(|parts| known(&parts, measurable)) {
+                Ok(()) => {
+                    flags = tried;
+                    break;
+                }
+                Err(error) => {
+                    failure::tell(&ctx.ui, &error, false);
+                }
+            }
+        }
+    }
+    flags.parts()
+}
+
+fn known(parts: &Contract, measurable: &Measurable) -> Result<(), CommandError> {
+    let checked = parts.criteria().find_map(|criterion| measurable.check(criterion).err());
+    checked.map_or(Ok(()), |error| Err(CommandError::trouble(error)))
+}

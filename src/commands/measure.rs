@@ -1,0 +1,136 @@
+//! Taking a snapshot for a command: the probe with the command's progress bar, and the files that become evidence.
+
+use crate::change::contract::Contract;
+use crate::change::facts::Taken;
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::commit::Pending;
+use crate::commands::delta;
+use crate::error::CommandError;
+use crate::evidence::metric::MetricId;
+use crate::evidence::revision::Revision;
+use crate::evidence::series;
+use crate::evidence::snapshot::Snapshot;
+use crate::probe;
+use crate::probe::command::SystemRunner;
+use crate::probe::snapshot::Plan;
+use crate::store::artifact::Role;
+use crate::sys::clock;
+
+/// What is asked for.
+pub struct Ask<'a> {
+    /// The snapshot's label.
+    pub label: &'a str,
+    /// Its role in the change, if it has one.
+    pub role: Option<&'a str>,
+    /// The change, if it belongs to one.
+    pub change: Option<&'a ChangeId>,
+}
+
+/// A snapshot just taken.
+pub struct Measurement {
+    /// It.
+    pub snapshot: Snapshot,
+    /// Raw outputs that KPIs were read from.
+    outputs: Vec<probe::snapshot::KpiOutput>,
+    revision: Revision,
+}
+
+/// Measures the project; progress goes to standard error.
+///
+/// # Errors
+/// When the config is invalid, a tuneables file cannot be read, or the user stops it.
+pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
+    let config = ctx.config()?;
+    let interrupt = ctx.interrupt()?;
+    let repo = ctx.repo()?;
+    let plan = Plan {
+        root: ctx.project.root(),
+        config,
+        repo,
+        is_own: &|path| crate::store::layout::OwnPaths::below(b"").is_own(path),
+        interrupt,
+    };
+    let mut bar = crate::commands::progress::Bar::new(&ctx.ui);
+    let mut runner = SystemRunner::new(interrupt.clone());
+    let started = ctx.now();
+    let measured = probe::snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
+    bar.finish();
+    if interrupt.requested() {
+        return Err(CommandError::trouble("interrupted; nothing was recorded"));
+    }
+    let now = ctx.now();
+    let mut snapshot = measured.snapshot;
+    snapshot.id = Some(clock::uuid_v7(now));
+    snapshot.started_at = Some(started);
+    snapshot.generated_at = now;
+    ask.label.clone_into(&mut snapshot.label);
+    snapshot.role = ask.role.map(str::to_owned);
+    snapshot.change_id = ask.change.map(ToString::to_string);
+    snapshot.git = delta::git_v1(ctx, &revision)?;
+    snapshot.revision = Some(revision.clone());
+    Ok(Measurement { snapshot, outputs: measured.outputs, revision })
+}
+
+/// The revision again after measuring: a build or a test may have changed the tree, and then it is not known what
+/// was measured.
+///
+/// # Errors
+/// When it is not the revision from before.
+pub fn unmoved(ctx: &Ctx, measurement: &Measurement) -> Result<Revision, CommandError> {
+    let now = delta::revision(ctx)?;
+    if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
+        return Err(CommandError::trouble("the project's files changed while they were measured; nothing was recorded")
+            .hinted("if a measured command writes files, let git ignore them: git status shows which"));
+    }
+    Ok(now)
+}
+
+impl Measurement {
+    /// The snapshot as it is written.
+    pub fn bytes(&self) -> Vec<u8> {
+        // A snapshot holds finite numbers and string keys only, so it always serializes.
+        let mut bytes = serde_json::to_vec_pretty(&self.snapshot).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The name of its file when it belongs to no change: the original's, safe on every file system.
+    pub fn file_stem(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+        let label: String = self.snapshot.label.chars().map(safe).take(60).collect();
+        format!("{}_{label}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"))
+    }
+
+    /// The files to write: the snapshot in its role, then the KPI outputs.
+    pub fn pending<'a>(&'a self, role: Role<'a>, role_name: &'a str) -> Vec<Pending<'a>> {
+        let mut files = vec![Pending { role, bytes: self.bytes() }];
+        for output in &self.outputs {
+            let role = Role::Kpi { name: &output.name, role: role_name, extension: output.extension };
+            files.push(Pending { role, bytes: output.bytes.clone() });
+        }
+        files
+    }
+
+    /// What the record says of it.
+    ///
+    /// # Errors
+    /// When a name would not be safe.
+    pub fn taken(&self, id: &ChangeId, files: &[Pending<'_>]) -> Result<Taken, CommandError> {
+        let mut artifacts = files.iter().map(|file| file.artifact(id));
+        let snapshot = artifacts.next().ok_or_else(|| CommandError::trouble("there is no snapshot"))??;
+        Ok(Taken {
+            snapshot,
+            kpi_artifacts: artifacts.collect::<Result<_, _>>()?,
+            revision: self.revision.clone(),
+            taken_at: self.snapshot.generated_at,
+        })
+    }
+
+    /// Metrics of the contract without a usable value in it.
+    pub fn unmeasured(&self, contract: &Contract) -> Vec<MetricId> {
+        let all = series::metrics(&self.snapshot);
+        let unusable = |id: &MetricId| series::reading(&all, id).is_err();
+        contract.criteria().map(|criterion| criterion.metric.clone()).filter(unusable).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! Text that users give: titles, reasons, criteria, durations. Owns what is acceptable and the message when it is not.
+
+use chrono::DateTime;
+use chrono::Duration;
+use chrono::Utc;
+
+use crate::error::CommandError;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::CriterionError;
+use crate::evidence::criterion::Trigger;
+use crate::report::criterion_error;
+
+/// The most characters of a title: it is one line in tables.
+const MAX_TITLE: usize = 200;
+/// The most characters of any other text: notes are read by people.
+const MAX_TEXT: usize = 20_000;
+
+/// A title: one line, not empty, not endless.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn title(text: &str) -> Result<String, CommandError> {
+    let text = text.trim();
+    let count = text.chars().count();
+    if text.is_empty() {
+        return Err(CommandError::trouble("the title is empty").hinted("give the hypothesis in a few words: --title \"cache parsed rules\""));
+    }
+    if count > MAX_TITLE {
+        return Err(CommandError::trouble(format!("the title has {count} characters; at most {MAX_TITLE} are allowed"))
+            .hinted("put the details into --hypothesis"));
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control()) {
+        return Err(CommandError::trouble(format!("the title holds the control character {c:?}; it has to be one line of text")));
+    }
+    Ok(text.to_owned())
+}
+
+/// Free text of several lines: any characters but control ones, except line ends and tabs.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = text.trim().replace("\r\n", "\n");
+    let count = text.chars().count();
+    if count > MAX_TEXT {
+        return Err(CommandError::trouble(format!("{what} has {count} characters; at most {MAX_TEXT} are allowed")));
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err(CommandError::trouble(format!("{what} holds the control character {c:?}")));
+    }
+    Ok(text)
+}
+
+/// Text that must say something.
+///
+/// # Errors
+/// When it is empty, or as [`prose`].
+pub fn required(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = prose(what, text)?;
+    if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
+}
+
+/// A criterion, with an error that points at the column.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
+    Criterion::parse(text).map_err(|error| pointed(flag, &error))
+}
+
+/// A rollback trigger: a criterion, or plain words.
+///
+/// # Errors
+/// When it is meant as a criterion and is none.
+pub fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
+    let text = required(flag, text)?;
+    Trigger::parse(&text).map_err(|error| pointed(flag, &error))
+}
+
+fn pointed(flag: &str, error: &CriterionError) -> CommandError {
+    CommandError::trouble(format!("{flag}: {}", criterion_error::text(error)))
+}
+
+/// A share such as `2%` or `0.02`.
+///
+/// # Errors
+/// When it is none, or not between 0 and 100 %.
+pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
+    let (number, scale) = match text.trim().strip_suffix('%') {
+        Some(percent) => (percent.trim(), 0.01),
+        None => (text.trim(), 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&(value * scale)) => Ok(value * scale),
+        _ => Err(CommandError::trouble(format!("{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"))),
+    }
+}
+
+/// A moment: RFC 3339, or a duration from now such as `36h` or `3d`.
+///
+/// # Errors
+/// When it is neither.
+pub fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
+        return Ok(at.to_utc());
+    }
+    let wrong = || CommandError::trouble(format!("{flag}: {text:?} is neither a duration such as 36h or 3d nor a moment such as 2026-03-01T12:00:00Z"));
+    let text = text.trim();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let length = match unit {
+        'h' => Duration::hours(i64::from(number)),
+        'd' => Duration::days(i64::from(number)),
+        _ => return Err(wrong()),
+    };
+    now.checked_add_signed(length).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_line_of_one_to_two_hundred_characters() {
+        assert_eq!(title("  cache  ").unwrap(), "cache");
+        for bad in ["", "   ", "a\nb", "a\u{1b}[31m", &"x".repeat(10_000)] {
+            assert!(title(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_a_moment_or_a_duration_from_now() {
+        let now = Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap();
+        assert_eq!(moment("--expires", "36h", now).unwrap(), now + Duration::hours(36));
+        assert_eq!(moment("--expires", "2026-03-01T14:00:00+01:00", now).unwrap(), now + Duration::hours(1));
+        for bad in ["", "h", "3w", "-3h", "99999999999d", "é"] {
+            assert!(moment("--expires", bad, now).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_written_with_or_without_the_percent_sign() {
+        assert_eq!(share("--min-effect", "2%").unwrap(), 0.02);
+        assert_eq!(share("--min-effect", "0.02").unwrap(), 0.02);
+        for bad in ["", "two", "-1%", "200%", "NaN", "inf"] {
+            assert!(share("--min-effect", bad).is_err(), "{bad:?}");
+        }
+    }
+}

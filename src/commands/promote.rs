@@ -1,0 +1,49 @@
+//! `change promote`: promote a change whose evidence is complete. There is no override.
+
+use clap::Args;
+
+use crate::change::command::Command;
+use crate::change::command::PromoteFacts;
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::commit::Pending;
+use crate::commands::evidence;
+use crate::commands::rehearse;
+use crate::commands::show;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::artifact::Role;
+
+/// Promote a change whose evidence is complete
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+}
+
+/// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
+pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    promote(ctx, &id)
+}
+
+/// The whole gate.
+pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+    let change = commit::load(ctx, id)?;
+    let faults = evidence::faults(ctx, &change)?;
+    // Evidence that is not what was recorded is told by its path; there is nothing to recompute from it.
+    let reproduced = faults.is_empty() && evidence::reproduced(ctx, &change)?;
+    let mut facts = PromoteFacts { faults, reproduced, policy: ctx.policy()?, rehearsed: None };
+    commit::ask(ctx, &change, &Command::Promote(facts.clone()))?;
+    ctx.ui.status("rehearsing the rollback in a scratch worktree");
+    let rehearsal = rehearse::revert(ctx, &change)?;
+    let note = report::logbook::rollback_note(&change, &rehearsal);
+    let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
+    facts.rehearsed = Some((rehearsal, pending.artifact(id)?));
+    let change = commit::commit(ctx, id, &Command::Promote(facts), &[pending])?;
+    show::state(ctx, &change)
+}

@@ -1,0 +1,30 @@
+//! `change reject`: drop a change.
+
+use clap::Args;
+
+use crate::change::command::Command;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::show;
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+/// Drop a change
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Why; it goes into the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Records the decision with its reason.
+pub fn run(ctx: &Ctx, args: RejectArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let reason = crate::commands::parse::prose("--reason", &args.reason)?;
+    let change = commit::commit(ctx, &id, &Command::Reject { reason }, &[])?;
+    show::state(ctx, &change)
+}

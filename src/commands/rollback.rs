@@ -1,0 +1,111 @@
+//! `change rollback`: take a change out again. Never gated; with `--apply`, the tool makes the reverting commit.
+
+use clap::Args;
+
+use crate::change::command::Command;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::delta;
+use crate::commands::measure;
+use crate::commands::parse;
+use crate::commands::rollout;
+use crate::commands::show;
+use crate::error::CommandError;
+use crate::evidence::verdict::Outcome;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::artifact::Role;
+use crate::sys::git::Reverted;
+
+/// Take a change out again
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Why; it goes into the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Revert the change's commits now, with one commit on the present branch
+    #[arg(long)]
+    apply: bool,
+}
+
+/// Records the rollback; without `--apply`, prints the action for a person to perform.
+pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let reason = parse::prose("--reason", &args.reason)?;
+    let change = commit::load(ctx, &id)?;
+    let mut command = Command::Rollback { reason: reason.clone(), commit: None };
+    commit::ask(ctx, &change, &command)?;
+    if args.apply {
+        let made = revert(ctx, &change, &reason)?;
+        ctx.ui.status(&format!("reverted by commit {made}"));
+        command = Command::Rollback { reason, commit: Some(made) };
+    }
+    let change = commit::commit(ctx, &id, &command, &[])?;
+    if !args.apply {
+        ctx.ui.tell(&format!("Roll back now: {}", change.rollback_action()));
+    }
+    show::state(ctx, &change)
+}
+
+fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandError> {
+    let mut newest_first = change.commits();
+    newest_first.reverse();
+    let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
+        return Err(CommandError::trouble("there is no commit to revert").hinted(format!(
+            "perform the contract's rollback by hand, then record it: vibeship-optimizer change rollback --change-id {} --reason \"…\"; the action is: {}",
+            change.id(),
+            change.rollback_action()
+        )));
+    };
+    let key = &ctx.config()?.enforcement.trailer;
+    let message = format!(
+        "Revert \"{}\"\n\nRolls back {}: {reason}\n\n{key}: {}\n",
+        change.opened.title,
+        newest_first.join(", "),
+        change.id()
+    );
+    let own = delta::own(Some(repo));
+    let (outcome, made) = repo.perform_revert(&newest_first, &message, &|path| own.is_own(path))?;
+    match (outcome, made) {
+        (Reverted::Applies { .. }, Some(made)) => Ok(made),
+        (Reverted::Conflicts { paths, .. }, _) => {
+            let paths: Vec<String> = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+            Err(CommandError::trouble(format!("the revert conflicts in {}", paths.join(", ")))
+                .hinted("resolve it by hand with git revert, then record it without --apply"))
+        }
+        _ => Err(CommandError::trouble("the change's commits are reverted already")
+            .hinted("record the rollback without --apply")),
+    }
+}
+
+/// A snapshot after a rollback: are the baseline's values back?
+pub(super) fn confirm(ctx: &Ctx, change: &Change, label: String) -> Result<Exit, CommandError> {
+    let revision = delta::revision(ctx)?;
+    let ask = measure::Ask { label: &label, role: Some("rollback"), change: Some(change.id()) };
+    let measurement = measure::take(ctx, &ask, revision)?;
+    let verdicts = rollout::against_baseline(ctx, change, &measurement)?;
+    // Only what is proven to be worse than the baseline is "not back"; noise is not.
+    let not_back: Vec<_> = verdicts
+        .iter()
+        .flat_map(|verdicts| &verdicts.guardrails)
+        .filter(|judged| judged.verdict.outcome() == Outcome::Fail)
+        .cloned()
+        .collect();
+    let pending = measurement.pending(Role::RollbackSnapshot, "rollback");
+    let taken = measurement.taken(change.id(), &pending)?;
+    let command = Command::ConfirmRollback { taken, not_back: not_back.clone() };
+    let change = commit::commit(ctx, change.id(), &command, &pending)?;
+    for judged in &not_back {
+        ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::line(judged)));
+    }
+    if not_back.is_empty() {
+        ctx.ui.status("Nothing is worse than the baseline.");
+    }
+    show::state(ctx, &change)?;
+    Ok(if not_back.is_empty() { Exit::Yes } else { Exit::No })
+}

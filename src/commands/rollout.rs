@@ -1,0 +1,112 @@
+//! `change rollout`: begin a stage of the rollout: measure, judge against the baseline, record.
+
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::change::command::Command;
+use crate::change::command::RolloutFacts;
+use crate::change::facts::Stage;
+use crate::change::facts::Verdicts;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::delta;
+use crate::commands::evidence;
+use crate::commands::judge;
+use crate::commands::measure;
+use crate::commands::measure::Measurement;
+use crate::commands::show;
+use crate::error::CommandError;
+use crate::evidence::compare;
+use crate::exit::Exit;
+use crate::probe::check;
+use crate::report;
+use crate::store::artifact::Role;
+
+/// Begin a stage of the rollout
+#[derive(Debug, Args)]
+pub struct RolloutArgs {
+    /// The stage to begin
+    #[arg(value_enum)]
+    stage: StageArg,
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+}
+
+/// The stages as the command line has them
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StageArg {
+    /// A small share first
+    Canary,
+    /// A short window on everything
+    Live,
+    /// Everything, for good
+    Full,
+}
+
+impl From<StageArg> for Stage {
+    fn from(stage: StageArg) -> Self {
+        match stage {
+            StageArg::Canary => Self::Canary,
+            StageArg::Live => Self::Live,
+            StageArg::Full => Self::Full,
+        }
+    }
+}
+
+/// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
+pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let change = commit::load(ctx, &id)?;
+    let stage: Stage = args.stage.into();
+    let faults = evidence::faults(ctx, &change)?;
+    let mut facts = RolloutFacts { stage, policy: ctx.policy()?, faults, measured: None };
+    commit::ask(ctx, &change, &Command::Rollout(facts.clone()))?;
+    stage_check(ctx, stage)?;
+    let revision = delta::revision(ctx)?;
+    let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
+    let measurement = measure::take(ctx, &ask, revision)?;
+    let verdicts = against_baseline(ctx, &change, &measurement)?;
+    let pending = measurement.pending(Role::Stage(stage.name()), stage.name());
+    facts.measured = Some((measurement.taken(&id, &pending)?, verdicts.clone()));
+    let change = commit::commit(ctx, &id, &Command::Rollout(facts), &pending)?;
+    for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
+        ctx.ui.status(&report::verdict::line(judged));
+    }
+    ctx.ui.status(&format!("To roll back: {}", change.rollback_action()));
+    show::state(ctx, &change)
+}
+
+/// The stage's own check command, where the config names one, must succeed.
+fn stage_check(ctx: &Ctx, stage: Stage) -> Result<(), CommandError> {
+    let config = ctx.config()?;
+    let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
+    let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(()) };
+    ctx.ui.status(&format!("checking {}: {cmd}", stage.name()));
+    match check::command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
+        None => Ok(()),
+        Some(failure) => Err(CommandError::Failed {
+            message: format!("the check of stage {} failed: {failure}", stage.name()),
+            hints: vec![format!("mend it and try again: vibeship-optimizer change rollout {}", stage.name())],
+        }),
+    }
+}
+
+/// The verdicts of a measurement against the change's baseline; `None` where there is none (an emergency).
+///
+/// # Errors
+/// When the baseline's snapshot is missing or altered.
+pub(super) fn against_baseline(
+    ctx: &Ctx,
+    change: &Change,
+    measurement: &Measurement,
+) -> Result<Option<Verdicts>, CommandError> {
+    let Some(baseline) = &change.baseline else { return Ok(None) };
+    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let settings = judge::settings(ctx, Some(&change.contract))?;
+    let demands = judge::demands(&change.contract);
+    let comparison = compare::compare(&before, &measurement.snapshot, None, &demands, &settings);
+    judge::verdicts(&comparison).map(Some)
+}

@@ -1,0 +1,56 @@
+//! `change show`: one change with all its evidence.
+
+use clap::Args;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::change::next;
+use crate::change::state::Change;
+use crate::change::view;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+
+/// Show one change with all its evidence
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// The change, as other commands name it
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    change_id: Option<String>,
+}
+
+/// Text, or the whole record as JSON.
+pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
+    let change = commit::load(ctx, &id)?;
+    if ctx.json(false) {
+        let mut fields = view::fields(&change);
+        fields.insert("contract".to_owned(), json!(change.contract));
+        fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
+        fields.insert("events".to_owned(), json!(change.events));
+        ctx.ui.answer(&failure::pretty(&Value::Object(fields)))?;
+    } else {
+        ctx.ui.answer(&report::show::text(&change, ctx.ui.width()))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// The answer of commands that move a change: its id and state, and what comes next.
+pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    let step = next::next(change, &ctx.policy()?, ctx.now());
+    if ctx.json(false) {
+        let answer = json!({ "change_id": change.id(), "status": view::status(change), "next": step });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.ui.answer(&format!("{} {}", change.id(), view::status(change)))?;
+    }
+    ctx.ui.hint(&report::step::text(&step, change.id()));
+    Ok(Exit::Yes)
+}

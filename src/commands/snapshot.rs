@@ -1,0 +1,189 @@
+//! `snapshot`: measure the project as it is now, alone or as the before or after of a change.
+
+use std::path::Path;
+
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::change::command::AfterFacts;
+use crate::change::command::BaselineFacts;
+use crate::change::command::Command;
+use crate::change::command::Measured;
+use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::contract;
+use crate::commands::delta;
+use crate::commands::failure;
+use crate::commands::init;
+use crate::commands::measure;
+use crate::commands::measure::Measurement;
+use crate::commands::parse;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::artifact;
+use crate::store::artifact::Role;
+
+/// Measure the project as it is now
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// A word for it; part of its file's name when it belongs to no change
+    #[arg(long, value_name = "LABEL")]
+    label: Option<String>,
+    /// The change that it belongs to; needed with --as unless it is clear which is meant
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Record it as the change's state before or after
+    #[arg(long = "as", value_enum, value_name = "ROLE")]
+    role: Option<RoleArg>,
+    /// Accept uncommitted work; the evidence is marked as indicative and cannot promote
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Write the timings in hyperfine's JSON format to this file too
+    #[arg(long, value_name = "FILE")]
+    export_hyperfine: Option<std::path::PathBuf>,
+}
+
+/// The role of a snapshot in a change
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// The baseline
+    Before,
+    /// The state after the change; or after a rollback, to tell whether the baseline's values are back
+    After,
+}
+
+/// Measures, writes the file, prints its path.
+pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
+    init::ensure(ctx)?;
+    if let Some(out) = &args.export_hyperfine {
+        artifact::guard_out_path(&ctx.project, out, &[])?;
+    }
+    match args.role {
+        None => alone(ctx, &args),
+        Some(role) => {
+            let id = choose::change(ctx, args.change_id.as_deref())?;
+            let change = commit::load(ctx, &id)?;
+            match role {
+                RoleArg::Before => before(ctx, &change, &args),
+                RoleArg::After if change.rollback.is_some() => {
+                    crate::commands::rollback::confirm(ctx, &change, label(&args, "rollback")?)
+                }
+                RoleArg::After => after(ctx, &change, &args),
+            }
+        }
+    }
+}
+
+fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
+    match &args.label {
+        Some(text) => parse::title(text).map_err(|_| CommandError::trouble(format!("--label: {text:?} is not one short line of text"))),
+        None => Ok(default.to_owned()),
+    }
+}
+
+/// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
+fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+    let change = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    if let Some(id) = &change {
+        commit::load(ctx, id)?;
+    }
+    let label = label(args, "snapshot")?;
+    let revision = delta::revision(ctx)?;
+    let measurement = measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;
+    let stem = measurement.file_stem();
+    let lock = ctx.lock()?;
+    let file = artifact::write_numbered(&lock, &ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
+    drop(lock);
+    export(args, &measurement)?;
+    answer(ctx, &file.path, &measurement)
+}
+
+fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+    let label = label(args, "before")?;
+    let revision = delta::revision(ctx)?;
+    let unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
+    let mut facts = BaselineFacts {
+        commits_with_id: delta::commits_with_id(ctx, change.id())?,
+        revision: revision.clone(),
+        allow_dirty: args.allow_dirty,
+        unknown,
+        measured: None,
+    };
+    commit::ask(ctx, change, &Command::Baseline(facts.clone()))?;
+    let measurement = measure::take(
+        ctx,
+        &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) },
+        revision,
+    )?;
+    facts.revision = measure::unmoved(ctx, &measurement)?;
+    let pending = measurement.pending(Role::Before, "before");
+    facts.measured = Some(Measured {
+        taken: measurement.taken(change.id(), &pending)?,
+        unmeasured: measurement.unmeasured(&change.contract),
+    });
+    let change = commit::commit(ctx, change.id(), &Command::Baseline(facts), &pending)?;
+    attached(ctx, &change, args, &measurement, "before")
+}
+
+fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+    let label = label(args, "after")?;
+    let revision = delta::revision(ctx)?;
+    let mut facts = AfterFacts { revision: revision.clone(), measured: None };
+    commit::ask(ctx, change, &Command::After(facts.clone()))?;
+    let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
+    let measurement = measure::take(ctx, &ask, revision)?;
+    facts.revision = measure::unmoved(ctx, &measurement)?;
+    let pending = measurement.pending(Role::After, "after");
+    facts.measured = Some(Measured {
+        taken: measurement.taken(change.id(), &pending)?,
+        unmeasured: measurement.unmeasured(&change.contract),
+    });
+    let change = commit::commit(ctx, change.id(), &Command::After(facts), &pending)?;
+    attached(ctx, &change, args, &measurement, "after")
+}
+
+fn attached(
+    ctx: &Ctx,
+    change: &Change,
+    args: &SnapshotArgs,
+    measurement: &Measurement,
+    role: &str,
+) -> Result<Exit, CommandError> {
+    export(args, measurement)?;
+    let taken = if role == "before" {
+        change.baseline.as_ref().map(|baseline| &baseline.taken)
+    } else {
+        change.after.as_ref().map(|after| &after.taken)
+    };
+    let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
+    ctx.ui.status(&format!("attached as {role} to {}", change.id()));
+    answer(ctx, &path, measurement)?;
+    let step = next::next(change, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&report::step::text(&step, change.id()));
+    Ok(Exit::Yes)
+}
+
+fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandError> {
+    let Some(out) = &args.export_hyperfine else { return Ok(()) };
+    crate::store::atomic::write_free(out, &report::hyperfine::export(&measurement.snapshot))?;
+    Ok(())
+}
+
+/// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
+fn answer(ctx: &Ctx, path: &str, measurement: &Measurement) -> Result<Exit, CommandError> {
+    for warning in &measurement.snapshot.warnings {
+        ctx.ui.warn(warning);
+    }
+    if ctx.json(false) {
+        let snapshot = serde_json::to_value(&measurement.snapshot)?;
+        ctx.ui.answer(&failure::pretty(&serde_json::json!({ "path": path, "snapshot": snapshot })))?;
+    } else {
+        ctx.ui.answer(&ctx.project.root().join(Path::new(path)).display().to_string())?;
+    }
+    Ok(Exit::Yes)
+}

@@ -1,0 +1,189 @@
+//! `change start`: open a tracked change.
+
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::change::class::Class;
+use crate::change::command::Command;
+use crate::change::command::OpenFacts;
+use crate::change::contract::Contract;
+use crate::change::contract::DEFAULT_ROLLBACK;
+use crate::change::decide;
+use crate::change::event::Opened;
+use crate::change::facts::Other;
+use crate::change::gates;
+use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::contract;
+use crate::commands::contract::ContractFlags;
+use crate::commands::failure;
+use crate::commands::init;
+use crate::commands::parse;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::error::StoreError;
+use crate::store::lock::Exclusive;
+use crate::store::record::Record;
+use crate::store::record::RecordError;
+use crate::store::record::write;
+
+/// Open a tracked change
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// The hypothesis in a few words
+    #[arg(long, value_name = "TEXT")]
+    title: String,
+    /// What kind of change it is: decides the gates and the evidence it owes
+    #[arg(long, value_enum, default_value_t = ClassArg::Code)]
+    class: ClassArg,
+    #[command(flatten)]
+    contract: ContractFlags,
+    /// Say what could go wrong
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    risk: String,
+    /// Plan of validation for today
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    validation_today: String,
+    /// Plan of validation for the next days
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    validation_next_days: String,
+    /// Open it although another change is undecided; their effects cannot be told apart then
+    #[arg(long)]
+    parallel: bool,
+    /// The experiment that this change takes up
+    #[arg(long, value_name = "ID")]
+    from: Option<String>,
+    /// For an emergency: what happened
+    #[arg(long, value_name = "TEXT")]
+    incident: Option<String>,
+    /// For an emergency: when the override expires, as a duration (36h, 3d) or a moment (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<String>,
+}
+
+/// The classes as the command line has them
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClassArg {
+    /// A threshold, weight, cooldown or limit that already exists
+    Tuneable,
+    /// Code, with tests, and docs where a contract changes
+    Code,
+    /// A temporary override that stops harm now and must be replaced
+    Emergency,
+    /// Benchmark only; never promoted
+    Experiment,
+}
+
+impl From<ClassArg> for Class {
+    fn from(class: ClassArg) -> Self {
+        match class {
+            ClassArg::Tuneable => Self::Tuneable,
+            ClassArg::Code => Self::Code,
+            ClassArg::Emergency => Self::Emergency,
+            ClassArg::Experiment => Self::Experiment,
+        }
+    }
+}
+
+/// Opens the change, with whatever parts of the contract were given.
+pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
+    let title = parse::title(&args.title)?;
+    let mut parts = args.contract.parts()?;
+    if parts.rollback.is_empty() {
+        parts.rollback = DEFAULT_ROLLBACK.to_owned();
+    }
+    init::ensure(ctx)?;
+    let measurable = ctx.config()?.measurable();
+    let facts = contract::facts(parts, &measurable)?;
+    if let Some((metric, nearest)) = facts.unknown.first() {
+        let near = nearest.as_ref().map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        return Err(CommandError::trouble(format!("nothing configured measures {metric}{near}"))
+            .hinted("add it to the config file, or choose another metric; no change was opened"));
+    }
+    let lock = ctx.lock()?;
+    let mut change = open(ctx, &lock, &args, title)?;
+    let events = decide::decide(&change, &Command::SetContract(facts), ctx.now())
+        .map_err(|refusal| CommandError::refused(refusal, None))?;
+    for event in events {
+        change.record(event, ctx.actor(), ctx.now());
+    }
+    let change = create(&lock, change)?;
+    commit::note_down(ctx, &lock, &change);
+    drop(lock);
+    show(ctx, &change)
+}
+
+fn open(ctx: &Ctx, _lock: &Exclusive, args: &StartArgs, title: String) -> Result<Change, CommandError> {
+    let now = ctx.now();
+    let (records, _) = choose::records(ctx)?;
+    let other = |record: &Record| match record {
+        Record::Tracked(change) => Some(Other { id: change.id().clone(), decided: change.is_decided() }),
+        Record::Legacy(_) => None,
+    };
+    let opened = Opened {
+        change_id: ChangeId::generate(now, &title, 0),
+        title,
+        class: args.class.into(),
+        risk: parse::prose("--risk", &args.risk)?,
+        validation_today: parse::prose("--validation-today", &args.validation_today)?,
+        validation_next_days: parse::prose("--validation-next-days", &args.validation_next_days)?,
+        from: args.from.as_deref().map(|text| experiment(&records, text)).transpose()?,
+        incident: args.incident.as_deref().map(|text| parse::required("--incident", text)).transpose()?,
+        expires: args.expires.as_deref().map(|text| parse::moment("--expires", text, now)).transpose()?,
+        imported: None,
+    };
+    let facts = OpenFacts {
+        opened,
+        others: records.iter().filter_map(other).collect(),
+        parallel: args.parallel,
+        tuneables_configured: !ctx.config()?.tuneables.files.is_empty() || !ctx.config()?.tuneables.env.is_empty(),
+    };
+    let event = gates::open::decide(&facts, now).map_err(|refusal| CommandError::refused(refusal, None))?;
+    Ok(commit::begun(event, ctx.actor(), now)?)
+}
+
+/// The experiment that `--from` names; its contract is not taken over, since new evidence needs a contract of its own.
+fn experiment(records: &[Record], text: &str) -> Result<ChangeId, CommandError> {
+    let id: ChangeId = text.parse()?;
+    match records.iter().find(|record| *record.id() == id) {
+        Some(Record::Tracked(change)) if change.opened.class == Class::Experiment => Ok(id),
+        Some(_) => Err(CommandError::trouble(format!("--from: {id} is not an experiment"))),
+        None => Err(CommandError::trouble(format!("--from: there is no change {id}"))),
+    }
+}
+
+/// Writes the record; when the id is taken, under the next one.
+fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> {
+    let mut attempt = 0;
+    loop {
+        match write::create(lock, &change) {
+            Ok(()) => return Ok(change),
+            Err(RecordError::Store(StoreError::Exists { .. })) if attempt < 1000 => {
+                attempt += 1;
+                let id = ChangeId::generate(change.opened_at, &change.opened.title, attempt);
+                change = commit::renamed(&change, id)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    let path = ctx.project.record_path(change.id().as_str())?;
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&report::v1::started(change, &path.display().to_string())))?;
+    } else {
+        ctx.ui.answer(&format!("Opened {}", change.id()))?;
+    }
+    let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
+    let step = next::next(change, &ctx.policy()?, ctx.now());
+    if !missing.is_empty() || !ctx.json(true) {
+        ctx.ui.hint(&report::step::text(&step, change.id()));
+    }
+    Ok(Exit::Yes)
+}

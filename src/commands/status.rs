@@ -1,0 +1,82 @@
+//! `status` (`next`): where the changes stand and what comes next; with `--run`, performs what needs no human.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::change::next;
+use crate::change::next::Step;
+use crate::change::state::Change;
+use crate::change::view;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::record::Record;
+
+/// Show where the changes stand and what comes next
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Perform every following gate that needs no decision of a person
+    #[arg(long)]
+    run: bool,
+}
+
+/// Without a change that is clearly meant, all open ones are shown.
+pub fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
+    if args.run {
+        let id = choose::change(ctx, args.change_id.as_deref())?;
+        return crate::commands::advance::run(ctx, &id);
+    }
+    let (records, damaged) = choose::records(ctx)?;
+    let open: Vec<&Change> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Tracked(change) if change.is_open() => Some(&**change),
+            _ => None,
+        })
+        .collect();
+    let asked = args.change_id.is_some() || std::env::var_os(choose::VARIABLE).is_some();
+    let shown = match choose::change(ctx, args.change_id.as_deref()) {
+        Ok(id) => Some(commit::load(ctx, &id)?),
+        Err(error) if asked => return Err(error),
+        Err(_) => None,
+    };
+    show(ctx, shown.as_ref(), &open)?;
+    Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
+}
+
+fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), CommandError> {
+    let policy = ctx.policy()?;
+    let step = |change: &Change| next::next(change, &policy, ctx.now());
+    if ctx.json(false) {
+        let line = |change: &Change| {
+            let step = step(change);
+            json!({
+                "change_id": change.id(),
+                "title": change.opened.title,
+                "status": view::status(change),
+                "next": step,
+                "commands": report::step::commands(&step, change.id()),
+            })
+        };
+        let answer = json!({
+            "active": shown.map(line),
+            "open": open.iter().map(|change| line(change)).collect::<Vec<_>>(),
+        });
+        return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
+    }
+    let others: Vec<(&Change, Step)> = open
+        .iter()
+        .filter(|change| shown.is_none_or(|shown| shown.id() != change.id()))
+        .map(|change| (*change, step(change)))
+        .collect();
+    let active = shown.map(|change| (change, step(change)));
+    let text = report::status::text(active.as_ref().map(|(change, step)| (*change, step)), &others, ctx.ui.width());
+    Ok(ctx.ui.answer(&text)?)
+}

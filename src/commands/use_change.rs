@@ -1,0 +1,48 @@
+//! `change use`: choose the change that commands mean when they are not told.
+
+use clap::Args;
+
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::commit;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::store::atomic;
+
+/// Choose the change that commands mean when they are not told
+#[derive(Debug, Args)]
+pub struct UseArgs {
+    /// The change
+    #[arg(value_name = "ID", required_unless_present_any = ["clear", "change_id"])]
+    id: Option<String>,
+    /// The change, as other commands name it
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    change_id: Option<String>,
+    /// Choose none
+    #[arg(long, conflicts_with_all = ["id", "change_id"])]
+    clear: bool,
+}
+
+/// Writes the choice into this checkout's state; it is not committed.
+pub fn run(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
+    let chosen = match args.id.or(args.change_id).filter(|_| !args.clear) {
+        Some(text) => {
+            let id: ChangeId = text.parse()?;
+            Some(commit::load(ctx, &id)?)
+        }
+        None => None,
+    };
+    let _lock = ctx.lock()?;
+    let text = chosen.as_ref().map_or_else(String::new, |change| format!("{}\n", change.id()));
+    if text.is_empty() {
+        // An empty file and no file mean the same; removing it leaves nothing behind.
+        match std::fs::remove_file(ctx.project.active_path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => ctx.ui.status("No change is chosen."),
+        }
+        return Ok(Exit::Yes);
+    }
+    atomic::write(&ctx.project.active_path(), text.as_bytes())?;
+    ctx.ui.answer(text.trim_end())?;
+    Ok(Exit::Yes)
+}

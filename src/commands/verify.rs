@@ -1,0 +1,134 @@
+//! `change verify` and `verify`: may the change be called verified? With `--apply`, call it so.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::change::class::Class;
+use crate::change::command::Command;
+use crate::change::decide;
+use crate::change::facts::Policy;
+use crate::change::refusal::Missing;
+use crate::change::state::Change;
+use crate::change::state::End;
+use crate::change::window;
+use crate::change::window::Demand;
+use crate::change::window::VerifyFacts;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::delta;
+use crate::commands::evidence;
+use crate::commands::failure;
+use crate::commands::parse;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::record::Record;
+use crate::store::record::read;
+
+/// Ask whether a change may be called verified, and with --apply call it so
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Demand this many days of monitoring; may raise what the config demands, never lower it
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true, hide_default_value = true)]
+    min_monitor_days: i64,
+    /// Demand that nothing lies uncommitted
+    #[arg(long)]
+    require_clean_git: bool,
+    /// What was observed; needed with --apply
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    summary: String,
+    /// Record the change as verified if every demand holds
+    #[arg(long)]
+    apply: bool,
+}
+
+/// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
+pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let summary = parse::prose("--summary", &args.summary)?;
+    let change = commit::load(ctx, &id)?;
+    if let Some(End::Verified { .. }) = &change.end {
+        return audit(ctx, &change, args.apply);
+    }
+    let facts = facts(ctx, &change, &args)?;
+    let demands = window::demands(&change, &facts, ctx.now());
+    let command = Command::Verify { summary: summary.clone(), facts };
+    if let Err(refusal) = decide::decide(&change, &command, ctx.now()) {
+        let by_demands = matches!(refusal.missing, Missing::Unverified { .. });
+        // A dry run is not refused for a summary that only `--apply` needs.
+        if !(by_demands || (!args.apply && refusal.missing == Missing::Summary)) {
+            return Err(CommandError::refused(refusal, Some(&id)));
+        }
+        if by_demands {
+            let exit = CommandError::refused(refusal, Some(&id)).exit();
+            show(ctx, &change, &demands, args.apply.then_some(false))?;
+            return Ok(exit);
+        }
+    }
+    if !args.apply {
+        show(ctx, &change, &demands, None)?;
+        return Ok(Exit::Yes);
+    }
+    let change = commit::commit(ctx, &id, &command, &[])?;
+    show(ctx, &change, &demands, Some(true))?;
+    Ok(Exit::Yes)
+}
+
+/// A change that is already verified: is its evidence still what it was?
+fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> {
+    let faults = evidence::faults(ctx, change)?;
+    let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
+    let demands = vec![
+        Demand { met: faults.is_empty(), kind: window::DemandKind::Artifacts { faults } },
+        Demand { met: reproduced, kind: window::DemandKind::Reproduced },
+    ];
+    show(ctx, change, &demands, apply.then_some(false))?;
+    Ok(if demands.iter().all(|demand| demand.met) { Exit::Yes } else { Exit::No })
+}
+
+/// What verification has to know of the world.
+///
+/// # Errors
+/// When the config, git or an evidence file cannot be read.
+fn facts(ctx: &Ctx, change: &Change, args: &VerifyArgs) -> Result<VerifyFacts, CommandError> {
+    let demanded = u32::try_from(args.min_monitor_days).unwrap_or(0);
+    gather(ctx, change, demanded, args.require_clean_git)
+}
+
+/// As [`facts`], for other commands too.
+pub(super) fn gather(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<VerifyFacts, CommandError> {
+    let mut policy: Policy = ctx.policy()?;
+    policy.min_monitor_days = policy.min_monitor_days.max(days);
+    let faults = evidence::faults(ctx, change)?;
+    let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
+    let clean_wanted = clean || ctx.config()?.verification.require_clean_git;
+    let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
+    Ok(VerifyFacts { policy, faults, reproduced, clean_git, follow_up_promoted: follow_up_promoted(ctx, change)? })
+}
+
+fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+    let Some(id) = &change.follow_up else { return Ok(false) };
+    match read::one(&ctx.project, id)? {
+        Record::Tracked(by) => {
+            let proper = matches!(by.opened.class, Class::Tuneable | Class::Code);
+            Ok(proper && by.promotion.is_some() && !matches!(by.end, Some(End::RolledBack | End::Rejected { .. })))
+        }
+        Record::Legacy(_) => Ok(false),
+    }
+}
+
+/// The original's JSON in a pipe, the list of demands on a terminal.
+fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -> Result<(), CommandError> {
+    if ctx.json(true) {
+        let mut answer = report::v1::verify(change, demands, applied);
+        answer["demands"] = json!(demands);
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.ui.answer(&report::verify::text(change, demands, applied, ctx.ui.width()))?;
+    }
+    Ok(())
+}
