@@ -23,10 +23,12 @@ use crate::commands::measure;
 use crate::commands::measure::Measurement;
 use crate::commands::parse;
 use crate::error::CommandError;
+use crate::evidence::hyperfine;
 use crate::exit::Exit;
 use crate::report;
 use crate::store::artifact;
 use crate::store::artifact::Role;
+use crate::store::atomic;
 
 /// Measure the project as it is now
 #[derive(Debug, Args)]
@@ -170,7 +172,8 @@ fn attached(
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandError> {
     let Some(out) = &args.export_hyperfine else { return Ok(()) };
-    crate::store::atomic::write_free(out, &report::hyperfine::export(&measurement.snapshot))?;
+    let export = hyperfine::export(&measurement.snapshot);
+    atomic::write_free(out, format!("{export:#}\n").as_bytes())?;
     Ok(())
 }
 

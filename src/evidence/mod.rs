@@ -10,6 +10,7 @@ pub mod criterion;
 pub mod decisive;
 pub mod digest;
 pub mod effect;
+pub mod hyperfine;
 pub mod ingest;
 pub mod judge;
 pub mod machine;

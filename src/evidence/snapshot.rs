@@ -180,6 +180,19 @@ pub struct Timing {
     pub direct: Option<bool>,
 }
 
+impl Timing {
+    /// Fills in version 1's summary from wall times in seconds: mean, 95th percentile (nearest rank: the smallest
+    /// value that at least 95 % of the values do not exceed), sorted list.
+    pub fn summarize(&mut self, mut wall_s: Vec<f64>) {
+        wall_s.sort_by(f64::total_cmp);
+        // No series has 2^52 runs.
+        self.mean_s = (!wall_s.is_empty()).then(|| wall_s.iter().sum::<f64>() / wall_s.len() as f64);
+        let rank = (wall_s.len() * 95).div_ceil(100);
+        self.p95_s = rank.checked_sub(1).and_then(|index| wall_s.get(index)).copied();
+        self.all_s = wall_s;
+    }
+}
+
 /// One run of a timed command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {

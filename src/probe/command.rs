@@ -61,6 +61,8 @@ pub struct TimingPlan {
     pub name: String,
     /// The command line.
     pub cmd: String,
+    /// Whether a shell reads it; otherwise its words are split as a shell would and the program started directly.
+    pub shell: bool,
     /// Runs that count, at least 1.
     pub runs: u32,
     /// Runs before those, which do not count.
@@ -77,13 +79,24 @@ impl TimingPlan {
     /// One run of this plan: output discarded but for the end of standard error.
     pub fn spec(&self) -> Spec {
         Spec {
-            invocation: Invocation::Shell(self.cmd.clone()),
+            invocation: self.invocation(),
             cwd: self.cwd.clone(),
             env: self.env.clone(),
             timeout: self.timeout,
             stdout: Output::Discard,
             stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
         }
+    }
+}
+
+impl TimingPlan {
+    /// An unclosed quote leaves no words; starting nothing is then an error like any other.
+    fn invocation(&self) -> Invocation {
+        if self.shell {
+            return Invocation::Shell(self.cmd.clone());
+        }
+        let words = shlex::split(&self.cmd).unwrap_or_default();
+        Invocation::Argv(words.into_iter().map(OsString::from).collect())
     }
 }
 
@@ -200,20 +213,20 @@ impl Series {
         if self.end == SeriesEnd::NotStarted {
             all_s.pop();
         }
-        all_s.sort_by(f64::total_cmp);
-        let timing = Timing {
+        let mut timing = Timing {
             name: plan.name.clone(),
             cmd: plan.cmd.clone(),
             runs: plan.runs,
             timeout_s: plan.timeout.as_secs_f64(),
             last_rc: self.last_rc,
             last_err: self.last_err,
-            mean_s: mean(&all_s),
-            p95_s: percentile_95(&all_s),
-            all_s,
+            mean_s: None,
+            p95_s: None,
+            all_s: Vec::new(),
             samples: self.samples,
             direct: self.direct,
         };
+        timing.summarize(all_s);
         Timed { timing, end: self.end, rss_floor_bytes }
     }
 }
@@ -277,17 +290,6 @@ fn return_code(ended: Ended) -> i32 {
         Ended::TimedOut => TIMED_OUT,
         Ended::Interrupted => -2,
     }
-}
-
-fn mean(sorted: &[f64]) -> Option<f64> {
-    // No series has 2^52 runs.
-    (!sorted.is_empty()).then(|| sorted.iter().sum::<f64>() / sorted.len() as f64)
-}
-
-/// The smallest value that at least 95 % of the values do not exceed (nearest rank).
-fn percentile_95(sorted: &[f64]) -> Option<f64> {
-    let rank = (sorted.len() * 95).div_ceil(100);
-    sorted.get(rank.checked_sub(1)?).copied()
 }
 
 #[cfg(test)]

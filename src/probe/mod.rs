@@ -1,5 +1,6 @@
 //! Measuring: each probe returns what it saw, as evidence types. Never judges.
 
+pub mod check;
 pub mod command;
 pub mod env;
 pub mod flatten;
@@ -14,3 +15,6 @@ pub mod revision;
 pub mod size;
 pub mod snapshot;
 pub mod tuneables;
+
+/// Name and version of this tool, as evidence holds them.
+pub const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));

@@ -1,1 +1,214 @@
-//! (to be written)
+//! Taking a whole snapshot: every configured probe once, in a fixed order, the reference workload between the timed
+//! runs. Returns measurements; must not judge, and writes nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::DateTime;
+
+use crate::config::Config;
+use crate::config::timing::Timing as TimingConfig;
+use crate::evidence::hyperfine;
+use crate::evidence::snapshot::SCHEMA_V2;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::snapshot::System;
+use crate::evidence::snapshot::Timing;
+use crate::probe::command;
+use crate::probe::command::Runner;
+use crate::probe::command::TimingPlan;
+use crate::probe::env;
+use crate::probe::env::ProcessEnvironment;
+use crate::probe::http;
+use crate::probe::http::Network;
+use crate::probe::kpi;
+use crate::probe::machine;
+use crate::probe::reference::Reference;
+use crate::probe::size;
+use crate::probe::tuneables;
+use crate::probe::tuneables::TuneablesError;
+use crate::sys::interrupt::Interrupt;
+
+/// The largest export of hyperfine that is read.
+const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What is measured, and where.
+pub struct Plan<'a> {
+    /// The project's root.
+    pub root: &'a Path,
+    /// Its config.
+    pub config: &'a Config,
+    /// Files that git tracks, from the root, with `/`; `None` where git cannot say.
+    pub tracked: Option<BTreeSet<Vec<u8>>>,
+    /// Whether a path from the root is the tool's own.
+    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// The wish to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// A snapshot without its label, role, moment and revision, and what its KPIs were read from.
+pub struct Taken {
+    /// The measurements.
+    pub snapshot: Snapshot,
+    /// Raw KPI outputs.
+    pub outputs: Vec<KpiOutput>,
+}
+
+/// The raw output that a KPI was read from.
+pub struct KpiOutput {
+    /// The KPI.
+    pub name: String,
+    /// Extension of the file to keep it in.
+    pub extension: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Runs every probe. `tell` is told what is being measured.
+///
+/// # Errors
+/// When a tuneables file cannot be read: what was in force would be unknown. Anything else that fails is recorded as
+/// failed.
+pub fn take(plan: &Plan<'_>, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)) -> Result<Taken, TuneablesError> {
+    let mut snapshot = blank(plan.root);
+    // Before anything runs: a measured command may write to a tuneables file.
+    let effective = tuneables::read(plan.root, &plan.config.tuneables, &ProcessEnvironment)?;
+    snapshot.tuneables = effective.values;
+    snapshot.tuneable_files = effective.files;
+    snapshot.env = env::watched(&plan.config.tuneables.watch_env, &ProcessEnvironment);
+    snapshot.machine = Some(machine::fingerprint());
+    sizes(plan, &mut snapshot, tell);
+    timings(plan, runner, &mut snapshot, tell);
+    for probe in &plan.config.http_probes {
+        tell(&format!("asking {}", probe.name));
+        snapshot.http.push(http::probe(&Network, probe, &|| plan.interrupt.requested()));
+    }
+    let outputs = kpis(plan, runner, &mut snapshot, tell);
+    Ok(Taken { snapshot, outputs })
+}
+
+fn blank(root: &Path) -> Snapshot {
+    Snapshot {
+        schema: SCHEMA_V2.to_owned(),
+        generated_at: DateTime::UNIX_EPOCH,
+        label: String::new(),
+        id: None,
+        tool: Some(crate::probe::TOOL.to_owned()),
+        change_id: None,
+        role: None,
+        started_at: None,
+        system: System {
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+            python: String::new(),
+            executable: "vibeship-optimizer".to_owned(),
+            cwd: root.display().to_string(),
+        },
+        git: Default::default(),
+        revision: None,
+        machine: None,
+        sizes: Default::default(),
+        missing_sizes: Vec::new(),
+        timings: Vec::new(),
+        http: Vec::new(),
+        kpis: Vec::new(),
+        tuneables: Default::default(),
+        tuneable_files: Vec::new(),
+        env: Default::default(),
+        reference_s: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn sizes(plan: &Plan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
+    for path in &plan.config.size_paths {
+        tell(&format!("measuring the size of {path}"));
+        let known = size::Known { tracked: plan.tracked.as_ref(), is_own: plan.is_own };
+        match size::measure(plan.root, path, known) {
+            size::Measured::Size(size, warnings) => {
+                snapshot.warnings.extend(warnings);
+                snapshot.sizes.insert(path.clone(), size);
+            }
+            size::Measured::Missing => snapshot.missing_sizes.push(path.clone()),
+            size::Measured::Unreadable(reason) => {
+                snapshot.missing_sizes.push(path.clone());
+                snapshot.warnings.push(reason);
+            }
+        }
+    }
+}
+
+fn timings(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
+    let reference = Reference::new();
+    for config in plan.config.timings.iter().filter(|timing| timing.is_measurable()) {
+        if plan.interrupt.requested() {
+            return;
+        }
+        if let Some(path) = &config.hyperfine {
+            match imported(plan.root, config, path) {
+                Ok(timing) => snapshot.timings.push(timing),
+                Err(message) => snapshot.warnings.push(format!("timing {}: {message}", config.name)),
+            }
+            continue;
+        }
+        let Some(timing_plan) = timing_plan(plan.root, config) else { continue };
+        tell(&format!("timing {}: {} runs of {}", config.name, config.runs, timing_plan.cmd));
+        let references = &mut snapshot.reference_s;
+        let timed = command::time(runner, &timing_plan, &mut |progress| {
+            references.push(reference.measure_once().wall_s);
+            tell(&format!("timing {}: run {} of {}", progress.name, progress.done, progress.of));
+        });
+        if let Some(floor) = timed.rss_floor_bytes {
+            snapshot.warnings.push(format!(
+                "timing {}: peak memory is below this tool's own {} KiB and cannot be told apart from it",
+                config.name,
+                floor / 1024
+            ));
+        }
+        snapshot.timings.push(timed.timing);
+    }
+}
+
+/// How a configured timing is run.
+pub fn timing_plan(root: &Path, config: &TimingConfig) -> Option<TimingPlan> {
+    Some(TimingPlan {
+        name: config.name.clone(),
+        cmd: config.cmd.clone()?,
+        shell: config.shell,
+        runs: config.runs,
+        warmup: config.warmup,
+        timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
+        cwd: config.cwd.as_ref().map_or_else(|| root.to_owned(), |cwd| root.join(cwd)),
+        env: config.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
+    })
+}
+
+fn imported(root: &Path, config: &TimingConfig, path: &str) -> Result<Timing, String> {
+    let file = root.join(path);
+    let length = fs::metadata(&file).map_err(|error| format!("cannot read {path}: {error}"))?.len();
+    if length > EXPORT_LIMIT {
+        return Err(format!("{path} has {length} bytes, more than the {EXPORT_LIMIT} that are read"));
+    }
+    let bytes = fs::read(&file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    hyperfine::import(&config.name, config.cmd.as_deref(), &bytes).map_err(|error| format!("{path}: {error}"))
+}
+
+fn kpis(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) -> Vec<KpiOutput> {
+    let mut outputs = Vec::new();
+    let place = kpi::Place { root: plan.root, env: &[] };
+    for config in &plan.config.kpis {
+        if plan.interrupt.requested() {
+            break;
+        }
+        tell(&format!("taking KPI {}", config.name));
+        let measured = kpi::measure(runner, place, config, &mut |done, of| {
+            tell(&format!("taking KPI {}: {done} of {of}", config.name));
+        });
+        snapshot.kpis.push(measured.kpi);
+        if let Some(bytes) = measured.raw {
+            let extension = if serde_json::from_slice::<serde_json::Value>(&bytes).is_ok() { "json" } else { "txt" };
+            outputs.push(KpiOutput { name: config.name.clone(), extension, bytes });
+        }
+    }
+    outputs
+}

@@ -1,0 +1,171 @@
+//! Timings in the JSON that hyperfine exports, both ways. Owns that file's shape; must not open files.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::evidence::ingest::IngestError;
+use crate::evidence::snapshot::Run;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::snapshot::Timing;
+use crate::evidence::strict_json::Limits;
+use crate::evidence::strict_json::parse_as;
+use crate::evidence::strict_json::parse_json;
+
+/// Why an export gives no timing.
+#[derive(Debug, thiserror::Error)]
+pub enum HyperfineError {
+    /// It is not acceptable JSON, or not of hyperfine's shape.
+    #[error(transparent)]
+    Json(#[from] IngestError),
+    /// It holds several results, and none is named by the command.
+    #[error("it holds {found} results; set `cmd` to the command of the one that is meant: {commands}")]
+    Several {
+        /// How many.
+        found: usize,
+        /// Their commands.
+        commands: String,
+    },
+    /// It holds no run times, only their mean; or a number that is none.
+    #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
+    NoTimes {
+        /// The command.
+        command: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Export {
+    results: Vec<ResultOf>,
+}
+
+#[derive(Deserialize)]
+struct ResultOf {
+    command: String,
+    #[serde(default)]
+    times: Vec<f64>,
+    #[serde(default)]
+    exit_codes: Vec<Option<i32>>,
+    #[serde(default)]
+    memory_usage_byte: Vec<u64>,
+    #[serde(default)]
+    user: Option<f64>,
+    #[serde(default)]
+    system: Option<f64>,
+}
+
+/// The timing called `name` out of an export. With several results, `cmd` says which is meant. CPU times are left
+/// out: the export has only their means, and a mean is no sample.
+///
+/// # Errors
+/// When the bytes are no export, or it is not clear which result is meant.
+pub fn import(name: &str, cmd: Option<&str>, bytes: &[u8]) -> Result<Timing, HyperfineError> {
+    // Twice over, so that duplicate keys and numbers that are none are refused before anything is believed.
+    parse_json(bytes, Limits::default()).map_err(IngestError::from)?;
+    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+    let named = export.results.iter().filter(|result| cmd.is_none_or(|cmd| cmd == result.command));
+    let [result] = named.collect::<Vec<_>>()[..] else {
+        let commands: Vec<String> = export.results.iter().map(|result| format!("{:?}", result.command)).collect();
+        return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
+    };
+    let usable = |time: &f64| time.is_finite() && *time >= 0.0;
+    if result.times.is_empty() || !result.times.iter().all(usable) {
+        return Err(HyperfineError::NoTimes { command: result.command.clone() });
+    }
+    Ok(timing(name, result))
+}
+
+fn timing(name: &str, result: &ResultOf) -> Timing {
+    let run = |(index, wall_s): (usize, &f64)| Run {
+        wall_s: *wall_s,
+        user_s: None,
+        system_s: None,
+        max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
+        // hyperfine stops at a failing run unless told otherwise, and then writes every code.
+        exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
+        timed_out: false,
+    };
+    let samples: Vec<Run> = result.times.iter().enumerate().map(run).collect();
+    let last_rc = samples.iter().rev().map(|run| run.exit_code).find(|code| *code != Some(0)).unwrap_or(Some(0));
+    let mut timing = Timing {
+        name: name.to_owned(),
+        cmd: result.command.clone(),
+        runs: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+        timeout_s: 0.0,
+        last_rc,
+        last_err: String::new(),
+        mean_s: None,
+        p95_s: None,
+        all_s: Vec::new(),
+        samples,
+        direct: None,
+    };
+    timing.summarize(result.times.clone());
+    timing
+}
+
+/// A snapshot's timings as hyperfine would have exported them.
+pub fn export(snapshot: &Snapshot) -> Value {
+    let results: Vec<Value> = snapshot.timings.iter().filter(|timing| !timing.all_s.is_empty()).map(exported).collect();
+    json!({ "results": results })
+}
+
+fn exported(timing: &Timing) -> Value {
+    let in_order: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
+    let times = if in_order.is_empty() { timing.all_s.clone() } else { in_order };
+    let count = times.len() as f64;
+    let mean = times.iter().sum::<f64>() / count;
+    let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    let of_runs = |part: fn(&Run) -> Option<f64>| {
+        let parts: Vec<f64> = timing.samples.iter().filter_map(part).collect();
+        (!parts.is_empty()).then(|| parts.iter().sum::<f64>() / parts.len() as f64)
+    };
+    let sorted = &timing.all_s;
+    let middle = sorted.len() / 2;
+    let median = if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+    let codes: Vec<Option<i32>> = timing.samples.iter().map(|run| run.exit_code).collect();
+    json!({
+        "command": timing.cmd,
+        "mean": mean,
+        "stddev": if times.len() > 1 { Some(variance.sqrt()) } else { None },
+        "median": median,
+        "user": of_runs(|run| run.user_s),
+        "system": of_runs(|run| run.system_s),
+        "min": sorted.first(),
+        "max": sorted.last(),
+        "times": times,
+        "exit_codes": if codes.is_empty() { vec![timing.last_rc; timing.all_s.len()] } else { codes },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPORT: &str = r#"{"results":[{"command":"sleep 0.1","mean":0.11,"stddev":0.01,"median":0.11,"user":0.001,
+        "system":0.001,"min":0.1,"max":0.12,"times":[0.12,0.1,0.11],"exit_codes":[0,0,0]}]}"#;
+
+    #[test]
+    fn an_export_gives_its_run_times_in_run_order() {
+        let timing = import("nap", None, EXPORT.as_bytes()).unwrap();
+        let walls: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
+        assert_eq!((timing.name.as_str(), timing.cmd.as_str(), walls), ("nap", "sleep 0.1", vec![0.12, 0.1, 0.11]));
+        assert_eq!((timing.last_rc, timing.all_s[0]), (Some(0), 0.1));
+    }
+
+    #[test]
+    fn several_results_need_the_command_that_is_meant() {
+        let two = r#"{"results":[{"command":"a","times":[1]},{"command":"b","times":[2]}]}"#;
+        assert!(matches!(import("x", None, two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
+        assert_eq!(import("x", Some("b"), two.as_bytes()).unwrap().all_s, vec![2.0]);
+    }
+
+    #[test]
+    fn a_result_without_usable_times_is_refused() {
+        for times in ["[]", "[-1.0]"] {
+            let text = format!(r#"{{"results":[{{"command":"a","times":{times}}}]}}"#);
+            assert!(matches!(import("x", None, text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
+        }
+        assert!(import("x", None, b"[]").is_err());
+    }
+}
