@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::change::id::ChangeId;
 use crate::change::refusal::Refusal;
+use crate::change::state::Change;
 use crate::exit::Exit;
 
 /// A command that did not do what was asked.
@@ -14,7 +14,7 @@ pub enum CommandError {
         /// Why.
         refusal: Box<Refusal>,
         /// Of which change; `None` when none was opened.
-        change: Option<ChangeId>,
+        change: Option<Box<Change>>,
     },
     /// It cannot be told which change is meant, or there is no such thing.
     Trouble {
@@ -50,8 +50,8 @@ impl CommandError {
     }
 
     /// A refusal on a change.
-    pub fn refused(refusal: Refusal, change: Option<&ChangeId>) -> Self {
-        Self::Refused { refusal: Box::new(refusal), change: change.cloned() }
+    pub fn refused(refusal: Refusal, change: Option<&Change>) -> Self {
+        Self::Refused { refusal: Box::new(refusal), change: change.cloned().map(Box::new) }
     }
 
     /// The code that the process ends with.

@@ -64,7 +64,7 @@ pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandError> {
     match decide::decide(change, command, ctx.now()) {
         Ok(_) => Ok(()),
-        Err(refusal) => Err(CommandError::refused(refusal, Some(change.id()))),
+        Err(refusal) => Err(CommandError::refused(refusal, Some(change))),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn commit(ctx: &Ctx, id: &ChangeId, command: &Command, files: &[Pending<'_>]
     let mut change = newest(ctx, &lock, id)?;
     let now = ctx.now();
     let events =
-        decide::decide(&change, command, now).map_err(|refusal| CommandError::refused(refusal, Some(id)))?;
+        decide::decide(&change, command, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
     for file in files {
         artifact::write_evidence(&lock, id.as_str(), file.role, &file.bytes)?;
     }

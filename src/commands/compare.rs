@@ -29,6 +29,7 @@ use crate::evidence::snapshot::Snapshot;
 use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
@@ -38,7 +39,7 @@ use crate::store::record::Record;
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Judge after against before, for a change or for any two snapshot files
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct CompareArgs {
     /// The change whose recorded snapshots are compared [default, without --before and --after: as for other commands]
     #[arg(long, value_name = "ID")]
@@ -161,7 +162,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     }
     let exit = answer(ctx, args, &comparison, &report)?;
     let step = next::next(&change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&report::step::text(&step, change.id()));
+    ctx.ui.hint(&StepView::new(change, &step).lines());
     Ok(exit)
 }
 

@@ -20,6 +20,7 @@ use crate::evidence::measurable::Unmeasurable;
 use crate::evidence::metric::MetricId;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
@@ -92,7 +93,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
         ctx.ui.answer(&report::show::contract(change))?;
     }
     let step = crate::change::next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&report::step::text(&step, change.id()));
+    ctx.ui.hint(&StepView::new(change, &step).lines());
     Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
 }
 

@@ -1,5 +1,7 @@
 //! What git (or, without git, the files) says about the code here: the revision, and what changed since a baseline.
 
+use std::collections::BTreeSet;
+
 use globset::Glob;
 use globset::GlobSet;
 use globset::GlobSetBuilder;
@@ -14,16 +16,17 @@ use crate::commands::evidence;
 use crate::error::CommandError;
 use crate::evidence::compare::tuneables;
 use crate::evidence::revision::Revision;
-use crate::evidence::revision::WorkTree;
-use crate::evidence::snapshot::GitV1;
 use crate::evidence::snapshot::Snapshot;
 use crate::probe;
+use crate::probe::env::ProcessEnvironment;
+use crate::probe::revision::Seen;
 use crate::store::layout::OwnPaths;
-use crate::sys::git::Commit;
-use crate::sys::git::Repo;
-use crate::sys::git::Scope;
-use crate::sys::git::Side;
-use crate::sys::git::Walk;
+use crate::sys::git::diff::Side;
+use crate::sys::git::history::Commit;
+use crate::sys::git::history::Walk;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::run::Flow;
+use crate::sys::git::scope::Scope;
 
 /// What happened since a baseline.
 pub struct Since {
@@ -40,31 +43,26 @@ pub struct Since {
 /// # Errors
 /// When git is missing or refuses the repository.
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
-    Ok(probe::revision::revision(ctx.project.root(), ctx.repo()?, &own(ctx.repo()?))?)
+    // A git that is missing or refuses is told as the error that it is.
+    ctx.repo()?;
+    Ok(observe(ctx).revision)
 }
 
-/// Version 1's description of the same.
+/// The code here, with version 1's description of it.
+pub fn observe(ctx: &Ctx) -> Seen {
+    let own = OwnPaths::below(b"");
+    probe::revision::observe(ctx.project.root(), &|path| own.is_own(path))
+}
+
+/// The files that git tracks, from the project's root; `None` outside git.
 ///
 /// # Errors
 /// When git fails.
-pub fn git_v1(ctx: &Ctx, revision: &Revision) -> Result<GitV1, CommandError> {
-    let Some(repo) = ctx.repo()? else { return Ok(GitV1::default()) };
-    let describe = revision.commit.as_deref().map(|commit| repo.describe(commit)).transpose()?;
-    let dirty_count = match &revision.work_tree {
-        WorkTree::Clean => Some(0),
-        WorkTree::Dirty { paths, .. } => Some(u64::from(*paths)),
-        WorkTree::Unversioned | WorkTree::Unknown { .. } => None,
-    };
-    Ok(GitV1 {
-        is_git: true,
-        git_root: Some(repo.root().display().to_string()),
-        branch: revision.branch.clone(),
-        commit: revision.commit.clone(),
-        describe,
-        dirty: dirty_count.map(|count| count > 0),
-        dirty_count,
-        diff_stat: None,
-    })
+pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(None) };
+    let files = repo.tracked_files(repo.prefix())?;
+    let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
+    Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
 }
 
 /// Commits in the present history that carry the id already.
@@ -75,10 +73,16 @@ pub fn commits_with_id(ctx: &Ctx, id: &ChangeId) -> Result<Vec<DeltaCommit>, Com
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
-    let commits = repo.commits_naming(&head.commit, key, id.as_str())?;
     let own = own(Some(repo));
-    let described = commits.iter().map(|commit| describe(repo, &own, commit));
-    Ok(described.filter(|commit| !commit.evidence_only).collect())
+    let mut found = Vec::new();
+    repo.log_range(None, &head.commit, &Walk::all(key), |commit| {
+        if commit.trailers.iter().any(|value| value == id.as_str()) {
+            found.push(describe(repo, &own, &commit));
+        }
+        Flow::Done
+    })?;
+    found.retain(|commit| !commit.evidence_only);
+    Ok(found)
 }
 
 /// What changed since the change's baseline.
@@ -141,7 +145,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     if config.tuneables.files.is_empty() && config.tuneables.env.is_empty() {
         return Ok(Vec::new());
     }
-    let now = probe::tuneables::read(ctx.project.root(), &config.tuneables)?;
+    let now = probe::tuneables::read(ctx.project.root(), &config.tuneables, &ProcessEnvironment)?;
     let mut after = before.clone();
     after.tuneables = now.values;
     let changes = tuneables::changes(before, &after).into_iter();

@@ -4,17 +4,18 @@ use serde_json::json;
 
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::refusal;
+use crate::report::refusal::RefusalView;
 use crate::ui::Ui;
 
 /// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too.
 pub fn tell(ui: &Ui, error: &CommandError, json: bool) -> Exit {
     match error {
         CommandError::Refused { refusal, change } => {
-            ui.tell(&refusal::text(refusal, change.as_ref()));
+            let report = RefusalView::new(refusal, change.as_deref());
+            ui.tell(&report.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.
-                let _ = ui.answer(&pretty(&refusal::json(refusal, change.as_ref())));
+                let _ = ui.answer(&pretty(report.json()));
             }
         }
         CommandError::Trouble { error, hints } => told(ui, &format!("{error:#}"), hints, json),

@@ -15,6 +15,7 @@ use crate::probe;
 use crate::probe::command::SystemRunner;
 use crate::probe::snapshot::Plan;
 use crate::store::artifact::Role;
+use crate::store::layout::OwnPaths;
 use crate::sys::clock;
 
 /// What is asked for.
@@ -43,14 +44,9 @@ pub struct Measurement {
 pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
-    let repo = ctx.repo()?;
-    let plan = Plan {
-        root: ctx.project.root(),
-        config,
-        repo,
-        is_own: &|path| crate::store::layout::OwnPaths::below(b"").is_own(path),
-        interrupt,
-    };
+    let own = OwnPaths::below(b"");
+    let is_own = |path: &[u8]| own.is_own(path);
+    let plan = Plan { root: ctx.project.root(), config, tracked: delta::tracked(ctx)?, is_own: &is_own, interrupt };
     let mut bar = crate::commands::progress::Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();
@@ -67,7 +63,7 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     ask.label.clone_into(&mut snapshot.label);
     snapshot.role = ask.role.map(str::to_owned);
     snapshot.change_id = ask.change.map(ToString::to_string);
-    snapshot.git = delta::git_v1(ctx, &revision)?;
+    snapshot.git = delta::observe(ctx).git;
     snapshot.revision = Some(revision.clone());
     Ok(Measurement { snapshot, outputs: measured.outputs, revision })
 }

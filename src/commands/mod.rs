@@ -19,6 +19,7 @@ pub mod use_change;
 pub mod validate;
 pub mod verify;
 
+mod advance;
 mod choose;
 mod commit;
 mod delta;
@@ -26,6 +27,8 @@ mod evidence;
 mod judge;
 mod measure;
 mod parse;
+mod progress;
+mod rehearse;
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -40,13 +43,13 @@ use crate::cli::Globals;
 use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
+use crate::probe::revision;
 use crate::store::layout::Project;
 use crate::store::lock;
 use crate::store::lock::Exclusive;
 use crate::store::lock::Holder;
 use crate::sys::clock::Clock;
-use crate::sys::git;
-use crate::sys::git::Repo;
+use crate::sys::git::repo::Repo;
 use crate::sys::host;
 use crate::sys::interrupt::Interrupt;
 use crate::ui::Ui;
@@ -143,13 +146,13 @@ impl Ctx {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
         }
-        let repo = git::open(self.project.root())?;
+        let repo = revision::open(self.project.root())?;
         Ok(self.repo.get_or_init(|| repo).as_ref())
     }
 
     /// Who works here, from git's settings; `None` where nobody said.
     pub fn actor(&self) -> Option<String> {
-        self.repo().ok().flatten().and_then(Repo::actor)
+        self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten())
     }
 
     /// Takes the lock of the store.
@@ -161,7 +164,7 @@ impl Ctx {
         let holder = Holder {
             pid: std::process::id(),
             command: command.join(" "),
-            host: host::name(),
+            host: host::name().unwrap_or_default(),
             since: self.now(),
         };
         Ok(Exclusive::acquire(&self.project, &holder, self.lock_wait()?)?)

@@ -5,7 +5,7 @@ use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::delta;
 use crate::error::CommandError;
-use crate::sys::git::Reverted;
+use crate::sys::git::revert::Reverted;
 
 /// Reverts the change's commits in a scratch worktree on top of the present head.
 ///

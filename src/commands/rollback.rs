@@ -17,7 +17,7 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::store::artifact::Role;
-use crate::sys::git::Reverted;
+use crate::sys::git::revert::Reverted;
 
 /// Take a change out again
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
         change.id()
     );
     let own = delta::own(Some(repo));
-    let (outcome, made) = repo.perform_revert(&newest_first, &message, &|path| own.is_own(path))?;
+    let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message)?;
     match (outcome, made) {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {

@@ -14,6 +14,7 @@ use crate::commands::failure;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 
 /// Show one change with all its evidence
 #[derive(Debug, Args)]
@@ -51,6 +52,6 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     } else {
         ctx.ui.answer(&format!("{} {}", change.id(), view::status(change)))?;
     }
-    ctx.ui.hint(&report::step::text(&step, change.id()));
+    ctx.ui.hint(&StepView::new(change, &step).lines());
     Ok(Exit::Yes)
 }

@@ -26,12 +26,13 @@ use crate::error::CommandError;
 use crate::evidence::hyperfine;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
 
 /// Measure the project as it is now
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SnapshotArgs {
     /// A word for it; part of its file's name when it belongs to no change
     #[arg(long, value_name = "LABEL")]
@@ -86,6 +87,16 @@ fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
         Some(text) => parse::title(text).map_err(|_| CommandError::trouble(format!("--label: {text:?} is not one short line of text"))),
         None => Ok(default.to_owned()),
     }
+}
+
+/// The baseline with every default, for `next --run`.
+pub(super) fn take_before(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    before(ctx, change, &SnapshotArgs::default())
+}
+
+/// The state after with every default, for `next --run`.
+pub(super) fn take_after(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    after(ctx, change, &SnapshotArgs::default())
 }
 
 /// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
@@ -166,7 +177,7 @@ fn attached(
     ctx.ui.status(&format!("attached as {role} to {}", change.id()));
     answer(ctx, &path, measurement)?;
     let step = next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&report::step::text(&step, change.id()));
+    ctx.ui.hint(&StepView::new(change, &step).lines());
     Ok(Exit::Yes)
 }
 

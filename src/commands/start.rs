@@ -26,6 +26,7 @@ use crate::commands::parse;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 use crate::store::error::StoreError;
 use crate::store::lock::Exclusive;
 use crate::store::record::Record;
@@ -183,7 +184,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
     let step = next::next(change, &ctx.policy()?, ctx.now());
     if !missing.is_empty() || !ctx.json(true) {
-        ctx.ui.hint(&report::step::text(&step, change.id()));
+        ctx.ui.hint(&StepView::new(change, &step).lines());
     }
     Ok(Exit::Yes)
 }

@@ -14,6 +14,7 @@ use crate::commands::failure;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::step::StepView;
 use crate::store::record::Record;
 
 /// Show where the changes stand and what comes next

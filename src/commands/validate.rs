@@ -26,6 +26,7 @@ use crate::exit::Exit;
 use crate::probe;
 use crate::probe::check;
 use crate::report;
+use crate::report::step::StepView;
 use crate::store::artifact::Role;
 
 /// Schema name of validation files.
@@ -90,7 +91,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
     }
     if passed {
         let step = next::next(change, &ctx.policy()?, ctx.now());
-        ctx.ui.hint(&report::step::text(&step, change.id()));
+        ctx.ui.hint(&StepView::new(change, &step).lines());
         return Ok(Exit::Yes);
     }
     if change.is_open() {

@@ -61,10 +61,10 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
         let by_demands = matches!(refusal.missing, Missing::Unverified { .. });
         // A dry run is not refused for a summary that only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Missing::Summary)) {
-            return Err(CommandError::refused(refusal, Some(&id)));
+            return Err(CommandError::refused(refusal, Some(&change)));
         }
         if by_demands {
-            let exit = CommandError::refused(refusal, Some(&id)).exit();
+            let exit = CommandError::refused(refusal, Some(&change)).exit();
             show(ctx, &change, &demands, args.apply.then_some(false))?;
             return Ok(exit);
         }

@@ -1,0 +1,52 @@
+//! `next --run`: performs every following gate that needs no decision of a person, and stops before the first that does.
+
+use crate::change::command::Command;
+use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::next::Step;
+use crate::change::refusal::Missing;
+use crate::commands::Ctx;
+use crate::commands::commit;
+use crate::commands::compare;
+use crate::commands::delta;
+use crate::commands::show;
+use crate::commands::snapshot;
+use crate::commands::validate;
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+/// Runs gate after gate; the answer is where the change stands at the end.
+pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+    let mut done = 0;
+    loop {
+        let change = commit::load(ctx, id)?;
+        let step = next::next(&change, &ctx.policy()?, ctx.now());
+        let exit = match step {
+            Step::Baseline => snapshot::take_before(ctx, &change)?,
+            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return show::state(ctx, &change),
+            Step::Validate => validate::validate(ctx, id)?,
+            Step::After => snapshot::take_after(ctx, &change)?,
+            Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
+            _ => return show::state(ctx, &change),
+        };
+        if exit != Exit::Yes {
+            return Ok(exit);
+        }
+        done += 1;
+    }
+}
+
+/// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
+fn nothing_changed(ctx: &Ctx, change: &crate::change::state::Change) -> Result<bool, CommandError> {
+    let since = delta::since_baseline(ctx, change)?;
+    let facts = crate::change::command::ValidateFacts {
+        revision: since.revision,
+        descends: since.descends,
+        delta: since.delta,
+        has_tests: true,
+        retry: true,
+        outcome: None,
+    };
+    let asked = commit::ask(ctx, change, &Command::Validate(facts));
+    Ok(matches!(asked, Err(CommandError::Refused { refusal, .. }) if refusal.missing == Missing::NoDelta))
+}
