@@ -64,6 +64,8 @@ pub enum Format {
 enum Command {
     /// Set up the project: state directory, config, logbook
     Init(commands::init::InitArgs),
+    /// Fill empty test and timing commands of the config with what the project seems to use
+    Onboard(commands::onboard::OnboardArgs),
     /// Open, describe, decide, roll out and verify a tracked change
     #[command(subcommand)]
     Change(ChangeCommand),
@@ -124,6 +126,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Init(args) => commands::init::run(ctx, args),
+        Command::Onboard(args) => commands::onboard::run(ctx, args),
         Command::Change(command) => dispatch_change(ctx, command),
         Command::Snapshot(args) => commands::snapshot::run(ctx, args),
         Command::Validate(args) => commands::validate::run(ctx, args),

@@ -29,6 +29,8 @@ use crate::evidence::snapshot::Snapshot;
 use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::markdown;
+use crate::report::markup::Doc;
 use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;
@@ -118,9 +120,10 @@ fn of_files(
     let new = parse(after)?;
     let settings = judge::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
-    let report = report::compare::markdown(&comparison, None);
+    let document = report::interim::compare(&comparison, None);
+    let report = markdown::render(&document);
     write_out(args, &comparison, &report)?;
-    answer(ctx, args, &comparison, &report)
+    answer(ctx, args, &comparison, &document)
 }
 
 fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
@@ -145,7 +148,8 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let after = evidence::snapshot(ctx, &after.taken.snapshot)?;
     let settings = judge::settings(ctx, Some(&change.contract))?;
     let comparison = compare::compare(&before, &after, None, &judge::demands(&change.contract), &settings);
-    let report = report::compare::markdown(&comparison, Some(change));
+    let document = report::interim::compare(&comparison, Some(change));
+    let report = markdown::render(&document);
     let files = [
         Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() },
         Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? },
@@ -160,9 +164,9 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
         write_out(args, &comparison, &report)?;
     }
-    let exit = answer(ctx, args, &comparison, &report)?;
+    let exit = answer(ctx, args, &comparison, &document)?;
     let step = next::next(&change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(change, &step).lines());
+    ctx.ui.hint(&StepView::new(&change, &step).lines());
     Ok(exit)
 }
 
@@ -195,15 +199,14 @@ fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Resul
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
-fn answer(ctx: &Ctx, args: &CompareArgs, comparison: &Comparison, report: &str) -> Result<Exit, CommandError> {
+fn answer(ctx: &Ctx, args: &CompareArgs, comparison: &Comparison, document: &Doc) -> Result<Exit, CommandError> {
     let written: Vec<String> =
         args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}", out.display())).collect();
     match ctx.format() {
         Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(comparison)?))?,
         _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
-        Some(Format::Markdown) => ctx.ui.answer(report)?,
-        None if !ctx.ui.answers_a_person() => ctx.ui.answer(report)?,
-        _ => ctx.ui.answer(&report::compare::terminal(comparison, ctx.ui.width()))?,
+        None if !ctx.ui.answers_a_person() => ctx.ui.answer(&markdown::render(document))?,
+        _ => ctx.show(document)?,
     }
     Ok(if args.exit_code { exit_of(comparison.outcome) } else { Exit::Yes })
 }

@@ -75,7 +75,7 @@ pub fn commits_with_id(ctx: &Ctx, id: &ChangeId) -> Result<Vec<DeltaCommit>, Com
     let key = &ctx.config()?.enforcement.trailer;
     let own = own(Some(repo));
     let mut found = Vec::new();
-    repo.log_range(None, &head.commit, &Walk::all(key), |commit| {
+    repo.log_range(None, &head.commit, &Walk::all(key), &mut |commit| {
         if commit.trailers.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }
@@ -154,10 +154,8 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
 
 /// A change of the effective value; one of the layer alone is none.
 fn as_delta(change: tuneables::TuneableChange) -> Option<TuneableChange> {
-    let before = change.before.map(|side| side.value);
-    let layer = change.after.as_ref().map(|side| side.layer.clone());
-    let after = change.after.map(|side| side.value);
-    (before != after).then_some(TuneableChange { key: change.key, before, after, layer })
+    let (before, after) = (change.old, change.new);
+    (before != after).then_some(TuneableChange { key: change.key, before, after, layer: change.new_layer })
 }
 
 /// Which changed files belong to the contracts surface, and whether its docs or tests changed with them.

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::commands::Ctx;
 use crate::commands::failure;
+use crate::commands::onboard;
 use crate::config::template;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::project;
+use crate::probe::project::commands;
 use crate::report;
 use crate::store::atomic;
 use crate::store::lock::Exclusive;
@@ -46,7 +47,7 @@ pub fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
     }
     drop(lock);
     if args.onboard && !made.new_config {
-        crate::commands::onboard::fill(ctx, false)?;
+        onboard::fill_guess(ctx)?;
     }
     offer_merge_union(ctx, args.no_prompt)?;
     ctx.config()?;
@@ -78,7 +79,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
         Some(path) => path,
         None => {
             let path = ctx.project.default_config_path();
-            let guess = project::guess(ctx.project.root());
+            let guess = commands::guess(ctx.project.root());
             atomic::create_new(&path, template::template(&guess).as_bytes())?;
             match &guess.test {
                 Some(test) => ctx.ui.status(&format!("The config times and tests with `{test}`; edit it as you like.")),

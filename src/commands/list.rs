@@ -32,16 +32,16 @@ pub fn run(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
     for record in &records {
         let path = ctx.project.record_path(record.id().as_str())?.display().to_string();
         lines.push(match record {
-            Record::Tracked(change) => report::v1::listed(change, &path),
+            Record::Tracked(change) => report::v1::entry(change, &path),
             Record::Legacy(legacy) => {
-                report::v1::listed_legacy(&legacy.id, &legacy.title, &legacy.status, &legacy.started_at, &path)
+                report::v1::raw_entry(legacy.id.as_str(), &legacy.title, &legacy.status, &legacy.started_at, &path)
             }
         });
     }
     if ctx.json(true) {
         ctx.ui.answer(&failure::pretty(&Value::Array(lines)))?;
     } else {
-        ctx.ui.answer(&report::list::text(&lines, ctx.ui.width()))?;
+        ctx.show(&report::interim::list(&lines))?;
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }

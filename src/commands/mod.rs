@@ -7,6 +7,7 @@ pub mod hold;
 pub mod init;
 pub mod list;
 pub mod note;
+pub mod onboard;
 pub mod promote;
 pub mod reject;
 pub mod rollback;
@@ -19,16 +20,16 @@ pub mod use_change;
 pub mod validate;
 pub mod verify;
 
-mod advance;
-mod choose;
-mod commit;
-mod delta;
-mod evidence;
-mod judge;
-mod measure;
-mod parse;
-mod progress;
-mod rehearse;
+pub mod advance;
+pub mod choose;
+pub mod commit;
+pub mod delta;
+pub mod evidence;
+pub mod judge;
+pub mod measure;
+pub mod parse;
+pub mod progress;
+pub mod rehearse;
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -44,6 +45,10 @@ use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
 use crate::probe::revision;
+use crate::report::markdown;
+use crate::report::markup::Doc;
+use crate::report::terminal;
+use crate::report::terminal::Terminal;
 use crate::store::layout::Project;
 use crate::store::lock;
 use crate::store::lock::Exclusive;
@@ -100,6 +105,21 @@ impl Ctx {
             Some(format) => format == Format::Json,
             None => piped && !self.ui.answers_a_person(),
         }
+    }
+
+    /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn show(&self, doc: &Doc) -> Result<(), CommandError> {
+        let text = match self.globals.format {
+            Some(Format::Markdown) => markdown::render(doc),
+            _ if self.ui.answers_a_person() => {
+                terminal::render(doc, Terminal { width: Some(self.ui.width()), color: true })
+            }
+            _ => terminal::render(doc, Terminal::plain()),
+        };
+        Ok(self.ui.answer(&text)?)
     }
 
     /// The config, read once; its warnings are told once.

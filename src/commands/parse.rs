@@ -78,7 +78,7 @@ pub fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
 }
 
 fn pointed(flag: &str, error: &CriterionError) -> CommandError {
-    CommandError::trouble(format!("{flag}: {}", criterion_error::text(error)))
+    CommandError::trouble(format!("{flag}: {}", criterion_error::message(error)))
 }
 
 /// A share such as `2%` or `0.02`.

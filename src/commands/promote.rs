@@ -41,7 +41,7 @@ pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, &Command::Promote(facts.clone()))?;
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
     let rehearsal = rehearse::revert(ctx, &change)?;
-    let note = report::logbook::rollback_note(&change, &rehearsal);
+    let note = report::rollback::note(&change, &rehearsal);
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     facts.rehearsed = Some((rehearsal, pending.artifact(id)?));
     let change = commit::commit(ctx, id, &Command::Promote(facts), &[pending])?;

@@ -38,7 +38,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
         fields.insert("events".to_owned(), json!(change.events));
         ctx.ui.answer(&failure::pretty(&Value::Object(fields)))?;
     } else {
-        ctx.ui.answer(&report::show::text(&change, ctx.ui.width()))?;
+        ctx.show(&report::interim::show(&change))?;
     }
     Ok(Exit::Yes)
 }

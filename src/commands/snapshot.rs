@@ -25,7 +25,6 @@ use crate::commands::parse;
 use crate::error::CommandError;
 use crate::evidence::hyperfine;
 use crate::exit::Exit;
-use crate::report;
 use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;

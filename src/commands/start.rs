@@ -177,7 +177,7 @@ fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> 
 fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     let path = ctx.project.record_path(change.id().as_str())?;
     if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&report::v1::started(change, &path.display().to_string())))?;
+        ctx.ui.answer(&failure::pretty(&report::v1::entry(change, &path.display().to_string())))?;
     } else {
         ctx.ui.answer(&format!("Opened {}", change.id()))?;
     }

@@ -63,7 +63,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), Comma
                 "title": change.opened.title,
                 "status": view::status(change),
                 "next": step,
-                "commands": report::step::commands(&step, change.id()),
+                "commands": StepView::new(change, &step).next,
             })
         };
         let answer = json!({
@@ -78,6 +78,5 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), Comma
         .map(|change| (*change, step(change)))
         .collect();
     let active = shown.map(|change| (change, step(change)));
-    let text = report::status::text(active.as_ref().map(|(change, step)| (*change, step)), &others, ctx.ui.width());
-    Ok(ctx.ui.answer(&text)?)
+    ctx.show(&report::interim::status(active.as_ref().map(|(change, step)| (*change, step)), &others))
 }

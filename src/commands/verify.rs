@@ -124,11 +124,14 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 /// The original's JSON in a pipe, the list of demands on a terminal.
 fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -> Result<(), CommandError> {
     if ctx.json(true) {
-        let mut answer = report::v1::verify(change, demands, applied);
+        let mut answer = match applied {
+            None => report::v1::verify_dry_run(change, demands, &[]),
+            Some(applied) => report::v1::verify_apply(change, demands, &[], applied),
+        };
         answer["demands"] = json!(demands);
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.ui.answer(&report::verify::text(change, demands, applied, ctx.ui.width()))?;
+        ctx.show(&report::interim::verify(change, demands, applied))?;
     }
     Ok(())
 }

@@ -48,10 +48,6 @@ struct ResultOf {
     exit_codes: Vec<Option<i32>>,
     #[serde(default)]
     memory_usage_byte: Vec<u64>,
-    #[serde(default)]
-    user: Option<f64>,
-    #[serde(default)]
-    system: Option<f64>,
 }
 
 /// The timing called `name` out of an export. With several results, `cmd` says which is meant. CPU times are left

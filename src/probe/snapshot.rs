@@ -107,6 +107,7 @@ fn blank(root: &Path) -> Snapshot {
         git: Default::default(),
         revision: None,
         machine: None,
+        rss_floor_bytes: None,
         sizes: Default::default(),
         missing_sizes: Vec::new(),
         timings: Vec::new(),
@@ -159,6 +160,7 @@ fn timings(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, te
             tell(&format!("timing {}: run {} of {}", progress.name, progress.done, progress.of));
         });
         if let Some(floor) = timed.rss_floor_bytes {
+            snapshot.rss_floor_bytes = Some(floor);
             snapshot.warnings.push(format!(
                 "timing {}: peak memory is below this tool's own {} KiB and cannot be told apart from it",
                 config.name,

@@ -5,6 +5,7 @@
 pub mod criterion_error;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod interim;
 pub mod invocation;
 pub mod logbook;
 pub mod markdown;

@@ -1,6 +1,7 @@
 //! The logbook: a section per change between markers, and the user's own text around them. Owns the markers;
 //! must not render a section, nor touch a byte outside the markers.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::store::atomic;
@@ -41,6 +42,18 @@ pub enum Problem {
         /// Line of the marker, from 1.
         line: usize,
     },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unclosed { id, line } => {
+                write!(f, "line {line}: the section of {id} has no end marker; a new one was added at the end")
+            }
+            Self::Unopened { id, line } => write!(f, "line {line}: an end marker of {id} without its begin"),
+            Self::Duplicate { id, line } => write!(f, "line {line}: a second section of {id} was removed"),
+        }
+    }
 }
 
 /// A logbook with one section brought up to date.

@@ -33,6 +33,13 @@ pub struct Host {
     pub load_1m: Option<f64>,
 }
 
+/// The host's name, for telling a person which machine holds a lock; `None` where it is not to be had cheaply.
+pub fn name() -> Option<String> {
+    let of_variable = || std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+    let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    of_kernel().or_else(of_variable).map(|name| name.trim().to_owned())
+}
+
 impl Host {
     /// Reads what can be read. Takes some milliseconds on Linux, some tens where other programs must be asked.
     pub fn read() -> Self {

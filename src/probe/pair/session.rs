@@ -249,6 +249,7 @@ impl<'a> Session<'a> {
     fn attempt(&mut self, plan: &PairPlan, side: Side, error: &mut Option<String>) -> Attempt {
         let place = self.place(side);
         let timing = TimingPlan {
+            shell: true,
             name: plan.name.clone(),
             cmd: plan.cmd.clone(),
             runs: 1,

@@ -1,0 +1,93 @@
+//! `onboard`: fill empty test and timing commands of the config with what the project seems to use.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::commands::init;
+use crate::config::edit;
+use crate::config::edit::Edited;
+use crate::config::file;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::probe::project::commands;
+use crate::store::atomic;
+
+/// Schema name of the answer.
+const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
+
+/// Fill empty test and timing commands of the config with what the project seems to use
+#[derive(Debug, Args)]
+pub struct OnboardArgs {
+    /// The command to time and to test with [default: guessed from the project's files]
+    #[arg(long, value_name = "CMD")]
+    timing_cmd: Option<String>,
+    /// Replace commands that are there
+    #[arg(long)]
+    force: bool,
+    /// Change nothing, only say what would change
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What was filled in, or would be.
+pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
+    init::ensure(ctx)?;
+    let guess = commands::guess(ctx.project.root());
+    let cmd = args.timing_cmd.or_else(|| guess.test.clone());
+    let edited = match &cmd {
+        Some(cmd) => Some(fill(ctx, cmd, args.force, args.dry_run)?),
+        None => None,
+    };
+    let changes: Vec<_> = edited.iter().flat_map(|edited| &edited.changes).collect();
+    if ctx.json(false) {
+        let changed: Vec<_> = changes.iter().map(|change| json!({ "key": change.key, "before": change.before })).collect();
+        ctx.ui.answer(&failure::pretty(&json!({
+            "schema": SCHEMA,
+            "timing_cmd": cmd,
+            "others": guess.others,
+            "size_paths": guess.size_paths,
+            "changed": changed,
+            "dry_run": args.dry_run,
+        })))?;
+    } else if let Some(cmd) = &cmd {
+        let verb = if args.dry_run { "Would set" } else { "Set" };
+        let lines: Vec<String> = changes.iter().map(|change| format!("{verb} {} to: {cmd}", change.key)).collect();
+        ctx.ui.answer(&if lines.is_empty() { "Nothing to fill in.".to_owned() } else { lines.join("\n") })?;
+        for other in &guess.others {
+            ctx.ui.hint(&format!("the project could also be tested with: {other}"));
+        }
+    } else {
+        return Err(CommandError::Failed {
+            message: "no test command was found in this project".to_owned(),
+            hints: vec!["name it: vibeship-optimizer onboard --timing-cmd \"<command>\"".to_owned()],
+        });
+    }
+    Ok(Exit::Yes)
+}
+
+/// Fills the guess into an existing config where nothing stands yet, for `init --onboard`.
+///
+/// # Errors
+/// When the config cannot be read or edited safely.
+pub(super) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
+    if let Some(cmd) = commands::guess(ctx.project.root()).test {
+        for change in fill(ctx, &cmd, false, false)?.changes {
+            ctx.ui.status(&format!("Set {} to: {cmd}", change.key));
+        }
+    }
+    Ok(())
+}
+
+fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, CommandError> {
+    let _lock = ctx.lock()?;
+    let path = ctx.project.config_path().ok_or_else(|| CommandError::trouble("there is no config file"))?;
+    let bytes = atomic::read(&path, file::MAX_BYTES)?.unwrap_or_default();
+    let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{} is not UTF-8", path.display())))?;
+    let edited = edit::fill(&text, &path, cmd, force)?;
+    if !dry_run && !edited.changes.is_empty() {
+        atomic::write(&path, edited.text.as_bytes())?;
+    }
+    Ok(edited)
+}
