@@ -20,7 +20,8 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
     }
     if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
         return text.parse::<ChangeId>().map_err(|error| {
-            CommandError::trouble(format!("{VARIABLE}: {error}")).hinted(format!("unset {VARIABLE} or give --change-id"))
+            CommandError::trouble(format!("{VARIABLE}: {error}"))
+                .hinted(format!("unset {VARIABLE} or give --change-id"))
         });
     }
     let open = open_changes(ctx)?;
@@ -48,7 +49,8 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     text.trim().parse().map(Some).map_err(|error| {
-        CommandError::trouble(format!("{}: {error}", path.display())).hinted("choose again: vibeship-optimizer change use <id>")
+        CommandError::trouble(format!("{}: {error}", path.display()))
+            .hinted("choose again: vibeship-optimizer change use <id>")
     })
 }
 

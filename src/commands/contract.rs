@@ -60,7 +60,10 @@ impl ContractFlags {
     pub(super) fn parts(&self) -> Result<Contract, CommandError> {
         let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
         Ok(Contract {
-            hypothesis: self.hypothesis.as_deref().map_or(Ok(String::new()), |text| parse::required("--hypothesis", text))?,
+            hypothesis: self
+                .hypothesis
+                .as_deref()
+                .map_or(Ok(String::new()), |text| parse::required("--hypothesis", text))?,
             kpi: self.kpi.as_deref().map(|text| parse::criterion("--kpi", text)).transpose()?,
             guardrails: guardrails.collect::<Result<_, _>>()?,
             trigger: self.trigger.as_deref().map(|text| parse::trigger("--trigger", text)).transpose()?,

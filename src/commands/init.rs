@@ -83,7 +83,9 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
             atomic::create_new(&path, template::template(&guess).as_bytes())?;
             match &guess.test {
                 Some(test) => ctx.ui.status(&format!("The config times and tests with `{test}`; edit it as you like.")),
-                None => ctx.ui.warn("no test command was found; name one under `commands.test` and `timings` in the config"),
+                None => {
+                    ctx.ui.warn("no test command was found; name one under `commands.test` and `timings` in the config")
+                }
             }
             path
         }
@@ -104,7 +106,8 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<(), CommandError> {
         ctx.ui.hint(&format!("so that branches merge their logbooks, add to .gitattributes: {MERGE_UNION}"));
         return Ok(());
     }
-    let answer = ctx.ui.ask(&format!("Add `{MERGE_UNION}` to .gitattributes, so that branches merge their logbooks? [y/N]"))?;
+    let answer =
+        ctx.ui.ask(&format!("Add `{MERGE_UNION}` to .gitattributes, so that branches merge their logbooks? [y/N]"))?;
     if answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes")) {
         let mut text = text;
         if !text.is_empty() && !text.ends_with(b"\n") {

@@ -13,11 +13,7 @@ use crate::evidence::compare::Settings;
 
 /// What a contract demands of the metrics.
 pub fn demands(contract: &Contract) -> Demands {
-    Demands {
-        kpi: contract.kpi.clone(),
-        guardrails: contract.guardrails.clone(),
-        trigger: contract.trigger.clone(),
-    }
+    Demands { kpi: contract.kpi.clone(), guardrails: contract.guardrails.clone(), trigger: contract.trigger.clone() }
 }
 
 /// The settings in force now: the contract's minimum effect before the config's, and the calibrated noise floors.

@@ -76,8 +76,10 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
 pub fn unmoved(ctx: &Ctx, measurement: &Measurement) -> Result<Revision, CommandError> {
     let now = delta::revision(ctx)?;
     if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
-        return Err(CommandError::trouble("the project's files changed while they were measured; nothing was recorded")
-            .hinted("if a measured command writes files, let git ignore them: git status shows which"));
+        return Err(CommandError::trouble(
+            "the project's files changed while they were measured; nothing was recorded",
+        )
+        .hinted("if a measured command writes files, let git ignore them: git status shows which"));
     }
     Ok(now)
 }

@@ -79,14 +79,7 @@ impl Ctx {
     pub fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
-        Ok(Self {
-            ui,
-            project,
-            globals,
-            config: OnceCell::new(),
-            repo: OnceCell::new(),
-            interrupt: OnceCell::new(),
-        })
+        Ok(Self { ui, project, globals, config: OnceCell::new(), repo: OnceCell::new(), interrupt: OnceCell::new() })
     }
 
     /// The time of day.
@@ -147,10 +140,8 @@ impl Ctx {
     /// As [`Ctx::config`].
     pub fn policy(&self) -> Result<Policy, CommandError> {
         let config = self.config()?;
-        let plan = |stage: &crate::config::rollout::StageConfig| StagePlan {
-            stage: stage.name,
-            soak_hours: stage.soak_hours,
-        };
+        let plan =
+            |stage: &crate::config::rollout::StageConfig| StagePlan { stage: stage.name, soak_hours: stage.soak_hours };
         Ok(Policy {
             stages: config.rollout.stages.iter().map(plan).collect(),
             min_monitor_days: config.verification.min_monitor_days,

@@ -42,7 +42,8 @@ pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
     };
     let changes: Vec<_> = edited.iter().flat_map(|edited| &edited.changes).collect();
     if ctx.json(false) {
-        let changed: Vec<_> = changes.iter().map(|change| json!({ "key": change.key, "before": change.before })).collect();
+        let changed: Vec<_> =
+            changes.iter().map(|change| json!({ "key": change.key, "before": change.before })).collect();
         ctx.ui.answer(&failure::pretty(&json!({
             "schema": SCHEMA,
             "timing_cmd": cmd,
@@ -84,7 +85,8 @@ fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, Comm
     let _lock = ctx.lock()?;
     let path = ctx.project.config_path().ok_or_else(|| CommandError::trouble("there is no config file"))?;
     let bytes = atomic::read(&path, file::MAX_BYTES)?.unwrap_or_default();
-    let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{} is not UTF-8", path.display())))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{} is not UTF-8", path.display())))?;
     let edited = edit::fill(&text, &path, cmd, force)?;
     if !dry_run && !edited.changes.is_empty() {
         atomic::write(&path, edited.text.as_bytes())?;

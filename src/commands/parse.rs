@@ -23,14 +23,19 @@ pub fn title(text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     let count = text.chars().count();
     if text.is_empty() {
-        return Err(CommandError::trouble("the title is empty").hinted("give the hypothesis in a few words: --title \"cache parsed rules\""));
+        return Err(CommandError::trouble("the title is empty")
+            .hinted("give the hypothesis in a few words: --title \"cache parsed rules\""));
     }
     if count > MAX_TITLE {
-        return Err(CommandError::trouble(format!("the title has {count} characters; at most {MAX_TITLE} are allowed"))
-            .hinted("put the details into --hypothesis"));
+        return Err(CommandError::trouble(format!(
+            "the title has {count} characters; at most {MAX_TITLE} are allowed"
+        ))
+        .hinted("put the details into --hypothesis"));
     }
     if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(CommandError::trouble(format!("the title holds the control character {c:?}; it has to be one line of text")));
+        return Err(CommandError::trouble(format!(
+            "the title holds the control character {c:?}; it has to be one line of text"
+        )));
     }
     Ok(text.to_owned())
 }
@@ -92,7 +97,9 @@ pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
     };
     match number.parse::<f64>() {
         Ok(value) if (0.0..=1.0).contains(&(value * scale)) => Ok(value * scale),
-        _ => Err(CommandError::trouble(format!("{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"))),
+        _ => Err(CommandError::trouble(format!(
+            "{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"
+        ))),
     }
 }
 
@@ -104,7 +111,11 @@ pub fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());
     }
-    let wrong = || CommandError::trouble(format!("{flag}: {text:?} is neither a duration such as 36h or 3d nor a moment such as 2026-03-01T12:00:00Z"));
+    let wrong = || {
+        CommandError::trouble(format!(
+            "{flag}: {text:?} is neither a duration such as 36h or 3d nor a moment such as 2026-03-01T12:00:00Z"
+        ))
+    };
     let text = text.trim();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let number: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;

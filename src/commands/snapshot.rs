@@ -83,7 +83,8 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
 
 fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
     match &args.label {
-        Some(text) => parse::title(text).map_err(|_| CommandError::trouble(format!("--label: {text:?} is not one short line of text"))),
+        Some(text) => parse::title(text)
+            .map_err(|_| CommandError::trouble(format!("--label: {text:?} is not one short line of text"))),
         None => Ok(default.to_owned()),
     }
 }
@@ -106,7 +107,8 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     }
     let label = label(args, "snapshot")?;
     let revision = delta::revision(ctx)?;
-    let measurement = measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;
+    let measurement =
+        measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;
     let stem = measurement.file_stem();
     let lock = ctx.lock()?;
     let file = artifact::write_numbered(&lock, &ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
@@ -127,11 +129,8 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
         measured: None,
     };
     commit::ask(ctx, change, &Command::Baseline(facts.clone()))?;
-    let measurement = measure::take(
-        ctx,
-        &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) },
-        revision,
-    )?;
+    let measurement =
+        measure::take(ctx, &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) }, revision)?;
     facts.revision = measure::unmoved(ctx, &measurement)?;
     let pending = measurement.pending(Role::Before, "before");
     facts.measured = Some(Measured {

@@ -145,7 +145,7 @@ fn open(ctx: &Ctx, _lock: &Exclusive, args: &StartArgs, title: String) -> Result
         tuneables_configured: !ctx.config()?.tuneables.files.is_empty() || !ctx.config()?.tuneables.env.is_empty(),
     };
     let event = gates::open::decide(&facts, now).map_err(|refusal| CommandError::refused(refusal, None))?;
-    Ok(commit::begun(event, ctx.actor(), now)?)
+    commit::begun(event, ctx.actor(), now)
 }
 
 /// The experiment that `--from` names; its contract is not taken over, since new evidence needs a contract of its own.

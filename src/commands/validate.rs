@@ -135,7 +135,14 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
         ctx.ui.status(&format!("checking {name}: {cmd}"));
         let begun = Instant::now();
         let failure = check::command(ctx.project.root(), &cmd, timeout_s, interrupt);
-        done.push(Check { name, kind, passed: failure.is_none(), what: cmd, seconds: begun.elapsed().as_secs_f64(), failure });
+        done.push(Check {
+            name,
+            kind,
+            passed: failure.is_none(),
+            what: cmd,
+            seconds: begun.elapsed().as_secs_f64(),
+            failure,
+        });
         stop_if_asked(ctx)?;
     }
     if config.validation.smoke {

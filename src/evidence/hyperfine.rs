@@ -138,6 +138,14 @@ fn exported(timing: &Timing) -> Value {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_summary_takes_percentiles_by_nearest_rank() {
+        let times: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+        let text = format!(r#"{{"results":[{{"command":"a","times":[{}]}}]}}"#, times.join(","));
+        let timing = import("x", None, text.as_bytes()).unwrap();
+        assert_eq!((timing.p95_s, timing.mean_s), (Some(19.0), Some(10.5)));
+    }
+
     const EXPORT: &str = r#"{"results":[{"command":"sleep 0.1","mean":0.11,"stddev":0.01,"median":0.11,"user":0.001,
         "system":0.001,"min":0.1,"max":0.12,"times":[0.12,0.1,0.11],"exit_codes":[0,0,0]}]}"#;
 

@@ -195,7 +195,12 @@ fn imported(root: &Path, config: &TimingConfig, path: &str) -> Result<Timing, St
     hyperfine::import(&config.name, config.cmd.as_deref(), &bytes).map_err(|error| format!("{path}: {error}"))
 }
 
-fn kpis(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) -> Vec<KpiOutput> {
+fn kpis(
+    plan: &Plan<'_>,
+    runner: &mut dyn Runner,
+    snapshot: &mut Snapshot,
+    tell: &mut dyn FnMut(&str),
+) -> Vec<KpiOutput> {
     let mut outputs = Vec::new();
     let place = kpi::Place { root: plan.root, env: &[] };
     for config in &plan.config.kpis {

@@ -29,10 +29,10 @@ pub fn create(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
 /// [`RecordError::Moved`] when somebody else recorded something meanwhile; every fault of the record on disk.
 pub fn extend(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
     let path = lock.project().record_path(change.id().as_str())?;
-    if let Record::Tracked(on_disk) = read::one(lock.project(), change.id())? {
-        if !change.events.starts_with(&on_disk.events) {
-            return Err(RecordError::Moved { path });
-        }
+    if let Record::Tracked(on_disk) = read::one(lock.project(), change.id())?
+        && !change.events.starts_with(&on_disk.events)
+    {
+        return Err(RecordError::Moved { path });
     }
     Ok(atomic::write(&path, &bytes(change))?)
 }
