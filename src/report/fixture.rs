@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use chrono::TimeZone as _;
 use chrono::Utc;
+use serde_json::json;
 
 use crate::change::chain;
 use crate::change::class::Class;
@@ -27,8 +28,10 @@ use crate::evidence::artifact::Artifact;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Trigger;
 use crate::evidence::digest::Digest;
+use crate::evidence::pair::PairSession;
 use crate::evidence::revision::Revision;
 use crate::evidence::revision::WorkTree;
+use crate::evidence::snapshot::Snapshot;
 use crate::evidence::verdict::Design;
 use crate::evidence::verdict::Doubt;
 use crate::evidence::verdict::Estimate;
@@ -200,4 +203,52 @@ pub(crate) fn passed(gates: u8) -> Change {
         add(7, ticked, 4 + day);
     }
     change
+}
+
+/// Two version 2 snapshots as JSON would give them: a command with so many runs of about `seconds`, a size, a KPI, a
+/// probe and a tuneable.
+pub(crate) fn snapshot(label: &str, seconds: f64, runs: u32, bytes: u64, day: u32) -> Snapshot {
+    let commit = if label == "before" { 'a' } else { 'b' };
+    let run = |i: u32| {
+        let wall = seconds * (1.0 + f64::from((i * 7) % 11) / 500.0);
+        json!({ "wall_s": wall, "user_s": wall * 0.9, "system_s": wall * 0.05, "max_rss_bytes": 50_000_000, "exit_code": 0 })
+    };
+    let all: Vec<_> = (0..runs).map(run).collect();
+    let value = json!({
+        "schema": "vibeship_optimizer.snapshot.v2",
+        "generated_at": at(day, 10),
+        "label": label,
+        "id": format!("0190-{label}"),
+        "git": { "is_git": true, "branch": "main", "commit": commit.to_string().repeat(40), "dirty": false, "dirty_count": 0 },
+        "revision": revision(commit),
+        "machine": { "os": "linux", "arch": "x86_64", "cpu": "Example CPU", "cores": 8, "memory_bytes": 17_179_869_184_u64, "load_1m": 0.4 },
+        "sizes": { "lib": { "path": "/p/lib", "bytes": bytes, "tracked_bytes": 1000, "files": 3, "tracked_files": 2 } },
+        "timings": [{ "name": "tests", "cmd": "cargo test", "runs": runs, "timeout_s": 60.0, "last_rc": 0,
+            "mean_s": seconds, "p95_s": seconds, "samples": all }],
+        "http": [{ "url": "http://localhost:8787/health", "name": "health", "ok": true, "status": 200,
+            "requests": [{ "latency_s": 0.01, "ok": true }, { "latency_s": 0.012, "ok": label == "before" }] }],
+        "kpis": [{ "name": "advisory_p95_ms", "unit": "ms", "better": "lower", "sampling": "exact", "values": [seconds * 100.0] }],
+        "tuneables": { "advisory.cooldown_s": { "value": seconds, "layer": "tuneables.json" } },
+        "reference_s": [0.1, 0.1, 0.1],
+    });
+    serde_json::from_value(value).unwrap()
+}
+
+/// A paired measurement of `tests`, whose head takes `ratio` of the baseline.
+pub(crate) fn pairs(ratio: f64, n: u32) -> PairSession {
+    let run = |wall: f64| json!({ "wall_s": wall, "user_s": wall * 0.9, "system_s": wall * 0.05, "exit_code": 0 });
+    let pair = |i: u32| {
+        let noise = 1.0 + f64::from((i * 7) % 11) / 1000.0;
+        json!({ "before": run(2.0), "after": run(2.0 * ratio * noise), "after_first": i % 2 == 1, "reference_s": 0.1 })
+    };
+    let value = json!({
+        "schema": "vibeship_optimizer.pair.v1", "id": "0190-pair", "tool": "vibeship-optimizer 0.2.0",
+        "started_at": at(2, 10), "generated_at": at(2, 11),
+        "machine": { "os": "linux", "arch": "x86_64", "cpu": "Example CPU", "cores": 8 },
+        "before": { "rev": "HEAD~1", "commit": "a".repeat(40), "tree": null },
+        "after": { "rev": "HEAD", "commit": "b".repeat(40), "tree": null },
+        "commands": [{ "name": "tests", "cmd": "cargo test", "timeout_s": 60.0, "stopped": "settled",
+            "pairs": (0..n).map(pair).collect::<Vec<_>>() }],
+    });
+    serde_json::from_value(value).unwrap()
 }

@@ -10,7 +10,6 @@ use crate::change::state::Change;
 use crate::change::state::End;
 use crate::change::view;
 use crate::evidence::artifact::Artifact;
-use crate::evidence::verdict::Outcome;
 use crate::report::markdown;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
@@ -21,6 +20,7 @@ use crate::report::markup::Tone;
 use crate::report::pipeline;
 use crate::report::pipeline::Progress;
 use crate::report::refusal::detail;
+use crate::report::show;
 use crate::report::values;
 use crate::report::verdict;
 
@@ -60,7 +60,7 @@ pub fn status_mark(change: &Change) -> Text {
         Some(End::Rejected { .. } | End::RolledBack) => Tone::Bad,
         Some(End::Held { .. }) => Tone::Quiet,
         None if !change.open_alarms.is_empty() => Tone::Bad,
-        None => Tone::Unsure,
+        None => Tone::Now,
     };
     let alarmed = if change.open_alarms.is_empty() { "" } else { ", alarm open" };
     Text::new().mark(tone, format!("{}{alarmed}", view::status(change).replace('_', " ")))
@@ -109,30 +109,8 @@ fn gates(change: &Change) -> Vec<Task> {
 }
 
 fn contract(doc: &mut Doc, change: &Change) {
-    let contract = &change.contract;
-    let or_missing = |text: Option<Text>| text.unwrap_or_else(|| Text::new().mark(Tone::Quiet, "missing"));
-    let hypothesis = Some(contract.hypothesis.as_str()).filter(|text| !text.trim().is_empty()).map(Text::from);
-    let kpi = contract.kpi.as_ref().map(|kpi| Text::new().code(kpi.text.as_str()));
-    let mut guardrails = Text::new();
-    for guardrail in &contract.guardrails {
-        let gap = if guardrails.is_empty() { "" } else { ", " };
-        guardrails = guardrails.plain(gap).code(guardrail.text.as_str());
-    }
-    let trigger = contract.trigger.as_ref().map(|trigger| match trigger {
-        crate::evidence::criterion::Trigger::Measured(criterion) => Text::new().code(criterion.text.as_str()),
-        crate::evidence::criterion::Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
-    });
-    let rollback = Some(change.rollback_action()).filter(|text| !text.trim().is_empty());
     doc.heading(3, "Contract");
-    let mut fields = vec![
-        field("Hypothesis", or_missing(hypothesis)),
-        field("Primary KPI", or_missing(kpi)),
-        field("Guardrails", or_missing(Some(guardrails).filter(|text| !text.is_empty()))),
-        field("Rollback trigger", or_missing(trigger)),
-        field("Rollback", or_missing(rollback.map(|action| Text::new().code(action)))),
-    ];
-    fields.extend(contract.min_effect.map(|share| field("Least effect that counts", values::plain_share(share))));
-    doc.fields(fields);
+    doc.fields(show::contract_fields(change));
 }
 
 fn delta(doc: &mut Doc, change: &Change) {
@@ -197,12 +175,7 @@ pub fn verdicts(verdicts: &Verdicts) -> Table {
 
 /// A trigger's row: that its criterion holds is bad.
 fn trigger_row(judged: &Judged) -> Vec<Text> {
-    let (tone, word) = match judged.verdict.outcome() {
-        Outcome::Pass => (Tone::Bad, "fired"),
-        Outcome::Fail => (Tone::Good, "not fired"),
-        Outcome::Inconclusive => (Tone::Unsure, "undecided"),
-        Outcome::Invalid => (Tone::Broken, "invalid"),
-    };
+    let (tone, word) = verdict::trigger_mark(judged.verdict.outcome());
     vec![
         Text::from("trigger"),
         Text::new().code(judged.criterion.as_str()),
@@ -333,6 +306,7 @@ mod tests {
     use crate::report::fixture;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected text is long")]
     fn a_whole_life_is_told() {
         let mut change = fixture::passed(7);
         change.record(Kind::Noted { text: "looks\n- good".to_owned() }, None, fixture::at(6, 9));

@@ -16,6 +16,8 @@ pub enum Tone {
     Unsure,
     /// Cannot be judged.
     Broken,
+    /// Under way: what comes next.
+    Now,
     /// Not yet, not owed.
     Quiet,
 }
@@ -28,6 +30,7 @@ impl Tone {
             Self::Bad => "✗",
             Self::Unsure => "?",
             Self::Broken => "!",
+            Self::Now => "▸",
             Self::Quiet => "·",
         }
     }

@@ -2,20 +2,28 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod bar;
+pub mod caveat;
+pub mod compare;
 pub mod criterion_error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod interim;
 pub mod invocation;
+pub mod list;
 pub mod logbook;
 pub mod markdown;
 pub mod markup;
 pub mod pipeline;
 pub mod refusal;
 pub mod rollback;
+pub mod show;
+pub mod status;
 pub mod step;
 pub mod terminal;
 pub mod v1;
+pub mod validation;
 pub mod values;
 pub mod verdict;
+pub mod verify;
 pub mod visible;

@@ -49,7 +49,7 @@ impl Progress {
     pub fn tone(self) -> Tone {
         match self {
             Self::Done => Tone::Good,
-            Self::Here => Tone::Unsure,
+            Self::Here => Tone::Now,
             Self::Ahead => Tone::Quiet,
             Self::Stopped => Tone::Bad,
         }

@@ -184,6 +184,7 @@ fn tone_style(tone: Tone) -> Style {
         Tone::Bad => AnsiColor::Red,
         Tone::Unsure => AnsiColor::Yellow,
         Tone::Broken => AnsiColor::Magenta,
+        Tone::Now => AnsiColor::Cyan,
         Tone::Quiet => return Style::new().dimmed(),
     };
     Style::new().bold().fg_color(Some(color.into()))

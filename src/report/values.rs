@@ -69,6 +69,27 @@ pub fn share_estimate(estimate: &Estimate) -> String {
     format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
 }
 
+/// A difference of rates in points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.
+pub fn points_estimate(estimate: &Estimate) -> String {
+    share_estimate(estimate).replace(" %", " points")
+}
+
+/// A rate as a percentage with its interval: `98.5 % [95.1 %, 99.9 %]`.
+pub fn rate_estimate(estimate: &Estimate) -> String {
+    if estimate.low == estimate.high {
+        return plain_share(estimate.value);
+    }
+    let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
+    let shown = |value: f64| format!("{} %", fixed(value * 100.0, decimals));
+    format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
+}
+
+/// Whether a metric is a rate of successes, by its name.
+pub fn is_rate(metric: &MetricId) -> bool {
+    let name = metric.as_str();
+    name.ends_with(".ok") && (name.starts_with("timing.") || name.starts_with("http."))
+}
+
 /// A criterion's operator and bound: `≤ +2 %`, `< 40 MiB`.
 pub fn bound(criterion: &Criterion) -> String {
     let op = match criterion.op.symbol() {
@@ -78,6 +99,9 @@ pub fn bound(criterion: &Criterion) -> String {
         other => other,
     };
     match &criterion.bound {
+        Bound::Relative { share } if is_rate(&criterion.metric) => {
+            format!("{op} {}", bound_share(*share).replace(" %", " points"))
+        }
         Bound::Relative { share } => format!("{op} {}", bound_share(*share)),
         Bound::Absolute { value, unit } => {
             let symbol = unit.as_ref().map_or("", Unit::symbol);
@@ -99,6 +123,11 @@ pub fn unit_of(metric: &MetricId, bound: Option<&Bound>) -> Unit {
     }
     if name.starts_with("size.") {
         return if ends(&[".files"]) { Unit::none() } else { Unit::bytes() };
+    }
+    const NAMED: [(&str, &str); 6] =
+        [("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_s", "s"), ("_seconds", "s"), ("_bytes", "B")];
+    if let Some((_, symbol)) = NAMED.iter().find(|(suffix, _)| name.ends_with(suffix)) {
+        return Unit::new(symbol);
     }
     match bound {
         Some(Bound::Absolute { unit: Some(unit), .. }) if unit.is_time() || unit.is_bytes() => Unit::none(),
@@ -240,6 +269,14 @@ mod tests {
             [of("timing.t.wall"), of("timing.t.max_rss"), of("size.lib"), of("size.lib.files"), of("http.h.ok")],
             ["s", "B", "B", "", ""]
         );
-        assert_eq!(of("http.h.latency"), "s");
+        assert_eq!([of("http.h.latency"), of("kpi.advisory_p95_ms"), of("kpi.score")], ["s", "ms", ""]);
+    }
+
+    #[test]
+    fn rates_are_percentages_and_their_differences_points() {
+        let rate = estimate(0.985, 0.951, 0.999);
+        assert_eq!(rate_estimate(&rate), "98.5 % [95.1 %, 99.9 %]");
+        assert_eq!(points_estimate(&estimate(-0.01, -0.03, 0.01)), "-1.0 points [-3.0 points, +1.0 points]");
+        assert_eq!(bound(&Criterion::parse("http.h.ok >= -1%").unwrap()), "≥ -1 points");
     }
 }

@@ -4,13 +4,16 @@ use crate::change::facts::Judged;
 use crate::change::facts::Verdicts;
 use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
+use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Unusable;
+use crate::evidence::unit::Unit;
 use crate::evidence::verdict::Design;
 use crate::evidence::verdict::Doubt;
 use crate::evidence::verdict::Finding;
 use crate::evidence::verdict::Flaw;
 use crate::evidence::verdict::Outcome;
 use crate::evidence::verdict::Verdict;
+use crate::report::markup::Tone;
 use crate::report::values;
 
 /// The outcome as a word.
@@ -35,13 +38,18 @@ pub fn full_line(judged: &Judged) -> String {
 
 /// One line on a rollback trigger, whose criterion holding means that it fired.
 pub fn trigger_line(judged: &Judged) -> String {
-    let word = match judged.verdict.outcome() {
-        Outcome::Pass => "fired",
-        Outcome::Fail => "not fired",
-        Outcome::Inconclusive => "undecided",
-        Outcome::Invalid => "cannot be judged",
-    };
+    let (_, word) = trigger_mark(judged.verdict.outcome());
     format!("{word}: {}", trigger_reason(judged))
+}
+
+/// A trigger's outcome as a mark: that its criterion holds is bad.
+pub fn trigger_mark(outcome: Outcome) -> (Tone, &'static str) {
+    match outcome {
+        Outcome::Pass => (Tone::Bad, "fired"),
+        Outcome::Fail => (Tone::Good, "not fired"),
+        Outcome::Inconclusive => (Tone::Unsure, "undecided"),
+        Outcome::Invalid => (Tone::Broken, "cannot be judged"),
+    }
 }
 
 /// What led to the verdict, without its word.
@@ -66,10 +74,7 @@ fn said(judged: &Judged, violates: &str) -> String {
         }
         Verdict::Inconclusive { finding, because, more_runs } => {
             let shown = finding.as_ref().map(|finding| measured(criterion.as_ref(), finding));
-            let min_effect = finding.as_ref().map_or(0.0, |finding| finding.min_effect);
-            let doubt = doubt(because, shown, &bound, min_effect);
-            let paired = finding.as_ref().is_some_and(|finding| finding.design == Design::Paired);
-            format!("{doubt}{}", more_runs.map(|more| remedy(more, paired)).unwrap_or_default())
+            unsettled(finding.as_ref(), because, *more_runs, shown, &bound)
         }
         Verdict::Invalid { because } => flaw(because),
     }
@@ -88,12 +93,23 @@ pub fn overall(verdicts: &Verdicts) -> String {
 
 /// The estimate in the bound's own terms.
 pub fn measured(criterion: Option<&Criterion>, finding: &Finding) -> String {
+    let estimate = &finding.estimate;
     match criterion {
-        Some(criterion) if criterion.is_relative() => values::share_estimate(&finding.estimate),
+        Some(criterion) if criterion.is_relative() => difference(&criterion.metric, finding),
+        Some(criterion) if values::is_rate(&criterion.metric) => values::rate_estimate(estimate),
         Some(Criterion { metric, bound: bound @ Bound::Absolute { .. }, .. }) => {
-            values::quantity_estimate(&finding.estimate, &values::unit_of(metric, Some(bound)))
+            values::quantity_estimate(estimate, &values::unit_of(metric, Some(bound)))
         }
-        _ => values::quantity_estimate(&finding.estimate, &crate::evidence::unit::Unit::none()),
+        _ => values::quantity_estimate(estimate, &Unit::none()),
+    }
+}
+
+/// A difference from the baseline: a percentage, for rates in points.
+pub fn difference(metric: &MetricId, finding: &Finding) -> String {
+    if values::is_rate(metric) {
+        values::points_estimate(&finding.estimate)
+    } else {
+        values::share_estimate(&finding.estimate)
     }
 }
 
@@ -104,6 +120,21 @@ pub fn basis(finding: &Finding) -> String {
         Design::Unpaired => format!("unpaired, {} and {} runs", finding.n_before, finding.n_after),
         Design::Exact => "exact".to_owned(),
     }
+}
+
+/// Why nothing was concluded, and how many more runs would help. `shown` is the estimate, `bound` what it was held
+/// against.
+pub fn unsettled(
+    finding: Option<&Finding>,
+    because: &Doubt,
+    more_runs: Option<u32>,
+    shown: Option<String>,
+    bound: &str,
+) -> String {
+    let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
+    let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
+    let remedy = more_runs.map(|more| remedy(more, paired)).unwrap_or_default();
+    format!("{}{remedy}", doubt(because, shown, bound, min_effect))
 }
 
 fn remedy(more: u32, paired: bool) -> String {

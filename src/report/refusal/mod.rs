@@ -179,6 +179,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected text is long")]
     fn the_sentences_name_the_gate_the_numbers_and_the_next_command() {
         let all: Vec<String> = every().into_iter().map(|(gate, missing)| shown(gate, missing)).collect();
         insta::assert_snapshot!(all.join("\n\n"), @r#"

@@ -1,0 +1,172 @@
+//! What cannot be concluded from a comparison, in plain words. Must not find caveats, nor leave any out.
+
+use crate::evidence::compare::caveat::Caveat;
+use crate::evidence::compare::caveat::Which;
+use crate::evidence::metric::MetricId;
+use crate::report::markup::Text;
+use crate::report::values;
+use crate::report::verdict;
+
+/// The caveat as a sentence.
+pub fn text(caveat: &Caveat) -> Text {
+    of_the_samples(caveat).or_else(|| of_the_code(caveat)).unwrap_or_else(|| of_the_rest(caveat))
+}
+
+fn of_the_samples(caveat: &Caveat) -> Option<Text> {
+    let text = match caveat {
+        Caveat::SingleRuns { metrics } => names(metrics).plain(
+            ": one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.",
+        ),
+        Caveat::Unpaired { metrics } => names(metrics).plain(
+            ": measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; \
+             alternating pairs would narrow them.",
+        ),
+        Caveat::Unusable { side, metric, reason } => Text::new()
+            .code(metric.as_str())
+            .plain(format!(": no usable value {}: {}.", which(*side), verdict::unusable(reason))),
+        Caveat::MaxRssAtFloor { metrics } => names(metrics)
+            .plain(": the memory of the measuring process was larger than the command's, so the command's is unknown."),
+        Caveat::CpuAndWallDisagree { timing, cpu_improved } => {
+            let (cpu, wall) = if *cpu_improved { ("better", "worse") } else { ("worse", "better") };
+            Text::new().code(timing.as_str()).plain(format!(
+                ": CPU time changed for the {cpu} and wall time for the {wall}. It may wait more or work in parallel \
+                 differently; neither number alone tells what a user would notice."
+            ))
+        }
+        Caveat::Drift { ratio } => Text::from(format!(
+            "The machine itself moved {} between the two sessions, by a fixed reference workload. What was not \
+             measured in pairs may show that and not the change.",
+            values::share(ratio - 1.0)
+        )),
+        Caveat::DriftUnknown => Text::from(
+            "No reference workload was recorded on both sides, so it is unknown how much the machine itself moved \
+             between the two sessions.",
+        ),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn of_the_code(caveat: &Caveat) -> Option<Text> {
+    let text = match caveat {
+        Caveat::SameCommit { commit } => Text::from("Both snapshots were taken at commit ")
+            .code(commit.chars().take(12).collect::<String>())
+            .plain(". What differs between them is in no commit, so it cannot be attributed to one."),
+        Caveat::SameCode => Text::from(
+            "Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.",
+        ),
+        Caveat::DirtyTree { side, paths, own_files_counted } => {
+            let paths = paths.map(|n| format!(" ({})", values::count(n, "path", "paths"))).unwrap_or_default();
+            let own = if *own_files_counted {
+                " The tool that recorded it counted its own files as uncommitted work, so this may mean little."
+            } else {
+                ""
+            };
+            Text::from(format!(
+                "Uncommitted work{paths} was measured {}. No commit holds exactly what ran.{own}",
+                which(*side)
+            ))
+        }
+        Caveat::PairOfOtherCommits => Text::from(
+            "The pairs were taken of other commits than the snapshots, so they may not be about this change.",
+        ),
+        Caveat::OutOfOrder => {
+            Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn of_the_rest(caveat: &Caveat) -> Text {
+    match caveat {
+        Caveat::OtherMachine { parts } => Text::from(format!(
+            "The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
+            parts.join(", ")
+        )),
+        Caveat::MachineNotRecorded { side } => Text::from(format!(
+            "The machine was not recorded {}. That both are of one machine is an assumption.",
+            which(*side)
+        )),
+        Caveat::TrackedBytesNotRecorded { paths } => codes(paths.iter().map(String::as_str)).plain(
+            ": sizes count every file, build litter included, and how much of it git tracks was not recorded. A \
+             difference may be litter alone.",
+        ),
+        Caveat::EnvHidesTuneable { key, layer, file } => Text::new()
+            .code(key.as_str())
+            .plain(" changed in ")
+            .code(file.as_str())
+            .plain(", but ")
+            .code(layer.as_str())
+            .plain(" overrides it on both sides: that part of the change had no effect."),
+        // Those above have the rest; a test holds every variant to a sentence of its own.
+        _ => Text::new(),
+    }
+}
+
+fn which(side: Which) -> &'static str {
+    match side {
+        Which::Before => "in the baseline",
+        Which::After => "after the change",
+    }
+}
+
+fn names(metrics: &[MetricId]) -> Text {
+    codes(metrics.iter().map(MetricId::as_str))
+}
+
+fn codes<'a>(names: impl Iterator<Item = &'a str>) -> Text {
+    names.enumerate().fold(Text::new(), |text, (i, name)| text.plain(if i == 0 { "" } else { ", " }).code(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::metric::Unusable;
+    use crate::report::markdown;
+    use crate::report::markup::Doc;
+
+    #[test]
+    fn every_caveat_has_its_sentence() {
+        let metric = || MetricId::new("timing.tests.wall");
+        let all = vec![
+            Caveat::SingleRuns { metrics: vec![metric(), MetricId::new("timing.lint.wall")] },
+            Caveat::Unpaired { metrics: vec![metric()] },
+            Caveat::Unusable { side: Which::After, metric: metric(), reason: Unusable::TimedOut { timeout_s: 60.0 } },
+            Caveat::SameCommit { commit: "a".repeat(40) },
+            Caveat::SameCode,
+            Caveat::DirtyTree { side: Which::Before, paths: Some(9), own_files_counted: true },
+            Caveat::OtherMachine { parts: vec!["CPU model".to_owned()] },
+            Caveat::MachineNotRecorded { side: Which::Before },
+            Caveat::TrackedBytesNotRecorded { paths: vec!["lib".to_owned()] },
+            Caveat::MaxRssAtFloor { metrics: vec![MetricId::new("timing.tests.max_rss")] },
+            Caveat::CpuAndWallDisagree { timing: "tests".to_owned(), cpu_improved: true },
+            Caveat::EnvHidesTuneable { key: "a.b".to_owned(), layer: "env:A_B".to_owned(), file: "t.json".to_owned() },
+            Caveat::Drift { ratio: 1.07 },
+            Caveat::DriftUnknown,
+            Caveat::PairOfOtherCommits,
+            Caveat::OutOfOrder,
+        ];
+        assert!(all.iter().all(|caveat| !text(caveat).is_empty()));
+        let mut doc = Doc::new();
+        doc.list(all.iter().map(text).collect());
+        insta::assert_snapshot!(markdown::render(&doc), @r"
+        - `timing.tests.wall`, `timing.lint.wall`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
+        - `timing.tests.wall`: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating pairs would narrow them.
+        - `timing.tests.wall`: no usable value after the change: a run was ended at its timeout of 60 s.
+        - Both snapshots were taken at commit `aaaaaaaaaaaa`. What differs between them is in no commit, so it cannot be attributed to one.
+        - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
+        - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
+        - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
+        - The machine was not recorded in the baseline. That both are of one machine is an assumption.
+        - `lib`: sizes count every file, build litter included, and how much of it git tracks was not recorded. A difference may be litter alone.
+        - `timing.tests.max_rss`: the memory of the measuring process was larger than the command's, so the command's is unknown.
+        - `tests`: CPU time changed for the better and wall time for the worse. It may wait more or work in parallel differently; neither number alone tells what a user would notice.
+        - `a.b` changed in `t.json`, but `env:A_B` overrides it on both sides: that part of the change had no effect.
+        - The machine itself moved +7.0 % between the two sessions, by a fixed reference workload. What was not measured in pairs may show that and not the change.
+        - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
+        - The pairs were taken of other commits than the snapshots, so they may not be about this change.
+        - The snapshot after the change is older than the baseline: the baseline was not there first.
+        ");
+    }
+}

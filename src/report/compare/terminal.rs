@@ -1,0 +1,135 @@
+//! A comparison for a terminal: the outcome, each criterion and metric with its interval drawn to one scale, and what
+//! cannot be concluded. The whole report is the markdown.
+
+use crate::evidence::compare::Comparison;
+use crate::evidence::compare::CriterionRow;
+use crate::evidence::compare::metric_row::MetricRow;
+use crate::evidence::criterion::Bound;
+use crate::evidence::metric::Sampling;
+use crate::evidence::verdict::Estimate;
+use crate::evidence::verdict::Finding;
+use crate::evidence::verdict::Verdict;
+use crate::report::bar;
+use crate::report::bar::Axis;
+use crate::report::caveat;
+use crate::report::compare::CompareView;
+use crate::report::compare::detail::is_headline;
+use crate::report::compare::mark;
+use crate::report::compare::overall;
+use crate::report::compare::role;
+use crate::report::compare::row;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::values;
+
+/// Below this width there is no room for bars.
+const ROOM_FOR_BARS: usize = 90;
+const NARROW_BAR: usize = 21;
+const WIDE_BAR: usize = 31;
+
+/// The comparison as a document for a terminal of `width` columns.
+pub fn document(view: &CompareView<'_>, width: Option<usize>) -> Doc {
+    let comparison = view.comparison;
+    let mut doc = Doc::new();
+    let title = view.change.map_or_else(
+        || format!("{} → {}", comparison.before.label, comparison.after.label),
+        |(id, title)| format!("{title} ({})", id.as_str()),
+    );
+    doc.heading(1, title);
+    doc.fields(vec![overall(comparison)]);
+    let bars = match width {
+        Some(width) if width < ROOM_FOR_BARS => 0,
+        Some(width) if width < 130 => NARROW_BAR,
+        _ => WIDE_BAR,
+    };
+    criteria(&mut doc, comparison, bars);
+    let metrics: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(comparison, it)).collect();
+    metric_rows(&mut doc, &metrics, bars);
+    if bars > 0 && (!metrics.is_empty() || !comparison.criteria.is_empty()) {
+        doc.paragraph(bar::LEGEND);
+    }
+    if !comparison.caveats.is_empty() {
+        doc.heading(2, "What cannot be concluded");
+        doc.list(comparison.caveats.iter().map(caveat::text).collect());
+    }
+    doc
+}
+
+fn criteria(doc: &mut Doc, comparison: &Comparison, width: usize) {
+    let findings = comparison.criteria.iter().filter_map(|it| relative(it).map(|(finding, _)| &finding.estimate));
+    let bounds = comparison.criteria.iter().filter_map(|it| relative(it).map(|(_, bound)| bound));
+    let axis = Axis::over(findings, bounds);
+    let mut table = Table::new([
+        ("", Align::Left),
+        ("Criterion", Align::Left),
+        ("Verdict", Align::Left),
+        ("", Align::Left),
+        ("Why", Align::Left),
+    ]);
+    if width == 0 {
+        table.columns.remove(3);
+    }
+    for it in &comparison.criteria {
+        let (tone, word) = mark(it);
+        let drawn = relative(it).map(|(finding, bound)| bar::bar(&finding.estimate, Some(bound), axis, width));
+        let mut cells =
+            vec![Text::from(role(it.role)), Text::new().code(it.criterion.text.as_str()), Text::new().mark(tone, word)];
+        if width > 0 {
+            cells.push(drawn.unwrap_or_default().into());
+        }
+        cells.push(row::criterion_reason(it, comparison).into());
+        table.row(cells);
+    }
+    doc.table(table);
+    if let Some(words) = &comparison.trigger_words {
+        doc.paragraph(Text::from("Rollback trigger, which a person has to judge by: ").strong(words.as_str()));
+    }
+}
+
+/// The numbers of a criterion with a bound relative to the baseline; points of a rate are on another scale.
+fn relative(it: &CriterionRow) -> Option<(&Finding, f64)> {
+    let Bound::Relative { share } = it.criterion.bound else { return None };
+    if values::is_rate(&it.criterion.metric) {
+        return None;
+    }
+    let finding = match &it.result {
+        Verdict::Pass(finding) | Verdict::Fail(finding) => finding,
+        Verdict::Inconclusive { finding, .. } => finding.as_ref()?,
+        Verdict::Invalid { .. } => return None,
+    };
+    Some((finding, share))
+}
+
+fn metric_rows(doc: &mut Doc, metrics: &[&MetricRow], width: usize) {
+    // Points of a rate and shares of a baseline have no scale in common.
+    let drawable = |it: &MetricRow| it.result.finding().filter(|_| it.sampling != Sampling::Rate).map(|f| f.estimate);
+    let estimates: Vec<Estimate> = metrics.iter().filter_map(|it| drawable(it)).collect();
+    let axis = Axis::over(estimates.iter(), std::iter::empty());
+    let mut table = Table::new([
+        ("Metric", Align::Left),
+        ("Before", Align::Right),
+        ("After", Align::Right),
+        ("", Align::Left),
+        ("Change", Align::Right),
+        ("Result", Align::Left),
+    ]);
+    if width == 0 {
+        table.columns.remove(3);
+    }
+    for metric in metrics {
+        let (tone, word) = row::change_mark(&metric.result);
+        let drawn = drawable(metric).map(|estimate| bar::bar(&estimate, None, axis, width));
+        let median = |side| row::level(side, metric).split(" [").next().unwrap_or_default().to_owned();
+        let mut cells =
+            vec![Text::new().code(metric.metric.as_str()), median(metric.before).into(), median(metric.after).into()];
+        if width > 0 {
+            cells.push(drawn.unwrap_or_default().into());
+        }
+        cells.push(row::difference(metric).into());
+        cells.push(Text::new().mark(tone, word));
+        table.row(cells);
+    }
+    doc.table(table);
+}

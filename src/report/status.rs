@@ -1,0 +1,171 @@
+//! Where the changes stand: the pipeline of the active one, and a line for each other open one. Must not work out
+//! what comes next.
+
+use crate::change::next::Step;
+use crate::change::state::Change;
+use crate::report::invocation;
+use crate::report::logbook;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::markup::Tone;
+use crate::report::pipeline;
+use crate::report::pipeline::Progress;
+use crate::report::step::StepView;
+use crate::report::values;
+use crate::report::verdict;
+
+/// The active change with its next step, and the other open ones.
+pub fn document(active: Option<(&Change, &Step)>, others: &[(&Change, Step)]) -> Doc {
+    let mut doc = Doc::new();
+    match active {
+        Some((change, step)) => one(&mut doc, change, step),
+        None if others.is_empty() => {
+            doc.paragraph("No change is open.");
+            doc.code(format!("{} change start --title \"SHORT HYPOTHESIS\"", invocation::PROGRAM));
+        }
+        None => {}
+    }
+    if others.is_empty() {
+        return doc;
+    }
+    doc.heading(2, if active.is_some() { "Other open changes" } else { "Open changes" });
+    let mut table =
+        Table::new([("Change", Align::Left), ("Title", Align::Left), ("State", Align::Left), ("Next", Align::Left)]);
+    for (change, step) in others {
+        table.row([
+            Text::new().code(change.id().as_str()),
+            Text::from(crate::report::visible::visible_line(&change.opened.title)),
+            logbook::status_mark(change),
+            Text::from(StepView::new(change, step).text),
+        ]);
+    }
+    doc.table(table);
+    doc
+}
+
+fn one(doc: &mut Doc, change: &Change, step: &Step) {
+    doc.heading(1, change.opened.title.as_str());
+    let mut fields = vec![
+        (
+            "change".to_owned(),
+            Text::new().code(change.id().as_str()).plain(format!(" ({})", change.opened.class.name())),
+        ),
+        ("state".to_owned(), logbook::status_mark(change)),
+        ("gates".to_owned(), pipeline_text(change)),
+    ];
+    if let Some(comparison) = &change.comparison {
+        let outcome = comparison.verdicts.overall();
+        let line = verdict::overall(&comparison.verdicts);
+        let why = line.strip_prefix(verdict::word(outcome)).unwrap_or(&line).to_owned();
+        let text = Text::new().mark(outcome.into(), verdict::word(outcome));
+        let colon = if why.starts_with(':') { "" } else { ": " };
+        fields.push(("verdict".to_owned(), text.plain(format!("{colon}{why}"))));
+    }
+    if let Some(text) = days(change) {
+        fields.push(("days".to_owned(), text));
+    }
+    for judged in &change.open_alarms {
+        fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::full_line(judged))));
+    }
+    let view = StepView::new(change, step);
+    fields.push(("next".to_owned(), Text::new().strong(view.text)));
+    doc.fields(fields);
+    if !view.next.is_empty() {
+        doc.code(view.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
+    }
+}
+
+/// The gates in a row: `✓ open → ✓ contract → ▸ baseline → · validate`.
+pub fn pipeline_text(change: &Change) -> Text {
+    let stations = pipeline::stations(change);
+    stations.into_iter().enumerate().fold(Text::new(), |text, (i, station)| {
+        let text = if i == 0 { text } else { text.plain(" → ") };
+        let name = match station.progress {
+            Progress::Here => format!("{} (next)", station.gate.name()),
+            Progress::Stopped => format!("{} (not reached)", station.gate.name()),
+            _ => station.gate.name().to_owned(),
+        };
+        text.mark(station.progress.tone(), name)
+    })
+}
+
+/// The monitored days: when the window closes and which days have a measurement.
+fn days(change: &Change) -> Option<Text> {
+    let from = change.fully_rolled_out_at()?;
+    let mut text = Text::from(format!("since {}: ", values::moment(from)));
+    if change.ticks.is_empty() {
+        return Some(text.plain("none measured yet"));
+    }
+    for (i, tick) in change.ticks.iter().enumerate() {
+        let tone = if tick.alarms.is_empty() { Tone::Good } else { Tone::Bad };
+        text = text.plain(if i == 0 { "" } else { ", " }).mark(tone, tick.utc_date.to_string());
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::class::Class;
+    use crate::change::next;
+    use crate::report::fixture;
+    use crate::report::terminal;
+    use crate::report::terminal::Terminal;
+
+    fn step(change: &Change) -> Step {
+        next::next(change, &fixture::policy(), fixture::at(5, 12))
+    }
+
+    #[test]
+    fn the_active_change_has_its_pipeline_and_the_others_a_line() {
+        let (active, other) = (fixture::passed(5), fixture::opened(fixture::HOSTILE, Class::Code));
+        let doc = document(Some((&active, &step(&active))), &[(&other, step(&other))]);
+        insta::assert_snapshot!(terminal::render(&doc, Terminal { width: Some(100), color: false }), @r"
+        Shorten the advisory cooldown
+
+        change   chg-1 (tuneable)
+        state    ▸ compared
+        gates    ✓ open → ✓ contract → ✓ baseline → ✓ validate → ✓ after → ✓ compare → ▸ decide (next) → ·
+                 rollout → · verify
+        verdict  ✓ pass: KPI and every guardrail hold
+        next     everything passes: promote it
+
+            next: vibeship-optimizer change promote --change-id chg-1
+
+        Other open changes
+
+        Change  Title                                     State      Next
+        chg-1   x | y ⏎ # z <script>alert(1)</script>     ▸ planned  write the contract: hypothesis, primary
+                --> `c` *b* [l](u) @octocat                          KPI, guardrails, rollback trigger,
+                \u{1b}[31m\u{202e}                                   rollback action
+        ");
+    }
+
+    #[test]
+    fn alarms_and_days_are_shown() {
+        let active = fixture::passed(7);
+        let doc = document(Some((&active, &step(&active))), &[]);
+        insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r#"
+        Shorten the advisory cooldown
+
+        change   chg-1 (tuneable)
+        state    ✗ monitoring, alarm open
+        gates    ✓ open → ✓ contract → ✓ baseline → ✓ validate → ✓ after → ✓ compare → ✓ decide → ✓ rollout → ▸ verify (next)
+        verdict  ✓ pass: KPI and every guardrail hold
+        days     since 2026-02-04 10:00 UTC: ✓ 2026-02-04, ✗ 2026-02-05
+        alarm    ✗ timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+        next     1 alarm is open: go back, or resolve with a reason
+
+            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+            or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
+        "#);
+    }
+
+    #[test]
+    fn with_nothing_open_it_says_how_to_begin() {
+        let text = terminal::render(&document(None, &[]), Terminal::plain());
+        assert_eq!(text, "No change is open.\n\n    vibeship-optimizer change start --title \"SHORT HYPOTHESIS\"\n");
+    }
+}

@@ -1,0 +1,113 @@
+//! The outcome of a validation: each check, what failed and why, and how to go back. Must not decide what follows.
+
+use crate::change::event::Kind;
+use crate::change::facts::Check;
+use crate::change::state::Change;
+use crate::evidence::unit::Unit;
+use crate::report::invocation;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::markup::Tone;
+use crate::report::values;
+
+/// The checks of a validation of `change`, as it is after the validation was recorded.
+pub fn document(change: &Change, checks: &[Check]) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(2, format!("Validation of {}", change.opened.title));
+    let mut table =
+        Table::new([("Check", Align::Left), ("Result", Align::Left), ("Time", Align::Right), ("Ran", Align::Left)]);
+    for check in checks {
+        let (tone, word) = if check.passed { (Tone::Good, "passed") } else { (Tone::Bad, "failed") };
+        table.row([
+            Text::new().code(check.name.as_str()),
+            Text::new().mark(tone, word),
+            values::quantity(check.seconds, &Unit::seconds()).into(),
+            Text::new().code(check.what.as_str()),
+        ]);
+    }
+    if checks.is_empty() {
+        doc.paragraph("No check is configured; the delta alone was looked at.");
+    }
+    doc.table(table);
+    let failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
+    for check in &failed {
+        doc.heading(3, Text::new().code(check.name.as_str()).plain(" failed"));
+        doc.code(check.failure.as_deref().unwrap_or("no output was kept"));
+    }
+    if failed.is_empty() {
+        return doc;
+    }
+    if change.is_open() {
+        doc.paragraph("The change stays open: mend it and validate again.");
+    } else {
+        doc.paragraph("The change is rejected. To take it back:");
+        doc.code(format!("{}\n{}", take_back(change), invocation::with_reason(change.id(), "rollback")));
+    }
+    doc
+}
+
+/// The rollback action with the commit filled in where it is known.
+fn take_back(change: &Change) -> String {
+    let failed = change.events.iter().rev().find_map(|event| match &event.what {
+        Kind::ValidationFailed { delta, .. } => delta.own_commits().last().map(|commit| commit.sha.clone()),
+        _ => None,
+    });
+    let sha = failed.or_else(|| change.commits().pop());
+    let action = change.rollback_action();
+    sha.map_or_else(|| action.to_owned(), |sha| action.replace("<sha>", &sha))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::facts::CheckKind;
+    use crate::change::facts::Delta;
+    use crate::change::facts::DeltaCommit;
+    use crate::report::fixture;
+    use crate::report::terminal;
+    use crate::report::terminal::Terminal;
+
+    #[test]
+    fn a_failed_check_shows_its_output_and_the_way_back() {
+        let check = |name: &str, failure: Option<&str>| Check {
+            name: name.to_owned(),
+            kind: CheckKind::Test,
+            passed: failure.is_none(),
+            what: "cargo test".to_owned(),
+            seconds: 12.345,
+            failure: failure.map(str::to_owned),
+        };
+        let checks = vec![check("test", Some("exit code 101\nassertion failed\u{1b}[0m")), check("smoke:health", None)];
+        let mut change = fixture::passed(2);
+        let artifact = fixture::artifact("validation.json");
+        let commit = DeltaCommit {
+            sha: "b".repeat(40),
+            subject: "x".to_owned(),
+            change_ids: Vec::new(),
+            evidence_only: false,
+            merge: false,
+        };
+        let delta = Delta { commits: vec![commit], ..Delta::default() };
+        let failed = Kind::ValidationFailed { delta, checks: checks.clone(), artifact, rejects: true };
+        change.record(failed, None, fixture::at(2, 9));
+        insta::assert_snapshot!(terminal::render(&document(&change, &checks), Terminal::plain()), @r#"
+        Validation of Shorten the advisory cooldown
+
+        Check         Result       Time  Ran
+        test          ✗ failed  12.35 s  cargo test
+        smoke:health  ✓ passed  12.35 s  cargo test
+
+        test failed
+
+            exit code 101
+            assertion failed\u{1b}[0m
+
+        The change is rejected. To take it back:
+
+            git revert bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+            vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        "#);
+    }
+}
