@@ -262,6 +262,11 @@ fn after_value(after_colon: &str, in_flow: bool) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::Strategy;
+    use proptest::prop_assert;
+    use proptest::prop_assert_eq;
+    use proptest::proptest;
+
     use super::*;
     use crate::config::template::Guess;
     use crate::config::template::template;
@@ -360,5 +365,60 @@ mod tests {
     fn imported_results_are_not_replaced_by_a_command() {
         let edited = filled("commands: {test: x}\ntimings:\n  - {name: t, hyperfine: b.json}\n", false);
         assert_eq!(keys(&edited), Vec::<&str>::new());
+    }
+
+    /// Texts that are often nearly configs.
+    fn nearly_yaml() -> impl Strategy<Value = String> {
+        let pieces = [
+            "commands:",
+            "timings:",
+            " test:",
+            " cmd:",
+            "name: t",
+            "version: 1",
+            "\n",
+            "\n",
+            "\n  ",
+            "\n  - ",
+            "\r\n",
+            " ",
+            "'",
+            "\"",
+            "{",
+            "}",
+            "[]",
+            "[",
+            ",",
+            " # c",
+            "é",
+            "|",
+            ">",
+            "&a ",
+            "*a",
+            "~",
+            "\t",
+            "\u{feff}",
+            "x",
+            "!t ",
+            "? ",
+        ];
+        proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_edited_rightly_or_refused(text in nearly_yaml(), force: bool) {
+            if let Ok(edited) = fill(&text, Path::new("c.yml"), "go test", force) {
+                let (config, _) = parse(&edited.text, Path::new("c.yml")).unwrap();
+                prop_assert!(config.commands.test.is_some());
+                prop_assert_eq!(fill(&edited.text, Path::new("c.yml"), "go test", force).unwrap().changes, Vec::new());
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,60}") {
+            drop(fill(&text, Path::new("c.yml"), "x", true));
+            drop(fill(&text, Path::new("c.json"), "x", true));
+        }
     }
 }

@@ -76,6 +76,8 @@ static USERINFO: LazyLock<Option<Regex>> =
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)["']?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
 
+static LONG_WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+_=\-]{32,}").ok());
+
 /// Whether the text `value` of the key, variable or option `name` looks secret.
 pub fn is_secret(name: &str, value: &str) -> bool {
     if value.trim().is_empty() || matches!(value.trim(), "true" | "false" | "null") {
@@ -108,6 +110,9 @@ pub fn scrub_url(url: &str) -> String {
 pub fn scrub(text: &str) -> String {
     let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
     let text = replace(&KNOWN_TOKEN, &text, MASK);
+    let Some(long) = LONG_WORD.as_ref() else { return MASK.to_owned() };
+    let hide = |found: &regex::Captures<'_>| if is_drawn(&found[0]) { MASK.to_owned() } else { found[0].to_owned() };
+    let text = long.replace_all(&text, hide).into_owned();
     let Some(named) = NAMED.as_ref() else { return MASK.to_owned() };
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -173,6 +178,28 @@ fn looks_random(text: &str) -> bool {
     text.chars().count() >= 8 && mixed && !text.contains(char::is_whitespace) && text.parse::<f64>().is_err()
 }
 
+/// Whether a long word looks drawn at random: upper case, lower case and digits take turns in it. Digests in
+/// hexadecimal, UUIDs and identifiers made of words do not; a capital that begins a word is no turn.
+fn is_drawn(word: &str) -> bool {
+    const DIGIT: u8 = 0;
+    const UPPER: u8 = 1;
+    const LOWER: u8 = 2;
+    let class = |c: char| {
+        if c.is_ascii_digit() {
+            DIGIT
+        } else if c.is_ascii_uppercase() {
+            UPPER
+        } else {
+            LOWER
+        }
+    };
+    let classes: Vec<u8> = word.chars().filter(char::is_ascii_alphanumeric).map(class).collect();
+    let pairs = || classes.windows(2).filter(|pair| pair[0] != pair[1]);
+    let turns = pairs().filter(|pair| pair[..] != [UPPER, LOWER]).count();
+    let digit_runs = pairs().filter(|pair| pair[1] == DIGIT).count() + usize::from(classes.first() == Some(&DIGIT));
+    classes.contains(&UPPER) && classes.contains(&LOWER) && digit_runs >= 2 && turns * 5 >= classes.len()
+}
+
 fn query_pair(pair: &str) -> String {
     match pair.split_once('=') {
         Some((name, value)) if is_secret_name(name) && !value.is_empty() => format!("{name}={MASK}"),
@@ -207,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some());
+        assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some() && LONG_WORD.is_some());
     }
 
     #[test]
@@ -235,6 +262,29 @@ mod tests {
             ("SECRET='a b' next", "SECRET=*** next"),
         ] {
             assert_eq!(scrub(output), masked);
+        }
+    }
+
+    #[test]
+    fn long_random_words_are_masked_and_digests_and_identifiers_are_not() {
+        assert_eq!(scrub("got wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY9a now"), "got *** now");
+        for plain in [
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+            "test_the_Very_Long_Name_Of_Some_Function_number_12",
+            "--------------------------------------------",
+            "ThisIsTheNameOfAClassInSomeJavaProgramFactory2",
+        ] {
+            assert_eq!(scrub(plain), plain);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_scrubbed_without_a_panic_and_only_once(text in "([a-z_]{0,9}|password|token|[=:&?#@/'\" \n\té{},]){0,12}") {
+            let once = scrub(&text);
+            proptest::prop_assert_eq!(scrub(&once), once);
+            drop(scrub_url(&text));
         }
     }
 }
