@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use vibeship_optimizer::evidence::stats::Interval;
 use vibeship_optimizer::evidence::stats::hodges_lehmann;
-use vibeship_optimizer::evidence::stats::looks;
+use vibeship_optimizer::evidence::stats::looks::Plan;
 use vibeship_optimizer::evidence::stats::median;
 use vibeship_optimizer::evidence::stats::winsorized;
 
@@ -185,7 +185,7 @@ fn stopping(pairs: &[Pair], levels: &[(usize, f64)]) -> Option<Interval> {
     last
 }
 
-fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> std::io::Result<()> {
+fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "\n{name}, {} trials of 20 pairs", trials.len())?;
     writeln!(out, "{:<28} alarm  >=1% wrong    +2  +5 +10   error %", "")?;
     for pairs in [10, 20] {
@@ -193,8 +193,9 @@ fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> std
         for (label, method) in METHODS {
             writeln!(out, "{:<28}{}", format!("{pairs} {label}"), row(&cut, &|trial| method(trial, 0.05)))?;
         }
-        let ends = looks::LOOKS.into_iter().filter(|look| *look < pairs).chain([pairs]);
-        let levels: Vec<(usize, f64)> = ends.filter_map(|n| Some((n, looks::level(n)?))).collect();
+        let plan = Plan::new(10, u32::try_from(pairs)?);
+        let looks = (1..=pairs).filter(|n| plan.is_look(*n));
+        let levels: Vec<(usize, f64)> = looks.filter_map(|n| Some((n, plan.level(n)?))).collect();
         writeln!(
             out,
             "{:<28}{}",

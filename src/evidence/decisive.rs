@@ -18,7 +18,7 @@ use crate::evidence::metric::Unusable;
 use crate::evidence::pair::PairedCommand;
 use crate::evidence::series;
 use crate::evidence::series::PairedReading;
-use crate::evidence::stats::looks;
+use crate::evidence::stats::looks::Plan;
 use crate::evidence::verdict::Verdict;
 
 /// A command whose CPU time is at least this share of its wall time, when nothing disturbs it, waits for nothing.
@@ -124,11 +124,12 @@ pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumst
     if !asked && let Change::Inconclusive { more_runs, .. } = live(command, known).1 {
         open.push(more_runs);
     }
-    if open.is_empty() && looks::is_look(command.pairs.len()) {
+    let made = command.pairs.len();
+    let plan = Plan::new(command.min_pairs, command.max_pairs);
+    if open.is_empty() && plan.is_look(made) {
         return Decision::Settled;
     }
-    let next_look = looks::LOOKS.into_iter().find(|look| *look > command.pairs.len());
-    let to_look = next_look.and_then(|look| u32::try_from(look - command.pairs.len()).ok());
+    let to_look = plan.next_look(made).and_then(|look| u32::try_from(look - made).ok());
     // An answer can only be had at a look; one that cannot be estimated stays unknown.
     let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
     Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
@@ -173,7 +174,15 @@ mod tests {
             Pair { before: run(1.0), after: run(ratio * noise), after_first: i % 2 == 1, reference_s: None }
         };
         let pairs = (0..n).map(pair).collect();
-        PairedCommand { name: "t".into(), cmd: "c".into(), timeout_s: 9.0, pairs, stopped: Stop::Settled }
+        PairedCommand {
+            name: "t".into(),
+            cmd: "c".into(),
+            timeout_s: 9.0,
+            min_pairs: 0,
+            max_pairs: 0,
+            pairs,
+            stopped: Stop::Settled,
+        }
     }
 
     fn known() -> Circumstances {

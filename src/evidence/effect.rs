@@ -128,7 +128,8 @@ pub fn level(
         }
         Some(Ok(series)) => {
             let values: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
-            level_of(&values, series.sampling, Design::Paired, known, 0.0)
+            let level = series.plan.level(values.len());
+            level_of(&values, series.sampling, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
         }
         Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
         _ => {
@@ -137,7 +138,7 @@ pub fn level(
                 return exact_level(before, side, known);
             }
             check_machine(known)?;
-            level_of(&side.samples, side.sampling, Design::Unpaired, known, known.session_floor)
+            level_of(&side.samples, side.sampling, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)))
         }
     }
 }
@@ -201,7 +202,7 @@ fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Findi
     }
     let n = series.pairs.len();
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(n), need: count(looks::FEWEST) });
-    let level = looks::level(n).ok_or_else(too_few)?;
+    let level = series.plan.level(n).ok_or_else(too_few)?;
     let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
     let (differences, scale) = if positive {
         (series.pairs.iter().map(|pair| (pair.after / pair.before).ln()).collect(), None)
@@ -331,23 +332,21 @@ fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
     }
 }
 
-/// The level of some samples; `floor` widens it, as a share, for what another session would have given.
+/// The level of some samples, by the confidence of its interval and the share by which that is widened for what another
+/// session would have given; `None` where there are too few.
 fn level_of(
     values: &[f64],
     sampling: Sampling,
     design: Design,
     known: &Circumstances,
-    floor: f64,
+    precision: Option<(f64, f64)>,
 ) -> Result<Finding, Undecided> {
     let n = count(values.len());
     let too_few = |need: u32| Undecided::Doubt(Doubt::TooFew { have: n, need });
     let found = if sampling == Sampling::Rate {
         Successes::of(values).wilson(CONFIDENCE).ok_or_else(|| too_few(1))?
     } else {
-        let confidence = match design {
-            Design::Paired => 1.0 - looks::level(values.len()).ok_or_else(|| too_few(FEWEST_LEVEL))?,
-            Design::Unpaired | Design::Exact => CONFIDENCE,
-        };
+        let (confidence, floor) = precision.ok_or_else(|| too_few(FEWEST_LEVEL))?;
         let found = median::interval(values, confidence).ok_or_else(|| too_few(FEWEST_LEVEL))?;
         found.widened(found.value.abs() * floor)
     };

@@ -220,6 +220,7 @@ mod tests {
     use crate::evidence::metric::Unusable;
     use crate::evidence::series::PairSample;
     use crate::evidence::series::PairedSeries;
+    use crate::evidence::stats::looks::Plan;
     use crate::evidence::verdict::Outcome;
 
     use super::*;
@@ -243,7 +244,14 @@ mod tests {
         };
         let pairs = (0..n).map(sample).collect();
         let unit = Unit::seconds();
-        Ok(PairedSeries { id: MetricId::new("m"), unit, better: Better::Lower, sampling: Sampling::Sampled, pairs })
+        Ok(PairedSeries {
+            id: MetricId::new("m"),
+            unit,
+            better: Better::Lower,
+            sampling: Sampling::Sampled,
+            plan: Plan::default(),
+            pairs,
+        })
     }
 
     fn known() -> Circumstances {
@@ -432,6 +440,7 @@ mod tests {
             unit: Unit::none(),
             better: Better::Higher,
             sampling: Sampling::Sampled,
+            plan: Plan::default(),
             pairs: pairs.collect(),
         });
         let Verdict::Pass(finding) = of_pairs("m >= +20%", &paired) else { panic!("from -2 to -1.5 is +25 %") };

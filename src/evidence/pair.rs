@@ -68,6 +68,12 @@ pub struct PairedCommand {
     /// Timeout of one run in seconds.
     #[serde(default)]
     pub timeout_s: f64,
+    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub min_pairs: u32,
+    /// Most pairs, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub max_pairs: u32,
     /// The pairs in the order they were run.
     pub pairs: Vec<Pair>,
     /// Why sampling ended.

@@ -21,6 +21,7 @@ use crate::evidence::snapshot::SCHEMA_V1;
 use crate::evidence::snapshot::Size;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::snapshot::Timing;
+use crate::evidence::stats::looks::Plan;
 use crate::evidence::unit::Unit;
 use crate::evidence::verdict::Flaw;
 
@@ -38,6 +39,8 @@ pub struct PairedSeries {
     pub better: Better,
     /// Whether one sample decides.
     pub sampling: Sampling,
+    /// The looks that were planned, which fix the level of the interval.
+    pub plan: Plan,
     /// The pairs; never empty.
     pub pairs: Vec<PairSample>,
 }
@@ -271,7 +274,8 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
     });
     let ok = format!("timing.{name}.ok");
     found.push(paired(ok, Unit::none(), Better::Higher, Sampling::Rate, outcomes.collect()));
-    found
+    let plan = Plan::new(command.min_pairs, command.max_pairs);
+    found.into_iter().map(|(id, reading)| (id, reading.map(|series| PairedSeries { plan, ..series }))).collect()
 }
 
 /// KPIs alternate like commands: the head ran first in every second pair.
@@ -298,7 +302,7 @@ fn paired(
     let reading = if pairs.is_empty() {
         Err(Flaw::Before { reason: Unusable::NotMeasured })
     } else if finite {
-        Ok(PairedSeries { id: id.clone(), unit, better, sampling, pairs })
+        Ok(PairedSeries { id: id.clone(), unit, better, sampling, plan: Plan::default(), pairs })
     } else {
         let reason = Unusable::NoValue { message: "a sample is not a finite number".to_owned() };
         Err(Flaw::Before { reason })

@@ -18,32 +18,65 @@ pub const ALPHA: f64 = 0.05;
 /// The fewest pairs that can decide anything: with 5 the smallest two-sided p-value is 2/2⁵ = 0.0625.
 pub const FEWEST: usize = 6;
 
-/// Numbers of pairs at which sampling may stop because the question is settled. Beyond the last, every half as many again.
+/// Numbers of pairs at which sampling may stop because the question is settled.
 pub const LOOKS: [usize; 10] = [10, 15, 20, 30, 40, 60, 90, 135, 200, 300];
 
-/// Whether sampling may stop at `n` pairs because the question is settled.
-pub fn is_look(n: usize) -> bool {
-    LOOKS.contains(&n)
+/// What was decided about looks before the first pair was run: it fixes every level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    first: usize,
+    last: Option<usize>,
 }
 
-/// The two-sided level of the analysis at `n` pairs, every look before it having been taken; `None` below [`FEWEST`].
-/// An analysis between two looks (where time ran out) is treated as a look of its own.
-pub fn level(n: usize) -> Option<f64> {
-    if n < FEWEST {
-        return None;
+impl Default for Plan {
+    /// All of [`LOOKS`], and no end in sight.
+    fn default() -> Self {
+        Self { first: LOOKS[0], last: None }
     }
-    let taken: Vec<usize> = LOOKS.into_iter().filter(|look| *look < n).chain([n]).collect();
-    let mut process = Process::start();
-    let mut spent = 0.0;
-    let mut level = 0.0;
-    for look in taken {
-        let allowed = ALPHA * (1.0 - 2.0 / real(look));
-        let boundary = process.boundary_for(real(look), allowed - spent);
-        level = 2.0 * normal::survival(boundary);
-        process.advance(real(look), boundary);
-        spent = allowed;
+}
+
+impl Plan {
+    /// Looks from `fewest` pairs to `most`, where sampling ends in any case; 0 stands for not planned. What is to be spent
+    /// is spent at `most` in full, so that a fixed number of pairs is judged at the full error rate.
+    pub fn new(fewest: u32, most: u32) -> Self {
+        let standard = Self::default();
+        let first = if fewest == 0 { standard.first } else { (fewest as usize).max(FEWEST) };
+        let last = (most > 0).then_some(most as usize);
+        Self { first: last.map_or(first, |last| first.min(last)), last }
     }
-    Some(level)
+
+    /// Whether sampling may stop at `n` pairs because the question is settled.
+    pub fn is_look(&self, n: usize) -> bool {
+        n >= self.first && (n == self.first || self.last == Some(n) || LOOKS.contains(&n))
+    }
+
+    /// The first look after `n` pairs, if there is one.
+    pub fn next_look(&self, n: usize) -> Option<usize> {
+        let end = self.last.unwrap_or(LOOKS[LOOKS.len() - 1]);
+        (n + 1..=end).find(|later| self.is_look(*later))
+    }
+
+    /// The two-sided level of the analysis at `n` pairs, every look before it having been taken; `None` below
+    /// [`FEWEST`]. An analysis between two looks (where time ran out) is treated as a look of its own.
+    pub fn level(&self, n: usize) -> Option<f64> {
+        if n < FEWEST {
+            return None;
+        }
+        let mut process = Process::start();
+        let mut spent = 0.0;
+        let mut level = 0.0;
+        for look in (self.first..n).filter(|look| self.is_look(*look)).chain([n]) {
+            let full = self.last == Some(look) && look == n;
+            let allowed = if full { ALPHA } else { ALPHA * (1.0 - 2.0 / real(look)) };
+            let boundary = process.boundary_for(real(look), allowed - spent);
+            level = 2.0 * normal::survival(boundary);
+            if look < n {
+                process.advance(real(look), boundary);
+            }
+            spent = allowed;
+        }
+        Some(level)
+    }
 }
 
 /// The probability that a standardised sum of independent increments, seen after `sizes` of them, ever lies beyond the
@@ -129,15 +162,35 @@ mod tests {
     #[test]
     fn all_looks_together_spend_no_more_than_the_error_rate() {
         let sizes: Vec<f64> = LOOKS.iter().map(|n| real(*n)).collect();
-        let boundaries: Vec<f64> = LOOKS.iter().map(|n| -normal::quantile(level(*n).unwrap() / 2.0)).collect();
+        let boundaries: Vec<f64> =
+            LOOKS.iter().map(|n| -normal::quantile(Plan::default().level(*n).unwrap() / 2.0)).collect();
         let crossed = crossing_probability(&sizes, &boundaries);
         assert!((crossed - ALPHA * (1.0 - 2.0 / 300.0)).abs() < 1e-6, "{crossed}");
     }
 
     #[test]
     fn five_pairs_have_no_level_and_six_have_one_that_they_can_reach() {
-        assert_eq!(level(5), None);
-        assert!(level(6).unwrap() > 2.0 / 64.0);
-        assert!((level(10).unwrap() - 0.04).abs() < 1e-9);
+        assert_eq!(Plan::default().level(5), None);
+        assert!(Plan::default().level(6).unwrap() > 2.0 / 64.0);
+        assert!((Plan::default().level(10).unwrap() - 0.04).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_fixed_number_of_pairs_is_judged_at_the_full_error_rate() {
+        for n in [10, 17, 20] {
+            assert!((Plan::new(n, n).level(n as usize).unwrap() - ALPHA).abs() < 1e-9);
+        }
+        let (open, planned) = (Plan::new(10, 0).level(20).unwrap(), Plan::new(10, 20).level(20).unwrap());
+        assert!(open < planned && planned < 0.04, "{open} {planned}");
+    }
+
+    #[test]
+    fn looks_begin_with_the_fewest_pairs_and_end_with_the_most() {
+        let looks = |plan: Plan| (1..=60).filter(|n| plan.is_look(*n)).collect::<Vec<_>>();
+        assert_eq!(looks(Plan::new(12, 25)), [12, 15, 20, 25, 30, 40, 60]);
+        assert_eq!(looks(Plan::new(0, 0)), [10, 15, 20, 30, 40, 60]);
+        assert_eq!(Plan::new(12, 25).next_look(15), Some(20));
+        assert_eq!(Plan::new(12, 25).next_look(25), None);
+        assert_eq!(Plan::new(2, 0).next_look(1), Some(FEWEST));
     }
 }

@@ -163,6 +163,8 @@ impl<'a> Session<'a> {
             name: plan.name.clone(),
             cmd: plan.cmd.clone(),
             timeout_s: plan.timeout.as_secs_f64(),
+            min_pairs: budget.min_pairs,
+            max_pairs: budget.max_pairs,
             pairs: Vec::new(),
             stopped: Stop::MaxPairs,
         };
