@@ -10,6 +10,7 @@ pub mod error;
 pub mod facts;
 pub mod history;
 pub mod objects;
+mod pipe;
 pub mod repo;
 pub mod revert;
 pub mod run;

@@ -5,19 +5,21 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
 use std::io::BufRead;
-use std::io::Read;
+use std::io::Read as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
-use std::process::ExitStatus;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::sys::git::error::GitError;
+use crate::sys::git::pipe::Deadlined;
+use crate::sys::git::pipe::tail;
+use crate::sys::git::pipe::wait;
 
 /// Time limit of a call that only reads.
 pub const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -25,8 +27,6 @@ pub const READ_LIMIT: Duration = Duration::from_secs(120);
 pub const LONG_LIMIT: Duration = Duration::from_secs(1800);
 /// The most output that is held in memory.
 pub const OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
-const STDERR_TAIL: usize = 4000;
-const CHUNK: usize = 64 * 1024;
 /// How long after git's end its standard error may still come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -335,101 +335,6 @@ pub enum Flow {
     Done,
     /// It has heard enough.
     Stop,
-}
-
-/// A pipe that is read up to a point in time. The reading is done by a thread, since a pipe cannot be read
-/// with a time limit, and a process that git started may hold it open after git has been ended.
-struct Deadlined {
-    chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
-    deadline: Instant,
-    chunk: Vec<u8>,
-    at: usize,
-}
-
-impl Deadlined {
-    fn new(mut pipe: impl Read + Send + 'static, deadline: Instant) -> Self {
-        let (send, chunks) = mpsc::sync_channel(16);
-        std::thread::spawn(move || {
-            loop {
-                let mut chunk = vec![0u8; CHUNK];
-                let message = match pipe.read(&mut chunk) {
-                    Ok(0) => break,
-                    Ok(n) => {
-                        chunk.truncate(n);
-                        Ok(chunk)
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(e) => Err(e),
-                };
-                // Nobody listens any more: closing the pipe stops git.
-                if send.send(message).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { chunks, deadline, chunk: Vec::new(), at: 0 }
-    }
-}
-
-impl Read for Deadlined {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let n = available.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&available[..n]);
-        self.consume(n);
-        Ok(n)
-    }
-}
-
-impl BufRead for Deadlined {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at >= self.chunk.len() {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            self.chunk = match self.chunks.recv_timeout(left) {
-                Ok(chunk) => chunk?,
-                Err(mpsc::RecvTimeoutError::Disconnected) => Vec::new(),
-                Err(mpsc::RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
-            };
-            self.at = 0;
-        }
-        Ok(&self.chunk[self.at..])
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.at += n;
-    }
-}
-
-/// Waits for the end of a child; `None` when it has not come in time.
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
-    let mut pause = Duration::from_micros(50);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(10));
-    }
-}
-
-fn tail(mut pipe: impl Read) -> String {
-    let mut kept: Vec<u8> = Vec::new();
-    let mut buffer = [0u8; 4096];
-    loop {
-        match pipe.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => kept.extend_from_slice(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-        if kept.len() > 2 * STDERR_TAIL {
-            kept.drain(..kept.len() - STDERR_TAIL);
-        }
-    }
-    String::from_utf8_lossy(&kept).trim().to_owned()
 }
 
 #[cfg(test)]
