@@ -20,6 +20,7 @@ use crate::commands::evidence;
 use crate::commands::failure;
 use crate::commands::judge;
 use crate::error::CommandError;
+use crate::evidence::artifact::Artifact;
 use crate::evidence::compare;
 use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
@@ -29,8 +30,7 @@ use crate::evidence::snapshot::Snapshot;
 use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
-use crate::report::markdown;
-use crate::report::markup::Doc;
+use crate::report::compare::CompareView;
 use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;
@@ -120,10 +120,23 @@ fn of_files(
     let new = parse(after)?;
     let settings = judge::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
-    let document = report::interim::compare(&comparison, None);
-    let report = markdown::render(&document);
-    write_out(args, &comparison, &report)?;
-    answer(ctx, args, &comparison, &document)
+    let inputs = [named(before), named(after)];
+    let view = CompareView {
+        comparison: &comparison,
+        change: None,
+        pair: None,
+        machine: new.machine.as_ref(),
+        inputs: &inputs,
+        plots: &[],
+    };
+    write_out(args, &comparison, &report::compare::markdown(&view))?;
+    answer(ctx, args, &view)
+}
+
+/// A file that no record knows, by its name: where it lies on this machine is nobody's business.
+fn named((path, bytes): (&Path, &[u8])) -> Artifact {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    Artifact { path: name.to_string_lossy().into_owned(), sha256: Digest::of_bytes(bytes) }
 }
 
 fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
@@ -141,15 +154,23 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {
         artifact::guard_out_path(&ctx.project, out, &[])?;
     }
-    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
+    let (Some(baseline), Some(taken)) = (&change.baseline, change.after.as_ref().map(|after| &after.taken)) else {
         return Err(CommandError::trouble("the change has no snapshots to compare"));
     };
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let after = evidence::snapshot(ctx, &after.taken.snapshot)?;
+    let after = evidence::snapshot(ctx, &taken.snapshot)?;
     let settings = judge::settings(ctx, Some(&change.contract))?;
     let comparison = compare::compare(&before, &after, None, &judge::demands(&change.contract), &settings);
-    let document = report::interim::compare(&comparison, Some(change));
-    let report = markdown::render(&document);
+    let inputs = [baseline.taken.snapshot.clone(), taken.snapshot.clone()];
+    let view = CompareView {
+        comparison: &comparison,
+        change: Some((change.id(), &change.opened.title)),
+        pair: None,
+        machine: after.machine.as_ref(),
+        inputs: &inputs,
+        plots: &[],
+    };
+    let report = report::compare::markdown(&view);
     let files = [
         Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() },
         Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? },
@@ -160,13 +181,13 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         pair: None,
         verdicts: judge::verdicts(&comparison)?,
     });
-    let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
+    let recorded = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
         write_out(args, &comparison, &report)?;
     }
-    let exit = answer(ctx, args, &comparison, &document)?;
-    let step = next::next(&change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(&change, &step).lines());
+    let exit = answer(ctx, args, &view)?;
+    let step = next::next(&recorded, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&StepView::new(&recorded, &step).lines());
     Ok(exit)
 }
 
@@ -199,14 +220,19 @@ fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Resul
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
-fn answer(ctx: &Ctx, args: &CompareArgs, comparison: &Comparison, document: &Doc) -> Result<Exit, CommandError> {
+fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit, CommandError> {
+    let comparison = view.comparison;
     let written: Vec<String> =
         args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}", out.display())).collect();
     match ctx.format() {
         Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(comparison)?))?,
         _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
-        None if !ctx.ui.answers_a_person() => ctx.ui.answer(&markdown::render(document))?,
-        _ => ctx.show(document)?,
+        Some(Format::Markdown) => ctx.ui.answer(&report::compare::markdown(view))?,
+        None if !ctx.ui.answers_a_person() => ctx.ui.answer(&report::compare::markdown(view))?,
+        _ => {
+            let width = ctx.ui.answers_a_person().then(|| ctx.ui.width());
+            ctx.show(&report::compare::terminal::document(view, width))?;
+        }
     }
     Ok(if args.exit_code { exit_of(comparison.outcome) } else { Exit::Yes })
 }

@@ -93,7 +93,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
         let answer = json!({ "change_id": change.id(), "contract": change.contract, "missing": missing });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::interim::contract(change))?;
+        ctx.show(&report::show::contract(change))?;
     }
     let step = crate::change::next::next(change, &ctx.policy()?, ctx.now());
     ctx.ui.hint(&StepView::new(change, &step).lines());

@@ -41,7 +41,7 @@ pub fn run(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
     if ctx.json(true) {
         ctx.ui.answer(&failure::pretty(&Value::Array(lines)))?;
     } else {
-        ctx.show(&report::interim::list(&lines))?;
+        ctx.show(&report::list::document(&lines))?;
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }

@@ -38,7 +38,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
         fields.insert("events".to_owned(), json!(change.events));
         ctx.ui.answer(&failure::pretty(&Value::Object(fields)))?;
     } else {
-        ctx.show(&report::interim::show(&change))?;
+        ctx.show(&report::show::document(&change))?;
     }
     Ok(Exit::Yes)
 }

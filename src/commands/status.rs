@@ -78,5 +78,5 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), Comma
         .map(|change| (*change, step(change)))
         .collect();
     let active = shown.map(|change| (change, step(change)));
-    ctx.show(&report::interim::status(active.as_ref().map(|(change, step)| (*change, step)), &others))
+    ctx.show(&report::status::document(active.as_ref().map(|(change, step)| (*change, step)), &others))
 }

@@ -87,7 +87,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
         let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::interim::validation(change, checks))?;
+        ctx.show(&report::validation::document(change, checks))?;
     }
     if passed {
         let step = next::next(change, &ctx.policy()?, ctx.now());

@@ -8,7 +8,6 @@ pub mod compare;
 pub mod criterion_error;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod interim;
 pub mod invocation;
 pub mod list;
 pub mod logbook;
