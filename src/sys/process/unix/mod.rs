@@ -1,29 +1,14 @@
-//! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop.
-//! On Linux the exit is a pidfd; elsewhere, and on kernels without one, a thread waits for it.
+//! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop. Must not
+//! know what is run.
 
-use std::ffi::OsStr;
-use std::ffi::OsString;
-use std::fs::File;
+mod program;
+mod sink;
+mod watch;
+
 use std::io;
-use std::io::PipeReader;
-use std::io::PipeWriter;
-use std::io::Read as _;
-use std::os::fd::AsFd as _;
-use std::os::fd::BorrowedFd;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::path::PathBuf;
 use std::process::Child;
-use std::process::Command;
 use std::process::ExitStatus;
-use std::process::Stdio;
-use std::sync::OnceLock;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -32,27 +17,24 @@ use rustix::event::PollFlags;
 use rustix::event::Timespec;
 use rustix::process::Pid;
 use rustix::process::Signal;
-use rustix::process::WaitId;
-use rustix::process::WaitIdOptions;
 use wait4::Wait4 as _;
 
 use crate::sys::interrupt::Interrupt;
-use crate::sys::process::Captured;
 use crate::sys::process::Ended;
 use crate::sys::process::Finished;
 use crate::sys::process::GRACE;
 use crate::sys::process::Invocation;
 use crate::sys::process::KILL_WAIT;
 use crate::sys::process::Launch;
-use crate::sys::process::Output;
 use crate::sys::process::SpawnError;
 use crate::sys::process::Spec;
-use crate::sys::process::child_env;
-use crate::sys::process::invocation::plain_words;
-
-const SHELL: &str = "/bin/sh";
-/// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
-const DRAIN_LIMIT: usize = 1 << 20;
+use crate::sys::process::unix::program::Program;
+use crate::sys::process::unix::sink::DRAIN_LIMIT;
+use crate::sys::process::unix::sink::Sink;
+use crate::sys::process::unix::sink::Sinks;
+use crate::sys::process::unix::sink::null;
+use crate::sys::process::unix::watch::ExitWatch;
+use crate::sys::process::unix::watch::Watch;
 
 pub(super) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     run_watched(spec, interrupt, ExitWatch::new)
@@ -75,109 +57,6 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
     running.finish(spec.timeout, launch, watch).map_err(|source| SpawnError::Wait { program: program.name(), source })
 }
 
-/// A program file and its argument list, the first being the name it goes by.
-struct Program {
-    file: OsString,
-    args: Vec<OsString>,
-}
-
-impl Program {
-    fn of(spec: &Spec) -> Result<(Self, Launch), SpawnError> {
-        match &spec.invocation {
-            Invocation::Argv(args) => {
-                let name = args.first().filter(|name| !name.is_empty()).ok_or(SpawnError::Empty)?;
-                let file = find_program(name, spec).map_or_else(|| name.clone(), PathBuf::into_os_string);
-                Ok((Self { file, args: args.clone() }, Launch::Direct))
-            }
-            Invocation::Shell(line) if line.trim().is_empty() => Err(SpawnError::Empty),
-            Invocation::Shell(line) => Ok(match Self::direct(line, spec) {
-                Some(program) => (program, Launch::Direct),
-                None => (Self::shell(spec), Launch::Shell),
-            }),
-        }
-    }
-
-    /// The line's program itself, where the shell would do nothing but start it.
-    fn direct(line: &str, spec: &Spec) -> Option<Self> {
-        let args: Vec<OsString> = plain_words(line, false)?.into_iter().map(OsString::from).collect();
-        // bash, where it is `sh`, takes functions from the environment, and they go before files.
-        let functions = std::env::vars_os().map(|(name, _)| name).chain(spec.env.iter().map(|(name, _)| name.clone()));
-        if functions.into_iter().any(|name| name.as_bytes().starts_with(b"BASH_FUNC_")) {
-            return None;
-        }
-        let file = find_program(args.first()?, spec)?.into_os_string();
-        Some(Self { file, args })
-    }
-
-    fn shell(spec: &Spec) -> Self {
-        let line = match &spec.invocation {
-            Invocation::Shell(line) => line.clone(),
-            Invocation::Argv(_) => String::new(),
-        };
-        Self { file: SHELL.into(), args: ["sh", "-c", &line].map(OsString::from).to_vec() }
-    }
-
-    fn name(&self) -> String {
-        self.file.to_string_lossy().into_owned()
-    }
-
-    fn command(&self, spec: &Spec) -> Command {
-        let mut command = Command::new(&self.file);
-        if let Some((name, rest)) = self.args.split_first() {
-            command.arg0(name).args(rest);
-        }
-        command.current_dir(&spec.cwd).process_group(0);
-        // A shell makes PWD say where it is; programs started without one must not see ours.
-        if child_env(spec, "PWD").is_some_and(|pwd| !same_directory(pwd.as_ref(), &spec.cwd)) {
-            command.env("PWD", &spec.cwd);
-        }
-        for (name, value) in &spec.env {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
-    }
-}
-
-/// The file that a name stands for, as the shell finds it; `None` where there is no such executable file.
-fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
-    let executable = |path: PathBuf| {
-        let meta = std::fs::metadata(&path).ok()?;
-        (meta.is_file() && meta.permissions().mode() & 0o111 != 0).then_some(path)
-    };
-    if name.as_bytes().contains(&b'/') {
-        // Relative to the child's directory, which is entered before the file is opened.
-        return executable(spec.cwd.join(name)).map(|_| PathBuf::from(name));
-    }
-    let path = child_env(spec, "PATH")?;
-    let found = std::env::split_paths(&path).find_map(|directory| executable(spec.cwd.join(directory).join(name)))?;
-    // A name alone would be looked up once more.
-    found.is_absolute().then_some(found)
-}
-
-fn same_directory(a: &Path, b: &Path) -> bool {
-    a == b
-        || match (std::fs::metadata(a), std::fs::metadata(b)) {
-            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-            _ => false,
-        }
-}
-
-/// The null device, opened once.
-fn null() -> io::Result<Stdio> {
-    static NULL: OnceLock<File> = OnceLock::new();
-    let file = match NULL.get() {
-        Some(file) => file,
-        None => {
-            let opened = File::options().read(true).write(true).open("/dev/null")?;
-            NULL.get_or_init(|| opened)
-        }
-    };
-    Ok(Stdio::from(file.try_clone()?))
-}
-
 fn start(program: &Program, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child, Instant)> {
     let mut command = program.command(spec);
     let (stdout, out) = Sink::open(spec.stdout)?;
@@ -188,106 +67,6 @@ fn start(program: &Program, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child
     let child = command.spawn()?;
     // Dropping `command` here closes our copies of the pipes' write ends.
     Ok((child, started))
-}
-
-/// One output stream. A writer is held beside the reader: else the pipe would be ready at its end the moment the
-/// child closes its files, and the wait for its exit would be woken twice, which is measurable.
-#[derive(Default)]
-struct Sink {
-    pipe: Option<(PipeReader, PipeWriter)>,
-    captured: Captured,
-}
-
-#[derive(Default)]
-struct Sinks {
-    out: Sink,
-    err: Sink,
-}
-
-impl Sink {
-    fn open(output: Output) -> io::Result<(Stdio, Self)> {
-        if output == Output::Discard {
-            return Ok((null()?, Self::default()));
-        }
-        let (reader, writer) = io::pipe()?;
-        let flags = rustix::fs::fcntl_getfl(&reader)?;
-        rustix::fs::fcntl_setfl(&reader, flags | rustix::fs::OFlags::NONBLOCK)?;
-        let held = writer.try_clone()?;
-        Ok((Stdio::from(writer), Self { pipe: Some((reader, held)), captured: Captured::new(output) }))
-    }
-
-    /// Reads what is there, at most `limit` bytes.
-    fn drain(&mut self, limit: usize) {
-        let Some((pipe, _)) = &mut self.pipe else { return };
-        let mut buffer = [0; 16 * 1024];
-        let mut left = limit;
-        while left > 0 {
-            match pipe.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(n) => {
-                    self.captured.push(&buffer[..n]);
-                    left = left.saturating_sub(n);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.pipe = None;
-                    return;
-                }
-            }
-        }
-    }
-}
-
-type Watch = fn(Pid) -> io::Result<ExitWatch>;
-
-/// Something that becomes ready when the child has exited, without reaping it.
-enum ExitWatch {
-    #[cfg(target_os = "linux")]
-    Pidfd(OwnedFd),
-    Thread {
-        ready: PipeReader,
-        waiter: JoinHandle<Instant>,
-    },
-}
-
-impl ExitWatch {
-    fn new(pid: Pid) -> io::Result<Self> {
-        #[cfg(target_os = "linux")]
-        if let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-            return Ok(Self::Pidfd(fd));
-        }
-        Self::thread(pid)
-    }
-
-    fn thread(pid: Pid) -> io::Result<Self> {
-        let (ready, done) = io::pipe()?;
-        let waiter = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while matches!(rustix::process::waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
-            let at = Instant::now();
-            drop(done);
-            at
-        })?;
-        Ok(Self::Thread { ready, waiter })
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::Pidfd(fd) => fd.as_fd(),
-            Self::Thread { ready, .. } => ready.as_fd(),
-        }
-    }
-
-    /// When the exit was seen, given when the poll returned.
-    fn seen_at(self, polled: Instant) -> Instant {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::Pidfd(_) => polled,
-            Self::Thread { waiter, .. } => waiter.join().unwrap_or(polled),
-        }
-    }
 }
 
 /// Where a run stands.
@@ -308,6 +87,15 @@ impl Phase {
     }
 }
 
+/// The end of a child.
+struct Exit {
+    seen: Instant,
+    /// Why we ended it, if we did.
+    because: Option<Ended>,
+    /// Whether its whole group was killed.
+    group_killed: bool,
+}
+
 struct Ready {
     exited: bool,
     interrupted: bool,
@@ -325,12 +113,13 @@ impl Running<'_> {
     fn finish(mut self, timeout: Duration, launch: Launch, watch: Watch) -> io::Result<Finished> {
         self.interrupt.set_group(self.child.id());
         let waited = watch(self.pid).and_then(|exit| self.wait(exit, timeout));
-        let (seen, because) = match waited {
-            Ok(waited) => waited,
+        let exit = match waited {
+            Ok(exit) => exit,
             Err(error) => {
                 self.signal(Signal::KILL);
                 self.interrupt.set_group(0);
-                let _ = self.child.wait4();
+                // Not waited for: it may be one that never ends.
+                let _ = self.child.try_wait4();
                 return Err(error);
             }
         };
@@ -338,24 +127,26 @@ impl Running<'_> {
         self.signal(Signal::TERM);
         self.signal(Signal::CONT);
         let used = self.child.wait4()?;
-        end_leftovers(self.pid);
+        if !exit.group_killed {
+            end_leftovers(self.pid);
+        }
         self.interrupt.set_group(0);
         self.sinks.out.drain(DRAIN_LIMIT);
         self.sinks.err.drain(DRAIN_LIMIT);
         Ok(Finished {
-            wall: seen.saturating_duration_since(self.started),
+            wall: exit.seen.saturating_duration_since(self.started),
             user: Some(used.rusage.utime),
             system: Some(used.rusage.stime),
             max_rss_bytes: Some(used.rusage.maxrss).filter(|bytes| *bytes > 0),
-            ended: because.unwrap_or_else(|| ended(used.status)),
+            ended: exit.because.unwrap_or_else(|| ended(used.status)),
             launch,
             stdout: self.sinks.out.captured,
             stderr: self.sinks.err.captured,
         })
     }
 
-    /// Waits for the exit, ending the group where time is up or the user wishes; says when it was seen, and why we ended it.
-    fn wait(&mut self, exit: ExitWatch, timeout: Duration) -> io::Result<(Instant, Option<Ended>)> {
+    /// Waits for the exit, ending the group where time is up or the user wishes.
+    fn wait(&mut self, exit: ExitWatch, timeout: Duration) -> io::Result<Exit> {
         let mut phase = Phase::Running { deadline: self.started.checked_add(timeout) };
         loop {
             let running = matches!(phase, Phase::Running { .. });
@@ -366,7 +157,8 @@ impl Running<'_> {
                     Phase::Running { .. } => None,
                     Phase::Asked { because, .. } | Phase::Killed { because, .. } => Some(because),
                 };
-                return Ok((exit.seen_at(now), because));
+                let group_killed = matches!(phase, Phase::Killed { .. });
+                return Ok(Exit { seen: exit.seen_at(now), because, group_killed });
             }
             phase = match phase {
                 Phase::Running { .. } if ready.interrupted => self.ask(Ended::Interrupted, now),
@@ -468,8 +260,12 @@ pub(super) fn reset_own_peak_rss() {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::ffi::OsString;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::sys::process::Captured;
+    use crate::sys::process::Output;
 
     const WATCHES: [Watch; 2] = [ExitWatch::new, ExitWatch::thread];
 
