@@ -362,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_that_would_change_another_value_too_is_refused() {
+        let text = "commands: {test: x}\ntimings:\n  - &t {name: a, cmd: ''}\n  - {<<: *t, name: b}\n";
+        let error = fill(text, Path::new("c.yml"), "go test", false).unwrap_err().to_string();
+        assert!(error.starts_with("timings[0].cmd cannot be filled in"), "{error}");
+    }
+
+    #[test]
     fn imported_results_are_not_replaced_by_a_command() {
         let edited = filled("commands: {test: x}\ntimings:\n  - {name: t, hyperfine: b.json}\n", false);
         assert_eq!(keys(&edited), Vec::<&str>::new());
