@@ -17,6 +17,7 @@ pub mod machine;
 pub mod measurable;
 pub mod metric;
 pub mod nearest;
+pub mod noise;
 pub mod pair;
 pub mod revision;
 pub mod scrub;
