@@ -75,6 +75,8 @@ enum Command {
     Validate(commands::validate::ValidateArgs),
     /// Judge after against before, for a change or for any two snapshot files
     Compare(commands::compare::CompareArgs),
+    /// Measure two revisions in alternating pairs, without a change
+    Pair(commands::pair::PairArgs),
     /// Show where the changes stand and what comes next
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
@@ -131,6 +133,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Snapshot(args) => commands::snapshot::run(ctx, args),
         Command::Validate(args) => commands::validate::run(ctx, args),
         Command::Compare(args) => commands::compare::run(ctx, args),
+        Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
     }

@@ -206,7 +206,9 @@ impl Refusal {
         match &self.missing {
             Missing::Soak { .. } => true,
             Missing::Unverified { demands } => {
-                demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time())
+                let unmet = || demands.iter().filter(|demand| !demand.met);
+                let waiting = unmet().any(|demand| demand.kind.comes_with_time());
+                waiting && !unmet().any(|demand| demand.kind.is_wrong())
             }
             Missing::Verdicts { judged } => judged.iter().all(|j| j.verdict.outcome() == Outcome::Inconclusive),
             _ => false,

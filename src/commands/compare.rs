@@ -4,6 +4,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::change::command::Command;
 use crate::change::command::CompareFacts;
@@ -19,13 +20,16 @@ use crate::commands::commit::Pending;
 use crate::commands::evidence;
 use crate::commands::failure;
 use crate::commands::judge;
+use crate::commands::pairing;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::compare;
 use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
+use crate::evidence::compare::Settings;
 use crate::evidence::digest::Digest;
 use crate::evidence::ingest;
+use crate::evidence::pair::PairSession;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
@@ -58,6 +62,15 @@ pub struct CompareArgs {
     /// Write the comparison as JSON to this file (too)
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
+    /// Do not measure baseline and head in pairs; compare the two snapshots only
+    #[arg(long)]
+    no_pair: bool,
+    /// At most this many pairs [default: pair.max_pairs of the config]
+    #[arg(long, value_name = "N", visible_alias = "pairs")]
+    runs: Option<u32>,
+    /// Begin no further pair of a command after this many seconds [default: pair.max_time_s of the config]
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<f64>,
     /// Answer with the exit code: 0 pass, 1 fail or invalid, 3 inconclusive
     #[arg(long)]
     exit_code: bool,
@@ -146,7 +159,7 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
     })
 }
 
-/// A change's comparison: from the recorded files only, and recorded itself.
+/// A change's comparison: from the recorded files and, where possible, pairs measured now; recorded itself.
 pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
     let mut facts = CompareFacts { faults: raw_faults(ctx, change)?, compared: None };
     commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
@@ -154,41 +167,79 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {
         artifact::guard_out_path(&ctx.project, out, &[])?;
     }
-    let (Some(baseline), Some(taken)) = (&change.baseline, change.after.as_ref().map(|after| &after.taken)) else {
+    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return Err(CommandError::trouble("the change has no snapshots to compare"));
     };
-    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let after = evidence::snapshot(ctx, &taken.snapshot)?;
+    let old = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let new = evidence::snapshot(ctx, &after.taken.snapshot)?;
     let settings = judge::settings(ctx, Some(&change.contract))?;
-    let comparison = compare::compare(&before, &after, None, &judge::demands(&change.contract), &settings);
-    let inputs = [baseline.taken.snapshot.clone(), taken.snapshot.clone()];
+    let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
+    let demands = judge::demands(&change.contract);
+    let mut comparison = compare::compare(&old, &new, pair.as_ref(), &demands, &settings);
+    comparison.not_paired = not_paired;
+    let mut files = Vec::new();
+    let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
+    if let Some(pair) = &pair {
+        files.push(Pending { role: Role::Pair, bytes: json_bytes(pair)? });
+        inputs.push(files[0].artifact(change.id())?);
+    }
     let view = CompareView {
         comparison: &comparison,
         change: Some((change.id(), &change.opened.title)),
-        pair: None,
-        machine: after.machine.as_ref(),
+        pair: pair.as_ref(),
+        machine: new.machine.as_ref(),
         inputs: &inputs,
         plots: &[],
     };
     let report = report::compare::markdown(&view);
-    let files = [
-        Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() },
-        Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? },
-    ];
+    files.push(Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() });
+    files.push(Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? });
+    let [markdown, json] = &files[files.len() - 2..] else {
+        return Err(CommandError::trouble("the comparison has no files"));
+    };
     facts.compared = Some(Compared {
-        markdown: files[0].artifact(change.id())?,
-        json: files[1].artifact(change.id())?,
-        pair: None,
+        markdown: markdown.artifact(change.id())?,
+        json: json.artifact(change.id())?,
+        pair: inputs.get(2).cloned(),
         verdicts: judge::verdicts(&comparison)?,
     });
-    let recorded = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
+    let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
         write_out(args, &comparison, &report)?;
     }
     let exit = answer(ctx, args, &view)?;
-    let step = next::next(&recorded, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(&recorded, &step).lines());
+    let step = next::next(&change, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&StepView::new(&change, &step).lines());
     Ok(exit)
+}
+
+/// Baseline and head in pairs, or why there are none.
+fn pairs(
+    ctx: &Ctx,
+    change: &Change,
+    sides: (&Snapshot, &Snapshot),
+    settings: &Settings,
+    args: &CompareArgs,
+) -> Result<(Option<PairSession>, Option<String>), CommandError> {
+    if args.no_pair {
+        return Ok((None, Some("--no-pair was given".to_owned())));
+    }
+    if !ctx.config()?.pair.enabled {
+        return Ok((None, Some("the config says pair.enabled: false".to_owned())));
+    }
+    let budget = pairing::budget(ctx, args.runs, args.max_time)?;
+    match pairing::of_change(ctx, change, sides, settings, budget)? {
+        pairing::Outcome::Measured(session) => {
+            for warning in &session.warnings {
+                ctx.ui.warn(warning);
+            }
+            Ok((Some(*session), None))
+        }
+        pairing::Outcome::Impossible(reason) => {
+            ctx.ui.warn(&format!("not measured in pairs: {reason}"));
+            Ok((None, Some(reason)))
+        }
+    }
 }
 
 /// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
@@ -203,8 +254,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     full(one).is_some() && full(one) == full(other)
 }
 
-fn json_bytes(comparison: &Comparison) -> Result<Vec<u8>, CommandError> {
-    let mut bytes = serde_json::to_vec_pretty(comparison)?;
+fn json_bytes(evidence: &impl Serialize) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = serde_json::to_vec_pretty(evidence)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -221,11 +272,10 @@ fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Resul
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
 fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit, CommandError> {
-    let comparison = view.comparison;
     let written: Vec<String> =
         args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}", out.display())).collect();
     match ctx.format() {
-        Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(comparison)?))?,
+        Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(view.comparison)?))?,
         _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
         Some(Format::Markdown) => ctx.ui.answer(&report::compare::markdown(view))?,
         None if !ctx.ui.answers_a_person() => ctx.ui.answer(&report::compare::markdown(view))?,
@@ -234,10 +284,10 @@ fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit,
             ctx.show(&report::compare::terminal::document(view, width))?;
         }
     }
-    Ok(if args.exit_code { exit_of(comparison.outcome) } else { Exit::Yes })
+    Ok(if args.exit_code { exit_of(view.comparison.outcome) } else { Exit::Yes })
 }
 
-fn exit_of(outcome: Outcome) -> Exit {
+pub(super) fn exit_of(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Pass => Exit::Yes,
         Outcome::Fail | Outcome::Invalid => Exit::No,

@@ -166,7 +166,8 @@ fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<(), CommandError> {
     let docs = globs(&config.contract_docs.docs)?;
     let tests = globs(&config.contract_docs.tests)?;
     let touched = |set: &GlobSet| delta.files.iter().any(|file| set.is_match(file));
-    delta.contract_docs = touched(&docs) || touched(&tests);
+    // A changed contract owes both its documents and its tests, as far as the config names them.
+    delta.contract_docs = (docs.is_empty() || touched(&docs)) && (tests.is_empty() || touched(&tests));
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub mod delta;
 pub mod evidence;
 pub mod judge;
 pub mod measure;
+pub mod pair;
+pub mod pairing;
 pub mod parse;
 pub mod progress;
 pub mod rehearse;

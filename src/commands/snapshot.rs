@@ -21,6 +21,7 @@ use crate::commands::failure;
 use crate::commands::init;
 use crate::commands::measure;
 use crate::commands::measure::Measurement;
+use crate::commands::pairing;
 use crate::commands::parse;
 use crate::error::CommandError;
 use crate::evidence::hyperfine;
@@ -132,6 +133,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     let measurement =
         measure::take(ctx, &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) }, revision)?;
     facts.revision = measure::unmoved(ctx, &measurement)?;
+    pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::Before, "before");
     facts.measured = Some(Measured {
         taken: measurement.taken(change.id(), &pending)?,
@@ -149,6 +151,7 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
     facts.revision = measure::unmoved(ctx, &measurement)?;
+    pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::After, "after");
     facts.measured = Some(Measured {
         taken: measurement.taken(change.id(), &pending)?,

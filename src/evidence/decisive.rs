@@ -16,6 +16,7 @@ use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Reading;
 use crate::evidence::metric::Unusable;
 use crate::evidence::pair::PairedCommand;
+use crate::evidence::pair::PairedKpi;
 use crate::evidence::series;
 use crate::evidence::series::PairedReading;
 use crate::evidence::stats::looks::Plan;
@@ -124,12 +125,38 @@ pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumst
     if !asked && let Change::Inconclusive { more_runs, .. } = live(command, known).1 {
         open.push(more_runs);
     }
-    let made = command.pairs.len();
-    let plan = Plan::new(command.min_pairs, command.max_pairs);
-    if open.is_empty() && plan.is_look(made) {
+    at_look(Plan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
+}
+
+/// The same for a KPI's pairs.
+pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
+    let reading = series::kpi_pairs(measured);
+    let id = MetricId::new(format!("kpi.{}", measured.kpi.name));
+    let mut open: Vec<Option<u32>> = Vec::new();
+    let mut asked = false;
+    for criterion in criteria.iter().filter(|criterion| criterion.metric == id) {
+        asked = true;
+        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| judge::judge(criterion, m, known))
+        {
+            open.push(more_runs);
+        }
+    }
+    let better = measured.kpi.better;
+    if !asked
+        && let Change::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| judge::change(m, better, known))
+    {
+        open.push(more_runs);
+    }
+    // A KPI's pairs carry no schedule of their own: the full one holds, here and when they are judged.
+    at_look(Plan::default(), measured.pairs.len(), open)
+}
+
+/// Settled when nothing is open at a look; else how many more pairs the most doubtful question needs.
+fn at_look(plan: Plan, pairs: usize, open: Vec<Option<u32>>) -> Decision {
+    if open.is_empty() && plan.is_look(pairs) {
         return Decision::Settled;
     }
-    let to_look = plan.next_look(made).and_then(|look| u32::try_from(look - made).ok());
+    let to_look = plan.next_look(pairs).and_then(|look| u32::try_from(look - pairs).ok());
     // An answer can only be had at a look; one that cannot be estimated stays unknown.
     let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
     Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }

@@ -279,7 +279,7 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
 }
 
 /// KPIs alternate like commands: the head ran first in every second pair.
-fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
+pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     let kpi = &measured.kpi;
     if let Some(message) = &kpi.error {
         return Err(Flaw::After { reason: Unusable::NoValue { message: message.clone() } });

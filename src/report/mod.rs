@@ -13,6 +13,7 @@ pub mod list;
 pub mod logbook;
 pub mod markdown;
 pub mod markup;
+pub mod pair;
 pub mod pipeline;
 pub mod refusal;
 pub mod rollback;

@@ -72,7 +72,7 @@ impl Sides {
 }
 
 /// The circumstances of one metric: its noise floor is the least that counts.
-pub(crate) fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
+pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
     let floor = settings.noise_floors.get(id).copied().unwrap_or(0.0);
     Circumstances { min_effect: settings.min_effect.max(floor), ..known.clone() }
 }

@@ -4,6 +4,7 @@
 pub mod caveat;
 pub mod legacy;
 pub mod metric_row;
+pub mod pair_row;
 pub mod tuneables;
 
 use std::collections::BTreeMap;
@@ -110,6 +111,9 @@ pub struct Comparison {
     /// The pair session that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair_id: Option<String>,
+    /// Why there is none, where pairs were wanted; in words, set by whoever tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_paired: Option<String>,
 }
 
 /// One side of a comparison.
@@ -200,6 +204,7 @@ pub fn compare(
         circumstances,
         settings: settings.clone(),
         pair_id: pair.map(|session| session.id.clone()),
+        not_paired: None,
     }
 }
 

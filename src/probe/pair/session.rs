@@ -42,6 +42,12 @@ pub struct PairPlan {
     pub name: String,
     /// The command line.
     pub cmd: String,
+    /// Whether a shell reads it; see [`TimingPlan::shell`].
+    pub shell: bool,
+    /// Directory to run in, from the project's root in each arm; `None` is the root.
+    pub cwd: Option<String>,
+    /// Variables set for it in both arms.
+    pub env: Vec<(OsString, Option<OsString>)>,
     /// Timeout of one run.
     pub timeout: Duration,
     /// Runs of each arm before the first pair, which do not count.
@@ -251,14 +257,15 @@ impl<'a> Session<'a> {
     fn attempt(&mut self, plan: &PairPlan, side: Side, error: &mut Option<String>) -> Attempt {
         let place = self.place(side);
         let timing = TimingPlan {
-            shell: true,
             name: plan.name.clone(),
             cmd: plan.cmd.clone(),
+            shell: plan.shell,
             runs: 1,
             warmup: 0,
             timeout: plan.timeout,
-            cwd: place.root.clone(),
-            env: place.env.clone(),
+            cwd: plan.cwd.as_ref().map_or_else(|| place.root.clone(), |cwd| place.root.join(cwd)),
+            // The arm's own variables last: they keep the arms apart.
+            env: plan.env.iter().chain(&place.env).cloned().collect(),
         };
         match self.runner.run(&timing.spec()) {
             Ok(finished) if finished.ended == Ended::Interrupted => Attempt::Interrupted,
@@ -395,11 +402,16 @@ mod tests {
             seconds += 1;
             Duration::from_secs(seconds)
         };
-        let plan = PairPlan { name: "t".into(), cmd: "make".into(), timeout: Duration::from_secs(9), warmup };
+        let plan = plan(warmup);
         let mut session = Session::new(&mut script, &before, &after, &mut reference, &mut clock);
         let measured = session.command(&plan, budget, decide, &mut |_| {});
         let trace = script.seen.iter().map(|spec| spec.cwd.to_str().unwrap()).collect();
         Outcome { measured, script, trace }
+    }
+
+    fn plan(warmup: u32) -> PairPlan {
+        let (name, cmd) = ("t".to_owned(), "make".to_owned());
+        PairPlan { name, cmd, shell: true, cwd: None, env: Vec::new(), timeout: Duration::from_secs(9), warmup }
     }
 
     #[test]
@@ -478,7 +490,7 @@ mod tests {
         let (before, after) = (place("a"), place("b"));
         let mut script = Script::default();
         let (mut reference, mut clock) = (|| None, || Duration::ZERO);
-        let plan = PairPlan { name: "t".into(), cmd: "make".into(), timeout: Duration::from_secs(9), warmup: 0 };
+        let plan = plan(0);
         let mut told = Vec::new();
         let mut session = Session::new(&mut script, &before, &after, &mut reference, &mut clock);
         let mut decide = |_: &PairedCommand| Decision::Continue { more: Some(7) };

@@ -32,6 +32,9 @@ pub fn section(doc: &mut Doc, view: &CompareView<'_>) {
             values::plain_share(view.comparison.settings.session_floor)
         )),
     }
+    if let Some(reason) = &view.comparison.not_paired {
+        doc.paragraph(Text::new().strong("Not measured in pairs: ").plain(reason.as_str()));
+    }
     commands(doc, view);
     settings(doc, view);
     inputs(doc, view);

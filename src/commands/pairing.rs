@@ -1,0 +1,341 @@
+//! Measuring baseline and head in alternating pairs: the arms, the session, the stopping rule, the progress bar.
+//! Must not record anything.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::delta;
+use crate::commands::progress::Bar;
+use crate::config::kpi::KpiProbe;
+use crate::error::CommandError;
+use crate::evidence::compare::Settings;
+use crate::evidence::compare::metric_row::for_metric;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::decisive;
+use crate::evidence::decisive::Decision;
+use crate::evidence::digest::Digest;
+use crate::evidence::effect::Circumstances;
+use crate::evidence::metric::MetricId;
+use crate::evidence::pair;
+use crate::evidence::pair::PairSession;
+use crate::evidence::pair::PairedCommand;
+use crate::evidence::pair::PairedKpi;
+use crate::evidence::pair::Stop;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::stats::looks;
+use crate::probe;
+use crate::probe::command::SystemRunner;
+use crate::probe::env::Environment as _;
+use crate::probe::env::ProcessEnvironment;
+use crate::probe::machine;
+use crate::probe::pair::arms::Arms;
+use crate::probe::pair::arms::ArmsError;
+use crate::probe::pair::arms::ArmsPlan;
+use crate::probe::pair::arms::Step;
+use crate::probe::pair::arms::TuneablesFile;
+use crate::probe::pair::arms::Version;
+use crate::probe::pair::session;
+use crate::probe::pair::session::Budget;
+use crate::probe::pair::session::PairPlan;
+use crate::probe::pair::session::PairProgress;
+use crate::probe::pair::session::Session;
+use crate::report;
+use crate::store::atomic;
+use crate::sys::clock;
+use crate::sys::git::repo::Repo;
+
+/// The largest tuneables file that is kept for the arms.
+const TUNEABLES_LIMIT: u64 = 8 * 1024 * 1024;
+
+/// What is measured in pairs.
+pub struct Ask<'a> {
+    /// The baseline.
+    pub before: Version<'a>,
+    /// The head.
+    pub after: Version<'a>,
+    /// The tuneables file outside the repository, if there is one.
+    pub tuneables: Option<TuneablesFile<'a>>,
+    /// The commands.
+    pub commands: Vec<PairPlan>,
+    /// KPIs that have a command.
+    pub kpis: Vec<&'a KpiProbe>,
+    /// What the pairs have to settle; without any, whether the decisive times changed.
+    pub criteria: Vec<Criterion>,
+    /// How it is judged.
+    pub settings: &'a Settings,
+    /// How long.
+    pub budget: Budget,
+    /// Whether the arms may be the same code.
+    pub same_allowed: bool,
+    /// The change, if it belongs to one.
+    pub change: Option<&'a Change>,
+}
+
+/// Pairs, or why there are none.
+pub enum Outcome {
+    /// They were measured.
+    Measured(Box<PairSession>),
+    /// They could not be, for this reason.
+    Impossible(String),
+}
+
+/// The budget that flags and config give. Fewer pairs than any test can decide are refused.
+///
+/// # Errors
+/// When `--runs` is too few, or the config is invalid.
+pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget, CommandError> {
+    let config = &ctx.config()?.pair;
+    let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
+    if let Some(runs) = runs.filter(|runs| *runs < least) {
+        return Err(CommandError::trouble(format!(
+            "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
+        )));
+    }
+    let seconds = max_time_s.unwrap_or(config.max_time_s);
+    if !(seconds > 0.0) {
+        return Err(CommandError::trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
+    }
+    let max_pairs = runs.unwrap_or(config.max_pairs);
+    Ok(Budget {
+        min_pairs: config.min_pairs.min(max_pairs),
+        max_pairs,
+        max_time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+    })
+}
+
+/// The configured timings as they run in the arms.
+///
+/// # Errors
+/// When the config is invalid.
+pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
+    let plan = |timing: &crate::config::timing::Timing| {
+        Some(PairPlan {
+            name: timing.name.clone(),
+            cmd: timing.cmd.clone().filter(|_| timing.hyperfine.is_none())?,
+            shell: timing.shell,
+            cwd: timing.cwd.clone(),
+            env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
+            timeout: Duration::try_from_secs_f64(timing.timeout_s).unwrap_or(Duration::MAX),
+            warmup: timing.warmup.max(1),
+        })
+    };
+    Ok(ctx.config()?.timings.iter().filter_map(plan).collect())
+}
+
+/// A change's baseline and head in pairs, or why that cannot be.
+///
+/// # Errors
+/// When the user stops it, or the config is invalid.
+pub fn of_change(
+    ctx: &Ctx,
+    change: &Change,
+    sides: (&Snapshot, &Snapshot),
+    settings: &Settings,
+    budget: Budget,
+) -> Result<Outcome, CommandError> {
+    let config = ctx.config()?;
+    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
+        return Ok(Outcome::Impossible("the change has no snapshots".to_owned()));
+    };
+    let (before_rev, after_rev) = (&baseline.taken.revision, &after.taken.revision);
+    let (Some(before_commit), Some(after_commit)) = (&before_rev.commit, &after_rev.commit) else {
+        return Ok(Outcome::Impossible("there are no commits to check out: the project is not under git".to_owned()));
+    };
+    if before_rev.dirty_digest().is_some() || after_rev.dirty_digest().is_some() {
+        return Ok(Outcome::Impossible("uncommitted work was measured, and no commit holds it".to_owned()));
+    }
+    let kept = [kept_tuneables(ctx, sides.0)?, kept_tuneables(ctx, sides.1)?];
+    let file = outside_tuneables(ctx)?;
+    if before_rev.same_code(after_rev) && (file.is_none() || kept.iter().any(Option::is_none)) {
+        let reason = "the delta lies outside the repository; name the variable that points at the tuneables file under pair.tuneables_env";
+        return Ok(Outcome::Impossible(reason.to_owned()));
+    }
+    let tuneables = file.as_ref().zip(config.pair.tuneables_env.as_deref());
+    let [old, new] = &kept;
+    run(
+        ctx,
+        Ask {
+            before: Version { rev: before_commit, tuneables: old.as_deref() },
+            after: Version { rev: after_commit, tuneables: new.as_deref() },
+            tuneables: tuneables.map(|((_, name), variable)| TuneablesFile { variable, file_name: name }),
+            commands: configured(ctx)?,
+            kpis: config.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect(),
+            criteria: change.contract.criteria().cloned().collect(),
+            settings,
+            budget,
+            same_allowed: false,
+            change: Some(change),
+        },
+    )
+}
+
+/// Prepares the arms and measures everything that is asked for.
+///
+/// # Errors
+/// When the user stops it, or the config is invalid.
+pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
+    let Some(repo) = ctx.repo()? else {
+        return Ok(Outcome::Impossible("the project is not under git".to_owned()));
+    };
+    if ask.commands.is_empty() && ask.kpis.is_empty() {
+        return Ok(Outcome::Impossible("no timed command and no KPI command is configured".to_owned()));
+    }
+    let interrupt = ctx.interrupt()?;
+    let mut runner = SystemRunner::new(interrupt.clone());
+    let started_at = ctx.now();
+    let mut bar = Bar::new(&ctx.ui);
+    let arms = match prepare(ctx, repo, &ask, &mut runner, &mut bar) {
+        Ok(arms) => arms,
+        Err(ArmsError::Interrupted) => return Err(interrupted()),
+        Err(error) => return Ok(Outcome::Impossible(error.to_string())),
+    };
+    let mut reference = session::built_in_reference();
+    let mut elapsed = session::since_now();
+    let mut warnings = arms.warnings.clone();
+    let mut session = Session::new(&mut runner, &arms.before.place, &arms.after.place, &mut reference, &mut elapsed);
+    let mut commands = Vec::new();
+    let mut rss_floor_bytes = None;
+    for plan in &ask.commands {
+        let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, &ask), &mut |progress| {
+            bar.show(&live(&plan.name, &progress, &ask));
+        });
+        rss_floor_bytes = rss_floor_bytes.max(measured.rss_floor_bytes);
+        warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
+        commands.push(measured.paired);
+    }
+    let mut kpis: Vec<PairedKpi> = Vec::new();
+    for kpi in &ask.kpis {
+        bar.show(&format!("KPI {} in pairs", kpi.name));
+        let measured = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, &ask));
+        if measured.stopped == Stop::Interrupted {
+            return Err(interrupted());
+        }
+        kpis.push(measured.paired);
+    }
+    bar.finish();
+    if interrupt.requested() || commands.iter().any(|command| command.stopped == Stop::Interrupted) {
+        return Err(interrupted());
+    }
+    let generated_at = ctx.now();
+    let session = PairSession {
+        schema: pair::SCHEMA.to_owned(),
+        id: clock::uuid_v7(generated_at),
+        tool: probe::TOOL.to_owned(),
+        change_id: ask.change.map(|change| change.id().to_string()),
+        started_at,
+        generated_at,
+        machine: machine::fingerprint(),
+        rss_floor_bytes,
+        before: arms.before.arm.clone(),
+        after: arms.after.arm.clone(),
+        commands,
+        kpis,
+        warnings,
+    };
+    if let Err(error) = arms.remove() {
+        ctx.ui.warn(&error.to_string());
+    }
+    Ok(Outcome::Measured(Box::new(session)))
+}
+
+fn interrupted() -> CommandError {
+    CommandError::trouble("interrupted; nothing was recorded")
+}
+
+fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar: &mut Bar) -> Result<Arms, ArmsError> {
+    let own = delta::own(Some(repo));
+    let is_own = |path: &[u8]| own.is_own(path);
+    // The config was read before: it cannot fail any more.
+    let Ok(config) = ctx.config() else { return Err(ArmsError::Interrupted) };
+    let plan = ArmsPlan {
+        repo,
+        before: ask.before,
+        after: ask.after,
+        is_own: &is_own,
+        prepare: config.pair.prepare.as_deref().or(config.commands.build.as_deref()),
+        prepare_timeout: Duration::try_from_secs_f64(config.commands.timeout_s).unwrap_or(Duration::MAX),
+        share: &config.pair.share,
+        tuneables: ask.tuneables,
+        same_allowed: ask.same_allowed,
+    };
+    Arms::prepare(plan, runner, &mut |step| match step {
+        Step::CheckOut(side) => bar.show(&format!("checking out {}", side.name())),
+        Step::Prepare(side) => bar.show(&format!("preparing {}", side.name())),
+    })
+}
+
+/// The circumstances of pairs: one machine, one session, two versions.
+fn circumstances(ask: &Ask<'_>, metric: &MetricId) -> Circumstances {
+    let known = Circumstances { min_effect: ask.settings.min_effect, ..Circumstances::default() };
+    for_metric(&known, ask.settings, metric)
+}
+
+fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
+    let metric = decisive::Decisive::of_pairs(so_far).metric(&so_far.name);
+    decisive::settled(so_far, &ask.criteria, &circumstances(ask, &metric))
+}
+
+fn decide_kpi(so_far: &PairedKpi, ask: &Ask<'_>) -> Decision {
+    let metric = MetricId::new(format!("kpi.{}", so_far.kpi.name));
+    decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &metric))
+}
+
+fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
+    let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
+    let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
+    let estimate = change.finding().map(|finding| report::values::share_estimate(&finding.estimate));
+    let more = progress.more.filter(|more| *more > 0).map_or_else(String::new, |more| format!(", about {more} more"));
+    let pairs = progress.so_far.pairs.len();
+    format!("{name}: pair {pairs} of at most {}{more}  {}", progress.max_pairs, estimate.unwrap_or_default())
+}
+
+/// The one configured tuneables file that lies outside the repository, with its name.
+fn outside_tuneables(ctx: &Ctx) -> Result<Option<(std::path::PathBuf, String)>, CommandError> {
+    let config = ctx.config()?;
+    if config.pair.tuneables_env.is_none() {
+        return Ok(None);
+    }
+    let home = ProcessEnvironment.home();
+    for file in config.tuneables.files.iter().rev() {
+        let path = probe::tuneables::locate(ctx.project.root(), file, home.as_deref())?;
+        let inside = ctx.repo()?.is_some_and(|repo| path.starts_with(repo.root()));
+        if !inside {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            return Ok(Some((path, name)));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps the tuneables file outside the repository as it is now, by its digest, in the cache: it may hold secrets, so
+/// it is never evidence, but the arms need it as it was.
+///
+/// # Errors
+/// When it exists but cannot be read or kept.
+pub fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
+    let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(()) };
+    let Some(bytes) = atomic::read(&path, TUNEABLES_LIMIT)? else { return Ok(()) };
+    let kept = kept_path(ctx, &Digest::of_bytes(&bytes));
+    if !Path::exists(&kept) {
+        atomic::write(&kept, &bytes)?;
+    }
+    Ok(())
+}
+
+/// The tuneables file as it was when a snapshot was taken; `None` when it was not kept in this checkout.
+fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, CommandError> {
+    let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(None) };
+    let home = ProcessEnvironment.home();
+    let is_it =
+        |file: &str| probe::tuneables::locate(ctx.project.root(), file, home.as_deref()).is_ok_and(|at| at == path);
+    let recorded = snapshot.tuneable_files.iter().find(|file| is_it(&file.path));
+    let Some(digest) = recorded.and_then(|file| file.sha256.as_ref()) else { return Ok(None) };
+    let bytes = atomic::read(&kept_path(ctx, digest), TUNEABLES_LIMIT)?;
+    Ok(bytes.filter(|bytes| Digest::of_bytes(bytes) == *digest))
+}
+
+fn kept_path(ctx: &Ctx, digest: &Digest) -> std::path::PathBuf {
+    ctx.project.cache_dir().join("tuneables").join(digest.as_str())
+}

@@ -1,0 +1,77 @@
+//! What a paired measurement alone says: each timed command's wall and CPU time, and its peak memory. Must not know
+//! any criterion.
+
+use serde::Serialize;
+
+use crate::evidence::compare::Settings;
+use crate::evidence::compare::metric_row::for_metric;
+use crate::evidence::decisive::Decisive;
+use crate::evidence::effect::Circumstances;
+use crate::evidence::judge;
+use crate::evidence::judge::Change;
+use crate::evidence::judge::Measured;
+use crate::evidence::metric::Better;
+use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Reading;
+use crate::evidence::metric::Sampling;
+use crate::evidence::metric::Unusable;
+use crate::evidence::pair::PairSession;
+use crate::evidence::series;
+use crate::evidence::series::PairSample;
+use crate::evidence::stats::median;
+use crate::evidence::unit::Unit;
+
+/// One metric of a command in pairs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairRow {
+    /// The command's name.
+    pub command: String,
+    /// The metric.
+    pub metric: MetricId,
+    /// Unit of the medians.
+    pub unit: Unit,
+    /// Whether it decides about the command.
+    pub decisive: bool,
+    /// How many pairs.
+    pub pairs: u32,
+    /// Median of the baseline's runs; null where there are none.
+    pub before: Option<f64>,
+    /// Median of the head's runs; null where there are none.
+    pub after: Option<f64>,
+    /// Whether it changed.
+    pub change: Change,
+}
+
+/// A row for every metric that varies, command by command; rates are told by the failure itself.
+pub fn of_pairs(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
+    let nothing: Reading = Err(Unusable::NotMeasured);
+    let mut rows = Vec::new();
+    for command in &session.commands {
+        let decisive = Decisive::of_pairs(command).metric(&command.name);
+        for (metric, reading) in series::command_pairs(command) {
+            let known = Circumstances { min_effect: settings.min_effect, ..Circumstances::default() };
+            let measured = Measured { before: &nothing, after: &nothing, paired: Some(&reading) };
+            let change = judge::change(measured, Better::Lower, &for_metric(&known, settings, &metric));
+            let series = reading.as_ref().ok();
+            if series.is_some_and(|series| series.sampling == Sampling::Rate)
+                || (series.is_none() && metric != decisive)
+            {
+                continue;
+            }
+            let middle = |side: fn(&PairSample) -> f64| {
+                series.and_then(|series| median::median(&series.pairs.iter().map(side).collect::<Vec<_>>()))
+            };
+            rows.push(PairRow {
+                command: command.name.clone(),
+                unit: series.map_or_else(Unit::seconds, |series| series.unit.clone()),
+                decisive: metric == decisive,
+                pairs: series.map_or(0, |series| u32::try_from(series.pairs.len()).unwrap_or(u32::MAX)),
+                before: middle(|pair| pair.before),
+                after: middle(|pair| pair.after),
+                metric,
+                change,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,86 @@
+//! The answer of a paired measurement without a change: which arms, what changed by how much, and how sure that is.
+
+use crate::evidence::compare::Settings;
+use crate::evidence::compare::pair_row::PairRow;
+use crate::evidence::judge::Change;
+use crate::evidence::pair::Arm;
+use crate::evidence::pair::PairSession;
+use crate::report::compare::method;
+use crate::report::compare::row::change_mark;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::values;
+use crate::report::verdict;
+
+/// The whole answer.
+pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, format!("{} → {}", arm(&session.before), arm(&session.after)));
+    let mut table = Table::new([
+        ("Metric", Align::Left),
+        ("Before", Align::Right),
+        ("After", Align::Right),
+        ("Change", Align::Right),
+        ("Pairs", Align::Right),
+        ("Verdict", Align::Left),
+    ]);
+    for row in rows {
+        table.row(cells(row));
+    }
+    doc.table(table);
+    for command in &session.commands {
+        let decisive = rows.iter().find(|row| row.command == command.name && row.decisive);
+        if let Some(row) = decisive {
+            doc.paragraph(
+                Text::new()
+                    .code(command.name.as_str())
+                    .plain(": ")
+                    .code(row.metric.as_str())
+                    .plain(format!(" decides; sampling ended because {}.", method::stopped(command.stopped))),
+            );
+        }
+    }
+    doc.paragraph(format!(
+        "Alternating pairs in one session; intervals hold 95 %. Changes under {} count as none{}.",
+        values::plain_share(settings.min_effect),
+        if settings.noise_floors.is_empty() {
+            ""
+        } else {
+            ", or under the calibrated noise floor where that is larger"
+        }
+    ));
+    doc
+}
+
+fn arm(arm: &Arm) -> String {
+    match &arm.commit {
+        Some(commit) if *commit != arm.rev => format!("{} ({})", arm.rev, commit.chars().take(12).collect::<String>()),
+        _ => arm.rev.chars().take(40).collect(),
+    }
+}
+
+fn cells(row: &PairRow) -> Vec<Text> {
+    let level = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| values::quantity(value, &row.unit));
+    let change = row.change.finding().map(|finding| values::share_estimate(&finding.estimate));
+    let (tone, word) = change_mark(&row.change);
+    let mut text = Text::new().mark(tone, word);
+    match &row.change {
+        Change::Inconclusive { finding, because, more_runs } => {
+            let why = verdict::unsettled(finding.as_ref(), because, *more_runs, change.clone(), "no change");
+            text = text.plain(format!(": {why}"));
+        }
+        Change::Invalid { because } => text = text.plain(format!(": {}", verdict::flaw(because))),
+        _ => {}
+    }
+    let name = Text::new().code(row.metric.as_str());
+    vec![
+        if row.decisive { name.plain(" *") } else { name },
+        level(row.before).into(),
+        level(row.after).into(),
+        change.unwrap_or_else(|| "–".to_owned()).into(),
+        row.pairs.to_string().into(),
+        text,
+    ]
+}
