@@ -224,7 +224,7 @@ mod tests {
     fn it_stops_at_looks_only() {
         assert_eq!(settled(&command(9, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(1) });
         assert_eq!(settled(&command(10, 1.5, 1.0), &[], &known()), Decision::Settled);
-        assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(4) });
+        assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(9) });
     }
 
     #[test]
