@@ -206,7 +206,10 @@ fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> Res
     Ok(())
 }
 
-fn recorded(path: &str) -> Result<BTreeMap<&'static str, Vec<Vec<Pair>>>, Box<dyn std::error::Error>> {
+/// Trials by the name of their metric.
+type Trials = BTreeMap<&'static str, Vec<Vec<Pair>>>;
+
+fn recorded(path: &str) -> Result<Trials, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(path)?;
     let mut sessions: BTreeMap<String, Vec<(bool, [f64; 4])>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
