@@ -1,3 +1,14 @@
 //! Findings about commits and records. Decides nothing about gates itself.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod commit;
+pub mod finding;
+pub mod message;
+pub mod policy;
+pub mod range;
+pub mod recompute;
+pub mod record;
+
+mod surface;
+mod tracked;

@@ -1,0 +1,105 @@
+//! A commit as an audit sees it, and what its message says of itself. Must not run git.
+
+use crate::audit::finding::CommitName;
+
+/// A commit of the range.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitFacts {
+    /// Full hash.
+    pub id: String,
+    /// Hashes of its parents.
+    pub parents: Vec<String>,
+    /// The author's name.
+    pub author_name: String,
+    /// The author's address.
+    pub author_email: String,
+    /// When it was written, in seconds since 1970 UTC.
+    pub author_time: i64,
+    /// First line of its message.
+    pub subject: String,
+    /// The whole message.
+    pub message: String,
+    /// Values of the trailer, in order, as git reads them.
+    pub ids: Vec<String>,
+    /// The project's files that it changes; for a merge, those that differ from every parent.
+    pub files: Vec<FileFact>,
+}
+
+/// A file that a commit changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFact {
+    /// Path from the project's root, with `/`.
+    pub path: String,
+    /// Whether it is the tool's own.
+    pub own: bool,
+    /// Whether it is new: for a merge, in no parent.
+    pub new: bool,
+}
+
+/// How subjects of commits begin that are meant to be squashed into others.
+pub const FIXUPS: [&str; 3] = ["fixup!", "squash!", "amend!"];
+
+impl CommitFacts {
+    /// Its name in findings.
+    pub fn name(&self) -> CommitName {
+        CommitName { id: self.id.clone(), subject: self.subject.clone() }
+    }
+
+    /// Whether it has several parents.
+    pub fn is_merge(&self) -> bool {
+        self.parents.len() > 1
+    }
+
+    /// The paths that it changes outside the tool's own files.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().filter(|file| !file.own).map(|file| file.path.as_str())
+    }
+
+    /// Whether it changes nothing but the tool's own files (or nothing at all): it is no change to the code.
+    pub fn is_evidence_only(&self) -> bool {
+        self.paths().next().is_none()
+    }
+
+    /// The marker with which it asks to be squashed.
+    pub fn fixup(&self) -> Option<&'static str> {
+        fixup(&self.subject)
+    }
+}
+
+/// The marker with which a subject asks for its commit to be squashed.
+pub fn fixup(subject: &str) -> Option<&'static str> {
+    FIXUPS.into_iter().find(|marker| subject.starts_with(marker))
+}
+
+/// The commits that a message says that it reverts, in git's own words: `This reverts commit HASH.`
+pub fn reverted(message: &str) -> Vec<String> {
+    let after = message.split("This reverts commit ").skip(1);
+    after
+        .map(|rest| rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>())
+        .filter(|hash| (7..=64).contains(&hash.len()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reverted_is_read_from_gits_own_sentence() {
+        let hash = "0123456789abcdef0123456789abcdef01234567";
+        let message = format!("Revert \"x\"\n\nThis reverts commit {hash}.\n");
+        assert_eq!(reverted(&message), [hash]);
+        let of_merge = format!("This reverts commit {hash}, reversing\nchanges made to 1234567.");
+        assert_eq!(reverted(&of_merge), [hash]);
+        assert!(reverted("This reverts commit that was wrong.").is_empty());
+        assert!(reverted("no revert").is_empty());
+    }
+
+    #[test]
+    fn only_a_marker_at_the_start_makes_a_fixup() {
+        assert_eq!(fixup("fixup! x"), Some("fixup!"));
+        assert_eq!(fixup("squash! x"), Some("squash!"));
+        assert_eq!(fixup("amend! x"), Some("amend!"));
+        assert_eq!(fixup("Explain fixup! commits"), None);
+    }
+}

@@ -1,0 +1,339 @@
+//! What an audit finds: a closed set of codes with their facts. Codes are stable, for configs and scripts of users;
+//! the words and the healing command are made in `report/findings`. Must not look for anything itself.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Serialize;
+
+use crate::change::class::Class;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::evidence::digest::Digest;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth knowing.
+    Info,
+    /// Should be looked at; does not fail a check.
+    Warn,
+    /// Fails a check.
+    Fail,
+}
+
+impl Level {
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// A commit as findings name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CommitName {
+    /// Full hash.
+    pub id: String,
+    /// First line of its message.
+    pub subject: String,
+}
+
+/// Which layer of the control hierarchy a path belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Surface {
+    /// Code safety and invariants, the highest authority.
+    Invariants,
+    /// Contract documents and the code that keeps them.
+    Contracts,
+    /// Overrides by environment.
+    Env,
+    /// Operating knobs.
+    Tuneables,
+    /// Benchmark and command line overlays.
+    Overlays,
+}
+
+impl Surface {
+    /// Every surface, the highest authority first.
+    pub const ALL: [Self; 5] = [Self::Invariants, Self::Contracts, Self::Env, Self::Tuneables, Self::Overlays];
+
+    /// Its name in the config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invariants => "invariants",
+            Self::Contracts => "contracts",
+            Self::Env => "env",
+            Self::Tuneables => "tuneables",
+            Self::Overlays => "overlays",
+        }
+    }
+}
+
+/// What was found. The name in upper snake case is the stable code.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum What {
+    /// A commit names no change.
+    CommitWithoutId,
+    /// A commit changes tuneables and names no change.
+    TuneablesUntracked {
+        /// The tuneables' files.
+        paths: Vec<String>,
+    },
+    /// A commit changes overrides by environment and names no change.
+    EnvOverrideUndocumented {
+        /// The files.
+        paths: Vec<String>,
+    },
+    /// A trailer's value is no change id.
+    MalformedId {
+        /// The value.
+        value: String,
+    },
+    /// A trailer names a change that has no record here.
+    UnknownId {
+        /// The id.
+        id: ChangeId,
+    },
+    /// A commit names several changes.
+    SeveralIds {
+        /// They.
+        ids: Vec<String>,
+    },
+    /// Several commits of the range name one change.
+    ManyCommits {
+        /// They, oldest first.
+        commits: Vec<CommitName>,
+    },
+    /// A commit that was meant to be squashed into another.
+    FixupLeft {
+        /// How its subject begins.
+        marker: &'static str,
+    },
+    /// A merge holds content that none of its parents has.
+    MergeBringsContent {
+        /// The files.
+        paths: Vec<String>,
+        /// Whether a whole file is new in it: no resolution of a conflict adds one.
+        new_file: bool,
+    },
+    /// A commit says that it reverts another, and does something else.
+    RevertNotExact {
+        /// What it says that it reverts.
+        reverted: String,
+    },
+    /// A change touches a surface that its class does not.
+    WrongClass {
+        /// The class.
+        class: Class,
+        /// The surface.
+        surface: Surface,
+        /// The files.
+        paths: Vec<String>,
+    },
+    /// A contracts surface changed without its documents or its tests.
+    ContractWithoutDocs {
+        /// The files.
+        paths: Vec<String>,
+        /// Whether documents changed.
+        docs: bool,
+        /// Whether tests changed.
+        tests: bool,
+    },
+    /// An emergency's override outlived its expiry.
+    EnvOverrideExpired {
+        /// When it expired.
+        expired: DateTime<Utc>,
+    },
+    /// A benchmark's winner was promoted with no stage before full that checks guardrails live.
+    PromotedWithoutLiveCheck {
+        /// The experiment that it comes from.
+        from: Option<ChangeId>,
+    },
+    /// A record cannot be read or trusted.
+    RecordUnreadable {
+        /// What is wrong, with its place.
+        problem: String,
+    },
+    /// A record holds events that its gates would not have let happen.
+    RecordUnlawful {
+        /// The event's number.
+        seq: u64,
+        /// The gate that would have refused; `None` where the event itself is not what the gate records.
+        gate: Option<Gate>,
+    },
+    /// A record does not continue the one that was there before.
+    RecordRewritten {
+        /// The first event that is not the old one.
+        seq: u64,
+    },
+    /// A record that was there before is gone.
+    RecordRemoved,
+    /// A record claims a moment after the commit that holds it, or after now.
+    RecordFromFuture {
+        /// The event's number.
+        seq: u64,
+        /// The moment that it claims.
+        at: DateTime<Utc>,
+    },
+    /// An event claims a moment before the record was last committed without it.
+    RecordBackdated {
+        /// The event's number.
+        seq: u64,
+        /// The moment that it claims.
+        at: DateTime<Utc>,
+        /// When the record was committed without it.
+        committed: DateTime<Utc>,
+    },
+    /// A record of the original that proves nothing.
+    RecordUnproven,
+    /// A change has not passed the gate that is demanded.
+    GateNotReached {
+        /// The first gate that is demanded and not passed.
+        missing: Gate,
+        /// How the change ended, where it did.
+        end: Option<&'static str>,
+    },
+    /// A change was rejected or rolled back, and its commit is still there.
+    NotReverted {
+        /// How it ended.
+        end: &'static str,
+    },
+    /// The baseline does not lie before the commit.
+    BaselineNotFirst {
+        /// The commit that the baseline was captured at.
+        baseline: String,
+    },
+    /// The baseline was measured after the commit was made.
+    EvidenceAfterTheFact {
+        /// When the baseline was measured.
+        measured: DateTime<Utc>,
+        /// When the commit was written.
+        written: DateTime<Utc>,
+    },
+    /// The commit is not the one that was validated.
+    CommitNotValidated {
+        /// The one that was.
+        validated: Vec<String>,
+    },
+    /// An evidence file is missing.
+    ArtifactMissing,
+    /// An evidence file is not what was recorded.
+    ArtifactAltered {
+        /// The recorded digest.
+        recorded: Digest,
+        /// The digest of what is there.
+        found: Digest,
+    },
+    /// Recorded verdicts do not come out of the evidence.
+    VerdictsDiffer {
+        /// What differs, or why they cannot be recomputed.
+        problem: String,
+    },
+    /// A recorded evidence file is ignored by git, so that no clone will have it.
+    EvidenceIgnored,
+    /// An evidence file that no record knows.
+    EvidenceUnknown,
+    /// The settings of enforcement themselves changed in the range.
+    PolicyChanged {
+        /// Which.
+        what: Vec<&'static str>,
+    },
+}
+
+impl What {
+    /// The stable code.
+    pub fn code(&self) -> String {
+        // The tag of an internally tagged enum is always there.
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// How grave.
+    pub level: Level,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+    /// The commit, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitName>,
+    /// The change, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeId>,
+    /// The file, where it is about one: from the project's root, with `/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl Finding {
+    /// A finding that fails.
+    pub fn fail(what: What) -> Self {
+        Self { level: Level::Fail, what, commit: None, change: None, path: None }
+    }
+
+    /// A finding that warns.
+    pub fn warn(what: What) -> Self {
+        Self { level: Level::Warn, ..Self::fail(what) }
+    }
+
+    /// About this commit.
+    #[must_use]
+    pub fn of_commit(self, commit: &CommitName) -> Self {
+        Self { commit: Some(commit.clone()), ..self }
+    }
+
+    /// About this change.
+    #[must_use]
+    pub fn of_change(self, change: &ChangeId) -> Self {
+        Self { change: Some(change.clone()), ..self }
+    }
+
+    /// At this path.
+    #[must_use]
+    pub fn at(self, path: impl Into<String>) -> Self {
+        Self { path: Some(path.into()), ..self }
+    }
+}
+
+/// What an audit came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Audit {
+    /// Everything found, in the order of the audit.
+    pub findings: Vec<Finding>,
+    /// Commits that needed no change by the config, with the reason given there.
+    pub exempted: Vec<Exempted>,
+    /// Commits looked at.
+    pub commits: usize,
+    /// Records looked at.
+    pub records: usize,
+}
+
+/// A commit that needed no change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exempted {
+    /// The commit.
+    pub commit: CommitName,
+    /// The config's reason.
+    pub reason: String,
+}
+
+impl Audit {
+    /// The gravest level found.
+    pub fn worst(&self) -> Option<Level> {
+        self.findings.iter().map(|finding| finding.level).max()
+    }
+
+    /// Whether nothing fails.
+    pub fn passes(&self) -> bool {
+        self.worst() < Some(Level::Fail)
+    }
+}

@@ -1,0 +1,253 @@
+//! What the commit hooks decide from a message, the operation under way and the records. Fast feedback, not the
+//! authority: what passes here is checked again, and more strictly, over the range. Must not read files or git.
+
+use std::collections::BTreeMap;
+
+use crate::audit::commit;
+use crate::audit::commit::CommitFacts;
+use crate::audit::policy::Policy;
+use crate::audit::record::RecordFacts;
+use crate::audit::record::RecordState;
+use crate::change::gate::Gate;
+use crate::change::gates;
+use crate::change::id::ChangeId;
+use crate::change::state::Change;
+use crate::evidence::nearest::nearest;
+
+/// What git is in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnderWay {
+    /// Nothing: an ordinary commit (or an amended one).
+    Nothing,
+    /// A merge.
+    Merge,
+    /// A cherry-pick.
+    CherryPick,
+    /// A revert.
+    Revert,
+    /// A rebase, or patches being applied: old commits are made anew.
+    Rewriting,
+}
+
+/// What the hook knows.
+#[derive(Debug, Clone)]
+pub struct MessageFacts<'a> {
+    /// The commit as it will be: subject, message without comments, ids as git reads them, author, files.
+    pub commit: &'a CommitFacts,
+    /// What git is in the middle of.
+    pub under_way: UnderWay,
+    /// The change that commands would mean here.
+    pub active: Option<&'a ChangeId>,
+    /// The records in the work tree.
+    pub records: &'a BTreeMap<ChangeId, RecordFacts>,
+    /// Commits before HEAD that carry each id already, outside evidence.
+    pub earlier: &'a BTreeMap<ChangeId, String>,
+    /// Whether what the message says that it reverts belongs to a change.
+    pub reverts_tracked: bool,
+}
+
+/// Why a message passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pass {
+    /// Git itself will refuse it: there is nothing in it.
+    Empty,
+    /// Merges pass.
+    Merge,
+    /// Old commits made anew pass; the range check sees them all.
+    Rewriting,
+    /// To be squashed; the range check refuses leftovers.
+    Fixup,
+    /// It holds the tool's own files alone.
+    EvidenceOnly,
+    /// The config exempts it.
+    Exempt(String),
+    /// It reverts a tracked commit and inherits its id.
+    Revert,
+    /// It belongs to a change that is ready for it.
+    Tracked(ChangeId),
+}
+
+/// Why a message is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Objection {
+    /// It is nothing but trailers.
+    NoText,
+    /// It names no change.
+    NoId {
+        /// The active change, whose id it could carry.
+        active: Option<ChangeId>,
+    },
+    /// It names several.
+    Several {
+        /// They.
+        ids: Vec<String>,
+    },
+    /// The trailer's value is no id.
+    Malformed {
+        /// The value.
+        value: String,
+    },
+    /// There is no such change.
+    Unknown {
+        /// The id.
+        id: ChangeId,
+        /// The nearest that exists.
+        nearest: Option<ChangeId>,
+    },
+    /// Its record cannot be trusted.
+    Unreadable {
+        /// The id.
+        id: ChangeId,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The change has ended.
+    Ended {
+        /// The id.
+        id: ChangeId,
+        /// How.
+        end: &'static str,
+    },
+    /// The change has not come far enough for its commit.
+    TooEarly {
+        /// The id.
+        id: ChangeId,
+        /// The first gate that is missing.
+        missing: Gate,
+    },
+    /// The change has its one commit already.
+    SecondCommit {
+        /// The id.
+        id: ChangeId,
+        /// The first one.
+        first: String,
+    },
+}
+
+/// Whether a commit with this message may be made.
+///
+/// # Errors
+/// What stands against it.
+pub fn check(facts: &MessageFacts<'_>, policy: &Policy) -> Result<Pass, Objection> {
+    let commit = facts.commit;
+    if commit.message.trim().is_empty() {
+        return Ok(Pass::Empty);
+    }
+    match facts.under_way {
+        UnderWay::Merge => return Ok(Pass::Merge),
+        UnderWay::Rewriting => return Ok(Pass::Rewriting),
+        UnderWay::Nothing | UnderWay::CherryPick | UnderWay::Revert => {}
+    }
+    if commit.fixup().is_some() {
+        return Ok(Pass::Fixup);
+    }
+    let mut ids = commit.ids.clone();
+    ids.sort();
+    ids.dedup();
+    if !ids.is_empty() && is_all_trailers(&commit.message) {
+        return Err(Objection::NoText);
+    }
+    let [id] = ids.as_slice() else { return without_one_id(facts, policy, ids) };
+    let id: ChangeId = id.parse().map_err(|_| Objection::Malformed { value: id.clone() })?;
+    let change = known(facts, &id)?;
+    // Taking a change out again is always possible.
+    let takes_back = facts.under_way == UnderWay::Revert || !commit::reverted(&commit.message).is_empty();
+    if takes_back {
+        return Ok(Pass::Revert);
+    }
+    ready(facts, change, &id).map(|()| Pass::Tracked(id))
+}
+
+fn without_one_id(facts: &MessageFacts<'_>, policy: &Policy, ids: Vec<String>) -> Result<Pass, Objection> {
+    if ids.len() > 1 {
+        return Err(Objection::Several { ids });
+    }
+    if facts.commit.is_evidence_only() {
+        return Ok(Pass::EvidenceOnly);
+    }
+    if let Some(reason) = policy.exempts(facts.commit) {
+        return Ok(Pass::Exempt(reason.to_owned()));
+    }
+    if facts.reverts_tracked {
+        return Ok(Pass::Revert);
+    }
+    Err(Objection::NoId { active: facts.active.cloned() })
+}
+
+fn known<'a>(facts: &MessageFacts<'a>, id: &ChangeId) -> Result<&'a Change, Objection> {
+    let Some(record) = facts.records.get(id) else {
+        let names = facts.records.keys().map(ChangeId::as_str);
+        let nearest = nearest(id.as_str(), names, 1).first().and_then(|name| name.parse().ok());
+        return Err(Objection::Unknown { id: id.clone(), nearest });
+    };
+    match &record.state {
+        RecordState::Tracked(change) => Ok(change),
+        RecordState::Legacy => Err(Objection::TooEarly { id: id.clone(), missing: Gate::Contract }),
+        RecordState::Unreadable(problem) => Err(Objection::Unreadable { id: id.clone(), problem: problem.clone() }),
+    }
+}
+
+/// A change is ready for its commit once its class's gates up to the baseline are passed.
+fn ready(facts: &MessageFacts<'_>, change: &Change, id: &ChangeId) -> Result<(), Objection> {
+    if let Some(end) = &change.end {
+        return Err(Objection::Ended { id: id.clone(), end: gates::end_name(end) });
+    }
+    let before = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= Gate::Baseline);
+    if let Some(missing) = before.into_iter().find(|gate| !gates::passed(change, *gate)) {
+        return Err(Objection::TooEarly { id: id.clone(), missing });
+    }
+    match facts.earlier.get(id) {
+        Some(first) => Err(Objection::SecondCommit { id: id.clone(), first: first.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a message has no text before its trailers: an editor that was left without writing anything.
+fn is_all_trailers(message: &str) -> bool {
+    let is_trailer = |line: &str| {
+        line.split_once(':').is_some_and(|(key, _)| {
+            !key.is_empty() && key.trim_end().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+    };
+    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    // A first line that is no trailer is the subject; one that looks like a trailer is a subject too (`fix: x`),
+    // unless it was left blank and the message begins with the trailers.
+    let begins_blank = message.starts_with(['\n', '\r']);
+    lines.peek().is_some() && begins_blank && lines.all(is_trailer)
+}
+
+/// Where a message that is being prepared comes from, in git's words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing was given yet.
+    Editor,
+    /// `-m` or `-F`.
+    Message,
+    /// A template.
+    Template,
+    /// A merge.
+    Merge,
+    /// A squashed merge.
+    Squash,
+    /// Another commit: amended, or taken over with `-c` or `-C`.
+    Commit,
+}
+
+/// The change whose trailer is to be added to a message that is being prepared, if any.
+pub fn to_add(facts: &MessageFacts<'_>, source: Source, policy: &Policy) -> Option<ChangeId> {
+    let commit = facts.commit;
+    let made_anew = facts.under_way != UnderWay::Nothing || matches!(source, Source::Merge | Source::Commit);
+    if made_anew || !commit.ids.is_empty() || commit.fixup().is_some() || commit.is_evidence_only() {
+        return None;
+    }
+    if policy.exempts(commit).is_some() || facts.reverts_tracked {
+        return None;
+    }
+    let id = facts.active?;
+    let change = facts.records.get(id)?.change()?;
+    // A change has one commit: once that is validated, what follows belongs elsewhere.
+    let has_its_commit = change.validation.is_some() || facts.earlier.contains_key(id);
+    let takes_one = change.is_open() && !change.is_decided() && !has_its_commit;
+    let is_emergency = change.is_open() && change.follow_up.is_none() && change.opened.expires.is_some();
+    (takes_one || is_emergency && !facts.earlier.contains_key(id)).then(|| id.clone())
+}

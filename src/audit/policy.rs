@@ -1,0 +1,72 @@
+//! What the config demands of commits, in a form that can be asked: exemptions and surfaces by glob. Must not read
+//! the config itself.
+
+use globset::GlobSet;
+
+use crate::audit::commit::CommitFacts;
+use crate::audit::finding::Surface;
+use crate::change::gate::Gate;
+
+/// The demands on a range of commits.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The gate that each change must have passed, as far as its class passes it.
+    pub require: Gate,
+    /// What needs no change.
+    pub exempt: Vec<Exemption>,
+    /// Which paths belong to which layer.
+    pub surfaces: Surfaces,
+}
+
+/// Commits that need no change: those for which every list that is given has a match.
+#[derive(Debug, Clone)]
+pub struct Exemption {
+    /// Every path matches.
+    pub paths: Option<GlobSet>,
+    /// The author (`Name <address>`) matches.
+    pub authors: Option<GlobSet>,
+    /// The author's name, or the part of the address before `@` and after `+`, is one of these.
+    pub bots: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The surfaces, and the documents and tests that a change of a contract owes.
+#[derive(Debug, Clone, Default)]
+pub struct Surfaces {
+    /// Globs by surface, in the order of [`Surface::ALL`].
+    pub by_surface: [GlobSet; 5],
+    /// Documents.
+    pub docs: GlobSet,
+    /// Tests.
+    pub tests: GlobSet,
+}
+
+impl Surfaces {
+    /// The paths on a surface.
+    pub fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let globs = &self.by_surface[surface as usize];
+        paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
+    }
+}
+
+impl Policy {
+    /// Why a commit needs no change, if it does not.
+    pub fn exempts(&self, commit: &CommitFacts) -> Option<&str> {
+        self.exempt.iter().find(|exemption| exemption.covers(commit)).map(|exemption| exemption.reason.as_str())
+    }
+}
+
+impl Exemption {
+    /// Whether it covers a commit. One that gives no list covers none.
+    pub fn covers(&self, commit: &CommitFacts) -> bool {
+        let given = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
+        let paths = self.paths.as_ref().is_none_or(|globs| commit.paths().all(|path| globs.is_match(path)));
+        let author = format!("{} <{}>", commit.author_name, commit.author_email);
+        let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(&author));
+        let account = commit.author_email.split('@').next().unwrap_or_default();
+        let account = account.split_once('+').map_or(account, |(_, name)| name);
+        let bots = self.bots.is_empty() || self.bots.iter().any(|bot| *bot == commit.author_name || bot == account);
+        given && paths && authors && bots
+    }
+}

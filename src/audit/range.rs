@@ -1,0 +1,270 @@
+//! The range check: every commit between base and head against the records at head. Commits are taken one by one as
+//! git finds them. Decides nothing about gates itself, and runs no git: what it has to ask comes through [`History`].
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::audit::commit;
+use crate::audit::commit::CommitFacts;
+use crate::audit::finding::Audit;
+use crate::audit::finding::CommitName;
+use crate::audit::finding::Exempted;
+use crate::audit::finding::Finding;
+use crate::audit::finding::Surface;
+use crate::audit::finding::What;
+use crate::audit::policy::Policy;
+use crate::audit::record::RecordFacts;
+use crate::audit::surface;
+use crate::audit::tracked;
+use crate::change::event::Kind;
+use crate::change::id::ChangeId;
+
+/// What only git can answer, asked at the end and only for the few commits that it is about.
+pub trait History {
+    /// Whether `ancestor` lies before `commit` (and is not it); `None` where one of them is not known here.
+    fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
+    /// Whether the code just before `commit` is the code of which this is the digest.
+    fn code_before_is(&self, commit: &str, code: &str) -> bool;
+    /// Whether `commit` is exactly the reverse of `reverted`.
+    fn is_reverse(&self, commit: &str, reverted: &str) -> bool;
+    /// The full hash and the change ids of a commit outside the range.
+    fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)>;
+}
+
+/// A commit that belongs to a change.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) name: CommitName,
+    pub(crate) written: i64,
+    /// Paths outside the tool's own files.
+    pub(crate) paths: Vec<String>,
+    /// Whether the record moved its place here from another commit.
+    pub(crate) relinked: bool,
+}
+
+/// A commit that says that it reverts others.
+#[derive(Debug, Clone)]
+struct Revert {
+    name: CommitName,
+    ids: Vec<String>,
+    reverted: Vec<String>,
+    tuneables: Vec<String>,
+    env: Vec<String>,
+}
+
+/// A range check under way.
+pub struct RangeAudit<'a> {
+    policy: &'a Policy,
+    records: &'a BTreeMap<ChangeId, RecordFacts>,
+    relinked: BTreeMap<String, ChangeId>,
+    audit: Audit,
+    /// Members by change, newest first, as they come.
+    members: BTreeMap<ChangeId, Vec<Member>>,
+    reverts: Vec<Revert>,
+}
+
+impl<'a> RangeAudit<'a> {
+    /// Begins with the demands and the records at head.
+    pub fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>) -> Self {
+        let mut relinked = BTreeMap::new();
+        for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
+            for event in &change.events {
+                if let Kind::Relinked { commits, .. } = &event.what {
+                    relinked.extend(commits.iter().map(|(_, new)| (new.clone(), id.clone())));
+                }
+            }
+        }
+        let (audit, members, reverts) = (Audit::default(), BTreeMap::new(), Vec::new());
+        Self { policy, records, relinked, audit, members, reverts }
+    }
+
+    /// Takes the next commit, newest first.
+    pub fn take(&mut self, commit: &CommitFacts) {
+        self.audit.commits += 1;
+        if commit.is_merge() {
+            self.merge(commit);
+        } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
+            self.exempted(commit, reason);
+        } else if let Some(marker) = commit.fixup() {
+            self.found(commit, Finding::fail(What::FixupLeft { marker }));
+        } else if !commit.is_evidence_only() {
+            self.change(commit);
+        }
+    }
+
+    fn found(&mut self, commit: &CommitFacts, finding: Finding) {
+        self.audit.findings.push(finding.of_commit(&commit.name()));
+    }
+
+    fn exempted(&mut self, commit: &CommitFacts, reason: String) {
+        if !commit.is_evidence_only() {
+            self.audit.exempted.push(Exempted { commit: commit.name(), reason });
+        }
+        // A commit that names a change is held to it, exempt or not.
+        if !commit.ids.is_empty() && !commit.is_evidence_only() {
+            self.change(commit);
+        }
+    }
+
+    /// Merges pass. What one holds that no parent has is shown; a file that is new in it was smuggled in.
+    fn merge(&mut self, commit: &CommitFacts) {
+        let paths: Vec<String> = commit.paths().map(str::to_owned).collect();
+        let Some(first) = paths.first().cloned() else { return };
+        let new_file = commit.files.iter().any(|file| file.new && !file.own);
+        let tuneables = !self.on(Surface::Tuneables, commit).is_empty();
+        let what = What::MergeBringsContent { paths, new_file };
+        // A resolved conflict has content that no parent has too, so by itself it only warns.
+        let grave = (new_file || tuneables) && commit.ids.is_empty();
+        let finding = if grave { Finding::fail(what) } else { Finding::warn(what) };
+        self.found(commit, finding.at(first));
+    }
+
+    fn on(&self, surface: Surface, commit: &CommitFacts) -> Vec<String> {
+        self.policy.surfaces.on(surface, commit.paths())
+    }
+
+    fn change(&mut self, commit: &CommitFacts) {
+        let mut ids: BTreeSet<&str> = commit.ids.iter().map(String::as_str).collect();
+        let relinked = self.relinked.get(&commit.id).cloned();
+        ids.extend(relinked.as_ref().map(ChangeId::as_str));
+        let reverted = commit::reverted(&commit.message);
+        if !reverted.is_empty() {
+            let ids = ids.into_iter().map(str::to_owned).collect();
+            self.reverts.push(Revert {
+                name: commit.name(),
+                ids,
+                reverted,
+                tuneables: self.on(Surface::Tuneables, commit),
+                env: self.on(Surface::Env, commit),
+            });
+            return;
+        }
+        if ids.is_empty() {
+            let finding = untracked(self.on(Surface::Tuneables, commit), self.on(Surface::Env, commit));
+            let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
+            let finding = Finding { path, ..finding };
+            return self.found(commit, finding);
+        }
+        if ids.len() > 1 {
+            let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            self.found(commit, Finding::fail(What::SeveralIds { ids }));
+        }
+        let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+        for id in ids {
+            if let Some(id) = self.known(&commit.name(), &id) {
+                let member = Member {
+                    name: commit.name(),
+                    written: commit.author_time,
+                    paths: commit.paths().map(str::to_owned).collect(),
+                    relinked: relinked.as_ref() == Some(&id),
+                };
+                self.members.entry(id).or_default().push(member);
+            }
+        }
+    }
+
+    fn known(&mut self, commit: &CommitName, text: &str) -> Option<ChangeId> {
+        let what = match text.parse::<ChangeId>() {
+            Ok(id) if self.records.contains_key(&id) => return Some(id),
+            Ok(id) => What::UnknownId { id },
+            Err(_) => What::MalformedId { value: text.to_owned() },
+        };
+        self.audit.findings.push(Finding::fail(what).of_commit(commit));
+        None
+    }
+
+    /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
+    pub fn finish(mut self, history: &dyn History) -> Audit {
+        let reverted = self.settle_reverts(history);
+        let members = std::mem::take(&mut self.members);
+        for (id, mut members) in members {
+            members.reverse();
+            let Some(record) = self.records.get(&id) else { continue };
+            let Some(change) = record.change() else { continue };
+            let standing: Vec<Member> =
+                members.into_iter().filter(|member| !reverted.contains(&member.name.id)).collect();
+            if standing.is_empty() {
+                continue;
+            }
+            let mut found = tracked::findings(change, &standing, self.policy, history);
+            found.extend(surface::findings(change, &standing, self.policy));
+            self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
+        }
+        self.audit.records = self.records.len();
+        self.audit
+    }
+
+    /// Reverts inherit the ids of what they revert. Gives the commits that were taken back whole.
+    fn settle_reverts(&mut self, history: &dyn History) -> BTreeSet<String> {
+        let mut gone = BTreeSet::new();
+        let reverts = std::mem::take(&mut self.reverts);
+        for revert in &reverts {
+            // Newest first: one that was itself taken back has no effect any more.
+            let undone = gone.contains(&revert.name.id);
+            let mut tracked = !revert.ids.is_empty();
+            for hash in &revert.reverted {
+                let (full, ids) = self.origin(hash, &reverts, history);
+                tracked |= !ids.is_empty();
+                if history.is_reverse(&revert.name.id, &full) {
+                    if !undone {
+                        gone.insert(full);
+                    }
+                } else if revert.ids.is_empty() {
+                    let what = What::RevertNotExact { reverted: full };
+                    self.audit.findings.push(Finding::fail(what).of_commit(&revert.name));
+                }
+            }
+            for id in &revert.ids {
+                self.known(&revert.name, id);
+            }
+            if !tracked {
+                let finding = untracked(revert.tuneables.clone(), revert.env.clone());
+                self.audit.findings.push(finding.of_commit(&revert.name));
+            }
+        }
+        gone
+    }
+
+    /// The full hash and the ids of a commit that is reverted: of the range, of a record, or from before.
+    fn origin(&self, hash: &str, reverts: &[Revert], history: &dyn History) -> (String, Vec<String>) {
+        if let Some(older) = reverts.iter().find(|revert| revert.name.id.starts_with(hash)) {
+            let mut ids = older.ids.clone();
+            // What it reverts is older still, so this ends.
+            for reverted in older.reverted.iter().filter(|reverted| !older.name.id.starts_with(*reverted)) {
+                let rest: Vec<Revert> = reverts.iter().filter(|r| r.name.id != older.name.id).cloned().collect();
+                ids.extend(self.origin(reverted, &rest, history).1);
+            }
+            return (older.name.id.clone(), ids);
+        }
+        for (id, members) in &self.members {
+            if let Some(member) = members.iter().find(|member| member.name.id.starts_with(hash)) {
+                return (member.name.id.clone(), vec![id.to_string()]);
+            }
+        }
+        for (id, change) in self.records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
+            if let Some(commit) = change.commits().into_iter().find(|commit| commit.starts_with(hash)) {
+                return (commit, vec![id.to_string()]);
+            }
+        }
+        history.look_up(hash).unwrap_or((hash.to_owned(), Vec::new()))
+    }
+}
+
+/// The finding for a commit that names no change: the gravest surface gives the code.
+fn untracked(tuneables: Vec<String>, env: Vec<String>) -> Finding {
+    if let Some(first) = tuneables.first().cloned() {
+        return Finding::fail(What::TuneablesUntracked { paths: tuneables }).at(first);
+    }
+    if let Some(first) = env.first().cloned() {
+        return Finding::fail(What::EnvOverrideUndocumented { paths: env }).at(first);
+    }
+    Finding::fail(What::CommitWithoutId)
+}
+
+/// A moment from seconds since 1970.
+pub(crate) fn moment(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+}

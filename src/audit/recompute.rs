@@ -1,0 +1,111 @@
+//! Recorded verdicts held against the raw evidence: the same files must give them again. Must not read files; the
+//! caller hands over their bytes.
+
+use crate::change::contract::Contract;
+use crate::change::facts::Judged;
+use crate::change::facts::Taken;
+use crate::change::facts::Verdicts;
+use crate::change::state::Change;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::compare;
+use crate::evidence::compare::Comparison;
+use crate::evidence::compare::Demands;
+use crate::evidence::compare::Role;
+use crate::evidence::ingest;
+use crate::evidence::snapshot::Snapshot;
+
+/// What a contract demands of the metrics.
+pub fn demands(contract: &Contract) -> Demands {
+    Demands { kpi: contract.kpi.clone(), guardrails: contract.guardrails.clone(), trigger: contract.trigger.clone() }
+}
+
+/// The verdicts on a contract out of a comparison; `None` when it judged no KPI.
+pub fn verdicts(comparison: &Comparison) -> Option<Verdicts> {
+    let of = |role: Role| -> Vec<Judged> {
+        let rows = comparison.criteria.iter().filter(|row| row.role == role);
+        rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() }).collect()
+    };
+    let kpi = of(Role::Kpi).into_iter().next()?;
+    Some(Verdicts { kpi, guardrails: of(Role::Guardrail), trigger: of(Role::Trigger).into_iter().next() })
+}
+
+/// What is wrong with a change's measurements and verdicts; `None` when all of them come out again. Missing and
+/// altered files are for others to report: `fetch` gives `None` for them.
+pub fn problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
+    for taken in measurements(change) {
+        let Some(bytes) = fetch(&taken.snapshot) else { continue };
+        let path = &taken.snapshot.path;
+        let snapshot = match ingest::parse_snapshot(&bytes) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Some(format!("{path}: {error}")),
+        };
+        if let Some(what) = mismatch(change, taken, &snapshot) {
+            return Some(format!("{path}: its {what} is not what the record says"));
+        }
+    }
+    comparison_problem(change, fetch)
+}
+
+fn measurements(change: &Change) -> impl Iterator<Item = &Taken> {
+    let before = change.baseline.iter().map(|baseline| &baseline.taken);
+    let after = change.after.iter().map(|after| &after.taken);
+    let stages = change.rollout.iter().map(|done| &done.taken);
+    before.chain(after).chain(stages).chain(change.ticks.iter().map(|tick| &tick.taken))
+}
+
+fn mismatch(change: &Change, taken: &Taken, snapshot: &Snapshot) -> Option<&'static str> {
+    if snapshot.change_id.as_deref() != Some(change.id().as_str()) {
+        return Some("change id");
+    }
+    if snapshot.revision.as_ref() != Some(&taken.revision) {
+        return Some("revision");
+    }
+    (snapshot.generated_at != taken.taken_at).then_some("moment")
+}
+
+fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
+    let (baseline, after, recorded) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
+    let (before, after) = (fetch(&baseline.taken.snapshot)?, fetch(&after.taken.snapshot)?);
+    let (before, after) = (ingest::parse_snapshot(&before).ok()?, ingest::parse_snapshot(&after).ok()?);
+    let pair = match &recorded.pair {
+        None => None,
+        Some(artifact) => match ingest::parse_pair(&fetch(artifact)?) {
+            Ok(pair) => Some(pair),
+            Err(error) => return Some(format!("{}: {error}", artifact.path)),
+        },
+    };
+    let file = fetch(&recorded.json)?;
+    let stored: Comparison = match serde_json::from_slice(&file) {
+        Ok(stored) => stored,
+        Err(error) => return Some(format!("{}: {error}", recorded.json.path)),
+    };
+    if change.contract.min_effect.is_some_and(|effect| stored.settings.min_effect < effect) {
+        return Some(format!("{}: it was judged with a smaller effect than the contract's", recorded.json.path));
+    }
+    let again = compare::compare(&before, &after, pair.as_ref(), &demands(&change.contract), &stored.settings);
+    let Some(again) = verdicts(&again) else { return Some("the contract has no KPI to judge".to_owned()) };
+    first_difference(&recorded.verdicts, &again)
+}
+
+fn first_difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
+    if recorded == again {
+        return None;
+    }
+    let list = |verdicts: &Verdicts| -> Vec<Judged> {
+        let (kpi, trigger) = (verdicts.kpi.clone(), verdicts.trigger.clone());
+        std::iter::once(kpi).chain(verdicts.guardrails.clone()).chain(trigger).collect()
+    };
+    let (recorded, again) = (list(recorded), list(again));
+    let pairs = recorded.iter().zip(&again).find(|(one, other)| one != other);
+    Some(match pairs {
+        Some((one, other)) if one.verdict.outcome() != other.verdict.outcome() => {
+            format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other))
+        }
+        Some((one, _)) => format!("the numbers of `{}` are not those that the evidence gives", one.criterion),
+        None => "the record judges other criteria than the contract has".to_owned(),
+    })
+}
+
+fn word(judged: &Judged) -> String {
+    format!("{:?}", judged.verdict.outcome()).to_lowercase()
+}

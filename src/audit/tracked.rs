@@ -1,0 +1,65 @@
+//! The commits of one change against its record: one commit, after the baseline, the one that was validated, with the
+//! demanded gate passed. Must not know the order of gates: it asks the class and the record.
+
+use crate::audit::finding::Finding;
+use crate::audit::finding::What;
+use crate::audit::policy::Policy;
+use crate::audit::range;
+use crate::audit::range::History;
+use crate::audit::range::Member;
+use crate::change::gates;
+use crate::change::state::Change;
+use crate::change::state::End;
+
+/// What is wrong with the standing commits (oldest first, not empty) of a change.
+pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy, history: &dyn History) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let [_, second, ..] = members {
+        let commits = members.iter().map(|member| member.name.clone()).collect();
+        found.push(Finding::fail(What::ManyCommits { commits }).of_commit(&second.name));
+    }
+    let last = &members[members.len() - 1];
+    match &change.end {
+        Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
+            let end = gates::end_name(end);
+            found.push(Finding::fail(What::NotReverted { end }).of_commit(&last.name));
+        }
+        _ => found.extend(gate(change, policy).map(|finding| finding.of_commit(&last.name))),
+    }
+    for member in members.iter().filter(|member| !member.relinked) {
+        found.extend(order(change, member, history).map(|finding| finding.of_commit(&member.name)));
+        let validated = change.commits();
+        if change.validation.is_some() && !validated.is_empty() && !validated.contains(&member.name.id) {
+            found.push(Finding::fail(What::CommitNotValidated { validated }).of_commit(&member.name));
+        }
+    }
+    found
+}
+
+/// The first gate up to the demanded one that the class passes and the change has not.
+fn gate(change: &Change, policy: &Policy) -> Option<Finding> {
+    let demanded = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= policy.require);
+    let missing = demanded.into_iter().find(|gate| !gates::passed(change, *gate))?;
+    let end = change.end.as_ref().map(gates::end_name);
+    Some(Finding::fail(What::GateNotReached { missing, end }))
+}
+
+/// Whether the baseline came before the commit: proven by ancestry (or by the very same code, where rebasing made
+/// new hashes), and not contradicted by the times.
+fn order(change: &Change, member: &Member, history: &dyn History) -> Option<Finding> {
+    let taken = &change.baseline.as_ref()?.taken;
+    let before = taken.revision.commit.as_deref();
+    let ancestry = before.and_then(|baseline| history.lies_before(baseline, &member.name.id));
+    let same_code =
+        || taken.revision.code.as_ref().is_some_and(|code| history.code_before_is(&member.name.id, code.as_str()));
+    // Without commits at the baseline there is nothing that git could witness.
+    if before.is_some() && ancestry != Some(true) && !same_code() {
+        return Some(Finding::fail(What::BaselineNotFirst { baseline: taken.revision.short() }));
+    }
+    let written = range::moment(member.written);
+    // Commits know whole seconds only.
+    if taken.taken_at.timestamp() > member.written {
+        return Some(Finding::fail(What::EvidenceAfterTheFact { measured: taken.taken_at, written }));
+    }
+    None
+}
