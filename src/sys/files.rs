@@ -54,6 +54,32 @@ pub fn place_new(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
     temporary.persist_noclobber(target).map(|_| ()).map_err(|failed| failed.error)
 }
 
+/// Lets everybody who may read a file run it too. Windows knows no such right.
+///
+/// # Errors
+/// When the file's rights cannot be read or set.
+pub fn make_executable(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(path)?.permissions().mode();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | ((mode & 0o444) >> 2)))
+    }
+    #[cfg(not(unix))]
+    fs::metadata(path).map(|_| ())
+}
+
+/// Whether a file exists and somebody may run it; on Windows, whether it exists.
+pub fn is_executable(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    }
+    #[cfg(not(unix))]
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
 /// Makes a directory's entries durable where the platform can (Windows cannot, nor can some file systems).
 ///
 /// # Errors
