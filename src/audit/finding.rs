@@ -221,6 +221,11 @@ pub enum What {
         /// The one that was.
         validated: Vec<String>,
     },
+    /// A record moved its change to this commit, which is not the same.
+    RelinkUnproven {
+        /// The commit whose place it took.
+        old: String,
+    },
     /// An evidence file is missing.
     ArtifactMissing,
     /// An evidence file is not what was recorded.

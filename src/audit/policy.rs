@@ -14,6 +14,9 @@ pub struct Policy {
     pub require: Gate,
     /// What needs no change.
     pub exempt: Vec<Exemption>,
+    /// What needed no change before the range: an exemption that the range itself brings does not cover it. `None`
+    /// where there was no config before.
+    pub exempt_before: Option<Vec<Exemption>>,
     /// Which paths belong to which layer.
     pub surfaces: Surfaces,
 }
@@ -53,6 +56,10 @@ impl Surfaces {
 impl Policy {
     /// Why a commit needs no change, if it does not.
     pub fn exempts(&self, commit: &CommitFacts) -> Option<&str> {
+        let before = self.exempt_before.as_ref();
+        if before.is_some_and(|exempt| !exempt.iter().any(|exemption| exemption.covers(commit))) {
+            return None;
+        }
         self.exempt.iter().find(|exemption| exemption.covers(commit)).map(|exemption| exemption.reason.as_str())
     }
 }

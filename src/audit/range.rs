@@ -30,6 +30,10 @@ pub trait History {
     fn code_before_is(&self, commit: &str, code: &str) -> bool;
     /// Whether `commit` is exactly the reverse of `reverted`.
     fn is_reverse(&self, commit: &str, reverted: &str) -> bool;
+    /// Whether two commits make the same difference; `None` where one of them is not known here.
+    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool>;
+    /// Whether the code at `commit` is the code of which this is the digest.
+    fn code_is(&self, commit: &str, code: &str) -> bool;
     /// The full hash and the change ids of a commit outside the range.
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)>;
 }
@@ -41,8 +45,8 @@ pub(crate) struct Member {
     pub(crate) written: i64,
     /// Paths outside the tool's own files.
     pub(crate) paths: Vec<String>,
-    /// Whether the record moved its place here from another commit.
-    pub(crate) relinked: bool,
+    /// The commit whose place it took, by the record.
+    pub(crate) relinked: Option<String>,
 }
 
 /// A commit that says that it reverts others.
@@ -59,7 +63,8 @@ struct Revert {
 pub struct RangeAudit<'a> {
     policy: &'a Policy,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
-    relinked: BTreeMap<String, ChangeId>,
+    /// New hash to the change and the old hash.
+    relinked: BTreeMap<String, (ChangeId, String)>,
     audit: Audit,
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
@@ -73,7 +78,7 @@ impl<'a> RangeAudit<'a> {
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
             for event in &change.events {
                 if let Kind::Relinked { commits, .. } = &event.what {
-                    relinked.extend(commits.iter().map(|(_, new)| (new.clone(), id.clone())));
+                    relinked.extend(commits.iter().map(|(old, new)| (new.clone(), (id.clone(), old.clone()))));
                 }
             }
         }
@@ -129,7 +134,7 @@ impl<'a> RangeAudit<'a> {
     fn change(&mut self, commit: &CommitFacts) {
         let mut ids: BTreeSet<&str> = commit.ids.iter().map(String::as_str).collect();
         let relinked = self.relinked.get(&commit.id).cloned();
-        ids.extend(relinked.as_ref().map(ChangeId::as_str));
+        ids.extend(relinked.as_ref().map(|(id, _)| id.as_str()));
         let reverted = commit::reverted(&commit.message);
         if !reverted.is_empty() {
             let ids = ids.into_iter().map(str::to_owned).collect();
@@ -159,7 +164,7 @@ impl<'a> RangeAudit<'a> {
                     name: commit.name(),
                     written: commit.author_time,
                     paths: commit.paths().map(str::to_owned).collect(),
-                    relinked: relinked.as_ref() == Some(&id),
+                    relinked: relinked.as_ref().filter(|(of, _)| *of == id).map(|(_, old)| old.clone()),
                 };
                 self.members.entry(id).or_default().push(member);
             }
@@ -174,6 +179,11 @@ impl<'a> RangeAudit<'a> {
         };
         self.audit.findings.push(Finding::fail(what).of_commit(commit));
         None
+    }
+
+    /// The changes that commits of the range belong to.
+    pub fn referenced(&self) -> BTreeSet<ChangeId> {
+        self.members.keys().cloned().collect()
     }
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.

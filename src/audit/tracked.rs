@@ -26,7 +26,11 @@ pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy, his
         }
         _ => found.extend(gate(change, policy).map(|finding| finding.of_commit(&last.name))),
     }
-    for member in members.iter().filter(|member| !member.relinked) {
+    for member in members {
+        if let Some(old) = &member.relinked {
+            found.extend(moved(change, member, old, history).map(|finding| finding.of_commit(&member.name)));
+            continue;
+        }
         found.extend(order(change, member, history).map(|finding| finding.of_commit(&member.name)));
         let validated = change.commits();
         if change.validation.is_some() && !validated.is_empty() && !validated.contains(&member.name.id) {
@@ -42,6 +46,17 @@ fn gate(change: &Change, policy: &Policy) -> Option<Finding> {
     let missing = demanded.into_iter().find(|gate| !gates::passed(change, *gate))?;
     let end = change.end.as_ref().map(gates::end_name);
     Some(Finding::fail(What::GateNotReached { missing, end }))
+}
+
+/// Whether a commit really is the one whose place it took: it makes the same difference, or ends in the code that was
+/// validated.
+fn moved(change: &Change, member: &Member, old: &str, history: &dyn History) -> Option<Finding> {
+    let validated = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref());
+    let same_code = || validated.is_some_and(|code| history.code_is(&member.name.id, code.as_str()));
+    if history.is_same_delta(old, &member.name.id) == Some(true) || same_code() {
+        return None;
+    }
+    Some(Finding::fail(What::RelinkUnproven { old: old.to_owned() }))
 }
 
 /// Whether the baseline came before the commit: proven by ancestry (or by the very same code, where rebasing made

@@ -1,0 +1,80 @@
+//! The command that heals a finding, without rewriting history wherever there is one. Must not describe the finding.
+
+use crate::audit::finding::Finding;
+use crate::audit::finding::What;
+use crate::change::id::ChangeId;
+use crate::report::invocation;
+use crate::report::invocation::PROGRAM;
+
+/// The command; `None` where there is none that always fits.
+pub fn command(finding: &Finding, key: &str) -> Option<String> {
+    let commit = finding.commit.as_ref().map_or("COMMIT", |commit| commit.id.as_str());
+    let commit: String = commit.chars().take(12).collect();
+    let path = finding.path.as_deref().map(shell).unwrap_or_default();
+    match &finding.what {
+        What::CommitWithoutId => Some(format!(
+            "{PROGRAM} change relink {commit}  # if a change knows it by its content; else git revert {commit}, and make it again as a change"
+        )),
+        What::TuneablesUntracked { .. } => Some(format!(
+            "git revert {commit} && {PROGRAM} change start --class tuneable --title \"SHORT HYPOTHESIS\"  # or {PROGRAM} change relink {commit}"
+        )),
+        What::EnvOverrideUndocumented { .. } => Some(format!(
+            "git revert {commit} && {PROGRAM} change start --class emergency --incident \"WHAT HAPPENED\" --expires DATE --title \"SHORT HYPOTHESIS\""
+        )),
+        What::MalformedId { .. } => Some(format!(
+            "git commit --amend --trailer \"{key}: chg-ID\"  # while it is not pushed; else git revert {commit}"
+        )),
+        What::UnknownId { id } => {
+            Some(format!("git add .vibeship-optimizer/changes/{id}.json && git commit -m \"Record of {id}\""))
+        }
+        What::SeveralIds { .. } | What::ManyCommits { .. } | What::RevertNotExact { .. } => {
+            Some(format!("git revert {commit}  # then one commit for each change"))
+        }
+        What::FixupLeft { .. } => Some(format!("git rebase --autosquash {commit}~2  # before pushing")),
+        What::RecordRewritten { .. } | What::RecordRemoved | What::RecordBackdated { .. } => {
+            Some(format!("git checkout BASE -- {path} && git commit -m \"Restore the record\""))
+        }
+        What::RecordUnreadable { .. } | What::RecordUnlawful { .. } | What::RecordFromFuture { .. } => {
+            Some(format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}"))
+        }
+        What::ArtifactMissing | What::ArtifactAltered { .. } => {
+            Some(format!("git log --oneline --all -- {path}  # then git checkout the COMMIT that has it -- {path}"))
+        }
+        What::EvidenceIgnored => Some(format!("git add --force {path}")),
+        What::EvidenceUnknown => Some(format!("git rm --cached {path}  # or restore the record that it belongs to")),
+        other => finding.change.as_ref().and_then(|id| of_change(other, id, &commit)),
+    }
+}
+
+fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
+    match what {
+        What::GateNotReached { missing, .. } => Some(invocation::gate(id, *missing)),
+        What::NotReverted { .. } => Some(format!("git revert {commit}")),
+        What::CommitNotValidated { .. } | What::RelinkUnproven { .. } => Some(format!(
+            "{}  # or, if it is another change, git revert {commit}",
+            invocation::on(id, "change relink", "")
+        )),
+        What::BaselineNotFirst { .. } | What::EvidenceAfterTheFact { .. } => Some(format!(
+            "git revert {commit}  # then {PROGRAM} change start, snapshot --as before, and make the change again"
+        )),
+        What::VerdictsDiffer { .. } => Some(invocation::on(id, "compare", "")),
+        What::WrongClass { .. } => Some(format!("git revert {commit}  # then {PROGRAM} route says where it belongs")),
+        What::ContractWithoutDocs { .. } => {
+            Some(format!("git revert {commit}  # then the same change with its documents and tests"))
+        }
+        What::EnvOverrideExpired { .. } => {
+            Some(format!("{}  # or change rollback", invocation::on(id, "change note", "--follow-up chg-ID")))
+        }
+        What::PromotedWithoutLiveCheck { .. } => {
+            Some("add `canary` or `live` to rollout.stages in the config".to_owned())
+        }
+        What::RecordUnproven => Some(invocation::gate(id, crate::change::gate::Gate::Contract)),
+        _ => None,
+    }
+}
+
+/// A path for a shell.
+fn shell(path: &str) -> String {
+    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'+' | b','));
+    if plain && !path.starts_with('-') { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
