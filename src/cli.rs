@@ -82,6 +82,16 @@ enum Command {
     Status(commands::status::StatusArgs),
     /// Ask whether a change may be called verified, and with --apply call it so
     Verify(commands::verify::VerifyArgs),
+    /// Hold commits and records to the workflow
+    Check(commands::check::CheckArgs),
+    /// Put in, take out and examine the git hooks
+    #[command(subcommand)]
+    Hooks(commands::hooks::HooksCommand),
+    /// Say where a change belongs, which evidence it owes, and how to open it
+    Route(commands::route::RouteArgs),
+    /// Run one of the installed hooks
+    #[command(hide = true)]
+    HookRun(commands::hook_run::HookRunArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +120,10 @@ enum ChangeCommand {
     Rollback(commands::rollback::RollbackArgs),
     /// Ask whether a change may be called verified, and with --apply call it so
     Verify(commands::verify::VerifyArgs),
+    /// Find a change's commit again after a squash or rebase
+    Relink(commands::relink::RelinkArgs),
+    /// Print the trailer that ties a commit or a pull request to a change
+    Trailer(commands::trailer::TrailerArgs),
 }
 
 /// Parses, runs, reports, and says how the process ends.
@@ -136,6 +150,10 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
+        Command::Check(args) => commands::check::run(ctx, args),
+        Command::Hooks(command) => commands::hooks::run(ctx, command),
+        Command::Route(args) => commands::route::run(ctx, args),
+        Command::HookRun(args) => commands::hook_run::run(ctx, args),
     }
 }
 
@@ -153,6 +171,8 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
         ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
         ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
+        ChangeCommand::Relink(args) => commands::relink::run(ctx, args),
+        ChangeCommand::Trailer(args) => commands::trailer::run(ctx, args),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::change::class::Class;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
+use crate::change::surface::Surface;
 use crate::evidence::digest::Digest;
 
 /// How grave a finding is.
@@ -40,38 +41,6 @@ pub struct CommitName {
     pub id: String,
     /// First line of its message.
     pub subject: String,
-}
-
-/// Which layer of the control hierarchy a path belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Surface {
-    /// Code safety and invariants, the highest authority.
-    Invariants,
-    /// Contract documents and the code that keeps them.
-    Contracts,
-    /// Overrides by environment.
-    Env,
-    /// Operating knobs.
-    Tuneables,
-    /// Benchmark and command line overlays.
-    Overlays,
-}
-
-impl Surface {
-    /// Every surface, the highest authority first.
-    pub const ALL: [Self; 5] = [Self::Invariants, Self::Contracts, Self::Env, Self::Tuneables, Self::Overlays];
-
-    /// Its name in the config.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Invariants => "invariants",
-            Self::Contracts => "contracts",
-            Self::Env => "env",
-            Self::Tuneables => "tuneables",
-            Self::Overlays => "overlays",
-        }
-    }
 }
 
 /// What was found. The name in upper snake case is the stable code.

@@ -4,8 +4,8 @@
 use globset::GlobSet;
 
 use crate::audit::commit::CommitFacts;
-use crate::audit::finding::Surface;
 use crate::change::gate::Gate;
+use crate::change::surface::Surface;
 
 /// The demands on a range of commits.
 #[derive(Debug, Clone)]

@@ -13,7 +13,6 @@ use crate::audit::finding::Audit;
 use crate::audit::finding::CommitName;
 use crate::audit::finding::Exempted;
 use crate::audit::finding::Finding;
-use crate::audit::finding::Surface;
 use crate::audit::finding::What;
 use crate::audit::policy::Policy;
 use crate::audit::record::RecordFacts;
@@ -21,6 +20,7 @@ use crate::audit::surface;
 use crate::audit::tracked;
 use crate::change::event::Kind;
 use crate::change::id::ChangeId;
+use crate::change::surface::Surface;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
 pub trait History {

@@ -2,12 +2,12 @@
 //! contract owes. Must not look at gates.
 
 use crate::audit::finding::Finding;
-use crate::audit::finding::Surface;
 use crate::audit::finding::What;
 use crate::audit::policy::Policy;
 use crate::audit::range::Member;
 use crate::change::class::Class;
 use crate::change::state::Change;
+use crate::change::surface::Surface;
 
 /// The surfaces that a class leaves alone. Code may touch all of them.
 fn foreign(class: Class) -> &'static [Surface] {

@@ -16,6 +16,8 @@ pub mod lawful;
 pub mod next;
 pub mod proof;
 pub mod refusal;
+pub mod route;
 pub mod state;
+pub mod surface;
 pub mod view;
 pub mod window;

@@ -1,30 +1,40 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
+pub mod check;
 pub mod compare;
 pub mod contract;
 pub mod failure;
 pub mod hold;
+pub mod hook_run;
+pub mod hooks;
 pub mod init;
 pub mod list;
 pub mod note;
 pub mod onboard;
 pub mod promote;
 pub mod reject;
+pub mod relink;
 pub mod rollback;
 pub mod rollout;
+pub mod route;
 pub mod show;
 pub mod snapshot;
 pub mod start;
 pub mod status;
+pub mod trailer;
 pub mod use_change;
 pub mod validate;
 pub mod verify;
 
 pub mod advance;
+mod audit_here;
+mod audit_range;
 pub mod choose;
 pub mod commit;
 pub mod delta;
-pub mod evidence;
+pub mod demands;
+mod evidence;
+mod hook_facts;
 pub mod judge;
 pub mod measure;
 pub mod pair;
@@ -32,6 +42,7 @@ pub mod pairing;
 pub mod parse;
 pub mod progress;
 pub mod rehearse;
+mod witness;
 
 use std::cell::OnceCell;
 use std::time::Duration;

@@ -1,0 +1,126 @@
+//! The audit of what lies here: every record, every evidence file, as the work tree has them. Must not print.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::audit::finding::Audit;
+use crate::audit::finding::Finding;
+use crate::audit::finding::What;
+use crate::audit::record;
+use crate::audit::record::Found;
+use crate::audit::record::RecordFacts;
+use crate::audit::record::RecordState;
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::witness;
+use crate::error::CommandError;
+use crate::evidence::artifact::Artifact;
+use crate::store::artifact;
+use crate::store::artifact::Standing;
+use crate::store::error::StoreError;
+use crate::store::layout;
+use crate::store::record::read;
+
+/// The audit of the whole project.
+///
+/// # Errors
+/// When the directory of the records cannot be listed, or git fails.
+pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
+    let mut audit = Audit::default();
+    let mut known = BTreeSet::new();
+    for record in records(ctx)? {
+        audit.records += 1;
+        audit.findings.extend(record::findings(&record, ctx.now()));
+        audit.findings.extend(record::habits(&record, ctx.now()));
+        audit.findings.extend(evidence(ctx, &record)?);
+        if record.change().is_some() {
+            audit.findings.extend(ignored(ctx, &record)?);
+        }
+        known.insert(record.id.to_string());
+    }
+    audit.findings.extend(unknown_evidence(ctx, &known)?);
+    Ok(audit)
+}
+
+/// Every record with what reading it came to.
+///
+/// # Errors
+/// When the directory of the records cannot be listed.
+pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
+    let dir = ctx.project.changes_dir();
+    let mut ids: Vec<ChangeId> = Vec::new();
+    let mut names = Vec::new();
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => {
+            for entry in entries.map_err(StoreError::io("list", &dir))? {
+                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
+            }
+        }
+    }
+    ids.extend(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()));
+    ids.sort();
+    let of = |id: ChangeId| -> Result<RecordFacts, CommandError> {
+        let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
+        let state: RecordState = witness::state(read::one(&ctx.project, &id), &id);
+        Ok(RecordFacts { id, path, state })
+    };
+    ids.into_iter().map(of).collect()
+}
+
+fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
+    let mut failed = None;
+    let found = record::evidence(record, &mut |artifact| match lying(ctx, artifact) {
+        Ok(found) => found,
+        Err(error) => {
+            failed.get_or_insert(error);
+            Found::Missing
+        }
+    });
+    failed.map_or(Ok(found), |error| Err(error.into()))
+}
+
+fn lying(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
+    Ok(match artifact::read_verified(&ctx.project, artifact)? {
+        Ok(bytes) => Found::Intact(bytes),
+        Err(Standing::Altered { found }) => Found::Altered(found),
+        Err(_) => Found::Missing,
+    })
+}
+
+/// Recorded evidence that no clone will have.
+fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
+    let (Some(repo), Some(change)) = (ctx.repo()?, record.change()) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    let record_file = Some(record.path.as_str());
+    let paths: BTreeSet<&str> =
+        change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain(record_file).collect();
+    for path in paths {
+        if repo.is_ignored(&ctx.project.root().join(path))? {
+            found.push(Finding::warn(What::EvidenceIgnored).of_change(&record.id).at(path));
+        }
+    }
+    Ok(found)
+}
+
+/// Files named like evidence of a change that no record knows.
+fn unknown_evidence(ctx: &Ctx, known: &BTreeSet<String>) -> Result<Vec<Finding>, CommandError> {
+    let dir = ctx.project.evidence_dir();
+    let mut names = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => {
+            let mut names = Vec::new();
+            for entry in entries.map_err(StoreError::io("list", &dir))? {
+                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
+            }
+            names
+        }
+    };
+    names.sort();
+    let snapshots = names.into_iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
+    let of_nobody = snapshots.filter(|name| {
+        !known.iter().any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('_')))
+    });
+    let finding = |name: String| Finding::warn(What::EvidenceUnknown).at(format!("{}/{name}", layout::EVIDENCE_DIR));
+    Ok(of_nobody.map(finding).collect())
+}

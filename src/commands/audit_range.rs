@@ -1,0 +1,132 @@
+//! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
+//! Shared by `check` and the pre-push hook. Must not print.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::audit::finding::Audit;
+use crate::audit::finding::Finding;
+use crate::audit::finding::What;
+use crate::audit::range::RangeAudit;
+use crate::audit::record;
+use crate::audit::record::EarlierRecord;
+use crate::audit::record::Found;
+use crate::audit::record::RecordFacts;
+use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
+use crate::commands::demands;
+use crate::commands::witness::Witness;
+use crate::error::CommandError;
+use crate::sys::git::batch::Batch;
+use crate::sys::git::repo::Repo;
+
+/// A range of commits, resolved to full hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// What is not looked at any more; `None` for the whole history.
+    pub(crate) base: Option<String>,
+    /// The newest commit.
+    pub(crate) head: String,
+}
+
+/// What the check came to, and the trailer's key that it read.
+pub(crate) struct Outcome {
+    /// The findings.
+    pub(crate) audit: Audit,
+    /// The key.
+    pub(crate) key: String,
+}
+
+/// Checks a range.
+///
+/// # Errors
+/// When history was cut off when cloning, a config at one of its ends is invalid, or git fails.
+pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<Outcome, CommandError> {
+    if repo.is_shallow() {
+        return Err(CommandError::trouble("this clone is shallow, so that the range cannot be told")
+            .hinted("git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"));
+    }
+    // The key that configs name is needed to read them with; it is in them.
+    let plain = Witness::new(repo, crate::config::enforcement::Enforcement::DEFAULT_TRAILER);
+    let before = range.base.as_deref().map(|base| plain.config(base)).transpose()?.flatten();
+    let config = plain.config(&range.head)?.unwrap_or_default();
+    let key = config.enforcement.trailer.clone();
+    let policy = demands::policy(&config, before.as_ref(), require)?;
+    let witness = Witness::new(repo, &key);
+
+    let at_head = witness.records(&range.head)?;
+    let records: BTreeMap<ChangeId, RecordFacts> =
+        at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
+    let mut commits = RangeAudit::new(&policy, &records);
+    witness.walk(range.base.as_deref(), &range.head, &mut |commit| commits.take(&commit))?;
+    let referenced = commits.referenced();
+    let mut audit = commits.finish(&witness);
+    let earlier = range.base.as_deref().map(|base| witness.earlier(base)).transpose()?.unwrap_or_default();
+    let differing = differing(&at_head, &earlier);
+    audit.records = differing.union(&referenced).count();
+    for id in differing.union(&referenced) {
+        let before = earlier.get(id).map(|(record, _)| record);
+        audit.findings.extend(of_record(&witness, repo, range, records.get(id), id, before)?);
+    }
+    let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
+    if !changed.is_empty() {
+        audit.findings.push(Finding::warn(What::PolicyChanged { what: changed }));
+    }
+    witness.sound()?;
+    Ok(Outcome { audit, key })
+}
+
+/// The records that are not the same at both ends.
+fn differing(
+    at_head: &BTreeMap<ChangeId, (RecordFacts, String)>,
+    earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
+) -> BTreeSet<ChangeId> {
+    let ids: BTreeSet<&ChangeId> = at_head.keys().chain(earlier.keys()).collect();
+    let object = |id: &ChangeId| (at_head.get(id).map(|(_, object)| object), earlier.get(id).map(|(_, object)| object));
+    let differs = |id: &&ChangeId| {
+        let (head, base) = object(id);
+        head != base
+    };
+    ids.into_iter().filter(differs).cloned().collect()
+}
+
+fn of_record(
+    witness: &Witness<'_>,
+    repo: &Repo,
+    range: &Range,
+    record: Option<&RecordFacts>,
+    id: &ChangeId,
+    before: Option<&EarlierRecord>,
+) -> Result<Vec<Finding>, CommandError> {
+    let mut found = Vec::new();
+    if let Some(before) = before {
+        let base = range.base.as_deref().unwrap_or_default();
+        let committed = witness.committed(base, &before.path)?;
+        let before = EarlierRecord { committed, ..before.clone() };
+        found.extend(record::growth(id, &before, record));
+    }
+    let Some(record) = record else { return Ok(found) };
+    let latest = witness.committed(&range.head, &record.path)?;
+    let latest = latest.map_or_else(|| witness.made(&range.head), Ok)?;
+    found.extend(record::findings(record, latest));
+    found.extend(record::habits(record, witness.made(&range.head)?));
+    let mut batch = repo.batch()?;
+    found.extend(evidence(witness, &mut batch, &range.head, record)?);
+    Ok(found)
+}
+
+fn evidence(
+    witness: &Witness<'_>,
+    batch: &mut Batch,
+    head: &str,
+    record: &RecordFacts,
+) -> Result<Vec<Finding>, CommandError> {
+    let mut failed = None;
+    let found = record::evidence(record, &mut |artifact| {
+        witness.artifact(batch, head, artifact).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            Found::Missing
+        })
+    });
+    failed.map_or(Ok(found), Err)
+}

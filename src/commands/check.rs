@@ -1,0 +1,130 @@
+//! `check`: hold commits and records to the workflow. Over a range it is the authority, reading git's objects alone;
+//! without one it audits every record and all evidence that lies here.
+
+use clap::Args;
+
+use crate::audit::finding::Audit;
+use crate::change::gate::Gate;
+use crate::cli::Format;
+use crate::commands::Ctx;
+use crate::commands::audit_here;
+use crate::commands::audit_range;
+use crate::commands::audit_range::Outcome;
+use crate::commands::audit_range::Range;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report::findings;
+use crate::report::findings::github;
+use crate::report::findings::junit;
+use crate::report::markdown;
+use crate::store::artifact;
+use crate::store::atomic;
+use crate::sys::git::repo::Repo;
+
+/// Hold commits and records to the workflow
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Check the commits of this range, from git's objects alone [default without a value: what HEAD has and its upstream has not]
+    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
+    range: Option<String>,
+    /// The gate that each change must have passed [default: from the config at both ends of the range]
+    #[arg(long, value_name = "GATE", value_parser = gate)]
+    require: Option<Gate>,
+    /// Write the findings as markdown to this file too [default with --format github: the step's summary]
+    #[arg(long, value_name = "FILE")]
+    summary: Option<std::path::PathBuf>,
+}
+
+/// The gate of that name; `promoted` and `verified` are taken as well.
+fn gate(name: &str) -> Result<Gate, String> {
+    let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
+    let all = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also);
+    let found = all.clone().find(|(known, _)| *known == name).map(|(_, gate)| gate);
+    found.ok_or_else(|| format!("no gate; the gates are {}", all.map(|(name, _)| name).collect::<Vec<_>>().join(", ")))
+}
+
+/// Answers 0 when nothing fails and 1 when something does.
+pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
+    let outcome = match args.range.as_deref() {
+        Some(text) => {
+            let repo = repo(ctx)?;
+            audit_range::run(repo, &range(repo, text)?, args.require)?
+        }
+        None => Outcome { audit: audit_here::run(ctx)?, key: ctx.config()?.enforcement.trailer.clone() },
+    };
+    answer(ctx, &outcome)?;
+    summarize(ctx, &args, &outcome)?;
+    Ok(if outcome.audit.passes() { Exit::Yes } else { Exit::No })
+}
+
+fn repo(ctx: &Ctx) -> Result<&Repo, CommandError> {
+    ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))
+}
+
+/// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
+fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
+    if text.is_empty() {
+        return unpublished(repo);
+    }
+    let (base, head, symmetric) = match (text.split_once("..."), text.split_once("..")) {
+        (Some((base, head)), _) => (base, head, true),
+        (None, Some((base, head))) => (base, head, false),
+        (None, None) => (text, "", false),
+    };
+    let head = repo.resolve(if head.is_empty() { "HEAD" } else { head })?;
+    // An empty base is git's empty tree: everything is looked at.
+    let base = if base.is_empty() { None } else { Some(repo.resolve(base)?) };
+    let base = match base {
+        Some(base) if symmetric => repo.merge_base(&base, &head)?,
+        base => base,
+    };
+    Ok(Range { base, head })
+}
+
+/// What HEAD has and its upstream, or else the remote's default branch, has not.
+fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
+    let head = repo.resolve("HEAD")?;
+    let remote = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"];
+    let known = |name: &&str| repo.resolve(name).is_ok();
+    let upstream = repo.upstream()?.or_else(|| remote.into_iter().find(known).map(str::to_owned));
+    let Some(upstream) = upstream else {
+        return Err(CommandError::trouble("the branch has no upstream, so that there is no range to check by default")
+            .hinted("name one: vibeship-optimizer check --range BASE..HEAD"));
+    };
+    Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
+}
+
+fn answer(ctx: &Ctx, outcome: &Outcome) -> Result<(), CommandError> {
+    let (audit, key): (&Audit, &str) = (&outcome.audit, &outcome.key);
+    let text = match ctx.format() {
+        Some(Format::Json) => failure::pretty(&findings::json(audit, key)),
+        Some(Format::Markdown) => markdown::render(&findings::document(audit, key)),
+        Some(Format::Github) => github::annotations(audit, key, &prefix(ctx)),
+        Some(Format::Junit) => junit::render(audit, key),
+        Some(Format::Text) | None => findings::text(audit, key),
+    };
+    Ok(ctx.ui.answer(&text)?)
+}
+
+/// Where the project lies below the repository's root, which is what GitHub's paths begin at.
+fn prefix(ctx: &Ctx) -> String {
+    let repo = ctx.repo().ok().flatten();
+    repo.map(|repo| String::from_utf8_lossy(repo.prefix()).into_owned()).unwrap_or_default()
+}
+
+fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), CommandError> {
+    let markdown = || github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)));
+    if let Some(path) = &args.summary {
+        artifact::guard_out_path(&ctx.project, path, &[])?;
+        return Ok(atomic::write_free(path, markdown().as_bytes())?);
+    }
+    let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+    if let (Some(Format::Github), Some(path)) = (ctx.format(), step) {
+        use std::io::Write as _;
+        // Other tools of the step write to the same file, so this is put at its end.
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+        file.write_all(markdown().as_bytes())?;
+    }
+    Ok(())
+}

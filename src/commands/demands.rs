@@ -1,0 +1,94 @@
+//! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms.
+
+use globset::GlobBuilder;
+use globset::GlobSet;
+use globset::GlobSetBuilder;
+
+use crate::audit::policy::Exemption;
+use crate::audit::policy::Policy;
+use crate::audit::policy::Surfaces;
+use crate::change::gate::Gate;
+use crate::config::Config;
+use crate::error::CommandError;
+
+/// The demands of the config at head and, where there was one, of the config before: what either one guards is
+/// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
+///
+/// # Errors
+/// When a glob does not compile (a config that was read has none such).
+pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy, CommandError> {
+    let configured =
+        before.map_or(head.enforcement.require, |base| base.enforcement.require.max(head.enforcement.require));
+    Ok(Policy {
+        require: require.unwrap_or(configured),
+        exempt: exemptions(head)?,
+        exempt_before: before.map(exemptions).transpose()?,
+        surfaces: surfaces(head, before)?,
+    })
+}
+
+/// The parts of the demands that differ between two configs.
+pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
+    let parts = [
+        ("enforcement.trailer", head.enforcement.trailer != before.enforcement.trailer),
+        ("enforcement.require", head.enforcement.require != before.enforcement.require),
+        ("enforcement.exempt", head.enforcement.exempt != before.enforcement.exempt),
+        ("surfaces", head.surfaces != before.surfaces),
+        ("tuneables.files", head.tuneables.files != before.tuneables.files),
+        ("contract_docs", head.contract_docs != before.contract_docs),
+    ];
+    parts.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect()
+}
+
+fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
+    let optional = |patterns: &[String]| -> Result<Option<GlobSet>, CommandError> {
+        if patterns.is_empty() { Ok(None) } else { globs(patterns.iter().map(String::as_str)).map(Some) }
+    };
+    let of = |exempt: &crate::config::enforcement::Exemption| -> Result<Exemption, CommandError> {
+        Ok(Exemption {
+            paths: optional(&exempt.paths)?,
+            authors: optional(&exempt.authors)?,
+            bots: exempt.bots.clone(),
+            reason: exempt.reason.clone(),
+        })
+    };
+    config.enforcement.exempt.iter().map(of).collect()
+}
+
+fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandError> {
+    let configs: Vec<&Config> = std::iter::once(head).chain(before).collect();
+    let all = |list: fn(&Config) -> &Vec<String>| {
+        let patterns = configs.iter().flat_map(|config| list(config).iter());
+        globs(patterns.map(String::as_str))
+    };
+    // The files that hold the tuneables are on their surface without being named again.
+    let mut tuneables: Vec<String> = Vec::new();
+    for config in &configs {
+        tuneables.extend(config.surfaces.tuneables.iter().cloned());
+        let files = config.tuneables.files.iter().map(|file| file.strip_prefix("./").unwrap_or(file));
+        tuneables.extend(files.map(globset::escape));
+    }
+    Ok(Surfaces {
+        by_surface: [
+            all(|config| &config.surfaces.invariants)?,
+            all(|config| &config.surfaces.contracts)?,
+            all(|config| &config.surfaces.env)?,
+            globs(tuneables.iter().map(String::as_str))?,
+            all(|config| &config.surfaces.overlays)?,
+        ],
+        docs: globs(head.contract_docs.docs.iter().map(String::as_str))?,
+        tests: globs(head.contract_docs.tests.iter().map(String::as_str))?,
+    })
+}
+
+/// A set of globs over paths with `/`; `*` stays within one part of a path.
+///
+/// # Errors
+/// When one does not compile.
+pub(crate) fn globs<'a>(patterns: impl Iterator<Item = &'a str>) -> Result<GlobSet, CommandError> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(GlobBuilder::new(pattern).literal_separator(true).build()?);
+    }
+    Ok(set.build()?)
+}

@@ -1,0 +1,143 @@
+//! What the message hooks know: the message as git reads it, what is staged, the records here. Must not decide.
+
+use std::collections::BTreeMap;
+
+use crate::audit::commit;
+use crate::audit::commit::CommitFacts;
+use crate::audit::message::MessageFacts;
+use crate::audit::message::UnderWay;
+use crate::audit::policy::Policy;
+use crate::audit::range::History as _;
+use crate::audit::record::RecordFacts;
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::audit_here;
+use crate::commands::choose;
+use crate::commands::demands;
+use crate::commands::witness::Witness;
+use crate::error::CommandError;
+use crate::sys::git::facts::Operation;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::scope::Scope;
+
+/// How far back other commits of a change are looked for.
+const LOOK_BACK: usize = 1000;
+
+/// Everything that a message is judged by.
+pub(crate) struct Prepared {
+    /// The demands of the config here.
+    pub(crate) policy: Policy,
+    /// The trailer's key.
+    pub(crate) key: String,
+    commit: CommitFacts,
+    under_way: UnderWay,
+    active: Option<ChangeId>,
+    records: BTreeMap<ChangeId, RecordFacts>,
+    earlier: BTreeMap<ChangeId, String>,
+    reverts_tracked: bool,
+}
+
+impl Prepared {
+    /// Gathers it for a message's bytes.
+    ///
+    /// # Errors
+    /// When the config is invalid or git fails.
+    pub(crate) fn of(ctx: &Ctx, repo: &Repo, bytes: &[u8]) -> Result<Self, CommandError> {
+        let config = ctx.config()?;
+        let key = config.enforcement.trailer.clone();
+        let witness = Witness::new(repo, &key);
+        let text = cleaned(repo, bytes)?;
+        let subject = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+        let index = std::env::var_os("GIT_INDEX_FILE");
+        let staged = repo.staged_files(index.as_deref(), &Scope { prefix: repo.prefix(), is_own: &|_| false })?;
+        let (author_name, author_email) = author(repo)?;
+        let reverts = commit::reverted(&text);
+        let reverts_tracked = !reverts.is_empty()
+            && reverts.iter().all(|hash| witness.look_up(hash).is_some_and(|(_, ids)| !ids.is_empty()));
+        let commit = CommitFacts {
+            author_name,
+            author_email,
+            subject,
+            ids: repo.trailers_of(bytes, &key)?,
+            message: text,
+            files: witness.files(&staged),
+            ..CommitFacts::default()
+        };
+        let records: BTreeMap<ChangeId, RecordFacts> =
+            audit_here::records(ctx)?.into_iter().map(|record| (record.id.clone(), record)).collect();
+        let earlier = earlier(repo, &witness, &records)?;
+        let active = choose::change(ctx, None).ok();
+        let policy = demands::policy(config, None, None)?;
+        let under_way = under_way(repo);
+        Ok(Self { policy, key, commit, under_way, active, records, earlier, reverts_tracked })
+    }
+
+    /// The facts.
+    pub(crate) fn facts(&self) -> MessageFacts<'_> {
+        MessageFacts {
+            commit: &self.commit,
+            under_way: self.under_way,
+            active: self.active.as_ref(),
+            records: &self.records,
+            earlier: &self.earlier,
+            reverts_tracked: self.reverts_tracked,
+        }
+    }
+}
+
+/// The message without comments and what follows a scissors line, as git will keep it.
+fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String, CommandError> {
+    let kept = repo.git().args(["stripspace", "--strip-comments"]).input(without_scissors(bytes)).ok()?;
+    // A message that begins with its trailers has an empty subject, which stripping hides.
+    let blank = bytes.split(|byte| *byte == b'\n').next().is_some_and(<[u8]>::is_empty);
+    let text = String::from_utf8_lossy(&kept).into_owned();
+    Ok(if blank && !text.is_empty() { format!("\n{text}") } else { text })
+}
+
+fn without_scissors(bytes: &[u8]) -> Vec<u8> {
+    const SCISSORS: &[u8] = b" ------------------------ >8 ------------------------";
+    let cut = |line: &[u8]| line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS));
+    let kept = bytes.split_inclusive(|byte| *byte == b'\n').take_while(|line| !cut(line));
+    kept.flatten().copied().collect()
+}
+
+fn author(repo: &Repo) -> Result<(String, String), CommandError> {
+    let user = repo.user()?.unwrap_or_default();
+    let (name, email) = user.split_once('<').unwrap_or((user.as_str(), ""));
+    Ok((name.trim().to_owned(), email.trim_end_matches('>').to_owned()))
+}
+
+fn under_way(repo: &Repo) -> UnderWay {
+    match repo.operation() {
+        Some(Operation::Merge) => UnderWay::Merge,
+        Some(Operation::CherryPick) => UnderWay::CherryPick,
+        Some(Operation::Revert) => UnderWay::Revert,
+        Some(Operation::Rebase | Operation::Apply) => UnderWay::Rewriting,
+        Some(Operation::Bisect) | None => UnderWay::Nothing,
+    }
+}
+
+/// The commits before HEAD (which may be about to be amended) that carry the id of an open change.
+fn earlier(
+    repo: &Repo,
+    witness: &Witness<'_>,
+    records: &BTreeMap<ChangeId, RecordFacts>,
+) -> Result<BTreeMap<ChangeId, String>, CommandError> {
+    let mut found = BTreeMap::new();
+    let open = records.values().filter_map(RecordFacts::change).any(|change| change.is_open());
+    let Ok(before) = repo.resolve("HEAD^1") else { return Ok(found) };
+    if !open {
+        return Ok(found);
+    }
+    let from = format!("HEAD~{LOOK_BACK}");
+    let base = repo.resolve(&from).ok();
+    witness.walk(base.as_deref(), &before, &mut |commit| {
+        if commit.is_evidence_only() || !commit::reverted(&commit.message).is_empty() {
+            return;
+        }
+        for id in commit.ids.iter().filter_map(|id| id.parse::<ChangeId>().ok()) {
+            found.entry(id).or_insert_with(|| commit.id.clone());
+        }
+    })?;
+    Ok(found)
+}

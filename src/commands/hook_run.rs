@@ -1,0 +1,144 @@
+//! `hook-run`: what the installed hooks hand over to. Runs no configured command. Fast feedback; `check` is the
+//! authority.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::audit::message;
+use crate::audit::message::Source;
+use crate::commands::Ctx;
+use crate::commands::audit_range;
+use crate::commands::audit_range::Range;
+use crate::commands::hook_facts::Prepared;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::hooks::Hook;
+use crate::hooks::shim;
+use crate::report::findings;
+use crate::report::objection;
+use crate::sys::git::repo::Repo;
+
+/// The largest message that is read.
+const MESSAGE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The longest list of pushed references that is read.
+const PUSH_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Run one of the installed hooks
+#[derive(Debug, Args)]
+pub struct HookRunArgs {
+    /// Which
+    #[arg(value_name = "HOOK", value_parser = hook)]
+    hook: Hook,
+    /// What git gives the hook
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn hook(name: &str) -> Result<Hook, String> {
+    let names = Hook::ALL.map(Hook::name).join(", ");
+    Hook::named(name).ok_or_else(|| format!("no hook of ours; they are {names}"))
+}
+
+/// Answers 0 to let git go on and 1 to stop it.
+pub fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
+    if let Some(mark) = std::env::var_os(shim::PROBE).filter(|mark| !mark.is_empty()) {
+        std::fs::write(mark, args.hook.name())?;
+        return Ok(Exit::Yes);
+    }
+    // A checkout from before the project used this tool has nothing to be held to.
+    if !ctx.project.is_initialized() {
+        return Ok(Exit::Yes);
+    }
+    let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
+    match args.hook {
+        Hook::CommitMsg => commit_msg(ctx, repo, &file(&args)?),
+        Hook::PrepareCommitMsg => prepare(ctx, repo, &file(&args)?, args.arguments.get(1)),
+        Hook::PrePush => pre_push(ctx, repo),
+    }
+}
+
+/// The message's file: relative to where git runs the hook, which is where this runs.
+fn file(args: &HookRunArgs) -> Result<PathBuf, CommandError> {
+    let missing = || CommandError::trouble(format!("{} needs the message's file", args.hook.name()));
+    Ok(std::path::absolute(args.arguments.first().ok_or_else(missing)?)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MESSAGE_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError> {
+    let prepared = Prepared::of(ctx, repo, &read(path)?)?;
+    match message::check(&prepared.facts(), &prepared.policy) {
+        Ok(_) => Ok(Exit::Yes),
+        Err(objection) => {
+            ctx.ui.tell(&objection::text(&objection, &prepared.key));
+            Ok(Exit::No)
+        }
+    }
+}
+
+fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Result<Exit, CommandError> {
+    let prepared = Prepared::of(ctx, repo, &read(path)?)?;
+    let source = match source.and_then(|word| word.to_str()) {
+        None | Some("") => Source::Editor,
+        Some("template") => Source::Template,
+        Some("merge") => Source::Merge,
+        Some("squash") => Source::Squash,
+        Some("commit") => Source::Commit,
+        Some(_) => Source::Message,
+    };
+    let Some(id) = message::to_add(&prepared.facts(), source, &prepared.policy) else { return Ok(Exit::Yes) };
+    let trailer = format!("{}: {id}", prepared.key);
+    let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
+    repo.git().without_literal_paths().args(args).arg(path).ok()?;
+    Ok(Exit::Yes)
+}
+
+/// Checks what each pushed reference adds to the remote.
+fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
+    let mut text = String::new();
+    std::io::stdin().take(PUSH_LIMIT).read_to_string(&mut text)?;
+    let mut exit = Exit::Yes;
+    for line in text.lines() {
+        let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
+        let is_nothing = |hash: &str| hash.bytes().all(|digit| digit == b'0');
+        // Deleting a branch adds nothing, and a tag's commits are checked where they came from.
+        if is_nothing(local) || !remote_name.starts_with("refs/heads/") {
+            continue;
+        }
+        let base = if is_nothing(remote) { None } else { repo.resolve(remote).ok() };
+        let base = base
+            .map_or_else(|| nearest_published(repo, local), |base| repo.merge_base(&base, local).map_err(Into::into))?;
+        let range = Range { base, head: repo.resolve(local)? };
+        let outcome = audit_range::run(repo, &range, None)?;
+        if !outcome.audit.passes() {
+            ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &outcome.key)));
+            exit = Exit::No;
+        }
+    }
+    Ok(exit)
+}
+
+/// The newest commit of `local` that some remote has; without one, the last before the project used this tool.
+fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, CommandError> {
+    let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
+    let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+    if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
+        return Ok(Some(boundary.to_owned()));
+    }
+    if listed.is_empty() {
+        return Ok(Some(local.to_owned()));
+    }
+    let state =
+        String::from_utf8_lossy(&[repo.prefix(), crate::store::layout::STATE_DIR.as_bytes()].concat()).into_owned();
+    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]).arg(state);
+    let adopted = String::from_utf8_lossy(&call.long().ok()?).lines().next().map(str::to_owned);
+    Ok(adopted.and_then(|commit| repo.resolve(&format!("{commit}^1")).ok()))
+}

@@ -1,0 +1,137 @@
+//! `hooks`: put the git hooks in, take them out, show whether they are there and really fire.
+
+use clap::Args;
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::hooks::Hook;
+use crate::hooks::install;
+use crate::hooks::install::Done;
+use crate::hooks::proof;
+use crate::hooks::proof::Fired;
+use crate::hooks::shim::Target;
+use crate::hooks::status;
+use crate::hooks::status::State;
+use crate::sys::git::repo::Repo;
+
+/// Put in, take out and examine the git hooks
+#[derive(Debug, Subcommand)]
+pub enum HooksCommand {
+    /// Put the hooks in; one that is there already runs first
+    Install(NoArgs),
+    /// Take the hooks out; what was there before comes back
+    Uninstall(NoArgs),
+    /// Show the hooks, and prove that git runs them
+    Status(NoArgs),
+}
+
+/// Nothing to choose
+#[derive(Debug, Args)]
+pub struct NoArgs {}
+
+/// Sends each to its function.
+pub fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
+    let repo =
+        ctx.repo()?.ok_or_else(|| CommandError::trouble("hooks need a git repository, and there is none here"))?;
+    match command {
+        HooksCommand::Install(_) => {
+            let done = install::install(repo, &target(repo)?)?;
+            tell(ctx, &done)?;
+            let place = crate::hooks::place::find(repo)?;
+            if place.relative {
+                ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
+            }
+            Ok(Exit::Yes)
+        }
+        HooksCommand::Uninstall(_) => {
+            tell(ctx, &install::uninstall(repo)?)?;
+            Ok(Exit::Yes)
+        }
+        HooksCommand::Status(_) => show(ctx, repo),
+    }
+}
+
+/// This program, for this project.
+fn target(repo: &Repo) -> Result<Target, CommandError> {
+    let program = std::env::current_exe()?.to_string_lossy().into_owned();
+    Ok(Target { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
+}
+
+fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<(), CommandError> {
+    let word = |done: Done| match done {
+        Done::Installed => "installed",
+        Done::Chained => "installed; the hook that was there runs first",
+        Done::Updated => "brought up to date",
+        Done::Unchanged => "unchanged",
+        Done::Removed => "removed",
+        Done::Restored => "removed; the hook from before is back",
+        Done::RemovedOurPart => "our part removed; other lines stay",
+    };
+    if ctx.json(false) {
+        let hooks: Vec<_> = done.iter().map(|(hook, done)| json!({"hook": hook.name(), "done": word(*done)})).collect();
+        return Ok(ctx.ui.answer(&failure::pretty(&json!({ "hooks": hooks })))?);
+    }
+    let lines: Vec<String> = done.iter().map(|(hook, done)| format!("{}: {}", hook.name(), word(*done))).collect();
+    Ok(ctx.ui.answer(&lines.join("\n"))?)
+}
+
+/// Exit 0 when every hook is there and fires.
+fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
+    let status = status::look(repo, &target(repo)?)?;
+    let mut rows = Vec::new();
+    let mut good = true;
+    for (hook, state) in &status.hooks {
+        let there = matches!(state, State::Installed { .. } | State::HandsOver | State::Outdated);
+        // Only a hook that is ours may be run to prove anything.
+        let fired = if there { Some(proof::fires(repo, *hook)?) } else { None };
+        good &= there && !matches!(fired, Some(Fired::No { .. }));
+        rows.push((*hook, state.clone(), fired));
+    }
+    let dir = status.place.dir.display().to_string();
+    if ctx.json(false) {
+        let hooks = rows.iter().map(|(hook, state, fired)| {
+            json!({"hook": hook.name(), "state": state_word(state), "fires": fired.as_ref().map(fired_word)})
+        });
+        let hooks = hooks.collect::<Vec<_>>();
+        let answer = json!({ "ok": good, "directory": dir, "refused": status.refused, "hooks": hooks });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        let mut lines = vec![format!("directory: {dir}")];
+        lines.extend(rows.iter().map(|(hook, state, fired)| {
+            let fired = fired.as_ref().map(|fired| format!("; {}", fired_word(fired))).unwrap_or_default();
+            format!("{}: {}{fired}", hook.name(), state_word(state))
+        }));
+        ctx.ui.answer(&lines.join("\n"))?;
+    }
+    if let Some(reason) = &status.refused {
+        ctx.ui.warn(reason);
+    } else if !good {
+        ctx.ui.hint("vibeship-optimizer hooks install");
+    }
+    Ok(if good { Exit::Yes } else { Exit::No })
+}
+
+fn state_word(state: &State) -> &'static str {
+    match state {
+        State::Installed { chained: false } => "installed",
+        State::Installed { chained: true } => "installed, after the hook that was there",
+        State::Outdated => "made for another program or version",
+        State::NotExecutable => "not executable, so that git passes over it",
+        State::HandsOver => "another program's hook that hands over",
+        State::Foreign => "another program's hook, without ours",
+        State::Missing => "missing",
+    }
+}
+
+fn fired_word(fired: &Fired) -> String {
+    match fired {
+        Fired::Yes => "git runs it".to_owned(),
+        Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
+        Fired::No { said } => format!("git does not run it: {said}"),
+        Fired::CannotAsk => "not proven: git is older than 2.36".to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! `change relink`: find a change's commit again after a squash or rebase, by what it changes or by the code that it
+//! ends in, and record its new place. History stays as it is.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::audit::range::History as _;
+use crate::change::command::Command;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::witness::Witness;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report::findings::words;
+use crate::store::record::Record;
+use crate::sys::git::repo::Repo;
+
+/// Find a change's commit again after a squash or rebase
+#[derive(Debug, Args)]
+pub struct RelinkArgs {
+    /// The commit that may be a change's [default: every commit since the change's baseline]
+    #[arg(value_name = "COMMIT")]
+    commit: Option<String>,
+    /// The change [default: every change whose commit is not in the history of HEAD]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+}
+
+/// A commit that was found again.
+struct Moved {
+    old: String,
+    new: String,
+    by: &'static str,
+}
+
+/// Exit 1 when a commit that is gone was not found again.
+pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
+    let repo =
+        ctx.repo()?.ok_or_else(|| CommandError::trouble("relinking needs a git repository, and there is none here"))?;
+    if repo.is_shallow() {
+        return Err(CommandError::trouble("this clone is shallow, so that commits cannot be found again")
+            .hinted("git fetch --unshallow"));
+    }
+    let key = ctx.config()?.enforcement.trailer.clone();
+    let witness = Witness::new(repo, &key);
+    let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
+    let (mut lost, mut lines) = (0, Vec::new());
+    for change in changes(ctx, args.change_id.as_deref())? {
+        let mut found: Vec<Moved> = Vec::new();
+        for old in change.commits() {
+            if witness.lies_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
+                continue;
+            }
+            match again(repo, &witness, &change, &old, only.as_deref())? {
+                Some((new, by)) => found.push(Moved { old, new, by }),
+                None => lost += 1,
+            }
+        }
+        for moved in &found {
+            let command =
+                Command::Relink { commits: vec![(moved.old.clone(), moved.new.clone())], by: moved.by.to_owned() };
+            commit::commit(ctx, change.id(), &command, &[])?;
+            lines.push((change.id().clone(), moved.old.clone(), moved.new.clone(), moved.by));
+        }
+    }
+    witness.sound()?;
+    if ctx.json(false) {
+        let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
+        let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        let text = lines
+            .iter()
+            .map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", words::short(old), words::short(new)));
+        let text = text.collect::<Vec<_>>();
+        ctx.ui.answer(&if text.is_empty() { "nothing relinked".to_owned() } else { text.join("\n") })?;
+    }
+    if lost > 0 {
+        ctx.ui.warn(
+            "a commit that is gone was not found again: no commit makes the same difference or ends in the same code",
+        );
+    } else if !lines.is_empty() {
+        ctx.ui.hint("commit the record, so that `check` sees it");
+    }
+    Ok(if lost > 0 { Exit::No } else { Exit::Yes })
+}
+
+fn changes(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
+    if let Some(id) = given {
+        return Ok(vec![commit::load(ctx, &id.parse()?)?]);
+    }
+    let (records, _) = choose::records(ctx)?;
+    let tracked = records.into_iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
+    });
+    Ok(tracked.collect())
+}
+
+/// The commit of HEAD's history that is the old one in another place, and how that shows.
+fn again(
+    repo: &Repo,
+    witness: &Witness<'_>,
+    change: &Change,
+    old: &str,
+    only: Option<&str>,
+) -> Result<Option<(String, &'static str)>, CommandError> {
+    let candidates = match only {
+        Some(commit) => vec![commit.to_owned()],
+        None => candidates(repo, witness, change)?,
+    };
+    let same = candidates.iter().find(|commit| witness.is_same_delta(old, commit) == Some(true));
+    if let Some(commit) = same {
+        return Ok(Some((commit.clone(), "patch-id")));
+    }
+    let Some(code) = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref()) else {
+        return Ok(None);
+    };
+    // The oldest commit that ends in the validated code is the one that brought it.
+    let ends_in_it = candidates.iter().rev().find(|commit| witness.code_is(commit, code.as_str()));
+    Ok(ends_in_it.map(|commit| (commit.clone(), "tree")))
+}
+
+/// The commits since the baseline that change code, newest first.
+fn candidates(repo: &Repo, witness: &Witness<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
+    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
+    let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
+    let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
+    let mut found = Vec::new();
+    witness.walk(base.as_deref(), "HEAD", &mut |commit| {
+        if !commit.is_evidence_only() && !commit.is_merge() {
+            found.push(commit.id);
+        }
+    })?;
+    Ok(found)
+}

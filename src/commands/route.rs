@@ -1,0 +1,120 @@
+//! `route`: where a change belongs, by the workflow's four questions, and what it owes.
+
+use clap::Args;
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::change::route;
+use crate::change::route::Answers;
+use crate::change::route::Question;
+use crate::change::route::Route;
+use crate::change::surface::Surface;
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report::route as words;
+
+/// Say where a change belongs, which evidence it owes, and how to open it
+#[derive(Debug, Args)]
+pub struct RouteArgs {
+    /// Is there a threshold, weight, cooldown or limit for it already
+    #[arg(long, value_name = "yes|no")]
+    knob: Option<YesNo>,
+    /// Does behaviour or the precedence of contracts have to change
+    #[arg(long, value_name = "yes|no")]
+    contract: Option<YesNo>,
+    /// Must harm be stopped right now
+    #[arg(long, value_name = "yes|no")]
+    urgent: Option<YesNo>,
+    /// Is it an experiment alone, and no candidate for production
+    #[arg(long, value_name = "yes|no")]
+    experiment: Option<YesNo>,
+    /// Show the control hierarchy, the highest authority first
+    #[arg(long)]
+    hierarchy: bool,
+}
+
+/// An answer
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum YesNo {
+    /// It is so
+    #[value(alias = "y", alias = "true")]
+    Yes,
+    /// It is not so
+    #[value(alias = "n", alias = "false")]
+    No,
+}
+
+/// Asks on a terminal what the flags do not say.
+pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
+    if args.hierarchy {
+        let lines = Surface::ALL.iter().enumerate();
+        let lines: Vec<String> = lines
+            .map(|(number, surface)| format!("{}. {}: {}", number + 1, surface.name(), words::layer(*surface)))
+            .collect();
+        ctx.ui.answer(&lines.join("\n"))?;
+        return Ok(Exit::Yes);
+    }
+    let yes = |answer: Option<YesNo>| answer.map(|answer| answer == YesNo::Yes);
+    let mut answers = Answers {
+        knob: yes(args.knob),
+        contract: yes(args.contract),
+        urgent: yes(args.urgent),
+        experiment: yes(args.experiment),
+    };
+    loop {
+        match route::route(&answers) {
+            Ok(way) => return answer(ctx, way),
+            Err(question) => answers.set(question, ask(ctx, question)?),
+        }
+    }
+}
+
+fn ask(ctx: &Ctx, question: Question) -> Result<bool, CommandError> {
+    let text = words::question(question);
+    if !ctx.ui.can_ask() {
+        return Err(CommandError::trouble(format!("not answered: {text}")).hinted(format!(
+            "answer it with {} yes or {} no",
+            words::flag(question),
+            words::flag(question)
+        )));
+    }
+    loop {
+        let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {
+            return Err(CommandError::trouble(format!("not answered: {text}")));
+        };
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => ctx.ui.tell("answer y or n"),
+        }
+    }
+}
+
+fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
+    let class = way.class();
+    let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
+    let evidence: Vec<&str> = way.evidence().iter().map(|evidence| words::evidence(*evidence)).collect();
+    let start = words::start(way);
+    if ctx.json(false) {
+        let value = json!({
+            "schema": "vibeship_optimizer.route.v1",
+            "route": way,
+            "summary": words::way(way),
+            "class": class,
+            "surface": way.surface(),
+            "gates": gates,
+            "evidence": way.evidence(),
+            "next": start,
+        });
+        ctx.ui.answer(&failure::pretty(&value))?;
+        return Ok(Exit::Yes);
+    }
+    let mut lines = vec![format!("{} (class {})", words::way(way), class.name())];
+    lines.push(format!("gates: {}", gates.join(", ")));
+    lines.extend(evidence.iter().map(|piece| format!("owes: {piece}")));
+    lines.push(format!("next: {start}"));
+    ctx.ui.answer(&lines.join("\n"))?;
+    Ok(Exit::Yes)
+}

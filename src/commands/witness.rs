@@ -1,0 +1,317 @@
+//! What git's objects say at the commits that an audit is about: commits, configs, records, evidence. Nothing here
+//! reads the work tree. Must not judge.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::audit::commit;
+use crate::audit::commit::CommitFacts;
+use crate::audit::commit::FileFact;
+use crate::audit::range::History;
+use crate::audit::record::EarlierRecord;
+use crate::audit::record::Found;
+use crate::audit::record::RecordFacts;
+use crate::audit::record::RecordState;
+use crate::change::id::ChangeId;
+use crate::config::Config;
+use crate::config::file;
+use crate::error::CommandError;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
+use crate::store::artifact;
+use crate::store::layout;
+use crate::store::layout::OwnPaths;
+use crate::store::record::Record;
+use crate::store::record::RecordError;
+use crate::store::record::read;
+use crate::sys::git::batch::Batch;
+use crate::sys::git::change::FileChange;
+use crate::sys::git::error::GitError;
+use crate::sys::git::history::Commit;
+use crate::sys::git::history::Walk;
+use crate::sys::git::repo::Repo;
+use crate::sys::git::run::Flow;
+use crate::sys::git::scope::Scope;
+
+/// The largest record that is read.
+const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
+/// How many reverts of reverts are followed back.
+const REVERTS: u32 = 8;
+
+/// A repository asked about one project in it.
+pub(crate) struct Witness<'a> {
+    repo: &'a Repo,
+    own: OwnPaths,
+    key: String,
+    /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
+    failed: RefCell<Option<GitError>>,
+}
+
+impl<'a> Witness<'a> {
+    /// For the project that the repository was opened at; `key` is the trailer's.
+    pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
+        let own = OwnPaths::below(repo.prefix());
+        Self { repo, own, key: key.to_owned(), failed: RefCell::new(None) }
+    }
+
+    /// What went wrong while git was asked, if anything did.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn sound(&self) -> Result<(), CommandError> {
+        self.failed.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Hands over every commit of a range, newest first.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn walk(
+        &self,
+        base: Option<&str>,
+        head: &str,
+        each: &mut dyn FnMut(CommitFacts),
+    ) -> Result<(), CommandError> {
+        self.repo.log_range(base, head, &Walk::all(&self.key), &mut |commit| {
+            each(self.facts(commit));
+            Flow::Done
+        })?;
+        Ok(())
+    }
+
+    /// A commit with its files named from the project's root; files outside the project are left out.
+    fn facts(&self, commit: Commit) -> CommitFacts {
+        CommitFacts {
+            files: self.files(&commit.files),
+            id: commit.id,
+            parents: commit.parents,
+            author_name: commit.author_name,
+            author_email: commit.author_email,
+            author_time: commit.author_time,
+            subject: commit.subject,
+            message: commit.message,
+            ids: commit.trailers,
+        }
+    }
+
+    /// Changed files as an audit sees them.
+    pub(crate) fn files(&self, files: &[FileChange]) -> Vec<FileFact> {
+        let of = |file: &FileChange| {
+            let path = file.path.strip_prefix(self.repo.prefix())?;
+            Some(FileFact {
+                path: String::from_utf8_lossy(path).into_owned(),
+                own: self.own.is_own(&file.path),
+                new: !file.status.is_empty() && file.status.bytes().all(|letter| letter == b'A'),
+            })
+        };
+        files.iter().filter_map(of).collect()
+    }
+
+    /// The config in a commit; `None` where it has none.
+    ///
+    /// # Errors
+    /// When git fails or the config there is invalid.
+    pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
+        let mut names: Vec<String> = layout::ROOT_CONFIGS.map(str::to_owned).to_vec();
+        for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
+            names.extend(layout::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        }
+        for name in names {
+            let Some(bytes) = self.repo.blob(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
+            let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
+            let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
+            return Ok(Some(file::parse(&text, Path::new(&shown))?.0));
+        }
+        Ok(None)
+    }
+
+    /// A path of the project as git's trees have it.
+    fn path(&self, path: &str) -> Vec<u8> {
+        [self.repo.prefix(), path.as_bytes()].concat()
+    }
+
+    /// Every record in a commit, with the object that holds it.
+    ///
+    /// # Errors
+    /// When git fails. A record that cannot be read is told as one.
+    pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>, CommandError> {
+        let mut found = BTreeMap::new();
+        let mut batch = self.repo.batch()?;
+        for entry in self.record_entries(commit)? {
+            let (id, path, object, is_file) = entry;
+            let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
+                Some(bytes) => state(read::parse(&bytes, Path::new(&path)), &id),
+                None => RecordState::Unreadable(format!("{path} is no file")),
+            };
+            found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
+        }
+        Ok(found)
+    }
+
+    /// Id, path from the project's root, object, and whether it is a plain file.
+    fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
+        let mut found = Vec::new();
+        for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
+            let dir = format!("{dir}/changes/");
+            for entry in self.repo.tree_entries(commit, &self.path(&dir))? {
+                let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
+                let path = String::from_utf8_lossy(path).into_owned();
+                let stem = path.strip_prefix(&dir).and_then(|name| name.strip_suffix(".json"));
+                let Some(id) = stem.and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
+                found.push((id, path, entry.object, entry.mode.starts_with("100")));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The records in a commit as far as growth is held against them.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>, CommandError> {
+        let mut found = BTreeMap::new();
+        let mut batch = self.repo.batch()?;
+        for (id, path, object, _) in self.record_entries(commit)? {
+            let bytes = batch.read_object(&object, RECORD_LIMIT)?.unwrap_or_default();
+            let record = EarlierRecord { digests: digests(&bytes), path, committed: None };
+            found.entry(id).or_insert((record, object));
+        }
+        Ok(found)
+    }
+
+    /// When a path was last committed before (or at) a commit.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn committed(&self, commit: &str, path: &str) -> Result<Option<DateTime<Utc>>, CommandError> {
+        let path = String::from_utf8_lossy(&self.path(path)).into_owned();
+        let line = self.repo.git().args(["log", "-1", "--format=%ct", commit, "--"]).arg(path).long().line()?;
+        Ok(line.trim().parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)))
+    }
+
+    /// When a commit was made.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {
+        let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
+        let seconds = line.trim().parse().unwrap_or(0);
+        Ok(DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
+    /// An evidence file as a commit holds it: under its own name, or kept under a number when a newer one replaced it.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found, CommandError> {
+        let mut found = Found::Missing;
+        for number in 0.. {
+            let path = if number == 0 { wanted.path.clone() } else { artifact::superseded_name(&wanted.path, number) };
+            match batch.read_path(commit, &self.path(&path), artifact::LIMIT)? {
+                Some(bytes) if Digest::of_bytes(&bytes) == wanted.sha256 => return Ok(Found::Intact(bytes)),
+                Some(bytes) if number == 0 => found = Found::Altered(Digest::of_bytes(&bytes)),
+                Some(_) => {}
+                None if number == 0 => {}
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// An answer of git; a failure is kept and answered with `otherwise`.
+    fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
+        answer.unwrap_or_else(|error| {
+            self.failed.borrow_mut().get_or_insert(error);
+            otherwise
+        })
+    }
+
+    fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
+        let is_own = |path: &[u8]| self.own.is_own(path);
+        ask(&Scope { prefix: self.repo.prefix(), is_own: &is_own })
+    }
+
+    fn known(&self, commit: &str) -> Option<String> {
+        self.repo.resolve(commit).ok()
+    }
+
+    fn origin(&self, hash: &str, depth: u32) -> Option<(String, Vec<String>)> {
+        let full = self.known(hash)?;
+        let mut found = None;
+        let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
+            found = Some(commit);
+            Flow::Stop
+        });
+        self.ask(walked, ());
+        let commit = found?;
+        let mut ids = commit.trailers;
+        if ids.is_empty() && depth < REVERTS {
+            for hash in commit::reverted(&commit.message) {
+                ids.extend(self.origin(&hash, depth + 1).map(|(_, ids)| ids).unwrap_or_default());
+            }
+        }
+        Some((full, ids))
+    }
+}
+
+impl History for Witness<'_> {
+    fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
+        let (ancestor, commit) = (self.known(ancestor)?, self.known(commit)?);
+        Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
+    }
+
+    fn code_before_is(&self, commit: &str, code: &str) -> bool {
+        self.known(&format!("{commit}^1")).is_some_and(|parent| self.code_is(&parent, code))
+    }
+
+    fn is_reverse(&self, commit: &str, reverted: &str) -> bool {
+        let Some((before, reverted_before)) =
+            self.known(&format!("{commit}^1")).zip(self.known(&format!("{reverted}^1")))
+        else {
+            return false;
+        };
+        let back = self.in_scope(|scope| self.repo.patch_id(commit, &before, scope));
+        let there = self.in_scope(|scope| self.repo.patch_id(&reverted_before, reverted, scope));
+        let (back, there) = (self.ask(back, None), self.ask(there, None));
+        back.is_some() && back == there
+    }
+
+    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool> {
+        let (old, new) = (self.known(old)?, self.known(new)?);
+        let of = |commit: &str| self.ask(self.in_scope(|scope| self.repo.patch_id_of(commit, scope)), None);
+        let (old, new) = (of(&old), of(&new));
+        Some(old.is_some() && old == new)
+    }
+
+    fn code_is(&self, commit: &str, code: &str) -> bool {
+        let digest = self.in_scope(|scope| self.repo.code_digest(commit, scope));
+        self.ask(digest, String::new()) == code
+    }
+
+    fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {
+        self.origin(commit, 0)
+    }
+}
+
+/// What reading a record came to.
+pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordState {
+    match read {
+        Ok(record) if record.id() != id => {
+            RecordState::Unreadable(format!("the file of {id} holds the record of {}", record.id()))
+        }
+        Ok(Record::Tracked(change)) => RecordState::Tracked(change),
+        Ok(Record::Legacy(_)) => RecordState::Legacy,
+        Err(error) => RecordState::Unreadable(error.to_string()),
+    }
+}
+
+/// The digests of the events in a record's bytes, without trusting the rest of it.
+fn digests(bytes: &[u8]) -> Vec<String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let events = value["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    events.iter().map(|event| event["digest"].as_str().unwrap_or_default().to_owned()).collect()
+}
