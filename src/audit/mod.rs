@@ -12,3 +12,4 @@ pub mod record;
 
 mod surface;
 mod tracked;
+pub mod monitored;

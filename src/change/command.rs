@@ -49,6 +49,11 @@ pub enum Command {
     },
     /// Begin a stage of the rollout.
     Rollout(RolloutFacts),
+    /// Say for how many days the change is to be measured.
+    StartMonitor {
+        /// So many UTC days.
+        days: u32,
+    },
     /// Record a monitored day.
     Tick(TickFacts),
     /// Declare the open alarms harmless.

@@ -28,6 +28,7 @@ pub fn decide(change: &Change, command: &Command, now: DateTime<Utc>) -> Result<
         Command::Rollback { reason, commit } => gates::end::rollback(change, reason, commit.clone()),
         Command::ConfirmRollback { taken, not_back } => gates::end::confirm(change, taken, not_back),
         Command::Verify { summary, facts } => gates::verify::decide(change, summary, facts, now),
+        Command::StartMonitor { days } => gates::verify::start_monitor(change, *days),
         Command::Tick(facts) => gates::verify::tick(change, facts),
         Command::ResolveAlarms { reason } => gates::verify::resolve(change, reason),
         Command::Attest(attestation) => gates::verify::attest(change, attestation),

@@ -131,6 +131,11 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         policy: Option<Policy>,
     },
+    /// It was said for how many days the change is to be measured.
+    MonitorStarted {
+        /// So many UTC days.
+        days: u32,
+    },
     /// A monitored day was measured.
     Ticked {
         /// The UTC date.

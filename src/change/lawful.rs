@@ -166,6 +166,7 @@ fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command
             let at = if same_day { event.at } else { utc_date.and_time(NaiveTime::MIN).and_utc() };
             Command::Tick(TickFacts { taken, report, alarms, at })
         }
+        Kind::MonitorStarted { days } => Command::StartMonitor { days },
         Kind::AlarmResolved { reason } => Command::ResolveAlarms { reason },
         Kind::Attested { attestation } => Command::Attest(attestation),
         Kind::FollowedUp { by } => Command::FollowUp { by },

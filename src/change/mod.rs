@@ -20,4 +20,5 @@ pub mod route;
 pub mod state;
 pub mod surface;
 pub mod view;
+pub mod watch;
 pub mod window;

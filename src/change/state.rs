@@ -45,6 +45,8 @@ pub struct Change {
     pub promotion: Option<Promotion>,
     /// The stages that began, in order.
     pub rollout: Vec<StageDone>,
+    /// For how many days it is to be measured, where somebody said so.
+    pub monitor_days: Option<u32>,
     /// The monitored days.
     pub ticks: Vec<Tick>,
     /// Alarms that nobody has resolved.
@@ -223,6 +225,7 @@ impl Change {
             comparison: None,
             promotion: None,
             rollout: Vec::new(),
+            monitor_days: None,
             ticks: Vec::new(),
             open_alarms: Vec::new(),
             attestation: None,
@@ -309,6 +312,7 @@ impl Change {
                 self.open_alarms.extend(alarms.iter().cloned());
                 self.ticks.push(Tick { at, utc_date, day, taken, report, alarms });
             }
+            Kind::MonitorStarted { days } => self.monitor_days = Some(days),
             Kind::AlarmResolved { .. } => self.open_alarms.clear(),
             Kind::Attested { attestation } => self.attestation = Some(attestation),
             Kind::FollowedUp { by } => self.follow_up = Some(by),

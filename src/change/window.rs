@@ -18,8 +18,11 @@ use crate::change::state::Change;
 /// The workflow's rule: at least three days, whatever a config says.
 pub const MIN_DAYS: u32 = 3;
 
+/// For how many days a change is measured where nobody said so, as in the original.
+pub const DEFAULT_MONITOR_DAYS: u32 = 5;
+
 /// How far a recorded moment may lie in the future before the clock is not believed: clocks of two machines differ.
-pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
 /// How long before it is recorded a day may have been measured; measuring and judging take their time.
 pub(crate) const MEASURED_WITHIN: Duration = Duration::hours(6);
@@ -156,9 +159,16 @@ pub fn day_of(rolled_out: DateTime<Utc>, date: NaiveDate) -> Option<u32> {
     u32::try_from((date - rolled_out.date_naive()).num_days()).ok()
 }
 
+/// For how many days a change is to be measured under `policy`: as was said when its monitor was started, and never
+/// for fewer than verification demands.
+pub fn monitor_days(change: &Change, policy: &Policy) -> u32 {
+    let frozen = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
+    change.monitor_days.unwrap_or(DEFAULT_MONITOR_DAYS).max(frozen.min_monitor_days).max(MIN_DAYS)
+}
+
 /// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the
 /// moment it was recorded, whatever date it claims, and only with a measurement of its own, made about then.
-pub(crate) fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
+pub fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
     let mut seen: BTreeSet<&str> = measured_before_ticks(change).map(|taken| taken.snapshot.sha256.as_str()).collect();
     let mut days = BTreeSet::new();
     for tick in &change.ticks {

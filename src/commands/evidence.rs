@@ -1,5 +1,6 @@
 //! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
 
+use crate::audit::monitored;
 use crate::change::facts::ArtifactFault;
 use crate::change::facts::Verdicts;
 use crate::change::state::Change;
@@ -14,9 +15,6 @@ use crate::evidence::pair::PairSession;
 use crate::evidence::snapshot::Snapshot;
 use crate::store::artifact;
 use crate::store::artifact::Standing;
-
-/// How far the moment in a measurement may lie from that of its event: measuring ends shortly before recording.
-const RECORDING_DELAY_S: i64 = 15 * 60;
 
 /// Artifacts of the change's present state that are missing or altered.
 ///
@@ -69,6 +67,15 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
     })
 }
 
+/// A recorded comparison, read from its unaltered file.
+///
+/// # Errors
+/// As [`snapshot`].
+pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
+    let bytes = unaltered(ctx, artifact)?;
+    serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
+}
+
 /// The change's comparison computed again from the raw files; `None` before there is one.
 ///
 /// # Errors
@@ -81,10 +88,7 @@ pub fn recomputed(ctx: &Ctx, change: &Change) -> Result<Option<(Comparison, Verd
     let after = snapshot(ctx, &after.taken.snapshot)?;
     let pair = recorded.pair.as_ref().map(|artifact| pair(ctx, artifact)).transpose()?;
     // The settings of that day, from the unaltered file: a later calibration must not change an old verdict.
-    let file = unaltered(ctx, &recorded.json)?;
-    let settings = serde_json::from_slice::<Comparison>(&file)
-        .map_err(|error| CommandError::trouble(format!("{}: {error}", recorded.json.path)))?
-        .settings;
+    let settings = comparison_file(ctx, &recorded.json)?.settings;
     let demands = judge::demands(&change.contract);
     let comparison = compare::compare(&before, &after, pair.as_ref(), &demands, &settings);
     let verdicts = judge::verdicts(&comparison)?;
@@ -92,25 +96,15 @@ pub fn recomputed(ctx: &Ctx, change: &Change) -> Result<Option<(Comparison, Verd
 }
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
-/// snapshots measured the code and the moment that the record says.
+/// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 ///
 /// # Errors
 /// When a raw file is missing, altered, or not what it should be.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
-    for event in &change.events {
-        let Some(taken) = event.what.taken() else { continue };
-        let current = change.artifacts().contains(&&taken.snapshot);
-        if !current {
-            continue;
-        }
-        let snapshot = snapshot(ctx, &taken.snapshot)?;
-        let delay = (event.at - snapshot.generated_at).num_seconds();
-        let at_once = (-RECORDING_DELAY_S..=RECORDING_DELAY_S).contains(&delay);
-        let same_code = snapshot.revision.as_ref() == Some(&taken.revision);
-        let mine = snapshot.change_id.as_deref() == Some(change.id().as_str());
-        if !(at_once && same_code && mine && snapshot.generated_at == taken.taken_at) {
-            return Ok(false);
-        }
+    let fetch = |file: &Artifact| artifact::read_verified(&ctx.project, file).ok().and_then(Result::ok);
+    if let Some(problem) = monitored::problem(change, &fetch) {
+        ctx.ui.warn(&problem);
+        return Ok(false);
     }
     let recorded = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
     let again = recomputed(ctx, change)?;

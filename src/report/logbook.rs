@@ -269,6 +269,7 @@ fn notes(doc: &mut Doc, change: &Change) {
     for event in &change.events {
         let text = match &event.what {
             Kind::Noted { text } => Text::from(text.as_str()),
+            Kind::MonitorStarted { days } => Text::from(format!("to be measured on {days} days")),
             Kind::AlarmResolved { reason } => Text::from(format!("alarms resolved: {reason}")),
             Kind::DayDecided { utc_date, decision, reason } => {
                 Text::from(format!("decision of {utc_date}: {decision}, because {reason}"))

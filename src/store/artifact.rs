@@ -60,6 +60,8 @@ pub enum Role<'a> {
     Rollback,
     /// The snapshot after a rollback.
     RollbackSnapshot,
+    /// The attestation of a review; where the original keeps it.
+    Review,
 }
 
 impl Role<'_> {
@@ -85,8 +87,17 @@ impl Role<'_> {
             Self::Kpi { name, role, extension } => format!("kpi_{}_{}.{}", slug(name), slug(role), slug(extension)),
             Self::Rollback => "rollback.md".to_owned(),
             Self::RollbackSnapshot => "rollback_snapshot.json".to_owned(),
+            Self::Review => return Ok(format!("review_{id}.json")),
         };
         Ok(format!("{id}_{rest}"))
+    }
+
+    /// The directory that its file lies in.
+    pub fn directory(&self, project: &Project) -> PathBuf {
+        match self {
+            Self::Review => project.attestations_dir(),
+            _ => project.evidence_dir(),
+        }
     }
 }
 
@@ -115,7 +126,7 @@ pub enum Standing {
 /// # Errors
 /// [`StoreError::UnsafeName`]; I/O errors with the path.
 pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
-    let path = lock.project().evidence_dir().join(role.file_name(change)?);
+    let path = role.directory(lock.project()).join(role.file_name(change)?);
     if let Some(old) = atomic::read(&path, LIMIT)? {
         if old == bytes {
             return Ok(artifact(lock.project(), &path, bytes));

@@ -30,14 +30,25 @@ pub fn decide(change: &Change, summary: &str, facts: &VerifyFacts, now: DateTime
     Ok(vec![Kind::Verified { summary: summary.to_owned() }])
 }
 
+/// Says for how many days the change is to be measured. That moves no demand: those come from the policy alone.
+pub fn start_monitor(change: &Change, days: u32) -> Result<Vec<Kind>, Refusal> {
+    rolled_out(change)?;
+    Ok(vec![Kind::MonitorStarted { days: days.max(window::MIN_DAYS) }])
+}
+
+/// When the full rollout began; without one there is nothing to monitor.
+fn rolled_out(change: &Change) -> Result<DateTime<Utc>, Refusal> {
+    let Some(at) = change.fully_rolled_out_at() else {
+        gates::in_class(change, Gate::Verify)?;
+        return Err(Refusal::new(Gate::Verify, Missing::NotRolledOut));
+    };
+    gates::enter(change, Gate::Verify)?;
+    Ok(at)
+}
+
 /// Records a monitored day: any time after the full rollout, as often as wanted; days are counted by date.
 pub fn tick(change: &Change, facts: &TickFacts) -> Result<Vec<Kind>, Refusal> {
-    let gate = Gate::Verify;
-    let Some(rolled_out) = change.fully_rolled_out_at() else {
-        gates::in_class(change, gate)?;
-        return Err(Refusal::new(gate, Missing::NotRolledOut));
-    };
-    gates::enter(change, gate)?;
+    let rolled_out = rolled_out(change)?;
     let utc_date = facts.at.date_naive();
     Ok(vec![Kind::Ticked {
         utc_date,

@@ -1,0 +1,139 @@
+//! What a measurement says of a change that is rolled out: its guardrails and its trigger, held against the state that
+//! the change is measured by. The same files give the same conclusions on any later day. Must not read files.
+
+use crate::change::facts::Judged;
+use crate::change::facts::Verdicts;
+use crate::change::state::Change;
+use crate::evidence::artifact::Artifact;
+use crate::evidence::compare;
+use crate::evidence::compare::Comparison;
+use crate::evidence::compare::DEFAULT_MIN_EFFECT;
+use crate::evidence::compare::Demands;
+use crate::evidence::compare::Role;
+use crate::evidence::compare::Settings;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Trigger;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::verdict::Outcome;
+
+/// The verdicts of one measurement on the contract.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Watch {
+    /// On the KPI; it raises no alarm, since the guardrails say what must not happen.
+    pub kpi: Option<Judged>,
+    /// On the guardrails, in the contract's order.
+    pub guardrails: Vec<Judged>,
+    /// On the trigger, where it is a criterion.
+    pub trigger: Option<Judged>,
+}
+
+impl Watch {
+    /// What must not go unnoticed: a guardrail that is violated, the trigger where it fired, and either where it can no
+    /// longer be judged. An inconclusive verdict is none: a day's few runs seldom settle one.
+    pub fn alarms(&self) -> Vec<Judged> {
+        let broken = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid);
+        let fired = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Invalid);
+        let guardrails = self.guardrails.iter().filter(broken);
+        guardrails.chain(self.trigger.iter().filter(fired)).cloned().collect()
+    }
+
+    /// As a rollout stage records them; `None` where the KPI was not judged.
+    pub fn verdicts(&self) -> Option<Verdicts> {
+        let kpi = self.kpi.clone()?;
+        Some(Verdicts { kpi, guardrails: self.guardrails.clone(), trigger: self.trigger.clone() })
+    }
+}
+
+/// The snapshot that a rolled out change is held against: its baseline, or for an emergency, which has none, the
+/// state at its rollout.
+pub fn reference(change: &Change) -> Option<&Artifact> {
+    let rolled_out = change.rollout.first().map(|done| &done.taken);
+    change.baseline.as_ref().map(|baseline| &baseline.taken).or(rolled_out).map(|taken| &taken.snapshot)
+}
+
+/// The settings that a change is judged with for as long as it lives: those of its recorded comparison, so that a later
+/// calibration or config does not move a verdict. Without one (an emergency), the contract's and the defaults.
+pub fn settings(change: &Change, recorded: Option<&Comparison>) -> Settings {
+    let min_effect = change.contract.min_effect.unwrap_or(DEFAULT_MIN_EFFECT);
+    recorded.map_or_else(|| Settings { min_effect, ..Settings::default() }, |comparison| comparison.settings.clone())
+}
+
+/// Judges `today` against `reference`. An emergency has no baseline: of its contract, the criteria with a bound of their
+/// own are judged, and the others cannot be.
+pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Watch {
+    let has_baseline = change.baseline.is_some();
+    let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
+    let contract = &change.contract;
+    let trigger = match &contract.trigger {
+        Some(Trigger::Measured(criterion)) if !kept(&criterion) => None,
+        trigger => trigger.clone(),
+    };
+    let demands = Demands {
+        kpi: contract.kpi.as_ref().filter(kept).cloned(),
+        guardrails: contract.guardrails.iter().filter(kept).cloned().collect(),
+        trigger,
+    };
+    let comparison = if has_baseline {
+        compare::compare(reference, today, None, &demands, settings)
+    } else {
+        compare::compare(&unattributed(reference), today, None, &demands, settings)
+    };
+    let of = |role: Role| {
+        let rows = comparison.criteria.iter().filter(move |row| row.role == role);
+        rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() })
+    };
+    Watch {
+        kpi: of(Role::Kpi).next(),
+        guardrails: of(Role::Guardrail).collect(),
+        trigger: of(Role::Trigger).next(),
+    }
+}
+
+/// How far `today` has drifted from the state right after the change: the same code on another day.
+pub fn drift(after: &Snapshot, today: &Snapshot, settings: &Settings) -> Comparison {
+    compare::compare(&unattributed(after), today, None, &Demands::default(), settings)
+}
+
+/// The snapshot without its revision. That the code is the same is what drift is about, and no flaw of the comparison.
+fn unattributed(snapshot: &Snapshot) -> Snapshot {
+    Snapshot { revision: None, ..snapshot.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::verdict::Design;
+    use crate::evidence::verdict::Estimate;
+    use crate::evidence::verdict::Finding;
+    use crate::evidence::verdict::Flaw;
+    use crate::evidence::verdict::Verdict;
+
+    fn judged(outcome: Outcome) -> Judged {
+        let estimate = Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 };
+        let design = Design::Exact;
+        let finding = Finding { estimate, design, n_before: 5, n_after: 5, p_value: None, min_effect: 0.01 };
+        let verdict = match outcome {
+            Outcome::Pass => Verdict::Pass(finding),
+            Outcome::Fail => Verdict::Fail(finding),
+            _ => Verdict::Invalid { because: Flaw::SameCode },
+        };
+        Judged { criterion: "m <= +5%".to_owned(), verdict }
+    }
+
+    #[test]
+    fn a_violated_guardrail_a_fired_trigger_and_what_cannot_be_judged_are_alarms() {
+        let calm = Watch {
+            kpi: Some(judged(Outcome::Fail)),
+            guardrails: vec![judged(Outcome::Pass)],
+            trigger: Some(judged(Outcome::Fail)),
+        };
+        assert!(calm.alarms().is_empty());
+        let alarmed = |guardrail, trigger| {
+            let watch = Watch { guardrails: vec![judged(guardrail)], trigger: Some(judged(trigger)), kpi: None };
+            watch.alarms().len()
+        };
+        assert_eq!(alarmed(Outcome::Fail, Outcome::Fail), 1);
+        assert_eq!(alarmed(Outcome::Pass, Outcome::Pass), 1);
+        assert_eq!(alarmed(Outcome::Invalid, Outcome::Invalid), 2);
+    }
+}

@@ -1,0 +1,41 @@
+//! Holding a measurement against what a rolled out change is measured by: reads the files that `change/watch.rs` judges.
+
+use crate::change::state::Change;
+use crate::change::watch;
+use crate::change::watch::Watch;
+use crate::commands::Ctx;
+use crate::commands::evidence;
+use crate::error::CommandError;
+use crate::evidence::compare::Comparison;
+use crate::evidence::compare::Settings;
+use crate::evidence::snapshot::Snapshot;
+
+/// The verdicts of a measurement on the contract; `None` where there is nothing to hold it against, as at the first
+/// stage of an emergency.
+///
+/// # Errors
+/// When a recorded file is missing or altered.
+pub fn judge(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>, CommandError> {
+    let Some(reference) = watch::reference(change) else { return Ok(None) };
+    let reference = evidence::snapshot(ctx, reference)?;
+    Ok(Some(watch::watch(change, &reference, today, &settings(ctx, change)?)))
+}
+
+/// How far a measurement has drifted from the state right after the change (for an emergency, at its rollout).
+///
+/// # Errors
+/// When a recorded file is missing or altered.
+pub fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>, CommandError> {
+    let after = change.after.as_ref().map(|after| &after.taken.snapshot);
+    let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
+    let after = evidence::snapshot(ctx, after)?;
+    Ok(Some(watch::drift(&after, today, &settings(ctx, change)?)))
+}
+
+fn settings(ctx: &Ctx, change: &Change) -> Result<Settings, CommandError> {
+    let recorded = match &change.comparison {
+        Some(comparison) => Some(evidence::comparison_file(ctx, &comparison.json)?),
+        None => None,
+    };
+    Ok(watch::settings(change, recorded.as_ref()))
+}
