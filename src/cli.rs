@@ -92,6 +92,9 @@ enum Command {
     /// Run one of the installed hooks
     #[command(hide = true)]
     HookRun(commands::hook_run::HookRunArgs),
+    /// Measure rolled out changes day by day
+    #[command(subcommand)]
+    Monitor(commands::monitor::MonitorCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,6 +121,10 @@ enum ChangeCommand {
     Rollout(commands::rollout::RolloutArgs),
     /// Take a change out again
     Rollback(commands::rollback::RollbackArgs),
+    /// Declare a change's open alarms harmless
+    Resolve(commands::resolve::ResolveArgs),
+    /// Name the change that takes an emergency's override over
+    FollowUp(commands::follow_up::FollowUpArgs),
     /// Ask whether a change may be called verified, and with --apply call it so
     Verify(commands::verify::VerifyArgs),
     /// Find a change's commit again after a squash or rebase
@@ -154,6 +161,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Hooks(command) => commands::hooks::run(ctx, command),
         Command::Route(args) => commands::route::run(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
+        Command::Monitor(command) => commands::monitor::run(ctx, command),
     }
 }
 
@@ -169,6 +177,8 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Hold(args) => commands::hold::run(ctx, args),
         ChangeCommand::Reject(args) => commands::reject::run(ctx, args),
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
+        ChangeCommand::Resolve(args) => commands::resolve::run(ctx, args),
+        ChangeCommand::FollowUp(args) => commands::follow_up::run(ctx, args),
         ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
         ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
         ChangeCommand::Relink(args) => commands::relink::run(ctx, args),

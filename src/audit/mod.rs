@@ -10,6 +10,6 @@ pub mod range;
 pub mod recompute;
 pub mod record;
 
+pub mod monitored;
 mod surface;
 mod tracked;
-pub mod monitored;

@@ -1,9 +1,14 @@
 //! What a measurement says of a change that is rolled out: its guardrails and its trigger, held against the state that
 //! the change is measured by. The same files give the same conclusions on any later day. Must not read files.
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::change::facts::Judged;
+use crate::change::facts::Policy;
 use crate::change::facts::Verdicts;
 use crate::change::state::Change;
+use crate::change::window;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::compare;
 use crate::evidence::compare::Comparison;
@@ -44,6 +49,43 @@ impl Watch {
     }
 }
 
+/// Why a change is not measured now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// This UTC day has its measurement.
+    AlreadyMeasured,
+    /// Every day that was asked for has one, and the window is closed.
+    Complete,
+    /// The clock is behind what the record knows already: which day it is cannot be told.
+    ClockBackwards,
+}
+
+impl Idle {
+    /// Its name in answers for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyMeasured => "already_ran_today",
+            Self::Complete => "monitor_complete",
+            Self::ClockBackwards => "clock_backwards",
+        }
+    }
+}
+
+/// Whether there is a reason not to measure a rolled out change now. `force` measures a day once more, but never by a
+/// clock that is wrong.
+pub fn idle(change: &Change, policy: &Policy, now: DateTime<Utc>, force: bool) -> Option<Idle> {
+    if window::later(now, window::CLOCK_TOLERANCE) < change.latest_at {
+        return Some(Idle::ClockBackwards);
+    }
+    let from = change.fully_rolled_out_at().filter(|_| !force)?;
+    let have = window::ticked_days(change, from, now);
+    if have.contains(&now.date_naive()) {
+        return Some(Idle::AlreadyMeasured);
+    }
+    let days = window::monitor_days(change, policy);
+    (have.len() >= days as usize && now >= window::closes(from, days)).then_some(Idle::Complete)
+}
+
 /// The snapshot that a rolled out change is held against: its baseline, or for an emergency, which has none, the
 /// state at its rollout.
 pub fn reference(change: &Change) -> Option<&Artifact> {
@@ -82,11 +124,7 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
         let rows = comparison.criteria.iter().filter(move |row| row.role == role);
         rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() })
     };
-    Watch {
-        kpi: of(Role::Kpi).next(),
-        guardrails: of(Role::Guardrail).collect(),
-        trigger: of(Role::Trigger).next(),
-    }
+    Watch { kpi: of(Role::Kpi).next(), guardrails: of(Role::Guardrail).collect(), trigger: of(Role::Trigger).next() }
 }
 
 /// How far `today` has drifted from the state right after the change: the same code on another day.

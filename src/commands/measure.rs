@@ -85,6 +85,15 @@ pub fn unmoved(ctx: &Ctx, measurement: &Measurement) -> Result<Revision, Command
 }
 
 impl Measurement {
+    /// Makes it one of `change` in `role`: with an id of its own, so that a measurement that several changes share is
+    /// each one's own file.
+    pub fn dedicate(&mut self, change: &ChangeId, role: &str) {
+        self.snapshot.id = Some(clock::uuid_v7(self.snapshot.generated_at));
+        self.snapshot.change_id = Some(change.to_string());
+        self.snapshot.role = Some(role.to_owned());
+        role.clone_into(&mut self.snapshot.label);
+    }
+
     /// The snapshot as it is written.
     pub fn bytes(&self) -> Vec<u8> {
         // A snapshot holds finite numbers and string keys only, so it always serializes.

@@ -13,15 +13,15 @@ use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::delta;
 use crate::commands::evidence;
-use crate::commands::judge;
 use crate::commands::measure;
 use crate::commands::measure::Measurement;
 use crate::commands::show;
+use crate::commands::watching;
 use crate::error::CommandError;
-use crate::evidence::compare;
 use crate::exit::Exit;
 use crate::probe::check;
 use crate::report;
+use crate::report::invocation;
 use crate::store::artifact::Role;
 
 /// Begin a stage of the rollout
@@ -64,23 +64,25 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let faults = evidence::faults(ctx, &change)?;
     let mut facts = RolloutFacts { stage, policy: ctx.policy()?, faults, measured: None };
     commit::ask(ctx, &change, &Command::Rollout(facts.clone()))?;
-    stage_check(ctx, stage)?;
+    stage_check(ctx, &change, stage)?;
     let revision = delta::revision(ctx)?;
     let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
     let measurement = measure::take(ctx, &ask, revision)?;
     let verdicts = against_baseline(ctx, &change, &measurement)?;
     let pending = measurement.pending(Role::Stage(stage.name()), stage.name());
     facts.measured = Some((measurement.taken(&id, &pending)?, verdicts.clone()));
-    let change = commit::commit(ctx, &id, &Command::Rollout(facts), &pending)?;
-    for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
-        ctx.ui.status(&report::verdict::line(judged));
-    }
+    let entered = commit::commit(ctx, &id, &Command::Rollout(facts), &pending);
+    // Refused or not: whoever rolls out has the way back before their eyes.
     ctx.ui.status(&format!("To roll back: {}", change.rollback_action()));
+    let change = entered?;
+    for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
+        ctx.ui.status(&report::verdict::full_line(judged));
+    }
     show::state(ctx, &change)
 }
 
 /// The stage's own check command, where the config names one, must succeed.
-fn stage_check(ctx: &Ctx, stage: Stage) -> Result<(), CommandError> {
+fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<(), CommandError> {
     let config = ctx.config()?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(()) };
@@ -89,7 +91,10 @@ fn stage_check(ctx: &Ctx, stage: Stage) -> Result<(), CommandError> {
         None => Ok(()),
         Some(failure) => Err(CommandError::Failed {
             message: format!("the check of stage {} failed: {failure}", stage.name()),
-            hints: vec![format!("mend it and try again: vibeship-optimizer change rollout {}", stage.name())],
+            hints: vec![
+                format!("mend it and try again: {}", invocation::rollout(change.id(), stage)),
+                format!("or roll back: {}", change.rollback_action()),
+            ],
         }),
     }
 }
@@ -97,16 +102,14 @@ fn stage_check(ctx: &Ctx, stage: Stage) -> Result<(), CommandError> {
 /// The verdicts of a measurement against the change's baseline; `None` where there is none (an emergency).
 ///
 /// # Errors
-/// When the baseline's snapshot is missing or altered.
+/// When a recorded file is missing or altered.
 pub(super) fn against_baseline(
     ctx: &Ctx,
     change: &Change,
     measurement: &Measurement,
 ) -> Result<Option<Verdicts>, CommandError> {
-    let Some(baseline) = &change.baseline else { return Ok(None) };
-    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let settings = judge::settings(ctx, Some(&change.contract))?;
-    let demands = judge::demands(&change.contract);
-    let comparison = compare::compare(&before, &measurement.snapshot, None, &demands, &settings);
-    judge::verdicts(&comparison).map(Some)
+    if change.baseline.is_none() {
+        return Ok(None);
+    }
+    Ok(watching::judge(ctx, change, &measurement.snapshot)?.and_then(|watch| watch.verdicts()))
 }

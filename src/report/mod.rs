@@ -6,6 +6,7 @@ pub mod bar;
 pub mod caveat;
 pub mod compare;
 pub mod criterion_error;
+pub mod day;
 pub mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;

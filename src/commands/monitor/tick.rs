@@ -1,0 +1,244 @@
+//! `monitor tick`: measure once, and for every change that is due today judge it, record the day, raise the alarms.
+
+use clap::Args;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit::monitored::day_role;
+use crate::change::command::Command;
+use crate::change::command::TickFacts;
+use crate::change::facts::Judged;
+use crate::change::gates;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::change::watch;
+use crate::change::watch::Idle;
+use crate::change::window;
+use crate::commands::Ctx;
+use crate::commands::commit;
+use crate::commands::commit::Pending;
+use crate::commands::delta;
+use crate::commands::failure;
+use crate::commands::measure;
+use crate::commands::measure::Measurement;
+use crate::commands::monitor;
+use crate::commands::watching;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::report::day::DayView;
+use crate::store::artifact::Role;
+
+/// Measure every monitored change that is due today
+#[derive(Debug, Args)]
+pub struct TickArgs {
+    /// The change [default: every change that is rolled out]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Measure again on a day that has its measurement; that adds no day
+    #[arg(long)]
+    force: bool,
+}
+
+/// What a tick did for one change.
+pub struct Ticked {
+    /// The change as it stands now.
+    pub change: Change,
+    /// Why it was not measured; `None` where it was.
+    pub idle: Option<Idle>,
+    /// The alarms that this measurement raised.
+    pub raised: Vec<Judged>,
+}
+
+/// Exit 1 while an alarm is open, 3 when the clock went backwards, 0 otherwise: also with nothing to measure.
+pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
+    let done = tick(ctx, args.change_id.as_deref(), args.force)?;
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&answer(ctx, &done)?))?;
+    } else {
+        let lines = done.iter().map(|ticked| (&ticked.change, ticked.idle));
+        ctx.show(&report::day::ticked(&lines.collect::<Vec<_>>(), ctx.now()))?;
+    }
+    for ticked in &done {
+        tell(ctx, ticked);
+    }
+    Ok(exit(&done))
+}
+
+/// The worst of what the changes say.
+pub fn exit(done: &[Ticked]) -> Exit {
+    if done.iter().any(|ticked| !ticked.change.open_alarms.is_empty()) {
+        return Exit::No;
+    }
+    let unclear = done.iter().any(|ticked| ticked.idle == Some(Idle::ClockBackwards));
+    if unclear { Exit::NotYet } else { Exit::Yes }
+}
+
+/// Ticks the named change, or every monitored one; all share one measurement of the project.
+///
+/// # Errors
+/// When a named change is not rolled out, the project cannot be measured, or a change's evidence was altered: the days
+/// of the changes before it are recorded then.
+pub fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
+    let changes = monitor::monitored(ctx, given)?;
+    let policy = ctx.policy()?;
+    let mut done = Vec::new();
+    let mut measured: Option<Measurement> = None;
+    for change in changes {
+        may_be_monitored(&change)?;
+        let idle = watch::idle(&change, &policy, ctx.now(), force);
+        if idle.is_some() {
+            done.push(Ticked { change, idle, raised: Vec::new() });
+            continue;
+        }
+        contains_the_change(ctx, &change)?;
+        let measurement = match &mut measured {
+            Some(measurement) => measurement,
+            None => measured.insert(measure_project(ctx)?),
+        };
+        done.push(record(ctx, &change, measurement)?);
+    }
+    Ok(done)
+}
+
+fn may_be_monitored(change: &Change) -> Result<(), CommandError> {
+    let refused = |refusal: Refusal| CommandError::refused(refusal, Some(change));
+    gates::verify::start_monitor(change, 0).map(drop).map_err(refused)
+}
+
+/// What is measured has to contain the change: a checkout of another branch says nothing about it.
+fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let commits = change.commits();
+    let (Some(repo), Some(last)) = (ctx.repo()?, commits.last()) else { return Ok(()) };
+    let head = repo.head()?.at.map(|at| at.commit);
+    let known = repo.resolve(last).is_ok();
+    if let Some(head) = head.filter(|_| known)
+        && repo.is_ancestor(last, &head)?
+    {
+        return Ok(());
+    }
+    Err(CommandError::Failed {
+        message: format!("{}: its commit {last} is not in the history of what is checked out", change.id()),
+        hints: vec![
+            "check out a branch that contains it; nothing else can tell how it fares".to_owned(),
+            format!(
+                "or, if it was taken out: vibeship-optimizer change rollback --change-id {} --reason \"…\"",
+                change.id()
+            ),
+        ],
+    })
+}
+
+fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
+    let revision = delta::revision(ctx)?;
+    if !revision.is_settled() {
+        ctx.ui.warn("uncommitted work is measured too; the day's report says so");
+    }
+    let measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
+    measure::unmoved(ctx, &measurement)?;
+    for warning in &measurement.snapshot.warnings {
+        ctx.ui.warn(warning);
+    }
+    Ok(measurement)
+}
+
+fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<Ticked, CommandError> {
+    let at = ctx.now();
+    let utc_date = at.date_naive();
+    let from = change.fully_rolled_out_at().unwrap_or(at);
+    let day = window::day_of(from, utc_date).unwrap_or(0);
+    let role = day_role(day);
+    measurement.dedicate(change.id(), &role);
+    let watch = watching::judge(ctx, change, &measurement.snapshot)?;
+    let drift = watching::drift(ctx, change, &measurement.snapshot)?;
+    let alarms = watch.as_ref().map(watch::Watch::alarms).unwrap_or_default();
+    let view = DayView {
+        change,
+        day,
+        utc_date,
+        snapshot: &measurement.snapshot,
+        watch: watch.as_ref(),
+        drift: drift.as_ref(),
+        alarms: &alarms,
+    };
+    let text = report::day::markdown(&view);
+    let mut pending = measurement.pending(Role::DaySnapshot(day), &role);
+    let taken = measurement.taken(change.id(), &pending)?;
+    let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
+    let report = page.artifact(change.id())?;
+    pending.push(page);
+    let facts = TickFacts { taken, report, alarms: alarms.clone(), at };
+    let change = commit::commit(ctx, change.id(), &Command::Tick(facts), &pending)?;
+    Ok(Ticked { change, idle: None, raised: alarms })
+}
+
+/// Alarms and the way back, for whoever reads the mail of a timer.
+fn tell(ctx: &Ctx, ticked: &Ticked) {
+    let change = &ticked.change;
+    if ticked.idle == Some(Idle::ClockBackwards) {
+        ctx.ui.warn(&format!(
+            "{}: the clock says {}, but the record has {} already; no day was recorded",
+            change.id(),
+            report::values::moment(ctx.now()),
+            report::values::moment(change.latest_at)
+        ));
+    }
+    if change.open_alarms.is_empty() {
+        return;
+    }
+    for judged in &change.open_alarms {
+        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::full_line(judged)));
+    }
+    ctx.ui.tell(&format!("To roll back: {}", change.rollback_action()));
+    let id = change.id();
+    ctx.ui.hint(&format!(
+        "then: {}\nor, if it is harmless: {}",
+        report::invocation::with_reason(id, "rollback"),
+        report::invocation::with_reason(id, "resolve")
+    ));
+}
+
+/// The original's fields; with several changes those of the first that was measured, and all in `changes`.
+///
+/// # Errors
+/// When the config is invalid.
+pub fn answer(ctx: &Ctx, done: &[Ticked]) -> Result<Value, CommandError> {
+    let mut all = Vec::new();
+    for ticked in done {
+        all.push(one(ctx, ticked)?);
+    }
+    let first = done.iter().position(|ticked| ticked.idle.is_none()).unwrap_or(0);
+    let mut answer = match all.get(first) {
+        Some(Value::Object(fields)) => fields.clone(),
+        _ => Map::from_iter([
+            ("skipped".to_owned(), json!(true)),
+            ("reason".to_owned(), json!("no_active_monitor")),
+            ("today_utc".to_owned(), json!(ctx.now().date_naive())),
+        ]),
+    };
+    answer.insert("changes".to_owned(), Value::Array(all));
+    Ok(Value::Object(answer))
+}
+
+fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value, CommandError> {
+    let change = &ticked.change;
+    let today = ctx.now().date_naive();
+    let of_today = change.ticks.iter().rev().find(|tick| tick.utc_date == today);
+    let from = change.fully_rolled_out_at();
+    let measured = from.map(|from| window::ticked_days(change, from, ctx.now())).unwrap_or_default();
+    Ok(json!({
+        "skipped": ticked.idle.is_some(),
+        "reason": ticked.idle.map(Idle::name),
+        "change_id": change.id(),
+        "today_utc": today,
+        "day": from.and_then(|from| window::day_of(from, today)),
+        "snapshot": of_today.map(|tick| &tick.taken.snapshot.path),
+        "report": of_today.map(|tick| &tick.report.path),
+        "runs_completed": measured.len(),
+        "days": window::monitor_days(change, &ctx.policy()?),
+        "raised": ticked.raised,
+        "open_alarms": change.open_alarms,
+        "rollback": change.rollback_action(),
+    }))
+}

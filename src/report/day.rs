@@ -1,0 +1,218 @@
+//! A monitored day: its report, and where the monitors stand. Must not judge: every verdict is handed over.
+
+use chrono::DateTime;
+use chrono::NaiveDate;
+use chrono::Utc;
+
+use crate::change::facts::Judged;
+use crate::change::facts::Policy;
+use crate::change::state::Change;
+use crate::change::watch::Idle;
+use crate::change::watch::Watch;
+use crate::change::window;
+use crate::evidence::compare::Comparison;
+use crate::evidence::metric::Sampling;
+use crate::evidence::revision::WorkTree;
+use crate::evidence::snapshot::Snapshot;
+use crate::report::caveat;
+use crate::report::compare::row;
+use crate::report::invocation;
+use crate::report::markdown;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::markup::Tone;
+use crate::report::values;
+use crate::report::verdict;
+use crate::report::visible;
+
+/// A day that was measured.
+#[derive(Debug, Clone, Copy)]
+pub struct DayView<'a> {
+    /// The change.
+    pub change: &'a Change,
+    /// The day of the window; 0 is the rollout's own.
+    pub day: u32,
+    /// Its UTC date.
+    pub utc_date: NaiveDate,
+    /// What was measured.
+    pub snapshot: &'a Snapshot,
+    /// The verdicts on the contract; `None` where there was nothing to hold the day against.
+    pub watch: Option<&'a Watch>,
+    /// Today against the state right after the change.
+    pub drift: Option<&'a Comparison>,
+    /// What must not go unnoticed.
+    pub alarms: &'a [Judged],
+}
+
+/// The day's report as markdown.
+pub fn markdown(view: &DayView<'_>) -> String {
+    markdown::render(&document(view))
+}
+
+/// The day's report.
+pub fn document(view: &DayView<'_>) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, format!("Day {}: {}", view.day, view.change.opened.title));
+    doc.fields(header(view));
+    verdicts(&mut doc, view);
+    drift(&mut doc, view);
+    doc.heading(2, "How to go back");
+    doc.code(view.change.rollback_action());
+    doc.code(invocation::with_reason(view.change.id(), "rollback"));
+    doc
+}
+
+fn header(view: &DayView<'_>) -> Vec<(String, Text)> {
+    let field = |name: &str, text: Text| (name.to_owned(), text);
+    let mut code = Text::new();
+    if let Some(revision) = &view.snapshot.revision {
+        code = code.code(revision.short());
+        match &revision.work_tree {
+            WorkTree::Dirty { paths, .. } => {
+                code = code
+                    .plain(" ")
+                    .mark(Tone::Unsure, "with uncommitted work")
+                    .plain(format!(" in {}: what it does is measured too", values::count(*paths, "path", "paths")));
+            }
+            WorkTree::Unknown { reason } => code = code.plain(" ").mark(Tone::Broken, reason.as_str()),
+            WorkTree::Clean | WorkTree::Unversioned => {}
+        }
+    }
+    let alarms = match view.alarms.len() {
+        0 => Text::new().mark(Tone::Good, "none"),
+        n => Text::new().mark(Tone::Bad, n.to_string()),
+    };
+    vec![
+        field("Change", Text::new().code(view.change.id().as_str())),
+        field("UTC date", view.utc_date.to_string().into()),
+        field("Measured", values::moment(view.snapshot.generated_at).into()),
+        field("Code", code),
+        field("Alarms", alarms),
+    ]
+}
+
+fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
+    let from_baseline = view.change.baseline.is_some();
+    doc.heading(2, if from_baseline { "Against the baseline" } else { "Against the contract" });
+    if !from_baseline {
+        doc.paragraph("There is no baseline: only criteria with a bound of their own can be judged.");
+    }
+    let Some(watch) = view.watch else { return };
+    let columns = [("", Align::Left), ("Criterion", Align::Left), ("Verdict", Align::Left), ("Why", Align::Left)];
+    let mut table = Table::new(columns);
+    let mut add = |role: &str, judged: &Judged, mark: (Tone, &str), why: String| {
+        let criterion = Text::new().code(judged.criterion.as_str());
+        table.row([Text::from(role), criterion, Text::new().mark(mark.0, mark.1), Text::from(why)]);
+    };
+    let kpi = watch.kpi.iter().map(|judged| ("KPI", judged));
+    for (role, judged) in kpi.chain(watch.guardrails.iter().map(|judged| ("guardrail", judged))) {
+        let outcome = judged.verdict.outcome();
+        add(role, judged, (outcome.into(), verdict::word(outcome)), verdict::reason(judged));
+    }
+    if let Some(judged) = &watch.trigger {
+        add("trigger", judged, verdict::trigger_mark(judged.verdict.outcome()), verdict::trigger_reason(judged));
+    }
+    doc.table(table);
+}
+
+fn drift(doc: &mut Doc, view: &DayView<'_>) {
+    let Some(comparison) = view.drift else { return };
+    let since = if view.change.after.is_some() { "the state after the change" } else { "the rollout" };
+    doc.heading(2, format!("Drift since {since}"));
+    let columns = [
+        ("Metric", Align::Left),
+        ("Then", Align::Right),
+        ("Today", Align::Right),
+        ("Drift, 95 % interval", Align::Right),
+        ("Result", Align::Left),
+    ];
+    let mut table = Table::new(columns);
+    for metric in &comparison.metrics {
+        // A rate at which nothing failed has not drifted.
+        let all = |level: Option<crate::evidence::compare::metric_row::Level>| level.is_some_and(|l| l.value >= 1.0);
+        if metric.sampling == Sampling::Rate && all(metric.before) && all(metric.after) {
+            continue;
+        }
+        table.row([
+            Text::new().code(metric.metric.as_str()),
+            row::level(metric.before, metric).into(),
+            row::level(metric.after, metric).into(),
+            row::difference(metric).into(),
+            row::change_text(metric),
+        ]);
+    }
+    doc.table(table);
+    doc.list(comparison.caveats.iter().map(caveat::text).collect());
+}
+
+/// What a tick did, a line a change.
+pub fn ticked(done: &[(&Change, Option<Idle>)], now: DateTime<Utc>) -> Doc {
+    let mut doc = Doc::new();
+    if done.is_empty() {
+        doc.paragraph("No change is rolled out, so there is nothing to monitor.");
+        return doc;
+    }
+    let columns = [("Change", Align::Left), ("Day", Align::Right), ("Today", Align::Left), ("Alarms", Align::Left)];
+    let mut table = Table::new(columns);
+    for (change, idle) in done {
+        let today = match idle {
+            None => Text::new().mark(Tone::Good, "measured"),
+            Some(Idle::AlreadyMeasured) => Text::new().mark(Tone::Quiet, "measured already"),
+            Some(Idle::Complete) => Text::new().mark(Tone::Good, "every day is in"),
+            Some(Idle::ClockBackwards) => Text::new().mark(Tone::Broken, "not measured: the clock went backwards"),
+        };
+        table.row([Text::new().code(change.id().as_str()), day_number(change, now), today, alarms(change)]);
+    }
+    doc.table(table);
+    doc
+}
+
+/// Every monitored change with its days.
+pub fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) -> Doc {
+    let mut doc = Doc::new();
+    if changes.is_empty() {
+        doc.paragraph("No change is rolled out, so there is nothing to monitor.");
+        return doc;
+    }
+    let columns = [
+        ("Change", Align::Left),
+        ("Title", Align::Left),
+        ("Day", Align::Right),
+        ("Days measured", Align::Left),
+        ("Alarms", Align::Left),
+    ];
+    let mut table = Table::new(columns);
+    for change in changes {
+        table.row([
+            Text::new().code(change.id().as_str()),
+            Text::from(visible::visible_line(&change.opened.title)),
+            day_number(change, now),
+            days_measured(change, now, policy),
+            alarms(change),
+        ]);
+    }
+    doc.table(table);
+    doc
+}
+
+fn day_number(change: &Change, now: DateTime<Utc>) -> Text {
+    let day = change.fully_rolled_out_at().and_then(|from| window::day_of(from, now.date_naive()));
+    day.map_or_else(|| Text::from("–"), |day| Text::from(day.to_string()))
+}
+
+fn days_measured(change: &Change, now: DateTime<Utc>, policy: &Policy) -> Text {
+    let Some(from) = change.fully_rolled_out_at() else { return Text::from("not rolled out") };
+    let have = window::ticked_days(change, from, now);
+    let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
+    let shown = if dates.is_empty() { String::new() } else { format!(": {}", dates.join(", ")) };
+    Text::from(format!("{} of {}{shown}", have.len(), window::monitor_days(change, policy)))
+}
+
+fn alarms(change: &Change) -> Text {
+    match change.open_alarms.len() {
+        0 => Text::new().mark(Tone::Good, "none"),
+        n => Text::new().mark(Tone::Bad, values::count(n as u64, "open", "open")),
+    }
+}
