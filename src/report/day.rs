@@ -11,6 +11,8 @@ use crate::change::watch::Idle;
 use crate::change::watch::Watch;
 use crate::change::window;
 use crate::evidence::compare::Comparison;
+use crate::evidence::compare::caveat::Caveat;
+use crate::evidence::compare::metric_row::Level;
 use crate::evidence::metric::Sampling;
 use crate::evidence::revision::WorkTree;
 use crate::evidence::snapshot::Snapshot;
@@ -131,7 +133,7 @@ fn drift(doc: &mut Doc, view: &DayView<'_>) {
     let mut table = Table::new(columns);
     for metric in &comparison.metrics {
         // A rate at which nothing failed has not drifted.
-        let all = |level: Option<crate::evidence::compare::metric_row::Level>| level.is_some_and(|l| l.value >= 1.0);
+        let all = |level: Option<Level>| level.is_some_and(|l| l.value >= 1.0);
         if metric.sampling == Sampling::Rate && all(metric.before) && all(metric.after) {
             continue;
         }
@@ -144,7 +146,9 @@ fn drift(doc: &mut Doc, view: &DayView<'_>) {
         ]);
     }
     doc.table(table);
-    doc.list(comparison.caveats.iter().map(caveat::text).collect());
+    // That the code is the same is what drift is about.
+    let beside = |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode);
+    doc.list(comparison.caveats.iter().filter(beside).map(caveat::text).collect());
 }
 
 /// What a tick did, a line a change.

@@ -1,9 +1,11 @@
 //! Verdicts in words, a line each. Owns the wording of doubts and flaws; must not conclude anything itself.
 
+use crate::change::contract::Contract;
 use crate::change::facts::Judged;
 use crate::change::facts::Verdicts;
 use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Unusable;
 use crate::evidence::unit::Unit;
@@ -34,6 +36,16 @@ pub fn line(judged: &Judged) -> String {
 /// One line with the criterion before it.
 pub fn full_line(judged: &Judged) -> String {
     format!("{} is {}", judged.criterion, line(judged))
+}
+
+/// One line on an alarm of a change, which is a guardrail that does not hold or its trigger that does.
+pub fn alarm_line(judged: &Judged, contract: &Contract) -> String {
+    match &contract.trigger {
+        Some(Trigger::Measured(criterion)) if criterion.text == judged.criterion => {
+            format!("trigger {} {}", judged.criterion, trigger_line(judged))
+        }
+        _ => full_line(judged),
+    }
 }
 
 /// One line on a rollback trigger, whose criterion holding means that it fired.

@@ -188,7 +188,7 @@ fn tell(ctx: &Ctx, ticked: &Ticked) {
         return;
     }
     for judged in &change.open_alarms {
-        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::full_line(judged)));
+        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged, &change.contract)));
     }
     ctx.ui.tell(&format!("To roll back: {}", change.rollback_action()));
     let id = change.id();
