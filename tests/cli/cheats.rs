@@ -1,0 +1,139 @@
+//! Attempts to get a change promoted or verified without earning it. Each is refused or reported with its place.
+
+use chrono::Duration;
+use serde_json::Value;
+
+use crate::support::CommandOutput;
+use crate::support::Sandbox;
+
+fn edited(s: &Sandbox, edit: impl FnOnce(&mut Value)) -> CommandOutput {
+    let mut record = s.json(s.record());
+    edit(&mut record);
+    s.write(s.record(), serde_json::to_string_pretty(&record).unwrap());
+    s.on(&["change", "promote"])
+}
+
+fn compared() -> Sandbox {
+    let s = Sandbox::new();
+    s.compared("cheat");
+    s
+}
+
+#[test]
+fn an_edited_field_is_reported_with_its_place() {
+    insta::assert_snapshot!(edited(&compared(), |record| record["title"] = "another".into()), @"");
+}
+
+#[test]
+fn a_status_written_by_hand_is_reported() {
+    let s = compared();
+    insta::assert_snapshot!(edited(&s, |record| record["status"] = "verified".into()), @"");
+    let _ = s.on(&["verify"]).exits(2);
+}
+
+#[test]
+fn an_edited_event_is_reported_with_its_number() {
+    insta::assert_snapshot!(edited(&compared(), |record| record["events"][1]["at"] = "2026-01-01T00:00:00Z".into()), @"");
+}
+
+#[test]
+fn a_removed_event_is_reported() {
+    insta::assert_snapshot!(edited(&compared(), |record| { record["events"].as_array_mut().unwrap().remove(2); }), @"");
+}
+
+#[test]
+fn the_last_events_cut_off_are_missed_by_the_view() {
+    let output = edited(&compared(), |record| {
+        record["events"].as_array_mut().unwrap().pop();
+    });
+    let _ = output.troubled(&["chg-20260302-090000-cheat"]);
+}
+
+#[test]
+fn reordered_events_are_reported() {
+    let _ = edited(&compared(), |record| record["events"].as_array_mut().unwrap().swap(2, 3)).troubled(&["event"]);
+}
+
+#[test]
+fn swapped_snapshots_are_altered_evidence() {
+    let s = compared();
+    let (before, after) = (s.read(s.evidence("before_snapshot.json")), s.read(s.evidence("after_snapshot.json")));
+    s.write(s.evidence("before_snapshot.json"), after).write(s.evidence("after_snapshot.json"), before);
+    insta::assert_snapshot!(s.on(&["change", "promote"]), @"");
+    s.refuses(&["compare"], 5, "evidence");
+}
+
+#[test]
+fn a_better_number_in_a_snapshot_is_altered_evidence() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(95.0).validate().after();
+    let after = s.read(s.evidence("after_snapshot.json"));
+    s.write(s.evidence("after_snapshot.json"), after.replace("95", "45"));
+    s.refuses(&["compare"], 5, "evidence");
+}
+
+#[test]
+fn a_replaced_comparison_is_altered_evidence() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(95.0).validate().after().compare();
+    let data = s.read(s.evidence("compare.json"));
+    s.write(s.evidence("compare.json"), data.replace("fail", "pass"));
+    s.refuses(&["change", "promote"], 6, "evidence");
+}
+
+#[test]
+fn removed_evidence_is_missed() {
+    let s = compared();
+    std::fs::remove_file(s.path(s.evidence("before_snapshot.json"))).unwrap();
+    s.refuses(&["change", "promote"], 6, "evidence");
+}
+
+#[test]
+fn a_record_under_another_name_is_not_another_change() {
+    let s = compared();
+    let record = s.read(s.record());
+    s.write(".vibeship-optimizer/changes/chg-20260302-090000-copy.json", record);
+    let _ = s.run(&["change", "show", "chg-20260302-090000-copy"]).troubled(&["chg-20260302-090000-copy"]);
+}
+
+#[test]
+fn verify_at_once_waits_for_the_window() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.on(&["verify", "--apply", "--summary", "done"]).exits(3);
+    let _ = s.on(&["verify", "--apply", "--summary", "done", "--min-monitor-days", "0"]).exits(3);
+    assert_ne!(s.shown()["status"], "verified");
+}
+
+#[test]
+fn a_config_that_demands_less_does_not_shorten_the_window() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.config_plus("verification: {min_monitor_days: 3}\n");
+    s.later(Duration::hours(1));
+    let _ = s.on(&["verify", "--apply", "--summary", "done"]).exits(3);
+}
+
+#[test]
+fn a_clock_set_forward_brings_no_monitored_days() {
+    let s = Sandbox::new();
+    s.rolled_out("x").later(Duration::days(10));
+    let answer = s.on(&["verify", "--apply", "--summary", "done"]).exits(3).json();
+    assert_eq!(answer["applied"], false);
+}
+
+#[test]
+fn a_baseline_taken_after_the_commit_cannot_be_backdated() {
+    let s = Sandbox::new();
+    s.start("x").contract().improve(50.0).later(Duration::days(-2));
+    s.refuses(&["snapshot", "--as", "before"], 2, "commits_before_baseline");
+}
+
+#[test]
+fn evidence_replaced_after_promotion_is_missed_by_verify() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.write(s.evidence("compare.md"), "# all is well\n");
+    let answer = s.on(&["verify"]).exits(1);
+    let _ = answer.says(&["compare.md"]);
+}

@@ -1,0 +1,119 @@
+//! `change promote`, `hold`, `reject`, `rollout`, `rollback`, `note`.
+
+use chrono::Duration;
+
+use crate::support::CONFIG;
+use crate::support::Sandbox;
+
+#[test]
+fn hold_and_reject_need_a_reason() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let _ = s.on(&["change", "hold"]).exits(2);
+    s.refuses(&["change", "hold", "--reason", "  "], 6, "reason").refuses(
+        &["change", "reject", "--reason", ""],
+        6,
+        "reason",
+    );
+    let _ = s.on(&["change", "hold", "--reason", "later"]).ok();
+    assert_eq!(s.shown()["status"], "held");
+    s.refuses(&["change", "promote"], 6, "ended");
+}
+
+#[test]
+fn an_experiment_is_never_promoted() {
+    let s = Sandbox::new();
+    s.start_with("x", &["--class", "experiment"]).contract().before().improve(50.0).validate().after().compare();
+    s.refuses(&["change", "promote"], 6, "not_in_class");
+    let _ = s.on(&["change", "hold", "--reason", "measured"]).ok();
+    let experiment = s.id();
+    s.start_with("for real", &["--from", &experiment]);
+    assert_eq!(s.json(s.record())["events"][0]["from"], experiment);
+}
+
+#[test]
+fn an_emergency_says_what_happened_and_when_it_ends() {
+    let s = Sandbox::new();
+    let refused = s.run(&["change", "start", "--title", "x", "--class", "emergency"]);
+    insta::assert_snapshot!(refused, @"");
+    let refused = s.run(&["change", "start", "--title", "x", "--class", "emergency", "--incident", "down"]);
+    let _ = refused.exits(1).says(&["expires"]);
+}
+
+#[test]
+fn a_tuneable_change_needs_tuneables() {
+    let refused = Sandbox::new().run(&["change", "start", "--title", "x", "--class", "tuneable"]);
+    insta::assert_snapshot!(refused, @"");
+}
+
+#[test]
+fn a_tuneable_change_lists_the_keys_that_changed() {
+    let s = Sandbox::new();
+    s.write("tune.json", "{\"limit\": 5}\n").config_plus("tuneables: {files: [tune.json]}\n");
+    s.start_with("lower", &["--class", "tuneable"]).contract().before();
+    s.write("src/main.txt", "other\n").commit("no tuneable").refuses(&["validate"], 3, "no_tuneable_changed");
+    s.write("tune.json", "{\"limit\": 3}\n").write("ops.json", crate::support::kpi(50.0));
+    s.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    s.validate().after().compare();
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains("limit"), "{}", s.read("VIBESHIP_OPTIMIZER.md"));
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn stages_come_in_order_and_soak() {
+    let s = Sandbox::new();
+    s.config(&format!(
+        "{CONFIG}rollout: {{stages: [{{name: canary, soak_hours: 2}}, {{name: live}}, {{name: full}}]}}\n"
+    ));
+    s.compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+    s.refuses(&["change", "rollout", "full"], 7, "stage_order");
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    insta::assert_snapshot!(s.on(&["change", "rollout", "live"]), @"");
+    s.later(Duration::hours(2));
+    let _ = s.on(&["change", "rollout", "live"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    for stage in ["canary", "live", "full"] {
+        assert!(s.path(s.evidence(&format!("{stage}.json"))).is_file());
+    }
+}
+
+#[test]
+fn a_stage_whose_guardrail_breaks_does_not_begin() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+    s.write("src/main.txt", "x".repeat(500));
+    s.refuses(&["change", "rollout", "full"], 7, "stage_guardrails");
+}
+
+#[test]
+fn a_rollback_reverts_and_a_snapshot_confirms_it() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
+    assert_eq!(s.read("ops.json"), crate::support::kpi(100.0));
+    assert!(s.git(&["log", "-1", "--format=%B"]).contains(&format!("Optimizer-Change: {}", s.id())));
+    assert_eq!(s.shown()["status"], "rolled_back");
+    let _ = s.on(&["snapshot", "--as", "after"]).ok();
+    assert!(s.path(s.evidence("rollback_snapshot.json")).is_file());
+}
+
+#[test]
+fn a_rollback_without_apply_prints_the_action() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let sha = s.git(&["rev-parse", "HEAD"]);
+    let output = s.on(&["change", "rollback", "--reason", "users complain"]).ok();
+    let _ = output.says(&["git revert [COMMIT]"]);
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains(&sha));
+    assert_eq!(s.git(&["rev-parse", "HEAD"]), sha, "nothing was reverted");
+}
+
+#[test]
+fn a_note_is_kept_in_the_record_and_the_logbook() {
+    let s = Sandbox::new();
+    s.start("x");
+    let _ = s.on(&["change", "note", "the cache was cold"]).ok();
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains("the cache was cold"));
+}

@@ -1,0 +1,74 @@
+//! What a command answered: exit code, standard output, standard error.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The answer of one run, normalised.
+#[must_use = "snapshot it or assert its exit code"]
+pub struct CommandOutput {
+    pub command: String,
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl CommandOutput {
+    /// Demands an exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self}");
+        self
+    }
+
+    /// Demands success.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// Demands that each text stands somewhere in the answer.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stdout.contains(text) || self.stderr.contains(text), "{text:?} is missing in\n{self}");
+        }
+        self
+    }
+
+    /// Demands that none of the texts stands anywhere in the answer.
+    #[track_caller]
+    pub fn never_says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "{text:?} is in\n{self}");
+        }
+        self
+    }
+
+    /// Demands trouble that is told and not a panic: exit 2, an error line with each text, nothing on standard output.
+    #[track_caller]
+    pub fn troubled(self, texts: &[&str]) -> Self {
+        assert!(self.stderr.contains("error: "), "{self}");
+        assert_eq!(self.stdout, "", "{self}");
+        self.exits(2).says(texts).never_says(&["panicked", "RUST_BACKTRACE"])
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in\n{self}"))
+    }
+}
+
+impl fmt::Display for CommandOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "$ {}", self.command)?;
+        writeln!(f, "exit {}", self.code)?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                writeln!(f, "--- {name}\n{}", text.trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
