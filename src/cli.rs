@@ -1,15 +1,15 @@
 //! The command line: global options, the commands, the one match. Must hold no logic of a command.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Parser;
 use clap::Subcommand;
-use clap::ValueEnum;
 use clap::error::ErrorKind;
 
 use crate::commands;
 use crate::commands::Ctx;
+use crate::commands::globals::Format;
+use crate::commands::globals::Globals;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -30,35 +30,6 @@ Exit codes: 0 yes (done, or it holds); 1 no (refused, failed, regressed, not ver
 2 trouble (usage, input, the system); 3 not yet (inconclusive, or the window is still open).
 
 Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always names the next step.";
-
-/// Options of every command
-#[derive(Debug, Clone, clap::Args)]
-pub struct Globals {
-    /// Work on the project at this directory instead of the one around the current directory
-    #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
-    pub root: Option<PathBuf>,
-    /// Print the answer as text or as JSON [default: text on a terminal, the original's output in a pipe]
-    #[arg(long, global = true, value_enum, help_heading = "Global options")]
-    pub format: Option<Format>,
-    /// Print nothing but the answer, warnings and errors
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    pub quiet: bool,
-}
-
-/// How the answer is printed
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-    /// Markdown, where the answer is a report
-    Markdown,
-    /// Annotations and a step summary, where the answer is a list of findings
-    Github,
-    /// A JUnit file, where the answer is a list of findings
-    Junit,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -5,13 +5,13 @@ use clap::Args;
 
 use crate::audit::finding::Audit;
 use crate::change::gate::Gate;
-use crate::cli::Format;
 use crate::commands::Ctx;
 use crate::commands::audit_here;
 use crate::commands::audit_range;
 use crate::commands::audit_range::Outcome;
 use crate::commands::audit_range::Range;
 use crate::commands::failure;
+use crate::commands::globals::Format;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::findings;

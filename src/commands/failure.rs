@@ -18,11 +18,20 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool) -> Exit {
                 let _ = ui.answer(&pretty(report.json()));
             }
         }
-        CommandError::Trouble { error, hints } => told(ui, &format!("{error:#}"), hints, json),
+        CommandError::Trouble { error, hints } => told(ui, &in_words(error), hints, json),
         CommandError::Failed { message, hints } => told(ui, message, hints, json),
         CommandError::ClosedPipe => {}
     }
     error.exit()
+}
+
+/// The error with its causes; a cause that the text names already is not repeated.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match () {
+        () if text.is_empty() => cause,
+        () if text.contains(&cause) => text,
+        () => format!("{text}: {cause}"),
+    })
 }
 
 fn told(ui: &Ui, message: &str, hints: &[String], json: bool) {
@@ -38,4 +47,15 @@ fn told(ui: &Ui, message: &str, hints: &[String], json: bool) {
 /// JSON as it is printed.
 pub fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write x: disk full").context("cannot save");
+        assert_eq!(in_words(&error), "cannot save: cannot write x: disk full");
+    }
 }

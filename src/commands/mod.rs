@@ -5,6 +5,7 @@ pub mod compare;
 pub mod contract;
 pub mod failure;
 pub mod follow_up;
+pub mod globals;
 pub mod hold;
 pub mod hook_run;
 pub mod hooks;
@@ -56,8 +57,8 @@ use chrono::Utc;
 
 use crate::change::facts::Policy;
 use crate::change::facts::StagePlan;
-use crate::cli::Format;
-use crate::cli::Globals;
+use crate::commands::globals::Format;
+use crate::commands::globals::Globals;
 use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::Format;
 use crate::commands::Ctx;
 use crate::commands::failure;
+use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
 use crate::commands::parse;

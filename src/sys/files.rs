@@ -137,3 +137,60 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
         PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
     }
 }
+
+/// Makes `target` lead to `source`: by a symbolic link, or by a copy where links need a privilege (Windows).
+///
+/// # Errors
+/// When it cannot be made; a copy may then be there in part.
+pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(source, target)
+    }
+    #[cfg(not(unix))]
+    {
+        copy(source, target)
+    }
+}
+
+#[cfg_attr(unix, cfg(test))]
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    for entry in walkdir::WalkDir::new(source).follow_links(true) {
+        let entry = entry?;
+        let below = entry.path().strip_prefix(source).unwrap_or(Path::new(""));
+        let to = if below.as_os_str().is_empty() { target.to_owned() } else { target.join(below) };
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&to)?;
+        } else {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the owner enter and change a directory. Where it is not ours to change, what follows fails and says so.
+pub fn make_enterable(dir: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("from/sub")).unwrap();
+        fs::write(dir.path().join("from/sub/one"), "1").unwrap();
+        copy(&dir.path().join("from"), &dir.path().join("to")).unwrap();
+        assert_eq!(fs::read(dir.path().join("to/sub/one")).unwrap(), b"1");
+    }
+}

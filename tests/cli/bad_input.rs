@@ -6,10 +6,28 @@ use crate::support::Sandbox;
 #[test]
 fn titles_are_one_line_of_reasonable_length() {
     let s = Sandbox::new();
-    insta::assert_snapshot!(s.run(&["change", "start", "--title", ""]), @"");
-    insta::assert_snapshot!(s.run(&["change", "start", "--title", &"x".repeat(10_000)]), @"");
-    insta::assert_snapshot!(s.run(&["change", "start", "--title", "a\nb"]), @"");
-    insta::assert_snapshot!(s.run(&["change", "start", "--title", "a\u{1b}[31mb"]), @"");
+    insta::assert_snapshot!(s.run(&["change", "start", "--title", ""]), @r#"
+    $ change start --title 
+    exit 2
+    --- stderr
+    error: the title is empty
+    hint: give the hypothesis in a few words: --title "cache parsed rules"
+    "#);
+    let long = s.run(&["change", "start", "--title", &"x".repeat(10_000)]);
+    let _ = long.troubled(&["the title has 10000 characters; at most 200 are allowed", "--hypothesis"]);
+    insta::assert_snapshot!(s.run(&["change", "start", "--title", "a\nb"]), @r"
+    $ change start --title a
+    b
+    exit 2
+    --- stderr
+    error: the title holds the control character '\n'; it has to be one line of text
+    ");
+    insta::assert_snapshot!(s.run(&["change", "start", "--title", "a\u{1b}[31mb"]), @r"
+    $ change start --title a[31mb
+    exit 2
+    --- stderr
+    error: the title holds the control character '\u{1b}'; it has to be one line of text
+    ");
     assert!(!s.path(".vibeship-optimizer").exists(), "nothing was made for a title that is refused");
 }
 

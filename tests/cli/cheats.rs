@@ -21,24 +21,44 @@ fn compared() -> Sandbox {
 
 #[test]
 fn an_edited_field_is_reported_with_its_place() {
-    insta::assert_snapshot!(edited(&compared(), |record| record["title"] = "another".into()), @"");
+    insta::assert_snapshot!(edited(&compared(), |record| record["title"] = "another".into()), @r#"
+    $ change promote --change-id chg-20260302-090000-cheat
+    exit 2
+    --- stderr
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "title" says "another" where its events say "cheat"; restore it from git
+    "#);
 }
 
 #[test]
 fn a_status_written_by_hand_is_reported() {
     let s = compared();
-    insta::assert_snapshot!(edited(&s, |record| record["status"] = "verified".into()), @"");
+    insta::assert_snapshot!(edited(&s, |record| record["status"] = "verified".into()), @r#"
+    $ change promote --change-id chg-20260302-090000-cheat
+    exit 2
+    --- stderr
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "status" says "verified" where its events say "compared"; restore it from git
+    "#);
     let _ = s.on(&["verify"]).exits(2);
 }
 
 #[test]
 fn an_edited_event_is_reported_with_its_number() {
-    insta::assert_snapshot!(edited(&compared(), |record| record["events"][1]["at"] = "2026-01-01T00:00:00Z".into()), @"");
+    insta::assert_snapshot!(edited(&compared(), |record| record["events"][1]["at"] = "2026-01-01T00:00:00Z".into()), @r"
+    $ change promote --change-id chg-20260302-090000-cheat
+    exit 2
+    --- stderr
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 2 was altered after it was recorded; restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    ");
 }
 
 #[test]
 fn a_removed_event_is_reported() {
-    insta::assert_snapshot!(edited(&compared(), |record| { record["events"].as_array_mut().unwrap().remove(2); }), @"");
+    insta::assert_snapshot!(edited(&compared(), |record| { record["events"].as_array_mut().unwrap().remove(2); }), @r"
+    $ change promote --change-id chg-20260302-090000-cheat
+    exit 2
+    --- stderr
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 3 is missing or out of place (found number 4 there); restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    ");
 }
 
 #[test]
@@ -59,7 +79,16 @@ fn swapped_snapshots_are_altered_evidence() {
     let s = compared();
     let (before, after) = (s.read(s.evidence("before_snapshot.json")), s.read(s.evidence("after_snapshot.json")));
     s.write(s.evidence("before_snapshot.json"), after).write(s.evidence("after_snapshot.json"), before);
-    insta::assert_snapshot!(s.on(&["change", "promote"]), @"");
+    insta::assert_snapshot!(s.on(&["change", "promote"]), @r"
+    $ change promote --change-id chg-20260302-090000-cheat
+    exit 1
+    --- stderr
+    refused at gate 6 (decide): 2 evidence files are not what was recorded
+      reports/optimizer/chg-20260302-090000-cheat_before_snapshot.json: altered since it was recorded
+      reports/optimizer/chg-20260302-090000-cheat_after_snapshot.json: altered since it was recorded
+    next: git checkout -- reports/optimizer  # restore the files
+    then: vibeship-optimizer change promote --change-id chg-20260302-090000-cheat
+    ");
     s.refuses(&["compare"], 5, "evidence");
 }
 

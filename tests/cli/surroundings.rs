@@ -93,7 +93,12 @@ fn without_git_on_the_path_a_repository_is_not_called_clean() {
     s.start("x").contract();
     let empty = s.outside().join("tmp");
     s.set("PATH", empty.to_str().unwrap());
-    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @"");
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    $ snapshot --as before --change-id chg-20260302-090000-x
+    exit 2
+    --- stderr
+    error: git is not installed or not on PATH; install git 2.31 or newer
+    ");
 }
 
 #[test]
@@ -101,7 +106,12 @@ fn a_git_that_refuses_the_repository_is_an_error_with_the_fix() {
     let s = Sandbox::new();
     s.start("x").contract();
     s.set("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1");
-    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @"");
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    $ snapshot --as before --change-id chg-20260302-090000-x
+    exit 2
+    --- stderr
+    error: git does not trust [PROJECT] because it belongs to another user; if you do, run: git config --global --add safe.directory [PROJECT]
+    ");
 }
 
 #[test]
@@ -180,7 +190,12 @@ fn the_lock_is_waited_for_and_its_holder_named() {
     let holder = "{\"pid\": 4242, \"command\": \"validate\", \"host\": \"box\", \"since\": \"2026-03-02T09:00:00Z\"}";
     s.write(".vibeship-optimizer/holder.json", holder).set("VIBESHIP_OPTIMIZER_LOCK_WAIT_S", "0.1");
     let waited = s.on(&["change", "note", "x"]);
-    insta::assert_snapshot!(waited, @"");
+    insta::assert_snapshot!(waited, @r#"
+    $ change note x --change-id chg-20260302-090000-x
+    exit 2
+    --- stderr
+    error: [PROJECT]/.vibeship-optimizer/lock is locked by process 4242 on box ("validate", since 2026-03-02T09:00:00Z); waited 0 s, try again when it is done
+    "#);
     drop(lock);
     let _ = s.on(&["change", "note", "x"]).ok();
 }

@@ -28,7 +28,13 @@ fn both_spellings_answer_alike() {
 fn before_the_rollout_it_is_refused() {
     let s = Sandbox::new();
     s.compared("x");
-    insta::assert_snapshot!(s.on(&["verify", "--apply", "--summary", "s"]), @"");
+    insta::assert_snapshot!(s.on(&["verify", "--apply", "--summary", "s"]), @r"
+    $ verify --apply --summary s --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 8 (verify): gate 6 (decide) has not been passed
+    next: vibeship-optimizer change promote --change-id chg-20260302-090000-x
+    ");
 }
 
 #[test]
@@ -36,5 +42,5 @@ fn a_clean_tree_can_be_demanded() {
     let s = Sandbox::new();
     s.rolled_out("x").write("src/main.txt", "loose\n");
     let loose = s.on(&["verify", "--require-clean-git"]).exits(1).json();
-    assert!(loose["failures"].to_string().contains("uncommitted"), "{loose}");
+    assert!(loose["failures"].to_string().contains("a clean work tree"), "{loose}");
 }

@@ -55,35 +55,9 @@ pub(super) fn share(project: &Path, arm: &Path, path: &str) -> Result<(), ShareE
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
-        link(&source, &target)
+        files::link_or_copy(&source, &target)
     };
     place().map_err(|source| ShareError::Io { path: path.to_owned(), source })
-}
-
-#[cfg(unix)]
-fn link(source: &Path, target: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(source, target)
-}
-
-/// Symbolic links need a privilege on Windows.
-#[cfg(not(unix))]
-fn link(source: &Path, target: &Path) -> io::Result<()> {
-    copy(source, target)
-}
-
-#[cfg_attr(unix, cfg(test))]
-fn copy(source: &Path, target: &Path) -> io::Result<()> {
-    for entry in WalkDir::new(source).follow_links(true) {
-        let entry = entry?;
-        let below = entry.path().strip_prefix(source).unwrap_or(Path::new(""));
-        let to = if below.as_os_str().is_empty() { target.to_owned() } else { target.join(below) };
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&to)?;
-        } else {
-            fs::copy(entry.path(), &to)?;
-        }
-    }
-    Ok(())
 }
 
 /// What in a shared directory leads back into the project's own files, so that both arms would run the same code:
@@ -144,13 +118,6 @@ mod tests {
         fs::create_dir_all(p.join("deep/er")).unwrap();
         share(&p, &arm, "deep/er").unwrap();
         assert!(arm.join("deep/er").is_dir());
-    }
-
-    #[test]
-    fn a_copy_has_everything() {
-        let dir = project();
-        copy(&dir.path().join("p/node_modules"), &dir.path().join("arm/n")).unwrap();
-        assert!(dir.path().join("arm/n/@s").is_dir() && dir.path().join("arm/n/one").is_file());
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn remove_all(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             for entry in walkdir::WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
-                make_writable(entry.path());
+                files::make_enterable(entry.path());
             }
             fs::remove_dir_all(dir)
         }
@@ -93,16 +93,6 @@ fn remove_all(dir: &Path) -> io::Result<()> {
         done => done,
     }
 }
-
-#[cfg(unix)]
-fn make_writable(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    // Where it is not ours to change, removing it fails and says so.
-    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
-}
-
-#[cfg(not(unix))]
-fn make_writable(_: &Path) {}
 
 /// Removes what killed sessions over this repository left: their checkouts, as git lists them, and their directories.
 /// Those of living sessions are locked and stay. Returns how many were removed.

@@ -1,0 +1,77 @@
+//! The logbook: sections of the tool, text of the user.
+
+use crate::support::Sandbox;
+
+#[test]
+fn text_around_the_sections_is_never_touched() {
+    let s = Sandbox::new();
+    s.start("x");
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    let (before, after) = ("# Mine\r\n\r\n<!-- note -->\n\ttabs  \n\n", "\n\n## Later\n\n* odd   spacing\n\n\n");
+    s.write("VIBESHIP_OPTIMIZER.md", format!("{before}{logbook}{after}")).contract().before();
+    let now = s.read("VIBESHIP_OPTIMIZER.md");
+    assert!(now.starts_with(before) && now.ends_with(after), "{now}");
+    assert!(now.contains("- [x] 2 baseline"), "the section moved on");
+}
+
+#[test]
+fn a_text_of_a_user_that_quotes_the_markers_stays() {
+    let s = Sandbox::new();
+    s.start("x");
+    let id = s.id();
+    let quote = format!("\nThe tool writes `<!-- vibeship-optimizer:begin {id} -->` and more.\n");
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    s.write("VIBESHIP_OPTIMIZER.md", format!("{logbook}{quote}")).contract();
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").ends_with(&quote));
+}
+
+#[test]
+fn titles_and_notes_are_shown_as_text_and_never_as_structure() {
+    let s = Sandbox::new();
+    let title = "<script>alert(1)</script> **bold** [x](javascript:y) | ` <!-- vibeship-optimizer:end chg-x -->";
+    s.start(title);
+    let note = "# heading\n\n<!-- vibeship-optimizer:begin chg-y -->\n<img src=x onerror=y>\n- [x] 8 verify\n```";
+    let _ = s.on(&["change", "note", note]).ok();
+    s.contract().before();
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    for structure in [
+        "<script>",
+        "<img",
+        "](javascript:",
+        "\n# heading",
+        "\n<!-- vibeship-optimizer:begin chg-y",
+        "\n- [x] 8 verify",
+    ] {
+        assert!(!logbook.contains(structure), "{structure:?} in\n{logbook}");
+    }
+    assert_eq!(logbook.matches("<!-- vibeship-optimizer:").count(), 2, "{logbook}");
+    assert_eq!(s.shown()["title"], title, "the record keeps it as it is");
+}
+
+#[test]
+fn two_changes_keep_their_sections_apart() {
+    let s = Sandbox::new();
+    let first = s.start("first").id();
+    s.start_with("second", &["--parallel"]).contract();
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    for id in [first, s.id()] {
+        assert_eq!(logbook.matches(&format!("<!-- vibeship-optimizer:begin {id} -->")).count(), 1);
+        assert_eq!(logbook.matches(&format!("<!-- vibeship-optimizer:end {id} -->")).count(), 1);
+    }
+}
+
+#[test]
+fn a_logbook_with_windows_line_ends_keeps_them() {
+    let s = Sandbox::new();
+    s.write("VIBESHIP_OPTIMIZER.md", "# Mine\r\n\r\ntext\r\n").start("x").contract();
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").starts_with("# Mine\r\n\r\ntext\r\n"));
+}
+
+#[test]
+fn a_deleted_section_is_rendered_again() {
+    let s = Sandbox::new();
+    s.start("x");
+    s.write("VIBESHIP_OPTIMIZER.md", "mine\n").contract();
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    assert!(logbook.starts_with("mine\n") && logbook.contains("- [x] 1 contract"), "{logbook}");
+}
