@@ -8,6 +8,7 @@ mod compare;
 mod contract;
 mod crash;
 mod decide;
+mod docs;
 mod exit_codes;
 mod ids;
 mod logbook;
