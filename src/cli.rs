@@ -48,6 +48,13 @@ enum Command {
     Compare(commands::compare::CompareArgs),
     /// Measure two revisions in alternating pairs, without a change
     Pair(commands::pair::PairArgs),
+    /// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
+    Calibrate(commands::calibrate::CalibrateArgs),
+    /// Measure how often a verdict of this tool is wrong on this machine
+    Selftest(commands::selftest::SelftestArgs),
+    /// Do a known amount of work
+    #[command(hide = true)]
+    Spin(commands::spin::SpinArgs),
     /// Show where the changes stand and what comes next
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
@@ -126,6 +133,9 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Validate(args) => commands::validate::run(ctx, args),
         Command::Compare(args) => commands::compare::run(ctx, args),
         Command::Pair(args) => commands::pair::run(ctx, args),
+        Command::Calibrate(args) => commands::calibrate::run(ctx, args),
+        Command::Selftest(args) => commands::selftest::run(ctx, args),
+        Command::Spin(args) => commands::spin::run(ctx, args),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
         Command::Check(args) => commands::check::run(ctx, args),

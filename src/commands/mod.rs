@@ -1,5 +1,6 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
+pub mod calibrate;
 pub mod check;
 pub mod compare;
 pub mod contract;
@@ -21,8 +22,10 @@ pub mod resolve;
 pub mod rollback;
 pub mod rollout;
 pub mod route;
+pub mod selftest;
 pub mod show;
 pub mod snapshot;
+pub mod spin;
 pub mod start;
 pub mod status;
 pub mod trailer;
@@ -41,6 +44,7 @@ mod evidence;
 mod hook_facts;
 pub mod judge;
 pub mod measure;
+pub mod noise;
 pub mod pair;
 pub mod pairing;
 pub mod parse;

@@ -94,7 +94,7 @@ pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<B
         )));
     }
     let seconds = max_time_s.unwrap_or(config.max_time_s);
-    if !(seconds > 0.0) {
+    if seconds.is_nan() || seconds <= 0.0 {
         return Err(CommandError::trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
     }
     let max_pairs = runs.unwrap_or(config.max_pairs);
@@ -182,8 +182,7 @@ pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
     if ask.commands.is_empty() && ask.kpis.is_empty() {
         return Ok(Outcome::Impossible("no timed command and no KPI command is configured".to_owned()));
     }
-    let interrupt = ctx.interrupt()?;
-    let mut runner = SystemRunner::new(interrupt.clone());
+    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let started_at = ctx.now();
     let mut bar = Bar::new(&ctx.ui);
     let arms = match prepare(ctx, repo, &ask, &mut runner, &mut bar) {
@@ -191,33 +190,12 @@ pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
         Err(ArmsError::Interrupted) => return Err(interrupted()),
         Err(error) => return Ok(Outcome::Impossible(error.to_string())),
     };
-    let mut reference = session::built_in_reference();
-    let mut elapsed = session::since_now();
-    let mut warnings = arms.warnings.clone();
-    let mut session = Session::new(&mut runner, &arms.before.place, &arms.after.place, &mut reference, &mut elapsed);
-    let mut commands = Vec::new();
-    let mut rss_floor_bytes = None;
-    for plan in &ask.commands {
-        let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, &ask), &mut |progress| {
-            bar.show(&live(&plan.name, &progress, &ask));
-        });
-        rss_floor_bytes = rss_floor_bytes.max(measured.rss_floor_bytes);
-        warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
-        commands.push(measured.paired);
-    }
-    let mut kpis: Vec<PairedKpi> = Vec::new();
-    for kpi in &ask.kpis {
-        bar.show(&format!("KPI {} in pairs", kpi.name));
-        let measured = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, &ask));
-        if measured.stopped == Stop::Interrupted {
-            return Err(interrupted());
-        }
-        kpis.push(measured.paired);
-    }
+    let mut found = measure(&ask, &arms, &mut runner, &mut bar);
     bar.finish();
-    if interrupt.requested() || commands.iter().any(|command| command.stopped == Stop::Interrupted) {
+    if found.interrupted || ctx.interrupt()?.requested() {
         return Err(interrupted());
     }
+    found.warnings.extend(arms.warnings.clone());
     let generated_at = ctx.now();
     let session = PairSession {
         schema: pair::SCHEMA.to_owned(),
@@ -227,17 +205,56 @@ pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
         started_at,
         generated_at,
         machine: machine::fingerprint(),
-        rss_floor_bytes,
+        rss_floor_bytes: found.rss_floor_bytes,
         before: arms.before.arm.clone(),
         after: arms.after.arm.clone(),
-        commands,
-        kpis,
-        warnings,
+        commands: found.commands,
+        kpis: found.kpis,
+        warnings: found.warnings,
     };
     if let Err(error) = arms.remove() {
         ctx.ui.warn(&error.to_string());
     }
     Ok(Outcome::Measured(Box::new(session)))
+}
+
+/// What the session gave.
+#[derive(Default)]
+struct Found {
+    commands: Vec<PairedCommand>,
+    kpis: Vec<PairedKpi>,
+    rss_floor_bytes: Option<u64>,
+    warnings: Vec<String>,
+    interrupted: bool,
+}
+
+fn measure(ask: &Ask<'_>, arms: &Arms, runner: &mut SystemRunner, bar: &mut Bar) -> Found {
+    let mut reference = session::built_in_reference();
+    let mut elapsed = session::since_now();
+    let mut session = Session::new(runner, &arms.before.place, &arms.after.place, &mut reference, &mut elapsed);
+    let mut found = Found::default();
+    for plan in &ask.commands {
+        let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
+            bar.show(&live(&plan.name, &progress, ask));
+        });
+        found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
+        found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
+        found.interrupted |= measured.paired.stopped == Stop::Interrupted;
+        found.commands.push(measured.paired);
+        if found.interrupted {
+            return found;
+        }
+    }
+    for kpi in &ask.kpis {
+        bar.show(&format!("KPI {} in pairs", kpi.name));
+        let measured = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
+        found.interrupted |= measured.stopped == Stop::Interrupted;
+        found.kpis.push(measured.paired);
+        if found.interrupted {
+            return found;
+        }
+    }
+    found
 }
 
 fn interrupted() -> CommandError {

@@ -4,6 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod artifact;
+pub mod calibration;
 pub mod compare;
 pub mod conceal;
 pub mod criterion;
@@ -21,6 +22,7 @@ pub mod noise;
 pub mod pair;
 pub mod revision;
 pub mod scrub;
+pub mod selftest;
 pub mod series;
 pub mod snapshot;
 pub mod stats;

@@ -76,6 +76,19 @@ pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circ
     found
 }
 
+/// How far each trial's estimate lies from the true change, as shares, smallest first. Trials of `plan_pairs` pairs are
+/// estimated from all of them; `share` is the true change (0.05 where the head is 5 % slower).
+pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
+    let error = |trial: &[PairSample]| {
+        let ratios: Vec<f64> = trial.iter().map(|pair| (pair.after / pair.before).ln()).collect();
+        let level = Plan::new(0, plan_pairs).level(ratios.len())?;
+        Some((winsorized::interval(&ratios, level)?.value.exp_m1() - share).abs())
+    };
+    let mut found: Vec<f64> = series.pairs.chunks_exact((plan_pairs as usize).max(1)).filter_map(error).collect();
+    found.sort_by(f64::total_cmp);
+    found
+}
+
 /// The judgement at the first look that settles the question, at the latest at the end.
 fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> Change {
     let plan = Plan::new(0, plan_pairs);

@@ -11,8 +11,6 @@ use std::time::Instant;
 
 /// Words in the table: 256 KiB.
 const TABLE_WORDS: usize = 1 << 15;
-/// Steps of the walk, about 2 ms on a processor of 2020.
-const STEPS: u32 = 300_000;
 /// Runs before the sample: the caches are the last command's until then.
 const WARM_STEPS: u32 = 60_000;
 
@@ -38,6 +36,9 @@ impl Default for Reference {
 }
 
 impl Reference {
+    /// Steps of one measurement: about 2 ms on a processor of 2020.
+    pub const STEPS: u32 = 300_000;
+
     /// Prepares the table.
     pub fn new() -> Self {
         // SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
@@ -54,13 +55,18 @@ impl Reference {
         black_box(self.walk(black_box(WARM_STEPS)));
         let cpu = crate::sys::clock::thread_cpu_time();
         let started = Instant::now();
-        black_box(self.walk(black_box(STEPS)));
+        black_box(self.walk(black_box(Self::STEPS)));
         let wall_s = started.elapsed().as_secs_f64();
         let cpu_s = match (cpu, crate::sys::clock::thread_cpu_time()) {
             (Some(before), Some(after)) => Some(after.saturating_sub(before).as_secs_f64()),
             _ => None,
         };
         ReferenceTime { wall_s, cpu_s }
+    }
+
+    /// Does any amount of the same work, in steps.
+    pub fn work(&self, steps: u32) {
+        black_box(self.walk(black_box(steps)));
     }
 
     /// Each step's address depends on the value that the step before loaded.

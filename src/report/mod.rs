@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod bar;
+pub mod calibration;
 pub mod caveat;
 pub mod compare;
 pub mod criterion_error;
@@ -21,6 +22,7 @@ pub mod pipeline;
 pub mod refusal;
 pub mod rollback;
 pub mod route;
+pub mod selftest;
 pub mod show;
 pub mod status;
 pub mod step;

@@ -1,0 +1,167 @@
+//! `calibrate`: measure this machine's noise for the configured commands, and prove that a known slowdown is seen.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::commands::init;
+use crate::commands::noise;
+use crate::commands::pairing;
+use crate::commands::parse;
+use crate::commands::progress::Bar;
+use crate::error::CommandError;
+use crate::evidence::calibration;
+use crate::evidence::calibration::CalibratedCommand;
+use crate::evidence::calibration::Calibration;
+use crate::evidence::calibration::Injected;
+use crate::evidence::compare::DEFAULT_MIN_EFFECT;
+use crate::evidence::decisive;
+use crate::evidence::effect::Circumstances;
+use crate::evidence::judge::Change;
+use crate::evidence::metric::MetricId;
+use crate::evidence::noise as floor;
+use crate::evidence::pair::PairedCommand;
+use crate::evidence::series;
+use crate::evidence::stats::median;
+use crate::exit::Exit;
+use crate::probe;
+use crate::probe::machine;
+use crate::probe::pair::session::PairPlan;
+use crate::report;
+use crate::store::atomic;
+
+/// Calibration files are read up to this size.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Pairs of each command with itself
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=1000))]
+    pairs: u32,
+    /// The slowdown to add, as a share of the command's time
+    #[arg(long, value_name = "SHARE", default_value = "5%")]
+    inject: String,
+    /// Only this timing; may be given several times
+    #[arg(long, value_name = "NAME")]
+    timing: Vec<String>,
+}
+
+/// Exit 0 when every added slowdown was seen, 1 when one was not: then this machine cannot tell changes of that size.
+pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
+    init::ensure(ctx)?;
+    let share = parse::share("--inject", &args.inject)?;
+    let mut plans = pairing::configured(ctx)?;
+    plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));
+    if plans.is_empty() {
+        return Err(CommandError::trouble("no timed command is configured, or none of that name")
+            .hinted("name one under `timings` in the config file"));
+    }
+    let mut bar = Bar::new(&ctx.ui);
+    let mut commands = Vec::new();
+    for plan in &plans {
+        ctx.ui.status(&format!(
+            "calibrating {}: {} pairs with itself, then with {} added",
+            plan.name, args.pairs, args.inject
+        ));
+        commands.push(one(ctx, plan, args.pairs, share, &mut bar)?);
+    }
+    bar.finish();
+    let machine = machine::fingerprint();
+    let key = calibration::key(&machine);
+    let mut found = Calibration {
+        schema: calibration::SCHEMA.to_owned(),
+        tool: probe::TOOL.to_owned(),
+        generated_at: ctx.now(),
+        machine,
+        commands,
+    };
+    let _lock = ctx.lock()?;
+    keep_others(ctx, &key, &mut found)?;
+    let path = file(ctx, &key);
+    atomic::write(&path, format!("{:#}\n", serde_json::to_value(&found)?).as_bytes())?;
+    if ctx.json(false) {
+        ctx.ui.answer(&failure::pretty(&serde_json::to_value(&found)?))?;
+    } else {
+        ctx.show(&report::calibration::document(&found))?;
+    }
+    ctx.ui.status(&format!("wrote {}", ctx.project.relative(&path)));
+    let seen = |command: &CalibratedCommand| {
+        command.injected.as_ref().is_none_or(|injected| matches!(injected.seen, Change::Regressed(_)))
+    };
+    Ok(if found.commands.iter().all(seen) { Exit::Yes } else { Exit::No })
+}
+
+/// One command with itself for its floors, then with extra work in the second arm.
+fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand, CommandError> {
+    let root = ctx.project.root();
+    let same = noise::pairs(ctx, plan, root, (0, 0), pairs, bar)?;
+    let readings = series::command_pairs(&same).into_iter();
+    let floors: BTreeMap<MetricId, f64> =
+        readings.filter_map(|(id, reading)| Some((id, floor::floor(reading.as_ref().ok()?)?))).collect();
+    let typical = typical_wall(&same);
+    let injected = match typical {
+        Some(seconds) if seconds * share > 0.0 => Some(inject(ctx, plan, pairs, share, seconds, bar)?),
+        _ => None,
+    };
+    Ok(CalibratedCommand { name: plan.name.clone(), cmd: plan.cmd.clone(), pairs, floors, injected })
+}
+
+fn typical_wall(paired: &PairedCommand) -> Option<f64> {
+    let walls: Vec<f64> = paired.pairs.iter().map(|pair| pair.before.wall_s).collect();
+    median::median(&walls)
+}
+
+/// Both arms run the command and then this program's own work: none in the first, the added share in the second, so
+/// that the only difference is known.
+fn inject(
+    ctx: &Ctx,
+    plan: &PairPlan,
+    pairs: u32,
+    share: f64,
+    seconds: f64,
+    bar: &mut Bar,
+) -> Result<Injected, CommandError> {
+    let spin = noise::spin_command()?;
+    let separator = if cfg!(windows) { " & " } else { " ; " };
+    let slowed = PairPlan { cmd: format!("{}{separator}{spin}", plan.cmd), shell: true, ..plan.clone() };
+    let paired = noise::pairs(ctx, &slowed, ctx.project.root(), (0, noise::steps_for(seconds * share)), pairs, bar)?;
+    let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
+    let (metric, seen) = decisive::live(&paired, &known);
+    Ok(Injected { metric, share, seen })
+}
+
+/// The calibrated floors of this machine for the commands as they are configured now; none without a calibration.
+///
+/// # Errors
+/// When there is a calibration file and it cannot be read.
+pub fn floors(ctx: &Ctx) -> Result<BTreeMap<MetricId, f64>, CommandError> {
+    let key = calibration::key(&machine::fingerprint());
+    let Some(found) = load(ctx, &key)? else { return Ok(BTreeMap::new()) };
+    let timings = &ctx.config()?.timings;
+    Ok(found.floors(|name| timings.iter().find(|timing| timing.name == name).and_then(|timing| timing.cmd.as_deref())))
+}
+
+fn load(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
+    let path = file(ctx, key);
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
+    let found: Calibration = serde_json::from_slice(&bytes).map_err(|error| {
+        CommandError::trouble(format!("{}: {error}", path.display()))
+            .hinted("make it anew: vibeship-optimizer calibrate")
+    })?;
+    Ok(Some(found))
+}
+
+/// A calibration of some timings leaves those of the others as they were.
+fn keep_others(ctx: &Ctx, key: &str, found: &mut Calibration) -> Result<(), CommandError> {
+    let Some(old) = load(ctx, key)? else { return Ok(()) };
+    let new: Vec<String> = found.commands.iter().map(|command| command.name.clone()).collect();
+    found.commands.extend(old.commands.into_iter().filter(|command| !new.contains(&command.name)));
+    Ok(())
+}
+
+fn file(ctx: &Ctx, key: &str) -> std::path::PathBuf {
+    ctx.project.state_dir().join("calibration").join(format!("{key}.json"))
+}

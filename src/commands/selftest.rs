@@ -1,0 +1,94 @@
+//! `selftest`: measure how often a verdict of this tool is wrong on this machine, with a program of known speed.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::commands::noise;
+use crate::commands::parse;
+use crate::commands::progress::Bar;
+use crate::error::CommandError;
+use crate::evidence::compare::DEFAULT_MIN_EFFECT;
+use crate::evidence::pair::Pair;
+use crate::evidence::selftest;
+use crate::evidence::selftest::Row;
+use crate::evidence::snapshot::Run;
+use crate::evidence::stats::median;
+use crate::exit::Exit;
+use crate::probe::machine;
+use crate::probe::pair::session::PairPlan;
+use crate::report;
+
+/// False alarms that are accepted at the 5 % level, with the minimum effect in force: more than one trial in twenty.
+const MOST_ALARMS: f64 = 0.05;
+
+/// Measure how often a verdict of this tool is wrong on this machine
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Trials of each true change
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    trials: u32,
+    /// Pairs of one trial at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(6..=300))]
+    pairs: u32,
+    /// Milliseconds that the measured program takes
+    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    duration_ms: u32,
+    /// True slowdowns beside none; may be given several times [default: 2%, 5% and 10%]
+    #[arg(long, value_name = "SHARE")]
+    slowdown: Vec<String>,
+}
+
+/// Exit 0 when the false alarms stay within the level and no verdict has the wrong direction, 1 otherwise.
+pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
+    let wanted =
+        if args.slowdown.is_empty() { vec!["2%".to_owned(), "5%".to_owned(), "10%".to_owned()] } else { args.slowdown };
+    let mut slowdowns = vec![0.0];
+    for text in &wanted {
+        slowdowns.push(parse::share("--slowdown", text)?);
+    }
+    let plan = PairPlan {
+        name: "spin".to_owned(),
+        cmd: noise::spin_command()?,
+        shell: false,
+        cwd: None,
+        env: Vec::new(),
+        timeout: std::time::Duration::from_secs(60),
+        warmup: 1,
+    };
+    let steps = noise::steps_for(f64::from(args.duration_ms) / 1000.0);
+    let mut bar = Bar::new(&ctx.ui);
+    let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;
+    let mut rows: Vec<Row> = Vec::new();
+    for slowdown in slowdowns {
+        ctx.ui.status(&format!("{} trials of {} pairs, {:.1} % slower", args.trials, args.pairs, slowdown * 100.0));
+        // Steps are integers far above 1000, so the rounding is below a thousandth.
+        let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
+        let all = args.trials.saturating_mul(args.pairs);
+        let paired = noise::pairs(ctx, &plan, ctx.project.root(), (steps, slower), all, &mut bar)?;
+        rows.extend(selftest::rows(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
+    }
+    bar.finish();
+    if ctx.json(false) {
+        let answer = json!({ "schema": selftest::SCHEMA, "machine": machine::fingerprint(), "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.show(&report::selftest::document(&rows, DEFAULT_MIN_EFFECT))?;
+    }
+    Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
+}
+
+/// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
+fn whole_by_work(ctx: &Ctx, plan: &PairPlan, steps: u32, bar: &mut Bar) -> Result<f64, CommandError> {
+    let paired = noise::pairs(ctx, plan, ctx.project.root(), (0, steps), 15, bar)?;
+    let cpu = |run: &Run| run.user_s.zip(run.system_s).map_or(run.wall_s, |(user, system)| user + system);
+    let middle =
+        |side: fn(&Pair) -> &Run| median::median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
+    let times = middle(|pair| &pair.before).zip(middle(|pair| &pair.after));
+    Ok(times.filter(|(start, whole)| whole > start).map_or(1.0, |(start, whole)| whole / (whole - start)))
+}
+
+fn is_sound(row: &Row) -> bool {
+    if row.slowdown > 0.0 { row.tally.faster == 0 } else { row.tally.share_changed() <= MOST_ALARMS }
+}

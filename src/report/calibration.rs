@@ -1,0 +1,51 @@
+//! A calibration for people: the floors, and whether the added slowdown was seen.
+
+use crate::evidence::calibration::Calibration;
+use crate::report::compare::row::change_mark;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::values;
+
+/// The whole answer.
+pub fn document(found: &Calibration) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, "Calibration");
+    let mut floors = Table::new([("Metric", Align::Left), ("Pairs", Align::Right), ("Noise floor", Align::Right)]);
+    for command in &found.commands {
+        for (metric, floor) in &command.floors {
+            floors.row([
+                Text::new().code(metric.as_str()),
+                command.pairs.to_string().into(),
+                values::plain_share(*floor).into(),
+            ]);
+        }
+    }
+    doc.table(floors);
+    let mut injected = Table::new([
+        ("Command", Align::Left),
+        ("Added", Align::Right),
+        ("Decided by", Align::Left),
+        ("Seen", Align::Right),
+        ("Verdict", Align::Left),
+    ]);
+    for command in &found.commands {
+        let Some(it) = &command.injected else { continue };
+        let (tone, word) = change_mark(&it.seen);
+        let seen = it.seen.finding().map(|finding| values::share_estimate(&finding.estimate));
+        injected.row([
+            Text::new().code(command.name.as_str()),
+            values::share(it.share).into(),
+            Text::new().code(it.metric.as_str()),
+            seen.unwrap_or_else(|| "–".to_owned()).into(),
+            Text::new().mark(tone, word),
+        ]);
+    }
+    doc.table(injected);
+    doc.paragraph(
+        "No change below a command's noise floor is called one on this machine. The added slowdown is this tool's own \
+         work, run after the command in one arm; starting it costs both arms the same, so less than was added may show.",
+    );
+    doc
+}

@@ -1,0 +1,47 @@
+//! A self-test for people: how often the judgement is wrong, and how often it sees what is there.
+
+use crate::evidence::noise::Tally;
+use crate::evidence::selftest::Row;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::values;
+
+/// The whole answer.
+pub fn document(rows: &[Row], min_effect: f64) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, "Self-test");
+    let mut table = Table::new([
+        ("Metric", Align::Left),
+        ("True change", Align::Right),
+        ("Trials", Align::Right),
+        ("Says slower", Align::Right),
+        ("Says faster", Align::Right),
+        ("Says no difference", Align::Right),
+        ("Undecided", Align::Right),
+        ("Slower, any size", Align::Right),
+        ("Error of 9 in 10", Align::Right),
+    ]);
+    for row in rows {
+        let part = |n: u32, tally: &Tally| values::plain_share(f64::from(n) / f64::from(tally.trials.max(1)));
+        table.row([
+            Text::new().code(row.metric.as_str()),
+            values::share(row.slowdown).into(),
+            row.tally.trials.to_string().into(),
+            part(row.tally.slower, &row.tally).into(),
+            part(row.tally.faster, &row.tally).into(),
+            part(row.tally.same, &row.tally).into(),
+            part(row.tally.open, &row.tally).into(),
+            part(row.without_min_effect.slower, &row.without_min_effect).into(),
+            row.error_90.map_or_else(|| "–".to_owned(), values::plain_share).into(),
+        ]);
+    }
+    doc.table(table);
+    doc.paragraph(format!(
+        "A true change of 0 % is the program against itself: there, \"slower\" and \"faster\" are false alarms. With the \
+         minimum effect of {} unless said otherwise. Each trial ends at the first planned look that settles it.",
+        values::plain_share(min_effect)
+    ));
+    doc
+}
