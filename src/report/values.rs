@@ -15,8 +15,8 @@ const DIGITS: i32 = 4;
 /// The most digits behind the point.
 const MAX_DECIMALS: i32 = 6;
 
-/// A factor and the symbol it leads to: a value is divided by the factor.
-type Scale = (f64, String);
+/// A divisor and the symbol of the unit that it leads to.
+pub type Scale = (f64, String);
 
 /// A value in a unit: `12.34 s`, `1.5 MiB`, `0.32`.
 pub fn quantity(value: f64, unit: &Unit) -> String {
@@ -152,8 +152,8 @@ pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// The unit in which `magnitude` is read best.
-fn scale(magnitude: f64, unit: &Unit) -> Scale {
+/// The unit in which `magnitude` is read best, as a divisor and a symbol.
+pub fn scale(magnitude: f64, unit: &Unit) -> Scale {
     let steps: &[(f64, &str)] = if unit.is_time() {
         &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
     } else if unit.is_bytes() {

@@ -1,0 +1,161 @@
+//! The samples of a metric on both sides, each as a strip of points with its median and 95 % interval.
+
+use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Series;
+use crate::evidence::series::PairedSeries;
+use crate::evidence::stats::median;
+use crate::evidence::unit::Unit;
+use crate::report::escape;
+use crate::report::plot::at;
+use crate::report::plot::scale::Scale;
+use crate::report::plot::style;
+use crate::report::values;
+
+const WIDTH: f64 = 640.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 618.0;
+const ROW: f64 = 46.0;
+const TOP: f64 = 34.0;
+/// More points than this cannot be told apart; they are thinned out evenly.
+const MOST_POINTS: usize = 300;
+
+/// What is drawn. All samples are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strip {
+    /// The metric.
+    pub metric: MetricId,
+    /// The unit of every sample.
+    pub unit: Unit,
+    /// How the samples were taken, in a word: `12 pairs`.
+    pub basis: String,
+    /// The baseline's, in run order.
+    pub before: Vec<f64>,
+    /// The head's.
+    pub after: Vec<f64>,
+}
+
+impl Strip {
+    /// Of two snapshots' series in one unit; `None` where there is too little to see (one sample on a side) or the units
+    /// differ.
+    pub fn of_sides(before: &Series, after: &Series) -> Option<Self> {
+        if before.unit != after.unit || before.samples.len() < 2 || after.samples.len() < 2 {
+            return None;
+        }
+        let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
+        let (metric, unit) = (after.id.clone(), after.unit.clone());
+        Some(Self { metric, unit, basis, before: before.samples.clone(), after: after.samples.clone() })
+    }
+
+    /// Of pairs; `None` for fewer than two.
+    pub fn of_pairs(series: &PairedSeries) -> Option<Self> {
+        let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
+        let after: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
+        let basis = values::count(before.len() as u64, "pair", "pairs");
+        let (metric, unit) = (series.id.clone(), series.unit.clone());
+        (before.len() >= 2).then_some(Self { metric, unit, basis, before, after })
+    }
+
+    /// The picture as a file of its own.
+    pub fn svg(&self) -> String {
+        self.drawn(&format!("<style>{}</style>", style("")))
+    }
+
+    /// The picture for a page that has the style already.
+    pub fn inline(&self) -> String {
+        self.drawn("")
+    }
+
+    fn drawn(&self, styled: &str) -> String {
+        let height = TOP + 2.0 * ROW + 30.0;
+        let scale = Scale::over(self.before.iter().chain(&self.after).copied(), LEFT + 6.0, RIGHT);
+        let title = format!("{}, {}", self.metric, self.basis);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+             height=\"{height}\" role=\"img\" aria-label=\"{}\">{styled}<text x=\"0\" y=\"15\">{}</text>{}{}{}</svg>\n",
+            escape::line(&format!("{title}: before {}, after {}", self.median(&self.before), self.median(&self.after))),
+            escape::line(&title),
+            self.axis(&scale),
+            self.side("before", "b", &self.before, TOP + ROW / 2.0, &scale),
+            self.side("after", "f", &self.after, TOP + 1.5 * ROW, &scale),
+        )
+    }
+
+    fn median(&self, samples: &[f64]) -> String {
+        values::quantity(median::median(samples).unwrap_or_default(), &self.unit)
+    }
+
+    fn axis(&self, scale: &Scale) -> String {
+        let bottom = TOP + 2.0 * ROW;
+        let largest = self.before.iter().chain(&self.after).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let (unit, _) = values::scale(largest, &self.unit);
+        let line = format!("<path class=\"a\" d=\"M{LEFT} {bottom}H{RIGHT}\"/>");
+        scale.ticks(unit, 5).into_iter().fold(line, |out, tick| {
+            let x = at(scale.pixel(tick));
+            let label = escape::line(&values::quantity(tick, &self.unit));
+            format!(
+                "{out}<path class=\"g\" d=\"M{x} {TOP}V{bottom}\"/>\
+                 <text class=\"q\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
+                at(bottom + 18.0)
+            )
+        })
+    }
+
+    /// One side: points with a fixed scatter that keeps neighbours apart, the interval as a bar, the median as a mark.
+    fn side(&self, name: &str, class: &str, samples: &[f64], y: f64, scale: &Scale) -> String {
+        let step = samples.len().div_ceil(MOST_POINTS).max(1);
+        let mut out = format!("<text x=\"0\" y=\"{}\">{name}</text><g class=\"{class}\">", at(y + 4.0));
+        for (i, value) in samples.iter().enumerate().step_by(step) {
+            let offset = f64::from(u32::try_from((i / step) * 5 % 11).unwrap_or(0)) * 2.0 - 10.0;
+            let (x, y) = (at(scale.pixel(*value)), at(y + offset));
+            out.push_str(&format!("<circle class=\"p\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"));
+        }
+        if let Some(found) = median::interval(samples, 0.95) {
+            let (low, high) = (at(scale.pixel(found.low)), at(scale.pixel(found.high)));
+            out.push_str(&format!("<path class=\"i\" d=\"M{low} {}H{high}\"/>", at(y)));
+        }
+        if let Some(middle) = median::median(samples) {
+            let (x, top) = (at(scale.pixel(middle)), at(y - 13.0));
+            out.push_str(&format!("<path class=\"m\" d=\"M{x} {top}v26\"/>"));
+        }
+        out + "</g>"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::series;
+    use crate::report::fixture;
+
+    fn strip() -> Strip {
+        let pairs = series::pair_metrics(&fixture::pairs(0.85, 20));
+        Strip::of_pairs(pairs[&MetricId::new("timing.tests.cpu")].as_ref().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn both_sides_have_their_points_median_and_interval() {
+        let svg = strip().svg();
+        assert_eq!(svg.matches("<circle").count(), 40);
+        assert_eq!(svg.matches("class=\"i\"").count(), 2);
+        assert_eq!(svg.matches("class=\"m\"").count(), 2);
+        assert!(svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: before 1.9 s, after 1.623 s\""), "{svg}");
+        assert!(!svg.contains("<script") && !svg.contains("href"));
+        assert!(svg.contains("prefers-color-scheme:dark"));
+        assert_eq!(svg, strip().svg());
+    }
+
+    #[test]
+    fn a_name_is_never_markup() {
+        let svg = Strip { metric: MetricId::new("kpi.<script>\"&\u{1b}"), ..strip() }.svg();
+        assert!(svg.contains("kpi.&lt;script&gt;&quot;&amp;\\u{1b}"), "{svg}");
+        assert!(!svg.contains("<script"));
+    }
+
+    #[test]
+    fn many_samples_are_thinned_and_one_is_no_picture() {
+        let many = Strip { before: (0..10_000).map(f64::from).collect(), ..strip() };
+        assert!(many.svg().len() < 40_000);
+        let single = series::pair_metrics(&fixture::pairs(0.85, 1));
+        assert_eq!(Strip::of_pairs(single[&MetricId::new("timing.tests.cpu")].as_ref().unwrap()), None);
+    }
+}
