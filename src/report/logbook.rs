@@ -53,6 +53,18 @@ pub fn document(change: &Change) -> Doc {
     doc
 }
 
+/// The parts that a page shows folded away below its own: everything but title, gates, verdicts and days.
+pub fn folded(change: &Change) -> Doc {
+    let mut doc = Doc::new();
+    doc.fields(header(change));
+    contract(&mut doc, change);
+    delta(&mut doc, change);
+    decision(&mut doc, change);
+    evidence(&mut doc, change);
+    notes(&mut doc, change);
+    doc
+}
+
 /// The state of a change as a mark.
 pub fn status_mark(change: &Change) -> Text {
     let tone = match &change.end {

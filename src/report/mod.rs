@@ -29,6 +29,7 @@ pub mod selftest;
 pub mod show;
 pub mod status;
 pub mod step;
+pub mod summary;
 pub mod terminal;
 pub mod v1;
 pub mod validation;

@@ -14,6 +14,13 @@ use crate::report::values;
 /// The whole change.
 pub fn document(change: &Change) -> Doc {
     let mut doc = logbook::document(change);
+    doc.append(events(change));
+    doc
+}
+
+/// The chain of events.
+pub fn events(change: &Change) -> Doc {
+    let mut doc = Doc::new();
     doc.heading(3, "Events");
     let mut table = Table::new([
         ("", Align::Right),

@@ -150,8 +150,10 @@ fn monitored(change: &Change, now: DateTime<Utc>) -> String {
     if days.is_empty() { days } else { format!("<h3>Monitored days</h3>{days}\n") }
 }
 
-/// The whole logbook section with the chain of events.
+/// The rest of the logbook section, with the chain of events.
 fn more(change: &Change) -> String {
-    let whole = markup::render(&show::document(change), 1);
+    let mut doc = logbook::folded(change);
+    doc.append(show::events(change));
+    let whole = markup::render(&doc, 1);
     format!("<details class=\"more\"><summary>Contract, evidence and events</summary>{whole}</details>")
 }

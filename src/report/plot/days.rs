@@ -35,7 +35,8 @@ impl Day {
         }
     }
 
-    fn mark(self) -> &'static str {
+    /// In words, with a symbol.
+    pub fn words(self) -> &'static str {
         match self {
             Self::Measured => "✓ measured",
             Self::Alarm => "✗ alarm",
@@ -76,7 +77,7 @@ pub fn html(change: &Change, now: DateTime<Utc>) -> String {
     let boxes: String = days
         .iter()
         .enumerate()
-        .map(|(i, (date, day))| format!("<li class=\"{}\"><b>Day {i}</b> {date}<br>{}</li>", day.class(), day.mark()))
+        .map(|(i, (date, day))| format!("<li class=\"{}\"><b>Day {i}</b> {date}<br>{}</li>", day.class(), day.words()))
         .collect();
     format!("<ol class=\"days\">{boxes}</ol>")
 }

@@ -1,0 +1,123 @@
+//! All changes in short, for a pull request or a terminal: what the page shows, without its pictures. Must not judge.
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::change::state::Change;
+use crate::report::html::Entry;
+use crate::report::html::Page;
+use crate::report::html::state::State;
+use crate::report::invocation::Hint;
+use crate::report::logbook;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
+use crate::report::markup::Tone;
+use crate::report::plot::days;
+use crate::report::plot::days::Day;
+use crate::report::status;
+use crate::report::step::StepView;
+use crate::report::values;
+use crate::report::verdict;
+use crate::report::visible::visible_line;
+
+/// A table of all changes, then each open one with its gates, verdicts, days and next command.
+pub fn document(page: &Page<'_>) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, format!("{}: changes", page.project));
+    doc.paragraph(format!("As of {}.", values::moment(page.now)));
+    doc.list(page.problems.iter().map(|it| Text::new().mark(Tone::Bad, it.as_str())).collect());
+    if page.entries.is_empty() {
+        doc.paragraph("There is no change yet.");
+    }
+    let mut table = Table::new([
+        ("Change", Align::Left),
+        ("Title", Align::Left),
+        ("State", Align::Left),
+        ("Verdict", Align::Left),
+        ("Days", Align::Left),
+    ]);
+    for entry in &page.entries {
+        table.row([
+            Text::new().code(entry.change.id().as_str()),
+            visible_line(&entry.change.opened.title).into(),
+            logbook::status_mark(entry.change),
+            outcome(entry.change),
+            measured_days(entry.change, page.now),
+        ]);
+    }
+    doc.table(table);
+    for entry in page.entries.iter().filter(|entry| needs_somebody(entry)) {
+        one(&mut doc, entry);
+    }
+    doc
+}
+
+/// Whether a change is open, not confirmed to be rolled back, or has lost evidence.
+fn needs_somebody(entry: &Entry<'_>) -> bool {
+    let unconfirmed = entry.change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
+    entry.change.is_open() || unconfirmed || !entry.faults.is_empty()
+}
+
+fn outcome(change: &Change) -> Text {
+    change.comparison.as_ref().map_or_else(Text::new, |comparison| {
+        let outcome = comparison.verdicts.overall();
+        Text::new().mark(outcome.into(), verdict::word(outcome))
+    })
+}
+
+fn measured_days(change: &Change, now: DateTime<Utc>) -> Text {
+    let days = days::days(change, now);
+    let of = |wanted: Day| days.iter().filter(|(_, day)| *day == wanted).count();
+    let (measured, alarms, missed) = (of(Day::Measured), of(Day::Alarm), of(Day::Missed));
+    if days.is_empty() {
+        return Text::new();
+    }
+    let text = Text::from(format!("{} measured", measured + alarms));
+    let text = if missed > 0 { text.plain(format!(", {missed} missed")) } else { text };
+    if alarms > 0 { text.plain(", ").mark(Tone::Bad, format!("{alarms} with an alarm")) } else { text }
+}
+
+fn one(doc: &mut Doc, entry: &Entry<'_>) {
+    let change = entry.change;
+    doc.heading(2, change.opened.title.as_str());
+    doc.fields(vec![
+        ("Change".to_owned(), Text::new().code(change.id().as_str()).plain(format!(", {}", State::of(change).name()))),
+        ("Gates".to_owned(), status::pipeline_text(change)),
+    ]);
+    if let Some(comparison) = &change.comparison {
+        doc.table(logbook::verdicts(&comparison.verdicts));
+    }
+    doc.list(entry.faults.iter().map(|path| Text::new().mark(Tone::Bad, "evidence").plain(format!(" {path}"))).collect());
+    let view = StepView::new(change, &entry.step);
+    doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
+    if !view.next.is_empty() {
+        doc.code(view.next.iter().map(Hint::line).collect::<Vec<_>>().join("\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::event::Kind;
+    use crate::change::next;
+    use crate::report::fixture;
+    use crate::report::markdown;
+
+    #[test]
+    fn it_says_what_the_page_says() {
+        let now = fixture::at(7, 12);
+        let mut ended = fixture::passed(5);
+        ended.record(Kind::Held { reason: "not now".to_owned() }, None, fixture::at(3, 9));
+        let open = fixture::passed(7);
+        let entry = |change| Entry {
+            change,
+            step: next::next(change, &fixture::policy(), now),
+            plots: Vec::new(),
+            faults: Vec::new(),
+        };
+        let page = Page { project: "spark", now, entries: vec![entry(&open), entry(&ended)], problems: Vec::new() };
+        insta::assert_snapshot!(markdown::render(&document(&page)), @"");
+    }
+}
