@@ -89,7 +89,9 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
     if let Some(comparison) = &change.comparison {
         doc.table(logbook::verdicts(&comparison.verdicts));
     }
-    doc.list(entry.faults.iter().map(|path| Text::new().mark(Tone::Bad, "evidence").plain(format!(" {path}"))).collect());
+    doc.list(
+        entry.faults.iter().map(|path| Text::new().mark(Tone::Bad, "evidence").plain(format!(" {path}"))).collect(),
+    );
     let view = StepView::new(change, &entry.step);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
     if !view.next.is_empty() {
@@ -118,6 +120,33 @@ mod tests {
             faults: Vec::new(),
         };
         let page = Page { project: "spark", now, entries: vec![entry(&open), entry(&ended)], problems: Vec::new() };
-        insta::assert_snapshot!(markdown::render(&document(&page)), @"");
+        insta::assert_snapshot!(markdown::render(&document(&page)), @r#"
+        # spark: changes
+
+        As of 2026-02-07 12:00 UTC.
+
+        | Change | Title | State | Verdict | Days |
+        | --- | --- | --- | --- | --- |
+        | `chg-1` | Shorten the advisory cooldown | ✗ **monitoring, alarm open** | ✓ **pass** | 2 measured, 1 missed, ✗ **1 with an alarm** |
+        | `chg-1` | Shorten the advisory cooldown | · **held** | ✓ **pass** |  |
+
+        ## Shorten the advisory cooldown
+
+        - **Change:** `chg-1`, monitoring
+        - **Gates:** ✓ **open** → ✓ **contract** → ✓ **baseline** → ✓ **validate** → ✓ **after** → ✓ **compare** → ✓ **decide** → ✓ **rollout** → ▸ **verify (next)**
+
+        |  | Criterion | Verdict | Why |
+        | --- | --- | --- | --- |
+        | KPI | `timing.tests.wall <= -10%` | ✓ **pass** | -12.3 % \[-14.1 %, -10.2 %\] meets ≤ -10 % (12 pairs) |
+        | guardrail | `size.lib <= 40MiB` | ✓ **pass** | 1.2 MiB meets ≤ 40 MiB (exact) |
+        | trigger | `timing.tests.wall > +10%` | ✓ **not fired** | -12.3 % \[-14.1 %, -10.2 %\] does not meet \> +10 % (12 pairs) |
+
+        **Next:** 1 alarm is open: go back, or resolve with a reason
+
+        ```text
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+        or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
+        ```
+        "#);
     }
 }

@@ -40,8 +40,11 @@ impl Scale {
             return Vec::new();
         }
         let power = 10f64.powf(rough.log10().floor());
-        let step =
-            [1.0, 2.0, 5.0, 10.0].into_iter().map(|it| it * power).find(|it| *it * 1.5 >= rough).unwrap_or(power * 10.0);
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .into_iter()
+            .map(|it| it * power)
+            .find(|it| *it * 1.5 >= rough)
+            .unwrap_or(power * 10.0);
         let first = (self.low / unit / step).ceil();
         let last = (self.high / unit / step).floor();
         let count = (last - first).clamp(-1.0, 20.0);
