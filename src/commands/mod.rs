@@ -40,7 +40,7 @@ pub mod choose;
 pub mod commit;
 pub mod delta;
 pub mod demands;
-mod evidence;
+pub mod evidence;
 mod hook_facts;
 pub mod judge;
 pub mod measure;
