@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) audit: Audit,
     /// The key.
     pub(crate) key: String,
+    /// Whether the head has a config.
+    pub(crate) configured: bool,
 }
 
 /// Checks a range.
@@ -49,7 +51,9 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     // The key that configs name is needed to read them with; it is in them.
     let plain = Witness::new(repo, crate::config::enforcement::Enforcement::DEFAULT_TRAILER);
     let before = range.base.as_deref().map(|base| plain.config(base)).transpose()?.flatten();
-    let config = plain.config(&range.head)?.unwrap_or_default();
+    let config = plain.config(&range.head)?;
+    let configured = config.is_some();
+    let config = config.unwrap_or_default();
     let key = config.enforcement.trailer.clone();
     let policy = demands::policy(&config, before.as_ref(), require)?;
     let witness = Witness::new(repo, &key);
@@ -73,7 +77,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
         audit.findings.push(Finding::warn(What::PolicyChanged { what: changed }));
     }
     witness.sound()?;
-    Ok(Outcome { audit, key })
+    Ok(Outcome { audit, key, configured })
 }
 
 /// The records that are not the same at both ends.

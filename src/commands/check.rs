@@ -49,9 +49,16 @@ pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     let outcome = match args.range.as_deref() {
         Some(text) => {
             let repo = repo(ctx)?;
-            audit_range::run(repo, &range(repo, text)?, args.require)?
+            let outcome = audit_range::run(repo, &range(repo, text)?, args.require)?;
+            if !outcome.configured && ctx.project.config_path().is_some() {
+                ctx.ui.warn("the head of the range has no config, so the defaults hold; commit the one that lies here");
+            }
+            outcome
         }
-        None => Outcome { audit: audit_here::run(ctx)?, key: ctx.config()?.enforcement.trailer.clone() },
+        None => {
+            let key = ctx.config()?.enforcement.trailer.clone();
+            Outcome { audit: audit_here::run(ctx)?, key, configured: true }
+        }
     };
     answer(ctx, &outcome)?;
     summarize(ctx, &args, &outcome)?;

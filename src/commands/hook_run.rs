@@ -126,7 +126,8 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     Ok(exit)
 }
 
-/// The newest commit of `local` that some remote has; without one, the last before the project used this tool.
+/// The newest commit of `local` that some remote has; without one, that with which the project began to use this
+/// tool: what came before could not know of it.
 fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, CommandError> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
     let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
@@ -140,5 +141,5 @@ fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, Command
         String::from_utf8_lossy(&[repo.prefix(), crate::store::layout::STATE_DIR.as_bytes()].concat()).into_owned();
     let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]).arg(state);
     let adopted = String::from_utf8_lossy(&call.long().ok()?).lines().next().map(str::to_owned);
-    Ok(adopted.and_then(|commit| repo.resolve(&format!("{commit}^1")).ok()))
+    Ok(adopted)
 }

@@ -83,6 +83,21 @@ fn one_measurement_ticked_on_three_days_is_one_day() {
 }
 
 #[test]
+fn one_measurement_around_midnight_is_one_day() {
+    let mut world = at::monitor(Class::Code).after_hours(24);
+    world.now =
+        (world.now.date_naive() + Duration::days(1)).and_time(chrono::NaiveTime::MIN).and_utc() - Duration::minutes(9);
+    let taken = world.taken(revision(2));
+    for _ in 0..2 {
+        let taken = taken.clone();
+        world = world.does(move |world| Command::Tick(TickFacts { taken, ..world.tick_facts() }));
+        world.now += Duration::minutes(10);
+    }
+    let unmet = unmet(&mut world);
+    assert!(unmet.iter().any(|kind| matches!(kind, DemandKind::Ticks { have, .. } if have.len() == 1)), "{unmet:?}");
+}
+
+#[test]
 fn a_measurement_of_yesterday_is_no_tick_of_today() {
     let mut world = at::monitor(Class::Code);
     for _ in 0..3 {

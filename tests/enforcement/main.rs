@@ -1,0 +1,8 @@
+//! Enforcement against real git: the hooks as git fires them, and the range check as the authority behind them.
+//! Hermetic: its own home, its own git configuration, no variable of the person who runs it.
+
+mod hooks;
+mod range;
+mod sandbox;
+mod slips;
+mod table;

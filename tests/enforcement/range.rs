@@ -1,0 +1,170 @@
+//! The range check beyond single commits: surfaces, exemptions, gates, formats, records.
+
+use crate::sandbox::KEY;
+use crate::sandbox::Sandbox;
+
+fn since(base: &str) -> String {
+    format!("{base}..HEAD")
+}
+
+fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) {
+    sandbox.write(path, text);
+    sandbox.git(&["add", "-A", path]).passes();
+    sandbox.git(&["commit", "-qm", message]).passes();
+}
+
+#[test]
+fn each_untracked_change_of_the_tuneables_is_found_with_its_commit_and_path() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    for number in 0..5 {
+        commit(&sandbox, "config/tuneables.json", &format!("{{\"ttl\": {number}}}\n"), "Turn the knob");
+        commit(&sandbox, "notes/n.md", &format!("{number}\n"), "Prose");
+    }
+    assert_eq!(sandbox.codes(&since(&base)), ["TUNEABLES_UNTRACKED"; 5]);
+    let text = sandbox.tool(&["check", "--range", &since(&base)]).refused(&["config/tuneables.json"]).out;
+    assert_eq!(text.matches("prose changes nothing that runs").count(), 5, "exemptions are listed: {text}");
+}
+
+#[test]
+fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    sandbox.write("lock.json", "1\n");
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", "Update", "--author=renovate <bot+renovate@example.org>"]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    sandbox.write("notes/n.md", "2\n");
+    commit(&sandbox, "src/steps.txt", "90\n", "Mixed");
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
+    let before = sandbox.head();
+    let config = sandbox.read("vibeship_optimizer.yml").replace("['notes/**']", "['**']");
+    commit(&sandbox, "vibeship_optimizer.yml", &config, "Exempt everything");
+    commit(&sandbox, "src/steps.txt", "80\n", "Hidden");
+    let codes = sandbox.codes(&since(&before));
+    assert_eq!(codes, ["COMMIT_WITHOUT_ID", "COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
+}
+
+#[test]
+fn surfaces_are_held_against_the_class() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("a contract");
+    commit(&sandbox, "contracts/api.txt", "v2\n", &format!("Change the contract\n\n{KEY}: {id}\n"));
+    assert_eq!(sandbox.codes(&since(&base)), ["CONTRACT_WITHOUT_DOCS"]);
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    for path in ["contracts/api.txt", "docs/api.md", "tests/api.rs"] {
+        sandbox.write(path, "v2\n");
+    }
+    sandbox.git(&["add", "contracts", "docs", "tests"]).passes();
+    sandbox.git(&["commit", "-qm", &format!("Change the contract\n\n{KEY}: {id}\n")]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", &format!("Knob\n\n{KEY}: {id}\n"));
+    assert_eq!(sandbox.codes(&since(&base)), ["WRONG_CLASS"]);
+    commit(&sandbox, "deploy/prod.env", "X=1\n", "Override");
+    assert_eq!(sandbox.codes("HEAD^..HEAD"), ["ENV_OVERRIDE_UNDOCUMENTED"]);
+}
+
+#[test]
+fn an_experiment_touches_nothing_that_runs() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.opened("experiment", "try it");
+    sandbox.baseline(&id);
+    commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", &format!("Try\n\n{KEY}: {id}\n"));
+    assert_eq!(sandbox.codes(&since(&base)), ["WRONG_CLASS"]);
+}
+
+#[test]
+fn the_required_gate_is_demanded_and_the_flag_may_name_another() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["GATE_NOT_REACHED"]);
+    let text = sandbox.tool(&["check", "--range", &since(&base), "--require", "promoted"]);
+    text.refused(&["gate 3 (validate)", &format!("heal: vibeship-optimizer validate --change-id {id}")]);
+}
+
+#[test]
+fn a_rejected_change_whose_commit_stays_is_found_until_it_is_reverted() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["NOT_REVERTED"]);
+    sandbox.git(&["revert", "--no-edit", "HEAD^"]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
+fn the_formats_say_the_same() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    commit(&sandbox, "src/steps.txt", "80\n", "100% <faster>: a, b");
+    let ask = |format: &str| sandbox.tool(&["check", "--range", &since(&base), "--format", format]);
+    let github = ask("github").refused(&["::error file=src/steps.txt,title=COMMIT_WITHOUT_ID::"]);
+    assert!(github.out.contains("100%25 <faster>: a, b"), "{}", github.out);
+    ask("junit").refused(&["<failure type=\"COMMIT_WITHOUT_ID\"", "100% &lt;faster&gt;"]);
+    ask("markdown").refused(&["COMMIT_WITHOUT_ID", "|"]);
+    let summary = sandbox.home().join("summary.md");
+    sandbox
+        .tool(&["check", "--range", &since(&base), "--summary", summary.to_str().unwrap()])
+        .refused(&["fail COMMIT_WITHOUT_ID"]);
+    assert!(std::fs::read_to_string(&summary).unwrap().contains("The check fails"));
+}
+
+#[test]
+fn a_shallow_clone_is_refused_with_the_fix() {
+    let sandbox = Sandbox::new();
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    let clone = sandbox.home().join("clone");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]).passes();
+    let answer = sandbox.tool_in(&clone, &["check", "--range"]);
+    assert_eq!(answer.code, 2);
+    assert!(answer.err.contains("shallow") && answer.err.contains("--unshallow"), "{}", answer.err);
+}
+
+#[test]
+fn by_default_the_range_is_what_the_upstream_has_not() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.home().join("clone");
+    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]).passes();
+    assert!(sandbox.tool_in(&clone, &["check", "--range"]).passes().out.contains("0 commits"));
+    std::fs::write(clone.join("src/steps.txt"), "80\n").unwrap();
+    sandbox.git_in(&clone, &["commit", "-qam", "Fewer steps"]).passes();
+    sandbox.tool_in(&clone, &["check", "--range"]).refused(&["COMMIT_WITHOUT_ID", "in 1 commit"]);
+}
+
+#[test]
+fn the_work_tree_does_not_matter_to_a_range() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    std::fs::remove_dir_all(sandbox.root().join(".vibeship-optimizer/changes")).unwrap();
+    std::fs::remove_dir_all(sandbox.root().join("reports")).unwrap();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
+fn a_check_of_what_lies_here_sees_missing_and_unknown_evidence() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.ready("fewer steps");
+    sandbox.tool(&["check"]).passes();
+    let file = format!("reports/optimizer/{id}_before_snapshot.json");
+    sandbox.write("reports/optimizer/chg-nobody_before_snapshot.json", "{}");
+    let answer = sandbox.tool(&["check"]).passes();
+    assert!(answer.out.contains("warn EVIDENCE_UNKNOWN"), "{}", answer.out);
+    let text = sandbox.read(&file);
+    sandbox.write(&file, &text.replace("\"label\"", "\"Label\""));
+    sandbox.tool(&["check"]).refused(&["ARTIFACT_ALTERED", &file]);
+    std::fs::remove_file(sandbox.root().join(&file)).unwrap();
+    sandbox.tool(&["check"]).refused(&["ARTIFACT_MISSING", "git log --oneline --all --"]);
+}

@@ -1,0 +1,225 @@
+//! Attempts to slip past, each caught by the range check.
+
+use crate::sandbox::KEY;
+use crate::sandbox::Sandbox;
+
+fn since(base: &str) -> String {
+    format!("{base}..HEAD")
+}
+
+/// A tracked, committed change; the base is before all of it.
+fn tracked() -> (Sandbox, String, String) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    (sandbox, id, base)
+}
+
+fn record_path(id: &str) -> String {
+    format!(".vibeship-optimizer/changes/{id}.json")
+}
+
+/// The record rewritten by whoever has this tool's sources: events edited, every digest computed anew.
+fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Kind>)) {
+    use vibeship_optimizer::change::chain;
+    use vibeship_optimizer::change::event::Event;
+    use vibeship_optimizer::change::event::Kind;
+    use vibeship_optimizer::change::state::Change;
+    use vibeship_optimizer::store::record::write;
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
+    let mut kinds: Vec<Kind> = events.iter().map(|event| event.what.clone()).collect();
+    edit(&mut kinds);
+    let mut sealed: Vec<Event> = Vec::new();
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let old = events.get(index).or(events.last()).unwrap();
+        sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at));
+    }
+    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn a_trailer_quoted_in_the_body_is_none() {
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    sandbox.write("src/steps.txt", "70\n");
+    let message = format!("More\n\n{KEY}: {id}\nis what the last commit said.\n\nThis one says nothing.\n");
+    sandbox.git(&["commit", "-qam", &message]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn an_edited_record_is_found() {
+    let (sandbox, id, base) = tracked();
+    let text = sandbox.read(&record_path(&id));
+    sandbox.write(&record_path(&id), &text.replace("-10%", "+90%"));
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNREADABLE"]);
+}
+
+#[test]
+fn a_record_rewritten_with_a_recomputed_chain_is_found_against_the_base() {
+    use vibeship_optimizer::change::event::Kind;
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            if let Kind::ContractSet { contract } = kind {
+                contract.hypothesis = "anything".to_owned();
+            }
+        }
+    });
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REWRITTEN"]);
+}
+
+#[test]
+fn a_record_forged_within_the_range_is_unlawful() {
+    use vibeship_optimizer::change::event::Kind;
+    let (sandbox, id, base) = tracked();
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNLAWFUL"]);
+}
+
+#[test]
+fn a_removed_record_is_found() {
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-q", &record_path(&id)]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REMOVED"]);
+}
+
+#[test]
+fn altered_and_missing_evidence_is_found_in_the_tree() {
+    let (sandbox, id, base) = tracked();
+    let file = format!("reports/optimizer/{id}_before_snapshot.json");
+    let text = sandbox.read(&file);
+    sandbox.write(&file, &text.replacen("100", "900", 1));
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_ALTERED".to_owned()));
+    sandbox.git(&["rm", "-q", &file]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_MISSING".to_owned()));
+}
+
+#[test]
+fn evidence_made_after_the_fact_is_found() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    let made = sandbox.head();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // The baseline is measured on the code before, as if it had come first.
+    sandbox.git(&["checkout", "-q", "-b", "late", &base]).passes();
+    let id = sandbox.ready("fewer steps");
+    sandbox.git(&["cherry-pick", &made]).passes();
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["EVIDENCE_AFTER_THE_FACT"]);
+    // A baseline that is committed after the change does not even lie before it.
+    sandbox.git(&["checkout", "-q", "-b", "later", &made]).passes();
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["checkout", "late", "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    let codes = sandbox.codes(&since(&base));
+    assert!(
+        codes.contains(&"EVIDENCE_AFTER_THE_FACT".to_owned()) || codes.contains(&"BASELINE_NOT_FIRST".to_owned()),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn a_baseline_on_other_code_is_not_first() {
+    let (sandbox, id, base) = tracked();
+    // The commit is put beneath its baseline.
+    let made = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "turned", &base]).passes();
+    sandbox.write("src/other.txt", "1\n");
+    sandbox.git(&["add", "src"]).passes();
+    sandbox.git(&["commit", "-qm", &format!("Other\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["checkout", &made, "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.write("src/steps.txt", "10\n");
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", &format!("Two\n\n{KEY}: {id}\n")]).passes();
+    let codes = sandbox.codes(&since(&base));
+    assert!(codes.contains(&"MANY_COMMITS".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn another_commit_than_the_validated_one_is_found_and_relinking_it_needs_proof() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    // The same change on another base: a rebase made a new hash.
+    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]).passes();
+    sandbox.write("notes/n.md", "1\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "Prose"]).passes();
+    sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
+    let answer = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    assert!(answer.out.contains("by patch-id"), "{}", answer.out);
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let nothing = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    assert!(nothing.out.contains("nothing relinked"), "{}", nothing.out);
+}
+
+#[test]
+fn an_id_lost_in_a_squash_is_found_again() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
+    sandbox.tool(&["change", "relink"]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
+fn a_relink_that_is_not_the_same_change_is_unproven() {
+    use vibeship_optimizer::change::event::Kind;
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let old = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    let new = sandbox.head();
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Relinked { commits: vec![(old, new)], by: "patch-id".to_owned() }));
+    sandbox.evidence();
+    let codes = sandbox.codes(&since(&base));
+    assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn promoted_verdicts_are_computed_again_from_the_tree() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes_with(&since(&base), &["--require", "promoted"]).is_empty());
+}
+
+#[test]
+fn the_trailer_command_prints_what_a_pull_request_needs() {
+    let (sandbox, id, _) = tracked();
+    let answer = sandbox.tool(&["change", "trailer", "--change-id", &id]).passes();
+    assert_eq!(answer.out, format!("{KEY}: {id}\n"));
+}
