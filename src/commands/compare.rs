@@ -21,6 +21,7 @@ use crate::commands::failure;
 use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
+use crate::commands::plots;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::compare;
@@ -183,13 +184,20 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         files.push(Pending { role: Role::Pair, bytes: json_bytes(pair)? });
         inputs.push(files[0].artifact(change.id())?);
     }
+    let strips = plots::strips(&comparison, (&old, &new), pair.as_ref());
+    let mut plots = Vec::new();
+    for strip in &strips {
+        let role = Role::ComparePlot(strip.metric.as_str());
+        plots.push((strip.metric.clone(), role.file_name(change.id().as_str())?));
+        files.push(Pending { role, bytes: strip.svg().into_bytes() });
+    }
     let view = CompareView {
         comparison: &comparison,
         change: Some((change.id(), &change.opened.title)),
         pair: pair.as_ref(),
         machine: new.machine.as_ref(),
         inputs: &inputs,
-        plots: &[],
+        plots: &plots,
     };
     let report = report::compare::markdown(&view);
     files.push(Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() });

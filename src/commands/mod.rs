@@ -48,6 +48,7 @@ pub mod noise;
 pub mod pair;
 pub mod pairing;
 pub mod parse;
+pub mod plots;
 pub mod progress;
 pub mod rehearse;
 pub mod watching;
