@@ -251,4 +251,38 @@ mod tests {
         ![box plot](x.svg)
         ");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_one_line_of_text(text in "[ -~\\n\\r\\t\u{1b}\u{202e}é]{0,60}") {
+            let shown = paragraph(&text);
+            proptest::prop_assert!(shown.matches('\n').count() <= 1);
+            let bare = shown.replace("<br>", "").replace("<!-- -->", "");
+            let mut escaped = false;
+            for c in bare.chars() {
+                proptest::prop_assert!(escaped || !matches!(c, '<' | '`' | '[' | '|' | '*' | '_' | '#'), "{}", bare);
+                escaped = c == '\\' && !escaped;
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_for_another_reader_of_markdown_can_be_written() {
+        let Some(path) = option_env!("VIBESHIP_TEST_MARKDOWN") else { return };
+        let alphabet: Vec<char> = "ab1.)-+=#>*_`~[]()<>!|\\&;:@/ \n$wx".chars().collect();
+        let mut seed = 1_u64;
+        let mut out = String::new();
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push(alphabet[(seed >> 33) as usize % alphabet.len()]);
+            }
+            if !text.trim().is_empty() {
+                out.push_str(&format!("{text}\u{1}{}\0", paragraph(&text)));
+            }
+        }
+        #[expect(clippy::disallowed_methods, reason = "a test writes samples for a parser")]
+        std::fs::write(path, out).unwrap();
+    }
 }

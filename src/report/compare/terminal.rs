@@ -47,7 +47,9 @@ pub fn document(view: &CompareView<'_>, width: Option<usize>) -> Doc {
     criteria(&mut doc, comparison, bars);
     let metrics: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(comparison, it)).collect();
     metric_rows(&mut doc, &metrics, bars);
-    if bars > 0 && (!metrics.is_empty() || !comparison.criteria.is_empty()) {
+    let drawn =
+        metrics.iter().any(|it| drawable(it).is_some()) || comparison.criteria.iter().any(|it| relative(it).is_some());
+    if bars > 0 && drawn {
         doc.paragraph(bar::LEGEND);
     }
     if !comparison.caveats.is_empty() {
@@ -102,9 +104,12 @@ fn relative(it: &CriterionRow) -> Option<(&Finding, f64)> {
     Some((finding, share))
 }
 
+/// The estimate of a metric that has one; points of a rate and shares of a baseline have no scale in common.
+fn drawable(it: &MetricRow) -> Option<Estimate> {
+    it.result.finding().filter(|_| it.sampling != Sampling::Rate).map(|finding| finding.estimate)
+}
+
 fn metric_rows(doc: &mut Doc, metrics: &[&MetricRow], width: usize) {
-    // Points of a rate and shares of a baseline have no scale in common.
-    let drawable = |it: &MetricRow| it.result.finding().filter(|_| it.sampling != Sampling::Rate).map(|f| f.estimate);
     let estimates: Vec<Estimate> = metrics.iter().filter_map(|it| drawable(it)).collect();
     let axis = Axis::over(estimates.iter(), std::iter::empty());
     let mut table = Table::new([
