@@ -73,6 +73,9 @@ enum Command {
     /// Measure rolled out changes day by day
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
+    /// Have a change reviewed, and attest that it was
+    #[command(subcommand)]
+    Review(commands::review::ReviewCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,6 +146,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Route(args) => commands::route::run(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
+        Command::Review(command) => commands::review::run(ctx, command),
     }
 }
 

@@ -5,11 +5,11 @@
 pub mod commit;
 pub mod finding;
 pub mod message;
+pub mod monitored;
 pub mod policy;
 pub mod range;
 pub mod recompute;
 pub mod record;
 
-pub mod monitored;
 mod surface;
 mod tracked;

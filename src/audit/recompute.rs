@@ -1,9 +1,9 @@
 //! Recorded verdicts held against the raw evidence: the same files must give them again. Must not read files; the
 //! caller hands over their bytes.
 
+use crate::audit::monitored;
 use crate::change::contract::Contract;
 use crate::change::facts::Judged;
-use crate::change::facts::Taken;
 use crate::change::facts::Verdicts;
 use crate::change::state::Change;
 use crate::evidence::artifact::Artifact;
@@ -12,7 +12,6 @@ use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
 use crate::evidence::compare::Role;
 use crate::evidence::ingest;
-use crate::evidence::snapshot::Snapshot;
 
 /// What a contract demands of the metrics.
 pub fn demands(contract: &Contract) -> Demands {
@@ -32,35 +31,7 @@ pub fn verdicts(comparison: &Comparison) -> Option<Verdicts> {
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again. Missing and
 /// altered files are for others to report: `fetch` gives `None` for them.
 pub fn problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
-    for taken in measurements(change) {
-        let Some(bytes) = fetch(&taken.snapshot) else { continue };
-        let path = &taken.snapshot.path;
-        let snapshot = match ingest::parse_snapshot(&bytes) {
-            Ok(snapshot) => snapshot,
-            Err(error) => return Some(format!("{path}: {error}")),
-        };
-        if let Some(what) = mismatch(change, taken, &snapshot) {
-            return Some(format!("{path}: its {what} is not what the record says"));
-        }
-    }
-    comparison_problem(change, fetch)
-}
-
-fn measurements(change: &Change) -> impl Iterator<Item = &Taken> {
-    let before = change.baseline.iter().map(|baseline| &baseline.taken);
-    let after = change.after.iter().map(|after| &after.taken);
-    let stages = change.rollout.iter().map(|done| &done.taken);
-    before.chain(after).chain(stages).chain(change.ticks.iter().map(|tick| &tick.taken))
-}
-
-fn mismatch(change: &Change, taken: &Taken, snapshot: &Snapshot) -> Option<&'static str> {
-    if snapshot.change_id.as_deref() != Some(change.id().as_str()) {
-        return Some("change id");
-    }
-    if snapshot.revision.as_ref() != Some(&taken.revision) {
-        return Some("revision");
-    }
-    (snapshot.generated_at != taken.taken_at).then_some("moment")
+    monitored::problem(change, fetch).or_else(|| comparison_problem(change, fetch))
 }
 
 fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {

@@ -1,14 +1,11 @@
 //! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
 
-use crate::audit::monitored;
+use crate::audit::recompute;
 use crate::change::facts::ArtifactFault;
-use crate::change::facts::Verdicts;
 use crate::change::state::Change;
 use crate::commands::Ctx;
-use crate::commands::judge;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
-use crate::evidence::compare;
 use crate::evidence::compare::Comparison;
 use crate::evidence::ingest;
 use crate::evidence::pair::PairSession;
@@ -76,37 +73,16 @@ pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, Com
     serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
-/// The change's comparison computed again from the raw files; `None` before there is one.
-///
-/// # Errors
-/// When a raw file is missing, altered, or not what it should be.
-pub fn recomputed(ctx: &Ctx, change: &Change) -> Result<Option<(Comparison, Verdicts)>, CommandError> {
-    let (Some(baseline), Some(after), Some(recorded)) = (&change.baseline, &change.after, &change.comparison) else {
-        return Ok(None);
-    };
-    let before = snapshot(ctx, &baseline.taken.snapshot)?;
-    let after = snapshot(ctx, &after.taken.snapshot)?;
-    let pair = recorded.pair.as_ref().map(|artifact| pair(ctx, artifact)).transpose()?;
-    // The settings of that day, from the unaltered file: a later calibration must not change an old verdict.
-    let settings = comparison_file(ctx, &recorded.json)?.settings;
-    let demands = judge::demands(&change.contract);
-    let comparison = compare::compare(&before, &after, pair.as_ref(), &demands, &settings);
-    let verdicts = judge::verdicts(&comparison)?;
-    Ok(Some((comparison, verdicts)))
-}
-
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 ///
 /// # Errors
-/// When a raw file is missing, altered, or not what it should be.
+/// Never; a file that cannot be read is a fault, and told as one.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| artifact::read_verified(&ctx.project, file).ok().and_then(Result::ok);
-    if let Some(problem) = monitored::problem(change, &fetch) {
-        ctx.ui.warn(&problem);
-        return Ok(false);
+    let problem = recompute::problem(change, &fetch);
+    if let Some(problem) = &problem {
+        ctx.ui.warn(problem);
     }
-    let recorded = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
-    let again = recomputed(ctx, change)?;
-    Ok(recorded == again.as_ref().map(|(_, verdicts)| verdicts))
+    Ok(problem.is_none())
 }

@@ -19,6 +19,7 @@ pub mod promote;
 pub mod reject;
 pub mod relink;
 pub mod resolve;
+pub mod review;
 pub mod rollback;
 pub mod rollout;
 pub mod route;

@@ -23,6 +23,7 @@ pub mod pair;
 pub mod pipeline;
 pub mod plot;
 pub mod refusal;
+pub mod review;
 pub mod rollback;
 pub mod route;
 pub mod selftest;
