@@ -73,6 +73,14 @@ enum Command {
     /// Measure rolled out changes day by day
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
+    /// Say what stands in the way of honest measuring
+    Preflight(commands::preflight::PreflightArgs),
+    /// Do what is due, for timers
+    #[command(subcommand)]
+    Autopilot(commands::autopilot::AutopilotCommand),
+    /// Go through the day's lists
+    #[command(subcommand)]
+    Day(commands::day::DayCommand),
     /// Have a change reviewed, and attest that it was
     #[command(subcommand)]
     Review(commands::review::ReviewCommand),
@@ -146,6 +154,9 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Route(args) => commands::route::run(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
+        Command::Preflight(args) => commands::preflight::run(ctx, args),
+        Command::Autopilot(command) => commands::autopilot::run(ctx, command),
+        Command::Day(command) => commands::day::run(ctx, command),
         Command::Review(command) => commands::review::run(ctx, command),
     }
 }

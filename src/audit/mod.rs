@@ -7,6 +7,7 @@ pub mod finding;
 pub mod message;
 pub mod monitored;
 pub mod policy;
+pub mod preflight;
 pub mod range;
 pub mod recompute;
 pub mod record;

@@ -1,9 +1,11 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
+pub mod autopilot;
 pub mod calibrate;
 pub mod check;
 pub mod compare;
 pub mod contract;
+pub mod day;
 pub mod failure;
 pub mod follow_up;
 pub mod globals;
@@ -15,6 +17,7 @@ pub mod list;
 pub mod monitor;
 pub mod note;
 pub mod onboard;
+pub mod preflight;
 pub mod promote;
 pub mod reject;
 pub mod relink;
@@ -44,6 +47,7 @@ pub mod demands;
 pub mod evidence;
 mod hook_facts;
 pub mod judge;
+pub mod knobs;
 pub mod measure;
 pub mod noise;
 pub mod pair;

@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod caveat;
 pub mod compare;
 pub mod criterion_error;
+pub mod daily;
 pub mod day;
 pub mod escape;
 pub mod findings;

@@ -174,7 +174,7 @@ fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<T
 }
 
 /// Alarms and the way back, for whoever reads the mail of a timer.
-fn tell(ctx: &Ctx, ticked: &Ticked) {
+pub fn tell(ctx: &Ctx, ticked: &Ticked) {
     let change = &ticked.change;
     if ticked.idle == Some(Idle::ClockBackwards) {
         ctx.ui.warn(&format!(

@@ -1,0 +1,205 @@
+//! `autopilot tick`: one command for a timer: measure what is due, look at what stands in the way, ask whether the
+//! changes may be called verified. Decides nothing that a person has to.
+
+use clap::Args;
+use clap::Subcommand;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit::preflight;
+use crate::audit::preflight::Found;
+use crate::audit::preflight::Severity;
+use crate::change::state::Change;
+use crate::change::state::End;
+use crate::change::window;
+use crate::change::window::Demand;
+use crate::change::window::DemandKind;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::monitor::tick;
+use crate::commands::monitor::tick::Ticked;
+use crate::commands::preflight as preflight_command;
+use crate::commands::verify;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+
+/// Schema name of the answer.
+const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
+
+/// Do what is due, for timers
+#[derive(Debug, Subcommand)]
+pub enum AutopilotCommand {
+    /// Measure what is due, then say what stands in the way and what verification still demands
+    Tick(TickArgs),
+}
+
+/// Measure what is due, then say what stands in the way and what verification still demands
+#[derive(Debug, Args)]
+pub struct TickArgs {
+    /// The change [default: every change that is rolled out]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Measure again on a day that has its measurement; that adds no day
+    #[arg(long)]
+    force: bool,
+    /// Exit 0, not 3, while nothing is wrong and only time or a person's word is missing
+    #[arg(long)]
+    ok_on_pending: bool,
+}
+
+/// A change and what verification demands of it.
+struct Verified {
+    change: Change,
+    demands: Vec<Demand>,
+}
+
+/// Sends the verb to its function.
+pub fn run(ctx: &Ctx, command: AutopilotCommand) -> Result<Exit, CommandError> {
+    match command {
+        AutopilotCommand::Tick(args) => run_tick(ctx, &args),
+    }
+}
+
+/// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding.
+fn run_tick(ctx: &Ctx, args: &TickArgs) -> Result<Exit, CommandError> {
+    let done = match tick::tick(ctx, args.change_id.as_deref(), args.force) {
+        // A change that is not rolled out has no monitor, which is no failure of the timer.
+        Err(CommandError::Refused { .. }) => Vec::new(),
+        other => other?,
+    };
+    let changes = subjects(ctx, args, &done)?;
+    let only = if args.change_id.is_some() { changes.first().map(Change::id) } else { None };
+    let found = preflight_command::findings(ctx, only)?;
+    let mut verified = Vec::new();
+    for change in &changes {
+        verified.push(Verified { change: change.clone(), demands: demands(ctx, change)? });
+    }
+    let exit = exit(&done, &found, &verified, args.ok_on_pending);
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&answer(ctx, &done, &found, &verified, exit)?))?;
+    } else {
+        let lines: Vec<_> = done.iter().map(|ticked| (&ticked.change, ticked.idle)).collect();
+        let mut doc = report::day::ticked(&lines, ctx.now());
+        doc.append(report::daily::findings(&found));
+        for it in &verified {
+            doc.append(report::verify::document(&it.change, &it.demands, None));
+        }
+        ctx.show(&doc)?;
+    }
+    done.iter().for_each(|ticked| tick::tell(ctx, ticked));
+    Ok(exit)
+}
+
+/// The changes that verification is asked about: the named one, or every one that was looked at.
+fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>, CommandError> {
+    if !done.is_empty() {
+        return Ok(done.iter().map(|ticked| ticked.change.clone()).collect());
+    }
+    let named = args.change_id.is_some() || std::env::var_os(choose::VARIABLE).is_some_and(|value| !value.is_empty());
+    match named {
+        true => Ok(vec![commit::load(ctx, &choose::change(ctx, args.change_id.as_deref())?)?]),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
+    if matches!(change.end, Some(End::Verified { .. })) {
+        return Ok(Vec::new());
+    }
+    Ok(window::demands(change, &verify::gather(ctx, change, 0, false)?, ctx.now()))
+}
+
+fn exit(done: &[Ticked], found: &[Found], verified: &[Verified], ok_on_pending: bool) -> Exit {
+    let ticked = tick::exit(done);
+    let grave = preflight::worst(found) == Severity::Fail && !found.is_empty();
+    let standing: Vec<Standing> = verified.iter().map(|it| Standing::of(&it.demands)).collect();
+    if ticked == Exit::No || grave || standing.contains(&Standing::Failed) {
+        return Exit::No;
+    }
+    if ticked == Exit::NotYet {
+        return Exit::NotYet;
+    }
+    let pending = standing.contains(&Standing::Pending);
+    if pending && !ok_on_pending { Exit::NotYet } else { Exit::Yes }
+}
+
+/// Where a change stands before its verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    Pending,
+    Failed,
+}
+
+impl Standing {
+    /// While days are missing, a review or a follow-up is not late yet; afterwards nothing but them is missing, and
+    /// waiting helps no more.
+    fn of(demands: &[Demand]) -> Self {
+        let open = || demands.iter().filter(|demand| !demand.met);
+        let waiting = open().any(|demand| demand.kind.comes_with_time());
+        let later = |kind: &DemandKind| {
+            let of_a_person =
+                matches!(kind, DemandKind::Attestation { .. } | DemandKind::FollowUp | DemandKind::CleanGit);
+            kind.comes_with_time() || (waiting && of_a_person)
+        };
+        if open().next().is_none() {
+            Self::Ready
+        } else if open().all(|demand| later(&demand.kind)) {
+            Self::Pending
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+fn answer(
+    ctx: &Ctx,
+    done: &[Ticked],
+    found: &[Found],
+    verified: &[Verified],
+    exit: Exit,
+) -> Result<Value, CommandError> {
+    let one = |it: &Verified| {
+        let mut fields = report::v1::verify_dry_run(&it.change, &it.demands, &[]);
+        fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
+        fields
+    };
+    let nothing = json!({ "ok": true, "failures": [], "warnings": ["no change is monitored"], "pending": false });
+    Ok(json!({
+        "schema": SCHEMA,
+        "generated_at": ctx.now(),
+        "change_id": verified.first().map(|it| it.change.id()),
+        "exit": exit.code(),
+        "monitor": tick::answer(ctx, done)?,
+        "preflight": {
+            "worst_level": preflight::worst(found),
+            "finding_count": found.len(),
+            "findings": found,
+        },
+        "verify": verified.first().map_or(nothing, one),
+        "changes": verified.iter().map(one).collect::<Vec<_>>(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unmet(kinds: impl IntoIterator<Item = DemandKind>) -> Standing {
+        Standing::of(&kinds.into_iter().map(|kind| Demand { met: false, kind }).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_missing_review_is_late_only_once_every_day_is_in() {
+        let review = || DemandKind::Attestation { stale: false };
+        let days = || DemandKind::Ticks { need: 3, have: Vec::new() };
+        assert_eq!(unmet([]), Standing::Ready);
+        assert_eq!(unmet([days()]), Standing::Pending);
+        assert_eq!(unmet([days(), review()]), Standing::Pending);
+        assert_eq!(unmet([review()]), Standing::Failed);
+        assert_eq!(unmet([days(), DemandKind::Reproduced]), Standing::Failed);
+    }
+}

@@ -1,0 +1,127 @@
+//! `preflight`: what stands in the way of honest measuring. A report: it exits 0 whatever it finds, as the original.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit::preflight;
+use crate::audit::preflight::Demanded;
+use crate::audit::preflight::Found;
+use crate::audit::preflight::World;
+use crate::change::id::ChangeId;
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::delta;
+use crate::commands::failure;
+use crate::commands::knobs;
+use crate::error::CommandError;
+use crate::evidence::revision::WorkTree;
+use crate::exit::Exit;
+use crate::probe::project::bloat;
+use crate::report;
+use crate::store::artifact;
+use crate::store::atomic;
+use crate::store::record::Record;
+
+/// Schema name of the answer.
+const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
+
+/// Say what stands in the way of honest measuring
+#[derive(Debug, Args)]
+pub struct PreflightArgs {
+    /// Look at this change only [default: at every open one]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Write the findings to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The findings as JSON in a pipe, as a list on a terminal.
+pub fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
+    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let found = findings(ctx, id.as_ref())?;
+    let answer = answer(ctx, id.as_ref(), &found);
+    if let Some(out) = &args.out {
+        artifact::guard_out_path(&ctx.project, out, &[])?;
+        atomic::write_free(out, format!("{answer:#}\n").as_bytes())?;
+        let wrote = json!({ "wrote": out, "worst_level": preflight::worst(&found) });
+        ctx.ui.answer(&failure::pretty(&wrote))?;
+    } else if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.show(&report::daily::findings(&found))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// The fields of the original's answer.
+pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Found]) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "generated_at": ctx.now(),
+        "change_id": id,
+        "worst_level": preflight::worst(found),
+        "finding_count": found.len(),
+        "findings": found,
+    })
+}
+
+/// Everything that stands in the way, for one change or for all open ones.
+///
+/// # Errors
+/// When the config is invalid, or a named change does not exist.
+pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Found>, CommandError> {
+    if let Some(id) = only {
+        crate::commands::commit::load(ctx, id)?;
+    }
+    let (records, _) = choose::records(ctx)?;
+    let tracked: Vec<Change> = records
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::Tracked(change) => Some(*change),
+            Record::Legacy(_) => None,
+        })
+        .collect();
+    let all: Vec<&Change> = tracked.iter().collect();
+    let open: Vec<&Change> =
+        tracked.iter().filter(|change| change.is_open() && only.is_none_or(|id| id == change.id())).collect();
+    let world = world(ctx, &all)?;
+    let review = &ctx.config()?.review;
+    let allows = |tool: &str, mode: &str| !review.enforce_recommended_modes || review.allows(tool, mode);
+    Ok(preflight::findings(&world, &open, &allows, ctx.now()))
+}
+
+fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
+    let config = ctx.config()?;
+    let seen = delta::observe(ctx);
+    let dirty = match &seen.revision.work_tree {
+        WorkTree::Clean | WorkTree::Unversioned => Some(0),
+        WorkTree::Dirty { paths, .. } => Some(*paths),
+        WorkTree::Unknown { .. } => None,
+    };
+    let attestation = match (config.review.require_attestation, config.review.recommended) {
+        (true, _) => Some(Demanded::Required),
+        (false, true) => Some(Demanded::Recommended),
+        (false, false) => None,
+    };
+    let bloat = bloat::find(ctx.project.root(), &config.size_paths);
+    let knobs = knobs::read(ctx, changes)?;
+    let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
+    Ok(World {
+        is_git: seen.git.is_git,
+        has_commit: seen.revision.commit.is_some(),
+        dirty,
+        has_config: ctx.project.config_path().is_some(),
+        timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.cmd.is_some()).count()),
+        size_paths: config.size_paths.len(),
+        http_probes: config.http_probes.len(),
+        has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some()),
+        bloat: bloat.into_iter().map(|dir| (dir.path, dir.in_size_path)).collect(),
+        moved_tuneables: knobs.moved.into_iter().map(|moved| moved.key).collect(),
+        attestation,
+    })
+}
