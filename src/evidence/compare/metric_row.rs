@@ -18,6 +18,7 @@ use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Reading;
 use crate::evidence::metric::Sampling;
 use crate::evidence::metric::Unusable;
+use crate::evidence::series::PairSample;
 use crate::evidence::series::PairedReading;
 use crate::evidence::stats::median;
 use crate::evidence::unit::Unit;
@@ -98,14 +99,18 @@ fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> O
             guessed_kind(id)
         }
     };
-    let level = |side: &Reading| side.as_ref().ok().map(|series| level(&series.samples, series.sampling));
+    // Where there are pairs, the verdict is theirs; levels of another session beside it would contradict it.
+    let of_arm = |side: fn(&PairSample) -> f64| {
+        pairs.map(|series| level(&series.pairs.iter().map(side).collect::<Vec<_>>(), series.sampling))
+    };
+    let of_side = |side: &Reading| side.as_ref().ok().map(|series| level(&series.samples, series.sampling));
     Some(MetricRow {
         metric: id.clone(),
         unit,
         better,
         sampling,
-        before: level(measured.before),
-        after: level(measured.after),
+        before: of_arm(|pair| pair.before).or_else(|| of_side(measured.before)),
+        after: of_arm(|pair| pair.after).or_else(|| of_side(measured.after)),
         result: judge::change(measured, better, known),
     })
 }

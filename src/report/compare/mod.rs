@@ -220,8 +220,8 @@ mod tests {
         | --- | ---: | ---: | ---: | --- | --- |
         | `http.health.ok` | 100 % | 50 % | -50 points \[-91 points, +27 points\] | unpaired, 2 and 2 runs | ? **inconclusive**: -50 points \[-91 points, +27 points\] straddles no change; about 3 more runs a side would settle it |
         | `kpi.advisory_p95_ms` | 200 ms | 170 ms | -15.0 % | exact | ✓ **improved** |
-        | `timing.tests.cpu` | 1.911 s | 1.625 s | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
-        | `timing.tests.wall` | 2.012 s | 1.71 s | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
+        | `timing.tests.cpu` | 1.9 s | 1.6231 s \[1.6182 s, 1.6263 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
+        | `timing.tests.wall` | 2 s | 1.7085 s \[1.7034 s, 1.7119 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
 
         ![Samples of timing.tests.cpu, before and after](chg-1_tests_cpu.svg)
 
@@ -311,11 +311,11 @@ mod tests {
         trigger    timing.tests.wall > +10%      ✓ not fired  ·├●···············│··········┊·  -14.58 % [-14.90 %, -14.31 %] does not meet > +10 %
                                                                                                (20 pairs)
 
-        Metric                Before    After                                                                Change  Result
-        http.health.ok         100 %     50 %                                   -50 points [-91 points, +27 points]  ? inconclusive
-        kpi.advisory_p95_ms   200 ms   170 ms  ·●···························│·                              -15.0 %  ✓ improved
-        timing.tests.cpu     1.911 s  1.625 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
-        timing.tests.wall    2.012 s   1.71 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
+        Metric               Before     After                                                                Change  Result
+        http.health.ok        100 %      50 %                                   -50 points [-91 points, +27 points]  ? inconclusive
+        kpi.advisory_p95_ms  200 ms    170 ms  ·●···························│·                              -15.0 %  ✓ improved
+        timing.tests.cpu      1.9 s  1.6231 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
+        timing.tests.wall       2 s  1.7085 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
 
         ● estimate  ├─┤ 95 % interval  │ no change  ┊ bound
 
