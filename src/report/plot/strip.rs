@@ -1,6 +1,7 @@
 //! The samples of a metric on both sides, each as a strip of points with its median and 95 % interval.
 
 use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Sampling;
 use crate::evidence::metric::Series;
 use crate::evidence::series::PairedSeries;
 use crate::evidence::stats::median;
@@ -35,10 +36,14 @@ pub struct Strip {
 }
 
 impl Strip {
-    /// Of two snapshots' series in one unit; `None` where there is too little to see (one sample on a side) or the units
-    /// differ.
+    /// Of two snapshots' series in one unit; `None` where there is too little to see (one sample on a side, exact values,
+    /// successes and failures) or the units differ.
     pub fn of_sides(before: &Series, after: &Series) -> Option<Self> {
-        if before.unit != after.unit || before.samples.len() < 2 || after.samples.len() < 2 {
+        if after.sampling != Sampling::Sampled
+            || before.unit != after.unit
+            || before.samples.len() < 2
+            || after.samples.len() < 2
+        {
             return None;
         }
         let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
@@ -46,13 +51,19 @@ impl Strip {
         Some(Self { metric, unit, basis, before: before.samples.clone(), after: after.samples.clone() })
     }
 
-    /// Of pairs; `None` for fewer than two.
+    /// Of pairs; `None` for fewer than two, and for what is not sampled.
     pub fn of_pairs(series: &PairedSeries) -> Option<Self> {
         let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
         let after: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
         let basis = values::count(before.len() as u64, "pair", "pairs");
         let (metric, unit) = (series.id.clone(), series.unit.clone());
-        (before.len() >= 2).then_some(Self { metric, unit, basis, before, after })
+        (before.len() >= 2 && series.sampling == Sampling::Sampled).then_some(Self {
+            metric,
+            unit,
+            basis,
+            before,
+            after,
+        })
     }
 
     /// The picture as a file of its own.
@@ -157,5 +168,7 @@ mod tests {
         assert!(many.svg().len() < 40_000);
         let single = series::pair_metrics(&fixture::pairs(0.85, 1));
         assert_eq!(Strip::of_pairs(single[&MetricId::new("timing.tests.cpu")].as_ref().unwrap()), None);
+        let rate = series::pair_metrics(&fixture::pairs(0.85, 20));
+        assert_eq!(Strip::of_pairs(rate[&MetricId::new("timing.tests.ok")].as_ref().unwrap()), None);
     }
 }
