@@ -35,8 +35,9 @@ fn titles_and_notes_are_shown_as_text_and_never_as_structure() {
     s.contract().before();
     let logbook = s.read("VIBESHIP_OPTIMIZER.md");
     for structure in [
-        "<script>",
-        "<img",
+        "<script>alert",
+        " <img",
+        "\n<img",
         "](javascript:",
         "\n# heading",
         "\n<!-- vibeship-optimizer:begin chg-y",

@@ -28,7 +28,27 @@ fn store(version: &str) -> Sandbox {
 #[test]
 fn changes_of_the_original_are_listed_as_they_stand() {
     let s = store("v1");
-    insta::assert_snapshot!(s.run(&["change", "list"]), @"");
+    insta::assert_snapshot!(s.run(&["change", "list"]), @r#"
+    $ change list
+    exit 0
+    --- stdout
+    [
+      {
+        "change_id": "chg-20260218-123900",
+        "title": "smaller package",
+        "status": "planned",
+        "started_at": "2026-02-18T12:39:00Z",
+        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-20260218-123900.json"
+      },
+      {
+        "change_id": "chg-advisory-source-roles-realignment",
+        "title": "source roles",
+        "status": "verified",
+        "started_at": "2026-02-10T08:00:00Z",
+        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-advisory-source-roles-realignment.json"
+      }
+    ]
+    "#);
 }
 
 #[test]
@@ -59,7 +79,16 @@ fn verified_there_is_not_verified_here() {
 fn the_legacy_state_directory_is_used_and_the_legacy_logbook_renamed_by_init() {
     let s = store("v1");
     let old = s.read("OPTIMIZATION_CHECKER.md");
-    insta::assert_snapshot!(s.run(&["init", "--no-prompt"]), @"");
+    insta::assert_snapshot!(s.run(&["init", "--no-prompt"]), @r#"
+    $ init --no-prompt
+    exit 0
+    --- stdout
+    Initialized: [PROJECT]/.vibeship_optimizer/config.yml
+    Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
+    --- stderr
+    Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.
+    hint: open a change: vibeship-optimizer change start --title "<short hypothesis>"
+    "#);
     assert!(s.read("VIBESHIP_OPTIMIZER.md").starts_with(&old), "the text is kept");
     assert!(!s.path("OPTIMIZATION_CHECKER.md").exists() && !s.path(".vibeship-optimizer").exists());
 }
@@ -69,7 +98,7 @@ fn snapshots_of_the_original_are_compared() {
     let s = store("v1");
     let file = |label: &str| format!(".vibeship_optimizer/snapshots/20260218T123{label}.json");
     let report = s.run(&["compare", "--before", &file("900_before"), "--after", &file("955_after")]).ok();
-    let _ = report.says(&["size.lib", "timing.tests"]);
+    let _ = report.says(&["`lib`", "-25.0 %", "timing.tests.wall"]);
 }
 
 #[test]

@@ -109,13 +109,13 @@ fn retry_keeps_a_failed_change_open() {
 }
 
 #[test]
-fn a_contract_surface_needs_docs_or_tests_in_the_commit() {
+fn a_contract_surface_needs_docs_and_tests_in_the_commit() {
     let s = Sandbox::new();
     s.config_plus("surfaces: {contracts: [src/main.txt]}\n");
     s.start("x").contract().before().write("src/main.txt", "other\n").improve(50.0);
     s.refuses(&["validate"], 3, "contract_docs");
-    s.write("docs/api.md", "new\n");
-    s.git(&["add", "docs"]);
+    s.write("docs/api.md", "new\n").write("tests/api_test.py", "new\n");
+    s.git(&["add", "docs", "tests"]);
     s.git(&["commit", "-q", "--amend", "--no-edit"]);
     s.validate();
 }

@@ -41,6 +41,6 @@ fn before_the_rollout_it_is_refused() {
 fn a_clean_tree_can_be_demanded() {
     let s = Sandbox::new();
     s.rolled_out("x").write("src/main.txt", "loose\n");
-    let loose = s.on(&["verify", "--require-clean-git"]).exits(1).json();
+    let loose = s.on(&["verify", "--require-clean-git"]).exits(3).json();
     assert!(loose["failures"].to_string().contains("a clean work tree"), "{loose}");
 }

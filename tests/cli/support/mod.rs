@@ -4,7 +4,7 @@ mod normal;
 mod output;
 mod sandbox;
 
-pub use output::CommandOutput;
-pub use sandbox::CONFIG;
-pub use sandbox::Sandbox;
-pub use sandbox::kpi;
+pub(crate) use output::CommandOutput;
+pub(crate) use sandbox::CONFIG;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use sandbox::kpi;

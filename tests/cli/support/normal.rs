@@ -21,7 +21,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 });
 
 /// Replaces what differs between runs; `places` are directories with the names that stand for them.
-pub fn normal(text: &str, places: &[(&Path, &str)]) -> String {
+pub(crate) fn normal(text: &str, places: &[(&Path, &str)]) -> String {
     let mut text = text.replace("\r\n", "\n");
     for (path, name) in places {
         let shown = path.display().to_string();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The answer of one run, normalised.
 #[must_use = "snapshot it or assert its exit code"]
-pub struct CommandOutput {
+pub(crate) struct CommandOutput {
     pub command: String,
     pub code: i32,
     pub stdout: String,
@@ -16,20 +16,20 @@ pub struct CommandOutput {
 impl CommandOutput {
     /// Demands an exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self}");
         self
     }
 
     /// Demands success.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         self.exits(0)
     }
 
     /// Demands that each text stands somewhere in the answer.
     #[track_caller]
-    pub fn says(self, texts: &[&str]) -> Self {
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
         for text in texts {
             assert!(self.stdout.contains(text) || self.stderr.contains(text), "{text:?} is missing in\n{self}");
         }
@@ -38,7 +38,7 @@ impl CommandOutput {
 
     /// Demands that none of the texts stands anywhere in the answer.
     #[track_caller]
-    pub fn never_says(self, texts: &[&str]) -> Self {
+    pub(crate) fn never_says(self, texts: &[&str]) -> Self {
         for text in texts {
             assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "{text:?} is in\n{self}");
         }
@@ -47,7 +47,7 @@ impl CommandOutput {
 
     /// Demands trouble that is told and not a panic: exit 2, an error line with each text, nothing on standard output.
     #[track_caller]
-    pub fn troubled(self, texts: &[&str]) -> Self {
+    pub(crate) fn troubled(self, texts: &[&str]) -> Self {
         assert!(self.stderr.contains("error: "), "{self}");
         assert_eq!(self.stdout, "", "{self}");
         self.exits(2).says(texts).never_says(&["panicked", "RUST_BACKTRACE"])
@@ -55,7 +55,7 @@ impl CommandOutput {
 
     /// Standard output as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in\n{self}"))
     }
 }

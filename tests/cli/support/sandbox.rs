@@ -20,7 +20,7 @@ use super::CommandOutput;
 use super::normal::normal;
 
 /// A config whose only KPI is read from a file and exact, so that every verdict is certain and no run is timed.
-pub const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 version: 1
 commands: {test: \"exit 0\"}
 kpis:
@@ -31,12 +31,12 @@ review: {require_attestation: false}
 ";
 
 /// The file that the KPI of [`CONFIG`] is read from.
-pub fn kpi(ops: f64) -> String {
+pub(crate) fn kpi(ops: f64) -> String {
     format!("{{\"ops\": {ops}}}\n")
 }
 
 /// One project with its own home, clock and environment.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: TempDir,
     root: PathBuf,
     here: RefCell<PathBuf>,
@@ -47,7 +47,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// A git repository with one commit: a source file, the KPI's file at 100, and [`CONFIG`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Self::without_git();
         sandbox.git(&["init", "-q"]);
         sandbox.write("vibeship_optimizer.yml", CONFIG);
@@ -57,7 +57,7 @@ impl Sandbox {
     }
 
     /// The same files outside any repository, without a config.
-    pub fn without_git() -> Self {
+    pub(crate) fn without_git() -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The tool shows the project's path without links (/tmp is one on some systems).
         let base = fs::canonicalize(dir.path()).unwrap();
@@ -82,17 +82,17 @@ impl Sandbox {
     }
 
     /// The project's root.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// A path in the project.
-    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
 
     /// Runs what follows in a directory, made if need be.
-    pub fn go_to(&self, dir: impl AsRef<Path>) -> &Self {
+    pub(crate) fn go_to(&self, dir: impl AsRef<Path>) -> &Self {
         let dir = self.root.join(dir);
         fs::create_dir_all(&dir).unwrap();
         *self.here.borrow_mut() = dir;
@@ -100,25 +100,25 @@ impl Sandbox {
     }
 
     /// Sets a variable for what follows.
-    pub fn set(&self, name: &str, value: &str) -> &Self {
+    pub(crate) fn set(&self, name: &str, value: &str) -> &Self {
         self.env.borrow_mut().insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Unsets a variable of [`Sandbox::set`].
-    pub fn unset(&self, name: &str) -> &Self {
+    pub(crate) fn unset(&self, name: &str) -> &Self {
         self.env.borrow_mut().remove(name);
         self
     }
 
     /// Moves the clock.
-    pub fn later(&self, by: Duration) -> &Self {
+    pub(crate) fn later(&self, by: Duration) -> &Self {
         self.now.set(self.now.get() + by);
         self
     }
 
     /// Writes a file of the project.
-    pub fn write(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> &Self {
         let path = self.root.join(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -127,29 +127,29 @@ impl Sandbox {
 
     /// Reads a file of the project.
     #[track_caller]
-    pub fn read(&self, relative: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, relative: impl AsRef<Path>) -> String {
         let path = self.root.join(relative);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Reads a JSON file of the project.
     #[track_caller]
-    pub fn json(&self, relative: impl AsRef<Path>) -> Value {
+    pub(crate) fn json(&self, relative: impl AsRef<Path>) -> Value {
         serde_json::from_str(&self.read(relative)).unwrap()
     }
 
     /// Replaces the config and commits it.
-    pub fn config(&self, text: &str) -> &Self {
+    pub(crate) fn config(&self, text: &str) -> &Self {
         self.write("vibeship_optimizer.yml", text).commit_as("configure", &[])
     }
 
     /// Adds lines to [`CONFIG`] and commits it.
-    pub fn config_plus(&self, lines: &str) -> &Self {
+    pub(crate) fn config_plus(&self, lines: &str) -> &Self {
         self.config(&format!("{CONFIG}{lines}"))
     }
 
     /// A command with the clean environment of this sandbox.
-    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let base = self.root.parent().unwrap();
         let mut command = Command::new(program);
         command.current_dir(&*self.here.borrow()).env_clear();
@@ -174,26 +174,26 @@ impl Sandbox {
 
     /// Runs git, which must succeed, and gives what it printed.
     #[track_caller]
-    pub fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let output = self.command("git").args(arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// The tool's command, not run yet.
-    pub fn tool(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_vibeship-optimizer"));
         command.args(arguments);
         command
     }
 
     /// Runs the tool.
-    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_os(&arguments.iter().map(OsStr::new).collect::<Vec<_>>())
     }
 
     /// Runs the tool with arguments that need not be Unicode.
-    pub fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
+    pub(crate) fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
         let mut command = assert_cmd::Command::from_std(self.tool(&[]));
         let output = command.args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
         let places: [(&Path, &str); 2] = [(&self.root, "[PROJECT]"), (self.root.parent().unwrap(), "[TEMP]")];
@@ -208,13 +208,13 @@ impl Sandbox {
 
     /// Opens a change that what follows is about.
     #[track_caller]
-    pub fn start(&self, title: &str) -> &Self {
+    pub(crate) fn start(&self, title: &str) -> &Self {
         self.start_with(title, &[])
     }
 
     /// Opens a change with further flags.
     #[track_caller]
-    pub fn start_with(&self, title: &str, flags: &[&str]) -> &Self {
+    pub(crate) fn start_with(&self, title: &str, flags: &[&str]) -> &Self {
         let mut arguments = vec!["change", "start", "--title", title];
         arguments.extend(flags);
         let answer = self.run(&arguments).ok().json();
@@ -223,22 +223,22 @@ impl Sandbox {
     }
 
     /// The id of the change that was started last.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.change.borrow().clone()
     }
 
     /// A path of the change's evidence, from the root.
-    pub fn evidence(&self, rest: &str) -> String {
+    pub(crate) fn evidence(&self, rest: &str) -> String {
         format!("reports/optimizer/{}_{rest}", self.id())
     }
 
     /// The path of the change's record, from the root.
-    pub fn record(&self) -> String {
+    pub(crate) fn record(&self) -> String {
         format!(".vibeship-optimizer/changes/{}.json", self.id())
     }
 
     /// Runs a command on the change; the id comes last.
-    pub fn on(&self, arguments: &[&str]) -> CommandOutput {
+    pub(crate) fn on(&self, arguments: &[&str]) -> CommandOutput {
         let id = self.id();
         let mut all = arguments.to_vec();
         all.extend(["--change-id", &id]);
@@ -247,7 +247,7 @@ impl Sandbox {
 
     /// Writes a contract that halving the KPI fulfils.
     #[track_caller]
-    pub fn contract(&self) -> &Self {
+    pub(crate) fn contract(&self) -> &Self {
         let output = self.on(&[
             "change",
             "contract",
@@ -266,27 +266,27 @@ impl Sandbox {
 
     /// Captures the baseline.
     #[track_caller]
-    pub fn before(&self) -> &Self {
+    pub(crate) fn before(&self) -> &Self {
         let _ = self.on(&["snapshot", "--label", "before", "--as", "before"]).ok();
         self
     }
 
     /// Sets the KPI and commits with the change's id.
     #[track_caller]
-    pub fn improve(&self, ops: f64) -> &Self {
+    pub(crate) fn improve(&self, ops: f64) -> &Self {
         self.write("ops.json", kpi(ops)).commit("tune")
     }
 
     /// Commits everything but the tool's own files, with the change's id.
     #[track_caller]
-    pub fn commit(&self, subject: &str) -> &Self {
+    pub(crate) fn commit(&self, subject: &str) -> &Self {
         let trailer = format!("Optimizer-Change: {}", self.id());
         self.commit_as(subject, &["--trailer", &trailer])
     }
 
     /// Commits everything but the tool's own files.
     #[track_caller]
-    pub fn commit_as(&self, subject: &str, flags: &[&str]) -> &Self {
+    pub(crate) fn commit_as(&self, subject: &str, flags: &[&str]) -> &Self {
         self.git(&[
             "add",
             "-A",
@@ -303,34 +303,34 @@ impl Sandbox {
 
     /// Passes the validation.
     #[track_caller]
-    pub fn validate(&self) -> &Self {
+    pub(crate) fn validate(&self) -> &Self {
         let _ = self.on(&["validate"]).ok();
         self
     }
 
     /// Captures the state after.
     #[track_caller]
-    pub fn after(&self) -> &Self {
+    pub(crate) fn after(&self) -> &Self {
         let _ = self.on(&["snapshot", "--label", "after", "--as", "after"]).ok();
         self
     }
 
     /// Compares.
     #[track_caller]
-    pub fn compare(&self) -> &Self {
+    pub(crate) fn compare(&self) -> &Self {
         let _ = self.on(&["compare"]).ok();
         self
     }
 
     /// A change whose comparison passes.
     #[track_caller]
-    pub fn compared(&self, title: &str) -> &Self {
+    pub(crate) fn compared(&self, title: &str) -> &Self {
         self.start(title).contract().before().improve(50.0).validate().after().compare()
     }
 
     /// A change that is promoted and fully rolled out.
     #[track_caller]
-    pub fn rolled_out(&self, title: &str) -> &Self {
+    pub(crate) fn rolled_out(&self, title: &str) -> &Self {
         self.compared(title);
         let _ = self.on(&["change", "promote"]).ok();
         let _ = self.on(&["change", "rollout", "full"]).ok();
@@ -339,7 +339,7 @@ impl Sandbox {
 
     /// Demands that a command on the change is refused with the code given, leaving the record as it is.
     #[track_caller]
-    pub fn refuses(&self, arguments: &[&str], gate: u64, code: &str) -> &Self {
+    pub(crate) fn refuses(&self, arguments: &[&str], gate: u64, code: &str) -> &Self {
         let record = self.read(self.record());
         let mut all = arguments.to_vec();
         all.extend(["--format", "json"]);
@@ -354,12 +354,12 @@ impl Sandbox {
 
     /// The answer of `change show`, as JSON.
     #[track_caller]
-    pub fn shown(&self) -> Value {
+    pub(crate) fn shown(&self) -> Value {
         self.on(&["change", "show", "--format", "json"]).ok().json()
     }
 
     /// Path and content of every file of the project outside `.git`, to see that a command writes nothing.
-    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut open = vec![self.root.clone()];
         while let Some(dir) = open.pop() {
@@ -376,7 +376,7 @@ impl Sandbox {
     }
 
     /// The directory above the project; not part of any repository.
-    pub fn outside(&self) -> &Path {
+    pub(crate) fn outside(&self) -> &Path {
         debug_assert!(self.dir.path().exists());
         self.root.parent().unwrap()
     }
