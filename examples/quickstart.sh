@@ -28,7 +28,11 @@ say() { printf '\n# %s\n' "$*"; }
 expect() {
     code=$1
     shift
-    printf '$ %s\n' "$*"
+    printf '$'
+    for word in "$@"; do
+        case $word in *[!A-Za-z0-9_./=:-]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
     got=0
     "$@" || got=$?
     if [ "$got" -ne "$code" ]; then

@@ -38,7 +38,7 @@ fn titles_and_notes_are_shown_as_text_and_never_as_structure() {
         "<script>alert",
         " <img",
         "\n<img",
-        "](javascript:",
+        " [x](javascript:",
         "\n# heading",
         "\n<!-- vibeship-optimizer:begin chg-y",
         "\n- [x] 8 verify",

@@ -11,6 +11,7 @@ mod decide;
 mod docs;
 mod exit_codes;
 mod ids;
+mod init;
 mod logbook;
 mod old_stores;
 mod snapshot;

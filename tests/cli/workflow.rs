@@ -191,3 +191,26 @@ fn the_walk_is_the_same_before_the_first_commit() {
     s.write("ops.json", kpi(50.0)).validate().after().compare();
     let _ = s.on(&["change", "promote"]).ok();
 }
+
+#[test]
+fn a_change_that_is_watched_for_three_days_is_verified_and_stays_accountable() {
+    let s = Sandbox::new();
+    s.rolled_out("watched");
+    for _ in 0..3 {
+        let _ = s.later(Duration::days(1)).run(&["monitor", "tick"]).ok();
+    }
+    s.later(Duration::minutes(1));
+    let _ = s.on(&["verify"]).ok();
+    let _ = s.on(&["verify", "--apply"]).exits(1).says(&["summary"]);
+    let verified = s.on(&["verify", "--apply", "--summary", "half the operations, for days"]).ok().json();
+    assert_eq!((&verified["ok"], &verified["applied"]), (&true.into(), &true.into()));
+    let record = s.json(s.record());
+    assert_eq!(
+        (&record["status"], &record["verified_summary"]),
+        (&"verified".into(), &"half the operations, for days".into())
+    );
+    assert_eq!(record["verification_updates"].as_array().map(Vec::len), Some(3));
+    let _ = s.on(&["verify"]).ok();
+    s.write(s.evidence("compare.json"), "{}");
+    let _ = s.on(&["verify"]).exits(1).says(&["compare.json"]);
+}

@@ -1,0 +1,84 @@
+//! `init` and `onboard`: what they make, and that they change nothing that is there.
+
+use crate::support::Sandbox;
+
+fn config_of(files: &[(&str, &str)]) -> String {
+    let s = Sandbox::without_git();
+    for (name, text) in files {
+        s.write(name, text);
+    }
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    let _ = s.run(&["status"]).ok().never_says(&["warning"]);
+    s.read(".vibeship-optimizer/config.yml")
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let s = Sandbox::without_git();
+    let first = s.run(&["init", "--no-prompt"]).ok();
+    let files = s.files();
+    let second = s.run(&["init", "--no-prompt"]).ok();
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(s.files(), files);
+}
+
+#[test]
+fn the_test_command_is_guessed_from_the_project() {
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[("Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\n")], "cargo test"),
+        (&[("go.mod", "module x\n")], "go test ./..."),
+        (&[("package.json", "\u{feff}{\"scripts\": {\"test\": \"jest\"}}"), ("pnpm-lock.yaml", "")], "pnpm test"),
+        (&[("package.json", "{\"scripts\": {\"test\": \"jest\"}}")], "npm test"),
+        (&[("pyproject.toml", "[tool.pytest.ini_options]\n")], "python -m pytest -q"),
+    ];
+    for (files, command) in cases {
+        let config = config_of(files);
+        assert!(config.contains(&format!("  test: \"{command}\"")), "{command} is not in\n{config}");
+        assert!(config.contains(&format!("    cmd: \"{command}\"")), "{command} is not timed in\n{config}");
+    }
+}
+
+#[test]
+fn the_placeholder_of_npm_is_no_test() {
+    let text = "{\"scripts\": {\"test\": \"echo \\\"Error: no test specified\\\" && exit 1\"}}";
+    let config = config_of(&[("package.json", text)]);
+    assert!(config.contains("  test: \"\""), "{config}");
+}
+
+#[test]
+fn onboard_fills_in_what_is_empty_and_keeps_the_rest_of_the_file() {
+    let s = Sandbox::without_git();
+    let text = "version: 1 # mine\ncommands:\n  test: \"\"   # later\n  lint: make lint\ntimings:\n  - {name: t, cmd: \"\", runs: 4}\n";
+    s.write("vibeship_optimizer.yml", text);
+    let dry = s.run(&["onboard", "--timing-cmd", "make test", "--dry-run"]).ok();
+    assert_eq!(s.read("vibeship_optimizer.yml"), text, "{dry}");
+    let _ = s.run(&["onboard", "--timing-cmd", "make test"]).ok();
+    let now = s.read("vibeship_optimizer.yml");
+    assert!(
+        now.contains("make test")
+            && now.contains("# mine")
+            && now.contains("# later")
+            && now.contains("lint: make lint"),
+        "{now}"
+    );
+    let _ = s.run(&["onboard", "--timing-cmd", "make other"]).ok();
+    assert_eq!(s.read("vibeship_optimizer.yml"), now, "what is there stays without --force");
+    let _ = s.run(&["onboard", "--timing-cmd", "make other", "--force"]).ok();
+    assert!(s.read("vibeship_optimizer.yml").contains("make other"));
+}
+
+#[test]
+fn a_change_sets_the_project_up_if_nobody_has() {
+    let s = Sandbox::without_git();
+    s.start("first");
+    assert!(s.path(".vibeship-optimizer/config.yml").is_file() && s.path("VIBESHIP_OPTIMIZER.md").is_file());
+}
+
+#[test]
+fn what_belongs_to_one_checkout_is_ignored_by_git() {
+    let s = Sandbox::new();
+    s.start("x");
+    let _ = s.run(&["change", "use", &s.id()]).ok();
+    let status = s.git(&["status", "--porcelain", "--untracked-files=all"]);
+    assert!(status.contains("changes/") && !status.contains("lock") && !status.contains("active"), "{status}");
+}
