@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use chrono::DateTime;
+use chrono::Utc;
 use clap::Args;
 use serde::Serialize;
 
@@ -29,6 +31,7 @@ use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
 use crate::evidence::compare::Settings;
 use crate::evidence::digest::Digest;
+use crate::evidence::hyperfine;
 use crate::evidence::ingest;
 use crate::evidence::pair::PairSession;
 use crate::evidence::snapshot::Snapshot;
@@ -153,7 +156,14 @@ fn named((path, bytes): (&Path, &[u8])) -> Artifact {
     Artifact { path: name.to_string_lossy().into_owned(), sha256: Digest::of_bytes(bytes) }
 }
 
+/// A snapshot file, or timings that hyperfine exported.
 fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
+    if hyperfine::is_export(bytes) {
+        let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
+        return hyperfine::snapshot(&label, written, bytes)
+            .map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())));
+    }
     ingest::parse_snapshot(bytes).map_err(|error| {
         CommandError::trouble(format!("{}: {error}", path.display()))
             .hinted("a snapshot file is what `vibeship-optimizer snapshot` prints the path of")

@@ -55,17 +55,27 @@ pub fn pairs(
     Ok(measured.paired)
 }
 
-/// The command line that does the arm's extra work.
+/// The words that do the arm's extra work.
+///
+/// # Errors
+/// When this program's own path is not known, or not Unicode.
+pub fn spin_words() -> Result<Vec<String>, CommandError> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;
+    Ok(vec![program.to_owned(), "spin".to_owned()])
+}
+
+/// The same as a line for the shell.
 ///
 /// # Errors
 /// When this program's own path is not known, or not Unicode.
 pub fn spin_command() -> Result<String, CommandError> {
-    let program = std::env::current_exe()?;
-    let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;
+    let words = spin_words()?;
     Ok(if cfg!(windows) {
-        format!("\"{program}\" spin")
+        format!("\"{}\" spin", words[0])
     } else {
-        shlex::try_join([program, "spin"]).map_err(|_| CommandError::trouble("this program's path holds a NUL"))?
+        let words = words.iter().map(String::as_str);
+        shlex::try_join(words).map_err(|_| CommandError::trouble("this program's path holds a NUL"))?
     })
 }
 

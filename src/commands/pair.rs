@@ -9,6 +9,7 @@ use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
 use crate::commands::parse;
+use crate::config::words;
 use crate::error::CommandError;
 use crate::evidence::compare::pair_row;
 use crate::evidence::compare::pair_row::PairRow;
@@ -97,8 +98,10 @@ fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
-        words => shlex::try_join(words.iter().map(String::as_str))
-            .map_err(|_| CommandError::trouble("the command holds a NUL character"))?,
+        words => words::join(words).ok_or_else(|| {
+            CommandError::trouble("one argument holds both kinds of quotes")
+                .hinted("give the whole command as one argument, for a shell to read")
+        })?,
     };
     let timeout_s = ctx.config()?.commands.timeout_s;
     Ok(PairPlan {

@@ -8,6 +8,7 @@ use crate::commands::failure;
 use crate::commands::noise;
 use crate::commands::parse;
 use crate::commands::progress::Bar;
+use crate::config::words;
 use crate::error::CommandError;
 use crate::evidence::compare::DEFAULT_MIN_EFFECT;
 use crate::evidence::pair::Pair;
@@ -50,7 +51,8 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
     }
     let plan = PairPlan {
         name: "spin".to_owned(),
-        cmd: noise::spin_command()?,
+        cmd: words::join(&noise::spin_words()?)
+            .ok_or_else(|| CommandError::trouble("this program's path holds both kinds of quotes"))?,
         shell: false,
         cwd: None,
         env: Vec::new(),

@@ -32,9 +32,30 @@ pub fn split(line: &str) -> Result<Vec<String>, Unclosed> {
     Ok(words)
 }
 
+/// A line that [`split`] takes apart into these words again; `None` where a word holds both kinds of quote.
+pub fn join(words: &[String]) -> Option<String> {
+    let quoted = |word: &String| {
+        let plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'');
+        match (word.contains('"'), word.contains('\'')) {
+            _ if plain => Some(word.clone()),
+            (false, _) => Some(format!("\"{word}\"")),
+            (true, false) => Some(format!("'{word}'")),
+            (true, true) => None,
+        }
+    };
+    Some(words.iter().map(quoted).collect::<Option<Vec<_>>>()?.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joined_words_come_apart_again() {
+        let words = ["C:\\a b\\x.exe", "", "it's", "say \"hi\"", "plain"].map(str::to_owned);
+        assert_eq!(split(&join(&words).unwrap()).unwrap(), words);
+        assert_eq!(join(&["\"'".to_owned()]), None);
+    }
 
     #[test]
     fn quotes_keep_words_together_and_backslashes_stay() {

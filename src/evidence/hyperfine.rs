@@ -1,5 +1,7 @@
 //! Timings in the JSON that hyperfine exports, both ways. Owns that file's shape; must not open files.
 
+use chrono::DateTime;
+use chrono::Utc;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -69,6 +71,26 @@ pub fn import(name: &str, cmd: Option<&str>, bytes: &[u8]) -> Result<Timing, Hyp
         return Err(HyperfineError::NoTimes { command: result.command.clone() });
     }
     Ok(timing(name, result))
+}
+
+/// Whether bytes look like an export: an object with `results` and no schema.
+pub fn is_export(bytes: &[u8]) -> bool {
+    let value = parse_json(bytes, Limits::default()).ok();
+    value.is_some_and(|value| value["results"].is_array() && value["schema"].is_null())
+}
+
+/// A whole export as a snapshot: each result a timing named by its command. Nothing else is known of it.
+///
+/// # Errors
+/// When the bytes are no export, or a result has no usable run times.
+pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Result<Snapshot, HyperfineError> {
+    parse_json(bytes, Limits::default()).map_err(IngestError::from)?;
+    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+    let mut snapshot = Snapshot::bare(label, generated_at);
+    for result in &export.results {
+        snapshot.timings.push(import(&result.command, Some(&result.command), bytes)?);
+    }
+    Ok(snapshot)
 }
 
 fn timing(name: &str, result: &ResultOf) -> Timing {
@@ -155,6 +177,14 @@ mod tests {
         let walls: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
         assert_eq!((timing.name.as_str(), timing.cmd.as_str(), walls), ("nap", "sleep 0.1", vec![0.12, 0.1, 0.11]));
         assert_eq!((timing.last_rc, timing.all_s[0]), (Some(0), 0.1));
+    }
+
+    #[test]
+    fn a_whole_export_is_a_snapshot_of_its_commands() {
+        let taken = DateTime::UNIX_EPOCH;
+        assert!(is_export(EXPORT.as_bytes()) && !is_export(br#"{"schema":"x","results":[]}"#));
+        let found = snapshot("old", taken, EXPORT.as_bytes()).unwrap();
+        assert_eq!((found.label.as_str(), found.timings[0].name.as_str()), ("old", "sleep 0.1"));
     }
 
     #[test]

@@ -90,6 +90,37 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
 }
 
+impl Snapshot {
+    /// A snapshot of which only label and moment are known yet.
+    pub fn bare(label: &str, generated_at: DateTime<Utc>) -> Self {
+        Self {
+            schema: SCHEMA_V2.to_owned(),
+            generated_at,
+            label: label.to_owned(),
+            id: None,
+            tool: None,
+            change_id: None,
+            role: None,
+            started_at: None,
+            system: System::default(),
+            git: GitV1::default(),
+            revision: None,
+            machine: None,
+            rss_floor_bytes: None,
+            sizes: BTreeMap::new(),
+            missing_sizes: Vec::new(),
+            timings: Vec::new(),
+            http: Vec::new(),
+            kpis: Vec::new(),
+            tuneables: BTreeMap::new(),
+            tuneable_files: Vec::new(),
+            env: BTreeMap::new(),
+            reference_s: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// Version 1's description of the platform.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::words;
 use crate::evidence::scrub::scrub;
 use crate::evidence::snapshot::Run;
 use crate::evidence::snapshot::Timing;
@@ -95,7 +96,7 @@ impl TimingPlan {
         if self.shell {
             return Invocation::Shell(self.cmd.clone());
         }
-        let words = shlex::split(&self.cmd).unwrap_or_default();
+        let words = words::split(&self.cmd).unwrap_or_default();
         Invocation::Argv(words.into_iter().map(OsString::from).collect())
     }
 }

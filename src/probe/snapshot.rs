@@ -11,7 +11,6 @@ use chrono::DateTime;
 use crate::config::Config;
 use crate::config::timing::Timing as TimingConfig;
 use crate::evidence::hyperfine;
-use crate::evidence::snapshot::SCHEMA_V2;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::snapshot::System;
 use crate::evidence::snapshot::Timing;
@@ -89,36 +88,15 @@ pub fn take(plan: &Plan<'_>, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)
 }
 
 fn blank(root: &Path) -> Snapshot {
-    Snapshot {
-        schema: SCHEMA_V2.to_owned(),
-        generated_at: DateTime::UNIX_EPOCH,
-        label: String::new(),
-        id: None,
-        tool: Some(crate::probe::TOOL.to_owned()),
-        change_id: None,
-        role: None,
-        started_at: None,
-        system: System {
-            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-            python: String::new(),
-            executable: "vibeship-optimizer".to_owned(),
-            cwd: root.display().to_string(),
-        },
-        git: Default::default(),
-        revision: None,
-        machine: None,
-        rss_floor_bytes: None,
-        sizes: Default::default(),
-        missing_sizes: Vec::new(),
-        timings: Vec::new(),
-        http: Vec::new(),
-        kpis: Vec::new(),
-        tuneables: Default::default(),
-        tuneable_files: Vec::new(),
-        env: Default::default(),
-        reference_s: Vec::new(),
-        warnings: Vec::new(),
-    }
+    let mut snapshot = Snapshot::bare("", DateTime::UNIX_EPOCH);
+    snapshot.tool = Some(crate::probe::TOOL.to_owned());
+    snapshot.system = System {
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        python: String::new(),
+        executable: "vibeship-optimizer".to_owned(),
+        cwd: root.display().to_string(),
+    };
+    snapshot
 }
 
 fn sizes(plan: &Plan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
