@@ -56,7 +56,11 @@ pub fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
     match args.hook {
         Hook::CommitMsg => commit_msg(ctx, repo, &file(&args)?),
-        Hook::PrepareCommitMsg => prepare(ctx, repo, &file(&args)?, args.arguments.get(1)),
+        Hook::PrepareCommitMsg => {
+            // The pre-commit framework gives the source in a variable.
+            let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
+            prepare(ctx, repo, &file(&args)?, source.as_ref())
+        }
         Hook::PrePush => pre_push(ctx, repo),
     }
 }
@@ -103,8 +107,7 @@ fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Re
 
 /// Checks what each pushed reference adds to the remote.
 fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
-    let mut text = String::new();
-    std::io::stdin().take(PUSH_LIMIT).read_to_string(&mut text)?;
+    let text = pushed(repo)?;
     let mut exit = Exit::Yes;
     for line in text.lines() {
         let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
@@ -124,6 +127,21 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
         }
     }
     Ok(exit)
+}
+
+/// What is pushed, a line a reference, as git says it on standard input. The pre-commit framework takes that for
+/// itself and says it in variables.
+fn pushed(repo: &Repo) -> Result<String, CommandError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(to) = variable("PRE_COMMIT_TO_REF") {
+        let from = variable("PRE_COMMIT_FROM_REF").and_then(|from| repo.resolve(&from).ok());
+        let from = from.unwrap_or_else(|| "0".repeat(40));
+        let remote = variable("PRE_COMMIT_REMOTE_BRANCH").unwrap_or_else(|| "refs/heads/main".to_owned());
+        return Ok(format!("HEAD {} {remote} {from}\n", repo.resolve(&to)?));
+    }
+    let mut text = String::new();
+    std::io::stdin().take(PUSH_LIMIT).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The newest commit of `local` that some remote has; without one, that with which the project began to use this

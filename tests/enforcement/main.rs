@@ -1,6 +1,7 @@
 //! Enforcement against real git: the hooks as git fires them, and the range check as the authority behind them.
 //! Hermetic: its own home, its own git configuration, no variable of the person who runs it.
 
+mod documents;
 mod hooks;
 mod range;
 mod sandbox;
