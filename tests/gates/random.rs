@@ -78,7 +78,6 @@ fn on_contract(world: &World, mut verdicts: Verdicts) -> Verdicts {
 }
 
 fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
-    let outcome = [Outcome::Pass, Outcome::Fail, Outcome::Inconclusive, Outcome::Invalid][usize::from(spoil) % 4];
     match asked {
         0 => {
             let mut facts = world.contract_facts();
@@ -114,7 +113,7 @@ fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
                 4 => facts.outcome = None,
                 _ => {}
             }
-            facts.retry = spoil % 2 == 0;
+            facts.retry = spoil.is_multiple_of(2);
             Command::Validate(facts)
         }
         3 => {
@@ -124,6 +123,14 @@ fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
             }
             Command::After(facts)
         }
+        4..=9 => from_comparison(world, asked, spoil),
+        other => ending(world, other, spoil),
+    }
+}
+
+fn from_comparison(world: &mut World, asked: u8, spoil: u8) -> Command {
+    let outcome = [Outcome::Pass, Outcome::Fail, Outcome::Inconclusive, Outcome::Invalid][usize::from(spoil) % 4];
+    match asked {
         4 => {
             let verdicts = on_contract(world, verdicts(outcome, Outcome::Pass, Outcome::Fail));
             Command::Compare(world.compare_facts(verdicts))
@@ -147,7 +154,7 @@ fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
             });
             Command::Rollout(facts)
         }
-        9 => {
+        _ => {
             let mut facts = world.tick_facts();
             match spoil {
                 1 => facts.alarms = vec![judged("kpi.errors > 0.01", Outcome::Pass)],
@@ -157,7 +164,6 @@ fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
             }
             Command::Tick(facts)
         }
-        other => ending(world, other, spoil),
     }
 }
 
