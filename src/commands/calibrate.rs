@@ -31,6 +31,7 @@ use crate::probe::machine;
 use crate::probe::pair::session::PairPlan;
 use crate::report;
 use crate::store::atomic;
+use crate::sys::process;
 
 /// Calibration files are read up to this size.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -125,8 +126,7 @@ fn inject(
     bar: &mut Bar,
 ) -> Result<Injected, CommandError> {
     let spin = noise::spin_command()?;
-    let separator = if cfg!(windows) { " & " } else { " ; " };
-    let slowed = PairPlan { cmd: format!("{}{separator}{spin}", plan.cmd), shell: true, ..plan.clone() };
+    let slowed = PairPlan { cmd: format!("{}{}{spin}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
     let paired = noise::pairs(ctx, &slowed, ctx.project.root(), (0, noise::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     let (metric, seen) = decisive::live(&paired, &known);

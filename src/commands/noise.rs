@@ -19,6 +19,7 @@ use crate::probe::pair::session::PairPlan;
 use crate::probe::pair::session::Place;
 use crate::probe::pair::session::Session;
 use crate::probe::reference::Reference;
+use crate::sys::process;
 
 /// So many pairs of `plan` in `root`, the arms doing their own number of steps of extra work. Neither ends early.
 ///
@@ -70,13 +71,7 @@ pub fn spin_words() -> Result<Vec<String>, CommandError> {
 /// # Errors
 /// When this program's own path is not known, or not Unicode.
 pub fn spin_command() -> Result<String, CommandError> {
-    let words = spin_words()?;
-    Ok(if cfg!(windows) {
-        format!("\"{}\" spin", words[0])
-    } else {
-        let words = words.iter().map(String::as_str);
-        shlex::try_join(words).map_err(|_| CommandError::trouble("this program's path holds a NUL"))?
-    })
+    process::shell_line(&spin_words()?).ok_or_else(|| CommandError::trouble("no shell can name this program's path"))
 }
 
 /// How many steps of the built-in work take so many seconds here, by the fastest of several tries.

@@ -136,6 +136,19 @@ pub(super) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
     (plain && !own.contains(&name)).then_some(words)
 }
 
+/// What stands between two commands that the shell runs one after the other, whatever becomes of the first.
+pub const AND_THEN: &str = if cfg!(windows) { " & " } else { " ; " };
+
+/// Words as a line that the shell reads as these words again; `None` where it cannot.
+pub fn shell_line(words: &[String]) -> Option<String> {
+    if !cfg!(windows) {
+        return shlex::try_join(words.iter().map(String::as_str)).ok();
+    }
+    // `cmd` has no way to write a quote within quotes, and expands what stands between percent signs.
+    let writable = words.iter().all(|word| !word.contains(['"', '%', '\n']));
+    writable.then(|| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

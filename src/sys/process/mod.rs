@@ -25,8 +25,10 @@ use crate::sys::interrupt::Interrupt;
 
 pub use captured::Captured;
 pub use captured::Output;
+pub use invocation::AND_THEN;
 pub use invocation::Invocation;
 pub use invocation::Launch;
+pub use invocation::shell_line;
 
 #[cfg(unix)]
 use unix as platform;
