@@ -114,7 +114,9 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     let Some(id) = &change.follow_up else { return Ok(false) };
     match read::one(&ctx.project, id)? {
         Record::Tracked(by) => {
-            let proper = matches!(by.opened.class, Class::Tuneable | Class::Code);
+            // One that was there before took nothing over.
+            let later = by.opened_at >= change.opened_at;
+            let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
             Ok(proper && by.promotion.is_some() && !matches!(by.end, Some(End::RolledBack | End::Rejected { .. })))
         }
         Record::Legacy(_) => Ok(false),

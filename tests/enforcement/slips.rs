@@ -24,6 +24,16 @@ fn record_path(id: &str) -> String {
 
 /// The record rewritten by whoever has this tool's sources: events edited, every digest computed anew.
 fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Kind>)) {
+    forge_at(sandbox, id, 0, edit);
+}
+
+/// The same with what is added that many days after the last event.
+fn forge_at(
+    sandbox: &Sandbox,
+    id: &str,
+    days: i64,
+    edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Kind>),
+) {
     use vibeship_optimizer::change::chain;
     use vibeship_optimizer::change::event::Event;
     use vibeship_optimizer::change::event::Kind;
@@ -36,7 +46,8 @@ fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimi
     let mut sealed: Vec<Event> = Vec::new();
     for (index, kind) in kinds.into_iter().enumerate() {
         let old = events.get(index).or(events.last()).unwrap();
-        sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at));
+        let later = if index < events.len() { 0 } else { days };
+        sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
     }
     let bytes = write::bytes(&Change::replay(&sealed).unwrap());
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
@@ -136,19 +147,32 @@ fn evidence_made_after_the_fact_is_found() {
 
 #[test]
 fn a_baseline_on_other_code_is_not_first() {
-    let (sandbox, id, base) = tracked();
-    // The commit is put beneath its baseline.
-    let made = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "turned", &base]).passes();
-    sandbox.write("src/other.txt", "1\n");
-    sandbox.git(&["add", "src"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Other\n\n{KEY}: {id}\n")]).passes();
-    sandbox.git(&["checkout", &made, "--", ".vibeship-optimizer", "reports"]).passes();
-    sandbox.write("src/steps.txt", "10\n");
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Two\n\n{KEY}: {id}\n")]).passes();
-    let codes = sandbox.codes(&since(&base));
-    assert!(codes.contains(&"MANY_COMMITS".to_owned()), "{codes:?}");
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]).passes();
+    sandbox.write("notes/n.md", "1\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "Prose"]).passes();
+    let id = sandbox.ready("fewer steps");
+    sandbox.git(&["checkout", "-q", "-b", "here", &base]).passes();
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["checkout", "elsewhere", "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["BASELINE_NOT_FIRST"]);
+}
+
+#[test]
+fn events_of_the_future_and_events_put_into_the_past_are_found() {
+    use vibeship_optimizer::change::event::Kind;
+    let note = || Kind::Noted { text: "x".to_owned() };
+    for (days, code) in [(2, "RECORD_FROM_FUTURE"), (-2, "RECORD_BACKDATED")] {
+        let (sandbox, id, _) = tracked();
+        let base = sandbox.head();
+        forge_at(&sandbox, &id, days, |kinds| kinds.push(note()));
+        sandbox.evidence();
+        assert_eq!(sandbox.codes(&since(&base)), [code]);
+    }
 }
 
 #[test]

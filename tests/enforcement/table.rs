@@ -210,9 +210,9 @@ fn reword_passes_and_a_trailer_lost_in_it_is_found() {
     sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
     let editor = sandbox.home().join("editor.sh");
     std::fs::write(&editor, "#!/bin/sh\nprintf 'Reworded\\n' > \"$1\"\n").unwrap();
-    let reword = format!("sequence.editor=sed -i.bak -e 's/^pick/reword/'");
+    let reword = "sequence.editor=sed -i.bak -e 's/^pick/reword/'";
     let editor = format!("core.editor=sh '{}'", editor.display());
-    sandbox.git(&["-c", &reword, "-c", &editor, "rebase", "-q", "-i", "HEAD^"]).passes();
+    sandbox.git(&["-c", reword, "-c", &editor, "rebase", "-q", "-i", "HEAD^"]).passes();
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
 }
 

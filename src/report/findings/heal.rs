@@ -62,7 +62,7 @@ fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
         What::ContractWithoutDocs { .. } => {
             Some(format!("git revert {commit}  # then the same change with its documents and tests"))
         }
-        What::EnvOverrideExpired { .. } => Some(invocation::with_reason(id, "rollback")),
+        What::EnvOverrideExpired { .. } => Some(invocation::on(id, "change follow-up", "--by chg-ID")),
         What::PromotedWithoutLiveCheck { .. } => {
             Some("add `canary` or `live` to rollout.stages in the config".to_owned())
         }
