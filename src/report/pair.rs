@@ -43,15 +43,23 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
         }
     }
     doc.paragraph(format!(
-        "Alternating pairs in one session; intervals hold 95 %. Changes under {} count as none{}.",
-        values::plain_share(settings.min_effect),
-        if settings.noise_floors.is_empty() {
-            ""
-        } else {
-            ", or under the calibrated noise floor where that is larger"
-        }
+        "Alternating pairs in one session; intervals hold 95 %. Changes under {} count as none.",
+        values::plain_share(settings.min_effect)
     ));
+    doc.paragraph(noise_floors(rows, settings));
     doc
+}
+
+/// What this machine is known to make of no change at all.
+fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
+    let known = rows.iter().filter_map(|row| Some((&row.metric, settings.noise_floors.get(&row.metric)?)));
+    let floors: Vec<String> =
+        known.map(|(metric, floor)| format!("{metric} {}", values::plain_share(*floor))).collect();
+    if floors.is_empty() {
+        let hint = "Noise floor: not known for this command on this machine; measure it once with ";
+        return Text::new().plain(hint).code("vibeship-optimizer calibrate");
+    }
+    Text::from(format!("Noise floor on this machine: {}. No smaller change is called one.", floors.join(", ")))
 }
 
 fn arm(arm: &Arm) -> String {
