@@ -73,11 +73,23 @@ enum Command {
     /// Measure rolled out changes day by day
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
+    /// Say what the project is made of and what to ask before it is tuned
+    Analyze(commands::analyze::AnalyzeArgs),
+    /// Find what is missing in the project's setup, and put it right with --apply
+    Doctor(commands::doctor::DoctorArgs),
+    /// Give a language model what it needs to propose the next commands
+    #[command(subcommand)]
+    Llm(commands::llm::LlmCommand),
+    /// Hand the daily tick to an agent
+    #[command(subcommand)]
+    Openclaw(commands::openclaw::OpenclawCommand),
     /// Say what stands in the way of honest measuring
     Preflight(commands::preflight::PreflightArgs),
     /// Do what is due, for timers
     #[command(subcommand)]
     Autopilot(commands::autopilot::AutopilotCommand),
+    /// Show all changes on one page: HTML by default, markdown with `--format markdown`
+    Report(commands::report::ReportArgs),
     /// Go through the day's lists
     #[command(subcommand)]
     Day(commands::day::DayCommand),
@@ -154,8 +166,13 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Route(args) => commands::route::run(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
+        Command::Analyze(args) => commands::analyze::run(ctx, args),
+        Command::Doctor(args) => commands::doctor::run(ctx, args),
+        Command::Llm(command) => commands::llm::run(ctx, command),
+        Command::Openclaw(command) => commands::openclaw::run(ctx, command),
         Command::Preflight(args) => commands::preflight::run(ctx, args),
         Command::Autopilot(command) => commands::autopilot::run(ctx, command),
+        Command::Report(args) => commands::report::run(ctx, args),
         Command::Day(command) => commands::day::run(ctx, command),
         Command::Review(command) => commands::review::run(ctx, command),
     }

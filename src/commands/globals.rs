@@ -26,6 +26,7 @@ pub enum Format {
     /// For programs
     Json,
     /// Markdown, where the answer is a report
+    #[value(alias = "md")]
     Markdown,
     /// Annotations and a step summary, where the answer is a list of findings
     Github,

@@ -1,11 +1,13 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
+pub mod analyze;
 pub mod autopilot;
 pub mod calibrate;
 pub mod check;
 pub mod compare;
 pub mod contract;
 pub mod day;
+pub mod doctor;
 pub mod failure;
 pub mod follow_up;
 pub mod globals;
@@ -14,13 +16,16 @@ pub mod hook_run;
 pub mod hooks;
 pub mod init;
 pub mod list;
+pub mod llm;
 pub mod monitor;
 pub mod note;
 pub mod onboard;
+pub mod openclaw;
 pub mod preflight;
 pub mod promote;
 pub mod reject;
 pub mod relink;
+pub mod report;
 pub mod resolve;
 pub mod review;
 pub mod rollback;

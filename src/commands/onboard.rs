@@ -81,6 +81,17 @@ pub(super) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Whether [`fill_guess`] would change the config.
+///
+/// # Errors
+/// As [`fill_guess`].
+pub(super) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
+    match commands::guess(ctx.project.root()).test {
+        Some(test) => Ok(!fill(ctx, &test, false, true)?.changes.is_empty()),
+        None => Ok(false),
+    }
+}
+
 fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, CommandError> {
     let _lock = ctx.lock()?;
     let path = ctx.project.config_path().ok_or_else(|| CommandError::trouble("there is no config file"))?;

@@ -1,0 +1,59 @@
+//! `analyze`: what a project is made of, what takes up space in it, and what to ask before it is tuned.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::commands::Ctx;
+use crate::commands::failure;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::probe::project::analysis;
+use crate::probe::project::analysis::Analysis;
+use crate::report;
+use crate::store::artifact;
+use crate::store::atomic;
+use crate::store::layout::OwnPaths;
+
+/// Say what the project is made of and what to ask before it is tuned
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// Write the analysis to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The original's JSON in a pipe, a document on a terminal, `{"wrote": P}` with `--out`.
+pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
+    let analysis = analysis(ctx)?;
+    let value = serde_json::to_value(&analysis)?;
+    if let Some(out) = args.out {
+        artifact::guard_out_path(&ctx.project, &out, &[])?;
+        atomic::write_free(&out, format!("{value:#}\n").as_bytes())?;
+        ctx.ui.answer(&failure::pretty(&json!({ "wrote": out })))?;
+    } else if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&value))?;
+    } else {
+        ctx.show(&report::project::analysis(&value))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// The analysis of the project.
+///
+/// # Errors
+/// When the config is invalid.
+pub(super) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
+    let own = OwnPaths::below(b"");
+    Ok(analysis::analyze(ctx.project.root(), &ctx.config()?.project, &|path| own.is_own(path), ctx.now()))
+}
+
+/// The analysis as JSON.
+///
+/// # Errors
+/// When the config is invalid.
+pub(super) fn value(ctx: &Ctx) -> Result<Value, CommandError> {
+    Ok(serde_json::to_value(analysis(ctx)?)?)
+}

@@ -1,0 +1,130 @@
+//! `doctor`: what of the setup is missing or out of date, and with `--apply`, putting it right. Shows what the config
+//! measures, too.
+
+use clap::Args;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::commands::choose;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::init;
+use crate::commands::onboard;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report;
+use crate::store::atomic;
+use crate::store::layout;
+use crate::store::logbook;
+use crate::store::record::Record;
+
+/// Schema name of the answer.
+const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
+
+/// The largest logbook that is read.
+const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Find what is missing in the project's setup, and put it right with --apply
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Put it right
+    #[arg(long)]
+    apply: bool,
+}
+
+/// Something that is missing, and what puts it right.
+struct Ailment {
+    code: &'static str,
+    message: String,
+    remedy: fn(&Ctx) -> Result<(), CommandError>,
+}
+
+/// Exit 0 when nothing is missing any more, 1 when something is.
+pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
+    let mut actions: Vec<Value> = Vec::new();
+    for ailment in ailments(ctx)? {
+        if args.apply {
+            (ailment.remedy)(ctx)?;
+        }
+        actions.push(json!({ "code": ailment.code, "changed": args.apply, "message": ailment.message }));
+    }
+    let left = if args.apply { ailments(ctx)?.len() } else { actions.len() };
+    let measurable = ctx.config()?.measurable();
+    let measures: Vec<Value> = measurable
+        .iter()
+        .map(|spec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling }))
+        .collect();
+    let answer = json!({
+        "schema": SCHEMA,
+        "generated_at": ctx.now(),
+        "applied": args.apply,
+        "actions": actions,
+        "measures": measures,
+    });
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.show(&report::project::doctor(&answer))?;
+    }
+    if left > 0 && !args.apply {
+        ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
+    }
+    Ok(if left == 0 { Exit::Yes } else { Exit::No })
+}
+
+fn ailments(ctx: &Ctx) -> Result<Vec<Ailment>, CommandError> {
+    let mut found = Vec::new();
+    if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
+        let message = "there is no config yet".to_owned();
+        found.push(Ailment { code: "INIT", message, remedy: init::ensure });
+        return Ok(found);
+    }
+    let root = ctx.project.root();
+    if root.join(layout::LEGACY_LOGBOOK).is_file() && !root.join(layout::LOGBOOK).exists() {
+        let message = format!("{} is the logbook's old name", layout::LEGACY_LOGBOOK);
+        found.push(Ailment {
+            code: "LOGBOOK_RENAME",
+            message,
+            remedy: |ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?),
+        });
+    }
+    if !ctx.project.state_dir().join(".gitignore").exists() {
+        let message = "git is not told what belongs to one checkout alone (lock, cache, active change)".to_owned();
+        found.push(Ailment { code: "STATE_GITIGNORE", message, remedy: |ctx| Ok(ctx.project.prepare_state()?) });
+    }
+    if ctx.config()?.timings.iter().all(|timing| timing.cmd.is_none()) && onboard::would_fill(ctx)? {
+        let message = "the project's test command can be filled into the config".to_owned();
+        found.push(Ailment { code: "TIMINGS_FILL", message, remedy: onboard::fill_guess });
+    }
+    let stale = stale_sections(ctx)?;
+    if !stale.is_empty() {
+        let names: Vec<&str> = stale.iter().map(|change| change.id().as_str()).collect();
+        let message = format!("the logbook's sections of {} are not what their records say", names.join(", "));
+        found.push(Ailment { code: "LOGBOOK_RENDER", message, remedy: render_sections });
+    }
+    Ok(found)
+}
+
+/// The changes whose section of the logbook is missing or not the one that their record gives.
+fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
+    let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
+    // Line ends may have become those of Windows on checkout.
+    let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
+    let (records, _) = choose::records(ctx)?;
+    let tracked = records.into_iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
+    });
+    Ok(tracked.filter(|change| !text.contains(report::logbook::section(change).trim())).collect())
+}
+
+fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {
+    let stale = stale_sections(ctx)?;
+    let lock = ctx.lock()?;
+    for change in &stale {
+        commit::note_down(ctx, &lock, change);
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `llm`: what a language model needs to propose the exact commands: a prompt, and a bundle of what is known here.
+//! Holds no value of the config that could be a secret.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Subcommand;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit::preflight;
+use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::view;
+use crate::commands::Ctx;
+use crate::commands::analyze;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::globals::Format;
+use crate::commands::preflight as preflight_command;
+use crate::config::Config;
+use crate::error::CommandError;
+use crate::evidence::scrub::scrub;
+use crate::exit::Exit;
+use crate::report;
+use crate::report::markdown;
+use crate::report::step::StepView;
+use crate::store::artifact;
+use crate::store::atomic;
+
+/// Give a language model what it needs to propose the next commands
+#[derive(Debug, Subcommand)]
+pub enum LlmCommand {
+    /// Print a prompt that teaches any language model the workflow and its commands
+    Prompt(PromptArgs),
+    /// Bundle what is known of the project and its changes, without values of the config
+    Bundle(BundleArgs),
+}
+
+/// Print a prompt that teaches any language model the workflow and its commands
+#[derive(Debug, Args)]
+pub struct PromptArgs {}
+
+/// Bundle what is known of the project and its changes, without values of the config
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// Take this change in
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Write the bundle to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Sends each verb to its function.
+pub fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> {
+    match command {
+        LlmCommand::Prompt(_) => prompt(ctx),
+        LlmCommand::Bundle(args) => bundle(ctx, args),
+    }
+}
+
+fn prompt(ctx: &Ctx) -> Result<Exit, CommandError> {
+    let text = report::llm::prompt();
+    if ctx.json(false) {
+        ctx.ui.answer(&failure::pretty(&json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": text })))?;
+    } else {
+        ctx.ui.answer(&text)?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// JSON unless markdown is asked for; with `--out`, the file's path.
+fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
+    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let bundle = contents(ctx, id.as_ref())?;
+    let as_json =
+        ctx.format() == Some(Format::Json) || (ctx.format().is_none() && args.out.is_none() && ctx.json(true));
+    let text = if as_json { format!("{bundle:#}\n") } else { scrub(&markdown::render(&report::llm::bundle(&bundle))) };
+    match args.out {
+        None => ctx.ui.answer(&text)?,
+        Some(out) => {
+            artifact::guard_out_path(&ctx.project, &out, &[])?;
+            atomic::write_free(&out, text.as_bytes())?;
+            ctx.ui.answer(&failure::pretty(&json!({ "wrote": out })))?;
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
+    let found = preflight_command::findings(ctx, id)?;
+    let change = match id {
+        None => Value::Null,
+        Some(id) => {
+            let change = commit::load(ctx, id)?;
+            let step = next::next(&change, &ctx.policy()?, ctx.now());
+            json!({
+                "change_id": change.id(),
+                "title": scrub(&change.opened.title),
+                "class": change.opened.class,
+                "status": view::status(&change),
+                "contract": change.contract,
+                "next": StepView::new(&change, &step).next,
+            })
+        }
+    };
+    Ok(json!({
+        "schema": "vibeship_optimizer.llm_bundle.v1",
+        "generated_at": ctx.now(),
+        "prompt": report::llm::prompt(),
+        "preflight": preflight_command::answer(ctx, id, &found),
+        "worst_level": preflight::worst(&found),
+        "analyze": analyze::value(ctx)?,
+        "config": summary(ctx.config()?),
+        "change": change,
+    }))
+}
+
+/// Names and counts alone: commands and URLs may hold secrets.
+fn summary(config: &Config) -> Value {
+    let names = |list: &mut dyn Iterator<Item = &String>| list.cloned().collect::<Vec<_>>();
+    json!({
+        "timings": names(&mut config.timings.iter().map(|timing| &timing.name)),
+        "size_paths": config.size_paths.len(),
+        "http_probes": names(&mut config.http_probes.iter().map(|probe| &probe.name)),
+        "kpis": names(&mut config.kpis.iter().map(|kpi| &kpi.name)),
+        "tuneable_files": config.tuneables.files.len(),
+        "has_test": config.commands.test.is_some(),
+        "stages": config.rollout.stages.iter().map(|stage| stage.name.name()).collect::<Vec<_>>(),
+        "min_monitor_days": config.verification.min_monitor_days,
+        "require_attestation": config.review.require_attestation,
+        "metrics": config.measurable().iter().map(|spec| spec.id.to_string()).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,175 @@
+//! `openclaw cron-setup`: a daily tick by an OpenClaw agent: the job as data and as a command, and with `--apply`, run
+//! without any shell.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::change::id::ChangeId;
+use crate::commands::Ctx;
+use crate::commands::commit;
+use crate::commands::failure;
+use crate::commands::parse;
+use crate::error::CommandError;
+use crate::evidence::scrub::scrub;
+use crate::exit::Exit;
+use crate::sys::process;
+use crate::sys::process::Ended;
+use crate::sys::process::Invocation;
+use crate::sys::process::Output;
+use crate::sys::process::Spec;
+
+/// Adding a job takes a moment; more than this and it hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Hand the daily tick to an agent
+#[derive(Debug, Subcommand)]
+pub enum OpenclawCommand {
+    /// Set up a daily tick by an OpenClaw agent
+    CronSetup(CronArgs),
+}
+
+/// Set up a daily tick by an OpenClaw agent
+#[derive(Debug, Args)]
+pub struct CronArgs {
+    /// Tick this change only [default: every change that is rolled out]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// The project [default: the one here]
+    #[arg(long, value_name = "DIR")]
+    project_root: Option<PathBuf>,
+    /// Name of the job
+    #[arg(long, value_name = "NAME", default_value = "vibeship-optimizer daily tick")]
+    name: String,
+    /// When, as cron writes it
+    #[arg(long, value_name = "CRON", default_value = "0 7 * * *")]
+    cron: String,
+    /// Time zone of that
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    tz: String,
+    /// How hard the agent thinks
+    #[arg(long, value_name = "LEVEL", default_value = "xhigh")]
+    thinking: String,
+    /// The agent's model [default: the agent's own]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Channel that the result is told on
+    #[arg(long, value_name = "CHANNEL", default_value = "last")]
+    channel: String,
+    /// Who is told
+    #[arg(long, value_name = "TARGET")]
+    to: Option<String>,
+    /// Tell nobody
+    #[arg(long)]
+    no_deliver: bool,
+    /// Add the job now
+    #[arg(long)]
+    apply: bool,
+}
+
+/// Sends the verb to its function.
+pub fn run(ctx: &Ctx, command: OpenclawCommand) -> Result<Exit, CommandError> {
+    match command {
+        OpenclawCommand::CronSetup(args) => cron_setup(ctx, &args),
+    }
+}
+
+/// Exit 1 when the job could not be added.
+fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
+    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
+        commit::load(ctx, id)?;
+    }
+    let root = match &args.project_root {
+        Some(root) => std::path::absolute(root)?,
+        None => ctx.project.root().to_owned(),
+    };
+    let root = root.display().to_string();
+    for (flag, text) in [("--name", &args.name), ("--cron", &args.cron), ("--tz", &args.tz), ("--project-root", &root)]
+    {
+        parse::title(text)
+            .map_err(|_| CommandError::trouble(format!("{flag}: {text:?} is not one short line of text")))?;
+    }
+    let argv = argv(args, &message(&root, id.as_ref()));
+    let command = shlex::try_join(argv.iter().map(String::as_str))?;
+    let spec = json!({
+        "name": args.name,
+        "schedule": { "kind": "cron", "expr": args.cron, "tz": args.tz },
+        "sessionTarget": "isolated",
+        "payload": {
+            "kind": "agentTurn",
+            "message": message(&root, id.as_ref()),
+            "thinking": args.thinking,
+            "model": args.model,
+        },
+        "delivery": {
+            "mode": if args.no_deliver { "none" } else { "announce" },
+            "channel": args.channel,
+            "to": args.to,
+        },
+    });
+    if args.apply {
+        add(ctx, &argv)?;
+        ctx.ui.status("The job is added.");
+    }
+    ctx.ui.answer(&failure::pretty(&json!({ "spec": spec, "command": command, "applied": args.apply })))?;
+    Ok(Exit::Yes)
+}
+
+fn message(root: &str, id: Option<&ChangeId>) -> String {
+    let about = id.map(|id| format!(" --change-id {id}")).unwrap_or_default();
+    format!(
+        "In the directory {root} run: vibeship-optimizer autopilot tick --ok-on-pending --format json{about}\n\
+         Report in a few lines what was measured, every alarm with the rollback command that was printed, and what \
+         verification still demands. Do not roll back, resolve, attest or verify anything yourself: those are a \
+         person's decisions."
+    )
+}
+
+fn argv(args: &CronArgs, message: &str) -> Vec<String> {
+    let mut argv: Vec<String> = ["openclaw", "cron", "add"].map(str::to_owned).to_vec();
+    let mut add = |flag: &str, value: &str| argv.extend([flag.to_owned(), value.to_owned()]);
+    add("--name", &args.name);
+    add("--cron", &args.cron);
+    add("--tz", &args.tz);
+    add("--session", "isolated");
+    add("--message", message);
+    add("--thinking", &args.thinking);
+    if let Some(model) = &args.model {
+        add("--model", model);
+    }
+    if !args.no_deliver {
+        add("--channel", &args.channel);
+        if let Some(to) = &args.to {
+            add("--to", to);
+        }
+    }
+    argv.push(if args.no_deliver { "--no-deliver" } else { "--announce" }.to_owned());
+    argv
+}
+
+fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {
+    let keep = Output::Keep { head_bytes: 0, tail_bytes: 2000 };
+    let spec = Spec {
+        invocation: Invocation::Argv(argv.iter().map(OsString::from).collect()),
+        cwd: ctx.project.root().to_owned(),
+        env: Vec::new(),
+        timeout: TIMEOUT,
+        stdout: keep,
+        stderr: keep,
+    };
+    let failed = |message: String| CommandError::Failed {
+        message,
+        hints: vec!["is openclaw installed and on PATH? without --apply the command is printed".to_owned()],
+    };
+    let finished = process::run(&spec, ctx.interrupt()?).map_err(|error| failed(error.to_string()))?;
+    if finished.ended == Ended::Code(0) {
+        return Ok(());
+    }
+    let tail = scrub(finished.stderr.tail_text(500).trim());
+    Err(failed(format!("openclaw cron add did not succeed: {tail}")))
+}

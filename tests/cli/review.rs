@@ -1,0 +1,96 @@
+//! Review bundles and attestations.
+
+use crate::support::Sandbox;
+
+const REVIEWED: &str = "\
+version: 1
+commands: {test: \"exit 0\"}
+kpis:
+  - {name: ops, file: ops.json, pointer: /ops, better: lower, exact: true}
+size_paths: [src]
+pair: {enabled: false}
+review: {require_attestation: true, allowed_modes: {claude: [high]}}
+";
+
+#[test]
+fn a_bundle_holds_the_record_and_the_change_s_own_diff_without_secrets() {
+    let sandbox = Sandbox::new();
+    sandbox.start("halve `it` <script>").contract().before();
+    sandbox.write("src/main.txt", "password = \"hunter2hunter2\"\n```\n# not a heading\n").improve(50.0);
+    sandbox.validate().after().compare();
+    sandbox.write("src/later.txt", "not part of it\n").commit_as("another", &[]);
+    let wrote = sandbox.on(&["review", "bundle"]).ok().json();
+    let path = format!(".vibeship-optimizer/review_bundles/{}.md", sandbox.id());
+    assert_eq!(wrote["wrote"], format!("[PROJECT]/{path}"));
+    let bundle = sandbox.read(&path);
+    assert!(bundle.contains("-slow") && bundle.contains("kpi.ops <= -10%"), "{bundle}");
+    assert!(!bundle.contains("hunter2") && bundle.contains("***"), "{bundle}");
+    assert!(!bundle.contains("not part of it"), "{bundle}");
+    assert!(!bundle.contains("<script>"), "{bundle}");
+    assert!(bundle.contains("````"), "the fence is longer than any in the diff: {bundle}");
+}
+
+#[test]
+fn a_long_diff_is_cut() {
+    let sandbox = Sandbox::new();
+    sandbox.start("halve it").contract().before();
+    sandbox.write("src/main.txt", "a line of text\n".repeat(30_000)).improve(50.0);
+    sandbox.validate();
+    let _ = sandbox.on(&["review", "bundle", "--out", "../bundle.md"]).ok();
+    let bundle = sandbox.read("../bundle.md");
+    assert!(bundle.contains("The diff was cut here"), "{}", bundle.len());
+    assert!(bundle.chars().count() < 140_000, "{}", bundle.chars().count());
+}
+
+#[test]
+fn an_attestation_is_bound_to_what_was_reviewed() {
+    let sandbox = Sandbox::new();
+    sandbox.config(REVIEWED);
+    sandbox.start("halve it").contract().before();
+    let attest = ["review", "attest", "--tool", "claude", "--reasoning-mode", "high", "--reviewer", "Ada"];
+    sandbox.refuses(&attest, 8, "earlier");
+    sandbox.improve(50.0).validate().after().compare();
+    let wrote = sandbox.on(&attest).ok().json();
+    let path = format!(".vibeship-optimizer/attestations/review_{}.json", sandbox.id());
+    assert_eq!(wrote["wrote"], format!("[PROJECT]/{path}"));
+    let file = sandbox.json(&path);
+    assert_eq!(file["schema"], "vibeship_optimizer.review_attestation.v1");
+    assert_eq!(sandbox.shown()["review_attestation"], path);
+    let demand = |sandbox: &Sandbox| {
+        let _ = sandbox.on(&["change", "promote"]).ok();
+        let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+        let answer = sandbox.on(&["change", "verify"]).json();
+        let demands = answer["demands"].as_array().unwrap().clone();
+        demands.into_iter().find(|it| it["kind"]["demand"] == "attestation").unwrap()
+    };
+    // Compared again after the review: other numbers were attested than stand now.
+    sandbox.compare();
+    sandbox.later(chrono::Duration::minutes(1));
+    sandbox.after().compare();
+    let stale = demand(&sandbox);
+    assert_eq!((&stale["met"], &stale["kind"]["stale"]), (&false.into(), &true.into()), "{stale}");
+    let _ = sandbox.on(&attest).ok();
+    let answer = sandbox.on(&["change", "verify"]).json();
+    let met = answer["demands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|it| it["kind"]["demand"] == "attestation" && it["met"] == true);
+    assert!(met, "{answer}");
+    // An attestation that says something else than the record is no attestation.
+    let altered = sandbox.read(&path).replace("Ada", "Eve");
+    sandbox.write(&path, altered);
+    assert_eq!(sandbox.on(&["change", "verify"]).code, 1);
+}
+
+#[test]
+fn a_mode_that_the_config_does_not_allow_attests_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.config(REVIEWED).compared("halve it");
+    let record = sandbox.read(sandbox.record());
+    let output = sandbox.on(&["review", "attest", "--tool", "claude", "--reasoning-mode", "low"]).exits(1);
+    assert!(output.stderr.contains("allows: high"), "{output}");
+    assert_eq!(sandbox.read(sandbox.record()), record);
+    let _ = sandbox.on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human"]).ok();
+    assert_eq!(sandbox.on(&["review", "attest", "--tool", "gpt", "--reasoning-mode", "high"]).code, 2);
+}
