@@ -15,6 +15,7 @@ use crate::commands::commit;
 use crate::commands::failure;
 use crate::commands::parse;
 use crate::error::CommandError;
+use crate::evidence::criterion::Criterion;
 use crate::evidence::measurable::Measurable;
 use crate::evidence::measurable::Unmeasurable;
 use crate::evidence::metric::MetricId;
@@ -122,10 +123,24 @@ pub(super) fn unknown(
         match measurable.check(criterion) {
             Ok(_) => {}
             Err(Unmeasurable::UnknownMetric { metric, nearest }) => unknown.push((metric, nearest.into_iter().next())),
-            Err(error) => return Err(CommandError::trouble(format!("{criterion}: {error}"))),
+            Err(error) => {
+                let flag = flag_of(contract, criterion);
+                return Err(CommandError::trouble(format!("{flag}: {criterion}: {error}")));
+            }
         }
     }
     Ok(unknown)
+}
+
+/// The flag that a criterion was given with.
+fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
+    if contract.kpi.as_ref() == Some(criterion) {
+        "--kpi"
+    } else if contract.guardrails.contains(criterion) {
+        "--guardrail"
+    } else {
+        "--trigger"
+    }
 }
 
 /// Asks for each missing part until it is acceptable; an empty answer leaves it for later.

@@ -10,7 +10,7 @@ fn an_error_in_a_criterion_points_at_its_column() {
     $ change contract --kpi kpi.ops <= -10parsec --change-id chg-20260302-090000-x
     exit 2
     --- stderr
-    error: kpi.ops <= -10parsec: kpi.ops is measured in plain numbers, which parsec does not convert to
+    error: --kpi: kpi.ops <= -10parsec: kpi.ops is measured in plain numbers, which parsec does not convert to
     ");
     insta::assert_snapshot!(s.on(&["change", "contract", "--guardrail", "kpi.ops ~ 4"]), @r"
     $ change contract --guardrail kpi.ops ~ 4 --change-id chg-20260302-090000-x
