@@ -22,6 +22,7 @@ use crate::sys::process::Ended;
 use crate::sys::process::Invocation;
 use crate::sys::process::Output;
 use crate::sys::process::Spec;
+use crate::sys::process::shell_line;
 
 /// Adding a job takes a moment; more than this and it hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -95,7 +96,8 @@ fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
             .map_err(|_| CommandError::trouble(format!("{flag}: {text:?} is not one short line of text")))?;
     }
     let argv = argv(args, &message(&root, id.as_ref()));
-    let command = shlex::try_join(argv.iter().map(String::as_str))?;
+    // `null` where the shell here has no way to write it.
+    let command = shell_line(&argv);
     let spec = json!({
         "name": args.name,
         "schedule": { "kind": "cron", "expr": args.cron, "tz": args.tz },
@@ -123,7 +125,7 @@ fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
 fn message(root: &str, id: Option<&ChangeId>) -> String {
     let about = id.map(|id| format!(" --change-id {id}")).unwrap_or_default();
     format!(
-        "In the directory {root} run: vibeship-optimizer autopilot tick --ok-on-pending --format json{about}\n\
+        "In the directory {root} run `vibeship-optimizer autopilot tick --ok-on-pending --format json{about}`. \
          Report in a few lines what was measured, every alarm with the rollback command that was printed, and what \
          verification still demands. Do not roll back, resolve, attest or verify anything yourself: those are a \
          person's decisions."
