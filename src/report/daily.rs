@@ -108,8 +108,7 @@ pub fn morning(view: &Morning<'_>) -> Doc {
 /// What cannot wait on a change.
 fn pressing(change: &Change, now: DateTime<Utc>) -> Vec<Text> {
     let about = || Text::new().code(change.id().as_str()).plain(" ");
-    let alarm =
-        |judged| about().mark(Tone::Bad, "alarm").plain(format!(": {}", verdict::alarm_line(judged, &change.contract)));
+    let alarm = |judged| about().mark(Tone::Bad, "alarm").plain(format!(": {}", verdict::alarm_line(judged)));
     let mut list: Vec<Text> = change.open_alarms.iter().map(alarm).collect();
     if let Some(at) = change.opened.expires.filter(|_| is_expired(change, now)) {
         list.push(about().mark(Tone::Bad, "override expired").plain(format!(" {}", values::moment(at))));

@@ -241,7 +241,7 @@ fn days(doc: &mut Doc, change: &Change) {
         let alarms = if tick.alarms.is_empty() {
             Text::new().mark(Tone::Good, "none")
         } else {
-            let lines: Vec<String> = tick.alarms.iter().map(|it| verdict::alarm_line(it, &change.contract)).collect();
+            let lines: Vec<String> = tick.alarms.iter().map(verdict::alarm_line).collect();
             Text::new().mark(Tone::Bad, "alarm").plain(format!(" {}", lines.join("; ")))
         };
         table.row([tick.day.to_string().into(), tick.utc_date.to_string().into(), alarms]);

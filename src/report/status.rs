@@ -67,7 +67,7 @@ fn one(doc: &mut Doc, change: &Change, step: &Step) {
         fields.push(("days".to_owned(), text));
     }
     for judged in &change.open_alarms {
-        fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::alarm_line(judged, &change.contract))));
+        fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::alarm_line(judged))));
     }
     let view = StepView::new(change, step);
     fields.push(("next".to_owned(), Text::new().strong(view.text)));

@@ -1,11 +1,9 @@
 //! Verdicts in words, a line each. Owns the wording of doubts and flaws; must not conclude anything itself.
 
-use crate::change::contract::Contract;
 use crate::change::facts::Judged;
 use crate::change::facts::Verdicts;
 use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
-use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Unusable;
 use crate::evidence::unit::Unit;
@@ -38,12 +36,11 @@ pub fn full_line(judged: &Judged) -> String {
     format!("{} is {}", judged.criterion, line(judged))
 }
 
-/// One line on an alarm of a change, which is a guardrail that does not hold or its trigger that does.
-pub fn alarm_line(judged: &Judged, contract: &Contract) -> String {
-    match &contract.trigger {
-        Some(Trigger::Measured(criterion)) if criterion.text == judged.criterion => {
-            format!("trigger {} {}", judged.criterion, trigger_line(judged))
-        }
+/// One line on an alarm: a guardrail that does not hold, or a trigger that does.
+pub fn alarm_line(judged: &Judged) -> String {
+    match judged.verdict.outcome() {
+        // Only a trigger raises an alarm by holding.
+        Outcome::Pass => format!("trigger {} {}", judged.criterion, trigger_line(judged)),
         _ => full_line(judged),
     }
 }

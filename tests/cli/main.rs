@@ -1,5 +1,7 @@
 //! The commands as a user runs them, one file per verb, in one test binary.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 mod bad_input;

@@ -188,7 +188,7 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
         return;
     }
     for judged in &change.open_alarms {
-        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged, &change.contract)));
+        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
     ctx.ui.tell(&format!("To roll back: {}", change.rollback_action()));
     let id = change.id();

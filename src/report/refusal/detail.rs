@@ -59,7 +59,7 @@ pub fn demand(demand: &Demand) -> String {
         }
         DemandKind::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
         DemandKind::NoAlarm { open } => {
-            let lines: Vec<String> = open.iter().map(verdict::full_line).collect();
+            let lines: Vec<String> = open.iter().map(verdict::alarm_line).collect();
             format!("no open alarm (open: {})", lines.join("; "))
         }
         DemandKind::Attestation { stale: true } => "a review of the present state (the attested one is stale)".into(),
