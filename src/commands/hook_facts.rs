@@ -20,8 +20,8 @@ use crate::sys::git::facts::Operation;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::scope::Scope;
 
-/// How far back other commits of a change are looked for.
-const LOOK_BACK: usize = 1000;
+/// How far back other commits of a change without a baseline are looked for.
+const LOOK_BACK: usize = 200;
 
 /// Everything that a message is judged by.
 pub(crate) struct Prepared {
@@ -117,27 +117,26 @@ fn under_way(repo: &Repo) -> UnderWay {
     }
 }
 
-/// The commits before HEAD (which may be about to be amended) that carry the id of an open change.
+/// The commits before HEAD (which may be about to be amended) that carry the id of an open change: since its baseline,
+/// before which there are none.
 fn earlier(
     repo: &Repo,
     witness: &Witness<'_>,
     records: &BTreeMap<ChangeId, RecordFacts>,
 ) -> Result<BTreeMap<ChangeId, String>, CommandError> {
     let mut found = BTreeMap::new();
-    let open = records.values().filter_map(RecordFacts::change).any(|change| change.is_open());
     let Ok(before) = repo.resolve("HEAD^1") else { return Ok(found) };
-    if !open {
-        return Ok(found);
+    for change in records.values().filter_map(RecordFacts::change).filter(|change| change.is_open()) {
+        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
+        let base = baseline.and_then(|commit| repo.resolve(&commit).ok());
+        let base = base.or_else(|| repo.resolve(&format!("HEAD~{LOOK_BACK}")).ok());
+        witness.walk(base.as_deref(), &before, &mut |commit| {
+            let takes_back = !commit::reverted(&commit.message).is_empty();
+            let carries = commit.ids.iter().any(|id| id == change.id().as_str());
+            if carries && !takes_back && !commit.is_evidence_only() && !commit.is_merge() {
+                found.entry(change.id().clone()).or_insert(commit.id);
+            }
+        })?;
     }
-    let from = format!("HEAD~{LOOK_BACK}");
-    let base = repo.resolve(&from).ok();
-    witness.walk(base.as_deref(), &before, &mut |commit| {
-        if commit.is_evidence_only() || !commit::reverted(&commit.message).is_empty() {
-            return;
-        }
-        for id in commit.ids.iter().filter_map(|id| id.parse::<ChangeId>().ok()) {
-            found.entry(id).or_insert_with(|| commit.id.clone());
-        }
-    })?;
     Ok(found)
 }
