@@ -199,6 +199,21 @@ fn a_checkout_without_the_change_is_not_measured_for_it() {
     assert!(output.stderr.contains("not in the history of what is checked out"), "{output}");
 }
 
+#[test]
+fn a_change_that_cannot_be_measured_does_not_cost_another_its_day() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    let first = sandbox.id();
+    sandbox.start("a third of it").contract().before().improve(30.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    // What is checked out has the first change and not the second.
+    sandbox.git(&["checkout", "-q", "--detach", "HEAD~1"]);
+    let _ = sandbox.run(&["monitor", "tick"]).exits(1);
+    assert!(sandbox.path(format!("reports/optimizer/{first}_day0.md")).exists());
+    assert!(!sandbox.path(sandbox.evidence("day0.md")).exists());
+}
+
 /// Edits the record's events and seals the chain anew, as somebody with an editor and a script could.
 fn forge(sandbox: &Sandbox, edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Event>)) {
     use vibeship_optimizer::change::chain;

@@ -75,31 +75,39 @@ pub fn exit(done: &[Ticked]) -> Exit {
     if unclear { Exit::NotYet } else { Exit::Yes }
 }
 
-/// Ticks the named change, or every monitored one; all share one measurement of the project.
+/// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
+/// ticked does not keep the others from their day.
 ///
 /// # Errors
-/// When a named change is not rolled out, the project cannot be measured, or a change's evidence was altered: the days
-/// of the changes before it are recorded then.
+/// The first of: a named change is not rolled out, its commit is not in what is checked out, the project cannot be
+/// measured, a change's evidence was altered. The days of the other changes are recorded then.
 pub fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
-    let changes = monitor::monitored(ctx, given)?;
-    let policy = ctx.policy()?;
+    let mut measured = None;
     let mut done = Vec::new();
-    let mut measured: Option<Measurement> = None;
-    for change in changes {
-        may_be_monitored(&change)?;
-        let idle = watch::idle(&change, &policy, ctx.now(), force);
-        if idle.is_some() {
-            done.push(Ticked { change, idle, raised: Vec::new() });
-            continue;
+    let mut failed = None;
+    for change in monitor::monitored(ctx, given)? {
+        match due(ctx, change, force, &mut measured) {
+            Ok(ticked) => done.push(ticked),
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
-        contains_the_change(ctx, &change)?;
-        let measurement = match &mut measured {
-            Some(measurement) => measurement,
-            None => measured.insert(measure_project(ctx)?),
-        };
-        done.push(record(ctx, &change, measurement)?);
     }
-    Ok(done)
+    failed.map_or(Ok(done), Err)
+}
+
+fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement>) -> Result<Ticked, CommandError> {
+    may_be_monitored(&change)?;
+    let idle = watch::idle(&change, &ctx.policy()?, ctx.now(), force);
+    if idle.is_some() {
+        return Ok(Ticked { change, idle, raised: Vec::new() });
+    }
+    contains_the_change(ctx, &change)?;
+    let measurement = match measured {
+        Some(measurement) => measurement,
+        None => measured.insert(measure_project(ctx)?),
+    };
+    record(ctx, &change, measurement)
 }
 
 fn may_be_monitored(change: &Change) -> Result<(), CommandError> {
