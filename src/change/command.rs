@@ -9,12 +9,14 @@ use crate::change::facts::ArtifactFault;
 use crate::change::facts::Attestation;
 use crate::change::facts::Check;
 use crate::change::facts::Delta;
+use crate::change::facts::InEffect;
 use crate::change::facts::Judged;
 use crate::change::facts::Other;
 use crate::change::facts::Policy;
 use crate::change::facts::Rehearsal;
 use crate::change::facts::Stage;
 use crate::change::facts::Taken;
+use crate::change::facts::TuneableChange;
 use crate::change::facts::Verdicts;
 use crate::change::id::ChangeId;
 use crate::change::window::VerifyFacts;
@@ -167,6 +169,8 @@ pub struct ValidateFacts {
     pub descends: Option<bool>,
     /// What changed since the baseline.
     pub delta: Delta,
+    /// What the config measures in another way than the baseline did.
+    pub redefined: Vec<String>,
     /// Whether the config has a test to run.
     pub has_tests: bool,
     /// Whether a failure keeps the change open.
@@ -180,6 +184,10 @@ pub struct ValidateFacts {
 pub struct AfterFacts {
     /// The code here.
     pub revision: Revision,
+    /// Tuneables that differ from the baseline's.
+    pub tuneables: Vec<TuneableChange>,
+    /// What the config measures in another way than the baseline did.
+    pub redefined: Vec<String>,
     /// The measurement; `None` to ask whether the gate would open.
     pub measured: Option<Measured>,
 }
@@ -187,6 +195,8 @@ pub struct AfterFacts {
 /// To record a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompareFacts {
+    /// What the config measures in another way than the baseline did.
+    pub redefined: Vec<String>,
     /// Evidence files that are not what was recorded.
     pub faults: Vec<ArtifactFault>,
     /// The comparison; `None` to ask whether the gate would open.
@@ -226,6 +236,12 @@ pub struct RolloutFacts {
     pub stage: Stage,
     /// What the config demands (an emergency freezes it here).
     pub policy: Policy,
+    /// The code here.
+    pub revision: Revision,
+    /// Whether the change is in it.
+    pub in_effect: InEffect,
+    /// Tuneables that differ from the baseline's.
+    pub tuneables: Vec<TuneableChange>,
     /// Evidence files that are not what was recorded.
     pub faults: Vec<ArtifactFault>,
     /// The measurement and its verdicts; `None` to ask whether the gate would open.

@@ -151,6 +151,20 @@ impl Verdicts {
     }
 }
 
+/// Whether a change is in the code that is checked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InEffect {
+    /// It is.
+    Yes,
+    /// Its commit is not in the history.
+    Absent,
+    /// It was taken back by a later commit.
+    Reverted,
+    /// It has no commit.
+    NoCommit,
+}
+
 /// What became of trying the rollback before it is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "rehearsal", rename_all = "snake_case")]

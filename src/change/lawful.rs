@@ -22,9 +22,11 @@ use crate::change::command::ValidateFacts;
 use crate::change::decide::decide;
 use crate::change::event::Event;
 use crate::change::event::Kind;
+use crate::change::facts::InEffect;
 use crate::change::facts::Policy;
 use crate::change::facts::Strength;
 use crate::change::facts::Taken;
+use crate::change::facts::TuneableChange;
 use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::refusal::Refusal;
@@ -127,15 +129,19 @@ fn command_of(change: &Change, event: &Event) -> Option<Command> {
             revision,
             descends: Some(true),
             delta,
+            redefined: Vec::new(),
             has_tests: true,
             retry: true,
             outcome: Some((checks, artifact)),
         }),
         Kind::AfterTaken { taken, .. } => Command::After(AfterFacts {
             revision: taken.revision.clone(),
+            tuneables: validated_tuneables(change),
+            redefined: Vec::new(),
             measured: Some(Measured { taken, unmeasured: Vec::new() }),
         }),
         Kind::Compared { markdown, json, pair, verdicts } => Command::Compare(CompareFacts {
+            redefined: Vec::new(),
             faults: Vec::new(),
             compared: Some(Compared { markdown, json, pair, verdicts }),
         }),
@@ -151,12 +157,20 @@ fn command_of(change: &Change, event: &Event) -> Option<Command> {
     })
 }
 
+/// What the tuneables can have been at best: what was validated.
+fn validated_tuneables(change: &Change) -> Vec<TuneableChange> {
+    change.validation.as_ref().map(|validation| validation.delta.tuneables.clone()).unwrap_or_default()
+}
+
 fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command> {
     let demanded = || change.frozen_policy().cloned().unwrap_or_else(least);
     Some(match what {
         Kind::RolledOut { stage, taken, verdicts, policy } => Command::Rollout(RolloutFacts {
             stage,
             policy: policy.unwrap_or_else(demanded),
+            revision: taken.revision.clone(),
+            in_effect: InEffect::Yes,
+            tuneables: validated_tuneables(change),
             faults: Vec::new(),
             measured: Some((taken, verdicts)),
         }),

@@ -96,6 +96,23 @@ pub enum Missing {
         /// The metrics.
         metrics: Vec<MetricId>,
     },
+    /// The config measures something in another way than the baseline did.
+    Redefined {
+        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from.
+        what: Vec<String>,
+    },
+    /// A code change without a commit.
+    NoCommit,
+    /// Tuneables do not have the values that were validated.
+    OtherTuneables {
+        /// Their keys.
+        keys: Vec<String>,
+    },
+    /// The change is not in what is checked out.
+    NotInEffect {
+        /// Whether it was there and was taken back; else its commit is not in the history.
+        reverted: bool,
+    },
     /// Nothing changed since the baseline.
     NoDelta,
     /// A tuneable change that changed no tuneable.

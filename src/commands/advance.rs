@@ -43,6 +43,7 @@ fn nothing_changed(ctx: &Ctx, change: &crate::change::state::Change) -> Result<b
         revision: since.revision,
         descends: since.descends,
         delta: since.delta,
+        redefined: Vec::new(),
         has_tests: true,
         retry: true,
         outcome: None,

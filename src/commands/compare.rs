@@ -18,6 +18,7 @@ use crate::commands::Ctx;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::commit::Pending;
+use crate::commands::delta;
 use crate::commands::evidence;
 use crate::commands::failure;
 use crate::commands::globals::Format;
@@ -172,7 +173,8 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
 
 /// A change's comparison: from the recorded files and, where possible, pairs measured now; recorded itself.
 pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
-    let mut facts = CompareFacts { faults: raw_faults(ctx, change)?, compared: None };
+    let redefined = delta::redefined(ctx, change)?;
+    let mut facts = CompareFacts { redefined, faults: raw_faults(ctx, change)?, compared: None };
     commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
     let own_report = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
     for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {

@@ -8,12 +8,15 @@ use globset::GlobSetBuilder;
 
 use crate::change::facts::Delta;
 use crate::change::facts::DeltaCommit;
+use crate::change::facts::InEffect;
 use crate::change::facts::TuneableChange;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
+use crate::config::definition::TUNEABLES;
 use crate::error::CommandError;
+use crate::evidence::compare::definition;
 use crate::evidence::compare::tuneables;
 use crate::evidence::revision::Revision;
 use crate::evidence::snapshot::Snapshot;
@@ -25,6 +28,7 @@ use crate::sys::git::diff::Side;
 use crate::sys::git::history::Commit;
 use crate::sys::git::history::Walk;
 use crate::sys::git::repo::Repo;
+use crate::sys::git::revert::Reverted;
 use crate::sys::git::run::Flow;
 use crate::sys::git::scope::Scope;
 
@@ -114,6 +118,49 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
     }
     surfaces(ctx, &mut delta)?;
     Ok(Since { revision, descends, delta })
+}
+
+/// Tuneables whose effective value differs from the baseline's; none for a change without one.
+///
+/// # Errors
+/// When the baseline's snapshot is missing or altered, or a tuneables file cannot be read.
+pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
+    let Some(baseline) = &change.baseline else { return Ok(Vec::new()) };
+    changed_tuneables(ctx, &evidence::snapshot(ctx, &baseline.taken.snapshot)?)
+}
+
+/// What of the contract the config measures in another way than the baseline did, and whether it reads the tuneables
+/// elsewhere.
+///
+/// # Errors
+/// When the baseline's snapshot is missing or altered, or the config is invalid.
+pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let Some(baseline) = &change.baseline else { return Ok(Vec::new()) };
+    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
+    let named = |stem: &String| change.contract.criteria().any(|it| definition::governs(stem, &it.metric));
+    found.retain(|stem| stem == TUNEABLES || named(stem));
+    Ok(found)
+}
+
+/// Whether the change is in what is checked out: its commits are in the history, and taking them back would still
+/// change something.
+///
+/// # Errors
+/// When git fails.
+pub fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
+    let mut newest_first = change.commits();
+    newest_first.reverse();
+    let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
+    let Some(head) = repo.head()?.at else { return Ok(InEffect::Absent) };
+    for commit in &newest_first {
+        if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
+            return Ok(InEffect::Absent);
+        }
+    }
+    let own = own(Some(repo));
+    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path))?;
+    Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }
 
 /// Tells the tool's own files, by paths from the repository's root.

@@ -62,7 +62,16 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, &id)?;
     let stage: Stage = args.stage.into();
     let faults = evidence::faults(ctx, &change)?;
-    let mut facts = RolloutFacts { stage, policy: ctx.policy()?, faults, measured: None };
+    let revision = delta::revision(ctx)?;
+    let mut facts = RolloutFacts {
+        stage,
+        policy: ctx.policy()?,
+        revision: revision.clone(),
+        in_effect: delta::in_effect(ctx, &change)?,
+        tuneables: delta::tuneables(ctx, &change)?,
+        faults,
+        measured: None,
+    };
     commit::ask(ctx, &change, &Command::Rollout(facts.clone()))?;
     stage_check(ctx, &change, stage)?;
     let revision = delta::revision(ctx)?;

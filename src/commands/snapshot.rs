@@ -146,11 +146,17 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
 fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let label = label(args, "after")?;
     let revision = delta::revision(ctx)?;
-    let mut facts = AfterFacts { revision: revision.clone(), measured: None };
+    let mut facts = AfterFacts {
+        revision: revision.clone(),
+        tuneables: delta::tuneables(ctx, change)?,
+        redefined: delta::redefined(ctx, change)?,
+        measured: None,
+    };
     commit::ask(ctx, change, &Command::After(facts.clone()))?;
     let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
     facts.revision = measure::unmoved(ctx, &measurement)?;
+    facts.tuneables = delta::tuneables(ctx, change)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::After, "after");
     facts.measured = Some(Measured {

@@ -55,6 +55,7 @@ pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         revision: since.revision,
         descends: since.descends,
         delta: since.delta,
+        redefined: delta::redefined(ctx, &change)?,
         has_tests: config.commands.test.is_some(),
         retry: config.validation.on_failure == OnFailure::Retry,
         outcome: None,

@@ -2,6 +2,7 @@
 //! Must not run or measure anything.
 
 pub mod command;
+pub mod definition;
 pub mod edit;
 pub mod enforcement;
 pub mod file;

@@ -90,6 +90,8 @@ pub enum Unusable {
         /// The timeout in seconds.
         timeout_s: f64,
     },
+    /// It is measured in another way than in the other snapshot: another command, another place of the number.
+    Redefined,
     /// The measured path does not exist.
     MissingPath {
         /// The path as configured.

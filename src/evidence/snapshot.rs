@@ -85,6 +85,10 @@ pub struct Snapshot {
     /// Samples in seconds of the fixed built-in reference workload, taken between the other samples (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference_s: Vec<f64>,
+    /// How each metric was measured, as digests by the beginning of its name (v2): snapshots that differ here did not
+    /// measure the same thing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<String, crate::evidence::digest::Digest>,
     /// What could not be measured as asked, in words (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -116,6 +120,7 @@ impl Snapshot {
             tuneable_files: Vec::new(),
             env: BTreeMap::new(),
             reference_s: Vec::new(),
+            definitions: BTreeMap::new(),
             warnings: Vec::new(),
         }
     }

@@ -76,6 +76,7 @@ pub fn take(plan: &Plan<'_>, runner: &mut dyn Runner, tell: &mut dyn FnMut(&str)
     snapshot.tuneables = effective.values;
     snapshot.tuneable_files = effective.files;
     snapshot.env = env::watched(&plan.config.tuneables.watch_env, &ProcessEnvironment);
+    snapshot.definitions = plan.config.definitions();
     snapshot.machine = Some(machine::fingerprint());
     sizes(plan, &mut snapshot, tell);
     timings(plan, runner, &mut snapshot, tell);

@@ -195,6 +195,7 @@ pub fn flaw(because: &Flaw) -> String {
 pub fn unusable(reason: &Unusable) -> String {
     match reason {
         Unusable::NotMeasured => "it was not measured".to_owned(),
+        Unusable::Redefined => "the config measures it in another way than in the baseline".to_owned(),
         Unusable::CommandFailed { failed, runs, code } => {
             let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
             format!("{failed} of {} failed, the last {code}", values::count(*runs, "run", "runs"))

@@ -183,6 +183,12 @@ fn validate_cases() -> Vec<Case> {
             ready(),
             spoiled!(validate_facts, Validate, |facts| facts.delta.contract_surface = vec!["api.proto".to_owned()]),
         ),
+        case(
+            "redefined",
+            ready(),
+            spoiled!(validate_facts, Validate, |facts| facts.redefined = vec!["timing.tests".to_owned()]),
+        ),
+        case("no_commit", ready(), only_tuneables),
         case("no_tests", ready(), spoiled!(validate_facts, Validate, |facts| facts.has_tests = false)),
         case(
             "no_tests",
@@ -200,6 +206,16 @@ fn after_and_compare_cases() -> Vec<Case> {
         case("earlier", at::validate(Class::Code), ask::after),
         case("dirty", ready(), spoiled!(after_facts, After, |facts| facts.revision = dirty(2))),
         case("unknown_state", ready(), spoiled!(after_facts, After, |facts| facts.revision = unknown_state(2))),
+        case(
+            "redefined",
+            ready(),
+            spoiled!(after_facts, After, |facts| facts.redefined = vec!["timing.tests".to_owned()]),
+        ),
+        case(
+            "other_tuneables",
+            at::after(Class::Tuneable),
+            spoiled!(after_facts, After, |facts| facts.tuneables.clear()),
+        ),
         case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision = revision(3))),
         case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision = revision(1))),
         case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision.code = None)),
@@ -279,6 +295,21 @@ fn staged(verdicts: Verdicts) -> impl FnOnce(&mut World) -> Command {
     }
 }
 
+/// A delta of tuneables alone.
+fn only_tuneables(world: &mut World) -> Command {
+    let tuneables = at::after(Class::Tuneable).tuneables;
+    let delta = Delta { tuneables, ..Delta::default() };
+    Command::Validate(ValidateFacts { delta, ..world.validate_facts() })
+}
+
+fn spoilt_stage(spoil: fn(&mut RolloutFacts)) -> impl Fn(&mut World) -> Command {
+    move |world| {
+        let mut facts = world.rollout_facts(Stage::Canary);
+        spoil(&mut facts);
+        Command::Rollout(facts)
+    }
+}
+
 fn rollout_cases() -> Vec<Case> {
     let ready = || at::rollout(Class::Code);
     let faulty =
@@ -293,6 +324,10 @@ fn rollout_cases() -> Vec<Case> {
         case("soak", ready().does(ask::canary).after_hours(1).does(ask::live).after_hours(23), ask::full),
         case("no_such_stage", at::rollout(Class::Emergency), ask::canary),
         case("evidence", ready(), faulty),
+        case("dirty", ready(), spoilt_stage(|facts| facts.revision = dirty(2))),
+        case("not_in_effect", ready(), spoilt_stage(|facts| facts.in_effect = InEffect::Absent)),
+        case("not_in_effect", ready(), spoilt_stage(|facts| facts.in_effect = InEffect::Reverted)),
+        case("other_tuneables", at::rollout(Class::Tuneable), spoilt_stage(|facts| facts.tuneables.clear())),
         case("stage_guardrails", ready(), staged(verdicts(Outcome::Pass, Outcome::Fail, Outcome::Fail))),
         case("stage_guardrails", ready(), staged(verdicts(Outcome::Pass, Outcome::Invalid, Outcome::Fail))),
         case("trigger_fired", ready(), staged(verdicts(Outcome::Pass, Outcome::Pass, Outcome::Pass))),

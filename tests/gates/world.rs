@@ -289,6 +289,7 @@ impl World {
                 contract_surface: Vec::new(),
                 contract_docs: false,
             },
+            redefined: Vec::new(),
             has_tests: true,
             retry: false,
             outcome: Some((vec![check(CheckKind::Test, true)], self.artifact("validation"))),
@@ -298,12 +299,13 @@ impl World {
     pub(crate) fn after_facts(&mut self) -> AfterFacts {
         let revision = revision(self.head);
         let measured = Some(self.measured(revision.clone()));
-        AfterFacts { revision, measured }
+        AfterFacts { revision, tuneables: self.tuneables.clone(), redefined: Vec::new(), measured }
     }
 
     pub(crate) fn compare_facts(&mut self, verdicts: Verdicts) -> CompareFacts {
         let (markdown, json, pair) = (self.artifact("compare_md"), self.artifact("compare"), self.artifact("pair"));
-        CompareFacts { faults: Vec::new(), compared: Some(Compared { markdown, json, pair: Some(pair), verdicts }) }
+        let compared = Some(Compared { markdown, json, pair: Some(pair), verdicts });
+        CompareFacts { redefined: Vec::new(), faults: Vec::new(), compared }
     }
 
     pub(crate) fn promote_facts(&mut self) -> PromoteFacts {
@@ -315,7 +317,15 @@ impl World {
     pub(crate) fn rollout_facts(&mut self, stage: Stage) -> RolloutFacts {
         let verdicts = (self.change.opened.class != Class::Emergency).then(all_well);
         let measured = Some((self.taken(revision(self.head)), verdicts));
-        RolloutFacts { stage, policy: self.policy.clone(), faults: Vec::new(), measured }
+        RolloutFacts {
+            stage,
+            policy: self.policy.clone(),
+            revision: revision(self.head),
+            in_effect: InEffect::Yes,
+            tuneables: self.tuneables.clone(),
+            faults: Vec::new(),
+            measured,
+        }
     }
 
     pub(crate) fn tick_facts(&mut self) -> TickFacts {

@@ -30,6 +30,8 @@ pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal>
             return Err(Refusal::new(gate, Missing::NotValidatedCode { validated, here }));
         }
     }
+    gates::validated_tuneables(gate, change, &facts.tuneables)?;
+    gates::same_definitions(gate, &facts.redefined)?;
     let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
     if !measured.unmeasured.is_empty() {
         return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));

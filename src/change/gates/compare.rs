@@ -15,6 +15,7 @@ pub fn decide(change: &Change, facts: &CompareFacts) -> Result<Vec<Kind>, Refusa
         return Err(Refusal::new(Gate::Compare, Missing::AlreadyPassed));
     }
     gates::unaltered(Gate::Compare, &facts.faults)?;
+    gates::same_definitions(Gate::Compare, &facts.redefined)?;
     let Some(compared) = facts.compared.clone() else { return Ok(Vec::new()) };
     Ok(vec![Kind::Compared {
         markdown: compared.markdown,

@@ -12,6 +12,7 @@ pub mod validate;
 pub mod verify;
 
 use crate::change::facts::ArtifactFault;
+use crate::change::facts::TuneableChange;
 use crate::change::gate::Gate;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
@@ -76,6 +77,23 @@ fn settled(gate: Gate, revision: &Revision) -> Result<(), Refusal> {
         WorkTree::Dirty { paths, .. } => Err(Refusal::new(gate, Missing::Dirty { paths: *paths })),
         WorkTree::Unknown { reason } => Err(Refusal::new(gate, Missing::UnknownState { reason: reason.clone() })),
     }
+}
+
+/// Demands that everything the contract names is measured as in the baseline.
+fn same_definitions(gate: Gate, redefined: &[String]) -> Result<(), Refusal> {
+    if redefined.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Redefined { what: redefined.to_vec() })) }
+}
+
+/// Demands that the tuneables differ from the baseline's in just what was validated.
+fn validated_tuneables(gate: Gate, change: &Change, here: &[TuneableChange]) -> Result<(), Refusal> {
+    let Some(validation) = &change.validation else { return Ok(()) };
+    let validated = &validation.delta.tuneables;
+    let value = |list: &[TuneableChange], key: &str| list.iter().find(|it| it.key == key).map(|it| it.after.clone());
+    let mut keys: Vec<String> = validated.iter().chain(here).map(|it| it.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    keys.retain(|key| value(validated, key) != value(here, key));
+    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::OtherTuneables { keys })) }
 }
 
 /// Demands a reason in words.

@@ -7,6 +7,7 @@ use chrono::Utc;
 use crate::change::class::Class;
 use crate::change::command::RolloutFacts;
 use crate::change::event::Kind;
+use crate::change::facts::InEffect;
 use crate::change::facts::Judged;
 use crate::change::facts::Policy;
 use crate::change::facts::Stage;
@@ -29,6 +30,7 @@ pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Resu
     gates::enter(change, gate)?;
     gates::unaltered(gate, &facts.faults)?;
     in_order(change, facts, now)?;
+    present(change, facts)?;
     let Some((taken, verdicts)) = facts.measured.clone() else { return Ok(Vec::new()) };
     if !emergency && !verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract)) {
         // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
@@ -46,6 +48,21 @@ pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Resu
     }
     let policy = emergency.then(|| facts.policy.clone());
     Ok(vec![Kind::RolledOut { stage: facts.stage, taken, verdicts, policy }])
+}
+
+/// What is rolled out and measured has to be the change, and nothing uncommitted beside it.
+fn present(change: &Change, facts: &RolloutFacts) -> Result<(), Refusal> {
+    let gate = Gate::Rollout;
+    // An emergency stops harm now; what lies uncommitted beside it is looked at afterwards.
+    if change.opened.class != Class::Emergency {
+        gates::settled(gate, &facts.revision)?;
+    }
+    match facts.in_effect {
+        InEffect::Absent => return Err(Refusal::new(gate, Missing::NotInEffect { reverted: false })),
+        InEffect::Reverted => return Err(Refusal::new(gate, Missing::NotInEffect { reverted: true })),
+        InEffect::Yes | InEffect::NoCommit => {}
+    }
+    gates::validated_tuneables(gate, change, &facts.tuneables)
 }
 
 /// The stages planned for a change: an emergency has only the last.

@@ -50,12 +50,16 @@ fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -
         let baseline = baseline.taken.revision.short();
         return refuse(Missing::BaselineNotAncestor { baseline });
     }
+    gates::same_definitions(Gate::Validate, &facts.redefined)?;
     let own: Vec<DeltaCommit> = facts.delta.own_commits().cloned().collect();
     let same_code = baseline.taken.revision.same_code(&facts.revision);
     // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
     if facts.delta.tuneables.is_empty() && (same_code || no_commit) {
         return refuse(Missing::NoDelta);
+    }
+    if own.is_empty() && change.opened.class == Class::Code && baseline.strength == Strength::Full {
+        return refuse(Missing::NoCommit);
     }
     if own.len() > 1 {
         return refuse(Missing::ManyCommits { commits: own });

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::evidence::compare::Settings;
+use crate::evidence::compare::definition;
 use crate::evidence::effect;
 use crate::evidence::effect::Circumstances;
 use crate::evidence::judge;
@@ -63,6 +64,15 @@ pub(crate) struct Sides {
 static NOT_MEASURED: Reading = Err(Unusable::NotMeasured);
 
 impl Sides {
+    /// What was measured in another way before is as good as not measured after: no number of it may be compared.
+    pub(crate) fn refuse_redefined(&mut self, redefined: &[String]) {
+        let is_one = |id: &MetricId| redefined.iter().any(|stem| definition::governs(stem, id));
+        for (_, reading) in self.after.iter_mut().filter(|(id, _)| is_one(id)) {
+            *reading = Err(Unusable::Redefined);
+        }
+        self.paired.retain(|id, _| !is_one(id));
+    }
+
     pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
         Measured {
             before: self.before.get(id).unwrap_or(&NOT_MEASURED),

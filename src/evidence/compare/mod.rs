@@ -2,6 +2,7 @@
 //! outcome, and what to hold against it. Owns the compare file; must not render text.
 
 pub mod caveat;
+pub mod definition;
 pub mod legacy;
 pub mod metric_row;
 pub mod pair_row;
@@ -173,11 +174,12 @@ pub fn compare(
     demands: &Demands,
     settings: &Settings,
 ) -> Comparison {
-    let sides = Sides {
+    let mut sides = Sides {
         before: series::metrics(before),
         after: series::metrics(after),
         paired: pair.map(series::pair_metrics).unwrap_or_default(),
     };
+    sides.refuse_redefined(&definition::redefined(&before.definitions, &after.definitions));
     let circumstances = circumstances(before, after, settings);
     let metrics = metric_rows(&sides, &circumstances, settings);
     let criteria = criterion_rows(&sides, demands, &circumstances, settings);

@@ -121,6 +121,28 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             vec![Hint::to("add docs or tests to the commit", "git commit --amend --all".to_owned()), again()]
         }
         Missing::NoTests => vec![Hint::to("find and enter the test command", format!("{PROGRAM} onboard")), again()],
+        Missing::Redefined { .. } => vec![
+            Hint::to("see what changed", "git diff -- .vibeship-optimizer vibeship_optimizer.yml".to_owned()),
+            Hint::to("put it back, then", invocation::gate(id, refusal.gate)),
+            Hint::to("or drop the change and start over with the new config", invocation::with_reason(id, "reject")),
+        ],
+        Missing::NoCommit => vec![
+            Hint::to(
+                "commit the change",
+                format!("git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Optimizer-Change: {id}\""),
+            ),
+            again(),
+        ],
+        Missing::OtherTuneables { .. } => vec![
+            Hint::to("set them to what was validated, then", invocation::gate(id, refusal.gate)),
+            Hint::to("or validate the new values", invocation::gate(id, Gate::Validate)),
+        ],
+        Missing::NotInEffect { reverted } => {
+            let back = if *reverted { "take the revert back" } else { "check out a branch that contains it" };
+            let command = if *reverted { "git log --oneline" } else { "git branch --contains" };
+            let rollback = Hint::to("or record that it was taken out", invocation::with_reason(id, "rollback"));
+            vec![Hint::to(back, command.to_owned()), rollback]
+        }
         Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
         Missing::OnlyIndicative => vec![
             Hint::to("keep it as an experiment", invocation::with_reason(id, "hold")),

@@ -95,6 +95,20 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             "{} changed without its docs or tests",
             count(files.len() as u64, "file of the contracts surface", "files of the contracts surface")
         ),
+        Missing::Redefined { what } => format!(
+            "the config measures {} in another way than the baseline did, so the two cannot be compared",
+            joined(what.iter().map(String::as_str))
+        ),
+        Missing::NoCommit => "a change of class code is a commit, and there is none since the baseline".to_owned(),
+        Missing::OtherTuneables { keys } => format!(
+            "{} the value that was validated: {}",
+            if keys.len() == 1 { "a tuneable does not have" } else { "tuneables do not have" },
+            joined(keys.iter().map(String::as_str))
+        ),
+        Missing::NotInEffect { reverted: true } => "the change was taken back by a later commit".to_owned(),
+        Missing::NotInEffect { reverted: false } => {
+            "the change's commit is not in the history of what is checked out".to_owned()
+        }
         Missing::NoTests => "a change of class code needs a test to run, and the config has none".to_owned(),
         Missing::NotValidatedCode { validated, here } => {
             format!("the code here ({here}) is not the code that was validated ({validated})")
