@@ -205,17 +205,53 @@ impl OwnPaths {
         Self { prefix }
     }
 
-    /// Whether a relative path (with `/`) is the state directory, the evidence directory, the logbook, or lies
-    /// in one of them; under their old names too. What a killed write of the logbook left counts as well.
+    /// Whether a relative path (with `/`) is one of the files or directories that the tool itself writes: state,
+    /// evidence, logbook; under their old names too. What a killed write left counts as well. Anything else that
+    /// somebody puts beside them is the project's, or code could hide there.
     pub fn is_own(&self, path: &[u8]) -> bool {
         let Some(path) = path.strip_prefix(self.prefix.as_slice()) else { return false };
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        let below = |dir: &str| path.strip_prefix(dir.as_bytes()).is_some_and(|r| r.is_empty() || r[0] == b'/');
-        [STATE_DIR, LEGACY_STATE_DIR, EVIDENCE_DIR].into_iter().any(below)
+        [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
+            || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
             || path == LOGBOOK.as_bytes()
             || path == LEGACY_LOGBOOK.as_bytes()
             || atomic::is_temporary(path) && !path.contains(&b'/')
     }
+}
+
+/// Directories in the state directory that hold the tool's files.
+const STATE_DIRS: [&str; 7] =
+    ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
+/// Files in the state directory.
+const STATE_FILES: [&str; 5] = [".gitignore", "lock", "holder.json", "active", "monitor.json"];
+/// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
+const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
+
+/// What of a path lies below a directory; empty for the directory itself.
+fn within<'a>(path: &'a [u8], dir: &str) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(dir.as_bytes())?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+}
+
+fn is_state(rest: &[u8]) -> bool {
+    let mut parts = rest.splitn(2, |byte| *byte == b'/');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let named = |names: &[&str]| names.iter().any(|name| name.as_bytes() == first);
+    match second {
+        // What is made again, and never committed.
+        _ if named(&["cache"]) => true,
+        None => first.is_empty() || named(&STATE_DIRS) || named(&STATE_FILES) || named(&STATE_CONFIGS) || atomic::is_temporary(rest),
+        Some(file) => named(&STATE_DIRS) && !file.contains(&b'/') && is_written(file),
+    }
+}
+
+fn is_evidence(rest: &[u8]) -> bool {
+    rest.is_empty() || (!rest.contains(&b'/') && is_written(rest))
+}
+
+fn is_written(file: &[u8]) -> bool {
+    let ending = file.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    ENDINGS.iter().any(|known| known.as_bytes() == ending) || atomic::is_temporary(file)
 }
 
 /// Returns the name if it can be one part of a file's name on every platform.
@@ -346,6 +382,8 @@ mod tests {
             ".vibeship-optimizer/changes/x.json",
             ".vibeship-optimizer/",
             ".vibeship_optimizer/config.yml",
+            ".vibeship-optimizer/cache/arms/x.bin",
+            ".vibeship-optimizer/.gitignore",
             "reports/optimizer/x.md",
             "VIBESHIP_OPTIMIZER.md",
             "OPTIMIZATION_CHECKER.md",
@@ -355,6 +393,11 @@ mod tests {
         }
         for path in [
             "src/.vibeship-optimizer/x",
+            ".vibeship-optimizer/run.sh",
+            ".vibeship-optimizer/lib/a.json",
+            ".vibeship-optimizer/changes/a.py",
+            "reports/optimizer/app.py",
+            "reports/optimizer/deep/x.md",
             ".vibeship-optimizer2/x",
             "reports/optimizers",
             "reports/x",
