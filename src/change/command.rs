@@ -26,6 +26,7 @@ use crate::evidence::revision::Revision;
 
 /// A request on an open change.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one command lives at a time, and only briefly")]
 pub enum Command {
     /// Write the contract, or parts of it.
     SetContract(ContractFacts),

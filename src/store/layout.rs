@@ -240,7 +240,13 @@ fn is_state(rest: &[u8]) -> bool {
     match second {
         // What is made again, and never committed.
         _ if named(&["cache"]) => true,
-        None => first.is_empty() || named(&STATE_DIRS) || named(&STATE_FILES) || named(&STATE_CONFIGS) || atomic::is_temporary(rest),
+        None => {
+            first.is_empty()
+                || named(&STATE_DIRS)
+                || named(&STATE_FILES)
+                || named(&STATE_CONFIGS)
+                || atomic::is_temporary(rest)
+        }
         Some(file) => named(&STATE_DIRS) && !file.contains(&b'/') && is_written(file),
     }
 }

@@ -86,14 +86,20 @@ fn same_definitions(gate: Gate, redefined: &[String]) -> Result<(), Refusal> {
 
 /// Demands that the tuneables differ from the baseline's in just what was validated.
 fn validated_tuneables(gate: Gate, change: &Change, here: &[TuneableChange]) -> Result<(), Refusal> {
-    let Some(validation) = &change.validation else { return Ok(()) };
+    let keys = other_tuneables(change, here);
+    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::OtherTuneables { keys })) }
+}
+
+/// Keys of the tuneables that are not what was validated, `here` being what differs from the baseline now.
+pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> {
+    let Some(validation) = &change.validation else { return Vec::new() };
     let validated = &validation.delta.tuneables;
     let value = |list: &[TuneableChange], key: &str| list.iter().find(|it| it.key == key).map(|it| it.after.clone());
     let mut keys: Vec<String> = validated.iter().chain(here).map(|it| it.key.clone()).collect();
     keys.sort();
     keys.dedup();
     keys.retain(|key| value(validated, key) != value(here, key));
-    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::OtherTuneables { keys })) }
+    keys
 }
 
 /// Demands a reason in words.

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::audit::monitored::day_role;
 use crate::change::command::Command;
 use crate::change::command::TickFacts;
+use crate::change::facts::InEffect;
 use crate::change::facts::Judged;
 use crate::change::gates;
 use crate::change::refusal::Refusal;
@@ -115,27 +116,31 @@ fn may_be_monitored(change: &Change) -> Result<(), CommandError> {
     gates::verify::start_monitor(change, 0).map(drop).map_err(refused)
 }
 
-/// What is measured has to contain the change: a checkout of another branch says nothing about it.
+/// What is measured has to contain the change, with the tuneables as they were validated: anything else says nothing
+/// about it.
 fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
-    let commits = change.commits();
-    let (Some(repo), Some(last)) = (ctx.repo()?, commits.last()) else { return Ok(()) };
-    let head = repo.head()?.at.map(|at| at.commit);
-    let known = repo.resolve(last).is_ok();
-    if let Some(head) = head.filter(|_| known)
-        && repo.is_ancestor(last, &head)?
-    {
+    let id = change.id();
+    let taken_out =
+        format!("or, if it was taken out: vibeship-optimizer change rollback --change-id {id} --reason \"…\"");
+    let failed = |message: String, hint: &str| {
+        Err(CommandError::Failed { message, hints: vec![hint.to_owned(), taken_out.clone()] })
+    };
+    match delta::in_effect(ctx, change)? {
+        InEffect::Yes | InEffect::NoCommit => {}
+        InEffect::Absent => {
+            let message = format!("{id}: its commit is not in the history of what is checked out");
+            return failed(message, "check out a branch that contains it; nothing else can tell how it fares");
+        }
+        InEffect::Reverted => {
+            return failed(format!("{id}: a later commit took it back"), "take the revert back, and measure again");
+        }
+    }
+    let keys = gates::other_tuneables(change, &delta::tuneables(ctx, change)?);
+    if keys.is_empty() {
         return Ok(());
     }
-    Err(CommandError::Failed {
-        message: format!("{}: its commit {last} is not in the history of what is checked out", change.id()),
-        hints: vec![
-            "check out a branch that contains it; nothing else can tell how it fares".to_owned(),
-            format!(
-                "or, if it was taken out: vibeship-optimizer change rollback --change-id {} --reason \"…\"",
-                change.id()
-            ),
-        ],
-    })
+    let message = format!("{id}: not at the value that was validated: {}", keys.join(", "));
+    failed(message, "set the tuneables to what was validated, and measure again")
 }
 
 fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {

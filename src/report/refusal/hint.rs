@@ -121,6 +121,24 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             vec![Hint::to("add docs or tests to the commit", "git commit --amend --all".to_owned()), again()]
         }
         Missing::NoTests => vec![Hint::to("find and enter the test command", format!("{PROGRAM} onboard")), again()],
+        Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
+        Missing::OnlyIndicative => vec![
+            Hint::to("keep it as an experiment", invocation::with_reason(id, "hold")),
+            Hint::to("or drop it and start over on a clean tree", invocation::with_reason(id, "reject")),
+        ],
+        Missing::Evidence { .. } => {
+            vec![Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()), again()]
+        }
+        Missing::NotReproduced => vec![Hint::next(invocation::gate(id, Gate::Compare))],
+        _ => changed_meanwhile(refusal, change),
+    }
+}
+
+/// What helps where something is no longer what it was when it was measured or validated.
+fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    let again = || Hint::to("then", invocation::gate(id, refusal.gate));
+    match &refusal.missing {
         Missing::Redefined { .. } => vec![
             Hint::to("see what changed", "git diff -- .vibeship-optimizer vibeship_optimizer.yml".to_owned()),
             Hint::to("put it back, then", invocation::gate(id, refusal.gate)),
@@ -143,15 +161,6 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             let rollback = Hint::to("or record that it was taken out", invocation::with_reason(id, "rollback"));
             vec![Hint::to(back, command.to_owned()), rollback]
         }
-        Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
-        Missing::OnlyIndicative => vec![
-            Hint::to("keep it as an experiment", invocation::with_reason(id, "hold")),
-            Hint::to("or drop it and start over on a clean tree", invocation::with_reason(id, "reject")),
-        ],
-        Missing::Evidence { .. } => {
-            vec![Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()), again()]
-        }
-        Missing::NotReproduced => vec![Hint::next(invocation::gate(id, Gate::Compare))],
         _ => deciding(refusal, change),
     }
 }
