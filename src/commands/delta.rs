@@ -120,13 +120,21 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
     Ok(Since { revision, descends, delta })
 }
 
+/// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.
+fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>, CommandError> {
+    let Some(baseline) = &change.baseline else { return Ok(None) };
+    let artifact = &baseline.taken.snapshot;
+    let intact = evidence::faults_in(ctx, &[artifact])?.is_empty();
+    if intact { evidence::snapshot(ctx, artifact).map(Some) } else { Ok(None) }
+}
+
 /// Tuneables whose effective value differs from the baseline's; none for a change without one.
 ///
 /// # Errors
 /// When the baseline's snapshot is missing or altered, or a tuneables file cannot be read.
 pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
-    let Some(baseline) = &change.baseline else { return Ok(Vec::new()) };
-    changed_tuneables(ctx, &evidence::snapshot(ctx, &baseline.taken.snapshot)?)
+    let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
+    changed_tuneables(ctx, &before)
 }
 
 /// What of the contract the config measures in another way than the baseline did, and whether it reads the tuneables
@@ -135,8 +143,7 @@ pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, Comm
 /// # Errors
 /// When the baseline's snapshot is missing or altered, or the config is invalid.
 pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
-    let Some(baseline) = &change.baseline else { return Ok(Vec::new()) };
-    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
     let named = |stem: &String| change.contract.criteria().any(|it| definition::governs(stem, &it.metric));
     found.retain(|stem| stem == TUNEABLES || named(stem));

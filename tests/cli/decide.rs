@@ -102,7 +102,7 @@ fn a_stage_whose_guardrail_breaks_does_not_begin() {
     let s = Sandbox::new();
     s.compared("x");
     let _ = s.on(&["change", "promote"]).ok();
-    s.write("src/main.txt", "x".repeat(500));
+    s.write("src/main.txt", "x".repeat(500)).commit("Grow");
     s.refuses(&["change", "rollout", "full"], 7, "stage_guardrails");
 }
 
