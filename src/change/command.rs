@@ -1,5 +1,7 @@
 //! What can be asked of a change, with the facts that the asker gathered. Plain data; must not decide.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use chrono::Utc;
 
@@ -21,6 +23,7 @@ use crate::change::facts::Verdicts;
 use crate::change::id::ChangeId;
 use crate::change::window::VerifyFacts;
 use crate::evidence::artifact::Artifact;
+use crate::evidence::metric::Better;
 use crate::evidence::metric::MetricId;
 use crate::evidence::revision::Revision;
 
@@ -133,6 +136,8 @@ pub struct ContractFacts {
     pub parts: Contract,
     /// Every metric that the config measures.
     pub measurable: Vec<MetricId>,
+    /// Which direction is an improvement, for those of the contract as far as it is known.
+    pub better: BTreeMap<MetricId, Better>,
     /// Metrics of `parts` that it does not, each with the nearest that it does.
     pub unknown: Vec<(MetricId, Option<MetricId>)>,
 }
@@ -159,6 +164,8 @@ pub struct Measured {
     pub taken: Taken,
     /// Metrics of the contract without a usable value.
     pub unmeasured: Vec<MetricId>,
+    /// Why they have none, in words, in their order.
+    pub why: Vec<String>,
 }
 
 /// To validate.

@@ -2,6 +2,8 @@
 //! chain is sound: digests can be computed anew by whoever edits a file, but that does not open a gate. Must not
 //! know git or files: what an event says of the world is taken as said, `audit/` holds it against the world.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use chrono::Duration;
 use chrono::NaiveTime;
@@ -115,15 +117,18 @@ fn command_of(change: &Change, event: &Event) -> Option<Command> {
     let what = event.what.clone();
     Some(match what {
         Kind::Opened(_) | Kind::ValidationFailed { .. } => return None,
-        Kind::ContractSet { contract } => {
-            Command::SetContract(ContractFacts { parts: contract, measurable: Vec::new(), unknown: Vec::new() })
-        }
+        Kind::ContractSet { contract } => Command::SetContract(ContractFacts {
+            parts: contract,
+            measurable: Vec::new(),
+            better: BTreeMap::new(),
+            unknown: Vec::new(),
+        }),
         Kind::BaselineTaken { taken, strength } => Command::Baseline(BaselineFacts {
             revision: taken.revision.clone(),
             commits_with_id: Vec::new(),
             allow_dirty: strength == Strength::Indicative,
             unknown: Vec::new(),
-            measured: Some(Measured { taken, unmeasured: Vec::new() }),
+            measured: Some(Measured { taken, unmeasured: Vec::new(), why: Vec::new() }),
         }),
         Kind::Validated { revision, delta, checks, artifact } => Command::Validate(ValidateFacts {
             revision,
@@ -138,7 +143,7 @@ fn command_of(change: &Change, event: &Event) -> Option<Command> {
             revision: taken.revision.clone(),
             tuneables: validated_tuneables(change),
             redefined: Vec::new(),
-            measured: Some(Measured { taken, unmeasured: Vec::new() }),
+            measured: Some(Measured { taken, unmeasured: Vec::new(), why: Vec::new() }),
         }),
         Kind::Compared { markdown, json, pair, verdicts } => Command::Compare(CompareFacts {
             redefined: Vec::new(),

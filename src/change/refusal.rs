@@ -71,10 +71,12 @@ pub enum Missing {
         /// The nearest that it does.
         nearest: Option<MetricId>,
     },
-    /// The same metric and bound is both KPI and guardrail, or a criterion can never hold.
+    /// A part of the contract demands nothing, or can never hold.
     ContractSense {
         /// The criterion.
         criterion: String,
+        /// What is wrong with it.
+        why: Senseless,
     },
     /// Commits carry the id before there is a baseline: it is too late for one.
     CommitsBeforeBaseline {
@@ -85,6 +87,8 @@ pub enum Missing {
     Dirty {
         /// How many paths.
         paths: u32,
+        /// The change's own commit, where there is one already.
+        own: Option<String>,
     },
     /// Git could not say what state the work tree is in.
     UnknownState {
@@ -95,6 +99,8 @@ pub enum Missing {
     Unmeasured {
         /// The metrics.
         metrics: Vec<MetricId>,
+        /// Why not, in words, in the order of the metrics; empty where it is not known.
+        why: Vec<String>,
     },
     /// The config measures something in another way than the baseline did.
     Redefined {
@@ -209,6 +215,22 @@ pub enum Missing {
     NotRolledOut,
     /// A change cannot follow itself up, and only an emergency is followed up.
     FollowUp,
+}
+
+/// What is wrong with a criterion of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Senseless {
+    /// It is KPI and guardrail at once.
+    Doubled,
+    /// As a KPI it holds without any improvement.
+    NoImprovement,
+    /// As a guardrail it holds whenever the KPI does.
+    LooserThanKpi,
+    /// It holds whatever is measured.
+    CannotFail,
+    /// It is no share between 0 % and 100 %.
+    NoShare,
 }
 
 impl Refusal {

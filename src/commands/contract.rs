@@ -107,7 +107,8 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
 /// When a bound's unit does not fit its metric.
 pub(super) fn facts(parts: Contract, measurable: &Measurable) -> Result<ContractFacts, CommandError> {
     let unknown = unknown(&parts, measurable)?;
-    Ok(ContractFacts { parts, measurable: measurable.iter().map(|spec| spec.id.clone()).collect(), unknown })
+    let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();
+    Ok(ContractFacts { parts, measurable: measurable.iter().map(|spec| spec.id.clone()).collect(), better, unknown })
 }
 
 /// Metrics of a contract that nothing measures, each with the nearest that something does.
@@ -152,7 +153,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
         let (question, example) = match part {
             Part::Hypothesis => ("Hypothesis (what should improve, and why):", ""),
             Part::Kpi => ("Primary KPI, as METRIC OP BOUND:", " for example timing.tests.wall <= -10%"),
-            Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", " for example timing.tests.max_rss <= +5%"),
+            Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", " for example timing.tests.cpu <= +5%"),
             Part::Trigger => ("Rollback trigger, a criterion or words:", " for example timing.tests.wall > +10%"),
             Part::Rollback => ("Rollback action [git revert <sha>]:", ""),
         };

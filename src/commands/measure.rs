@@ -1,5 +1,8 @@
 //! Taking a snapshot for a command: the probe with the command's progress bar, and the files that become evidence.
 
+use std::collections::BTreeSet;
+
+use crate::change::command::Measured;
 use crate::change::contract::Contract;
 use crate::change::facts::Taken;
 use crate::change::id::ChangeId;
@@ -14,6 +17,7 @@ use crate::evidence::snapshot::Snapshot;
 use crate::probe;
 use crate::probe::command::SystemRunner;
 use crate::probe::snapshot::Plan;
+use crate::report::unmeasured;
 use crate::store::artifact::Role;
 use crate::store::layout::OwnPaths;
 use crate::sys::clock;
@@ -134,10 +138,15 @@ impl Measurement {
         })
     }
 
-    /// Metrics of the contract without a usable value in it.
-    pub fn unmeasured(&self, contract: &Contract) -> Vec<MetricId> {
+    /// What a gate has to know of it: the files, and which metrics of the contract have no usable value, and why.
+    pub fn measured(&self, taken: Taken, contract: &Contract) -> Measured {
         let all = series::metrics(&self.snapshot);
-        let unusable = |id: &MetricId| series::reading(&all, id).is_err();
-        contract.criteria().map(|criterion| criterion.metric.clone()).filter(unusable).collect()
+        let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
+        let found = named.into_iter().filter_map(|id| {
+            let reason = series::reading(&all, id).err()?;
+            Some((id.clone(), unmeasured::why(&self.snapshot, id, &reason)))
+        });
+        let (unmeasured, why) = found.unzip();
+        Measured { taken, unmeasured, why }
     }
 }

@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use crate::change::command::AfterFacts;
 use crate::change::command::BaselineFacts;
 use crate::change::command::Command;
-use crate::change::command::Measured;
 use crate::change::id::ChangeId;
 use crate::change::next;
 use crate::change::state::Change;
@@ -27,6 +26,7 @@ use crate::error::CommandError;
 use crate::evidence::hyperfine;
 use crate::exit::Exit;
 use crate::report::step::StepView;
+use crate::report::unmeasured;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
@@ -135,10 +135,8 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     facts.revision = measure::unmoved(ctx, &measurement)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::Before, "before");
-    facts.measured = Some(Measured {
-        taken: measurement.taken(change.id(), &pending)?,
-        unmeasured: measurement.unmeasured(&change.contract),
-    });
+    let taken = measurement.taken(change.id(), &pending)?;
+    facts.measured = Some(measurement.measured(taken, &change.contract));
     let change = commit::commit(ctx, change.id(), &Command::Baseline(facts), &pending)?;
     attached(ctx, &change, args, &measurement, "before")
 }
@@ -159,10 +157,8 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     facts.tuneables = delta::tuneables(ctx, change)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::After, "after");
-    facts.measured = Some(Measured {
-        taken: measurement.taken(change.id(), &pending)?,
-        unmeasured: measurement.unmeasured(&change.contract),
-    });
+    let taken = measurement.taken(change.id(), &pending)?;
+    facts.measured = Some(measurement.measured(taken, &change.contract));
     let change = commit::commit(ctx, change.id(), &Command::After(facts), &pending)?;
     attached(ctx, &change, args, &measurement, "after")
 }
@@ -197,7 +193,7 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandE
 
 /// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
 fn answer(ctx: &Ctx, path: &str, measurement: &Measurement) -> Result<Exit, CommandError> {
-    for warning in &measurement.snapshot.warnings {
+    for warning in measurement.snapshot.warnings.iter().chain(&unmeasured::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
     if ctx.json(false) {

@@ -98,6 +98,11 @@ pub fn attest(id: &ChangeId) -> String {
     on(id, "review attest", "--tool other --reasoning-mode MODE --reviewer NAME")
 }
 
+/// Commits everything that lies uncommitted as the change; the trailer's key is the default one.
+pub fn commit(id: &ChangeId) -> String {
+    format!("git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Optimizer-Change: {}\"", id.as_str())
+}
+
 /// The command that passes a gate; for the contract, all of its parts.
 pub fn gate(id: &ChangeId, gate: Gate) -> String {
     const PARTS: [Part; 5] = [Part::Hypothesis, Part::Kpi, Part::Guardrails, Part::Trigger, Part::Rollback];

@@ -35,6 +35,7 @@ pub mod status;
 pub mod step;
 pub mod summary;
 pub mod terminal;
+pub mod unmeasured;
 pub mod v1;
 pub mod validation;
 pub mod values;

@@ -158,7 +158,7 @@ mod tests {
         alarm    ✗ timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
         next     1 alarm is open: go back, or resolve with a reason
 
-            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
             or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
         "#);
     }

@@ -30,7 +30,11 @@ impl StepView {
                 (format!("write the contract: {}", names.join(", ")), vec![Hint::next(command)])
             }
             Step::Baseline => ("capture the baseline, before anything is changed".to_owned(), gate(Gate::Baseline)),
-            Step::Validate => ("make the one change, commit it, and validate it".to_owned(), gate(Gate::Validate)),
+            Step::Validate => {
+                let commit = Hint::to("with the change's id", invocation::commit(id));
+                let validate = Hint::to("then", invocation::gate(id, Gate::Validate));
+                ("make the one change, commit it, and validate it".to_owned(), vec![commit, validate])
+            }
             Step::After => ("capture the state after".to_owned(), gate(Gate::After)),
             Step::Compare => ("compare before and after".to_owned(), gate(Gate::Compare)),
             Step::Promote => ("everything passes: promote it".to_owned(), gate(Gate::Decide)),
@@ -79,7 +83,7 @@ fn after_rollout(change: &Change, step: &Step) -> (String, Vec<Hint>) {
         ),
         Step::Alarms => {
             let n = values::count(change.open_alarms.len() as u64, "alarm is open", "alarms are open");
-            let go_back = Hint::to("go back", invocation::with_reason(id, "rollback"));
+            let go_back = Hint::to("either go back", invocation::with_reason(id, "rollback"));
             let harmless = Hint::to("or, if it is harmless", invocation::with_reason(id, "resolve"));
             (format!("{n}: go back, or resolve with a reason"), vec![go_back, harmless])
         }
@@ -109,6 +113,7 @@ mod tests {
     use crate::report::fixture;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of every step")]
     fn every_step_says_what_to_do_and_how() {
         let steps = [
             Step::Contract { parts: vec![Part::Guardrails] },
@@ -138,7 +143,8 @@ mod tests {
         capture the baseline, before anything is changed
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         make the one change, commit it, and validate it
-        next: vibeship-optimizer validate --change-id chg-1
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # with the change's id
+        then: vibeship-optimizer validate --change-id chg-1
         capture the state after
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         compare before and after
@@ -157,7 +163,7 @@ mod tests {
         next: vibeship-optimizer review bundle --change-id chg-1
         then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode MODE --reviewer NAME
         1 alarm is open: go back, or resolve with a reason
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
         name the promoted change that takes this override over
         next: vibeship-optimizer change follow-up --change-id chg-1 --by CHANGE-ID

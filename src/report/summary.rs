@@ -144,7 +144,7 @@ mod tests {
         **Next:** 1 alarm is open: go back, or resolve with a reason
 
         ```text
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
         ```
         "#);

@@ -80,7 +80,7 @@ mod tests {
         - ? not yet: measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
           measure once on every UTC day: vibeship-optimizer monitor tick --change-id chg-1
         - ✗ not met: no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
-          go back: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+          either go back: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
           or, if it is harmless: vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         - ✓ met: every evidence file present and unaltered
         - ✓ met: the recorded verdicts come out of the evidence again

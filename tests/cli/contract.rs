@@ -47,8 +47,8 @@ fn a_metric_that_the_config_does_not_measure_is_refused_with_the_nearest() {
     exit 1
     --- stderr
     refused at gate 1 (contract): the config measures no kpi.opps; did you mean kpi.ops?
-    next: vibeship-optimizer doctor  # see what the config measures
-    next: vibeship-optimizer change contract --change-id chg-20260302-090000-x --kpi "METRIC <= -10%"  # then name another metric
+    next: vibeship-optimizer snapshot --format json  # see what the config measures, or add the metric to it
+    or:   vibeship-optimizer change contract --change-id chg-20260302-090000-x --kpi "METRIC <= -10%"  # name another metric
     "#);
 }
 

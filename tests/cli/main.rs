@@ -4,6 +4,7 @@
 
 mod support;
 
+mod advice;
 mod bad_input;
 mod cheats;
 mod compare;

@@ -17,7 +17,7 @@ fn nothing_changed_is_no_change() {
     exit 1
     --- stderr
     refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
-    next: git commit --all --trailer "Optimizer-Change: chg-20260302-090000-x"  # make the one change, then commit it
+    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # make the one change, then commit it
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
 }

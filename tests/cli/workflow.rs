@@ -52,7 +52,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     ]);
     let _ = contract.ok();
     let before = s.run(&["snapshot", "--label", "before", "--change-id", id, "--as", "before"]);
-    insta::assert_snapshot!(before, @r"
+    insta::assert_snapshot!(before, @r#"
     $ snapshot --label before --change-id chg-20260302-090000-halve-the-operations --as before
     exit 0
     --- stdout
@@ -60,8 +60,9 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     attached as before to chg-20260302-090000-halve-the-operations
     hint: make the one change, commit it, and validate it
-    next: vibeship-optimizer validate --change-id chg-20260302-090000-halve-the-operations
-    ");
+    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-halve-the-operations"  # with the change's id
+    then: vibeship-optimizer validate --change-id chg-20260302-090000-halve-the-operations
+    "#);
     s.write("ops.json", kpi(50.0));
     s.git(&["commit", "-q", "-a", "-m", "halve", "--trailer", &format!("Optimizer-Change: {id}")]);
     let _ = s.run(&["validate"]).ok();

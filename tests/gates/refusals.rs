@@ -65,7 +65,14 @@ fn contract_cases() -> Vec<Case> {
         let mut world = open();
         let mut parts = contract();
         spoil(&mut parts);
-        world.ask(&Command::SetContract(ContractFacts { parts, measurable: Vec::new(), unknown: Vec::new() })).unwrap();
+        world
+            .ask(&Command::SetContract(ContractFacts {
+                parts,
+                measurable: Vec::new(),
+                better: std::collections::BTreeMap::new(),
+                unknown: Vec::new(),
+            }))
+            .unwrap();
         world
     };
     let mut cases = vec![
@@ -453,7 +460,14 @@ fn snake(name: &str) -> String {
 fn a_missing_contract_part_is_named() {
     let mut world = World::open(Class::Code);
     let parts = Contract { trigger: None, ..contract() };
-    world.ask(&Command::SetContract(ContractFacts { parts, measurable: Vec::new(), unknown: Vec::new() })).unwrap();
+    world
+        .ask(&Command::SetContract(ContractFacts {
+            parts,
+            measurable: Vec::new(),
+            better: std::collections::BTreeMap::new(),
+            unknown: Vec::new(),
+        }))
+        .unwrap();
     world.refuses(
         ask::baseline,
         |missing| matches!(missing, Missing::ContractParts { parts } if *parts == [Part::Trigger]),

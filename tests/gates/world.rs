@@ -1,5 +1,7 @@
 //! A made-up world around one change: what each command's facts would be if all were well, for scripts to spoil.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use chrono::Duration;
 use chrono::TimeZone as _;
@@ -262,14 +264,14 @@ impl World {
     }
 
     pub(crate) fn measured(&mut self, revision: Revision) -> Measured {
-        Measured { taken: self.taken(revision), unmeasured: Vec::new() }
+        Measured { taken: self.taken(revision), unmeasured: Vec::new(), why: Vec::new() }
     }
 }
 
 /// The facts of each command as they are when all is well.
 impl World {
     pub(crate) fn contract_facts(&mut self) -> ContractFacts {
-        ContractFacts { parts: contract(), measurable: Vec::new(), unknown: Vec::new() }
+        ContractFacts { parts: contract(), measurable: Vec::new(), better: BTreeMap::new(), unknown: Vec::new() }
     }
 
     pub(crate) fn baseline_facts(&mut self) -> BaselineFacts {

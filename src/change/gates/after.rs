@@ -23,7 +23,7 @@ pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal>
     let measured = facts.measured.as_ref().map(|measured| &measured.taken.revision);
     for revision in std::iter::once(&facts.revision).chain(measured) {
         if baseline.strength != Strength::Indicative {
-            gates::settled(gate, revision)?;
+            gates::settled(gate, revision, change.commits().first().map(String::as_str))?;
         }
         if !validation.revision.same_code(revision) {
             let (validated, here) = (validation.revision.short(), revision.short());
@@ -34,7 +34,7 @@ pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal>
     gates::same_definitions(gate, &facts.redefined)?;
     let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
     if !measured.unmeasured.is_empty() {
-        return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));
+        return Err(Refusal::new(gate, gates::unmeasured(measured)));
     }
     let rollback = filled_rollback(change);
     Ok(vec![Kind::AfterTaken { taken: measured.taken.clone(), rollback }])

@@ -31,7 +31,7 @@ pub fn decide(change: &Change, facts: &BaselineFacts) -> Result<Vec<Kind>, Refus
     // What counts is the code as it was when it was measured.
     let strength = strength(&measured.taken.revision, facts.allow_dirty)?;
     if !measured.unmeasured.is_empty() {
-        return Err(Refusal::new(gate, Missing::Unmeasured { metrics: measured.unmeasured.clone() }));
+        return Err(Refusal::new(gate, gates::unmeasured(measured)));
     }
     Ok(vec![Kind::BaselineTaken { taken: measured.taken.clone(), strength }])
 }
@@ -40,6 +40,6 @@ fn strength(revision: &Revision, allow_dirty: bool) -> Result<Strength, Refusal>
     match &revision.work_tree {
         WorkTree::Dirty { .. } if allow_dirty => Ok(Strength::Indicative),
         WorkTree::Unversioned => Ok(Strength::Unversioned),
-        _ => gates::settled(Gate::Baseline, revision).map(|()| Strength::Full),
+        _ => gates::settled(Gate::Baseline, revision, None).map(|()| Strength::Full),
     }
 }

@@ -1,12 +1,20 @@
 //! Gate 1: the contract. Written before the baseline, frozen by it.
 
+use std::collections::BTreeMap;
+
 use crate::change::command::ContractFacts;
+use crate::change::contract::Contract;
 use crate::change::event::Kind;
 use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
+use crate::change::refusal::Senseless;
 use crate::change::state::Change;
+use crate::evidence::criterion::Bound;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Op;
+use crate::evidence::metric::Better;
 use crate::evidence::metric::MetricId;
 
 /// Takes the parts given; a contract may be written in several steps, and is complete when no part is missing.
@@ -20,13 +28,85 @@ pub fn decide(change: &Change, facts: &ContractFacts) -> Result<Vec<Kind>, Refus
     // A guardrail that is the KPI itself guards nothing.
     let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
     if let Some(criterion) = doubled {
-        return Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion: criterion.to_string() }));
+        return senseless(criterion.to_string(), Senseless::Doubled);
     }
     if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
         let criterion = format!("minimum effect {effect}");
-        return Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion }));
+        return senseless(criterion, Senseless::NoShare);
+    }
+    if let Some((criterion, why)) = demands_nothing(&contract, &facts.better) {
+        return senseless(criterion.to_string(), why);
     }
     if contract == change.contract { Ok(Vec::new()) } else { Ok(vec![Kind::ContractSet { contract }]) }
+}
+
+fn senseless(criterion: String, why: Senseless) -> Result<Vec<Kind>, Refusal> {
+    Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion, why }))
+}
+
+/// The first criterion that holds without an improvement, or whatever is measured. Says nothing about metrics
+/// whose better direction is not known.
+fn demands_nothing<'c>(
+    contract: &'c Contract,
+    better: &BTreeMap<MetricId, Better>,
+) -> Option<(&'c Criterion, Senseless)> {
+    let kpi = contract.kpi.as_ref();
+    if let Some(kpi) = kpi
+        && better.get(&kpi.metric).is_some_and(|better| !improves(kpi, *better))
+    {
+        return Some((kpi, Senseless::NoImprovement));
+    }
+    contract.guardrails.iter().filter(|guardrail| better.contains_key(&guardrail.metric)).find_map(|guardrail| {
+        if kpi.is_some_and(|kpi| follows_from(guardrail, kpi)) {
+            Some((guardrail, Senseless::LooserThanKpi))
+        } else {
+            always_holds(guardrail).then_some((guardrail, Senseless::CannotFail))
+        }
+    })
+}
+
+/// Whether a KPI demands that its metric moves the right way. A bound of its own is a demand whatever it is.
+fn improves(kpi: &Criterion, better: Better) -> bool {
+    let Bound::Relative { share } = kpi.bound else { return true };
+    match (better, kpi.op) {
+        (Better::Lower, Op::Le | Op::Eq) => share < 0.0,
+        (Better::Lower, Op::Lt) => share <= 0.0,
+        (Better::Higher, Op::Ge | Op::Eq) => share > 0.0,
+        (Better::Higher, Op::Gt) => share >= 0.0,
+        (Better::Lower, Op::Ge | Op::Gt) | (Better::Higher, Op::Le | Op::Lt) => false,
+    }
+}
+
+/// Whether the guardrail holds wherever the KPI does: the same metric, the same direction, a looser bound.
+fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
+    if guardrail.metric != kpi.metric {
+        return false;
+    }
+    let (guarded, wanted) = match (&guardrail.bound, &kpi.bound) {
+        (Bound::Relative { share: guarded }, Bound::Relative { share: wanted }) => (*guarded, *wanted),
+        (Bound::Absolute { value: guarded, unit: a }, Bound::Absolute { value: wanted, unit: b }) if a == b => {
+            (*guarded, *wanted)
+        }
+        _ => return false,
+    };
+    match (guardrail.op, kpi.op) {
+        (Op::Le | Op::Lt, Op::Le | Op::Lt) => guarded >= wanted,
+        (Op::Ge | Op::Gt, Op::Ge | Op::Gt) => guarded <= wanted,
+        _ => false,
+    }
+}
+
+/// Whether a criterion holds for every value that its metric can have: durations, sizes and rates are never below
+/// zero. What a KPI can be is not known.
+fn always_holds(criterion: &Criterion) -> bool {
+    let never_negative = ["timing.", "size.", "http."].iter().any(|kind| criterion.metric.as_str().starts_with(kind));
+    match (criterion.op, &criterion.bound) {
+        (Op::Ge, Bound::Absolute { value, .. }) => never_negative && *value <= 0.0,
+        (Op::Gt, Bound::Absolute { value, .. }) => never_negative && *value < 0.0,
+        (Op::Ge, Bound::Relative { share }) => never_negative && *share <= -1.0,
+        (Op::Gt, Bound::Relative { share }) => never_negative && *share < -1.0,
+        _ => false,
+    }
 }
 
 /// Demands that every metric of the contract can be measured.
@@ -43,4 +123,38 @@ pub(crate) fn known(gate: Gate, unknown: &[(MetricId, Option<MetricId>)]) -> Res
 pub(crate) fn complete(change: &Change, gate: Gate) -> Result<(), Refusal> {
     let parts = change.contract.missing();
     if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::ContractParts { parts })) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kpi: &str, guardrail: &str, better: Better) -> Option<Senseless> {
+        let contract = Contract {
+            kpi: Some(Criterion::parse(kpi).unwrap()),
+            guardrails: vec![Criterion::parse(guardrail).unwrap()],
+            ..Contract::default()
+        };
+        let known = contract.criteria().map(|criterion| (criterion.metric.clone(), better)).collect();
+        demands_nothing(&contract, &known).map(|(_, why)| why)
+    }
+
+    #[test]
+    fn a_contract_that_demands_nothing_is_no_contract() {
+        let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
+        for kpi in ["kpi.v <= +1000%", "kpi.v <= +0%", "kpi.v >= -10%", "kpi.v == +0%"] {
+            assert_eq!(lower(kpi, "size.lib <= +1%"), Some(Senseless::NoImprovement), "{kpi}");
+        }
+        for kpi in ["kpi.v <= -10%", "kpi.v < +0%", "kpi.v <= 1000"] {
+            assert_eq!(lower(kpi, "size.lib <= +1%"), None, "{kpi}");
+        }
+        assert_eq!(said("kpi.v <= -10%", "kpi.w >= -1%", Better::Higher), Some(Senseless::NoImprovement));
+        assert_eq!(said("kpi.v >= +10%", "kpi.w >= -1%", Better::Higher), None);
+        assert_eq!(lower("kpi.v <= -10%", "kpi.v <= +5%"), Some(Senseless::LooserThanKpi));
+        assert_eq!(lower("kpi.v <= -10%", "kpi.v >= -90%"), None, "a bound on the other side guards something");
+        for guardrail in ["size.lib >= 0", "timing.t.wall > -1s", "size.lib >= -100%"] {
+            assert_eq!(lower("kpi.v <= -10%", guardrail), Some(Senseless::CannotFail), "{guardrail}");
+        }
+        assert_eq!(lower("kpi.v <= -10%", "kpi.w >= 0"), None, "a KPI may be negative");
+    }
 }

@@ -11,6 +11,7 @@ pub mod rollout;
 pub mod validate;
 pub mod verify;
 
+use crate::change::command::Measured;
 use crate::change::facts::ArtifactFault;
 use crate::change::facts::TuneableChange;
 use crate::change::gate::Gate;
@@ -70,11 +71,14 @@ fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Evidence { faults: faults.to_vec() })) }
 }
 
-/// Demands that nothing lies uncommitted; git not knowing is never taken for clean.
-fn settled(gate: Gate, revision: &Revision) -> Result<(), Refusal> {
+/// Demands that nothing lies uncommitted; git not knowing is never taken for clean. `own` is the change's own
+/// commit, where there is one: what helps depends on it.
+fn settled(gate: Gate, revision: &Revision, own: Option<&str>) -> Result<(), Refusal> {
     match &revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => Ok(()),
-        WorkTree::Dirty { paths, .. } => Err(Refusal::new(gate, Missing::Dirty { paths: *paths })),
+        WorkTree::Dirty { paths, .. } => {
+            Err(Refusal::new(gate, Missing::Dirty { paths: *paths, own: own.map(str::to_owned) }))
+        }
         WorkTree::Unknown { reason } => Err(Refusal::new(gate, Missing::UnknownState { reason: reason.clone() })),
     }
 }
@@ -100,6 +104,11 @@ pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> 
     keys.dedup();
     keys.retain(|key| value(validated, key) != value(here, key));
     keys
+}
+
+/// What a measurement misses of the contract.
+fn unmeasured(measured: &Measured) -> Missing {
+    Missing::Unmeasured { metrics: measured.unmeasured.clone(), why: measured.why.clone() }
 }
 
 /// Demands a reason in words.

@@ -35,7 +35,7 @@ pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Resu
     if !emergency && !verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract)) {
         // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
         let metrics = change.contract.criteria().map(|criterion| criterion.metric.clone()).collect();
-        return Err(Refusal::new(gate, Missing::Unmeasured { metrics }));
+        return Err(Refusal::new(gate, Missing::Unmeasured { metrics, why: Vec::new() }));
     }
     if let Some(verdicts) = &verdicts {
         let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
@@ -55,7 +55,7 @@ fn present(change: &Change, facts: &RolloutFacts) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
     // An emergency stops harm now; what lies uncommitted beside it is looked at afterwards.
     if change.opened.class != Class::Emergency {
-        gates::settled(gate, &facts.revision)?;
+        gates::settled(gate, &facts.revision, change.commits().last().map(String::as_str))?;
     }
     match facts.in_effect {
         InEffect::Absent => return Err(Refusal::new(gate, Missing::NotInEffect { reverted: false })),

@@ -43,7 +43,8 @@ pub fn decide(change: &Change, facts: &ValidateFacts) -> Result<Vec<Kind>, Refus
 fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -> Result<(), Refusal> {
     let refuse = |missing| Err(Refusal::new(Gate::Validate, missing));
     if baseline.strength != Strength::Indicative {
-        gates::settled(Gate::Validate, &facts.revision)?;
+        let own = facts.delta.own_commits().next().map(|commit| commit.sha.as_str());
+        gates::settled(Gate::Validate, &facts.revision, own)?;
     }
     // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
     if baseline.strength == Strength::Full && facts.descends != Some(true) {

@@ -6,6 +6,7 @@ use crate::change::facts::Rehearsal;
 use crate::change::refusal::Missing;
 use crate::change::window::Demand;
 use crate::change::window::DemandKind;
+use crate::evidence::metric::MetricId;
 use crate::report::values::count;
 use crate::report::values::moment;
 use crate::report::verdict;
@@ -17,7 +18,13 @@ pub fn details(missing: &Missing) -> Vec<String> {
             commits.iter().map(commit).collect()
         }
         Missing::ForeignCommit { commit: foreign } => vec![commit(foreign)],
-        Missing::Unmeasured { metrics } => metrics.iter().map(ToString::to_string).collect(),
+        Missing::Unmeasured { metrics, why } => {
+            let reasons = why.iter().map(Some).chain(std::iter::repeat(None));
+            let line = |(metric, why): (&MetricId, Option<&String>)| {
+                why.map_or_else(|| metric.to_string(), |why| format!("{metric}: {why}"))
+            };
+            metrics.iter().zip(reasons).map(line).collect()
+        }
         Missing::ContractDocs { files } => files.clone(),
         Missing::Evidence { faults } => faults.iter().map(fault).collect(),
         Missing::Verdicts { judged } | Missing::StageGuardrails { judged } => {

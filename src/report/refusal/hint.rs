@@ -5,12 +5,14 @@ use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
+use crate::change::refusal::Senseless;
 use crate::change::state::Change;
 use crate::change::window::Demand;
 use crate::change::window::DemandKind;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
+use crate::report::values::moment;
 
 /// What to run next; empty only where waiting is all that helps.
 pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
@@ -23,11 +25,19 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, *gate))],
         Missing::ContractParts { parts } => vec![Hint::next(invocation::contract(id, parts))],
         Missing::UnknownMetric { .. } => vec![
-            Hint::to("see what the config measures", format!("{PROGRAM} doctor")),
-            Hint::to("then name another metric", invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\"")),
+            Hint::to(
+                "see what the config measures, or add the metric to it",
+                format!("{PROGRAM} snapshot --format json"),
+            ),
+            Hint::to("or name another metric", invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\"")),
         ],
-        Missing::ContractSense { .. } => {
-            vec![Hint::next(invocation::on(id, "change contract", "--guardrail \"METRIC <= +2%\""))]
+        Missing::ContractSense { why, .. } => {
+            let flags = match why {
+                Senseless::NoImprovement => "--kpi \"METRIC <= -10%\"",
+                Senseless::NoShare => "--min-effect 2%",
+                _ => "--guardrail \"METRIC <= +2%\"",
+            };
+            vec![Hint::next(invocation::on(id, "change contract", flags))]
         }
         Missing::Frozen => vec![
             Hint::to("go on with it", invocation::on(id, "status", "")),
@@ -95,12 +105,11 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     let again = || Hint::to("then", invocation::gate(id, refusal.gate));
     let trailer = format!("--trailer \"Optimizer-Change: {}\"", id.as_str());
     match &refusal.missing {
-        Missing::Dirty { .. } => dirty(refusal.gate, change),
+        Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref()),
         Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
-        Missing::Unmeasured { .. } => vec![Hint::to("see why", format!("{PROGRAM} doctor")), again()],
+        Missing::Unmeasured { .. } => vec![Hint::to("mend what gave no value", invocation::gate(id, refusal.gate))],
         Missing::NoDelta | Missing::NoTuneableChanged => {
-            let commit = format!("git commit --all {trailer}");
-            vec![Hint::to("make the one change, then commit it", commit), again()]
+            vec![Hint::to("make the one change, then commit it", invocation::commit(id)), again()]
         }
         Missing::ManyCommits { commits } => vec![
             Hint::to("make one commit of them", format!("git reset --soft HEAD~{}", commits.len())),
@@ -114,11 +123,16 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             hints
         }
         Missing::BaselineNotAncestor { baseline } => vec![
-            Hint::to("bring the change onto the baseline", format!("git rebase {baseline}")),
-            Hint::to("or measure the baseline anew, before the change", invocation::baseline(id)),
+            // A rebase would meet its own logbook and evidence as conflicts.
+            Hint::to(
+                "if its commit was amended or rewritten: put all since onto it, as one commit",
+                format!("git reset --soft {baseline} && {}", invocation::commit(id)),
+            ),
+            again(),
+            Hint::to("or drop it and start over on this history", invocation::with_reason(id, "reject")),
         ],
         Missing::ContractDocs { .. } => {
-            vec![Hint::to("add docs or tests to the commit", "git commit --amend --all".to_owned()), again()]
+            vec![Hint::to("add docs or tests to the commit", AMEND.to_owned()), again()]
         }
         Missing::NoTests => vec![Hint::to("find and enter the test command", format!("{PROGRAM} onboard")), again()],
         Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
@@ -165,19 +179,42 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     }
 }
 
-fn dirty(gate: Gate, change: &Change) -> Vec<Hint> {
+/// Takes new files too.
+const AMEND: &str = "git add -A && git commit --amend --no-edit";
+/// Untracked files lie uncommitted like any other.
+const STASH: &str = "git stash -u";
+
+/// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
+/// would be lost, and one of evidence would take the work in.
+fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
     let id = change.id();
-    if gate != Gate::Baseline {
-        let amend = Hint::to("take the work into the commit", "git commit --amend --all".to_owned());
-        let stash = Hint::to("or set it aside", "git stash".to_owned());
-        return vec![amend, stash, Hint::to("then", invocation::gate(id, gate))];
+    let again = || Hint::to("then", invocation::gate(id, gate));
+    let one = |sha: &str| {
+        let sha: String = sha.chars().take(12).collect();
+        format!("git reset --soft {sha}~1 && {}", invocation::commit(id))
+    };
+    match (gate, own) {
+        (Gate::Baseline, _) => {
+            let anyway = format!("{} --allow-dirty", invocation::baseline(id));
+            let measured = Hint::to("or measure it as it is, which can never be promoted", anyway);
+            vec![Hint::to("set the work aside", STASH.to_owned()), again(), measured]
+        }
+        (Gate::Validate, None) => {
+            let commit = Hint::to("commit the work as the change", invocation::commit(id));
+            vec![commit, Hint::to("or set it aside", STASH.to_owned()), again()]
+        }
+        (Gate::Validate, Some(sha)) => {
+            let take = Hint::to("take the work into the change's commit", one(sha));
+            vec![take, Hint::to("or set it aside", STASH.to_owned()), again()]
+        }
+        // What was validated is measured; with more in the commit it has to be validated again.
+        (_, Some(sha)) => {
+            let validated = format!("{} && {}", one(sha), invocation::gate(id, Gate::Validate));
+            let take = Hint::to("or take it into the change's commit and validate that", validated);
+            vec![Hint::to("set the work aside", STASH.to_owned()), again(), take]
+        }
+        (_, None) => vec![Hint::to("set the work aside", STASH.to_owned()), again()],
     }
-    let anyway = format!("{} --allow-dirty", invocation::baseline(id));
-    vec![
-        Hint::to("set the work aside", "git stash".to_owned()),
-        Hint::to("then", invocation::baseline(id)),
-        Hint::to("or measure it as it is, which can never be promoted", anyway),
-    ]
 }
 
 /// What helps from the decision on.
@@ -234,7 +271,7 @@ pub fn demand_hints(demand: &Demand, change: &Change) -> Vec<Hint> {
         DemandKind::Ticks { .. } => Hint::to("measure once on every UTC day", invocation::on(id, "monitor tick", "")),
         DemandKind::NoAlarm { .. } => {
             return vec![
-                Hint::to("go back", invocation::with_reason(id, "rollback")),
+                Hint::to("either go back", invocation::with_reason(id, "rollback")),
                 Hint::to("or, if it is harmless", invocation::with_reason(id, "resolve")),
             ];
         }
@@ -246,7 +283,10 @@ pub fn demand_hints(demand: &Demand, change: &Change) -> Vec<Hint> {
         }
         DemandKind::Artifacts { .. } => Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()),
         DemandKind::Reproduced => Hint::to("see which differ", format!("{PROGRAM} check")),
-        DemandKind::Clock { .. } => Hint::to("set the clock right, then", invocation::verify(id)),
+        DemandKind::Clock { latest } => {
+            let when = latest.map_or_else(String::new, |at| format!(" or wait until {}", moment(at)));
+            Hint::to(&format!("set this machine's clock right{when}, then ask again"), invocation::verify(id))
+        }
         DemandKind::CleanGit => Hint::to("commit or stash what this shows", "git status".to_owned()),
         DemandKind::FollowUp => Hint::to(
             "name the promoted change that takes it over",

@@ -6,6 +6,7 @@ use crate::change::facts::Stage;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
+use crate::change::refusal::Senseless;
 use crate::report::values::count;
 use crate::report::values::moment;
 
@@ -57,9 +58,7 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
             let nearest = nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             format!("the config measures no {metric}{nearest}")
         }
-        Missing::ContractSense { criterion } => {
-            format!("{criterion} is KPI and guardrail at once, or can never hold: it guards nothing")
-        }
+        Missing::ContractSense { criterion, why } => format!("{criterion} {}", senseless(*why)),
         Missing::CommitsBeforeBaseline { commits } => format!(
             "{} this change's id already, and a baseline has to come before the change",
             count(commits.len() as u64, "commit carries", "commits carry")
@@ -69,13 +68,23 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
     Some(text)
 }
 
+fn senseless(why: Senseless) -> &'static str {
+    match why {
+        Senseless::Doubled => "is KPI and guardrail at once: it guards nothing",
+        Senseless::NoImprovement => "as the KPI holds without any improvement: it demands nothing",
+        Senseless::LooserThanKpi => "holds wherever the KPI does: it guards nothing",
+        Senseless::CannotFail => "holds whatever is measured: it guards nothing",
+        Senseless::NoShare => "is no share between 0 % and 100 %",
+    }
+}
+
 fn of_the_delta(missing: &Missing) -> Option<String> {
     let text = match missing {
-        Missing::Dirty { paths } => {
+        Missing::Dirty { paths, .. } => {
             format!("{} outside the tool's own files", count(*paths, "path lies uncommitted", "paths lie uncommitted"))
         }
         Missing::UnknownState { reason } => format!("git could not say whether the work tree is clean: {reason}"),
-        Missing::Unmeasured { metrics } => {
+        Missing::Unmeasured { metrics, .. } => {
             format!("{} of the contract could not be measured", count(metrics.len() as u64, "metric", "metrics"))
         }
         Missing::NoDelta => "nothing changed since the baseline: no commit, no tuneable, no file".to_owned(),

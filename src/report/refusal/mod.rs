@@ -78,6 +78,7 @@ mod tests {
     use crate::change::facts::Stage;
     use crate::change::gate::Gate;
     use crate::change::refusal::Missing;
+    use crate::change::refusal::Senseless;
     use crate::change::window::Demand;
     use crate::change::window::DemandKind;
     use crate::evidence::metric::MetricId;
@@ -125,12 +126,17 @@ mod tests {
                 Gate::Contract,
                 Missing::UnknownMetric { metric: metric(), nearest: Some(MetricId::new("timing.tests.wall")) },
             ),
-            (Gate::Contract, Missing::ContractSense { criterion: "a <= 1".to_owned() }),
+            (Gate::Contract, Missing::ContractSense { criterion: "a <= 1".to_owned(), why: Senseless::Doubled }),
             (Gate::Baseline, Missing::CommitsBeforeBaseline { commits: vec![commit()] }),
-            (Gate::Baseline, Missing::Dirty { paths: 3 }),
-            (Gate::Validate, Missing::Dirty { paths: 1 }),
+            (Gate::Baseline, Missing::Dirty { paths: 3, own: None }),
+            (Gate::Validate, Missing::Dirty { paths: 1, own: None }),
+            (Gate::Validate, Missing::Dirty { paths: 1, own: Some("c".repeat(40)) }),
+            (Gate::After, Missing::Dirty { paths: 1, own: Some("c".repeat(40)) }),
             (Gate::Baseline, Missing::UnknownState { reason: "index is locked".to_owned() }),
-            (Gate::Baseline, Missing::Unmeasured { metrics: vec![metric()] }),
+            (
+                Gate::Baseline,
+                Missing::Unmeasured { metrics: vec![metric()], why: vec!["5 of 5 runs failed".to_owned()] },
+            ),
             (Gate::Validate, Missing::NoDelta),
             (Gate::Validate, Missing::NoTuneableChanged),
             (Gate::Validate, Missing::ManyCommits { commits: vec![commit(), commit()] }),
@@ -216,10 +222,10 @@ mod tests {
         next: vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%" --trigger "METRIC > +10%"
 
         refused at gate 1 (contract): the config measures no timing.test.wall; did you mean timing.tests.wall?
-        next: vibeship-optimizer doctor  # see what the config measures
-        next: vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%"  # then name another metric
+        next: vibeship-optimizer snapshot --format json  # see what the config measures, or add the metric to it
+        or:   vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%"  # name another metric
 
-        refused at gate 1 (contract): a <= 1 is KPI and guardrail at once, or can never hold: it guards nothing
+        refused at gate 1 (contract): a <= 1 is KPI and guardrail at once: it guards nothing
         next: vibeship-optimizer change contract --change-id chg-1 --guardrail "METRIC <= +2%"
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
@@ -228,30 +234,39 @@ mod tests {
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 2 (baseline): 3 paths lie uncommitted outside the tool's own files
-        next: git stash  # set the work aside
+        next: git stash -u  # set the work aside
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty  # measure it as it is, which can never be promoted
 
         refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
-        next: git commit --amend --all  # take the work into the commit
-        or:   git stash  # set it aside
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # commit the work as the change
+        or:   git stash -u  # set it aside
         then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
+        next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # take the work into the change's commit
+        or:   git stash -u  # set it aside
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 4 (after): 1 path lies uncommitted outside the tool's own files
+        next: git stash -u  # set the work aside
+        then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
+        or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1  # take it into the change's commit and validate that
 
         refused at gate 2 (baseline): git could not say whether the work tree is clean: index is locked
         next: git status  # see what git says
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 2 (baseline): 1 metric of the contract could not be measured
-          timing.test.wall
-        next: vibeship-optimizer doctor  # see why
-        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+          timing.test.wall: 5 of 5 runs failed
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # mend what gave no value
 
         refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
-        next: git commit --all --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): the change is of class tuneable, and no tuneable changed its value
-        next: git commit --all --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
@@ -267,12 +282,13 @@ mod tests {
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # let it be part of the baseline
 
         refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one
-        next: git rebase aaaaaaaaaaaa  # bring the change onto the baseline
-        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # measure the baseline anew, before the change
+        next: git reset --soft aaaaaaaaaaaa && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # if its commit was amended or rewritten: put all since onto it, as one commit
+        then: vibeship-optimizer validate --change-id chg-1
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"  # drop it and start over on this history
 
         refused at gate 3 (validate): 1 file of the contracts surface changed without its docs or tests
           api/schema.json
-        next: git commit --amend --all  # add docs or tests to the commit
+        next: git add -A && git commit --amend --no-edit  # add docs or tests to the commit
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): a change of class code needs a test to run, and the config has none
@@ -338,7 +354,7 @@ mod tests {
           ✗ no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
           ✗ a review of the present state (the attested one is stale)
         next: vibeship-optimizer monitor tick --change-id chg-1  # measure once on every UTC day
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
         next: vibeship-optimizer review bundle --change-id chg-1  # have it reviewed
         then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode MODE --reviewer NAME
@@ -359,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_json_form_has_the_code_and_the_numbers() {
-        let refusal = Refusal::new(Gate::Baseline, Missing::Dirty { paths: 3 });
+        let refusal = Refusal::new(Gate::Baseline, Missing::Dirty { paths: 3, own: None });
         let view = RefusalView::new(&refusal, Some(&fixture::passed(1)));
         insta::assert_snapshot!(serde_json::to_string_pretty(view.json()).unwrap(), @r#"
         {
@@ -372,14 +388,14 @@ mod tests {
           "details": [],
           "not_yet": false,
           "next": [
-            "git stash",
+            "git stash -u",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
           ],
           "hints": [
             {
               "purpose": "set the work aside",
-              "command": "git stash"
+              "command": "git stash -u"
             },
             {
               "purpose": "then",
@@ -392,7 +408,8 @@ mod tests {
           ],
           "missing": {
             "code": "dirty",
-            "paths": 3
+            "paths": 3,
+            "own": null
           }
         }
         "#);

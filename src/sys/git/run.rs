@@ -57,13 +57,18 @@ pub const CLEARED: [&str; 21] = [
 ];
 
 /// Options that go before the verb: no colour, no pager, no background work, nothing quoted, no path a pattern.
-const FIXED: [&str; 27] = [
+const FIXED: [&str; 31] = [
     "--no-pager",
     "--no-optional-locks",
     "-c",
     "core.quotepath=off",
     "-c",
     "core.fsmonitor=false",
+    "-c",
+    // A work tree that was told to overlook changes is not clean.
+    "core.trustctime=true",
+    "-c",
+    "core.checkStat=default",
     "-c",
     "color.ui=false",
     "-c",

@@ -1,0 +1,56 @@
+//! Why a snapshot holds no usable value of something, in words, with the command's own words. Must not judge.
+
+use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Unusable;
+use crate::evidence::series;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::snapshot::Timing;
+use crate::report::verdict;
+
+/// Characters of a command's standard error that are repeated.
+const SAID: usize = 200;
+
+/// Why `id` has no usable value in `snapshot`, where `reason` is what its reading says.
+pub fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
+    let text = verdict::unusable(reason);
+    let timing = snapshot.timings.iter().find(|timing| belongs(id, &timing.name));
+    match (reason, timing, snapshot.rss_floor_bytes) {
+        (Unusable::CommandFailed { .. } | Unusable::TimedOut { .. }, Some(timing), _) => {
+            format!("{text}{}", said(timing))
+        }
+        (Unusable::NotMeasured, Some(timing), Some(floor)) if id.as_str().ends_with(".max_rss") => format!(
+            "peak memory is below this tool's own {} KiB and cannot be told apart from it; take timing.{}.cpu",
+            floor / 1024,
+            timing.name
+        ),
+        _ => text,
+    }
+}
+
+fn belongs(id: &MetricId, timing: &str) -> bool {
+    let rest = id.as_str().strip_prefix("timing.").and_then(|rest| rest.strip_prefix(timing));
+    rest.is_some_and(|rest| matches!(rest, ".wall" | ".cpu" | ".max_rss" | ".ok"))
+}
+
+/// The end of what the command said on standard error, in one line.
+fn said(timing: &Timing) -> String {
+    let words: Vec<&str> = timing.last_err.split_whitespace().collect();
+    let text = words.join(" ");
+    let skipped = text.chars().count().saturating_sub(SAID);
+    if text.is_empty() { String::new() } else { format!(": {}", text.chars().skip(skipped).collect::<String>()) }
+}
+
+/// A line on every timing, KPI and path of a snapshot that gave no usable value.
+pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
+    let all = series::metrics(snapshot);
+    let of = |kind: &str, name: &str, metric: String| {
+        let id = MetricId::new(metric);
+        let reason = series::reading(&all, &id).err()?;
+        Some(format!("{kind} {name} has no usable value: {}", why(snapshot, &id, &reason)))
+    };
+    let timings = snapshot.timings.iter();
+    let timings = timings.filter_map(|timing| of("timing", &timing.name, format!("timing.{}.wall", timing.name)));
+    let kpis = snapshot.kpis.iter().filter_map(|kpi| of("KPI", &kpi.name, format!("kpi.{}", kpi.name)));
+    let sizes = snapshot.missing_sizes.iter().filter_map(|path| of("size", path, format!("size.{path}")));
+    timings.chain(kpis).chain(sizes).collect()
+}
