@@ -48,7 +48,7 @@ pub struct ContractFlags {
     /// When to go back: METRIC OP BOUND, or plain words for a person to judge
     #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
     pub trigger: Option<String>,
-    /// How to go back; <sha> stands for the change's commit [default: git revert <sha>]
+    /// How to go back; <sha> stands for the change's commit (default: git revert <sha>)
     #[arg(long, value_name = "COMMAND", help_heading = "Contract")]
     pub rollback: Option<String>,
     /// The smallest change that counts as one, such as 2% [default: the measured noise floor]
