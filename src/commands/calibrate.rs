@@ -11,6 +11,7 @@ use crate::commands::noise;
 use crate::commands::pairing;
 use crate::commands::parse;
 use crate::commands::progress::Bar;
+use crate::config::pair::Pin;
 use crate::error::CommandError;
 use crate::evidence::calibration;
 use crate::evidence::calibration::CalibratedCommand;
@@ -104,7 +105,11 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
         readings.filter_map(|(id, reading)| Some((id, floor::floor(reading.as_ref().ok()?)?))).collect();
     let typical = typical_wall(&same);
     let injected = match typical {
-        Some(seconds) if seconds * share > 0.0 => Some(inject(ctx, plan, pairs, share, seconds, bar)?),
+        Some(seconds) if seconds * share > 0.0 => {
+            let held = same.pairs.iter().all(|pair| pair.core.is_some());
+            let alike = PairPlan { pin: if held { Pin::Always } else { Pin::Never }, ..plan.clone() };
+            Some(inject(ctx, &alike, pairs, share, seconds, bar)?)
+        }
         _ => None,
     };
     Ok(CalibratedCommand { name: plan.name.clone(), cmd: plan.cmd.clone(), pairs, floors, injected })

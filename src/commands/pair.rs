@@ -103,7 +103,8 @@ fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
                 .hinted("give the whole command as one argument, for a shell to read")
         })?,
     };
-    let timeout_s = ctx.config()?.commands.timeout_s;
+    let config = ctx.config()?;
+    let timeout_s = config.commands.timeout_s;
     Ok(PairPlan {
         name: words.first().cloned().unwrap_or_default(),
         cmd,
@@ -112,6 +113,7 @@ fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
         env: Vec::new(),
         timeout: std::time::Duration::try_from_secs_f64(timeout_s).unwrap_or(std::time::Duration::MAX),
         warmup: 1,
+        pin: config.pair.pin,
     })
 }
 

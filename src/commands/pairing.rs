@@ -110,6 +110,7 @@ pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<B
 /// # Errors
 /// When the config is invalid.
 pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
+    let pin = ctx.config()?.pair.pin;
     let plan = |timing: &crate::config::timing::Timing| {
         Some(PairPlan {
             name: timing.name.clone(),
@@ -119,6 +120,7 @@ pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
             env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
             timeout: Duration::try_from_secs_f64(timing.timeout_s).unwrap_or(Duration::MAX),
             warmup: timing.warmup.max(1),
+            pin,
         })
     };
     Ok(ctx.config()?.timings.iter().filter_map(plan).collect())

@@ -8,6 +8,7 @@ use crate::commands::failure;
 use crate::commands::noise;
 use crate::commands::parse;
 use crate::commands::progress::Bar;
+use crate::config::pair::Pin;
 use crate::config::words;
 use crate::error::CommandError;
 use crate::evidence::compare::DEFAULT_MIN_EFFECT;
@@ -58,6 +59,7 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         env: Vec::new(),
         timeout: std::time::Duration::from_secs(60),
         warmup: 1,
+        pin: Pin::Auto,
     };
     let steps = noise::steps_for(f64::from(args.duration_ms) / 1000.0);
     let mut bar = Bar::new(&ctx.ui);

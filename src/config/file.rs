@@ -380,7 +380,7 @@ surfaces:
   overlays: ["benchmarks/**"]
 contract_docs: {docs: ["docs/**"], tests: ["tests/**"]}
 validation: {on_failure: retry, smoke: no, rehearse_checks: true}
-pair: {prepare: make, share: [node_modules], tuneables_env: T, min_pairs: 12, max_pairs: 30, max_time_s: 60, min_effect: 2%, enabled: yes}
+pair: {prepare: make, share: [node_modules], tuneables_env: T, min_pairs: 12, max_pairs: 30, max_time_s: 60, min_effect: 2%, enabled: yes, pin: never}
 rollout:
   stages: [{name: canary, soak_hours: 0.5, check: "true"}, {name: full}]
 enforcement:

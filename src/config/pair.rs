@@ -5,6 +5,19 @@ use serde::Serialize;
 use crate::config::scalar::MAX_TIMEOUT_S;
 use crate::config::section::Section;
 
+/// Whether both runs of a pair are held on one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pin {
+    /// Where the warm-up shows that the command is one thread of one process.
+    #[default]
+    Auto,
+    /// Whatever the command is.
+    Always,
+    /// Not at all.
+    Never,
+}
+
 /// Settings of paired measuring.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pair {
@@ -24,6 +37,8 @@ pub struct Pair {
     pub max_time_s: f64,
     /// Smallest relative effect worth a verdict, as a share (0.01 is 1 %).
     pub min_effect: f64,
+    /// Whether both runs of a pair are held on one core.
+    pub pin: Pin,
 }
 
 impl Default for Pair {
@@ -37,6 +52,7 @@ impl Default for Pair {
             max_pairs: Self::DEFAULT_MAX_PAIRS,
             max_time_s: Self::DEFAULT_MAX_TIME_S,
             min_effect: Self::DEFAULT_MIN_EFFECT,
+            pin: Pin::default(),
         }
     }
 }
@@ -55,7 +71,7 @@ impl Pair {
     const MOST_PAIRS: u32 = 10_000;
 
     pub(super) const KEYS: &'static [&'static str] =
-        &["enabled", "prepare", "share", "tuneables_env", "min_pairs", "max_pairs", "max_time_s", "min_effect"];
+        &["enabled", "prepare", "share", "tuneables_env", "min_pairs", "max_pairs", "max_time_s", "min_effect", "pin"];
 
     pub(super) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
@@ -82,6 +98,9 @@ impl Pair {
             max_pairs,
             max_time_s: s.positive("max_time_s", MAX_TIMEOUT_S).unwrap_or(default.max_time_s),
             min_effect: s.share("min_effect", 0.0..=1.0).unwrap_or(default.min_effect),
+            pin: s
+                .choice("pin", &[("auto", Pin::Auto), ("always", Pin::Always), ("never", Pin::Never)])
+                .unwrap_or_default(),
         }
     }
 }

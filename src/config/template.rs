@@ -159,6 +159,7 @@ const GATES: &str = "\
 #   max_pairs: 40
 #   max_time_s: 600
 #   min_effect: 1%
+#   pin: auto         # hold both runs of a pair on one core: auto (a command of one thread), always, never
 
 # rollout: the stages of a promoted change, and how long each must last. Without this, `full` alone.
 # rollout:

@@ -193,12 +193,13 @@ mod tests {
             user_s: Some(wall_s * cpu_share),
             system_s: Some(0.0),
             max_rss_bytes: None,
+            queued_s: None,
             exit_code: Some(0),
             timed_out: false,
         };
         let pair = |i: u32| {
             let noise = 1.0 + f64::from((i * 7) % 11) / 1000.0;
-            Pair { before: run(1.0), after: run(ratio * noise), after_first: i % 2 == 1, reference_s: None }
+            Pair { before: run(1.0), after: run(ratio * noise), after_first: i % 2 == 1, reference_s: None, core: None }
         };
         let pairs = (0..n).map(pair).collect();
         PairedCommand {

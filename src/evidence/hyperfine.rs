@@ -99,6 +99,7 @@ fn timing(name: &str, result: &ResultOf) -> Timing {
         user_s: None,
         system_s: None,
         max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
+        queued_s: None,
         // hyperfine stops at a failing run unless told otherwise, and then writes every code.
         exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
         timed_out: false,

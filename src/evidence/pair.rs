@@ -92,6 +92,9 @@ pub struct Pair {
     /// The reference workload's time in seconds, run beside this pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_s: Option<f64>,
+    /// The core, by the system's number, that both runs were held on; `None` where they were free to move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
 }
 
 /// A KPI's pairs.

@@ -243,6 +243,9 @@ pub struct Run {
     /// Largest resident set in bytes of any process among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_bytes: Option<u64>,
+    /// Seconds that the run was ready and had no core, where it is known to be of one thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_s: Option<f64>,
     /// Exit code; `None` when ended by a signal.
     #[serde(default, deserialize_with = "exit_code")]
     pub exit_code: Option<i32>,

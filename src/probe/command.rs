@@ -248,6 +248,7 @@ pub fn run_of(finished: &Finished) -> Run {
         user_s: finished.user.map(|time| time.as_secs_f64()),
         system_s: finished.system.map(|time| time.as_secs_f64()),
         max_rss_bytes: finished.max_rss_bytes,
+        queued_s: finished.queued_alone().map(|time| time.as_secs_f64()),
         exit_code: match finished.ended {
             Ended::Code(code) => Some(code),
             Ended::Signal(_) | Ended::TimedOut | Ended::Interrupted => None,
@@ -263,6 +264,7 @@ pub fn run_not_started() -> Run {
         user_s: None,
         system_s: None,
         max_rss_bytes: None,
+        queued_s: None,
         exit_code: Some(NOT_STARTED),
         timed_out: false,
     }
@@ -304,6 +306,7 @@ pub(crate) mod scripted {
     use crate::sys::process::Captured;
     use crate::sys::process::Ended;
     use crate::sys::process::Finished;
+    use crate::sys::process::FirstThread;
     use crate::sys::process::Launch;
     use crate::sys::process::Output;
     use crate::sys::process::SpawnError;
@@ -318,6 +321,8 @@ pub(crate) mod scripted {
         pub(crate) runs: VecDeque<Scripted>,
         /// What was run.
         pub(crate) seen: Vec<Spec>,
+        /// What each run's first thread did.
+        pub(crate) first_thread: Option<FirstThread>,
         /// Fails to start from this run on, counted from 0.
         pub(crate) broken_from: Option<usize>,
     }
@@ -338,6 +343,7 @@ pub(crate) mod scripted {
             let mut stderr = Captured::new(Output::Keep { head_bytes: 0, tail_bytes: 1 << 16 });
             stderr.push(wrote.as_bytes());
             Ok(Finished {
+                first_thread: self.first_thread,
                 wall: Duration::from_millis(wall),
                 user: Some(Duration::from_millis(wall / 2)),
                 system: Some(Duration::ZERO),

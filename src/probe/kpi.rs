@@ -361,6 +361,7 @@ mod tests {
                 fs::write(path, format!("{{\"n\": {}{}}}", self.ran, " ".repeat(self.ran))).unwrap();
             }
             Ok(Finished {
+                first_thread: None,
                 wall: Duration::ZERO,
                 user: None,
                 system: None,

@@ -33,13 +33,13 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
     for command in &session.commands {
         let decisive = rows.iter().find(|row| row.command == command.name && row.decisive);
         if let Some(row) = decisive {
-            doc.paragraph(
-                Text::new()
-                    .code(command.name.as_str())
-                    .plain(": ")
-                    .code(row.metric.as_str())
-                    .plain(format!(" decides; sampling ended because {}.", method::stopped(command.stopped))),
-            );
+            doc.paragraph(Text::new().code(command.name.as_str()).plain(": ").code(row.metric.as_str()).plain(
+                format!(
+                    " decides; sampling ended because {}. Cores: {}.",
+                    method::stopped(command.stopped),
+                    method::cores(command)
+                ),
+            ));
         }
     }
     doc.paragraph(format!(

@@ -7,6 +7,7 @@
 //! follows upon the same thing.
 
 pub mod arms;
+pub mod seat;
 pub mod session;
 pub mod share;
 

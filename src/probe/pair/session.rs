@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::config::kpi::KpiProbe;
+use crate::config::pair::Pin;
 use crate::evidence::decisive::Decision;
 use crate::evidence::metric::Sampling;
 use crate::evidence::pair::Pair;
@@ -22,7 +23,9 @@ use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
 use crate::probe::pair::arms::Side;
+use crate::probe::pair::seat::Seat;
 use crate::probe::reference::Reference;
+use crate::sys::cpu::Core;
 use crate::sys::process;
 use crate::sys::process::Ended;
 
@@ -52,6 +55,8 @@ pub struct PairPlan {
     pub timeout: Duration,
     /// Runs of each arm before the first pair, which do not count.
     pub warmup: u32,
+    /// Whether both runs of a pair are held on one core.
+    pub pin: Pin,
 }
 
 /// How many pairs, and for how long.
@@ -175,7 +180,8 @@ impl<'a> Session<'a> {
             stopped: Stop::MaxPairs,
         };
         let began = (self.clock)();
-        paired.stopped = match self.warm_up(plan, &mut paired, &mut error) {
+        let mut seat = Seat::new(plan.pin);
+        paired.stopped = match self.warm_up(plan, &mut paired, &mut seat, &mut error) {
             Some(stop) => stop,
             None => loop {
                 let made = paired.pairs.len();
@@ -185,9 +191,10 @@ impl<'a> Session<'a> {
                 if (self.clock)().saturating_sub(began) >= budget.max_time {
                     break Stop::MaxTime;
                 }
-                match self.pair(plan, made, &mut error) {
+                match self.pair(plan, made, seat.take(), &mut error) {
                     None => break Stop::Interrupted,
                     Some((pair, ok)) => {
+                        seat.made(&pair);
                         paired.pairs.push(pair);
                         if !ok {
                             break Stop::Failed;
@@ -213,11 +220,17 @@ impl<'a> Session<'a> {
     }
 
     /// Runs both arms without counting; where one fails, that pair of runs is the evidence of it.
-    fn warm_up(&mut self, plan: &PairPlan, paired: &mut PairedCommand, error: &mut Option<String>) -> Option<Stop> {
+    fn warm_up(
+        &mut self,
+        plan: &PairPlan,
+        paired: &mut PairedCommand,
+        seat: &mut Seat,
+        error: &mut Option<String>,
+    ) -> Option<Stop> {
         for turn in 0..plan.warmup {
-            match self.pair(plan, turn as usize, error) {
+            match self.pair(plan, turn as usize, None, error) {
                 None => return Some(Stop::Interrupted),
-                Some((_, true)) => {}
+                Some((pair, true)) => seat.warmed_up(&pair),
                 Some((pair, false)) => {
                     paired.pairs.push(pair);
                     return Some(Stop::Failed);
@@ -227,8 +240,17 @@ impl<'a> Session<'a> {
         None
     }
 
-    /// One pair, and whether both runs succeeded; `None` when the user asked to stop.
-    fn pair(&mut self, plan: &PairPlan, number: usize, error: &mut Option<String>) -> Option<(Pair, bool)> {
+    /// One pair, and whether both runs succeeded; `None` when the user asked to stop. The reference workload runs where
+    /// the runs do.
+    fn pair(
+        &mut self,
+        plan: &PairPlan,
+        number: usize,
+        core: Option<Core>,
+        error: &mut Option<String>,
+    ) -> Option<(Pair, bool)> {
+        let held = core.and_then(Core::hold);
+        let core = core.filter(|_| held.is_some()).map(Core::number);
         let mut references = [None, None];
         let mut runs = [None, None];
         let mut ok = true;
@@ -251,7 +273,7 @@ impl<'a> Session<'a> {
             [Some(one), Some(other)] => Some(f64::midpoint(one, other)),
             _ => None,
         };
-        Some((Pair { before, after, after_first, reference_s }, ok))
+        Some((Pair { before, after, after_first, reference_s, core }, ok))
     }
 
     fn attempt(&mut self, plan: &PairPlan, side: Side, error: &mut Option<String>) -> Attempt {
@@ -411,7 +433,16 @@ mod tests {
 
     fn plan(warmup: u32) -> PairPlan {
         let (name, cmd) = ("t".to_owned(), "make".to_owned());
-        PairPlan { name, cmd, shell: true, cwd: None, env: Vec::new(), timeout: Duration::from_secs(9), warmup }
+        PairPlan {
+            name,
+            cmd,
+            shell: true,
+            cwd: None,
+            env: Vec::new(),
+            timeout: Duration::from_secs(9),
+            warmup,
+            pin: Pin::Auto,
+        }
     }
 
     #[test]

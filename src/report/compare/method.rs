@@ -7,6 +7,7 @@ use crate::evidence::decisive::Decisive;
 use crate::evidence::decisive::WallReason;
 use crate::evidence::machine::Machine;
 use crate::evidence::pair::PairSession;
+use crate::evidence::pair::PairedCommand;
 use crate::evidence::pair::Stop;
 use crate::evidence::unit::Unit;
 use crate::report::compare::CompareView;
@@ -45,6 +46,7 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
         ("Command", Align::Left),
         ("Decided by", Align::Left),
         ("Pairs", Align::Right),
+        ("Cores", Align::Left),
         ("Sampling ended because", Align::Left),
     ]);
     for row in &view.comparison.decisive {
@@ -54,6 +56,7 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
             Text::new().code(row.timing.as_str()),
             decisive(row.time).into(),
             pairs.into(),
+            paired.map_or_else(|| "–".to_owned(), cores).into(),
             paired.map_or("–", |command| stopped(command.stopped)).into(),
         ]);
     }
@@ -67,6 +70,21 @@ pub fn decisive(time: Decisive) -> &'static str {
         Decisive::Wall(WallReason::Waits) => "wall time, since it waits",
         Decisive::Wall(WallReason::Parallel) => "wall time, since it works on several cores",
         Decisive::Wall(WallReason::NoCpuTime) => "wall time, since CPU time was not recorded",
+    }
+}
+
+/// Where the runs of a pair were held, and how much of their time they waited for a core, where that is known.
+pub fn cores(command: &PairedCommand) -> String {
+    let held = command.pairs.iter().all(|pair| pair.core.is_some()) && !command.pairs.is_empty();
+    let runs = || command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]);
+    let queued: Option<f64> = runs().map(|run| run.queued_s).sum();
+    let place = if held { "one for both runs of a pair" } else { "any" };
+    match queued.filter(|_| !command.pairs.is_empty()) {
+        Some(queued) => {
+            let waited = queued / runs().map(|run| run.wall_s).sum::<f64>().max(f64::MIN_POSITIVE);
+            format!("{place}; waited {} of the time", values::plain_share(waited))
+        }
+        None => place.to_owned(),
     }
 }
 

@@ -280,9 +280,9 @@ mod tests {
 
         In alternating pairs in one session from 2026-02-02 10:00 UTC to 2026-02-02 11:00 UTC: each command ran on the baseline and on the head in turn, changing which went first. The estimate is the middle of the paired ratios with a 95 % interval.
 
-        | Command | Decided by | Pairs | Sampling ended because |
-        | --- | --- | ---: | --- |
-        | `tests` | CPU time, since it computes and waits for nothing | 20 | every question was settled at a planned look |
+        | Command | Decided by | Pairs | Cores | Sampling ended because |
+        | --- | --- | ---: | --- | --- |
+        | `tests` | CPU time, since it computes and waits for nothing | 20 | any | every question was settled at a planned look |
 
         - **Least effect that counts:** 1 %
         - **Reference workload, after against before:** +0.00 %

@@ -35,6 +35,8 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
+/// The scheduler and the accounting may differ by this much.
+const CLOCK_TICK: Duration = Duration::from_micros(100);
 /// How long a group has to end on its own after it was asked to, before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait for a killed process (one stuck in the kernel may never go).
@@ -70,6 +72,15 @@ pub enum Ended {
     Interrupted,
 }
 
+/// What the first thread of a run did, by the scheduler's own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstThread {
+    /// Time on a core.
+    pub on_core: Duration,
+    /// Time it was ready to run and had no core.
+    pub queued: Duration,
+}
+
 /// A run that has ended, and what it used.
 #[derive(Debug, Clone)]
 pub struct Finished {
@@ -81,6 +92,8 @@ pub struct Finished {
     pub system: Option<Duration>,
     /// Largest resident set in bytes of any process among them. Never below [`own_peak_rss`], see there.
     pub max_rss_bytes: Option<u64>,
+    /// What its first thread did; `None` where the system does not tell.
+    pub first_thread: Option<FirstThread>,
     /// How it ended.
     pub ended: Ended,
     /// Whether a shell was in between.
@@ -95,6 +108,15 @@ impl Finished {
     /// Whether it ended on its own with exit code 0.
     pub fn success(&self) -> bool {
         self.ended == Ended::Code(0)
+    }
+
+    /// How long the run was ready and had no core, where it is known to be one thread of one process: all but a fiftieth
+    /// of its CPU time is that of its first thread.
+    pub fn queued_alone(&self) -> Option<Duration> {
+        let all = self.user? + self.system?;
+        let first = self.first_thread?;
+        let others = all.saturating_sub(first.on_core);
+        (others <= (all / 50).max(CLOCK_TICK)).then_some(first.queued)
     }
 }
 

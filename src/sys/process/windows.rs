@@ -89,6 +89,7 @@ pub(super) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnE
         job.end();
         let code = used.status.code().unwrap_or(-1);
         Ok(Finished {
+            first_thread: None,
             wall: seen.saturating_duration_since(started),
             user: Some(times.map_or(used.rusage.utime, |(user, _)| user)),
             system: Some(times.map_or(used.rusage.stime, |(_, system)| system)),

@@ -22,6 +22,7 @@ use wait4::Wait4 as _;
 use crate::sys::interrupt::Interrupt;
 use crate::sys::process::Ended;
 use crate::sys::process::Finished;
+use crate::sys::process::FirstThread;
 use crate::sys::process::GRACE;
 use crate::sys::process::Invocation;
 use crate::sys::process::KILL_WAIT;
@@ -126,6 +127,7 @@ impl Running<'_> {
         // The dead child is not reaped yet, so its id cannot have become another group's.
         self.signal(Signal::TERM);
         self.signal(Signal::CONT);
+        let first_thread = first_thread(self.pid);
         let used = self.child.wait4()?;
         if !exit.group_killed {
             end_leftovers(self.pid);
@@ -138,6 +140,7 @@ impl Running<'_> {
             user: Some(used.rusage.utime),
             system: Some(used.rusage.stime),
             max_rss_bytes: Some(used.rusage.maxrss).filter(|bytes| *bytes > 0),
+            first_thread,
             ended: exit.because.unwrap_or_else(|| ended(used.status)),
             launch,
             stdout: self.sinks.out.captured,
@@ -223,6 +226,19 @@ fn ended(status: ExitStatus) -> Ended {
     }
 }
 
+/// Of a child that has ended and is not reaped yet; see the kernel's documentation of `schedstat`.
+#[cfg(target_os = "linux")]
+fn first_thread(pid: Pid) -> Option<FirstThread> {
+    let counted = std::fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).ok()?;
+    let mut numbers = counted.split_ascii_whitespace().map(|number| number.parse().map(Duration::from_nanos));
+    Some(FirstThread { on_core: numbers.next()?.ok()?, queued: numbers.next()?.ok()? })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn first_thread(_: Pid) -> Option<FirstThread> {
+    None
+}
+
 /// Waits for what the command left in its group, which was asked to end, and kills what does not. While any of it
 /// lives, its group's id is not given to another.
 fn end_leftovers(group: Pid) {
@@ -303,6 +319,17 @@ mod tests {
             assert!(f.user.is_some() && f.system.is_some() && f.max_rss_bytes.unwrap() > 0);
             assert!(f.wall > Duration::ZERO);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_run_of_one_thread_is_told_from_one_that_lets_others_work() {
+        let work = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+        if go(&spec(work), ExitWatch::new).first_thread.is_none() {
+            return; // this kernel does not count
+        }
+        assert!(go(&spec(work), ExitWatch::new).queued_alone().is_some());
+        assert!(go(&spec(&format!("({work}); true")), ExitWatch::new).queued_alone().is_none());
     }
 
     #[test]

@@ -1,0 +1,291 @@
+//! The verdicts of this tool beside those of hyperfine's timings, on programs whose true slowdown is known, in the same
+//! minutes: quiet, with a load that switches on and off on one core, and on both.
+//!   cargo run --release --example side_by_side -- [TRIALS] [CSV]
+//! Takes about half a minute per trial. Leaves out hyperfine where it is not installed. CSV gets every pair, a line each:
+//! condition,slowdown,trial,after_first,before_wall_s,before_cpu_s,after_wall_s,after_cpu_s
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use vibeship_optimizer::config::pair::Pin;
+use vibeship_optimizer::evidence::decisive::Decision;
+use vibeship_optimizer::evidence::pair::PairedCommand;
+use vibeship_optimizer::evidence::selftest;
+use vibeship_optimizer::evidence::selftest::Row;
+use vibeship_optimizer::evidence::snapshot::Run;
+use vibeship_optimizer::probe::command::SystemRunner;
+use vibeship_optimizer::probe::pair::session;
+use vibeship_optimizer::probe::pair::session::Budget;
+use vibeship_optimizer::probe::pair::session::PairPlan;
+use vibeship_optimizer::probe::pair::session::Place;
+use vibeship_optimizer::probe::pair::session::Session;
+use vibeship_optimizer::sys::interrupt::Interrupt;
+
+const WORK: &str = "SIDE_BY_SIDE_STEPS";
+const CONDITIONS: [(&str, usize); 3] = [("quiet", 0), ("n1", 1), ("n2", 2)];
+const SLOWDOWNS: [f64; 4] = [0.0, 0.02, 0.05, 0.10];
+const PAIRS: u32 = 20;
+const HYPERFINE_RUNS: &str = "10";
+
+type Cell = (usize, usize);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("burn") => {
+            let steps = match args.get(1) {
+                Some(steps) => steps.parse()?,
+                None => std::env::var(WORK)?.parse()?,
+            };
+            std::hint::black_box(burn(steps));
+            Ok(())
+        }
+        Some("load") => load(args.get(1).map_or(Ok(1), |seed| seed.parse())?),
+        trials => measure(trials.map_or(Ok(30), str::parse)?, args.get(1).map(Path::new)),
+    }
+}
+
+fn burn(steps: u64) -> u64 {
+    let mut x = 88_172_645_463_325_252_u64;
+    for _ in 0..steps {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    x
+}
+
+/// Computes for a while, rests for a while, until it is killed; each 0.05 to 1 s.
+fn load(seed: u64) -> Result<(), Box<dyn Error>> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        x = burn(1) ^ x.rotate_left(17).wrapping_mul(0x2545_f491_4f6c_dd1d);
+        Duration::from_millis(50 + x % 950)
+    };
+    loop {
+        let (busy, rest) = (next(), next());
+        let started = Instant::now();
+        while started.elapsed() < busy {
+            std::hint::black_box(burn(10_000));
+        }
+        std::thread::sleep(rest);
+    }
+}
+
+/// Loads that end with the value.
+struct Loads(Vec<Child>);
+
+impl Loads {
+    fn start(exe: &Path, cores: usize, trial: u32) -> Result<Self, Box<dyn Error>> {
+        let mut loads = Self(Vec::new());
+        for core in 0..cores {
+            let seed = u64::from(trial) * 7 + core as u64 + 1;
+            loads.0.push(Command::new(exe).args(["load", &seed.to_string()]).stdin(Stdio::null()).spawn()?);
+        }
+        Ok(loads)
+    }
+}
+
+impl Drop for Loads {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // A load that is gone already needs no end.
+            let _gone = child.kill().and_then(|()| child.wait());
+        }
+    }
+}
+
+#[derive(Default)]
+struct Welch {
+    trials: u32,
+    slower: u32,
+    faster: u32,
+}
+
+fn measure(trials: u32, csv: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let exe = std::env::current_exe()?;
+    let interrupt = Interrupt::install()?;
+    let steps = steps_for(0.020);
+    let hyperfine = Command::new("hyperfine").arg("--version").output().ok();
+    let mut ours: BTreeMap<Cell, PairedCommand> = BTreeMap::new();
+    let mut theirs: BTreeMap<Cell, Welch> = BTreeMap::new();
+    let mut lines = String::new();
+    for trial in 0..trials {
+        for (c, (name, cores)) in CONDITIONS.iter().enumerate() {
+            for (s, slowdown) in SLOWDOWNS.iter().enumerate() {
+                let arms = (steps, (steps as f64 * (1.0 + slowdown)) as u64);
+                let _loads = Loads::start(&exe, *cores, trial)?;
+                let paired = pairs(&exe, arms, &interrupt)?;
+                for pair in &paired.pairs {
+                    let [bw, bc, aw, ac] = [wall(&pair.before), cpu(&pair.before), wall(&pair.after), cpu(&pair.after)];
+                    let first = u8::from(pair.after_first);
+                    writeln!(lines, "{name},{slowdown},{trial},{first},{bw:.9},{bc:.9},{aw:.9},{ac:.9}")?;
+                }
+                match ours.get_mut(&(c, s)) {
+                    Some(all) => all.pairs.extend(paired.pairs),
+                    None => drop(ours.insert((c, s), paired)),
+                }
+                if hyperfine.is_some() {
+                    let t = welch(&hyperfine_times(&exe, arms)?);
+                    let found = theirs.entry((c, s)).or_default();
+                    found.trials += 1;
+                    found.slower += u32::from(t > 0.0);
+                    found.faster += u32::from(t < 0.0);
+                }
+            }
+        }
+        writeln!(std::io::stderr(), "trial {} of {trials}", trial + 1)?;
+    }
+    if let Some(file) = csv {
+        fs::write(file, lines)?;
+    }
+    print(&ours, &theirs)
+}
+
+fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCommand, Box<dyn Error>> {
+    let place = |steps: u64| Place {
+        root: std::env::temp_dir(),
+        env: vec![(WORK.into(), Some(OsString::from(steps.to_string())))],
+    };
+    let plan = PairPlan {
+        name: "burn".to_owned(),
+        cmd: format!("'{}' burn", exe.to_str().ok_or("the path of this program is not UTF-8")?),
+        shell: false,
+        cwd: None,
+        env: Vec::new(),
+        timeout: Duration::from_secs(60),
+        warmup: 1,
+        pin: if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto },
+    };
+    let (before, after) = (place(arms.0), place(arms.1));
+    let (mut reference, mut clock) = (session::built_in_reference(), session::since_now());
+    let mut runner = SystemRunner::new(interrupt.clone());
+    let mut session = Session::new(&mut runner, &before, &after, &mut reference, &mut clock);
+    let budget = Budget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
+    let measured = session.command(&plan, budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
+    if measured.paired.pairs.len() < PAIRS as usize {
+        return Err(measured.error.unwrap_or_else(|| "interrupted".to_owned()).into());
+    }
+    Ok(measured.paired)
+}
+
+fn wall(run: &Run) -> f64 {
+    run.wall_s
+}
+
+fn cpu(run: &Run) -> f64 {
+    run.user_s.unwrap_or(0.0) + run.system_s.unwrap_or(0.0)
+}
+
+/// The wall times that hyperfine measures of both programs, one block after the other.
+fn hyperfine_times(exe: &Path, arms: (u64, u64)) -> Result<[Vec<f64>; 2], Box<dyn Error>> {
+    let file = std::env::temp_dir().join(format!("side_by_side-{}.json", std::process::id()));
+    let exe = exe.to_str().ok_or("the path of this program is not UTF-8")?;
+    let done = Command::new("hyperfine")
+        .args(["-N", "--warmup", "1", "--runs", HYPERFINE_RUNS, "--export-json"])
+        .arg(&file)
+        .args([format!("'{exe}' burn {}", arms.0), format!("'{exe}' burn {}", arms.1)])
+        .output()?;
+    if !done.status.success() {
+        return Err(String::from_utf8_lossy(&done.stderr).into());
+    }
+    let read: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+    fs::remove_file(&file)?;
+    let times = |i: usize| -> Vec<f64> {
+        let values = read["results"][i]["times"].as_array();
+        values.into_iter().flatten().filter_map(serde_json::Value::as_f64).collect()
+    };
+    Ok([times(0), times(1)])
+}
+
+/// Welch's t where it is significant at 5 %, two-sided; 0 where it is not.
+fn welch([a, b]: &[Vec<f64>; 2]) -> f64 {
+    let moments = |x: &[f64]| {
+        let n = x.len() as f64;
+        let mean = x.iter().sum::<f64>() / n;
+        (mean, x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n, n)
+    };
+    let ((ma, va, na), (mb, vb, nb)) = (moments(a), moments(b));
+    let t = (mb - ma) / (va + vb).sqrt();
+    let freedom = (va + vb).powi(2) / (va.powi(2) / (na - 1.0) + vb.powi(2) / (nb - 1.0));
+    if t_tail(t.abs(), freedom) < 0.025 { t } else { 0.0 }
+}
+
+/// The upper tail of Student's distribution, by the trapezoidal rule over its unnormalised density.
+fn t_tail(t: f64, freedom: f64) -> f64 {
+    let density = |x: f64| (1.0 + x * x / freedom).powf(-f64::midpoint(freedom, 1.0));
+    let sum = |from: f64, to: f64| -> f64 {
+        let step = (to - from) / 20_000.0;
+        (0..20_000).map(|i| density((f64::from(i) + 0.5).mul_add(step, from)) * step).sum()
+    };
+    let upper = sum(t, t.max(10.0) * 40.0);
+    upper / (2.0 * (sum(0.0, t) + upper))
+}
+
+/// How many steps take so many seconds here, by the fastest of several tries.
+fn steps_for(seconds: f64) -> u64 {
+    let tries = (0..20).map(|_| {
+        let started = Instant::now();
+        std::hint::black_box(burn(1_000_000));
+        started.elapsed().as_secs_f64()
+    });
+    (seconds / tries.fold(f64::INFINITY, f64::min) * 1e6) as u64
+}
+
+fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "| condition | method | trials | alarms | with 1 % | +2 % | +5 % | +10 % | wrong way | error at +2 % |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|")?;
+    for (c, (condition, _)) in CONDITIONS.iter().enumerate() {
+        for pairs in [10, PAIRS] {
+            let rows: Vec<Vec<Row>> = (0..SLOWDOWNS.len())
+                .filter_map(|s| ours.get(&(c, s)).map(|paired| selftest::rows(paired, SLOWDOWNS[s], pairs, 0.01)))
+                .collect();
+            for metric in ["cpu", "wall"] {
+                let of = |s: usize| rows[s].iter().find(|row| row.metric.as_str().ends_with(metric));
+                let [Some(none), Some(two), Some(five), Some(ten)] = [of(0), of(1), of(2), of(3)] else { continue };
+                let slower = |row: &Row| 100.0 * row.tally.share_slower();
+                writeln!(
+                    out,
+                    "| {condition} | this tool, at most {pairs} pairs, {metric} | {} | {:.1} % | {:.1} % | {:.0} % | {:.0} % | {:.0} % | {} | {:.2} % |",
+                    none.tally.trials,
+                    100.0 * none.without_min_effect.share_changed(),
+                    100.0 * none.tally.share_changed(),
+                    slower(two),
+                    slower(five),
+                    slower(ten),
+                    two.tally.faster + five.tally.faster + ten.tally.faster,
+                    100.0 * two.error_90.unwrap_or(f64::NAN),
+                )?;
+            }
+        }
+        let of = |s: usize| theirs.get(&(c, s));
+        if let [Some(none), Some(two), Some(five), Some(ten)] = [of(0), of(1), of(2), of(3)] {
+            let share = |n: u32, of: &Welch| 100.0 * f64::from(n) / f64::from(of.trials);
+            writeln!(
+                out,
+                "| {condition} | hyperfine -N, 10 + 10 in sequence, Welch's t, wall | {} | {:.1} % | – | {:.0} % | {:.0} % | {:.0} % | {} | – |",
+                none.trials,
+                share(none.slower + none.faster, none),
+                share(two.slower, two),
+                share(five.slower, five),
+                share(ten.slower, ten),
+                two.faster + five.faster + ten.faster,
+            )?;
+        }
+    }
+    Ok(())
+}
