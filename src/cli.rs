@@ -143,8 +143,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
     let ui = Ui::new(volume);
     let json = cli.globals.format == Some(Format::Json);
-    let outcome = Ctx::new(cli.globals, ui.clone()).and_then(|ctx| dispatch(&ctx, cli.command));
-    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json))
+    let ctx = match Ctx::new(cli.globals, ui.clone()) {
+        Ok(ctx) => ctx,
+        Err(error) => return commands::failure::tell(&ui, &error, json, None),
+    };
+    let outcome = dispatch(&ctx, cli.command);
+    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(ctx.trailer())))
 }
 
 fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {

@@ -97,19 +97,29 @@ fn one(change: &Change, event: &Event) -> Result<(), Unlawful> {
     let now = window::later(event.at, Duration::microseconds(1));
     match decide(change, &command, now) {
         Err(refusal) => Err(refused(seq, refusal)),
-        Ok(kinds) if same(&kinds, &event.what) => Ok(()),
+        Ok(kinds) if same(change, &kinds, &event.what) => Ok(()),
         Ok(_) => Err(Unlawful::Differs { seq }),
     }
 }
 
-fn same(kinds: &[Kind], recorded: &Kind) -> bool {
+fn same(change: &Change, kinds: &[Kind], recorded: &Kind) -> bool {
     match kinds {
         // A contract may be written as it stood.
         [] => matches!(recorded, Kind::ContractSet { .. }),
         [Kind::DayDecided { .. }] => matches!(recorded, Kind::DayDecided { .. }),
+        [Kind::AfterTaken { taken: measured, .. }] if as_written(change, recorded) => {
+            matches!(recorded, Kind::AfterTaken { taken, .. } if taken == measured)
+        }
         [one] => one == recorded,
         _ => false,
     }
+}
+
+/// Whether the action of a change without a commit was recorded as the contract has it: so it was, before the values
+/// to put back were named.
+fn as_written(change: &Change, recorded: &Kind) -> bool {
+    let Kind::AfterTaken { rollback, .. } = recorded else { return false };
+    change.commits().is_empty() && *rollback == change.contract.rollback
 }
 
 /// The command that recorded an event, with the best that the world can have been.

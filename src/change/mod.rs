@@ -16,6 +16,7 @@ pub mod lawful;
 pub mod next;
 pub mod proof;
 pub mod refusal;
+pub mod rollback_text;
 pub mod route;
 pub mod state;
 pub mod surface;

@@ -24,11 +24,14 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
                 .hinted(format!("unset {VARIABLE} or give --change-id"))
         });
     }
-    let open = open_changes(ctx)?;
+    let (open, damaged) = open_changes(ctx)?;
     let chosen = active(ctx)?;
     match (open.as_slice(), chosen) {
         (_, Some(chosen)) if open.contains(&chosen) => Ok(chosen),
         ([only], _) => Ok(only.clone()),
+        ([], _) if damaged > 0 => Err(CommandError::trouble("it is not known whether a change is open")
+            .hinted("see what is wrong with the records: vibeship-optimizer check")
+            .hinted("or name a change with --change-id")),
         ([], _) => Err(CommandError::trouble("no change is open")
             .hinted("vibeship-optimizer change start --title \"<short hypothesis>\"")
             .hinted("vibeship-optimizer change list shows the ended ones; name one with --change-id")),
@@ -66,7 +69,7 @@ pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
             Ok(record) => good.push(record),
             Err(error) => {
                 damaged += 1;
-                ctx.ui.error(&error.to_string());
+                ctx.error_once(&error.to_string());
             }
         }
     }
@@ -74,20 +77,20 @@ pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
 }
 
 /// Whether a change of the original counts as open: anything it does not call verified, but only once it is
-/// continued here, since its records never end otherwise.
-fn open_changes(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
-    let (records, _) = records(ctx)?;
+/// continued here, since its records never end otherwise. With how many records cannot be read.
+fn open_changes(ctx: &Ctx) -> Result<(Vec<ChangeId>, usize), CommandError> {
+    let (records, damaged) = records(ctx)?;
     let tracked = records.iter().filter_map(|record| match record {
         Record::Tracked(change) if change.is_open() => Some(change.id().clone()),
         _ => None,
     });
     let tracked: Vec<ChangeId> = tracked.collect();
     if !tracked.is_empty() {
-        return Ok(tracked);
+        return Ok((tracked, damaged));
     }
     let planned = records.iter().filter_map(|record| match record {
-        Record::Legacy(legacy) if legacy.status == "planned" => Some(legacy.id.clone()),
+        Record::Legacy(legacy) if legacy.is_planned() => Some(legacy.id.clone()),
         _ => None,
     });
-    Ok(planned.collect())
+    Ok((planned.collect(), damaged))
 }

@@ -15,12 +15,14 @@ use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::digest::Digest;
 use crate::report;
+use crate::report::visible::visible_line;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::layout;
 use crate::store::lock::Exclusive;
 use crate::store::logbook;
 use crate::store::record::Record;
+use crate::store::record::legacy::Legacy;
 use crate::store::record::read;
 use crate::store::record::write;
 
@@ -62,6 +64,11 @@ pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 /// # Errors
 /// The refusal.
 pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandError> {
+    if change.opened.imported.is_some()
+        && let Record::Legacy(legacy) = read::one(&ctx.project, change.id())?
+    {
+        continues(&legacy)?;
+    }
     match decide::decide(change, command, ctx.now()) {
         Ok(_) => Ok(()),
         Err(refusal) => Err(CommandError::refused(refusal, Some(change))),
@@ -95,10 +102,24 @@ fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandE
     match read::one(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
+            continues(&legacy)?;
             write::keep_legacy(lock, &legacy)?;
             continued(legacy.continued(), ctx.actor(), ctx.now())
         }
     }
+}
+
+/// Only what the original had planned is gone on with: it proved nothing of what its other states claim, and an open
+/// change in their place would hide the claim.
+fn continues(legacy: &Legacy) -> Result<(), CommandError> {
+    if legacy.is_planned() {
+        return Ok(());
+    }
+    let id = &legacy.id;
+    let status = visible_line(&legacy.status);
+    Err(CommandError::trouble(format!("{id} is a record of the original that says {status:?}, and is left as it is"))
+        .hinted("what is still to be proven is a change of its own: vibeship-optimizer change start --title \"SHORT HYPOTHESIS\"")
+        .hinted(format!("to look at it: vibeship-optimizer change show {id}")))
 }
 
 fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {

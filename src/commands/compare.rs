@@ -12,7 +12,6 @@ use crate::change::command::Command;
 use crate::change::command::CompareFacts;
 use crate::change::command::Compared;
 use crate::change::id::ChangeId;
-use crate::change::next;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -25,6 +24,7 @@ use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
 use crate::commands::plots;
+use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::compare;
@@ -40,7 +40,6 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::compare::CompareView;
-use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
@@ -228,8 +227,8 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         write_out(args, &comparison, &report)?;
     }
     let exit = answer(ctx, args, &view)?;
-    let step = next::next(&change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(&change, &step).lines());
+    ctx.ui.hint(&ctx.next(&change)?.lines());
+    uncommitted::hint(ctx, &change);
     Ok(exit)
 }
 

@@ -21,7 +21,6 @@ use crate::evidence::measurable::Unmeasurable;
 use crate::evidence::metric::MetricId;
 use crate::exit::Exit;
 use crate::report;
-use crate::report::step::StepView;
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
@@ -96,8 +95,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     } else {
         ctx.show(&report::show::contract(change))?;
     }
-    let step = crate::change::next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(change, &step).lines());
+    ctx.ui.hint(&ctx.next(change)?.lines());
     Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
 }
 
@@ -176,7 +174,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
                     break;
                 }
                 Err(error) => {
-                    failure::tell(&ctx.ui, &error, false);
+                    failure::tell(&ctx.ui, &error, false, Some(ctx.trailer()));
                 }
             }
         }

@@ -156,7 +156,15 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
 /// # Errors
 /// When git fails.
 pub fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
-    let mut newest_first = change.commits();
+    commits_in_effect(ctx, change.commits())
+}
+
+/// As [`in_effect`], for commits, oldest first.
+///
+/// # Errors
+/// When git fails.
+pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, CommandError> {
+    let mut newest_first = commits;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
     let Some(head) = repo.head()?.at else { return Ok(InEffect::Absent) };

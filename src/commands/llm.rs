@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::audit::preflight;
 use crate::change::id::ChangeId;
-use crate::change::next;
 use crate::change::view;
 use crate::commands::Ctx;
 use crate::commands::analyze;
@@ -24,7 +23,6 @@ use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::markdown;
-use crate::report::step::StepView;
 use crate::store::artifact;
 use crate::store::atomic;
 
@@ -61,7 +59,7 @@ pub fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> {
 }
 
 fn prompt(ctx: &Ctx) -> Result<Exit, CommandError> {
-    let text = report::llm::prompt();
+    let text = report::llm::prompt(&ctx.config()?.enforcement.trailer);
     if ctx.json(false) {
         ctx.ui.answer(&failure::pretty(&json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": text })))?;
     } else {
@@ -94,21 +92,20 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
         None => Value::Null,
         Some(id) => {
             let change = commit::load(ctx, id)?;
-            let step = next::next(&change, &ctx.policy()?, ctx.now());
             json!({
                 "change_id": change.id(),
                 "title": scrub(&change.opened.title),
                 "class": change.opened.class,
                 "status": view::status(&change),
                 "contract": change.contract,
-                "next": StepView::new(&change, &step).next,
+                "next": ctx.next(&change)?.next,
             })
         }
     };
     Ok(json!({
         "schema": "vibeship_optimizer.llm_bundle.v1",
         "generated_at": ctx.now(),
-        "prompt": report::llm::prompt(),
+        "prompt": report::llm::prompt(ctx.trailer()),
         "preflight": preflight_command::answer(ctx, id, &found),
         "worst_level": preflight::worst(&found),
         "analyze": analyze::value(ctx)?,

@@ -53,6 +53,7 @@ pub mod evidence;
 mod hook_facts;
 pub mod judge;
 pub mod knobs;
+mod leftover;
 pub mod measure;
 pub mod noise;
 pub mod pair;
@@ -61,10 +62,13 @@ pub mod parse;
 pub mod plots;
 pub mod progress;
 pub mod rehearse;
+mod uncommitted;
 pub mod watching;
 mod witness;
 
 use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -72,14 +76,18 @@ use chrono::Utc;
 
 use crate::change::facts::Policy;
 use crate::change::facts::StagePlan;
+use crate::change::next;
+use crate::change::state::Change;
 use crate::commands::globals::Format;
 use crate::commands::globals::Globals;
 use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
 use crate::probe::revision;
+use crate::report::invocation::TRAILER;
 use crate::report::markdown;
 use crate::report::markup::Doc;
+use crate::report::step::StepView;
 use crate::report::terminal;
 use crate::report::terminal::Terminal;
 use crate::store::layout::Project;
@@ -102,6 +110,7 @@ pub struct Ctx {
     config: OnceCell<Config>,
     repo: OnceCell<Option<Repo>>,
     interrupt: OnceCell<Interrupt>,
+    told: RefCell<BTreeSet<String>>,
 }
 
 impl Ctx {
@@ -112,7 +121,22 @@ impl Ctx {
     pub fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
-        Ok(Self { ui, project, globals, config: OnceCell::new(), repo: OnceCell::new(), interrupt: OnceCell::new() })
+        Ok(Self {
+            ui,
+            project,
+            globals,
+            config: OnceCell::new(),
+            repo: OnceCell::new(),
+            interrupt: OnceCell::new(),
+            told: RefCell::default(),
+        })
+    }
+
+    /// Tells an error that does not end the command; however often it is met, once.
+    pub fn error_once(&self, text: &str) {
+        if self.told.borrow_mut().insert(text.to_owned()) {
+            self.ui.error(text);
+        }
     }
 
     /// The time of day.
@@ -180,6 +204,20 @@ impl Ctx {
             min_monitor_days: config.verification.min_monitor_days,
             require_attestation: config.review.require_attestation,
         })
+    }
+
+    /// The key of the trailer that ties a commit to a change, as far as the config was read.
+    pub fn trailer(&self) -> &str {
+        self.config.get().map_or(TRAILER, |config| config.enforcement.trailer.as_str())
+    }
+
+    /// What comes next for a change.
+    ///
+    /// # Errors
+    /// As [`Ctx::config`].
+    pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
+        let step = next::next(change, &self.policy()?, self.now());
+        Ok(StepView::new(change, &step).keyed(self.trailer()))
     }
 
     /// The git repository around the project; `None` outside one.

@@ -12,6 +12,7 @@ use crate::commands::commit::Pending;
 use crate::commands::evidence;
 use crate::commands::rehearse;
 use crate::commands::show;
+use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
@@ -45,5 +46,7 @@ pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     facts.rehearsed = Some((rehearsal, pending.artifact(id)?));
     let change = commit::commit(ctx, id, &Command::Promote(facts), &[pending])?;
-    show::state(ctx, &change)
+    let exit = show::state(ctx, &change)?;
+    uncommitted::hint(ctx, &change);
+    Ok(exit)
 }

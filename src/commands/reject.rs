@@ -6,6 +6,7 @@ use crate::change::command::Command;
 use crate::commands::Ctx;
 use crate::commands::choose;
 use crate::commands::commit;
+use crate::commands::leftover;
 use crate::commands::show;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -26,5 +27,7 @@ pub fn run(ctx: &Ctx, args: RejectArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let reason = crate::commands::parse::prose("--reason", &args.reason)?;
     let change = commit::commit(ctx, &id, &Command::Reject { reason }, &[])?;
-    show::state(ctx, &change)
+    let exit = show::state(ctx, &change)?;
+    leftover::hint(ctx, &change);
+    Ok(exit)
 }

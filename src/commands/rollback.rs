@@ -3,12 +3,14 @@
 use clap::Args;
 
 use crate::change::command::Command;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::delta;
 use crate::commands::measure;
+use crate::commands::measure::Measurement;
 use crate::commands::parse;
 use crate::commands::rollout;
 use crate::commands::show;
@@ -47,19 +49,19 @@ pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
     }
     let change = commit::commit(ctx, &id, &command, &[])?;
     if !args.apply {
-        ctx.ui.tell(&format!("Roll back now: {}", change.rollback_action()));
+        ctx.ui.tell(&format!("Roll back now: {}", rollback_text::known(&change)));
     }
     show::state(ctx, &change)
 }
 
 fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandError> {
-    let mut newest_first = change.commits();
+    let mut newest_first = rollback_text::commits(change);
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         return Err(CommandError::trouble("there is no commit to revert").hinted(format!(
             "perform the contract's rollback by hand, then record it: vibeship-optimizer change rollback --change-id {} --reason \"…\"; the action is: {}",
             change.id(),
-            change.rollback_action()
+            rollback_text::known(change)
         )));
     };
     let key = &ctx.config()?.enforcement.trailer;
@@ -83,10 +85,11 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
     }
 }
 
-/// A snapshot after a rollback: are the baseline's values back?
-pub(super) fn confirm(ctx: &Ctx, change: &Change, label: String) -> Result<Exit, CommandError> {
+/// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
+/// root, and the exit code that says so.
+pub(super) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
     let revision = delta::revision(ctx)?;
-    let ask = measure::Ask { label: &label, role: Some("rollback"), change: Some(change.id()) };
+    let ask = measure::Ask { label, role: Some("rollback"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
     let verdicts = rollout::against_baseline(ctx, change, &measurement)?;
     // Only what is proven to be worse than the baseline is "not back"; noise is not.
@@ -98,6 +101,7 @@ pub(super) fn confirm(ctx: &Ctx, change: &Change, label: String) -> Result<Exit,
         .collect();
     let pending = measurement.pending(Role::RollbackSnapshot, "rollback");
     let taken = measurement.taken(change.id(), &pending)?;
+    let path = taken.snapshot.path.clone();
     let command = Command::ConfirmRollback { taken, not_back: not_back.clone() };
     let change = commit::commit(ctx, change.id(), &command, &pending)?;
     for judged in &not_back {
@@ -106,6 +110,6 @@ pub(super) fn confirm(ctx: &Ctx, change: &Change, label: String) -> Result<Exit,
     if not_back.is_empty() {
         ctx.ui.status("Nothing is worse than the baseline.");
     }
-    show::state(ctx, &change)?;
-    Ok(if not_back.is_empty() { Exit::Yes } else { Exit::No })
+    ctx.ui.hint(&ctx.next(&change)?.lines());
+    Ok((measurement, path, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
 }

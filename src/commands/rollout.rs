@@ -7,6 +7,7 @@ use crate::change::command::Command;
 use crate::change::command::RolloutFacts;
 use crate::change::facts::Stage;
 use crate::change::facts::Verdicts;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -82,7 +83,7 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     facts.measured = Some((measurement.taken(&id, &pending)?, verdicts.clone()));
     let entered = commit::commit(ctx, &id, &Command::Rollout(facts), &pending);
     // Refused or not: whoever rolls out has the way back before their eyes.
-    ctx.ui.status(&format!("To roll back: {}", change.rollback_action()));
+    ctx.ui.status(&format!("To roll back: {}", rollback_text::known(&change)));
     let change = entered?;
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
         ctx.ui.status(&report::verdict::full_line(judged));
@@ -102,7 +103,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<(), CommandEr
             message: format!("the check of stage {} failed: {failure}", stage.name()),
             hints: vec![
                 format!("mend it and try again: {}", invocation::rollout(change.id(), stage)),
-                format!("or roll back: {}", change.rollback_action()),
+                format!("or roll back: {}", rollback_text::known(change)),
             ],
         }),
     }

@@ -9,7 +9,6 @@ use crate::change::command::AfterFacts;
 use crate::change::command::BaselineFacts;
 use crate::change::command::Command;
 use crate::change::id::ChangeId;
-use crate::change::next;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -22,10 +21,10 @@ use crate::commands::measure;
 use crate::commands::measure::Measurement;
 use crate::commands::pairing;
 use crate::commands::parse;
+use crate::commands::rollback;
 use crate::error::CommandError;
 use crate::evidence::hyperfine;
 use crate::exit::Exit;
-use crate::report::step::StepView;
 use crate::report::unmeasured;
 use crate::store::artifact;
 use crate::store::artifact::Role;
@@ -73,9 +72,7 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
             let change = commit::load(ctx, &id)?;
             match role {
                 RoleArg::Before => before(ctx, &change, &args),
-                RoleArg::After if change.rollback.is_some() => {
-                    crate::commands::rollback::confirm(ctx, &change, label(&args, "rollback")?)
-                }
+                RoleArg::After if change.rollback.is_some() => confirm_rollback(ctx, &change, &args),
                 RoleArg::After => after(ctx, &change, &args),
             }
         }
@@ -163,6 +160,14 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     attached(ctx, &change, args, &measurement, "after")
 }
 
+/// After a rollback: are the baseline's values back? Exit 1 where they are not.
+fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+    let (measurement, path, exit) = rollback::confirm(ctx, change, &label(args, "rollback")?)?;
+    export(args, &measurement)?;
+    answer(ctx, &path, &measurement)?;
+    Ok(exit)
+}
+
 fn attached(
     ctx: &Ctx,
     change: &Change,
@@ -179,8 +184,7 @@ fn attached(
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     ctx.ui.status(&format!("attached as {role} to {}", change.id()));
     answer(ctx, &path, measurement)?;
-    let step = next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(change, &step).lines());
+    ctx.ui.hint(&ctx.next(change)?.lines());
     Ok(Exit::Yes)
 }
 

@@ -13,7 +13,6 @@ use crate::change::event::Opened;
 use crate::change::facts::Other;
 use crate::change::gates;
 use crate::change::id::ChangeId;
-use crate::change::next;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -26,7 +25,6 @@ use crate::commands::parse;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
-use crate::report::step::StepView;
 use crate::store::error::StoreError;
 use crate::store::lock::Exclusive;
 use crate::store::record::Record;
@@ -182,9 +180,8 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
         ctx.ui.answer(&format!("Opened {}", change.id()))?;
     }
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
-    let step = next::next(change, &ctx.policy()?, ctx.now());
     if !missing.is_empty() || !ctx.json(true) {
-        ctx.ui.hint(&StepView::new(change, &step).lines());
+        ctx.ui.hint(&ctx.next(change)?.lines());
     }
     Ok(Exit::Yes)
 }

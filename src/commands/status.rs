@@ -11,9 +11,12 @@ use crate::commands::Ctx;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::failure;
+use crate::commands::leftover;
+use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::status::StatusView;
 use crate::report::step::StepView;
 use crate::store::record::Record;
 
@@ -48,11 +51,25 @@ pub fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         Err(error) if asked => return Err(error),
         Err(_) => None,
     };
-    show(ctx, shown.as_ref(), &open)?;
+    let tracked = records.iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(&**change),
+        Record::Legacy(_) => None,
+    });
+    let left = leftover::among(ctx, tracked);
+    show(ctx, shown.as_ref(), &open, &left, damaged)?;
+    if let Some(change) = shown.as_ref().filter(|change| change.comparison.is_some()) {
+        uncommitted::hint(ctx, change);
+    }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), CommandError> {
+fn show(
+    ctx: &Ctx,
+    shown: Option<&Change>,
+    open: &[&Change],
+    left: &[&Change],
+    damaged: usize,
+) -> Result<(), CommandError> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
     if ctx.json(false) {
@@ -63,12 +80,14 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), Comma
                 "title": change.opened.title,
                 "status": view::status(change),
                 "next": step,
-                "commands": StepView::new(change, &step).next,
+                "commands": StepView::new(change, &step).keyed(ctx.trailer()).next,
             })
         };
         let answer = json!({
             "active": shown.map(line),
             "open": open.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "left_in_tree": left.iter().map(|change| change.id()).collect::<Vec<_>>(),
+            "damaged_records": damaged,
         });
         return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
     }
@@ -78,5 +97,12 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change]) -> Result<(), Comma
         .map(|change| (*change, step(change)))
         .collect();
     let active = shown.map(|change| (change, step(change)));
-    ctx.show(&report::status::document(active.as_ref().map(|(change, step)| (*change, step)), &others))
+    let view = StatusView {
+        active: active.as_ref().map(|(change, step)| (*change, step)),
+        others: &others,
+        left,
+        damaged,
+        trailer: ctx.trailer(),
+    };
+    ctx.show(&report::status::document(&view))
 }

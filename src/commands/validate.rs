@@ -9,8 +9,9 @@ use crate::change::command::Command;
 use crate::change::command::ValidateFacts;
 use crate::change::facts::Check;
 use crate::change::facts::CheckKind;
+use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
-use crate::change::next;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -26,7 +27,8 @@ use crate::exit::Exit;
 use crate::probe;
 use crate::probe::check;
 use crate::report;
-use crate::report::step::StepView;
+use crate::report::invocation;
+use crate::report::invocation::Hint;
 use crate::store::artifact::Role;
 
 /// Schema name of validation files.
@@ -91,26 +93,34 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
         ctx.show(&report::validation::document(change, checks))?;
     }
     if passed {
-        let step = next::next(change, &ctx.policy()?, ctx.now());
-        ctx.ui.hint(&StepView::new(change, &step).lines());
+        warn_of_no_id(ctx, change);
+        ctx.ui.hint(&ctx.next(change)?.lines());
         return Ok(Exit::Yes);
     }
     if change.is_open() {
         ctx.ui.hint("the config says to retry: fix it, amend the commit, and validate again");
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
-        ctx.ui.tell(&format!("  {}", rollback_command(change)));
+        ctx.ui.tell(&format!("  {}", rollback_text::known(change)));
     }
     Ok(Exit::No)
 }
 
-/// The rollback action with the failed commit in it.
-fn rollback_command(change: &Change) -> String {
-    let failed = change.events.iter().rev().find_map(|event| match &event.what {
-        crate::change::event::Kind::ValidationFailed { delta, .. } => delta.own_commits().next().map(|c| c.sha.clone()),
-        _ => None,
-    });
-    failed.map_or_else(|| change.contract.rollback.clone(), |sha| change.contract.rollback.replace("<sha>", &sha))
+/// `check` demands the id in the commit; here it can still be added. The amended commit is another one, so it is
+/// validated again.
+fn warn_of_no_id(ctx: &Ctx, change: &Change) {
+    let Some(validation) = &change.validation else { return };
+    let mut own = validation.delta.own_commits().filter(|commit| !commit.merge);
+    let Some(commit) = own.find(|commit| commit.change_ids.is_empty()) else { return };
+    let sha: String = commit.sha.chars().take(12).collect();
+    ctx.ui.warn(&format!("the commit {sha} does not carry the change's id, which `check` will demand"));
+    if validation.revision.commit.as_ref() == Some(&commit.sha) {
+        let id = change.id();
+        let amend = format!("git commit --amend --no-edit {}", invocation::trailer(id));
+        let again = invocation::gate(id, Gate::Validate);
+        let add = Hint::to("while it is not pushed", format!("{amend} && {again}")).keyed(ctx.trailer());
+        ctx.ui.hint(&add.line());
+    }
 }
 
 /// Every configured check in order: build, lint, test, checks of the config's own, smoke probes. All are run, so

@@ -8,6 +8,7 @@ use crate::change::command::Command;
 use crate::change::decide;
 use crate::change::facts::Policy;
 use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::change::state::End;
 use crate::change::window;
@@ -61,6 +62,7 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
         let by_demands = matches!(refusal.missing, Missing::Unverified { .. });
         // A dry run is not refused for a summary that only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Missing::Summary)) {
+            answer_refused(ctx, &change, (&refusal, &demands), args.apply)?;
             return Err(CommandError::refused(refusal, Some(&change)));
         }
         if by_demands {
@@ -76,6 +78,20 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let change = commit::commit(ctx, &id, &command, &[])?;
     show(ctx, &change, &demands, Some(true))?;
     Ok(Exit::Yes)
+}
+
+/// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
+fn answer_refused(
+    ctx: &Ctx,
+    change: &Change,
+    (refusal, demands): (&Refusal, &[Demand]),
+    apply: bool,
+) -> Result<(), CommandError> {
+    if ctx.format().is_some() || !ctx.json(true) {
+        return Ok(());
+    }
+    let answer = report::v1::verify_refused(change, refusal, demands, apply);
+    Ok(ctx.ui.answer(&failure::pretty(&answer))?)
 }
 
 /// A change that is already verified: is its evidence still what it was?

@@ -6,6 +6,7 @@ use chrono::Utc;
 
 use crate::change::facts::Judged;
 use crate::change::facts::Policy;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::watch::Idle;
 use crate::change::watch::Watch;
@@ -61,7 +62,7 @@ pub fn document(view: &DayView<'_>) -> Doc {
     verdicts(&mut doc, view);
     drift(&mut doc, view);
     doc.heading(2, "How to go back");
-    doc.code(view.change.rollback_action());
+    doc.code(rollback_text::known(view.change));
     doc.code(invocation::with_reason(view.change.id(), "rollback"));
     doc
 }

@@ -11,6 +11,9 @@ use crate::change::id::ChangeId;
 /// The program's name in commands.
 pub const PROGRAM: &str = "vibeship-optimizer";
 
+/// The trailer's key in commands, unless the project has one of its own.
+pub const TRAILER: &str = "Optimizer-Change";
+
 /// A command to run, and when it is not simply the next one, what for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hint {
@@ -30,6 +33,13 @@ impl Hint {
     /// Another possibility, with what it is for.
     pub fn to(purpose: &str, command: String) -> Self {
         Self { purpose: purpose.to_owned(), command }
+    }
+
+    /// With the project's own key in the trailer that the command gives a commit.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.command = self.command.replace(&format!("--trailer \"{TRAILER}: "), &format!("--trailer \"{key}: "));
+        self
     }
 
     /// `next: COMMAND`, with what it is for as a shell's comment; `then:` for what follows the one before, `or:` for
@@ -78,6 +88,12 @@ pub fn contract(id: &ChangeId, parts: &[Part]) -> String {
     on(id, "change contract", &flags.join(" "))
 }
 
+/// A path as one word of a shell's command.
+pub fn shell_word(path: &str) -> String {
+    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'+' | b','));
+    if plain && !path.starts_with('-') { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
 /// Begins a stage.
 pub fn rollout(id: &ChangeId, stage: Stage) -> String {
     on(id, &format!("change rollout {}", stage.name()), "")
@@ -98,9 +114,14 @@ pub fn attest(id: &ChangeId) -> String {
     on(id, "review attest", "--tool other --reasoning-mode MODE --reviewer NAME")
 }
 
-/// Commits everything that lies uncommitted as the change; the trailer's key is the default one.
+/// Commits everything that lies uncommitted as the change.
 pub fn commit(id: &ChangeId) -> String {
-    format!("git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Optimizer-Change: {}\"", id.as_str())
+    format!("git add -A && git commit -m \"WHAT CHANGED\" {}", trailer(id))
+}
+
+/// The flag of `git commit` that gives a commit the change's id; [`Hint::keyed`] knows it again.
+pub fn trailer(id: &ChangeId) -> String {
+    format!("--trailer \"{TRAILER}: {}\"", id.as_str())
 }
 
 /// The command that passes a gate; for the contract, all of its parts.
@@ -116,5 +137,19 @@ pub fn gate(id: &ChangeId, gate: Gate) -> String {
         Gate::Decide => on(id, "change promote", ""),
         Gate::Rollout => rollout(id, Stage::Full),
         Gate::Verify => verify(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn the_project_s_own_key_stands_in_the_trailer() {
+        let change = fixture::passed(2);
+        let hint = Hint::to("commit it", commit(change.id())).keyed("Tuning");
+        assert_eq!(hint.command, "git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\"");
+        assert_eq!(hint.clone().keyed(TRAILER), hint);
     }
 }

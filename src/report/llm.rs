@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::report::invocation::PROGRAM;
 use crate::report::markup::Doc;
 
-/// The workflow with its commands, and what a model must not do.
-pub fn prompt() -> String {
+/// The workflow with its commands, and what a model must not do. `key` is the trailer's.
+pub fn prompt(key: &str) -> String {
     format!(
         "\
 You help with a project whose every tuning change has to prove itself with {PROGRAM}.
@@ -20,7 +20,7 @@ The order, which no flag skips:
       --guardrail \"METRIC <= +2%\" --trigger \"METRIC > +10%\" --rollback \"git revert <sha>\"
     ({PROGRAM} doctor lists the metrics that can be named)
  2  {PROGRAM} snapshot --label before --change-id ID --as before
- 3  make the one smallest change, commit it with the trailer `Optimizer-Change: ID`, then
+ 3  make the one smallest change, commit it with the trailer `{key}: ID`, then
     {PROGRAM} validate --change-id ID
  4  {PROGRAM} snapshot --label after --change-id ID --as after
  5  {PROGRAM} compare --change-id ID

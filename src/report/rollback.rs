@@ -2,6 +2,7 @@
 //! whether it is time.
 
 use crate::change::facts::Rehearsal;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::evidence::criterion::Trigger;
 use crate::report::invocation;
@@ -25,7 +26,7 @@ pub fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     when.extend(guardrails.map(|guardrail| Text::new().code(guardrail.text.as_str()).plain(" is violated")));
     doc.list(when);
     doc.heading(2, "How");
-    doc.code(change.rollback_action());
+    doc.code(rollback_text::known(change));
     doc.paragraph("Then, so that the record knows and the baseline's values are measured to be back:");
     doc.code(format!("{}\n{}", invocation::with_reason(change.id(), "rollback"), invocation::after(change.id())));
     doc.heading(2, "Tried before it is needed");

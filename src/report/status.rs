@@ -2,6 +2,7 @@
 //! what comes next.
 
 use crate::change::next::Step;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::report::invocation;
 use crate::report::logbook;
@@ -16,24 +17,50 @@ use crate::report::step::StepView;
 use crate::report::values;
 use crate::report::verdict;
 
-/// The active change with its next step, and the other open ones.
-pub fn document(active: Option<(&Change, &Step)>, others: &[(&Change, Step)]) -> Doc {
+/// Where everything stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StatusView<'a> {
+    /// The change that is clearly meant, with its next step.
+    pub active: Option<(&'a Change, &'a Step)>,
+    /// The other open ones.
+    pub others: &'a [(&'a Change, Step)],
+    /// Rejected ones whose commit is still in the tree.
+    pub left: &'a [&'a Change],
+    /// How many records cannot be read.
+    pub damaged: usize,
+    /// The key of the trailer in commits.
+    pub trailer: &'a str,
+}
+
+/// The active change with its next step, the other open ones, and what rejected ones left behind.
+pub fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
-    match active {
-        Some((change, step)) => one(&mut doc, change, step),
-        None if others.is_empty() => {
+    match view.active {
+        Some((change, step)) => one(&mut doc, change, &StepView::new(change, step).keyed(view.trailer)),
+        None if !view.others.is_empty() => {}
+        None if view.damaged > 0 => {
+            let records = values::count(view.damaged as u64, "record", "records");
+            doc.paragraph(format!("{records} cannot be read, so it is not known whether a change is open."));
+            doc.code(format!("{} check", invocation::PROGRAM));
+        }
+        None => {
             doc.paragraph("No change is open.");
             doc.code(format!("{} change start --title \"SHORT HYPOTHESIS\"", invocation::PROGRAM));
         }
-        None => {}
     }
-    if others.is_empty() {
-        return doc;
+    left_behind(&mut doc, view.left);
+    others(&mut doc, view);
+    doc
+}
+
+fn others(doc: &mut Doc, view: &StatusView<'_>) {
+    if view.others.is_empty() {
+        return;
     }
-    doc.heading(2, if active.is_some() { "Other open changes" } else { "Open changes" });
+    doc.heading(2, if view.active.is_some() { "Other open changes" } else { "Open changes" });
     let mut table =
         Table::new([("Change", Align::Left), ("Title", Align::Left), ("State", Align::Left), ("Next", Align::Left)]);
-    for (change, step) in others {
+    for (change, step) in view.others {
         table.row([
             Text::new().code(change.id().as_str()),
             Text::from(crate::report::visible::visible_line(&change.opened.title)),
@@ -42,10 +69,20 @@ pub fn document(active: Option<(&Change, &Step)>, others: &[(&Change, Step)]) ->
         ]);
     }
     doc.table(table);
-    doc
 }
 
-fn one(doc: &mut Doc, change: &Change, step: &Step) {
+fn left_behind(doc: &mut Doc, changes: &[&Change]) {
+    for change in changes {
+        let commits = rollback_text::commits(change);
+        let short = commits.iter().map(|sha| sha.chars().take(12).collect::<String>());
+        let commits = short.collect::<Vec<_>>().join(", ");
+        let text = Text::new().mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
+        doc.paragraph(text.plain(" of the rejected change ").code(change.id().as_str()).plain(". To take it out:"));
+        doc.code(format!("{} --apply", invocation::with_reason(change.id(), "rollback")));
+    }
+}
+
+fn one(doc: &mut Doc, change: &Change, next: &StepView) {
     doc.heading(1, change.opened.title.as_str());
     let mut fields = vec![
         (
@@ -69,11 +106,10 @@ fn one(doc: &mut Doc, change: &Change, step: &Step) {
     for judged in &change.open_alarms {
         fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::alarm_line(judged))));
     }
-    let view = StepView::new(change, step);
-    fields.push(("next".to_owned(), Text::new().strong(view.text)));
+    fields.push(("next".to_owned(), Text::new().strong(next.text.as_str())));
     doc.fields(fields);
-    if !view.next.is_empty() {
-        doc.code(view.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
+    if !next.next.is_empty() {
+        doc.code(next.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
     }
 }
 
@@ -121,7 +157,9 @@ mod tests {
     #[test]
     fn the_active_change_has_its_pipeline_and_the_others_a_line() {
         let (active, other) = (fixture::passed(5), fixture::opened(fixture::HOSTILE, Class::Code));
-        let doc = document(Some((&active, &step(&active))), &[(&other, step(&other))]);
+        let others = [(&other, step(&other))];
+        let view = StatusView { active: Some((&active, &step(&active))), others: &others, ..StatusView::default() };
+        let doc = document(&view);
         insta::assert_snapshot!(terminal::render(&doc, Terminal { width: Some(100), color: false }), @r"
         Shorten the advisory cooldown
 
@@ -146,7 +184,7 @@ mod tests {
     #[test]
     fn alarms_and_days_are_shown() {
         let active = fixture::passed(7);
-        let doc = document(Some((&active, &step(&active))), &[]);
+        let doc = document(&StatusView { active: Some((&active, &step(&active))), ..StatusView::default() });
         insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r#"
         Shorten the advisory cooldown
 
@@ -165,7 +203,14 @@ mod tests {
 
     #[test]
     fn with_nothing_open_it_says_how_to_begin() {
-        let text = terminal::render(&document(None, &[]), Terminal::plain());
+        let text = terminal::render(&document(&StatusView::default()), Terminal::plain());
         assert_eq!(text, "No change is open.\n\n    vibeship-optimizer change start --title \"SHORT HYPOTHESIS\"\n");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_may_be_of_an_open_change() {
+        let text = terminal::render(&document(&StatusView { damaged: 1, ..StatusView::default() }), Terminal::plain());
+        assert!(text.starts_with("1 record cannot be read"), "{text}");
+        assert!(!text.contains("No change is open"), "{text}");
     }
 }

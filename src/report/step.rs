@@ -58,6 +58,13 @@ impl StepView {
         Self { text, next }
     }
 
+    /// With the project's own key in the trailers of commits.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.next = self.next.into_iter().map(|hint| hint.keyed(key)).collect();
+        self
+    }
+
     /// The sentence and the commands, a line each. Without a line end at the end.
     pub fn lines(&self) -> String {
         let lines = std::iter::once(self.text.clone()).chain(self.next.iter().map(Hint::line));
@@ -98,7 +105,7 @@ fn after_rollout(change: &Change, step: &Step) -> (String, Vec<Hint>) {
             "rolled back: measure that the baseline's values are back".to_owned(),
             vec![Hint::next(invocation::after(id))],
         ),
-        Step::Ended { end } => (format!("nothing: it ended as {}", end.replace('_', " ")), Vec::new()),
+        Step::Ended { end } => (format!("the change has ended: {}", end.replace('_', " ")), Vec::new()),
         // The steps up to the rollout are the caller's.
         _ => (String::new(), Vec::new()),
     }
@@ -174,7 +181,7 @@ mod tests {
         next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
         rolled back: measure that the baseline's values are back
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
-        nothing: it ended as rolled back
+        the change has ended: rolled back
         "#);
     }
 }

@@ -4,9 +4,11 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::change::view;
 use crate::change::window::Demand;
+use crate::report::refusal::RefusalView;
 use crate::report::refusal::detail;
 use crate::report::refusal::hint;
 use crate::report::values;
@@ -35,6 +37,22 @@ pub fn verify_apply(change: &Change, demands: &[Demand], warnings: &[String], ap
         answer.extend(rest);
         answer.insert("applied".to_owned(), json!(applied));
     }
+    answer
+}
+
+/// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
+pub fn verify_refused(change: &Change, refusal: &Refusal, demands: &[Demand], apply: bool) -> Value {
+    let mut answer = match apply {
+        false => verify_dry_run(change, demands, &[]),
+        true => verify_apply(change, demands, &[], false),
+    };
+    let view = RefusalView::new(refusal, Some(change));
+    let next = view.next.first().map_or_else(String::new, |hint| format!("; run {}", hint.command));
+    let reason = format!("refused at {}: {}{next}", view.gate, view.message);
+    // What would meet the demands is refused just so, until the reason is gone.
+    let unmet = demands.iter().filter(|demand| !demand.met).map(|it| format!("not met: {}", detail::demand(it)));
+    answer["failures"] = std::iter::once(reason).chain(unmet).collect();
+    answer["ok"] = Value::Bool(false);
     answer
 }
 

@@ -1,7 +1,7 @@
 //! The outcome of a validation: each check, what failed and why, and how to go back. Must not decide what follows.
 
-use crate::change::event::Kind;
 use crate::change::facts::Check;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::evidence::unit::Unit;
 use crate::report::invocation;
@@ -43,25 +43,15 @@ pub fn document(change: &Change, checks: &[Check]) -> Doc {
         doc.paragraph("The change stays open: mend it and validate again.");
     } else {
         doc.paragraph("The change is rejected. To take it back:");
-        doc.code(format!("{}\n{}", take_back(change), invocation::with_reason(change.id(), "rollback")));
+        doc.code(format!("{}\n{}", rollback_text::known(change), invocation::with_reason(change.id(), "rollback")));
     }
     doc
-}
-
-/// The rollback action with the commit filled in where it is known.
-fn take_back(change: &Change) -> String {
-    let failed = change.events.iter().rev().find_map(|event| match &event.what {
-        Kind::ValidationFailed { delta, .. } => delta.own_commits().last().map(|commit| commit.sha.clone()),
-        _ => None,
-    });
-    let sha = failed.or_else(|| change.commits().pop());
-    let action = change.rollback_action();
-    sha.map_or_else(|| action.to_owned(), |sha| action.replace("<sha>", &sha))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::event::Kind;
     use crate::change::facts::CheckKind;
     use crate::change::facts::Delta;
     use crate::change::facts::DeltaCommit;

@@ -193,3 +193,13 @@ fn arguments_that_are_not_unicode_are_no_panic() {
         .troubled(&["does not exist"]);
     s.set("VIBESHIP_OPTIMIZER_NO_PROMPT", "1");
 }
+
+#[test]
+fn a_damaged_record_is_told_once_and_may_be_of_an_open_change() {
+    let s = Sandbox::new();
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    s.write(".vibeship-optimizer/changes/chg-bad.json", "{");
+    let status = s.run(&["status"]).exits(2).never_says(&["No change is open", "no change is open"]);
+    assert_eq!(status.stderr.matches("chg-bad.json").count(), 1, "{status}");
+    let _ = s.run(&["validate"]).exits(2).says(&["not known whether a change is open"]);
+}

@@ -136,3 +136,34 @@ fn a_note_is_kept_in_the_record_and_the_logbook() {
     let _ = s.on(&["change", "note", "the cache was cold"]).ok();
     assert!(s.read("VIBESHIP_OPTIMIZER.md").contains("the cache was cold"));
 }
+
+#[test]
+fn the_snapshot_after_a_rollback_prints_its_path_alone() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
+    let taken = s.on(&["snapshot", "--as", "after", "--export-hyperfine", "timings.json"]).ok();
+    assert_eq!(taken.stdout, format!("[PROJECT]/{}\n", s.evidence("rollback_snapshot.json")), "{taken}");
+    assert!(taken.stderr.contains("Nothing is worse than the baseline."), "{taken}");
+    assert!(s.path("timings.json").is_file(), "every flag is heeded");
+}
+
+#[test]
+fn the_rollback_of_a_change_without_a_commit_names_the_old_values() {
+    let s = Sandbox::new();
+    let tuneables = s.outside().join("home/tune.json");
+    std::fs::write(&tuneables, "{\"limit\": 5}\n").unwrap();
+    s.config_plus("tuneables: {files: [~/tune.json]}\n").start_with("lower", &["--class", "tuneable"]).contract();
+    s.config(&s.read("vibeship_optimizer.yml").replace("file: ops.json", "cmd: 'cat ~/ops.json'"));
+    std::fs::write(s.outside().join("home/ops.json"), crate::support::kpi(100.0)).unwrap();
+    s.before();
+    std::fs::write(&tuneables, "{\"limit\": 3}\n").unwrap();
+    std::fs::write(s.outside().join("home/ops.json"), crate::support::kpi(50.0)).unwrap();
+    s.validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let rolled_out = s.on(&["change", "rollout", "full"]).ok();
+    let back = "put the old values back: limit = 5 (now 3, in ~/tune.json)";
+    let _ = rolled_out.says(&[back]).never_says(&["<sha>"]);
+    assert!(s.read(s.evidence("rollback.md")).contains(back));
+    assert_eq!(s.shown()["rollback"], back);
+}

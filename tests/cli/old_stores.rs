@@ -126,3 +126,25 @@ fn snapshots_of_version_2_are_compared() {
         s.run(&["compare", "--before", &file("before"), "--after", &file("after"), "--format", "json"]).ok().json();
     assert!(json.to_string().contains("kpi.ops"), "{json}");
 }
+
+#[test]
+fn what_the_original_calls_verified_is_not_reopened_by_writing_to_it() {
+    let s = store("v1");
+    let id = "chg-advisory-source-roles-realignment";
+    let files = s.files();
+    for verb in [
+        &["change", "note", "a word"][..],
+        &["change", "reject", "--reason", "no"],
+        &["change", "contract", "--hypothesis", "h"],
+        &["snapshot", "--as", "before"],
+        &["validate"],
+    ] {
+        let _ = s
+            .run(&[verb, &["--change-id", id]].concat())
+            .troubled(&["a record of the original that says \"verified\"", "change start --title"]);
+    }
+    let here: Vec<_> = s.files().into_iter().filter(|(path, _)| path.to_string_lossy().contains(id)).collect();
+    let before: Vec<_> = files.into_iter().filter(|(path, _)| path.to_string_lossy().contains(id)).collect();
+    assert_eq!(here, before);
+    let _ = s.run(&["change", "show", id]).ok();
+}

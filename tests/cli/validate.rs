@@ -2,6 +2,7 @@
 
 use crate::support::CONFIG;
 use crate::support::Sandbox;
+use crate::support::kpi;
 
 fn ready() -> Sandbox {
     let s = Sandbox::new();
@@ -118,4 +119,55 @@ fn a_contract_surface_needs_docs_and_tests_in_the_commit() {
     s.git(&["add", "docs", "tests"]);
     s.git(&["commit", "-q", "--amend", "--no-edit"]);
     s.validate();
+}
+
+#[test]
+fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
+    let s = Sandbox::new();
+    s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract().before();
+    s.write("ops.json", kpi(50.0)).commit_as("tune", &[]);
+    let told = s.on(&["validate"]).ok();
+    let amend = format!("git commit --amend --no-edit --trailer \"Tuning: {}\"", s.id());
+    let _ = told.says(&["warning: the commit [SHORT] does not carry the change's id", &amend]);
+    s.git(&["commit", "-q", "--amend", "--no-edit", "--trailer", &format!("Tuning: {}", s.id())]);
+    let _ = s.on(&["validate"]).ok().never_says(&["does not carry", "--amend"]);
+}
+
+#[test]
+fn advice_names_the_trailer_of_the_config() {
+    let s = Sandbox::new();
+    s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract();
+    let trailer = format!("--trailer \"Tuning: {}\"", s.id());
+    let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.on(&["validate"]).exits(1).says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.on(&["status"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.run(&["llm", "prompt"]).ok().says(&["`Tuning: ID`"]);
+    let _ = s.run(&["report", "--format", "markdown"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+}
+
+#[test]
+fn a_rejected_commit_is_named_until_it_is_out_of_the_tree() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json")).start("x").contract().before();
+    s.improve(50.0);
+    let failed = s.on(&["validate"]).exits(1);
+    assert!(failed.stderr.contains("git revert [COMMIT]"), "{failed}");
+    let apply = format!("change rollback --change-id {} --reason \"WHY\" --apply", s.id());
+    let status = s.run(&["status"]).ok();
+    let _ = status.says(&["still in the tree: [SHORT] of the rejected change", &apply]);
+    let json = s.run(&["status", "--format", "json"]).ok().json();
+    assert_eq!(json["left_in_tree"], serde_json::json!([s.id()]));
+    let _ = s.on(&["change", "rollback", "--reason", "the test fails", "--apply"]).ok();
+    assert_eq!(s.read("ops.json"), kpi(100.0), "the commit that failed is the one that is taken back");
+    let _ = s.run(&["status"]).ok().says(&["No change is open."]).never_says(&["still in the tree"]);
+}
+
+#[test]
+fn a_rejection_says_that_it_ended_and_what_is_left() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let empty = s.on(&["change", "reject", "--reason", "no"]).ok();
+    let _ = empty.says(&["hint: the change has ended: rejected"]).never_says(&["nothing: it", "still in the tree"]);
+    s.start("y").contract().before().improve(50.0).validate();
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok().says(&["its commit is still in the tree", "--apply"]);
 }

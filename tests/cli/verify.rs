@@ -28,13 +28,43 @@ fn both_spellings_answer_alike() {
 fn before_the_rollout_it_is_refused() {
     let s = Sandbox::new();
     s.compared("x");
-    insta::assert_snapshot!(s.on(&["verify", "--apply", "--summary", "s"]), @r"
+    insta::assert_snapshot!(s.on(&["verify", "--apply", "--summary", "s"]), @r#"
     $ verify --apply --summary s --change-id chg-20260302-090000-x
     exit 1
+    --- stdout
+    {
+      "schema": "vibeship_optimizer.verify_apply.v1",
+      "change_id": "chg-20260302-090000-x",
+      "ok": false,
+      "failures": [
+        "refused at gate 8 (verify): gate 6 (decide) has not been passed; run vibeship-optimizer change promote --change-id chg-20260302-090000-x",
+        "not met: fully rolled out",
+        "not met: 3 days of monitoring, counted from the full rollout",
+        "not met: measured on 0 of 3 distinct UTC days"
+      ],
+      "warnings": [],
+      "applied": false
+    }
     --- stderr
     refused at gate 8 (verify): gate 6 (decide) has not been passed
     next: vibeship-optimizer change promote --change-id chg-20260302-090000-x
-    ");
+    "#);
+}
+
+#[test]
+fn a_refused_dry_run_answers_scripts_of_the_original_too() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let refused = s.on(&["change", "verify"]).exits(1).says(&["refused at gate 8 (verify)"]);
+    let answer = refused.json();
+    assert_eq!((&answer["change_id"], &answer["ok"]), (&serde_json::json!(s.id()), &serde_json::json!(false)));
+    let failures = answer["failures"].as_array().unwrap();
+    assert!(failures[0].as_str().unwrap().contains("gate 6 (decide) has not been passed"), "{answer}");
+    assert!(failures.len() > 1 && answer["warnings"].is_array(), "{answer}");
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
+    assert_eq!(s.on(&["change", "verify"]).exits(1).json()["ok"], false, "what has ended is not verified");
+    assert_eq!(s.on(&["verify", "--format", "text"]).exits(1).stdout, "");
+    assert_eq!(s.on(&["verify", "--format", "json"]).exits(1).json()["refused"], true);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     let (before, after) =
         (format!("reports/optimizer/{id}_before_snapshot.json"), format!("reports/optimizer/{id}_after_snapshot.json"));
     let out = format!("reports/optimizer/{id}_compare.md");
-    insta::assert_snapshot!(s.run(&["compare", "--before", &before, "--after", &after, "--out", &out]), @r"
+    insta::assert_snapshot!(s.run(&["compare", "--before", &before, "--after", &after, "--out", &out]), @r#"
     $ compare --before reports/optimizer/chg-20260302-090000-halve-the-operations_before_snapshot.json --after reports/optimizer/chg-20260302-090000-halve-the-operations_after_snapshot.json --out reports/optimizer/chg-20260302-090000-halve-the-operations_compare.md
     exit 0
     --- stdout
@@ -88,8 +88,9 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     hint: everything passes: promote it
     next: vibeship-optimizer change promote --change-id chg-20260302-090000-halve-the-operations
-    ");
-    insta::assert_snapshot!(s.run(&["change", "promote"]), @r"
+    hint: the evidence is not committed yet: git add .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md
+    "#);
+    insta::assert_snapshot!(s.run(&["change", "promote"]), @r#"
     $ change promote
     exit 0
     --- stdout
@@ -98,7 +99,8 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     rehearsing the rollback in a scratch worktree
     hint: begin the stage full
     next: vibeship-optimizer change rollout full --change-id chg-20260302-090000-halve-the-operations
-    ");
+    hint: the evidence is not committed yet: git add .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md
+    "#);
     insta::assert_snapshot!(s.run(&["change", "rollout", "full"]), @r"
     $ change rollout full
     exit 0

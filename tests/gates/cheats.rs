@@ -13,6 +13,7 @@ use vibeship_optimizer::change::gate::Gate;
 use vibeship_optimizer::change::lawful;
 use vibeship_optimizer::change::lawful::Unlawful;
 use vibeship_optimizer::change::refusal::Missing;
+use vibeship_optimizer::change::state::Change;
 use vibeship_optimizer::change::window::Demand;
 use vibeship_optimizer::change::window::DemandKind;
 use vibeship_optimizer::evidence::verdict::Outcome;
@@ -363,6 +364,33 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
         *rollback = "true".to_owned();
     });
     assert!(matches!(lawful::check(&rollback), Err(Unlawful::Differs { .. })));
+}
+
+#[test]
+fn a_rollback_recorded_as_the_contract_has_it_stays_lawful_where_there_is_no_commit() {
+    let mut world = at::baseline(Class::Tuneable).does(ask::baseline);
+    world.tuneables.push(tuneable());
+    let honest = world.does(ask::validate).does(ask::after).change;
+    assert_eq!(honest.rollback_action(), "put the old values back: cache.ttl_s = 30 (now 12.5, in base)");
+    let with_rollback = |text: &str| {
+        forged(&honest.events, |kinds| {
+            let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
+            let Kind::AfterTaken { rollback, .. } = &mut kinds[at] else { unreachable!() };
+            *rollback = text.to_owned();
+        })
+    };
+    lawful::check(&honest.events).unwrap();
+    let old = with_rollback("git revert <sha>");
+    lawful::check(&old).unwrap();
+    let shown = vibeship_optimizer::change::rollback_text::known(&Change::replay(&old).unwrap());
+    assert_eq!(shown, honest.rollback_action(), "whoever reads the old record is told the values");
+    assert!(matches!(lawful::check(&with_rollback("true")), Err(Unlawful::Differs { .. })));
+    let committed = forged(&at::compare(Class::Code).change.events, |kinds| {
+        let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
+        let Kind::AfterTaken { rollback, .. } = &mut kinds[at] else { unreachable!() };
+        *rollback = "git revert <sha>".to_owned();
+    });
+    assert!(matches!(lawful::check(&committed), Err(Unlawful::Differs { .. })));
 }
 
 #[test]

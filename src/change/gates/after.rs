@@ -7,6 +7,7 @@ use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 
 /// May be taken again until the change is decided.
@@ -36,14 +37,6 @@ pub fn decide(change: &Change, facts: &AfterFacts) -> Result<Vec<Kind>, Refusal>
     if !measured.unmeasured.is_empty() {
         return Err(Refusal::new(gate, gates::unmeasured(measured)));
     }
-    let rollback = filled_rollback(change);
+    let rollback = rollback_text::filled(&change.contract.rollback, &change.commits(), &validation.delta);
     Ok(vec![Kind::AfterTaken { taken: measured.taken.clone(), rollback }])
-}
-
-/// The rollback action with the change's commit in the place of `<sha>`; as written where there is no commit.
-fn filled_rollback(change: &Change) -> String {
-    match change.commits().first() {
-        Some(sha) => change.contract.rollback.replace("<sha>", sha),
-        None => change.contract.rollback.clone(),
-    }
 }

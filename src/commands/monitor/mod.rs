@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::change::id::ChangeId;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::watch;
 use crate::change::window;
@@ -102,7 +103,7 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
         "baseline": watch::reference(change).map(|artifact| &artifact.path),
         "open_alarms": change.open_alarms,
         "idle": idle.map(watch::Idle::name),
-        "rollback": change.rollback_action(),
+        "rollback": rollback_text::known(change),
         "runs": runs,
     }))
 }

@@ -10,7 +10,7 @@ use crate::report::invocation::PROGRAM;
 pub fn command(finding: &Finding, key: &str) -> Option<String> {
     let commit = finding.commit.as_ref().map_or("COMMIT", |commit| commit.id.as_str());
     let commit: String = commit.chars().take(12).collect();
-    let path = finding.path.as_deref().map(shell).unwrap_or_default();
+    let path = finding.path.as_deref().map(invocation::shell_word).unwrap_or_default();
     match &finding.what {
         What::CommitWithoutId => Some(format!(
             "{PROGRAM} change relink {commit}  # if a change knows it by its content; else git revert {commit}, and make it again as a change"
@@ -69,10 +69,4 @@ fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
         What::RecordUnproven => Some(invocation::gate(id, crate::change::gate::Gate::Contract)),
         _ => None,
     }
-}
-
-/// A path for a shell.
-fn shell(path: &str) -> String {
-    let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'+' | b','));
-    if plain && !path.starts_with('-') { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

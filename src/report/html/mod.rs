@@ -25,6 +25,8 @@ pub struct Entry<'a> {
     pub change: &'a Change,
     /// What comes next.
     pub step: Step,
+    /// The key of the trailer in commits.
+    pub trailer: &'a str,
     /// Its samples, as far as its evidence is there.
     pub plots: Vec<Strip>,
     /// Paths of its evidence that is missing or altered.
@@ -142,7 +144,8 @@ mod tests {
         };
         let plots =
             if change.comparison.is_some() { strip("timing.tests.cpu").into_iter().collect() } else { Vec::new() };
-        Entry { change, step: next::next(change, &fixture::policy(), fixture::at(6, 12)), plots, faults: Vec::new() }
+        let step = next::next(change, &fixture::policy(), fixture::at(6, 12));
+        Entry { change, step, trailer: "Optimizer-Change", plots, faults: Vec::new() }
     }
 
     fn whole(changes: &[Change]) -> String {

@@ -103,7 +103,7 @@ fn reason(gate: Gate, id: &ChangeId) -> String {
 fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     let id = change.id();
     let again = || Hint::to("then", invocation::gate(id, refusal.gate));
-    let trailer = format!("--trailer \"Optimizer-Change: {}\"", id.as_str());
+    let trailer = invocation::trailer(id);
     match &refusal.missing {
         Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref()),
         Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
@@ -158,13 +158,7 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             Hint::to("put it back, then", invocation::gate(id, refusal.gate)),
             Hint::to("or drop the change and start over with the new config", invocation::with_reason(id, "reject")),
         ],
-        Missing::NoCommit => vec![
-            Hint::to(
-                "commit the change",
-                format!("git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Optimizer-Change: {id}\""),
-            ),
-            again(),
-        ],
+        Missing::NoCommit => vec![Hint::to("commit the change", invocation::commit(id)), again()],
         Missing::OtherTuneables { .. } => vec![
             Hint::to("set them to what was validated, then", invocation::gate(id, refusal.gate)),
             Hint::to("or validate the new values", invocation::gate(id, Gate::Validate)),

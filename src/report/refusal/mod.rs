@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::report::invocation::Hint;
+use crate::report::invocation::TRAILER;
 use crate::report::visible::visible_line;
 
 /// A refusal, ready to be shown.
@@ -29,10 +30,15 @@ pub struct RefusalView {
 impl RefusalView {
     /// Puts a refusal into words. `change` is the one that was refused; `None` where it could not even be opened.
     pub fn new(refusal: &Refusal, change: Option<&Change>) -> Self {
+        Self::keyed(refusal, change, TRAILER)
+    }
+
+    /// The same, with the project's own key in the trailers of commits.
+    pub fn keyed(refusal: &Refusal, change: Option<&Change>, key: &str) -> Self {
         let gate = message::gate_name(refusal.gate);
         let text = message::message(&refusal.missing);
         let details = detail::details(&refusal.missing);
-        let next = hint::hints(refusal, change);
+        let next: Vec<Hint> = hint::hints(refusal, change).into_iter().map(|hint| hint.keyed(key)).collect();
         let missing = serde_json::to_value(&refusal.missing).unwrap_or(Value::Null);
         let commands: Vec<&str> = next.iter().map(|hint| hint.command.as_str()).collect();
         let json = json!({

@@ -34,6 +34,11 @@ impl Legacy {
         Self { title: text("title"), status: text("status"), started_at: text("started_at"), id, fields }
     }
 
+    /// Whether it claims no more than to have been planned.
+    pub fn is_planned(&self) -> bool {
+        self.status == "planned"
+    }
+
     /// The events that continue it as a record of ours: opened anew with its words, but none of its claims.
     pub fn continued(&self) -> Vec<Kind> {
         let text = |key: &str| self.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

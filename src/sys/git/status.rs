@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::sys::files;
 use crate::sys::git::error::GitError;
@@ -47,6 +48,20 @@ impl Repo {
             self.hash_entry(path, *is_submodule, depth, &mut hasher)?;
         }
         Ok(Some(Dirt { paths: entries.into_keys().collect(), sha256: hasher.finish() }))
+    }
+
+    /// Whether any of these files, from the repository's root, is not committed as it lies there. What git ignores
+    /// and what is not there at all does not count.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
+        let there = || files.iter().filter(|file| self.root().join(file).is_file());
+        if there().next().is_none() {
+            return Ok(false);
+        }
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=no"]);
+        Ok(!call.args(["--no-renames", "--"]).args(there()).ok()?.is_empty())
     }
 
     /// Paths that differ, and whether each is a submodule.
@@ -177,6 +192,22 @@ mod tests {
         let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
         assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }).unwrap(), None);
         assert_eq!(dirt(&sandbox).unwrap().paths, [b"own/x".to_vec()]);
+    }
+
+    #[test]
+    fn of_named_files_only_those_that_git_would_take_are_uncommitted() {
+        let sandbox = Sandbox::new();
+        sandbox.write(".gitignore", "ignored\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("ignored", "1");
+        sandbox.write("other", "1");
+        let any = |files: &[&str]| {
+            sandbox.repo().is_any_uncommitted(&files.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap()
+        };
+        assert!(!any(&[]) && !any(&["a", "ignored", "nowhere"]));
+        assert!(any(&["a", "other"]));
+        sandbox.write("a", "2");
+        assert!(any(&["a"]));
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! Evidence that no commit holds yet: one line with the command that commits it. Must not decide anything by it.
+
+use std::path::Path;
+
+use crate::change::state::Change;
+use crate::commands::Ctx;
+use crate::error::CommandError;
+use crate::report::invocation::shell_word;
+use crate::sys::files;
+
+/// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
+pub(super) fn hint(ctx: &Ctx, change: &Change) {
+    if let Ok(Some(command)) = command(ctx, change) {
+        ctx.ui.hint(&format!("the evidence is not committed yet: {command}"));
+    }
+}
+
+/// The command; `None` where everything is committed, or there is no repository to commit to.
+fn command(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(None) };
+    let prefix = files::path_from_bytes(repo.prefix());
+    let evidence: Vec<_> = change.artifacts().into_iter().map(|artifact| prefix.join(&artifact.path)).collect();
+    if !repo.is_any_uncommitted(&evidence)? {
+        return Ok(None);
+    }
+    let root = ctx.project.root();
+    let places = [ctx.project.changes_dir(), ctx.project.evidence_dir(), ctx.project.logbook_path()];
+    let places: Vec<String> =
+        places.iter().filter(|place| place.exists()).map(|place| ctx.project.relative(place)).collect();
+    let places = places.join(" ");
+    let there = if is_here(root) { String::new() } else { format!("cd {} && ", shell_word(&root.to_string_lossy())) };
+    Ok(Some(format!("{there}git add {places} && git commit -m \"Evidence of {}\" -- {places}", change.id())))
+}
+
+fn is_here(root: &Path) -> bool {
+    std::env::current_dir().and_then(|here| here.canonicalize()).ok() == root.canonicalize().ok()
+}
