@@ -15,6 +15,8 @@ pub struct CommitFacts {
     pub author_email: String,
     /// When it was written, in seconds since 1970 UTC.
     pub author_time: i64,
+    /// When it was committed as it is now, in seconds since 1970 UTC.
+    pub commit_time: i64,
     /// First line of its message.
     pub subject: String,
     /// The whole message.

@@ -2,6 +2,7 @@
 //! the words and the healing command are made in `report/findings`. Must not look for anything itself.
 
 use chrono::DateTime;
+use chrono::NaiveDate;
 use chrono::Utc;
 use serde::Serialize;
 
@@ -90,6 +91,9 @@ pub enum What {
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
         new_file: bool,
+        /// Whether merging its parents anew conflicts in each of them, so that somebody had to decide; `None` where
+        /// that cannot be told.
+        conflict: Option<bool>,
     },
     /// A commit says that it reverts another, and does something else.
     RevertNotExact {
@@ -157,6 +161,24 @@ pub enum What {
         /// The moment that it claims.
         at: DateTime<Utc>,
         /// When the record was committed without it.
+        committed: DateTime<Utc>,
+    },
+    /// An event claims a moment before the commit that it names was made.
+    RecordBeforeCommit {
+        /// The event's number.
+        seq: u64,
+        /// The moment that it claims.
+        at: DateTime<Utc>,
+        /// The commit.
+        commit: String,
+        /// When that was made.
+        made: DateTime<Utc>,
+    },
+    /// Monitored days were committed so late that git is no witness of them.
+    DaysUnwitnessed {
+        /// The days, the day of the full rollout among them.
+        days: Vec<NaiveDate>,
+        /// When they were first committed.
         committed: DateTime<Utc>,
     },
     /// A record of the original that proves nothing.

@@ -4,6 +4,7 @@
 
 pub mod commit;
 pub mod finding;
+pub mod merge;
 pub mod message;
 pub mod monitored;
 pub mod policy;
@@ -11,6 +12,7 @@ pub mod preflight;
 pub mod range;
 pub mod recompute;
 pub mod record;
+pub mod witnessed;
 
 mod surface;
 mod tracked;

@@ -19,6 +19,17 @@ pub struct Policy {
     pub exempt_before: Option<Vec<Exemption>>,
     /// Which paths belong to which layer.
     pub surfaces: Surfaces,
+    /// How soon monitored days are to be committed.
+    pub prompt: Prompt,
+}
+
+/// How soon what a change claims for a day is to be committed, for git to be its witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prompt {
+    /// Within so many days.
+    pub days: u32,
+    /// Whether the config demands it; else being late is only worth knowing.
+    pub demanded: bool,
 }
 
 /// Commits that need no change: those for which every list that is given has a match.

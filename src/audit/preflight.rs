@@ -5,6 +5,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use serde::Serialize;
 
+use crate::audit::record;
 use crate::change::class::Class;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
@@ -213,13 +214,12 @@ fn review(world: &World, change: &Change, allows: &dyn Fn(&str, &str) -> bool, f
 
 /// "Leaving env emergency overrides undocumented": one that has expired was forgotten.
 fn emergency(change: &Change, now: DateTime<Utc>, found: &mut Vec<Found>) {
-    let expired = change.opened.expires.is_some_and(|at| at <= now);
-    if change.opened.class != Class::Emergency || !expired {
+    if record::expired_override(change, now).is_none() {
         return;
     }
     let hint = "take the override out (change rollback), or name the change that takes it over (change follow-up)";
     found.push(Found {
-        code: "EMERGENCY_EXPIRED",
+        code: "ENV_OVERRIDE_EXPIRED",
         level: Severity::Fail,
         message: format!("the override of {} has expired", change.id()),
         hint: hint.to_owned(),

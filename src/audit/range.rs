@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -14,6 +15,8 @@ use crate::audit::finding::CommitName;
 use crate::audit::finding::Exempted;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::merge::Merge;
+use crate::audit::merge::Remerged;
 use crate::audit::policy::Policy;
 use crate::audit::record::RecordFacts;
 use crate::audit::surface;
@@ -34,6 +37,8 @@ pub trait History {
     fn is_same_delta(&self, old: &str, new: &str) -> Option<bool>;
     /// Whether the code at `commit` is the code of which this is the digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
+    /// A merge of two parents against what merging them anew gives; `None` where that cannot be told.
+    fn remerged(&self, merge: &str, one: &str, other: &str) -> Option<Remerged>;
     /// The full hash and the change ids of a commit outside the range.
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)>;
 }
@@ -69,6 +74,9 @@ pub struct RangeAudit<'a> {
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
     reverts: Vec<Revert>,
+    merges: Vec<Merge>,
+    /// Every commit of the range.
+    seen: HashSet<String>,
 }
 
 impl<'a> RangeAudit<'a> {
@@ -82,15 +90,25 @@ impl<'a> RangeAudit<'a> {
                 }
             }
         }
-        let (audit, members, reverts) = (Audit::default(), BTreeMap::new(), Vec::new());
-        Self { policy, records, relinked, audit, members, reverts }
+        Self {
+            policy,
+            records,
+            relinked,
+            audit: Audit::default(),
+            members: BTreeMap::new(),
+            reverts: Vec::new(),
+            merges: Vec::new(),
+            seen: HashSet::new(),
+        }
     }
 
     /// Takes the next commit, newest first.
     pub fn take(&mut self, commit: &CommitFacts) {
         self.audit.commits += 1;
+        self.seen.insert(commit.id.clone());
         if commit.is_merge() {
-            self.merge(commit);
+            // What one holds beside what merging gives is looked for at the end.
+            self.merges.push(Merge::of(commit));
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             self.exempted(commit, reason);
         } else if let Some(marker) = commit.fixup() {
@@ -112,19 +130,6 @@ impl<'a> RangeAudit<'a> {
         if !commit.ids.is_empty() && !commit.is_evidence_only() {
             self.change(commit);
         }
-    }
-
-    /// Merges pass. What one holds that no parent has is shown; a file that is new in it was smuggled in.
-    fn merge(&mut self, commit: &CommitFacts) {
-        let paths: Vec<String> = commit.paths().map(str::to_owned).collect();
-        let Some(first) = paths.first().cloned() else { return };
-        let new_file = commit.files.iter().any(|file| file.new && !file.own);
-        let tuneables = !self.on(Surface::Tuneables, commit).is_empty();
-        let what = What::MergeBringsContent { paths, new_file };
-        // A resolved conflict has content that no parent has too, so by itself it only warns.
-        let grave = (new_file || tuneables) && commit.ids.is_empty();
-        let finding = if grave { Finding::fail(what) } else { Finding::warn(what) };
-        self.found(commit, finding.at(first));
     }
 
     fn on(&self, surface: Surface, commit: &CommitFacts) -> Vec<String> {
@@ -188,6 +193,9 @@ impl<'a> RangeAudit<'a> {
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub fn finish(mut self, history: &dyn History) -> Audit {
+        let merges = std::mem::take(&mut self.merges);
+        let found = merges.iter().flat_map(|merge| merge.findings(&self.seen, &self.policy.surfaces, history));
+        self.audit.findings.extend(found);
         let reverted = self.settle_reverts(history);
         let members = std::mem::take(&mut self.members);
         for (id, mut members) in members {
@@ -275,6 +283,6 @@ fn untracked(tuneables: Vec<String>, env: Vec<String>) -> Finding {
 }
 
 /// A moment from seconds since 1970.
-pub(crate) fn moment(seconds: i64) -> DateTime<Utc> {
+pub fn moment(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

@@ -20,7 +20,7 @@ use crate::evidence::artifact::Artifact;
 use crate::evidence::digest::Digest;
 
 /// How far the clocks of two machines may differ.
-const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
 /// A record as it was read from one tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +105,8 @@ pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
     found.into_iter().map(of).collect()
 }
 
-/// What becomes visible against the record as it was before: events may only have been added, and not in the past.
+/// What becomes visible against the record as it was before: events may only have been added. Whether they were added
+/// in the past is for `witnessed` to say.
 pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
     let of = |finding: Finding| Some(finding.of_change(id).at(&before.path));
     let Some(now) = now else { return of(Finding::fail(What::RecordRemoved)) };
@@ -122,9 +123,7 @@ pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) 
     if kept < before.digests.len() {
         return of(Finding::fail(What::RecordRewritten { seq: kept as u64 + 1 }));
     }
-    let committed = before.committed?;
-    let backdated = change.events.iter().skip(kept).find(|event| event.at < committed - CLOCK_TOLERANCE)?;
-    of(Finding::fail(What::RecordBackdated { seq: backdated.seq, at: backdated.at, committed }))
+    None
 }
 
 /// What is wrong with the evidence of a change's present state.
@@ -158,7 +157,7 @@ pub fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let of = |finding: Finding| finding.of_change(&record.id).at(&record.path);
     let mut found = Vec::new();
-    if let Some(expired) = change.opened.expires.filter(|at| *at < now && overrides_still(change)) {
+    if let Some(expired) = expired_override(change, now) {
         found.push(of(Finding::fail(What::EnvOverrideExpired { expired })));
     }
     if let Some(promotion) = &change.promotion {
@@ -171,7 +170,8 @@ pub fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     found
 }
 
-/// Whether an emergency's override is still what holds: neither taken over nor taken back.
-fn overrides_still(change: &Change) -> bool {
-    change.opened.class == Class::Emergency && change.is_open() && change.follow_up.is_none()
+/// When the override of an emergency expired that still is what holds: neither taken over nor taken back.
+pub(crate) fn expired_override(change: &Change, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let holds = change.opened.class == Class::Emergency && change.is_open() && change.follow_up.is_none();
+    change.opened.expires.filter(|at| holds && *at <= now)
 }

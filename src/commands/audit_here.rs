@@ -1,5 +1,6 @@
 //! The audit of what lies here: every record, every evidence file, as the work tree has them. Must not print.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -10,8 +11,10 @@ use crate::audit::record;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
 use crate::audit::record::RecordState;
+use crate::audit::witnessed;
 use crate::change::id::ChangeId;
 use crate::commands::Ctx;
+use crate::commands::versions;
 use crate::commands::witness;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
@@ -28,9 +31,16 @@ use crate::store::record::read;
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
     let mut known = BTreeSet::new();
-    for record in records(ctx)? {
+    let records = records(ctx)?;
+    let named = records.iter().filter_map(RecordFacts::change).flat_map(witnessed::named).collect();
+    let made = match ctx.repo()? {
+        Some(repo) => versions::made(repo, &named)?,
+        None => BTreeMap::new(),
+    };
+    for record in records {
         audit.records += 1;
         audit.findings.extend(record::findings(&record, ctx.now()));
+        audit.findings.extend(witnessed::before_its_commit(&record, &|commit| made.get(commit).copied()));
         audit.findings.extend(record::habits(&record, ctx.now()));
         audit.findings.extend(evidence(ctx, &record)?);
         if record.change().is_some() {

@@ -4,17 +4,24 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::audit::finding::Audit;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::policy::Prompt;
 use crate::audit::range::RangeAudit;
 use crate::audit::record;
 use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
+use crate::audit::witnessed;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::commands::demands;
+use crate::commands::versions;
+use crate::commands::versions::Touches;
 use crate::commands::witness::Witness;
 use crate::error::CommandError;
 use crate::sys::git::batch::Batch;
@@ -62,15 +69,25 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
     let mut commits = RangeAudit::new(&policy, &records);
-    witness.walk(range.base.as_deref(), &range.head, &mut |commit| commits.take(&commit))?;
+    let mut touches = Touches::default();
+    witness.walk(range.base.as_deref(), &range.head, &mut |commit| {
+        touches.take(&commit);
+        commits.take(&commit);
+    })?;
     let referenced = commits.referenced();
     let mut audit = commits.finish(&witness);
     let earlier = range.base.as_deref().map(|base| witness.earlier(base)).transpose()?.unwrap_or_default();
-    let differing = differing(&at_head, &earlier);
-    audit.records = differing.union(&referenced).count();
-    for id in differing.union(&referenced) {
+    let mut concerned = differing(&at_head, &earlier);
+    concerned.extend(referenced);
+    // One that was changed and changed back is the same at both ends.
+    concerned.extend(touches.ids());
+    audit.records = concerned.len();
+    let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
+    let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
+    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt: policy.prompt };
+    for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
-        audit.findings.extend(of_record(&witness, repo, range, records.get(id), id, before)?);
+        audit.findings.extend(sight.of_record(records.get(id), id, before)?);
     }
     let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
     if !changed.is_empty() {
@@ -94,29 +111,56 @@ fn differing(
     ids.into_iter().filter(differs).cloned().collect()
 }
 
-fn of_record(
-    witness: &Witness<'_>,
-    repo: &Repo,
-    range: &Range,
-    record: Option<&RecordFacts>,
-    id: &ChangeId,
-    before: Option<&EarlierRecord>,
-) -> Result<Vec<Finding>, CommandError> {
-    let mut found = Vec::new();
-    if let Some(before) = before {
-        let base = range.base.as_deref().unwrap_or_default();
-        let committed = witness.committed(base, &before.path)?;
-        let before = EarlierRecord { committed, ..before.clone() };
-        found.extend(record::growth(id, &before, record));
+/// What records are held against.
+struct Sight<'a> {
+    witness: &'a Witness<'a>,
+    repo: &'a Repo,
+    range: &'a Range,
+    touches: &'a Touches,
+    /// When the commits were made that events name.
+    made: &'a BTreeMap<String, DateTime<Utc>>,
+    prompt: Prompt,
+}
+
+impl Sight<'_> {
+    fn of_record(
+        &self,
+        record: Option<&RecordFacts>,
+        id: &ChangeId,
+        before: Option<&EarlierRecord>,
+    ) -> Result<Vec<Finding>, CommandError> {
+        let (witness, range) = (self.witness, self.range);
+        let mut found = Vec::new();
+        let mut batch = self.repo.batch()?;
+        let before = match before {
+            None => None,
+            Some(before) => {
+                let base = range.base.as_deref().unwrap_or_default();
+                Some(EarlierRecord { committed: witness.written(base, &before.path)?, ..before.clone() })
+            }
+        };
+        let grown = before.as_ref().and_then(|before| record::growth(id, before, record));
+        // What is wrong between the ends is wrong in between too; one finding is enough.
+        if grown.is_none() {
+            let versions = self.touches.versions(&mut batch, self.repo.prefix(), id)?;
+            let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
+            found.extend(witnessed::findings(id, path, before.as_ref(), &versions, record, self.prompt));
+        }
+        found.extend(grown);
+        let Some(record) = record else { return Ok(found) };
+        let latest = witness.committed(&range.head, &record.path)?;
+        let latest = latest.map_or_else(|| witness.made(&range.head), Ok)?;
+        for finding in record::findings(record, latest) {
+            let again = |known: &Finding| known.what == finding.what;
+            if !found.iter().any(again) {
+                found.push(finding);
+            }
+        }
+        found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
+        found.extend(record::habits(record, witness.made(&range.head)?));
+        found.extend(evidence(witness, &mut batch, &range.head, record)?);
+        Ok(found)
     }
-    let Some(record) = record else { return Ok(found) };
-    let latest = witness.committed(&range.head, &record.path)?;
-    let latest = latest.map_or_else(|| witness.made(&range.head), Ok)?;
-    found.extend(record::findings(record, latest));
-    found.extend(record::habits(record, witness.made(&range.head)?));
-    let mut batch = repo.batch()?;
-    found.extend(evidence(witness, &mut batch, &range.head, record)?);
-    Ok(found)
 }
 
 fn evidence(

@@ -121,17 +121,19 @@ fn prefix(ctx: &Ctx) -> String {
 }
 
 fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), CommandError> {
-    let markdown = || github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)));
+    let markdown =
+        |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)), taken);
     if let Some(path) = &args.summary {
         artifact::guard_out_path(&ctx.project, path, &[])?;
-        return Ok(atomic::write_free(path, markdown().as_bytes())?);
+        return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     if let (Some(Format::Github), Some(path)) = (ctx.format(), step) {
         use std::io::Write as _;
         // Other tools of the step write to the same file, so this is put at its end.
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
-        file.write_all(markdown().as_bytes())?;
+        let taken = file.metadata()?.len();
+        file.write_all(markdown(taken).as_bytes())?;
     }
     Ok(())
 }

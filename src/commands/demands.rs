@@ -6,10 +6,15 @@ use globset::GlobSetBuilder;
 
 use crate::audit::policy::Exemption;
 use crate::audit::policy::Policy;
+use crate::audit::policy::Prompt;
 use crate::audit::policy::Surfaces;
 use crate::change::gate::Gate;
 use crate::config::Config;
 use crate::error::CommandError;
+
+/// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
+/// committed on the next one is no exception, that of a whole window at once is.
+const WITNESS_DAYS: u32 = 2;
 
 /// The demands of the config at head and, where there was one, of the config before: what either one guards is
 /// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
@@ -24,7 +29,15 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
         exempt: exemptions(head)?,
         exempt_before: before.map(exemptions).transpose()?,
         surfaces: surfaces(head, before)?,
+        prompt: prompt(head, before),
     })
+}
+
+/// The days within which monitored days are to be committed: the fewest that either config demands.
+fn prompt(head: &Config, before: Option<&Config>) -> Prompt {
+    let demanded = |config: &Config| config.enforcement.witness_within_days;
+    let days = std::iter::once(head).chain(before).filter_map(demanded).min();
+    Prompt { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
 }
 
 /// The parts of the demands that differ between two configs.
@@ -32,6 +45,10 @@ pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
     let parts = [
         ("enforcement.trailer", head.enforcement.trailer != before.enforcement.trailer),
         ("enforcement.require", head.enforcement.require != before.enforcement.require),
+        (
+            "enforcement.witness_within_days",
+            head.enforcement.witness_within_days != before.enforcement.witness_within_days,
+        ),
         ("enforcement.exempt", head.enforcement.exempt != before.enforcement.exempt),
         ("surfaces", head.surfaces != before.surfaces),
         ("tuneables.files", head.tuneables.files != before.tuneables.files),

@@ -10,6 +10,9 @@ use crate::commands::Ctx;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::failure;
+use crate::commands::hook_health;
+use crate::commands::hook_health::Ill;
+use crate::commands::hooks;
 use crate::commands::init;
 use crate::commands::onboard;
 use crate::error::CommandError;
@@ -38,19 +41,41 @@ pub struct DoctorArgs {
 struct Ailment {
     code: &'static str,
     message: String,
-    remedy: fn(&Ctx) -> Result<(), CommandError>,
+    remedy: Remedy,
 }
 
-/// Exit 0 when nothing is missing any more, 1 when something is.
+/// What puts something right.
+enum Remedy {
+    /// This.
+    Apply(fn(&Ctx) -> Result<(), CommandError>),
+    /// A command that is for a person to decide on.
+    Run(String),
+}
+
+/// Exit 0 when nothing is missing any more, 1 when something is. What is only worth knowing counts for nothing.
 pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
     let mut actions: Vec<Value> = Vec::new();
-    for ailment in ailments(ctx)? {
-        if args.apply {
-            (ailment.remedy)(ctx)?;
+    let (ailments, notes) = examine(ctx)?;
+    for ailment in ailments {
+        let mut changed = false;
+        let mut heal = None;
+        match ailment.remedy {
+            Remedy::Apply(remedy) if args.apply => {
+                remedy(ctx)?;
+                changed = true;
+            }
+            Remedy::Apply(_) => {}
+            Remedy::Run(command) => heal = Some(command),
         }
-        actions.push(json!({ "code": ailment.code, "changed": args.apply, "message": ailment.message }));
+        let mut action = json!({ "code": ailment.code, "changed": changed, "message": ailment.message });
+        if let Some(heal) = heal {
+            action["heal"] = json!(heal);
+        }
+        actions.push(action);
     }
-    let left = if args.apply { ailments(ctx)?.len() } else { actions.len() };
+    let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
+    let note = |ill: Ill| json!({ "code": ill.code, "message": ill.message, "heal": ill.heal });
+    let warnings: Vec<Value> = notes.into_iter().map(note).collect();
     let measurable = ctx.config()?.measurable();
     let measures: Vec<Value> = measurable
         .iter()
@@ -61,6 +86,7 @@ pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
         "generated_at": ctx.now(),
         "applied": args.apply,
         "actions": actions,
+        "warnings": warnings,
         "measures": measures,
     });
     if ctx.json(true) {
@@ -68,18 +94,24 @@ pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
     } else {
         ctx.show(&report::project::doctor(&answer))?;
     }
-    if left > 0 && !args.apply {
+    let applicable = actions_of(&answer).any(|action| action["heal"].is_null());
+    if left > 0 && !args.apply && applicable {
         ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
     }
     Ok(if left == 0 { Exit::Yes } else { Exit::No })
 }
 
-fn ailments(ctx: &Ctx) -> Result<Vec<Ailment>, CommandError> {
+fn actions_of(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer["actions"].as_array().into_iter().flatten()
+}
+
+/// What is to be put right, and what is only worth knowing.
+fn examine(ctx: &Ctx) -> Result<(Vec<Ailment>, Vec<Ill>), CommandError> {
     let mut found = Vec::new();
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
         let message = "there is no config yet".to_owned();
-        found.push(Ailment { code: "INIT", message, remedy: init::ensure });
-        return Ok(found);
+        found.push(Ailment { code: "INIT", message, remedy: Remedy::Apply(init::ensure) });
+        return Ok((found, Vec::new()));
     }
     let root = ctx.project.root();
     if root.join(layout::LEGACY_LOGBOOK).is_file() && !root.join(layout::LOGBOOK).exists() {
@@ -87,24 +119,33 @@ fn ailments(ctx: &Ctx) -> Result<Vec<Ailment>, CommandError> {
         found.push(Ailment {
             code: "LOGBOOK_RENAME",
             message,
-            remedy: |ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?),
+            remedy: Remedy::Apply(|ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?)),
         });
     }
     if !ctx.project.state_dir().join(".gitignore").exists() {
         let message = "git is not told what belongs to one checkout alone (lock, cache, active change)".to_owned();
-        found.push(Ailment { code: "STATE_GITIGNORE", message, remedy: |ctx| Ok(ctx.project.prepare_state()?) });
+        found.push(Ailment {
+            code: "STATE_GITIGNORE",
+            message,
+            remedy: Remedy::Apply(|ctx| Ok(ctx.project.prepare_state()?)),
+        });
     }
     if ctx.config()?.timings.iter().all(|timing| timing.cmd.is_none()) && onboard::would_fill(ctx)? {
         let message = "the project's test command can be filled into the config".to_owned();
-        found.push(Ailment { code: "TIMINGS_FILL", message, remedy: onboard::fill_guess });
+        found.push(Ailment { code: "TIMINGS_FILL", message, remedy: Remedy::Apply(onboard::fill_guess) });
     }
     let stale = stale_sections(ctx)?;
     if !stale.is_empty() {
         let names: Vec<&str> = stale.iter().map(|change| change.id().as_str()).collect();
         let message = format!("the logbook's sections of {} are not what their records say", names.join(", "));
-        found.push(Ailment { code: "LOGBOOK_RENDER", message, remedy: render_sections });
+        found.push(Ailment { code: "LOGBOOK_RENDER", message, remedy: Remedy::Apply(render_sections) });
     }
-    Ok(found)
+    let (grave, notes): (Vec<Ill>, Vec<Ill>) = hook_health::ills(ctx)?.into_iter().partition(|ill| ill.grave);
+    for ill in grave {
+        let remedy = if ill.installs { Remedy::Apply(hooks::put_in) } else { Remedy::Run(ill.heal) };
+        found.push(Ailment { code: ill.code, message: ill.message, remedy });
+    }
+    Ok((found, notes))
 }
 
 /// The changes whose section of the logbook is missing or not the one that their record gives.

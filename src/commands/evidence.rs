@@ -2,6 +2,8 @@
 
 use crate::audit::recompute;
 use crate::change::facts::ArtifactFault;
+use crate::change::lawful;
+use crate::change::lawful::Unlawful;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
@@ -10,6 +12,7 @@ use crate::evidence::compare::Comparison;
 use crate::evidence::ingest;
 use crate::evidence::pair::PairSession;
 use crate::evidence::snapshot::Snapshot;
+use crate::report;
 use crate::store::artifact;
 use crate::store::artifact::Standing;
 
@@ -85,4 +88,30 @@ pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
         ctx.ui.warn(problem);
     }
     Ok(problem.is_none())
+}
+
+/// Demands that the gates would have let every event of the record happen: a chain of digests can be computed anew by
+/// whoever edits the file, which opens no gate.
+///
+/// # Errors
+/// The first event that they would not have, with its place; exit code 1.
+pub fn lawful(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let Err(unlawful) = lawful::check(&change.events) else { return Ok(()) };
+    let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+    let (seq, why) = match &unlawful {
+        Unlawful::Refused { seq, refusal } => {
+            let gate = report::refusal::message::gate_name(refusal.gate);
+            (*seq, format!("{gate} refuses it: {}", report::refusal::message::message(&refusal.missing)))
+        }
+        Unlawful::Differs { seq } => (*seq, "its gate records something else".to_owned()),
+        Unlawful::MeasuredAtOtherTime { seq, taken_at } => (
+            *seq,
+            format!("it was measured at {}, which is not when it was recorded", report::values::moment(*taken_at)),
+        ),
+        Unlawful::NotARecord(error) => (1, error.to_string()),
+    };
+    Err(CommandError::Failed {
+        message: format!("event {seq} of {path} is not one that this program recorded: {why}"),
+        hints: vec![format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}")],
+    })
 }

@@ -6,15 +6,15 @@ use serde_json::json;
 
 use crate::commands::Ctx;
 use crate::commands::failure;
+use crate::commands::hook_health;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::hooks::Hook;
+use crate::hooks::health;
 use crate::hooks::install;
 use crate::hooks::install::Done;
-use crate::hooks::proof;
 use crate::hooks::proof::Fired;
 use crate::hooks::shim::Target;
-use crate::hooks::status;
 use crate::hooks::status::State;
 use crate::sys::git::repo::Repo;
 
@@ -56,7 +56,10 @@ pub fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
 }
 
 /// This program, for this project.
-fn target(repo: &Repo) -> Result<Target, CommandError> {
+///
+/// # Errors
+/// When the system cannot say where the program lies.
+pub(super) fn target(repo: &Repo) -> Result<Target, CommandError> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     Ok(Target { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
 }
@@ -81,41 +84,49 @@ fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<(), CommandError> {
 
 /// Exit 0 when every hook is there and fires.
 fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
-    let status = status::look(repo, &target(repo)?)?;
-    let mut rows = Vec::new();
-    let mut good = true;
-    for (hook, state) in &status.hooks {
-        let there = matches!(state, State::Installed { .. } | State::HandsOver | State::Outdated);
-        // Only a hook that is ours may be run to prove anything.
-        let fired = if there { Some(proof::fires(repo, *hook)?) } else { None };
-        good &= there && !matches!(fired, Some(Fired::No { .. }));
-        rows.push((*hook, state.clone(), fired));
-    }
-    let dir = status.place.dir.display().to_string();
+    let health = health::examine(repo, &target(repo)?)?;
+    let good = health.works();
+    let dir = health.place.dir.display().to_string();
     if ctx.json(false) {
-        let hooks = rows.iter().map(|(hook, state, fired)| {
-            json!({"hook": hook.name(), "state": state_word(state), "fires": fired.as_ref().map(fired_word)})
+        let hooks = health.rows.iter().map(|row| {
+            json!({"hook": row.hook.name(), "state": state_word(&row.state), "fires": row.fired.as_ref().map(fired_word)})
         });
         let hooks = hooks.collect::<Vec<_>>();
-        let answer = json!({ "ok": good, "directory": dir, "refused": status.refused, "hooks": hooks });
+        let stray: Vec<_> = health.stray.iter().map(|path| path.display().to_string()).collect();
+        let answer = json!({ "ok": good, "directory": dir, "refused": health.refused, "hooks": hooks, "stray": stray });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
         let mut lines = vec![format!("directory: {dir}")];
-        lines.extend(rows.iter().map(|(hook, state, fired)| {
-            let fired = fired.as_ref().map(|fired| format!("; {}", fired_word(fired))).unwrap_or_default();
-            format!("{}: {}{fired}", hook.name(), state_word(state))
+        lines.extend(health.rows.iter().map(|row| {
+            let fired = row.fired.as_ref().map(|fired| format!("; {}", fired_word(fired))).unwrap_or_default();
+            format!("{}: {}{fired}", row.hook.name(), state_word(&row.state))
         }));
+        lines.extend(health.stray.iter().map(|path| format!("git does not come to: {}", path.display())));
         ctx.ui.answer(&lines.join("\n"))?;
     }
-    if let Some(reason) = &status.refused {
+    if let (Some(reason), false) = (&health.refused, good) {
         ctx.ui.warn(reason);
-    } else if !good {
-        ctx.ui.hint("vibeship-optimizer hooks install");
+    }
+    if !good {
+        for ill in hook_health::ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
+            ctx.ui.hint(&ill.heal);
+        }
     }
     Ok(if good { Exit::Yes } else { Exit::No })
 }
 
-fn state_word(state: &State) -> &'static str {
+/// Puts the hooks in, or brings them up to date.
+///
+/// # Errors
+/// When the place is not the repository's own, or a file cannot be written.
+pub(super) fn put_in(ctx: &Ctx) -> Result<(), CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(()) };
+    install::install(repo, &target(repo)?)?;
+    Ok(())
+}
+
+/// The state in words, after "the hook is".
+pub(super) fn state_word(state: &State) -> &'static str {
     match state {
         State::Installed { chained: false } => "installed",
         State::Installed { chained: true } => "installed, after the hook that was there",
@@ -127,11 +138,13 @@ fn state_word(state: &State) -> &'static str {
     }
 }
 
-fn fired_word(fired: &Fired) -> String {
+/// What asking git showed, in words.
+pub(super) fn fired_word(fired: &Fired) -> String {
     match fired {
         Fired::Yes => "git runs it".to_owned(),
         Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
         Fired::No { said } => format!("git does not run it: {said}"),
         Fired::CannotAsk => "not proven: git is older than 2.36".to_owned(),
+        Fired::NotAsked => "not tried: what others check runs in it too".to_owned(),
     }
 }

@@ -51,6 +51,7 @@ pub mod delta;
 pub mod demands;
 pub mod evidence;
 mod hook_facts;
+mod hook_health;
 pub mod judge;
 pub mod knobs;
 mod leftover;
@@ -63,6 +64,7 @@ pub mod plots;
 pub mod progress;
 pub mod rehearse;
 mod uncommitted;
+mod versions;
 pub mod watching;
 mod witness;
 

@@ -35,6 +35,7 @@ pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
 /// The whole gate.
 pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
+    evidence::lawful(ctx, &change)?;
     let faults = evidence::faults(ctx, &change)?;
     // Evidence that is not what was recorded is told by its path; there is nothing to recompute from it.
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, &change)?;

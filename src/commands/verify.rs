@@ -52,6 +52,7 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
+    evidence::lawful(ctx, &change)?;
     if let Some(End::Verified { .. }) = &change.end {
         return audit(ctx, &change, args.apply);
     }

@@ -11,12 +11,14 @@ use chrono::Utc;
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
 use crate::audit::commit::FileFact;
+use crate::audit::merge::Remerged;
 use crate::audit::range::History;
 use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
 use crate::audit::record::RecordState;
 use crate::change::id::ChangeId;
+use crate::commands::versions;
 use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
@@ -28,6 +30,7 @@ use crate::store::layout::OwnPaths;
 use crate::store::record::Record;
 use crate::store::record::RecordError;
 use crate::store::record::read;
+use crate::sys::files;
 use crate::sys::git::batch::Batch;
 use crate::sys::git::change::FileChange;
 use crate::sys::git::error::GitError;
@@ -92,6 +95,7 @@ impl<'a> Witness<'a> {
             author_name: commit.author_name,
             author_email: commit.author_email,
             author_time: commit.author_time,
+            commit_time: commit.commit_time,
             subject: commit.subject,
             message: commit.message,
             ids: commit.trailers,
@@ -177,20 +181,36 @@ impl<'a> Witness<'a> {
         let mut batch = self.repo.batch()?;
         for (id, path, object, _) in self.record_entries(commit)? {
             let bytes = batch.read_object(&object, RECORD_LIMIT)?.unwrap_or_default();
-            let record = EarlierRecord { digests: digests(&bytes), path, committed: None };
+            let digests = versions::stamps(&bytes).unwrap_or_default().into_iter().map(|stamp| stamp.digest).collect();
+            let record = EarlierRecord { digests, path, committed: None };
             found.entry(id).or_insert((record, object));
         }
         Ok(found)
     }
 
-    /// When a path was last committed before (or at) a commit.
+    /// When a path was last committed before (or at) a commit, as that commit was first written: rebasing moves the
+    /// moment of committing.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn written(&self, commit: &str, path: &str) -> Result<Option<DateTime<Utc>>, CommandError> {
+        Ok(self.last(commit, path)?.into_iter().min())
+    }
+
+    /// When a path was last committed before (or at) a commit, as that commit is now.
     ///
     /// # Errors
     /// When git fails.
     pub(crate) fn committed(&self, commit: &str, path: &str) -> Result<Option<DateTime<Utc>>, CommandError> {
-        let path = String::from_utf8_lossy(&self.path(path)).into_owned();
-        let line = self.repo.git().args(["log", "-1", "--format=%ct", commit, "--"]).arg(path).long().line()?;
-        Ok(line.trim().parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)))
+        Ok(self.last(commit, path)?.into_iter().next_back())
+    }
+
+    /// When the last commit of a path was written and when it was made, in this order; nothing where there is none.
+    fn last(&self, commit: &str, path: &str) -> Result<Vec<DateTime<Utc>>, CommandError> {
+        let path = files::path_from_bytes(&self.path(path));
+        let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
+        let moment = |text: &str| DateTime::from_timestamp(text.parse().ok()?, 0);
+        Ok(line.split_whitespace().filter_map(moment).collect())
     }
 
     /// When a commit was made.
@@ -292,6 +312,17 @@ impl History for Witness<'_> {
         self.ask(digest, String::new()) == code
     }
 
+    fn remerged(&self, merge: &str, one: &str, other: &str) -> Option<Remerged> {
+        let remerge = self.ask(self.repo.remerge(merge, one, other), None)?;
+        let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
+            remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
+        let outside = |files: &[FileChange]| {
+            let facts = self.files(files).into_iter().filter(|file| !file.own);
+            facts.map(|file| file.path).collect::<Vec<String>>()
+        };
+        Some(Remerged { decided: outside(&conflicts), differs: outside(&differs) })
+    }
+
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {
         self.origin(commit, 0)
     }
@@ -307,11 +338,4 @@ pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordS
         Ok(Record::Legacy(_)) => RecordState::Legacy,
         Err(error) => RecordState::Unreadable(error.to_string()),
     }
-}
-
-/// The digests of the events in a record's bytes, without trusting the rest of it.
-fn digests(bytes: &[u8]) -> Vec<String> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let events = value["events"].as_array().map(Vec::as_slice).unwrap_or_default();
-    events.iter().map(|event| event["digest"].as_str().unwrap_or_default().to_owned()).collect()
 }

@@ -12,6 +12,11 @@ pub struct Enforcement {
     pub trailer: String,
     /// The gate that a commit's change must have passed.
     pub require: Gate,
+    /// Whether every checkout is to have the hooks.
+    pub hooks: bool,
+    /// Within how many days of what it claims a monitored day must have been committed; without it, being late is
+    /// only worth a warning.
+    pub witness_within_days: Option<u32>,
     /// What needs no change, each with its reason.
     pub exempt: Vec<Exemption>,
 }
@@ -31,7 +36,13 @@ pub struct Exemption {
 
 impl Default for Enforcement {
     fn default() -> Self {
-        Self { trailer: Self::DEFAULT_TRAILER.to_owned(), require: Gate::Baseline, exempt: Vec::new() }
+        Self {
+            trailer: Self::DEFAULT_TRAILER.to_owned(),
+            require: Gate::Baseline,
+            hooks: false,
+            witness_within_days: None,
+            exempt: Vec::new(),
+        }
     }
 }
 
@@ -39,7 +50,7 @@ impl Enforcement {
     /// The trailer's key unless configured.
     pub const DEFAULT_TRAILER: &'static str = "Optimizer-Change";
 
-    pub(super) const KEYS: &'static [&'static str] = &["trailer", "require", "exempt"];
+    pub(super) const KEYS: &'static [&'static str] = &["trailer", "require", "hooks", "witness_within_days", "exempt"];
 
     pub(super) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
@@ -53,6 +64,8 @@ impl Enforcement {
         Self {
             trailer,
             require: s.choice("require", &gates).unwrap_or(default.require),
+            hooks: s.flag("hooks").unwrap_or(default.hooks),
+            witness_within_days: s.count("witness_within_days", 1..=365),
             exempt: s.list("exempt", Exemption::KEYS, Exemption::read),
         }
     }

@@ -386,6 +386,8 @@ rollout:
 enforcement:
   trailer: X-Change
   require: promoted
+  hooks: yes
+  witness_within_days: 8
   exempt: [{bots: ["dependabot[bot]"], reason: dependency updates}]
 "#;
 }

@@ -185,10 +185,13 @@ review:
   # recommended_tools: {codex: {reasoning_mode: xhigh}}
 
 # Hooks and the range check: the commit trailer, the gate that its change must have passed (open,
-# contract, baseline, validate, after, compare, decide, rollout, verify), and what needs no change, with its reason.
+# contract, baseline, validate, after, compare, decide, rollout, verify), whether doctor is to insist on the hooks,
+# and what needs no change, with its reason.
 # enforcement:
 #   trailer: Optimizer-Change
 #   require: baseline
+#   hooks: true
+#   witness_within_days: 2 # monitored days that are committed later fail the check, and do not only warn
 #   exempt:
 #     - {bots: [\"dependabot[bot]\"], reason: dependency updates are reviewed apart}
 

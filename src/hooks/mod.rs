@@ -1,6 +1,8 @@
 //! Git hooks: small scripts that hand over to this program. Owns where they may be put, what they say and how they are
 //! taken out again; edits only between its own markers. Must not know what the hooks decide.
 
+pub mod foreign;
+pub mod health;
 pub mod install;
 pub mod place;
 pub mod proof;

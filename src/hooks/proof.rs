@@ -20,6 +20,8 @@ pub enum Fired {
     },
     /// This git cannot be asked (it is older than 2.36).
     CannotAsk,
+    /// It was not asked: the hook is another program's, and runs more than ours.
+    NotAsked,
 }
 
 /// Asks git to run a hook. The hooks of others that ours are chained to are not run.

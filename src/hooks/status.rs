@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::hooks::Hook;
 use crate::hooks::HookError;
+use crate::hooks::foreign::Manager;
 use crate::hooks::install;
 use crate::hooks::place;
 use crate::hooks::place::Place;
@@ -61,20 +62,27 @@ pub fn look(repo: &Repo, target: &Target) -> Result<Status, HookError> {
         Err(HookError::Git(error)) => return Err(HookError::Git(error)),
         Err(error) => Some(error.to_string()),
     };
-    let hooks = Hook::ALL.into_iter().map(|hook| Ok((hook, one(&place.dir, hook, target)?)));
+    let hooks = Hook::ALL.into_iter().map(|hook| Ok((hook, one(&place.dir, repo.root(), hook, target)?)));
     let hooks = hooks.collect::<Result<_, HookError>>()?;
     Ok(Status { place, refused, hooks })
 }
 
-fn one(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
+fn one(dir: &Path, root: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     let path = dir.join(hook.name());
     if dir.symlink_metadata().is_ok() && !dir.is_dir() {
         return Ok(State::Missing);
     }
     let Some(text) = install::read(&path)? else { return Ok(State::Missing) };
     let Some((_, ours, _)) = shim::parts(&text) else {
-        let hands_over = text.contains("vibeship-optimizer");
-        return Ok(if hands_over { State::HandsOver } else { State::Foreign });
+        let named = text.contains("vibeship-optimizer");
+        let managed = || Manager::of_file(dir, &text).is_some_and(|manager| manager.names_us(root, hook).is_some());
+        let hands_over = named || managed();
+        let runs = files::is_executable(&path);
+        return Ok(match hands_over {
+            true if runs => State::HandsOver,
+            true => State::NotExecutable,
+            false => State::Foreign,
+        });
     };
     if !files::is_executable(&path) {
         return Ok(State::NotExecutable);

@@ -46,6 +46,14 @@ pub fn analysis(analysis: &Value) -> Doc {
     doc
 }
 
+/// With the command that heals it, where one is named.
+fn healed(text: Text, about: &Value) -> Text {
+    match about["heal"].as_str() {
+        Some(heal) => text.plain(". Heal: ").code(heal),
+        None => text,
+    }
+}
+
 /// What `doctor` did or would do, and what the config measures, from the JSON that programs get.
 pub fn doctor(answer: &Value) -> Doc {
     let mut doc = Doc::new();
@@ -58,13 +66,20 @@ pub fn doctor(answer: &Value) -> Doc {
             };
             let code = action["code"].as_str().unwrap_or_default();
             let message = visible_line(action["message"].as_str().unwrap_or_default());
-            Text::new().mark(tone, word).plain(" ").code(code).plain(format!(": {message}"))
+            let text = Text::new().mark(tone, word).plain(" ").code(code).plain(format!(": {message}"));
+            healed(text, action)
         })
         .collect();
     if items.is_empty() {
         doc.paragraph(Text::new().mark(Tone::Good, "everything").plain(" is set up"));
     }
     doc.list(items);
+    let warnings = answer["warnings"].as_array().into_iter().flatten().map(|warning| {
+        let code = warning["code"].as_str().unwrap_or_default();
+        let message = visible_line(warning["message"].as_str().unwrap_or_default());
+        healed(Text::new().mark(Tone::Quiet, "note").plain(" ").code(code).plain(format!(": {message}")), warning)
+    });
+    doc.list(warnings.collect());
     doc.heading(2, "Metrics that the config measures");
     let mut table = Table::new([("Metric", Align::Left), ("Unit", Align::Left), ("Better", Align::Left)]);
     for metric in answer["measures"].as_array().into_iter().flatten() {

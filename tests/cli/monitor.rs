@@ -324,7 +324,7 @@ fn an_emergency_is_watched_by_its_absolute_criteria_and_has_to_be_followed_up() 
     let preflight = sandbox.run(&["preflight"]).ok().json();
     let codes: Vec<&str> =
         preflight["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
-    assert!(codes.contains(&"EMERGENCY_EXPIRED"), "{preflight}");
+    assert!(codes.contains(&"ENV_OVERRIDE_EXPIRED"), "{preflight}");
     sandbox.refuses(&["change", "follow-up", "--by", &emergency], 8, "follow_up");
     assert_eq!(sandbox.on(&["change", "follow-up", "--by", "chg-nobody"]).code, 2);
 }

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacks;
+mod doctor;
 mod documents;
+mod foreign;
 mod hooks;
 mod range;
 mod sandbox;

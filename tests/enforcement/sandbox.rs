@@ -121,12 +121,13 @@ impl Sandbox {
         answer(command)
     }
 
-    fn command(&self, program: &Path, dir: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(dir).env_clear();
-        for key in ["PATH", "SYSTEMROOT", "TEMP", "TMP"] {
+        for key in ["SYSTEMROOT", "TEMP", "TMP"] {
             command.envs(std::env::var_os(key).map(|value| (key, value)));
         }
+        command.env("PATH", path());
         let config = self.home().join("gitconfig");
         if !config.exists() {
             let text = "[user]\n\tname = Tester\n\temail = tester@example.org\n[core]\n\tautocrlf = false\n\teditor = true\n[sequence]\n\teditor = true\n";
@@ -153,6 +154,17 @@ impl Sandbox {
     /// Opens a change with its contract; no baseline yet.
     #[track_caller]
     pub(crate) fn opened(&self, class: &str, title: &str) -> String {
+        self.open(class, title, &[])
+    }
+
+    /// The same while another change is open.
+    #[track_caller]
+    pub(crate) fn opened_beside(&self, title: &str) -> String {
+        self.open("code", title, &["--parallel"])
+    }
+
+    #[track_caller]
+    fn open(&self, class: &str, title: &str, more: &[&str]) -> String {
         let args = [
             "change",
             "start",
@@ -171,7 +183,7 @@ impl Sandbox {
             "--format",
             "json",
         ];
-        let out = self.tool(&args).passes().out;
+        let out = self.tool(&[&args[..], more].concat()).passes().out;
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         value["change_id"].as_str().unwrap().to_owned()
     }
@@ -220,6 +232,13 @@ impl Sandbox {
         assert_eq!(answer.code, i32::from(fails), "{}", answer.out);
         findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// The path without any place where this program is installed: what the tests run is what was just built.
+fn path() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let name = format!("vibeship-optimizer{}", std::env::consts::EXE_SUFFIX);
+    std::env::join_paths(std::env::split_paths(&path).filter(|dir| !dir.join(&name).exists())).unwrap()
 }
 
 fn answer(mut command: Command) -> Answer {

@@ -3,12 +3,12 @@
 use crate::sandbox::KEY;
 use crate::sandbox::Sandbox;
 
-fn since(base: &str) -> String {
+pub(crate) fn since(base: &str) -> String {
     format!("{base}..HEAD")
 }
 
 /// A tracked, committed change; the base is before all of it.
-fn tracked() -> (Sandbox, String, String) {
+pub(crate) fn tracked() -> (Sandbox, String, String) {
     let sandbox = Sandbox::new();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -18,12 +18,12 @@ fn tracked() -> (Sandbox, String, String) {
     (sandbox, id, base)
 }
 
-fn record_path(id: &str) -> String {
+pub(crate) fn record_path(id: &str) -> String {
     format!(".vibeship-optimizer/changes/{id}.json")
 }
 
 /// The record rewritten by whoever has this tool's sources: events edited, every digest computed anew.
-fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Kind>)) {
+pub(crate) fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::change::event::Kind>)) {
     forge_at(sandbox, id, 0, edit);
 }
 
@@ -48,6 +48,23 @@ fn forge_at(
         let old = events.get(index).or(events.last()).unwrap();
         let later = if index < events.len() { 0 } else { days };
         sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
+    }
+    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+}
+
+/// The record with every moment moved by that many minutes, as if it had been made then.
+pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
+    use vibeship_optimizer::change::chain;
+    use vibeship_optimizer::change::event::Event;
+    use vibeship_optimizer::change::state::Change;
+    use vibeship_optimizer::store::record::write;
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
+    let mut sealed: Vec<Event> = Vec::new();
+    for event in events {
+        let at = event.at + chrono::Duration::minutes(minutes);
+        sealed.push(chain::seal(sealed.last(), event.what, event.actor, at));
     }
     let bytes = write::bytes(&Change::replay(&sealed).unwrap());
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());

@@ -41,13 +41,18 @@ pub fn annotations(audit: &Audit, key: &str, prefix: &str) -> String {
     text
 }
 
-/// Cuts a step summary to what GitHub takes, at a line's end, saying so.
-pub fn cut_summary(markdown: String) -> String {
+/// Cuts a step summary to what GitHub takes, at a line's end, saying so. `taken` bytes were written by other parts of
+/// the step already; what has no room at all is left out, so as not to lose theirs.
+pub fn cut_summary(markdown: String, taken: u64) -> String {
     const NOTE: &str = "\n\n(cut: GitHub takes no more than 1 MiB)\n";
-    if markdown.len() <= SUMMARY_LIMIT {
+    let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
+    if markdown.len() <= room {
         return markdown;
     }
-    let mut end = SUMMARY_LIMIT - NOTE.len();
+    if room <= NOTE.len() {
+        return String::new();
+    }
+    let mut end = room - NOTE.len();
     while !markdown.is_char_boundary(end) {
         end -= 1;
     }
@@ -105,8 +110,11 @@ mod tests {
     #[test]
     fn a_summary_is_cut_below_the_limit() {
         let long = "äbcdefgh\n".repeat(200_000);
-        let cut = cut_summary(long);
+        let cut = cut_summary(long.clone(), 0);
         assert!(cut.len() <= SUMMARY_LIMIT && cut.ends_with("1 MiB)\n"));
-        assert_eq!(cut_summary("short\n".to_owned()), "short\n");
+        assert_eq!(cut_summary("short\n".to_owned(), 0), "short\n");
+        // What other commands of the step wrote counts too.
+        assert!(cut_summary(long, 1_000_000).len() <= SUMMARY_LIMIT - 1_000_000);
+        assert_eq!(cut_summary("short\n".to_owned(), SUMMARY_LIMIT as u64), "");
     }
 }

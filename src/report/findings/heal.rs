@@ -30,16 +30,27 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
         What::SeveralIds { .. } | What::ManyCommits { .. } | What::RevertNotExact { .. } => {
             Some(format!("git revert {commit}  # then one commit for each change"))
         }
+        What::MergeBringsContent { .. } => Some(format!(
+            "git revert -m 1 {commit}  # then merge again with nothing else in it, and make the rest as a change"
+        )),
         What::FixupLeft { .. } => Some(format!("git rebase --autosquash {commit}~2  # before pushing")),
         What::RecordRewritten { .. } | What::RecordRemoved | What::RecordBackdated { .. } => {
-            Some(format!("git checkout BASE -- {path} && git commit -m \"Restore the record\""))
+            let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
+            Some(format!("git checkout {from} -- {path} && git commit -m \"Restore the record\""))
         }
-        What::RecordUnreadable { .. } | What::RecordUnlawful { .. } | What::RecordFromFuture { .. } => {
+        What::RecordUnreadable { .. }
+        | What::RecordUnlawful { .. }
+        | What::RecordFromFuture { .. }
+        | What::RecordBeforeCommit { .. } => {
             Some(format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}"))
         }
         What::ArtifactMissing | What::ArtifactAltered { .. } => {
             Some(format!("git log --oneline --all -- {path}  # then git checkout the COMMIT that has it -- {path}"))
         }
+        What::DaysUnwitnessed { .. } => Some(
+            "git add .vibeship-optimizer reports && git commit -m \"Evidence\"  # on each day that is monitored"
+                .to_owned(),
+        ),
         What::EvidenceIgnored => Some(format!("git add --force {path}")),
         What::EvidenceUnknown => Some(format!("git rm --cached {path}  # or restore the record that it belongs to")),
         other => finding.change.as_ref().and_then(|id| of_change(other, id, &commit)),

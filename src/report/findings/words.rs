@@ -15,7 +15,7 @@ pub fn message(finding: &Finding) -> String {
         What::EnvOverrideUndocumented { paths } => {
             format!("overrides by environment changed without a change: {}", list(paths))
         }
-        What::MalformedId { value } => format!("{value:?} in the trailer is no change id"),
+        What::MalformedId { value } => format!("{:?} in the trailer is no change id", cut(value)),
         What::UnknownId { id } => format!("the commit names {id}, which has no record in this tree"),
         What::SeveralIds { ids } => {
             format!("the commit names {} changes ({}); one change, one commit", ids.len(), list(ids))
@@ -25,12 +25,14 @@ pub fn message(finding: &Finding) -> String {
             format!("{} commits name the same change ({}); one change, one commit", commits.len(), list(&names))
         }
         What::FixupLeft { marker } => format!("a {marker} commit was not squashed"),
-        What::MergeBringsContent { paths, new_file: true } => {
+        What::MergeBringsContent { paths, new_file: true, .. } => {
             format!("the merge adds files that none of its parents has: {}", list(paths))
         }
-        What::MergeBringsContent { paths, new_file: false } => {
-            format!("the merge holds content that none of its parents has: {}", list(paths))
-        }
+        What::MergeBringsContent { paths, new_file: false, conflict } => match conflict {
+            None => format!("the merge holds content that none of its parents has: {}", list(paths)),
+            Some(true) => format!("the merge decides conflicts its own way: {}", list(paths)),
+            Some(false) => format!("the merge is not what merging its parents gives: {}", list(paths)),
+        },
         What::RevertNotExact { reverted } => {
             format!("the commit says that it reverts {}, but it is not the reverse of it", short(reverted))
         }
@@ -78,6 +80,21 @@ fn of_record(what: &What) -> String {
         What::RecordBackdated { seq, at: moment, committed } => {
             format!("event {seq} claims {}, but the record was committed without it at {}", at(*moment), at(*committed))
         }
+        What::RecordBeforeCommit { seq, at: moment, commit, made } => format!(
+            "event {seq} claims {}, but names the commit {}, which was made at {}",
+            at(*moment),
+            short(commit),
+            at(*made)
+        ),
+        What::DaysUnwitnessed { days, committed } => {
+            let days: Vec<String> = days.iter().map(ToString::to_string).collect();
+            format!(
+                "git is no witness of {}: {} first committed at {}",
+                list(&days),
+                if days.len() == 1 { "it was" } else { "they were" },
+                at(*committed)
+            )
+        }
         What::RecordUnproven => "a record of the original tool proves nothing".to_owned(),
         What::GateNotReached { missing, end } => {
             let ended = end.map_or(String::new(), |end| format!(" and is {end}"));
@@ -115,6 +132,16 @@ fn of_evidence(what: &What) -> String {
         // Every other finding has its sentence above; the code says it where one is forgotten.
         other => other.code(),
     }
+}
+
+/// The beginning of a text that anybody may have written.
+fn cut(text: &str) -> String {
+    const SHOWN: usize = 100;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The first digits of a hash.

@@ -12,6 +12,7 @@ use crate::sys::git::repo::Repo;
 use crate::sys::git::run::Call;
 use crate::sys::git::run::Flow;
 use crate::sys::git::scope::Scope;
+use crate::sys::tree::FieldHasher;
 
 /// Bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
@@ -118,7 +119,7 @@ impl Repo {
     }
 
     /// The id of the difference within the scope, which survives rebase and cherry-pick; `None` when nothing
-    /// differs.
+    /// differs. White space counts: it means something in many languages, and in most formats of tuneables.
     ///
     /// # Errors
     /// When git fails, a revision names no commit, or the patch is larger than 256 MiB.
@@ -131,8 +132,7 @@ impl Repo {
         if patch.is_empty() {
             return Ok(None);
         }
-        let line = self.git().args(["patch-id", "--stable"]).input(patch).line()?;
-        Ok(line.split(' ').next().filter(|id| !id.is_empty()).map(str::to_owned))
+        Ok(Some(patch_digest(&patch)))
     }
 
     /// The patch id of one commit against its first parent (or against nothing).
@@ -200,6 +200,20 @@ impl Repo {
         }
         Ok((text, false))
     }
+}
+
+/// Digest of a patch without what moving it to another base changes: line numbers and the ids of whole files.
+fn patch_digest(patch: &[u8]) -> String {
+    let mut hasher = FieldHasher::default();
+    for line in patch.split_inclusive(|byte| *byte == b'\n') {
+        // Lines of content begin with a blank, `+`, `-` or a backslash.
+        if line.starts_with(b"@@ ") {
+            hasher.field(b"@@");
+        } else if !line.starts_with(b"index ") {
+            hasher.field(line);
+        }
+    }
+    hasher.finish()
 }
 
 fn chunks<'a, 'b>(paths: &'b [&'a [u8]]) -> Vec<&'b [&'a [u8]]> {

@@ -142,7 +142,19 @@ impl Repo {
     /// # Errors
     /// When git fails.
     pub fn config(&self, key: &str) -> Result<Option<String>, GitError> {
-        let call = self.git().args(["config", "--null", "--get", key]);
+        self.config_of(&["--get", key])
+    }
+
+    /// The value that this repository's own configuration gives a key, whatever the account or the system says.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
+        self.config_of(&["--local", "--get", key])
+    }
+
+    fn config_of(&self, args: &[&str]) -> Result<Option<String>, GitError> {
+        let call = self.git().args(["config", "--null"]).args(args);
         let shown = call.shown();
         let output = call.output()?;
         match output.code {

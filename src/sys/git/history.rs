@@ -120,7 +120,8 @@ impl Repo {
             ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-color", "--no-ext-diff", "--no-relative"];
         // Which lines of a message are comments must not depend on who reads it.
         let mut call = self.git().args(["-c", "core.commentChar=#"]).args(args);
-        call = call.args(["--no-show-signature", "--no-mailmap"]);
+        // A submodule that `.gitmodules` says to ignore is a change like any other.
+        call = call.args(["--no-show-signature", "--no-mailmap", "--ignore-submodules=none"]);
         call = call.args(["--encoding=UTF-8", "--no-notes", "--no-decorate", "--topo-order", merges, &format]);
         if walk.first_parent {
             call = call.arg("--first-parent");

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod history;
 pub mod objects;
 mod pipe;
+pub mod remerge;
 pub mod repo;
 pub mod revert;
 pub mod run;

@@ -92,6 +92,9 @@ const FIXED: [&str; 31] = [
     "--no-replace-objects",
 ];
 
+/// A file without content, on every platform.
+const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 /// How a call ended.
 #[derive(Debug)]
 pub struct Output {
@@ -317,6 +320,8 @@ impl Call {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_EDITOR", ":")
             .env("GIT_PAGER", "cat")
+            // Grafts are of this clone alone; no other would see the history that they make up.
+            .env("GIT_GRAFT_FILE", NOWHERE)
             .envs(self.env.iter().map(|(key, value)| (*key, value)))
             .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())

@@ -1,0 +1,160 @@
+//! What ails the hooks of this repository's checkouts, in words, with the command that heals it. Shared by `doctor`
+//! and `hooks status`. Must not change anything.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::commands::Ctx;
+use crate::commands::hooks;
+use crate::error::CommandError;
+use crate::hooks::health;
+use crate::hooks::health::Health;
+use crate::hooks::health::Row;
+use crate::hooks::proof::Fired;
+use crate::hooks::shim;
+use crate::hooks::status::State;
+use crate::store::layout;
+use crate::sys::files;
+use crate::sys::git::repo::Repo;
+
+/// Something about the hooks.
+pub(super) struct Ill {
+    /// Stable, for programs.
+    pub(super) code: &'static str,
+    /// What is wrong.
+    pub(super) message: String,
+    /// The command that heals it.
+    pub(super) heal: String,
+    /// Whether installing the hooks here heals it.
+    pub(super) installs: bool,
+    /// Whether it is to be put right, or only worth knowing.
+    pub(super) grave: bool,
+}
+
+/// The command that puts the hooks in.
+const INSTALL: &str = "vibeship-optimizer hooks install";
+
+/// Everything that ails the hooks; nothing outside git.
+///
+/// # Errors
+/// When git fails or a hook cannot be read.
+pub(super) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let target = hooks::target(repo)?;
+    let here = health::examine(repo, &target)?;
+    let wanted = ctx.config()?.enforcement.hooks;
+    let mut found = Vec::new();
+    if here.is_absent() {
+        found.push(absent(&here, wanted));
+        return Ok(found);
+    }
+    if here.works() {
+        found.extend(unproven(&here));
+        found.extend(outdated(&here));
+    } else {
+        found.push(silent(repo, &here)?);
+    }
+    for other in health::elsewhere(repo, &target)? {
+        // A checkout from before the project used this tool needs none.
+        // Joining with nothing would leave a slash at the end.
+        let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
+        let uses = project.join(layout::STATE_DIR).is_dir();
+        if uses && !other.works() {
+            let root = shell(&project);
+            found.push(Ill {
+                code: "HOOKS_SILENT",
+                message: format!("commits in the checkout {} pass no hook: {}", other.root.display(), rows(&other)),
+                heal: format!("vibeship-optimizer -C {root} hooks install"),
+                installs: false,
+                grave: true,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Nobody installed them: worth knowing, and wrong only where the config wants them.
+fn absent(health: &Health, wanted: bool) -> Ill {
+    let wish = if wanted { ", and enforcement.hooks of the config wants them" } else { "" };
+    let refused = health.refused.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    Ill {
+        code: "HOOKS_MISSING",
+        message: format!("the git hooks are not installed{wish}{refused}"),
+        heal: INSTALL.to_owned(),
+        installs: health.refused.is_none(),
+        grave: wanted,
+    }
+}
+
+fn silent(repo: &Repo, health: &Health) -> Result<Ill, CommandError> {
+    let mut message =
+        format!("commits here pass no hook: {}; git looks in {}", rows(health), health.place.dir.display());
+    if !health.stray.is_empty() {
+        let stray: Vec<String> = health.stray.iter().map(|path| path.display().to_string()).collect();
+        message.push_str(&format!("; ours is where git does not come to: {}", stray.join(", ")));
+    }
+    let heal = heal(repo, health)?;
+    let installs = heal == INSTALL;
+    Ok(Ill { code: "HOOKS_SILENT", message, heal, installs, grave: true })
+}
+
+/// The command that makes git run them again.
+fn heal(repo: &Repo, health: &Health) -> Result<String, CommandError> {
+    if let Some(manager) = health.idle {
+        return Ok(format!(
+            "{}  # {} is told to run the hooks, and git does not run it",
+            manager.activation(),
+            manager.name()
+        ));
+    }
+    let kept = health.stray.iter().find(|path| path.to_string_lossy().ends_with(shim::KEPT));
+    let foreign = health.rows.iter().any(|row| row.state == State::Foreign);
+    if let (Some(kept), true) = (kept, foreign) {
+        return Ok(format!(
+            "rm {}  # another program replaced our hook; merge this one, kept from before, into its hook first; then {INSTALL}",
+            shell(kept)
+        ));
+    }
+    if health.refused.is_none() {
+        return Ok(INSTALL.to_owned());
+    }
+    let local = repo.local_config("core.hooksPath")?.is_some();
+    let setting = if local { "--unset core.hooksPath" } else { "core.hooksPath .githooks" };
+    Ok(format!("git config {setting} && {INSTALL}"))
+}
+
+fn unproven(health: &Health) -> Option<Ill> {
+    let doubtful = |row: &&Row| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
+    let row = health.rows.iter().find(doubtful)?;
+    let fired = row.fired.as_ref().map(hooks::fired_word).unwrap_or_default();
+    Some(Ill {
+        code: "HOOKS_UNPROVEN",
+        message: format!("{} is {}; {fired}", row.hook.name(), hooks::state_word(&row.state)),
+        heal: "vibeship-optimizer hooks status".to_owned(),
+        installs: false,
+        grave: false,
+    })
+}
+
+fn outdated(health: &Health) -> Option<Ill> {
+    let old: Vec<&str> =
+        health.rows.iter().filter(|row| row.state == State::Outdated).map(|row| row.hook.name()).collect();
+    let message = format!("made for another program or version: {}", old.join(", "));
+    let heal = INSTALL.to_owned();
+    (!old.is_empty()).then_some(Ill { code: "HOOKS_OUTDATED", message, heal, installs: true, grave: false })
+}
+
+/// The hooks that do not work, each with its state.
+fn rows(health: &Health) -> String {
+    let bad = health.rows.iter().filter(|row| !row.works());
+    let words = bad.map(|row| {
+        let fired = row.fired.as_ref().map(|fired| format!(" ({})", hooks::fired_word(fired))).unwrap_or_default();
+        format!("{} is {}{fired}", row.hook.name(), hooks::state_word(&row.state))
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// A path for a shell.
+fn shell(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
