@@ -11,6 +11,7 @@ use crate::commands::noise;
 use crate::commands::pairing;
 use crate::commands::parse;
 use crate::commands::progress::Bar;
+use crate::commands::sessions::Sessions;
 use crate::config::pair::Pin;
 use crate::error::CommandError;
 use crate::evidence::calibration;
@@ -46,6 +47,12 @@ pub struct CalibrateArgs {
     /// The slowdown to add, as a share of the command's time
     #[arg(long, value_name = "SHARE", default_value = "5%")]
     inject: String,
+    /// Compare this many sessions apart in time too, for what plain snapshots must allow for; 0 for none, else at least 3
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) sessions: u32,
+    /// Seconds between two sessions
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(super) pause: f64,
     /// Only this timing; may be given several times
     #[arg(long, value_name = "NAME")]
     timing: Vec<String>,
@@ -55,6 +62,7 @@ pub struct CalibrateArgs {
 pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     let share = parse::share("--inject", &args.inject)?;
+    let sessions = Sessions::asked(&args)?;
     let mut plans = pairing::configured(ctx)?;
     plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));
     if plans.is_empty() {
@@ -70,6 +78,7 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
         ));
         commands.push(one(ctx, plan, args.pairs, share, &mut bar)?);
     }
+    sessions.measure(ctx, &plans, &mut commands, &mut bar)?;
     bar.finish();
     let machine = machine::fingerprint();
     let key = calibration::key(&machine);
@@ -112,7 +121,15 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
         }
         _ => None,
     };
-    Ok(CalibratedCommand { name: plan.name.clone(), cmd: plan.cmd.clone(), pairs, floors, injected })
+    Ok(CalibratedCommand {
+        name: plan.name.clone(),
+        cmd: plan.cmd.clone(),
+        pairs,
+        floors,
+        sessions: 0,
+        session_floors: BTreeMap::new(),
+        injected,
+    })
 }
 
 fn typical_wall(paired: &PairedCommand) -> Option<f64> {
@@ -138,15 +155,26 @@ fn inject(
     Ok(Injected { metric, share, seen })
 }
 
-/// The calibrated floors of this machine for the commands as they are configured now; none without a calibration.
+/// What was calibrated, as shares by metric.
+#[derive(Debug, Default)]
+pub struct Floors {
+    /// The smallest change of pairs that counts.
+    pub pairs: BTreeMap<MetricId, f64>,
+    /// How far sessions lie apart.
+    pub sessions: BTreeMap<MetricId, f64>,
+}
+
+/// The calibrated floors of this machine for the commands as they are configured now; none without a
+/// calibration.
 ///
 /// # Errors
 /// When there is a calibration file and it cannot be read.
-pub fn floors(ctx: &Ctx) -> Result<BTreeMap<MetricId, f64>, CommandError> {
+pub fn floors(ctx: &Ctx) -> Result<Floors, CommandError> {
     let key = calibration::key(&machine::fingerprint());
-    let Some(found) = load(ctx, &key)? else { return Ok(BTreeMap::new()) };
+    let Some(found) = load(ctx, &key)? else { return Ok(Floors::default()) };
     let timings = &ctx.config()?.timings;
-    Ok(found.floors(|name| timings.iter().find(|timing| timing.name == name).and_then(|timing| timing.cmd.as_deref())))
+    let configured = |name: &str| timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
+    Ok(Floors { pairs: found.floors(configured), sessions: found.session_floors(configured) })
 }
 
 fn load(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {

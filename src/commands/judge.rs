@@ -23,8 +23,9 @@ pub fn demands(contract: &Contract) -> Demands {
 pub fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
     let configured = ctx.config()?.pair.min_effect;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(configured);
-    let noise_floors = crate::commands::calibrate::floors(ctx)?;
-    Ok(Settings { min_effect, noise_floors, ..Settings::default() })
+    let floors = crate::commands::calibrate::floors(ctx)?;
+    let (noise_floors, session_floors) = (floors.pairs, floors.sessions);
+    Ok(Settings { min_effect, noise_floors, session_floors, ..Settings::default() })
 }
 
 /// The verdicts on a whole contract out of its comparison.

@@ -32,6 +32,7 @@ pub mod rollback;
 pub mod rollout;
 pub mod route;
 pub mod selftest;
+pub mod sessions;
 pub mod show;
 pub mod snapshot;
 pub mod spin;

@@ -17,6 +17,10 @@ use crate::evidence::metric::MetricId;
 /// Schema name of calibration files.
 pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
 
+/// What sessions are taken to differ by at the least, as a share: the few that a calibration can afford say little about
+/// other days.
+pub const LEAST_SESSION_FLOOR: f64 = 0.02;
+
 /// What one machine's calibration found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
@@ -43,6 +47,12 @@ pub struct CalibratedCommand {
     pub pairs: u32,
     /// The smallest change, as a share, that counts, by metric.
     pub floors: BTreeMap<MetricId, f64>,
+    /// How many sessions apart in time were compared; 0 where none were.
+    #[serde(default)]
+    pub sessions: u32,
+    /// How far one session lies from another, as a share, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub session_floors: BTreeMap<MetricId, f64>,
     /// The slowdown that was added, as a share of its time, and what was seen of it.
     pub injected: Option<Injected>,
 }
@@ -74,11 +84,24 @@ pub fn key(machine: &Machine) -> String {
 impl Calibration {
     /// The floors that hold for the commands as they are now, by metric.
     pub fn floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
+        self.valid(configured, |command| &command.floors, 0.0)
+    }
+
+    /// How far sessions lie apart for the commands as they are now, by metric, but never below
+    /// [`LEAST_SESSION_FLOOR`].
+    pub fn session_floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
+        self.valid(configured, |command| &command.session_floors, LEAST_SESSION_FLOOR)
+    }
+
+    fn valid<'a>(
+        &self,
+        configured: impl Fn(&str) -> Option<&'a str>,
+        floors: impl Fn(&CalibratedCommand) -> &BTreeMap<MetricId, f64>,
+        least: f64,
+    ) -> BTreeMap<MetricId, f64> {
         let valid = self.commands.iter().filter(|command| configured(&command.name) == Some(command.cmd.as_str()));
-        valid
-            .flat_map(|command| command.floors.clone())
-            .filter(|(_, floor)| floor.is_finite() && *floor >= 0.0)
-            .collect()
+        let all = valid.flat_map(|command| floors(command).clone());
+        all.filter(|(_, floor)| floor.is_finite()).map(|(metric, floor)| (metric, floor.max(least))).collect()
     }
 }
 
@@ -98,9 +121,13 @@ mod tests {
                 cmd: "make".to_owned(),
                 pairs: 30,
                 floors: BTreeMap::from([(MetricId::new("timing.t.cpu"), 0.004)]),
+                sessions: 5,
+                session_floors: BTreeMap::from([(MetricId::new("timing.t.cpu"), 0.001)]),
                 injected: None,
             }],
         };
+        let apart = calibration.session_floors(|_| Some("make"));
+        assert_eq!(apart.into_values().collect::<Vec<f64>>(), [LEAST_SESSION_FLOOR]);
         assert_eq!(calibration.floors(|_| Some("make")).len(), 1);
         assert!(calibration.floors(|_| Some("make -j2")).is_empty());
         assert!(calibration.floors(|_| None).is_empty());

@@ -23,6 +23,19 @@ pub fn document(found: &Calibration) -> Doc {
         }
     }
     doc.table(floors);
+    let mut apart = Table::new([("Metric", Align::Left), ("Sessions", Align::Right), ("Lie apart", Align::Right)]);
+    for command in &found.commands {
+        for (metric, floor) in &command.session_floors {
+            apart.row([
+                Text::new().code(metric.as_str()),
+                command.sessions.to_string().into(),
+                values::plain_share(*floor).into(),
+            ]);
+        }
+    }
+    if !apart.rows.is_empty() {
+        doc.table(apart);
+    }
     let mut injected = Table::new([
         ("Command", Align::Left),
         ("Added", Align::Right),

@@ -20,6 +20,8 @@ mod init;
 mod logbook;
 mod monitor;
 mod old_stores;
+#[cfg(unix)]
+mod pairs;
 mod review;
 mod snapshot;
 mod spark;

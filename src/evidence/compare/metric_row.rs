@@ -85,7 +85,8 @@ impl Sides {
 /// The circumstances of one metric: its noise floor is the least that counts.
 pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
     let floor = settings.noise_floors.get(id).copied().unwrap_or(0.0);
-    Circumstances { min_effect: settings.min_effect.max(floor), ..known.clone() }
+    let session_floor = settings.session_floors.get(id).copied().unwrap_or(known.session_floor);
+    Circumstances { min_effect: settings.min_effect.max(floor), session_floor, ..known.clone() }
 }
 
 /// A row for every metric of either side, by name.

@@ -65,8 +65,11 @@ pub struct Settings {
     /// Noise floors of paired comparison by metric, as calibrated on this machine.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub noise_floors: BTreeMap<MetricId, f64>,
-    /// How far one session may differ from the next.
+    /// How far one session may differ from the next, for metrics whose sessions were not calibrated.
     pub session_floor: f64,
+    /// The same by metric, as calibrated on this machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub session_floors: BTreeMap<MetricId, f64>,
 }
 
 impl Default for Settings {
@@ -75,6 +78,7 @@ impl Default for Settings {
             min_effect: DEFAULT_MIN_EFFECT,
             noise_floors: BTreeMap::new(),
             session_floor: effect::DEFAULT_SESSION_FLOOR,
+            session_floors: BTreeMap::new(),
         }
     }
 }
