@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory as _;
+use clap::FromArgMatches as _;
 use clap::Parser;
 use clap::Subcommand;
 use clap::error::ErrorKind;
@@ -136,7 +138,8 @@ enum ChangeCommand {
 
 /// Parses, runs, reports, and says how the process ends.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -149,6 +152,58 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let outcome = dispatch(&ctx, cli.command);
     outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(ctx.trailer())))
+}
+
+/// What stands for a user's own words, which may begin with a dash: `--title "-O3 for the hot loop"`.
+const WORDS: [&str; 6] = ["TEXT", "CRITERION", "COMMAND", "LABEL", "CMD", "ID=DECISION:REASON"];
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut grammar = with_free_text(Cli::command());
+    let known = vec!["--".to_owned(), "--help".to_owned(), "-h".to_owned()];
+    forgotten_value(&mut grammar, arguments, known)?;
+    let matches = grammar.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+}
+
+fn is_free_text(arg: &clap::Arg) -> bool {
+    let named = arg.get_value_names().and_then(<[_]>::first).is_some_and(|name| WORDS.contains(&name.as_str()));
+    named && !arg.is_last_set()
+}
+
+fn with_free_text(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| if is_free_text(&arg) { arg.allow_hyphen_values(true) } else { arg });
+    command.mut_subcommands(with_free_text)
+}
+
+/// An option of the same command where an option's text should be: the text was forgotten. `known` are the options of
+/// the commands above.
+fn forgotten_value(
+    command: &mut clap::Command,
+    arguments: &[OsString],
+    mut known: Vec<String>,
+) -> Result<(), clap::Error> {
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let longs = arg.get_long().into_iter().chain(arg.get_all_aliases().unwrap_or_default());
+        known.extend(longs.map(|long| format!("--{long}")));
+        known.extend(arg.get_short().map(|short| format!("-{short}")));
+    }
+    for (index, name) in arguments.iter().enumerate() {
+        if let Some(below) = command.find_subcommand_mut(name) {
+            return forgotten_value(below, &arguments[index + 1..], known);
+        }
+    }
+    let is_option = |text: &str| known.iter().any(|option| text.split('=').next() == Some(option));
+    let texts = command.get_arguments().filter(|arg| is_free_text(arg));
+    let flags: Vec<String> = texts.filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
+    let followed = |pair: &&[OsString]| {
+        flags.iter().any(|flag| pair[0] == flag.as_str()) && pair[1].to_str().is_some_and(is_option)
+    };
+    let Some(pair) = arguments.windows(2).find(followed) else { return Ok(()) };
+    let (flag, next) = (pair[0].to_string_lossy(), pair[1].to_string_lossy());
+    let said = format!(
+        "{flag} is followed by the option {next} and not by its text\n\n  tip: to give {next} as the text, write {flag}={next}"
+    );
+    Err(command.error(ErrorKind::InvalidValue, said))
 }
 
 fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
@@ -213,9 +268,50 @@ fn usage(error: &clap::Error) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+
+    fn said(arguments: &[&str]) -> Result<Cli, String> {
+        let all = [&["vibeship-optimizer"], arguments].concat();
+        parse(&all.iter().map(OsString::from).collect::<Vec<_>>()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn text_may_begin_with_a_dash() {
+        for arguments in [
+            &["change", "start", "--title", "-O3 for the hot loop"][..],
+            &["change", "start", "--title", "-O3", "--hypothesis", "-O3 is faster", "--risk", "--none"],
+            &["change", "start", "--title=--hypothesis"],
+            &["change", "contract", "--kpi", "- 1", "--guardrail", "-x", "--trigger", "-x", "--rollback", "-x"],
+            &["change", "note", "-O3 it is"],
+            &["change", "reject", "--reason", "-O2 is enough", "--change-id", "chg-1"],
+            &["change", "rollback", "--reason", "--fast was slow"],
+            &["verify", "--summary", "-5% it is"],
+            &["snapshot", "--label", "-O3"],
+            &["day", "close", "--decide", "-x=hold:y"],
+            &["review", "attest", "--reasoning-mode", "x", "--tool", "codex", "--notes", "-1"],
+        ] {
+            if let Err(error) = said(arguments) {
+                panic!("{arguments:?}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_forgotten_text_does_not_take_the_next_option() {
+        for arguments in [
+            &["change", "start", "--title", "--hypothesis", "x"][..],
+            &["change", "start", "--title", "--hypothesis=x"],
+            &["change", "start", "--title", "x", "--risk", "--format", "json"],
+            &["change", "start", "--title", "--"],
+            &["-C", ".", "change", "reject", "--reason", "-C", "x"],
+            &["change", "hold", "--reason", "--change-id", "chg-1"],
+        ] {
+            let error = said(arguments).expect_err("taken");
+            assert!(error.contains("and not by its text"), "{arguments:?}: {error}");
+        }
+        assert!(said(&["change", "start", "--title"]).is_err());
+        assert!(said(&["change", "start", "--title", "x", "--bogus"]).is_err(), "an unknown option is still one");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

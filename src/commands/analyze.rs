@@ -13,8 +13,8 @@ use crate::exit::Exit;
 use crate::probe::project::analysis;
 use crate::probe::project::analysis::Analysis;
 use crate::report;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::store::layout::OwnPaths;
 
 /// Say what the project is made of and what to ask before it is tuned
@@ -30,7 +30,7 @@ pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
     let analysis = analysis(ctx)?;
     let value = serde_json::to_value(&analysis)?;
     if let Some(out) = args.out {
-        artifact::guard_out_path(&ctx.project, &out, &[])?;
+        guard::guard_out_path(&ctx.project, &out, &[])?;
         atomic::write_free(&out, format!("{value:#}\n").as_bytes())?;
         ctx.ui.answer(&failure::pretty(&json!({ "wrote": out })))?;
     } else if ctx.json(true) {

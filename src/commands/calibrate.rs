@@ -25,6 +25,7 @@ use crate::evidence::judge::Change;
 use crate::evidence::metric::MetricId;
 use crate::evidence::noise as floor;
 use crate::evidence::pair::PairedCommand;
+use crate::evidence::scrub::scrub;
 use crate::evidence::series;
 use crate::evidence::stats::median;
 use crate::exit::Exit;
@@ -33,6 +34,7 @@ use crate::probe::machine;
 use crate::probe::pair::session::PairPlan;
 use crate::report;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::sys::process;
 
 /// Calibration files are read up to this size.
@@ -92,7 +94,7 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     let _lock = ctx.lock()?;
     keep_others(ctx, &key, &mut found)?;
     let path = file(ctx, &key);
-    atomic::write(&path, format!("{:#}\n", serde_json::to_value(&found)?).as_bytes())?;
+    guard::write(&ctx.project, &path, format!("{:#}\n", serde_json::to_value(&found)?).as_bytes())?;
     if ctx.json(false) {
         ctx.ui.answer(&failure::pretty(&serde_json::to_value(&found)?))?;
     } else {
@@ -123,7 +125,7 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
     };
     Ok(CalibratedCommand {
         name: plan.name.clone(),
-        cmd: plan.cmd.clone(),
+        cmd: scrub(&plan.cmd),
         pairs,
         floors,
         sessions: 0,

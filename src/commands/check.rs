@@ -18,8 +18,8 @@ use crate::report::findings;
 use crate::report::findings::github;
 use crate::report::findings::junit;
 use crate::report::markdown;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::sys::git::repo::Repo;
 
 /// Hold commits and records to the workflow
@@ -124,7 +124,7 @@ fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), Comma
     let markdown =
         |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)), taken);
     if let Some(path) = &args.summary {
-        artifact::guard_out_path(&ctx.project, path, &[])?;
+        guard::guard_out_path(&ctx.project, path, &[])?;
         return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());

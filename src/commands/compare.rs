@@ -40,9 +40,9 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::compare::CompareView;
-use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::store::record::Record;
 
 /// Snapshots are read up to this size.
@@ -131,7 +131,7 @@ fn of_files(
 ) -> Result<Exit, CommandError> {
     let inputs = [before.0, after.0];
     for out in args.out.iter().chain(&args.json_out) {
-        artifact::guard_out_path(&ctx.project, out, &inputs)?;
+        guard::guard_out_path(&ctx.project, out, &inputs)?;
     }
     let old = parse(before)?;
     let new = parse(after)?;
@@ -177,7 +177,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
     let own_report = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
     for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {
-        artifact::guard_out_path(&ctx.project, out, &[])?;
+        guard::guard_out_path(&ctx.project, out, &[])?;
     }
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return Err(CommandError::trouble("the change has no snapshots to compare"));

@@ -67,7 +67,7 @@ impl ContractFlags {
             kpi: self.kpi.as_deref().map(|text| parse::criterion("--kpi", text)).transpose()?,
             guardrails: guardrails.collect::<Result<_, _>>()?,
             trigger: self.trigger.as_deref().map(|text| parse::trigger("--trigger", text)).transpose()?,
-            rollback: self.rollback.as_deref().map_or(Ok(String::new()), |text| parse::required("--rollback", text))?,
+            rollback: self.rollback.as_deref().map_or(Ok(String::new()), |text| parse::command("--rollback", text))?,
             min_effect: self.min_effect.as_deref().map(|text| parse::share("--min-effect", text)).transpose()?,
         })
     }

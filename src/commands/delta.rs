@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use globset::Glob;
 use globset::GlobSet;
-use globset::GlobSetBuilder;
 
 use crate::change::facts::Delta;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::InEffect;
 use crate::change::facts::TuneableChange;
-use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
 use crate::config::definition::TUNEABLES;
+use crate::config::glob;
 use crate::error::CommandError;
 use crate::evidence::compare::definition;
 use crate::evidence::compare::tuneables;
@@ -69,17 +67,21 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
 }
 
-/// Commits in the present history that carry the id already.
+/// Commits in the present history that carry the change's id already; those before an earlier baseline were looked at
+/// when that was taken.
 ///
 /// # Errors
 /// When git fails.
-pub fn commits_with_id(ctx: &Ctx, id: &ChangeId) -> Result<Vec<DeltaCommit>, CommandError> {
+pub fn commits_with_id(ctx: &Ctx, change: &Change) -> Result<Vec<DeltaCommit>, CommandError> {
+    let id = change.id();
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let own = own(Some(repo));
     let mut found = Vec::new();
-    repo.log_range(None, &head.commit, &Walk::all(key), &mut |commit| {
+    let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+    let base = base.filter(|base| repo.resolve(base).is_ok());
+    repo.log_range(base, &head.commit, &Walk::naming(key, id.as_str()), &mut |commit| {
         if commit.trailers.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }
@@ -223,20 +225,12 @@ fn as_delta(change: tuneables::TuneableChange) -> Option<TuneableChange> {
 /// Which changed files belong to the contracts surface, and whether its docs or tests changed with them.
 fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<(), CommandError> {
     let config = ctx.config()?;
-    let contracts = globs(&config.surfaces.contracts)?;
+    let contracts = glob::set(&config.surfaces.contracts)?;
     delta.contract_surface = delta.files.iter().filter(|file| contracts.is_match(file)).cloned().collect();
-    let docs = globs(&config.contract_docs.docs)?;
-    let tests = globs(&config.contract_docs.tests)?;
+    let docs = glob::set(&config.contract_docs.docs)?;
+    let tests = glob::set(&config.contract_docs.tests)?;
     let touched = |set: &GlobSet| delta.files.iter().any(|file| set.is_match(file));
     // A changed contract owes both its documents and its tests, as far as the config names them.
     delta.contract_docs = (docs.is_empty() || touched(&docs)) && (tests.is_empty() || touched(&tests));
     Ok(())
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet, CommandError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern)?);
-    }
-    Ok(set.build()?)
 }

@@ -1,8 +1,6 @@
 //! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms.
 
-use globset::GlobBuilder;
 use globset::GlobSet;
-use globset::GlobSetBuilder;
 
 use crate::audit::policy::Exemption;
 use crate::audit::policy::Policy;
@@ -10,6 +8,7 @@ use crate::audit::policy::Prompt;
 use crate::audit::policy::Surfaces;
 use crate::change::gate::Gate;
 use crate::config::Config;
+use crate::config::glob;
 use crate::error::CommandError;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
@@ -59,7 +58,7 @@ pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
 
 fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
     let optional = |patterns: &[String]| -> Result<Option<GlobSet>, CommandError> {
-        if patterns.is_empty() { Ok(None) } else { globs(patterns.iter().map(String::as_str)).map(Some) }
+        if patterns.is_empty() { Ok(None) } else { Ok(Some(glob::set(patterns)?)) }
     };
     let of = |exempt: &crate::config::enforcement::Exemption| -> Result<Exemption, CommandError> {
         Ok(Exemption {
@@ -76,7 +75,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
     let configs: Vec<&Config> = std::iter::once(head).chain(before).collect();
     let all = |list: fn(&Config) -> &Vec<String>| {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
-        globs(patterns.map(String::as_str))
+        glob::set(patterns)
     };
     // The files that hold the tuneables are on their surface without being named again.
     let mut tuneables: Vec<String> = Vec::new();
@@ -90,22 +89,10 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
             all(|config| &config.surfaces.invariants)?,
             all(|config| &config.surfaces.contracts)?,
             all(|config| &config.surfaces.env)?,
-            globs(tuneables.iter().map(String::as_str))?,
+            glob::set(&tuneables)?,
             all(|config| &config.surfaces.overlays)?,
         ],
-        docs: globs(head.contract_docs.docs.iter().map(String::as_str))?,
-        tests: globs(head.contract_docs.tests.iter().map(String::as_str))?,
+        docs: glob::set(&head.contract_docs.docs)?,
+        tests: glob::set(&head.contract_docs.tests)?,
     })
-}
-
-/// A set of globs over paths with `/`; `*` stays within one part of a path.
-///
-/// # Errors
-/// When one does not compile.
-pub(crate) fn globs<'a>(patterns: impl Iterator<Item = &'a str>) -> Result<GlobSet, CommandError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(GlobBuilder::new(pattern).literal_separator(true).build()?);
-    }
-    Ok(set.build()?)
 }

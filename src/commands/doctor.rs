@@ -22,6 +22,7 @@ use crate::store::atomic;
 use crate::store::layout;
 use crate::store::logbook;
 use crate::store::record::Record;
+use crate::sys::git::version;
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
@@ -88,6 +89,7 @@ pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
         "actions": actions,
         "warnings": warnings,
         "measures": measures,
+        "git": git(),
     });
     if ctx.json(true) {
         ctx.ui.answer(&failure::pretty(&answer))?;
@@ -99,6 +101,20 @@ pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
         ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
     }
     Ok(if left == 0 { Exit::Yes } else { Exit::No })
+}
+
+/// The git on PATH and the one that is needed.
+fn git() -> Value {
+    let (version, problem) = match version::installed() {
+        Ok(found) if found < version::NEEDED => (Some(found), Some(format!("older than {}", version::NEEDED))),
+        Ok(found) => (Some(found), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    json!({
+        "version": version.map(|found| found.to_string()),
+        "needed": version::NEEDED.to_string(),
+        "problem": problem,
+    })
 }
 
 fn actions_of(answer: &Value) -> impl Iterator<Item = &Value> {

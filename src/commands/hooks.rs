@@ -17,6 +17,7 @@ use crate::hooks::proof::Fired;
 use crate::hooks::shim::Target;
 use crate::hooks::status::State;
 use crate::sys::git::repo::Repo;
+use crate::sys::git::version::HOOK_RUN;
 
 /// Put in, take out and examine the git hooks
 #[derive(Debug, Subcommand)]
@@ -144,7 +145,7 @@ pub(super) fn fired_word(fired: &Fired) -> String {
         Fired::Yes => "git runs it".to_owned(),
         Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
         Fired::No { said } => format!("git does not run it: {said}"),
-        Fired::CannotAsk => "not proven: git is older than 2.36".to_owned(),
+        Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),
         Fired::NotAsked => "not tried: what others check runs in it too".to_owned(),
     }
 }

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::probe::project::commands;
 use crate::report;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::store::lock::Exclusive;
 use crate::store::logbook;
 
@@ -115,7 +116,7 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<(), CommandError> {
         }
         text.extend_from_slice(MERGE_UNION.as_bytes());
         text.push(b'\n');
-        atomic::write(&path, &text)?;
+        guard::write(&ctx.project, &path, &text)?;
     }
     Ok(())
 }

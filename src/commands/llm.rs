@@ -23,8 +23,8 @@ use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::markdown;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 
 /// Give a language model what it needs to propose the next commands
 #[derive(Debug, Subcommand)]
@@ -78,7 +78,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     match args.out {
         None => ctx.ui.answer(&text)?,
         Some(out) => {
-            artifact::guard_out_path(&ctx.project, &out, &[])?;
+            guard::guard_out_path(&ctx.project, &out, &[])?;
             atomic::write_free(&out, text.as_bytes())?;
             ctx.ui.answer(&failure::pretty(&json!({ "wrote": out })))?;
         }

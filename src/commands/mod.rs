@@ -183,7 +183,7 @@ impl Ctx {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let loaded = file::load(self.project.root(), &self.project.state_dir())?;
+        let loaded = file::load(self.project.config_places())?;
         for path in &loaded.ignored {
             self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
         }

@@ -13,6 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::probe::project::commands;
 use crate::store::atomic;
+use crate::store::guard;
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
@@ -100,7 +101,7 @@ fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, Comm
         String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{} is not UTF-8", path.display())))?;
     let edited = edit::fill(&text, &path, cmd, force)?;
     if !dry_run && !edited.changes.is_empty() {
-        atomic::write(&path, edited.text.as_bytes())?;
+        guard::write(&ctx.project, &path, edited.text.as_bytes())?;
     }
     Ok(edited)
 }

@@ -18,8 +18,8 @@ use crate::exit::Exit;
 use crate::probe::pair::arms::Version;
 use crate::probe::pair::session::PairPlan;
 use crate::report;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 
 /// Measure two revisions in alternating pairs, without a change
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub struct PairArgs {
 /// Exit 0 when nothing got slower, 1 when something did or could not be measured, 3 when it cannot be told yet.
 pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
-        artifact::guard_out_path(&ctx.project, out, &[])?;
+        guard::guard_out_path(&ctx.project, out, &[])?;
     }
     let mut settings = judge::settings(ctx, None)?;
     if let Some(text) = &args.min_effect {

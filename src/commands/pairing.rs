@@ -43,6 +43,7 @@ use crate::probe::pair::session::PairProgress;
 use crate::probe::pair::session::Session;
 use crate::report;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::sys::clock;
 use crate::sys::git::repo::Repo;
 
@@ -268,6 +269,8 @@ fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar
     let is_own = |path: &[u8]| own.is_own(path);
     // The config was read before: it cannot fail any more.
     let Ok(config) = ctx.config() else { return Err(ArmsError::Interrupted) };
+    let variables = config.timings.iter().flat_map(|timing| &timing.env);
+    let variables: Vec<(&str, &str)> = variables.map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let plan = ArmsPlan {
         repo,
         before: ask.before,
@@ -277,6 +280,7 @@ fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar
         prepare_timeout: Duration::try_from_secs_f64(config.commands.timeout_s).unwrap_or(Duration::MAX),
         share: &config.pair.share,
         tuneables: ask.tuneables,
+        variables: &variables,
         same_allowed: ask.same_allowed,
     };
     Arms::prepare(plan, runner, &mut |step| match step {
@@ -338,7 +342,7 @@ pub fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
     let Some(bytes) = atomic::read(&path, TUNEABLES_LIMIT)? else { return Ok(()) };
     let kept = kept_path(ctx, &Digest::of_bytes(&bytes));
     if !Path::exists(&kept) {
-        atomic::write(&kept, &bytes)?;
+        guard::write(&ctx.project, &kept, &bytes)?;
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ use crate::error::CommandError;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::CriterionError;
 use crate::evidence::criterion::Trigger;
+use crate::evidence::scrub::MASK;
+use crate::evidence::scrub::scrub;
+use crate::evidence::scrub::scrub_prose;
 use crate::report::criterion_error;
 
 /// The most characters of a title: it is one line in tables.
@@ -32,11 +35,24 @@ pub fn title(text: &str) -> Result<String, CommandError> {
         ))
         .hinted("put the details into --hypothesis"));
     }
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(CommandError::trouble(format!(
-            "the title holds the control character {c:?}; it has to be one line of text"
-        )));
+    line("the title", text)
+}
+
+/// One short line of text, not empty.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_TITLE {
+        let rule = format!("{what}: {text:?} is not one short line of text");
+        return Err(CommandError::trouble(rule));
     }
+    if let Some(c) = text.chars().find(|c| c.is_control()) {
+        let rule = format!("{what} holds the control character {c:?}; it has to be one line of text");
+        return Err(CommandError::trouble(rule));
+    }
+    no_secret(what, text)?;
     Ok(text.to_owned())
 }
 
@@ -53,7 +69,33 @@ pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
     if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Err(CommandError::trouble(format!("{what} holds the control character {c:?}")));
     }
+    no_secret(what, &text)?;
     Ok(text)
+}
+
+/// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.
+fn no_secret(what: &str, text: &str) -> Result<(), CommandError> {
+    let masked = scrub_prose(text);
+    if masked == text {
+        return Ok(());
+    }
+    let shown: String = masked.chars().take(MAX_TITLE).collect();
+    Err(CommandError::trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {shown}"))
+        .hinted("it would be committed: leave it out, or name the variable that holds it"))
+}
+
+/// A command for people to run, with no secret in it.
+///
+/// # Errors
+/// As [`required`].
+pub fn command(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = required(what, text)?;
+    let masked = scrub(&text);
+    if masked == text {
+        return Ok(text);
+    }
+    Err(CommandError::trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {masked}"))
+        .hinted("it would be committed: read it from a variable, such as $TOKEN, or put the command into a script"))
 }
 
 /// Text that must say something.
@@ -139,6 +181,18 @@ mod tests {
         for bad in ["", "   ", "a\nb", "a\u{1b}[31m", &"x".repeat(10_000)] {
             assert!(title(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn text_for_the_record_holds_no_secret() {
+        let token = "ghp_0123456789abcdefghij";
+        for wrong in [title(token).unwrap_err(), prose("--risk", &format!("a\n{token}")).unwrap_err()] {
+            let wrong = format!("{wrong:?}");
+            assert!(wrong.contains("looks like a secret") && !wrong.contains(token), "{wrong}");
+        }
+        prose("--risk", "the password: hashing may get slower; token=word").unwrap();
+        assert!(command("--rollback", "deploy --token correcthorse").is_err());
+        command("--rollback", "deploy --token $TOKEN && git revert <sha>").unwrap();
     }
 
     #[test]

@@ -22,8 +22,8 @@ use crate::evidence::revision::WorkTree;
 use crate::exit::Exit;
 use crate::probe::project::bloat;
 use crate::report;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::store::record::Record;
 
 /// Schema name of the answer.
@@ -46,7 +46,7 @@ pub fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
     let found = findings(ctx, id.as_ref())?;
     let answer = answer(ctx, id.as_ref(), &found);
     if let Some(out) = &args.out {
-        artifact::guard_out_path(&ctx.project, out, &[])?;
+        guard::guard_out_path(&ctx.project, out, &[])?;
         atomic::write_free(out, format!("{answer:#}\n").as_bytes())?;
         let wrote = json!({ "wrote": out, "worst_level": preflight::worst(&found) });
         ctx.ui.answer(&failure::pretty(&wrote))?;

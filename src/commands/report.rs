@@ -21,8 +21,8 @@ use crate::report::html::Page;
 use crate::report::markdown;
 use crate::report::plot::strip::Strip;
 use crate::report::summary;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::store::record::Record;
 use crate::store::record::read;
 
@@ -66,7 +66,7 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
             let path = ctx.project.cache_dir().join(FILE);
             let _lock = ctx.lock()?;
             ctx.project.prepare_state()?;
-            atomic::write(&path, html::page(&page).as_bytes())?;
+            guard::write(&ctx.project, &path, html::page(&page).as_bytes())?;
             tell(ctx, &path)?;
         }
     }
@@ -74,7 +74,7 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
 }
 
 fn wrote(ctx: &Ctx, out: PathBuf, text: &str) -> Result<(), CommandError> {
-    artifact::guard_out_path(&ctx.project, &out, &[])?;
+    guard::guard_out_path(&ctx.project, &out, &[])?;
     atomic::write_free(&out, text.as_bytes())?;
     tell(ctx, &out)
 }

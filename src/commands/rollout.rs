@@ -19,6 +19,7 @@ use crate::commands::measure::Measurement;
 use crate::commands::show;
 use crate::commands::watching;
 use crate::error::CommandError;
+use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::probe::check;
 use crate::report;
@@ -96,7 +97,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<(), CommandEr
     let config = ctx.config()?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(()) };
-    ctx.ui.status(&format!("checking {}: {cmd}", stage.name()));
+    ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));
     match check::command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
         None => Ok(()),
         Some(failure) => Err(CommandError::Failed {

@@ -29,6 +29,7 @@ use crate::report::unmeasured;
 use crate::store::artifact;
 use crate::store::artifact::Role;
 use crate::store::atomic;
+use crate::store::guard;
 
 /// Measure the project as it is now
 #[derive(Debug, Default, Args)]
@@ -63,7 +64,7 @@ pub enum RoleArg {
 pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     if let Some(out) = &args.export_hyperfine {
-        artifact::guard_out_path(&ctx.project, out, &[])?;
+        guard::guard_out_path(&ctx.project, out, &[])?;
     }
     match args.role {
         None => alone(ctx, &args),
@@ -81,8 +82,7 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
 
 fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
     match &args.label {
-        Some(text) => parse::title(text)
-            .map_err(|_| CommandError::trouble(format!("--label: {text:?} is not one short line of text"))),
+        Some(text) => parse::line("--label", text),
         None => Ok(default.to_owned()),
     }
 }
@@ -120,7 +120,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     let revision = delta::revision(ctx)?;
     let unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
     let mut facts = BaselineFacts {
-        commits_with_id: delta::commits_with_id(ctx, change.id())?,
+        commits_with_id: delta::commits_with_id(ctx, change)?,
         revision: revision.clone(),
         allow_dirty: args.allow_dirty,
         unknown,

@@ -7,7 +7,7 @@ use crate::commands::Ctx;
 use crate::commands::commit;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::store::atomic;
+use crate::store::guard;
 
 /// Choose the change that commands mean when they are not told
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub fn run(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
         }
         return Ok(Exit::Yes);
     }
-    atomic::write(&ctx.project.active_path(), text.as_bytes())?;
+    guard::write(&ctx.project, &ctx.project.active_path(), text.as_bytes())?;
     ctx.ui.answer(text.trim_end())?;
     Ok(Exit::Yes)
 }

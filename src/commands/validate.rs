@@ -23,6 +23,7 @@ use crate::commands::progress::Bar;
 use crate::config::Config;
 use crate::config::validation::OnFailure;
 use crate::error::CommandError;
+use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::probe;
 use crate::probe::check;
@@ -142,15 +143,16 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
     let mut bar = Bar::new(&ctx.ui);
     let mut done = Vec::new();
     for (name, kind, cmd, timeout_s) in planned {
-        bar.show(&format!("{name}: {cmd}"));
-        ctx.ui.status(&format!("checking {name}: {cmd}"));
+        let what = scrub(&cmd);
+        bar.show(&format!("{name}: {what}"));
+        ctx.ui.status(&format!("checking {name}: {what}"));
         let begun = Instant::now();
         let failure = check::command(ctx.project.root(), &cmd, timeout_s, interrupt);
         done.push(Check {
             name,
             kind,
             passed: failure.is_none(),
-            what: cmd,
+            what,
             seconds: begun.elapsed().as_secs_f64(),
             failure,
         });

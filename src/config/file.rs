@@ -18,8 +18,6 @@ pub use crate::config::problem::Problem;
 
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
-const IN_ROOT: &[&str] = &["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
-const IN_STATE_DIR: &[&str] = &["config.yml", "config.yaml", "config.json"];
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,18 +83,12 @@ pub enum ConfigError {
     },
 }
 
-/// Every place at which a config file is looked for, the first that exists wins.
-pub fn candidates(root: &Path, state_dir: &Path) -> Vec<PathBuf> {
-    let in_root = IN_ROOT.iter().map(|name| root.join(name));
-    in_root.chain(IN_STATE_DIR.iter().map(|name| state_dir.join(name))).collect()
-}
-
-/// The config of the project at `root` whose state lies in `state_dir`.
+/// The config in the first file that exists of all the places where one may lie.
 ///
 /// # Errors
 /// When there is a config file and it cannot be read or is invalid.
-pub fn load(root: &Path, state_dir: &Path) -> Result<Loaded, ConfigError> {
-    let mut found = candidates(root, state_dir).into_iter().filter(|path| path.symlink_metadata().is_ok());
+pub fn load(places: impl IntoIterator<Item = PathBuf>) -> Result<Loaded, ConfigError> {
+    let mut found = places.into_iter().filter(|path| path.symlink_metadata().is_ok());
     let Some(path) = found.next() else {
         let config = Config::default();
         return Ok(Loaded { config, path: None, sha256: None, warnings: Vec::new(), ignored: Vec::new() });
@@ -112,7 +104,12 @@ pub fn load(root: &Path, state_dir: &Path) -> Result<Loaded, ConfigError> {
 /// When it cannot be read or is invalid.
 pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(unreadable)?.len();
+    let found = fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
+        // A pipe would be waited for without end.
+        return Err(unreadable(io::Error::other("it is not a file")));
+    }
+    let bytes = found.len();
     if bytes > MAX_BYTES {
         return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
     }
@@ -337,16 +334,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join(".vibeship-optimizer");
         fs::create_dir(&state).unwrap();
-        assert_eq!(load(dir.path(), &state).unwrap().path, None);
+        let load = || load([dir.path().join("vibeship_optimizer.yml"), state.join("config.json")]);
+        assert_eq!(load().unwrap().path, None);
         fs::write(state.join("config.json"), r#"{"size_paths": ["b"]}"#).unwrap();
-        assert_eq!(load(dir.path(), &state).unwrap().config.size_paths, ["b"]);
+        assert_eq!(load().unwrap().config.size_paths, ["b"]);
         fs::write(dir.path().join("vibeship_optimizer.yml"), "size_paths: [a]").unwrap();
-        let loaded = load(dir.path(), &state).unwrap();
+        let loaded = load().unwrap();
         assert_eq!(loaded.config.size_paths, ["a"]);
         assert_eq!(loaded.ignored, [state.join("config.json")]);
         fs::write(dir.path().join("vibeship_optimizer.yml"), b"a: b\nc: \xff\n").unwrap();
-        let error = load(dir.path(), &state).unwrap_err().to_string();
+        let error = load().unwrap_err().to_string();
         assert!(error.contains(":2: not valid UTF-8"), "{error}");
+        fs::remove_file(dir.path().join("vibeship_optimizer.yml")).unwrap();
+        fs::create_dir(dir.path().join("vibeship_optimizer.yml")).unwrap();
+        let error = load().unwrap_err().to_string();
+        assert!(error.contains("vibeship_optimizer.yml: it is not a file"), "{error}");
     }
 
     const ALL: &str = r#"

@@ -6,6 +6,7 @@ pub mod definition;
 pub mod edit;
 pub mod enforcement;
 pub mod file;
+pub mod glob;
 pub mod http;
 pub mod kpi;
 pub mod measurable;

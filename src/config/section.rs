@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::glob;
 use crate::config::node::At;
 use crate::config::node::Key;
 use crate::config::node::Kind;
@@ -131,9 +132,9 @@ impl<'a> Section<'a> {
     /// A list of globs, each of which is well formed.
     pub(super) fn globs(&self, key: &str) -> Option<Vec<String>> {
         let globs = self.texts(key)?;
-        for glob in &globs {
-            if let Err(error) = globset::GlobBuilder::new(glob).literal_separator(true).build() {
-                self.problem(key, &format!("{glob:?} is no glob: {}", error.kind()));
+        for pattern in &globs {
+            if let Err(error) = glob::one(pattern) {
+                self.problem(key, &format!("{pattern:?} is no glob: {}", error.kind()));
             }
         }
         Some(globs)

@@ -13,6 +13,7 @@ use crate::evidence::digest::Digest;
 use crate::evidence::judge::Change;
 use crate::evidence::machine::Machine;
 use crate::evidence::metric::MetricId;
+use crate::evidence::scrub::scrub;
 
 /// Schema name of calibration files.
 pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
@@ -41,7 +42,7 @@ pub struct Calibration {
 pub struct CalibratedCommand {
     /// Configured name.
     pub name: String,
-    /// The command: a floor holds for this one only.
+    /// The command without its secrets: a floor holds for this one only.
     pub cmd: String,
     /// How many pairs of it with itself.
     pub pairs: u32,
@@ -99,7 +100,11 @@ impl Calibration {
         floors: impl Fn(&CalibratedCommand) -> &BTreeMap<MetricId, f64>,
         least: f64,
     ) -> BTreeMap<MetricId, f64> {
-        let valid = self.commands.iter().filter(|command| configured(&command.name) == Some(command.cmd.as_str()));
+        // An older version kept the command as it is.
+        let same = |command: &&CalibratedCommand| {
+            configured(&command.name).is_some_and(|cmd| scrub(cmd) == scrub(&command.cmd))
+        };
+        let valid = self.commands.iter().filter(same);
         let all = valid.flat_map(|command| floors(command).clone());
         all.filter(|(_, floor)| floor.is_finite()).map(|(metric, floor)| (metric, floor.max(least))).collect()
     }
@@ -131,6 +136,10 @@ mod tests {
         assert_eq!(calibration.floors(|_| Some("make")).len(), 1);
         assert!(calibration.floors(|_| Some("make -j2")).is_empty());
         assert!(calibration.floors(|_| None).is_empty());
+        let kept = scrub("bench --token correcthorse");
+        let mut secret = calibration;
+        secret.commands[0].cmd = kept;
+        assert_eq!(secret.floors(|_| Some("bench --token correcthorse")).len(), 1);
     }
 
     #[test]

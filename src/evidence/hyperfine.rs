@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::evidence::ingest::IngestError;
+use crate::evidence::scrub::scrub;
 use crate::evidence::snapshot::Run;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::snapshot::Timing;
@@ -63,12 +64,13 @@ pub fn import(name: &str, cmd: Option<&str>, bytes: &[u8]) -> Result<Timing, Hyp
     let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
     let named = export.results.iter().filter(|result| cmd.is_none_or(|cmd| cmd == result.command));
     let [result] = named.collect::<Vec<_>>()[..] else {
-        let commands: Vec<String> = export.results.iter().map(|result| format!("{:?}", result.command)).collect();
+        let commands: Vec<String> =
+            export.results.iter().map(|result| format!("{:?}", scrub(&result.command))).collect();
         return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
     };
     let usable = |time: &f64| time.is_finite() && *time >= 0.0;
     if result.times.is_empty() || !result.times.iter().all(usable) {
-        return Err(HyperfineError::NoTimes { command: result.command.clone() });
+        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
     }
     Ok(timing(name, result))
 }
@@ -88,7 +90,7 @@ pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Resul
     let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
     let mut snapshot = Snapshot::bare(label, generated_at);
     for result in &export.results {
-        snapshot.timings.push(import(&result.command, Some(&result.command), bytes)?);
+        snapshot.timings.push(import(&scrub(&result.command), Some(&result.command), bytes)?);
     }
     Ok(snapshot)
 }
@@ -108,7 +110,7 @@ fn timing(name: &str, result: &ResultOf) -> Timing {
     let last_rc = samples.iter().rev().map(|run| run.exit_code).find(|code| *code != Some(0)).unwrap_or(Some(0));
     let mut timing = Timing {
         name: name.to_owned(),
-        cmd: result.command.clone(),
+        cmd: scrub(&result.command),
         runs: u32::try_from(samples.len()).unwrap_or(u32::MAX),
         timeout_s: 0.0,
         last_rc,
@@ -126,7 +128,7 @@ fn timing(name: &str, result: &ResultOf) -> Timing {
 /// A snapshot's timings as hyperfine would have exported them.
 pub fn export(snapshot: &Snapshot) -> Value {
     let results: Vec<Value> = snapshot.timings.iter().filter(|timing| !timing.all_s.is_empty()).map(exported).collect();
-    json!({ "results": results })
+    json!({ "results": results, "tool": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")) })
 }
 
 fn exported(timing: &Timing) -> Value {

@@ -3,12 +3,14 @@
 
 use std::sync::LazyLock;
 
+use regex::Captures;
+use regex::Match;
 use regex::Regex;
 
 /// What stands in place of a secret in running text.
 pub const MASK: &str = "***";
 
-/// Words of a name that make any text a secret.
+/// Words of a name that make any text a secret, also at the end of a longer word (`PGPASSWORD`).
 const STRONG: &[&str] = &[
     "apikey",
     "authorization",
@@ -17,6 +19,7 @@ const STRONG: &[&str] = &[
     "credential",
     "credentials",
     "jwt",
+    "accesskey",
     "passphrase",
     "passwd",
     "password",
@@ -24,8 +27,12 @@ const STRONG: &[&str] = &[
     "privatekey",
     "pwd",
     "secret",
+    "secretkey",
     "secrets",
 ];
+/// Last words of a variable's or an option's name that make a secret of any text there, not of one drawn at random
+/// alone: `GITHUB_TOKEN=…`, `--token …`. A setting called `pad_token` is none.
+const LAST: &[&str] = &["pass", "pat", "token"];
 /// Words that make a secret of a text that looks like one; `max_tokens: 4096` and `cache_key: users` do not.
 const WEAK: &[&str] =
     &["auth", "dsn", "key", "keys", "pass", "pat", "session", "sid", "sig", "signature", "token", "tokens"];
@@ -68,13 +75,35 @@ static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| regex::escape(prefix)).collect();
     let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
     let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
+    let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
     let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
-    Regex::new(&format!("{tokens}|{jwt}|{pem}")).ok()
+    Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}")).ok()
 });
-static USERINFO: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"([A-Za-z][A-Za-z0-9+.\-]*://)[^/?#\s@]*(?:@[^/?#\s@]*)*@").ok());
+/// What stands between `://` and the last `@` before the path; or, in addresses that nobody escaped, `user:pass/word@`.
+static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let escaped = r#"[^/?#\s@"']*(?:@[^/?#\s@"']*)*@"#;
+    let plain = r#"[^/?#\s@:"']+:[0-9]*[^0-9/\s@"'][^\s"']*@"#;
+    Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})")).ok()
+});
 static NAMED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)["']?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
+    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
+/// Secrets that a command line names by their place: what stays, and the secret.
+static PLACED: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
+    let shapes = [
+        r#"((?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?[^\s:"'=]+:)([^\s"'@]+)"#,
+        r"(\b(?:mysql|mariadb)[\w\-]*\b[^|;&\n]*?\s-p)([^\s;|&]+)",
+        r"(\bsshpass\s+-p[ \t]*)([^\s;|&]+)",
+        r"(\bredis-cli\b[^|;&\n]*?\s-a[ \t]+)([^\s;|&]+)",
+    ];
+    shapes.iter().map(|shape| Regex::new(shape).ok()).collect()
+});
+/// What follows the name of a scheme of authentication.
+static SCHEME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(bearer|basic)[ \t]+([A-Za-z0-9._~+/=\-]{8,})").ok());
+/// A value that only says where the secret is: `$NAME`, `${NAME}`, `$(…)`, `%NAME%`.
+static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^(?i:(?:bearer|basic|token)[ \t]+)?["']?(?:\$(?:env:)?\w+|\$\{\w+\}?|\$\([^)]*\)?|%\w+%)["']?$"#).ok()
+});
 
 static LONG_WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+_=\-]{32,}").ok());
 
@@ -85,9 +114,26 @@ pub fn is_secret(name: &str, value: &str) -> bool {
     }
     match strength(name) {
         Strength::Strong => true,
-        Strength::Weak => looks_random(value),
+        Strength::Weak => looks_random(value) || (is_variable(name) && ends_as_secret(name) && is_word(value)),
         Strength::None => false,
     }
+}
+
+/// Named as environment variables are.
+fn is_variable(name: &str) -> bool {
+    !name.contains(|c: char| c.is_lowercase())
+}
+
+fn ends_as_secret(name: &str) -> bool {
+    words(name)
+        .last()
+        .is_some_and(|last| LAST.iter().any(|end| last == end || (*end == "token" && last.ends_with(end))))
+}
+
+/// A text that could be a password: no number, and not of one sign or three.
+fn is_word(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    value.chars().filter(|c| c.is_alphanumeric()).count() >= 4 && value.parse::<f64>().is_err()
 }
 
 /// Whether a key, variable, header or query parameter of that name usually holds a secret.
@@ -105,31 +151,81 @@ pub fn scrub_url(url: &str) -> String {
     replace(&KNOWN_TOKEN, &format!("{path}?{}{fragment}", pairs.join("&")), MASK)
 }
 
-/// Captured output with everything masked that looks secret: userinfo in URLs, `name=value` and `name: value` of
-/// secret names, authorization headers, private keys, tokens of well-known services.
+/// A command line or captured output with everything masked that looks secret: userinfo in URLs, `name=value` and
+/// `name: value` of secret names, authorization headers, private keys, tokens of well-known services, passwords by
+/// their place in a command. What only names a variable stays.
 pub fn scrub(text: &str) -> String {
-    let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
-    let text = replace(&KNOWN_TOKEN, &text, MASK);
-    let Some(long) = LONG_WORD.as_ref() else { return MASK.to_owned() };
-    let hide = |found: &regex::Captures<'_>| if is_drawn(&found[0]) { MASK.to_owned() } else { found[0].to_owned() };
-    let text = long.replace_all(&text, hide).into_owned();
-    let Some(named) = NAMED.as_ref() else { return MASK.to_owned() };
+    let Some(text) = unmistakable(text) else { return MASK.to_owned() };
+    let (Some(named), Some(placed)) = (NAMED.as_ref(), PLACED.as_ref()) else { return MASK.to_owned() };
+    let text = placed.iter().fold(text, |text, shape| {
+        let hide = |found: &Captures<'_>| {
+            let value = &found[2];
+            let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
+            if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
+        };
+        shape.replace_all(&text, hide).into_owned()
+    });
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(found) = named.captures_at(&text, at) {
         let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { break };
         out.push_str(&text[at..whole.end()]);
         at = whole.end();
-        let separated_by_space = !whole.as_str()[name.as_str().len()..].contains(['=', ':']);
-        let is_option = text[..name.start()].ends_with("--");
-        let value = value_at(&text[at..], name.as_str());
-        if (!separated_by_space || is_option) && is_secret(name.as_str(), value) {
+        let value = value_at(&text, &name, at);
+        if is_given(&text, &name, whole.end()) && is_secret_here(&text, &name, value) {
             out.push_str(MASK);
             at += value.len();
         }
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// Prose with only that masked which can be nothing but a secret: tokens and keys by their form, userinfo in URLs.
+/// `password: hashing is slow` stays.
+pub fn scrub_prose(text: &str) -> String {
+    unmistakable(text).unwrap_or_else(|| MASK.to_owned())
+}
+
+/// The text without what is a secret by its form alone; `None` where a pattern did not compile.
+fn unmistakable(text: &str) -> Option<String> {
+    let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
+    let text = replace(&KNOWN_TOKEN, &text, MASK);
+    let scheme = |found: &Captures<'_>| {
+        if looks_random(&found[2]) { format!("{} {MASK}", &found[1]) } else { found[0].to_owned() }
+    };
+    let text = SCHEME.as_ref()?.replace_all(&text, scheme).into_owned();
+    let hide = |found: &Captures<'_>| if is_drawn(&found[0]) { MASK.to_owned() } else { found[0].to_owned() };
+    Some(LONG_WORD.as_ref()?.replace_all(&text, hide).into_owned())
+}
+
+/// Whether what follows a name is its value: after `=` or `:`, or after an option's name.
+fn is_given(text: &str, name: &Match<'_>, end: usize) -> bool {
+    text[name.end()..end].contains(['=', ':']) || is_option(text, name)
+}
+
+/// `--name` or `-name`, at the beginning of a word.
+fn is_option(text: &str, name: &Match<'_>) -> bool {
+    let dashes = text[..name.start()].trim_end_matches('-');
+    dashes.len() < name.start() && dashes.chars().next_back().is_none_or(|c| c.is_whitespace() || "\"'=([".contains(c))
+}
+
+/// Whether the value of a name is a secret, where it stands: options and parameters of a URL hold what they say.
+fn is_secret_here(text: &str, name: &Match<'_>, value: &str) -> bool {
+    if value.is_empty() || is_reference(value) {
+        return false;
+    }
+    let name_text = name.as_str();
+    let is_header = name_text.contains('-') && name_text.starts_with(|c: char| c.is_ascii_uppercase());
+    let says = is_header || is_option(text, name);
+    let is_parameter = text[..name.start()].ends_with(['?', '&']) && text[name.end()..].starts_with('=');
+    is_secret(name_text, value)
+        || (says && ends_as_secret(name_text) && is_word(value))
+        || (is_parameter && is_secret_name(name_text))
+}
+
+fn is_reference(value: &str) -> bool {
+    REFERENCE.as_ref().is_some_and(|reference| reference.is_match(value.trim().trim_end_matches(['"', '\''])))
 }
 
 #[derive(PartialEq, Eq)]
@@ -142,10 +238,11 @@ enum Strength {
 fn strength(name: &str) -> Strength {
     let words = words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let has_end = |list: &[&str]| words.iter().any(|word| list.iter().any(|end| end.len() > 5 && word.ends_with(end)));
     let special_key = words.windows(2).any(|pair| KEY_KINDS.contains(&pair[0].as_str()) && pair[1].starts_with("key"));
-    if has(STRONG) || special_key {
+    if has(STRONG) || has_end(STRONG) || special_key {
         Strength::Strong
-    } else if has(WEAK) {
+    } else if has(WEAK) || words.iter().any(|word| word.ends_with("token")) {
         Strength::Weak
     } else {
         Strength::None
@@ -207,17 +304,21 @@ fn query_pair(pair: &str) -> String {
     }
 }
 
-/// The value that begins a text: a quoted string, the rest of the line after a header's name, or one word.
-fn value_at<'t>(rest: &'t str, name: &str) -> &'t str {
-    let line = rest.split(['\n', '\r']).next().unwrap_or_default();
-    let name = name.to_ascii_lowercase();
+/// The value of a name, from `at`: a quoted string, what is left of the quotes that the name stands in, the rest of
+/// the line after a header's name, or one word.
+fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
+    let line = text[at..].split(['\n', '\r']).next().unwrap_or_default();
+    for quote in ["\\\"", "\"", "'"] {
+        if let Some(inner) = line.strip_prefix(quote) {
+            return inner.find(quote).map_or(line, |end| &line[..end + 2 * quote.len()]);
+        }
+    }
+    let around = text[..name.start()].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+    let closed = around.filter(|quote| !text[name.end()..].starts_with(*quote)).and_then(|quote| line.find(quote));
+    let line = &line[..closed.unwrap_or(line.len())];
+    let name = name.as_str().to_ascii_lowercase();
     if name.ends_with("authorization") || name.ends_with("cookie") {
         return line;
-    }
-    for quote in ['"', '\''] {
-        if let Some(inner) = line.strip_prefix(quote) {
-            return inner.find(quote).map_or(line, |end| &line[..end + 2]);
-        }
     }
     let end = line.find([' ', '\t', ',', ';', '&', ')', '}', ']']).unwrap_or(line.len());
     &line[..end]
@@ -235,6 +336,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some() && LONG_WORD.is_some());
+        assert!(PLACED.is_some() && SCHEME.is_some() && REFERENCE.is_some());
     }
 
     #[test]
@@ -263,6 +365,46 @@ mod tests {
         ] {
             assert_eq!(scrub(output), masked);
         }
+    }
+
+    #[test]
+    fn secrets_in_command_lines_are_masked_and_the_rest_of_the_command_stays() {
+        for (cmd, masked) in [
+            ("curl -H \"Authorization: Bearer abcd\" http://h/x", "curl -H \"Authorization: ***\" http://h/x"),
+            ("curl -H 'X-Auth-Token: correcthorse' h", "curl -H 'X-Auth-Token: ***' h"),
+            ("bench --token=correcthorse --runs 5", "bench --token=*** --runs 5"),
+            ("bench -token correcthorse", "bench -token ***"),
+            ("PASSWORD=x PGPASSWORD='a b' make", "PASSWORD=*** PGPASSWORD=*** make"),
+            ("GH_TOKEN=correcthorse make", "GH_TOKEN=*** make"),
+            ("curl -u admin:hunter2 h", "curl -u admin:*** h"),
+            ("curl 'http://h/?q=1&token=abc'", "curl 'http://h/?q=1&token=***"),
+            ("psql postgres://u:p/w@h/db", "psql postgres://***@h/db"),
+            ("mysql -uroot -phunter2 db", "mysql -uroot -p*** db"),
+            ("sshpass -p hunter2 ssh h", "sshpass -p *** ssh h"),
+            (r#"curl -d "{\"password\": \"hunter 2\"}" h"#, r#"curl -d "{\"password\": ***}" h"#),
+            ("curl https://hooks.slack.com/services/T0/B0/abcd", "curl https://***"),
+            ("do Bearer abcdEFGH1234", "do Bearer ***"),
+            ("http h Authorization:\"Basic eA==\"", "http h Authorization:***"),
+        ] {
+            assert_eq!(scrub(cmd), masked);
+        }
+        for plain in [
+            "cargo test --release -- --test-threads=1",
+            "bench --token $TOKEN --password \"$DB_PASSWORD\" --pass ${X}",
+            "curl -H \"Authorization: Bearer $TOKEN\" http://localhost:8080/p@x",
+            "docker run -u 1000:1000 -p 8080:80 image",
+            "sort --key=2 -k3 --max_tokens 4096",
+            "mkdir -p x && mysql -p db",
+            "python -m tokenize --pad_token 3 a:b",
+        ] {
+            assert_eq!(scrub(plain), plain);
+        }
+    }
+
+    #[test]
+    fn prose_keeps_its_words() {
+        assert_eq!(scrub_prose("password: hashing is slow; token = word"), "password: hashing is slow; token = word");
+        assert_eq!(scrub_prose("with ghp_0123456789abcdefghij"), "with ***");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum Fired {
         /// What git said, cut.
         said: String,
     },
-    /// This git cannot be asked (it is older than 2.36).
+    /// This git cannot be asked (it is older than [`HOOK_RUN`](crate::sys::git::version::HOOK_RUN)).
     CannotAsk,
     /// It was not asked: the hook is another program's, and runs more than ours.
     NotAsked,

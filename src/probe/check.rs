@@ -31,7 +31,7 @@ pub fn command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) ->
     };
     let finished = match process::run(&spec, interrupt) {
         Ok(finished) => finished,
-        Err(error) => return Some(error.to_string()),
+        Err(error) => return Some(scrub(&error.to_string())),
     };
     let why = match finished.ended {
         Ended::Code(0) => return None,

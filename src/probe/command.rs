@@ -216,7 +216,7 @@ impl Series {
         }
         let mut timing = Timing {
             name: plan.name.clone(),
-            cmd: plan.cmd.clone(),
+            cmd: scrub(&plan.cmd),
             runs: plan.runs,
             timeout_s: plan.timeout.as_secs_f64(),
             last_rc: self.last_rc,

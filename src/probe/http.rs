@@ -66,7 +66,7 @@ pub fn probe(web: &dyn Web, config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http
             Ok(answer) => {
                 result.status = Some(answer.status);
                 timeouts = 0;
-                (answer.latency, unexpected(config, &request, &answer))
+                (answer.latency, unexpected(config, &request, &answer).map(|failure| scrub(&failure)))
             }
             Err(error) => {
                 let timed_out = matches!(error, HttpError::TimedOut(_));

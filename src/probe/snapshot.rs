@@ -11,6 +11,7 @@ use chrono::DateTime;
 use crate::config::Config;
 use crate::config::timing::Timing as TimingConfig;
 use crate::evidence::hyperfine;
+use crate::evidence::scrub::scrub;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::snapshot::System;
 use crate::evidence::snapshot::Timing;
@@ -132,7 +133,7 @@ fn timings(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, te
             continue;
         }
         let Some(timing_plan) = timing_plan(plan.root, config) else { continue };
-        tell(&format!("timing {}: {} runs of {}", config.name, config.runs, timing_plan.cmd));
+        tell(&format!("timing {}: {} runs of {}", config.name, config.runs, scrub(&timing_plan.cmd)));
         let references = &mut snapshot.reference_s;
         let timed = command::time(runner, &timing_plan, &mut |progress| {
             references.push(reference.measure_once().wall_s);

@@ -80,6 +80,15 @@ pub fn doctor(answer: &Value) -> Doc {
         healed(Text::new().mark(Tone::Quiet, "note").plain(" ").code(code).plain(format!(": {message}")), warning)
     });
     doc.list(warnings.collect());
+    let git = &answer["git"];
+    let version = git["version"].as_str().map_or_else(|| "git".to_owned(), |version| format!("git {version}"));
+    doc.paragraph(match git["problem"].as_str() {
+        Some(problem) => Text::new().mark(Tone::Bad, visible_line(&format!("{version}: {problem}"))),
+        None => Text::from(format!(
+            "{version} is there; {} or newer is needed.",
+            git["needed"].as_str().unwrap_or_default()
+        )),
+    });
     doc.heading(2, "Metrics that the config measures");
     let mut table = Table::new([("Metric", Align::Left), ("Unit", Align::Left), ("Better", Align::Left)]);
     for metric in answer["measures"].as_array().into_iter().flatten() {

@@ -10,13 +10,11 @@ use crate::evidence::artifact::Artifact;
 use crate::evidence::digest::Digest;
 use crate::store::atomic;
 use crate::store::error::StoreError;
-use crate::store::layout::LEGACY_LOGBOOK;
-use crate::store::layout::LOGBOOK;
+use crate::store::guard;
 use crate::store::layout::Project;
 use crate::store::layout::safe_name;
 use crate::store::lock::Access as _;
 use crate::store::lock::Exclusive;
-use crate::sys::files;
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
 pub const LIMIT: u64 = 256 * 1024 * 1024;
@@ -124,9 +122,10 @@ pub enum Standing {
 /// `.superseded-N`, so the plain name is always the current file and nothing is lost.
 ///
 /// # Errors
-/// [`StoreError::UnsafeName`]; I/O errors with the path.
+/// [`StoreError::UnsafeName`]; [`StoreError::Outside`]; I/O errors with the path.
 pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
     let path = role.directory(lock.project()).join(role.file_name(change)?);
+    guard::inside(lock.project(), &path)?;
     if let Some(old) = atomic::read(&path, LIMIT)? {
         if old == bytes {
             return Ok(artifact(lock.project(), &path, bytes));
@@ -154,6 +153,7 @@ pub fn write_numbered(
     loop {
         let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
         let path = dir.join(name);
+        guard::inside(lock.project(), &path)?;
         match atomic::create_new(&path, bytes) {
             Ok(()) => return Ok(artifact(lock.project(), &path, bytes)),
             Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
@@ -165,9 +165,10 @@ pub fn write_numbered(
 /// Checks an evidence file against its record.
 ///
 /// # Errors
-/// When a file exists but cannot be read; a missing file is a [`Standing`].
+/// When a file exists but cannot be read, or a link leads to it out of the project; a missing file is a [`Standing`].
 pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreError> {
     let Some(path) = inside(project, &artifact.path) else { return Ok(Standing::Missing) };
+    guard::inside(project, &path)?;
     let found = atomic::read(&path, LIMIT)?.map(|bytes| Digest::of_bytes(&bytes));
     if found.as_ref() == Some(&artifact.sha256) {
         return Ok(Standing::Intact);
@@ -200,37 +201,6 @@ pub fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Ve
         Some(bytes) => Ok(Err(Standing::Altered { found: Digest::of_bytes(&bytes) })),
         None => Ok(Err(Standing::Missing)),
     }
-}
-
-/// Refuses a path for free output that would overwrite a record, evidence, the logbook, the config or one
-/// of the inputs, by whatever way it leads there. (Writing replaces a name and not the file behind it, so a
-/// hard link to evidence does no harm to it.)
-///
-/// # Errors
-/// [`StoreError::Protected`] with what it would overwrite; I/O errors with the path.
-pub fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
-    let target = destination(out)?;
-    let refuse = |what| Err(StoreError::Protected { path: out.to_owned(), what });
-    let same = |other: &Path| destination(other).is_ok_and(|other| folded(&other) == folded(&target));
-    let below = |dir: &Path| destination(dir).is_ok_and(|dir| folded(&target).starts_with(folded(&dir)));
-    if inputs.iter().any(|input| same(input)) {
-        return refuse("one of the files compared");
-    }
-    if below(&project.state_dir()) {
-        return refuse("in the state directory");
-    }
-    let names = [LOGBOOK, LEGACY_LOGBOOK];
-    if names.iter().any(|name| same(&project.root().join(name))) {
-        return refuse("the logbook");
-    }
-    if project.config_path().is_some_and(|config| same(&config)) {
-        return refuse("the config");
-    }
-    let is_evidence = target.file_name().is_some_and(|n| n.to_string_lossy().to_ascii_lowercase().starts_with("chg-"));
-    if is_evidence && below(&project.evidence_dir()) && target.exists() {
-        return refuse("evidence of a change");
-    }
-    Ok(())
 }
 
 fn artifact(project: &Project, path: &Path, bytes: &[u8]) -> Artifact {
@@ -271,60 +241,6 @@ fn superseded_path(path: &Path, number: u32) -> PathBuf {
         name.push(extension);
     }
     path.with_file_name(name)
-}
-
-/// Where a path leads: links followed as far as it exists, `..` taken away from the rest.
-fn destination(path: &Path) -> Result<PathBuf, StoreError> {
-    let mut current = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
-    // A chain of links this long is a circle, which writing refuses anyway.
-    for _ in 0..64 {
-        match step(&current) {
-            Step::At(place) => return Ok(place),
-            Step::Follow(next) => current = next,
-        }
-    }
-    Ok(current)
-}
-
-enum Step {
-    At(PathBuf),
-    Follow(PathBuf),
-}
-
-fn step(absolute: &Path) -> Step {
-    let mut existing = absolute;
-    let mut rest: Vec<Component<'_>> = Vec::new();
-    loop {
-        if let Ok(full) = files::canonical(existing) {
-            let mut out = full;
-            for part in rest.iter().rev() {
-                match part {
-                    Component::ParentDir => drop(out.pop()),
-                    Component::Normal(name) => out.push(name),
-                    _ => {}
-                }
-            }
-            return Step::At(out);
-        }
-        // A link to what does not exist yet: go on from where it points.
-        if let Ok(next) = std::fs::read_link(existing)
-            && let Some(dir) = existing.parent()
-        {
-            let mut moved = dir.join(next);
-            moved.extend(rest.iter().rev());
-            return Step::Follow(moved);
-        }
-        let (Some(last), Some(parent)) = (existing.components().next_back(), existing.parent()) else {
-            return Step::At(absolute.to_owned());
-        };
-        rest.push(last);
-        existing = parent;
-    }
-}
-
-/// For comparing paths on file systems that may not tell cases apart.
-fn folded(path: &Path) -> PathBuf {
-    PathBuf::from(path.to_string_lossy().to_lowercase())
 }
 
 fn slug(name: &str) -> String {
@@ -406,49 +322,5 @@ mod tests {
             let artifact = Artifact { path: path.into(), sha256: Digest::of_bytes(b"") };
             assert_eq!(verify(&project, &artifact).unwrap(), Standing::Missing, "{path}");
         }
-    }
-
-    #[test]
-    fn output_never_overwrites_what_the_tool_keeps() {
-        let (_dir, project, lock) = locked();
-        let artifact = write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
-        let root = project.root();
-        std::fs::write(root.join("in.json"), b"{}").unwrap();
-        let input = root.join("in.json");
-        let guard = |path: &str| guard_out_path(&project, &root.join(path), &[&input]);
-        for bad in [
-            artifact.path.as_str(),
-            "nowhere/../reports/optimizer/chg-1_before_snapshot.json",
-            "Reports/Optimizer/../Optimizer/new/../../../VIBESHIP_OPTIMIZER.md",
-            "vibeship_optimizer.MD",
-            "OPTIMIZATION_CHECKER.md",
-            ".vibeship-optimizer/changes/chg-1.json",
-            "./in.json",
-        ] {
-            assert!(matches!(guard(bad), Err(StoreError::Protected { .. })), "{bad}");
-        }
-        for good in ["report.md", "reports/optimizer/latest.md", "reports/optimizer/chg-2_compare.md"] {
-            guard(good).unwrap();
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_to_what_the_tool_keeps_is_refused_too() {
-        let (_dir, project, lock) = locked();
-        write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
-        let root = project.root();
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
-        link("reports/optimizer/chg-1_before_snapshot.json", "a.md");
-        link("reports", "dir");
-        link("VIBESHIP_OPTIMIZER.md", "not-there-yet.md");
-        link("loop-a.md", "loop-b.md");
-        link("loop-b.md", "loop-a.md");
-        for bad in ["a.md", "dir/optimizer/chg-1_before_snapshot.json", "not-there-yet.md"] {
-            let result = guard_out_path(&project, &root.join(bad), &[]);
-            assert!(matches!(result, Err(StoreError::Protected { .. })), "{bad}");
-        }
-        guard_out_path(&project, &root.join("loop-a.md"), &[]).unwrap();
-        assert!(atomic::write_free(&root.join("loop-a.md"), b"x").is_err(), "a circle of links leads nowhere");
     }
 }

@@ -24,7 +24,7 @@ const MAX_LINKS: usize = 32;
 ///
 /// # Errors
 /// Any failure, with the path; the old content is then still there.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(path, bytes, LOCKED_PREFIX)
 }
 

@@ -73,6 +73,20 @@ pub enum StoreError {
         /// What it is.
         what: &'static str,
     },
+    /// Output would go where a directory is.
+    #[error("{} is a directory; name a file", path.display())]
+    Directory {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A path of the tool's own leads out of the project.
+    #[error("{} leads out of the project, to {}, where nothing is read or written: remove the link", path.display(), target.display())]
+    Outside {
+        /// The path.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// The logbook is in an encoding that sections cannot be added to.
     #[error("{} is UTF-16; save it as UTF-8 first", path.display())]
     Utf16 {

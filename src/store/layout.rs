@@ -137,12 +137,16 @@ impl Project {
         if !current.exists() && legacy.is_file() { legacy } else { current }
     }
 
+    /// Every place where a config may lie; the first that exists is in force.
+    pub fn config_places(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let (root, state) = (self.root.clone(), self.state_dir());
+        let in_root = ROOT_CONFIGS.iter().map(move |name| root.join(name));
+        in_root.chain(STATE_CONFIGS.iter().map(move |name| state.join(name)))
+    }
+
     /// The config in force, if there is one.
     pub fn config_path(&self) -> Option<PathBuf> {
-        let state = self.state_dir();
-        let in_root = ROOT_CONFIGS.iter().map(|name| self.root.join(name));
-        let in_state = STATE_CONFIGS.iter().map(|name| state.join(name));
-        in_root.chain(in_state).find(|path| path.is_file())
+        self.config_places().find(|path| path.is_file())
     }
 
     /// Where `init` writes a config when there is none.
@@ -161,6 +165,8 @@ impl Project {
             self.review_bundles_dir(),
             self.state_reports_dir(),
             self.cache_dir(),
+            self.state_dir().join("legacy"),
+            self.state_dir().join("calibration"),
             self.evidence_dir(),
         ]
     }

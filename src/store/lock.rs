@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::store::atomic;
 use crate::store::error::StoreError;
+use crate::store::guard;
 use crate::store::layout::Project;
 
 /// How long the lock is waited for unless told otherwise.
@@ -113,10 +114,14 @@ impl Exclusive {
     /// what killed writers left.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], naming the holder, after `wait`; I/O errors with the path.
+    /// [`StoreError::Locked`], naming the holder, after `wait`; [`StoreError::Outside`] when a directory of the tool's
+    /// own leads out of the project; I/O errors with the path.
     pub fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
-        project.prepare_state()?;
         let path = project.lock_path();
+        for written in project.written_directories().iter().chain([&path]) {
+            guard::inside(project, written)?;
+        }
+        project.prepare_state()?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -138,7 +143,7 @@ impl Exclusive {
         // Beside the lock and not in it: Windows lets nobody else read a locked file.
         let note = project.holder_path();
         if let Ok(text) = serde_json::to_vec(holder) {
-            atomic::write(&note, &text)?;
+            guard::write(project, &note, &text)?;
         }
         Ok(Self { project: project.clone(), note, _file: file })
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::store::atomic;
 use crate::store::error::StoreError;
+use crate::store::guard;
 use crate::store::layout::LEGACY_LOGBOOK;
 use crate::store::layout::LOGBOOK;
 use crate::store::layout::safe_name;
@@ -106,6 +107,7 @@ pub fn sections(text: &[u8]) -> Vec<String> {
 /// I/O errors with the path; [`StoreError::Utf16`]; [`StoreError::UnsafeName`].
 pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Result<Vec<Problem>, StoreError> {
     let path = lock.project().logbook_path();
+    guard::inside(lock.project(), &path)?;
     let old = atomic::read(&path, LIMIT)?;
     let text = old.as_deref().unwrap_or(heading.as_bytes());
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
@@ -113,7 +115,7 @@ pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Resul
     }
     let new = replace_section(text, id, section)?;
     if old.as_deref() != Some(&new.text) {
-        atomic::write(&path, &new.text)?;
+        guard::write(lock.project(), &path, &new.text)?;
     }
     Ok(new.problems)
 }
@@ -124,6 +126,7 @@ pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Resul
 /// I/O errors with the path.
 pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
     let path = lock.project().logbook_path();
+    guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, heading.as_bytes()) {
         Ok(()) => Ok((path, true)),
         Err(StoreError::Exists { .. }) => Ok((path, false)),
@@ -234,6 +237,8 @@ fn rendered(section: &str, eol: &str) -> String {
 fn line_end(text: &[u8]) -> &'static str {
     match text.iter().position(|byte| *byte == b'\n') {
         Some(at) if at > 0 && text[at - 1] == b'\r' => "\r\n",
+        // The line feed that is added after it would make one of it.
+        None if text.ends_with(b"\r") => "\r\n",
         _ => "\n",
     }
 }
@@ -244,6 +249,12 @@ mod tests {
     use proptest::prelude::*;
 
     const ID: &str = "chg-1";
+
+    #[test]
+    fn a_text_that_ends_in_a_lone_carriage_return_is_the_same_the_second_time() {
+        let once = replace_section(b"\r", ID, "x").unwrap().text;
+        assert_eq!(replace_section(&once, ID, "x").unwrap().text, once);
+    }
 
     fn replaced(text: &str, section: &str) -> String {
         String::from_utf8(replace_section(text.as_bytes(), ID, section).unwrap().text).unwrap()

@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod atomic;
 pub mod error;
+pub mod guard;
 pub mod layout;
 pub mod lock;
 pub mod logbook;

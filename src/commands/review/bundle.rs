@@ -18,8 +18,8 @@ use crate::exit::Exit;
 use crate::report::review;
 use crate::report::review::BundleView;
 use crate::report::review::CommitDiff;
-use crate::store::artifact;
 use crate::store::atomic;
+use crate::store::guard;
 use crate::sys::git::diff::Side;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
@@ -52,14 +52,14 @@ pub fn run(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
     let path = match args.out {
         Some(out) => {
-            artifact::guard_out_path(&ctx.project, &out, &[])?;
+            guard::guard_out_path(&ctx.project, &out, &[])?;
             atomic::write_free(&out, text.as_bytes())?;
             out
         }
         None => {
             let path = ctx.project.review_bundles_dir().join(format!("{id}.md"));
             let _lock = ctx.lock()?;
-            atomic::write(&path, text.as_bytes())?;
+            guard::write(&ctx.project, &path, text.as_bytes())?;
             path
         }
     };

@@ -1,6 +1,7 @@
 //! Preparing two arms: the baseline's and the head's files, checked out side by side outside the user's checkout, built
 //! alike, proven to differ. Must not run what is measured.
 
+use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -12,6 +13,7 @@ use crate::evidence::pair::Arm;
 use crate::evidence::scrub::scrub;
 use crate::probe::command::Runner;
 use crate::probe::command::error_tail;
+use crate::probe::pair::cargo;
 use crate::probe::pair::session::Place;
 use crate::probe::pair::share;
 use crate::probe::pair::share::ShareError;
@@ -97,6 +99,8 @@ pub struct ArmsPlan<'a> {
     pub share: &'a [String],
     /// The tuneables file outside the repository, if any.
     pub tuneables: Option<TuneablesFile<'a>>,
+    /// Variables that the measured commands are given by the config.
+    pub variables: &'a [(&'a str, &'a str)],
     /// Whether the two may be the same, as where the noise itself is measured.
     pub same_allowed: bool,
 }
@@ -277,6 +281,7 @@ impl Builder<'_, '_> {
         self.share(&root)?;
         self.warn_of_submodules(&tree);
         let mut env = self.surroundings(ArmPaths { tree: &tree, build: &build, temporary: &temporary });
+        self.own_cargo_directories(&tree, &root, &build, &mut env);
         if let (Some(file), Some(bytes)) = (self.plan.tuneables, version.tuneables) {
             let path = directory("tuneables")?.join(Path::new(file.file_name).file_name().unwrap_or_default());
             fs::write(&path, bytes).map_err(io_error(&format!("write {}", path.display())))?;
@@ -309,9 +314,39 @@ impl Builder<'_, '_> {
         let root = self.plan.repo.root().to_owned();
         let mut spellings = vec![root.clone()];
         spellings.extend(files::canonical(&root).ok().filter(|real| *real != root));
-        let found = surroundings::of_arm(std::env::vars_os(), &spellings, arm);
+        // The commands' own variables come before the arm's, but a common build directory must not.
+        let named = self.plan.variables.iter().filter(|(name, _)| surroundings::is_build_directory(OsStr::new(name)));
+        let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let found = surroundings::of_arm(std::env::vars_os().chain(named), &spellings, arm);
         self.warnings.extend(found.warnings);
         found.env
+    }
+
+    /// Cargo's configuration may name a build directory for every checkout; a variable goes before it.
+    fn own_cargo_directories(
+        &mut self,
+        tree: &Path,
+        root: &Path,
+        build: &Path,
+        env: &mut Vec<(OsString, Option<OsString>)>,
+    ) {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+        for found in cargo::common(tree, root, home.as_deref()) {
+            let is_given = |name: &OsStr| name.eq_ignore_ascii_case(found.variable);
+            if env.iter().any(|(name, value)| is_given(name) && value.is_some())
+                || std::env::var_os(found.variable).is_some()
+            {
+                continue;
+            }
+            env.push((found.variable.into(), Some(build.as_os_str().to_owned())));
+            if root.join("Cargo.toml").is_file() {
+                self.warnings.push(format!(
+                    "{} gives all checkouts the build directory {}; each arm got one of its own, and a command that names {} by its path still runs what lies there",
+                    found.file.display(), found.named, found.named
+                ));
+            }
+        }
     }
 
     fn warn_of_submodules(&mut self, tree: &Path) {
@@ -370,12 +405,28 @@ mod tests {
             prepare_timeout: Duration::from_secs(60),
             share: &[],
             tuneables: None,
+            variables: &[],
             same_allowed: false,
         }
     }
 
     fn prepare(plan: ArmsPlan<'_>) -> Result<Arms, ArmsError> {
         Arms::prepare(plan, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
+    }
+
+    #[test]
+    fn a_common_build_directory_of_a_command_is_each_arms_own() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let variables = [("CARGO_TARGET_DIR", "/common"), ("OTHER", "/common")];
+        let arms = prepare(ArmsPlan { variables: &variables, ..plan(&repo, "HEAD~1", "HEAD") }).unwrap();
+        let of = |arm: &PreparedArm| {
+            let found = arm.place.env.iter().rfind(|(name, _)| name == "CARGO_TARGET_DIR");
+            found.and_then(|(_, value)| value.clone()).unwrap()
+        };
+        let (before, after) = (of(&arms.before), of(&arms.after));
+        assert_ne!(before, after);
+        assert!(Path::new(&before).is_dir() && Path::new(&after).is_dir());
     }
 
     fn two_commits() -> Sandbox {

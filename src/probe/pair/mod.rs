@@ -11,5 +11,6 @@ pub mod seat;
 pub mod session;
 pub mod share;
 
+mod cargo;
 mod surroundings;
 mod workplace;

@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
         let mut error = None;
         let mut paired = PairedCommand {
             name: plan.name.clone(),
-            cmd: plan.cmd.clone(),
+            cmd: scrub(&plan.cmd),
             timeout_s: plan.timeout.as_secs_f64(),
             min_pairs: budget.min_pairs,
             max_pairs: budget.max_pairs,

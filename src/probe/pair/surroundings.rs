@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::probe::pair::cargo;
 use crate::sys::files;
 use crate::sys::git::run::CLEARED;
 
@@ -36,6 +37,11 @@ pub(super) struct Surroundings {
     pub(super) warnings: Vec<String>,
 }
 
+/// Whether a variable names a directory of build products.
+pub(super) fn is_build_directory(name: &OsStr) -> bool {
+    BUILD_DIRECTORIES.contains(&name.to_string_lossy().to_ascii_uppercase().as_str())
+}
+
 /// What must differ from `vars` in an arm. Entries of path lists that lie in `checkout` (the user's own, by any of
 /// its spellings) are replaced by the same place in the arm where it exists there.
 pub(super) fn of_arm(
@@ -50,7 +56,7 @@ pub(super) fn of_arm(
         if CLEARED.contains(&text.as_str()) {
             set(&name, None);
         } else if BUILD_DIRECTORIES.contains(&text.as_str()) {
-            if Path::new(&value).is_absolute() {
+            if cargo::leads_out(&value) {
                 set(&name, Some(arm.build.as_os_str().to_owned()));
             }
         } else if !OF_SHELLS.contains(&text.as_str()) && !TEMPORARY.contains(&text.as_str()) {
@@ -165,6 +171,8 @@ mod tests {
     #[test]
     fn a_common_build_directory_becomes_the_arms_own() {
         let vars = [("CARGO_TARGET_DIR", "/shared/target"), ("CARGO_BUILD_TARGET_DIR", "target")];
+        assert_eq!(arm_of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/arm/build".to_owned()))]);
+        let vars = [("CARGO_TARGET_DIR", "../../target")];
         assert_eq!(arm_of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/arm/build".to_owned()))]);
     }
 

@@ -17,6 +17,7 @@ use crate::evidence::strict_json::Limits;
 use crate::evidence::strict_json::parse_json;
 use crate::store::atomic;
 use crate::store::error::StoreError;
+use crate::store::guard;
 use crate::store::layout::Project;
 use crate::store::record::Record;
 use crate::store::record::RecordError;
@@ -31,6 +32,7 @@ const LIMIT: u64 = 64 * 1024 * 1024;
 /// Every way in which a record can be missing, damaged or altered, with its place.
 pub fn one(project: &Project, id: &ChangeId) -> Result<Record, RecordError> {
     let path = project.record_path(id.as_str())?;
+    guard::inside(project, &path)?;
     let Some(bytes) = atomic::read(&path, LIMIT)? else {
         return Err(RecordError::Unknown { id: id.clone(), path });
     };
@@ -44,6 +46,7 @@ pub fn one(project: &Project, id: &ChangeId) -> Result<Record, RecordError> {
 /// When the directory exists but cannot be listed.
 pub fn all(project: &Project) -> Result<Vec<Result<Record, RecordError>>, RecordError> {
     let dir = project.changes_dir();
+    guard::inside(project, &dir)?;
     let mut found = Vec::new();
     for name in names_in(&dir).map_err(StoreError::io("list", &dir))? {
         let Some(stem) = name.strip_suffix(".json") else { continue };

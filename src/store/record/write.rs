@@ -7,6 +7,7 @@ use crate::change::state::Change;
 use crate::change::view;
 use crate::store::atomic;
 use crate::store::error::StoreError;
+use crate::store::guard;
 use crate::store::lock::Access as _;
 use crate::store::lock::Exclusive;
 use crate::store::record::Record;
@@ -20,6 +21,7 @@ use crate::store::record::read;
 /// [`StoreError::Exists`] when the id is taken; I/O errors with the path.
 pub fn create(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
     let path = lock.project().record_path(change.id().as_str())?;
+    guard::inside(lock.project(), &path)?;
     Ok(atomic::create_new(&path, &bytes(change))?)
 }
 
@@ -34,7 +36,7 @@ pub fn extend(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
     {
         return Err(RecordError::Moved { path });
     }
-    Ok(atomic::write(&path, &bytes(change))?)
+    Ok(guard::write(lock.project(), &path, &bytes(change))?)
 }
 
 /// Keeps the original's record beside the state before it is continued as one of ours.
@@ -45,6 +47,7 @@ pub fn keep_legacy(lock: &Exclusive, legacy: &Legacy) -> Result<(), RecordError>
     let path = lock.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
     let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
     text.push(b'\n');
+    guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, &text) {
         Ok(()) | Err(StoreError::Exists { .. }) => Ok(()),
         Err(error) => Err(error.into()),

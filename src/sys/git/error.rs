@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::sys::git::version::NEEDED;
+use crate::sys::git::version::Version;
+
 /// A failure of git.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -18,8 +21,16 @@ pub enum GitError {
         dir: PathBuf,
     },
     /// No git program was found.
-    #[error("git is not installed or not on PATH; install git 2.31 or newer")]
+    #[error("git is not installed or not on PATH; install git {NEEDED} or newer")]
     Missing,
+    /// Git does not know what was asked of it.
+    #[error("git {found} does not know `git {args}`; install git {NEEDED} or newer")]
+    TooOld {
+        /// Its version.
+        found: Version,
+        /// Its arguments, for people.
+        args: String,
+    },
     /// Git refuses a repository that belongs to another user.
     #[error("git does not trust {} because it belongs to another user; if you do, run: {fix}", dir.display())]
     DubiousOwnership {

@@ -72,17 +72,25 @@ pub struct Walk {
     pub merges: MergeFiles,
     /// The trailer to read.
     pub trailer: String,
+    /// Only commits with this text in their message; no others are compared with their parents, which takes most of
+    /// the time.
+    pub naming: Option<String>,
 }
 
 impl Walk {
     /// All commits, with what merges themselves brought in.
     pub fn all(trailer: &str) -> Self {
-        Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned() }
+        Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
+    }
+
+    /// The commits that name `text`, among all.
+    pub fn naming(trailer: &str, text: &str) -> Self {
+        Self { naming: Some(text.to_owned()), ..Self::all(trailer) }
     }
 
     /// The first-parent line alone, merges as what they did to it.
     pub fn mainline(trailer: &str) -> Self {
-        Self { first_parent: true, merges: MergeFiles::FirstParent, trailer: trailer.to_owned() }
+        Self { first_parent: true, merges: MergeFiles::FirstParent, trailer: trailer.to_owned(), naming: None }
     }
 }
 
@@ -125,6 +133,9 @@ impl Repo {
         call = call.args(["--encoding=UTF-8", "--no-notes", "--no-decorate", "--topo-order", merges, &format]);
         if walk.first_parent {
             call = call.arg("--first-parent");
+        }
+        if let Some(text) = &walk.naming {
+            call = call.args(["--fixed-strings", &format!("--grep={text}")]);
         }
         call = call.arg(&head);
         if let Some(base) = base {
@@ -271,6 +282,16 @@ mod tests {
         assert_eq!(paths(&commits[0]), ["a", "dir/new file"]);
         assert_eq!((commits[1].files[0].status.as_str(), commits[1].files[0].is_present()), ("D", false));
         assert!(commits[2].files.is_empty() && !commits[2].touches(&Scope::ALL));
+    }
+
+    #[test]
+    fn only_commits_that_name_a_text_are_found_when_one_is_given() {
+        let sandbox = Sandbox::new().hostile();
+        let named = sandbox.commit("a", "1", "one\n\nOptimizer-Change:\n chg-1.x\n");
+        sandbox.commit("a", "2", "two\n\nOptimizer-Change: chg-1_x\n");
+        let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, "chg-1.x")).unwrap();
+        assert_eq!(commits.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), [named.as_str()]);
+        assert_eq!((commits[0].trailers.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod revert;
 pub mod run;
 pub mod scope;
 pub mod status;
+pub mod version;
 pub mod worktree;
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use crate::sys::git::error::GitError;
 use crate::sys::git::pipe::Deadlined;
 use crate::sys::git::pipe::tail;
 use crate::sys::git::pipe::wait;
+use crate::sys::git::version;
+use crate::sys::git::version::NEEDED;
 
 /// Time limit of a call that only reads.
 pub const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -333,6 +335,13 @@ impl Call {
 impl Output {
     /// The error that this is when the exit code is not one of the expected ones.
     pub fn failed(self, args: String) -> GitError {
+        let unknown = ["unrecognized argument", "unknown option", "unknown switch", "is not a git command"];
+        if unknown.iter().any(|words| self.stderr.contains(words))
+            && let Ok(found) = version::installed()
+            && found < NEEDED
+        {
+            return GitError::TooOld { found, args };
+        }
         let stderr = if self.stderr.is_empty() { "it gave no reason".to_owned() } else { self.stderr };
         GitError::Failed { args, status: self.status, stderr }
     }

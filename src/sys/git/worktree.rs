@@ -82,20 +82,29 @@ impl Repo {
     /// # Errors
     /// When git fails.
     pub fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
-        let output = self.git().args(["worktree", "list", "--porcelain", "-z"]).ok()?;
-        let mut listed: Vec<Listed> = Vec::new();
-        for line in output.split(|byte| *byte == 0) {
-            if let Some(path) = line.strip_prefix(b"worktree ") {
-                listed.push(Listed { path: files::path_from_bytes(path), commit: None, prunable: false });
-            } else if let Some(last) = listed.last_mut() {
-                if let Some(commit) = line.strip_prefix(b"HEAD ") {
-                    last.commit = Some(String::from_utf8_lossy(commit).into_owned());
-                }
-                last.prunable |= line.starts_with(b"prunable");
-            }
+        let list = || self.git().args(["worktree", "list", "--porcelain"]);
+        match list().arg("-z").ok() {
+            Ok(output) => Ok(parse(&output, 0)),
+            // Git knows -z since 2.36. Before, a path with a line end cannot be told from two lines.
+            Err(GitError::Failed { .. } | GitError::TooOld { .. }) => Ok(parse(&list().ok()?, b'\n')),
+            Err(error) => Err(error),
         }
-        Ok(listed)
     }
+}
+
+fn parse(output: &[u8], end: u8) -> Vec<Listed> {
+    let mut listed: Vec<Listed> = Vec::new();
+    for line in output.split(|byte| *byte == end) {
+        if let Some(path) = line.strip_prefix(b"worktree ") {
+            listed.push(Listed { path: files::path_from_bytes(path), commit: None, prunable: false });
+        } else if let Some(last) = listed.last_mut() {
+            if let Some(commit) = line.strip_prefix(b"HEAD ") {
+                last.commit = Some(String::from_utf8_lossy(commit).into_owned());
+            }
+            last.prunable |= line.starts_with(b"prunable");
+        }
+    }
+    listed
 }
 
 impl Scratch {
@@ -156,6 +165,16 @@ mod tests {
         let path = scratch.path().to_owned();
         scratch.remove().unwrap();
         assert!(!path.exists() && repo.worktrees().unwrap().len() == 1);
+    }
+
+    #[test]
+    fn both_forms_of_the_list_say_the_same() {
+        let lines = b"worktree /a b\nHEAD 12\nbranch refs/heads/main\n\nworktree /c\nHEAD 34\ndetached\nprunable x\n\n";
+        let nul: Vec<u8> = lines.iter().map(|byte| if *byte == b'\n' { 0 } else { *byte }).collect();
+        let listed = parse(lines, b'\n');
+        assert_eq!(listed, parse(&nul, 0));
+        assert_eq!((listed.len(), listed[0].path.as_path(), listed[1].prunable), (2, Path::new("/a b"), true));
+        assert_eq!(listed[1].commit.as_deref(), Some("34"));
     }
 
     #[test]

@@ -1,0 +1,40 @@
+//! Globs of the config: how every one of them is read, over paths with `/`, where `*` stays within one part of a path
+//! and `**` crosses parts. Must not know what they select.
+
+use globset::Error;
+use globset::Glob;
+use globset::GlobBuilder;
+use globset::GlobSet;
+use globset::GlobSetBuilder;
+
+/// One glob.
+///
+/// # Errors
+/// When it is not well formed.
+pub fn one(pattern: &str) -> Result<Glob, Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+/// A set of globs.
+///
+/// # Errors
+/// When one is not well formed; a config that was read has none such.
+pub fn set<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<GlobSet, Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(one(pattern.as_ref())?);
+    }
+    set.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stays_within_one_part_of_a_path() {
+        let set = set(["docs/*.md", "src/**"]).unwrap();
+        assert!(set.is_match("docs/a.md") && set.is_match("src/a/b.rs"));
+        assert!(!set.is_match("docs/old/a.md"));
+    }
+}
