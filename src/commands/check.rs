@@ -46,6 +46,9 @@ fn gate(name: &str) -> Result<Gate, String> {
 
 /// Answers 0 when nothing fails and 1 when something does.
 pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
+    if let Some(path) = &args.summary {
+        guard::guard_out_path(&ctx.project, path, &[])?;
+    }
     let outcome = match args.range.as_deref() {
         Some(text) => {
             let repo = repo(ctx)?;
@@ -124,7 +127,6 @@ fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), Comma
     let markdown =
         |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)), taken);
     if let Some(path) = &args.summary {
-        guard::guard_out_path(&ctx.project, path, &[])?;
         return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());

@@ -17,12 +17,16 @@ mod drop_in;
 mod exit_codes;
 mod ids;
 mod init;
+#[cfg(unix)]
+mod interrupted;
 mod logbook;
 mod monitor;
 mod old_stores;
 #[cfg(unix)]
 mod pairs;
+mod places;
 mod review;
+mod secrets;
 mod snapshot;
 mod spark;
 mod surroundings;

@@ -1,0 +1,126 @@
+//! Where output may go, and which links are followed: nothing that must be kept is ever replaced, nothing is written
+//! outside the project.
+
+use crate::support::Sandbox;
+
+#[test]
+fn output_that_would_replace_what_is_kept_is_refused_by_every_command() {
+    let s = Sandbox::new();
+    s.compared("x");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    let (record, evidence) = (s.record(), s.evidence("before_snapshot.json"));
+    let kept = [
+        "src/main.txt",
+        "src/../ops.json",
+        "vibeship_optimizer.yml",
+        "vibeship_optimizer.yaml",
+        ".git/config",
+        ".git/hooks/pre-commit",
+        "VIBESHIP_OPTIMIZER.md",
+        &record,
+        &evidence,
+        "src",
+    ];
+    let files = s.files();
+    let git = s.read(".git/config");
+    for out in kept {
+        for command in [
+            &["compare", "--before", &evidence, "--after", &evidence, "--out"][..],
+            &["compare", "--before", &evidence, "--after", &evidence, "--json-out"],
+            &["pair", "--json-out"],
+            &["snapshot", "--export-hyperfine"],
+            &["preflight", "--out"],
+            &["analyze", "--out"],
+            &["report", "--out"],
+            &["llm", "bundle", "--out"],
+            &["review", "bundle", "--change-id", &s.id(), "--out"],
+            &["check", "--summary"],
+        ] {
+            let _ = s
+                .run(&[command, &[out]].concat())
+                .troubled(&[out, if out == "src" { "name a file" } else { "choose another path" }]);
+        }
+    }
+    assert_eq!(s.files(), files);
+    assert_eq!(s.read(".git/config"), git);
+    assert!(!s.path(".git/hooks/pre-commit").exists());
+}
+
+#[test]
+fn a_report_that_git_tracks_may_be_written_again() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let evidence = s.evidence("before_snapshot.json");
+    let id = s.id();
+    let write = || {
+        let compare = ["compare", "--before", &evidence, "--after", &evidence];
+        let _ = s.run(&[&compare[..], &["--out", "docs/c.md", "--json-out", "docs/c.json"]].concat()).ok();
+        let _ = s.run(&["snapshot", "--export-hyperfine", "docs/h.json"]).ok();
+        let _ = s.run(&["report", "--out", "docs/page.html"]).ok();
+        let _ = s.run(&["report", "--format", "markdown", "--out", "docs/page.md"]).ok();
+        let _ = s.run(&["llm", "bundle", "--format", "markdown", "--out", "docs/l.md"]).ok();
+        let _ = s.run(&["llm", "bundle", "--format", "json", "--out", "docs/l.json"]).ok();
+        let _ = s.run(&["review", "bundle", "--change-id", &id, "--out", "docs/r.md"]).ok();
+        let summary = s.run(&["check", "--summary", "docs/s.md"]);
+        assert_ne!(summary.code, 2, "{summary}");
+        let preflight = s.run(&["preflight", "--out", "docs/p.json"]);
+        assert_ne!(preflight.code, 2, "{preflight}");
+        let _ = s.run(&["analyze", "--out", "docs/a.json"]).ok();
+    };
+    write();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "reports"]);
+    write();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_out_of_the_project_is_neither_read_nor_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let s = Sandbox::new();
+    s.start("x").contract();
+    let elsewhere = s.outside().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, s.path("reports")).unwrap();
+    s.git(&["add", "reports"]);
+    s.git(&["commit", "-q", "-m", "link"]);
+    let record = s.read(s.record());
+    let says = ["reports", "leads out of the project", "remove the link"];
+    let _ = s.on(&["snapshot", "--as", "before"]).troubled(&says);
+    assert_eq!(s.read(s.record()), record);
+    std::fs::remove_file(s.path("reports")).unwrap();
+
+    let logbook = s.path("VIBESHIP_OPTIMIZER.md");
+    std::fs::rename(&logbook, elsewhere.join("log.md")).unwrap();
+    symlink(elsewhere.join("log.md"), &logbook).unwrap();
+    let before = std::fs::read(elsewhere.join("log.md")).unwrap();
+    let _ = s.on(&["change", "note", "n"]).says(&["VIBESHIP_OPTIMIZER.md", "leads out of the project"]);
+    assert_eq!(std::fs::read(elsewhere.join("log.md")).unwrap(), before);
+    std::fs::remove_file(&logbook).unwrap();
+
+    std::fs::rename(s.path(s.record()), elsewhere.join("record.json")).unwrap();
+    symlink(elsewhere.join("record.json"), s.path(s.record())).unwrap();
+    let _ = s.on(&["change", "show"]).troubled(&["leads out of the project"]);
+    std::fs::remove_file(s.path(s.record())).unwrap();
+
+    std::fs::rename(s.path(".vibeship-optimizer"), elsewhere.join("state")).unwrap();
+    symlink(elsewhere.join("state"), s.path(".vibeship-optimizer")).unwrap();
+    let _ = s.run(&["change", "start", "--title", "y"]).troubled(&[".vibeship-optimizer", "leads out of the project"]);
+    let _ = s.run(&["change", "list"]).exits(2).says(&["leads out of the project"]);
+    let names: Vec<_> = std::fs::read_dir(elsewhere.join("state/changes")).unwrap().collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_stays_in_the_project_is_followed() {
+    let s = Sandbox::new();
+    std::fs::create_dir_all(s.path("evidence/optimizer")).unwrap();
+    std::os::unix::fs::symlink("evidence", s.path("reports")).unwrap();
+    s.git(&["add", "reports"]);
+    s.git(&["commit", "-q", "-m", "link"]);
+    s.start("x").contract().before();
+    assert!(s.path(format!("evidence/optimizer/{}_before_snapshot.json", s.id())).exists());
+}
