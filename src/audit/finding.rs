@@ -268,12 +268,15 @@ pub struct Finding {
     /// The file, where it is about one: from the project's root, with `/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Whether the commit that it is about was taken back whole within the range: then it only warns.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
 }
 
 impl Finding {
     /// A finding that fails.
     pub fn fail(what: What) -> Self {
-        Self { level: Level::Fail, what, commit: None, change: None, path: None }
+        Self { level: Level::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
     /// A finding that warns.
@@ -285,6 +288,12 @@ impl Finding {
     #[must_use]
     pub fn of_commit(self, commit: &CommitName) -> Self {
         Self { commit: Some(commit.clone()), ..self }
+    }
+
+    /// The same, taken back: nothing of it is left, which is worth knowing and no more.
+    #[must_use]
+    pub fn taken_back(self) -> Self {
+        Self { level: self.level.min(Level::Warn), taken_back: true, ..self }
     }
 
     /// About this change.

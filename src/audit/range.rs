@@ -197,6 +197,10 @@ impl<'a> RangeAudit<'a> {
         let found = merges.iter().flat_map(|merge| merge.findings(&self.seen, &self.policy.surfaces, history));
         self.audit.findings.extend(found);
         let reverted = self.settle_reverts(history);
+        let findings = std::mem::take(&mut self.audit.findings);
+        let gone = |finding: &Finding| finding.commit.as_ref().is_some_and(|commit| reverted.contains(&commit.id));
+        let settled = findings.into_iter().map(|finding| if gone(&finding) { finding.taken_back() } else { finding });
+        self.audit.findings = settled.collect();
         let members = std::mem::take(&mut self.members);
         for (id, mut members) in members {
             members.reverse();
@@ -223,10 +227,14 @@ impl<'a> RangeAudit<'a> {
             // Newest first: one that was itself taken back has no effect any more.
             let undone = gone.contains(&revert.name.id);
             let mut tracked = !revert.ids.is_empty();
+            // Taking back what came in with this very range leaves what was there before.
+            let mut restores = true;
             for hash in &revert.reverted {
                 let (full, ids) = self.origin(hash, &reverts, history);
                 tracked |= !ids.is_empty();
-                if history.is_reverse(&revert.name.id, &full) {
+                let exact = history.is_reverse(&revert.name.id, &full);
+                restores &= exact && self.seen.contains(&full);
+                if exact {
                     if !undone {
                         gone.insert(full);
                     }
@@ -240,7 +248,8 @@ impl<'a> RangeAudit<'a> {
             }
             if !tracked {
                 let finding = untracked(revert.tuneables.clone(), revert.env.clone());
-                self.audit.findings.push(finding.of_commit(&revert.name));
+                let finding = finding.of_commit(&revert.name);
+                self.audit.findings.push(if restores { finding.taken_back() } else { finding });
             }
         }
         gone

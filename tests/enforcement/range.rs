@@ -168,3 +168,39 @@ fn a_check_of_what_lies_here_sees_missing_and_unknown_evidence() {
     std::fs::remove_file(sandbox.root().join(&file)).unwrap();
     sandbox.tool(&["check"]).refused(&["ARTIFACT_MISSING", "git log --oneline --all --"]);
 }
+
+#[test]
+fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let levels = || -> Vec<(String, String)> {
+        let out = sandbox.tool(&["check", "--range", &since(&base), "--format", "json"]).out;
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let pair = |it: &serde_json::Value| (text(&it["code"]), text(&it["level"]));
+        value["findings"].as_array().unwrap().iter().map(pair).collect()
+    };
+    let pair = |code: &str, level: &str| (code.to_owned(), level.to_owned());
+    commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
+    assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "fail")]);
+    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]);
+    let text = sandbox.tool(&["check", "--range", &since(&base)]).passes().out;
+    assert!(text.contains("taken back in the same range") && !text.contains("heal:"), "{text}");
+    // Brought back by another revert, it stands again.
+    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    assert!(levels().contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{:?}", levels());
+    // What the base has already is no commit of the range: taking it back is a change like any other.
+    assert_eq!(sandbox.codes("HEAD^..HEAD"), ["TUNEABLES_UNTRACKED"]);
+    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+    // A merge with content of its own is healed in the same way.
+    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]).passes();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Merge side"]).passes();
+    assert_eq!(levels(), [pair("MERGE_BRINGS_CONTENT", "fail")]);
+    sandbox.git(&["revert", "--no-edit", "-m", "1", "HEAD"]).passes();
+    assert_eq!(levels(), [pair("MERGE_BRINGS_CONTENT", "warn"), pair("COMMIT_WITHOUT_ID", "warn")]);
+}

@@ -42,11 +42,15 @@ impl<'a> FindingView<'a> {
         Self {
             finding,
             code: finding.what.code(),
-            message: visible_line(&words::message(finding)),
+            message: visible_line(&format!("{}{}", words::message(finding), taken_back(finding))),
             place: visible_line(&place(finding)),
-            heal: heal::command(finding, key),
+            heal: heal::command(finding, key).filter(|_| !finding.taken_back),
         }
     }
+}
+
+fn taken_back(finding: &Finding) -> &'static str {
+    if finding.taken_back { " (and was taken back in the same range)" } else { "" }
 }
 
 fn place(finding: &Finding) -> String {
