@@ -1,6 +1,7 @@
 //! What a merge holds beside what merging its parents gives: content that was put in where no other commit shows it,
 //! or left out. Merges themselves need no change. Must not run git.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use crate::audit::commit::CommitFacts;
@@ -44,25 +45,19 @@ impl Merge {
         }
     }
 
-    /// What it holds of its own. `seen` are the commits of the range.
-    pub(crate) fn findings(&self, seen: &HashSet<String>, surfaces: &Surfaces, history: &dyn History) -> Vec<Finding> {
-        let remerged = match self.parents.as_slice() {
-            [one, other] if self.is_suspect(seen) => history.remerged(&self.name.id, one, other),
-            _ => None,
-        };
-        let found = match remerged {
+    fn own_findings(&self, remerged: Option<&Remerged>, surfaces: &Surfaces) -> Vec<Finding> {
+        let found: Vec<Finding> = match remerged {
             Some(remerged) => {
-                let added = |path: &&String| self.new.contains(*path);
-                let new_file = remerged.differs.iter().any(|path| added(&path));
-                let put_in = self.finding(remerged.differs, new_file, Some(false), true);
+                let new_file = remerged.differs.iter().any(|path| self.new.contains(path));
+                let put_in = self.finding(&remerged.differs, new_file, Some(false), true);
                 // A tracked decision belongs to its change.
                 let grave = !self.tracked && on_tuneables(&remerged.decided, surfaces);
-                put_in.into_iter().chain(self.finding(remerged.decided, false, Some(true), grave)).collect()
+                put_in.into_iter().chain(self.finding(&remerged.decided, false, Some(true), grave)).collect()
             }
             None => {
                 let new_file = !self.new.is_empty();
                 let grave = new_file || (!self.tracked && on_tuneables(&self.paths, surfaces));
-                self.finding(self.paths.clone(), new_file, None, grave).into_iter().collect::<Vec<Finding>>()
+                self.finding(&self.paths, new_file, None, grave).into_iter().collect()
             }
         };
         found.into_iter().map(|finding| finding.of_commit(&self.name)).collect()
@@ -75,11 +70,29 @@ impl Merge {
         !self.paths.is_empty() || here == 1
     }
 
-    fn finding(&self, paths: Vec<String>, new_file: bool, conflict: Option<bool>, grave: bool) -> Option<Finding> {
+    fn finding(&self, paths: &[String], new_file: bool, conflict: Option<bool>, grave: bool) -> Option<Finding> {
         let first = paths.first().cloned()?;
-        let what = What::MergeBringsContent { paths, new_file, conflict };
+        let what = What::MergeBringsContent { paths: paths.to_vec(), new_file, conflict };
         Some(if grave { Finding::fail(what) } else { Finding::warn(what) }.at(first))
     }
+}
+
+/// What merges hold of their own. `seen` are the commits of the range.
+pub(crate) fn findings(
+    merges: &[Merge],
+    seen: &HashSet<String>,
+    surfaces: &Surfaces,
+    history: &dyn History,
+) -> Vec<Finding> {
+    let is_suspect = |merge: &&Merge| merge.parents.len() == 2 && merge.is_suspect(seen);
+    let suspects: Vec<&Merge> = merges.iter().filter(is_suspect).collect();
+    let asked: Vec<(&str, &str, &str)> = suspects
+        .iter()
+        .map(|merge| (merge.name.id.as_str(), merge.parents[0].as_str(), merge.parents[1].as_str()))
+        .collect();
+    let remerged = history.remerged(&asked).unwrap_or_default();
+    let known: HashMap<&str, &Remerged> = suspects.iter().map(|merge| merge.name.id.as_str()).zip(&remerged).collect();
+    merges.iter().flat_map(|merge| merge.own_findings(known.get(merge.name.id.as_str()).copied(), surfaces)).collect()
 }
 
 fn on_tuneables(paths: &[String], surfaces: &Surfaces) -> bool {

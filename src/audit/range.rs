@@ -15,6 +15,7 @@ use crate::audit::finding::CommitName;
 use crate::audit::finding::Exempted;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::merge;
 use crate::audit::merge::Merge;
 use crate::audit::merge::Remerged;
 use crate::audit::policy::Policy;
@@ -23,6 +24,7 @@ use crate::audit::surface;
 use crate::audit::tracked;
 use crate::change::event::Kind;
 use crate::change::id::ChangeId;
+use crate::change::state::Change;
 use crate::change::surface::Surface;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
@@ -37,8 +39,11 @@ pub trait History {
     fn is_same_delta(&self, old: &str, new: &str) -> Option<bool>;
     /// Whether the code at `commit` is the code of which this is the digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
-    /// A merge of two parents against what merging them anew gives; `None` where that cannot be told.
-    fn remerged(&self, merge: &str, one: &str, other: &str) -> Option<Remerged>;
+    /// Merges of two parents (each with them) against what merging these anew gives; `None` where that cannot be told.
+    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>>;
+    /// The commits of a change before the range and after `baseline`, outside evidence, merges and reverts, oldest
+    /// first; those that were taken back before the range are none.
+    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName>;
     /// The full hash and the change ids of a commit outside the range.
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)>;
 }
@@ -194,8 +199,7 @@ impl<'a> RangeAudit<'a> {
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub fn finish(mut self, history: &dyn History) -> Audit {
         let merges = std::mem::take(&mut self.merges);
-        let found = merges.iter().flat_map(|merge| merge.findings(&self.seen, &self.policy.surfaces, history));
-        self.audit.findings.extend(found);
+        self.audit.findings.extend(merge::findings(&merges, &self.seen, &self.policy.surfaces, history));
         let reverted = self.settle_reverts(history);
         let findings = std::mem::take(&mut self.audit.findings);
         let gone = |finding: &Finding| finding.commit.as_ref().is_some_and(|commit| reverted.contains(&commit.id));
@@ -211,12 +215,33 @@ impl<'a> RangeAudit<'a> {
             if standing.is_empty() {
                 continue;
             }
-            let mut found = tracked::findings(change, &standing, self.policy, history);
+            let earlier = self.earlier(change, &standing, &reverted, history);
+            let mut found = tracked::findings(change, &standing, &earlier, self.policy, history);
             found.extend(surface::findings(change, &standing, self.policy));
             self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
         }
         self.audit.records = self.records.len();
         self.audit
+    }
+
+    /// The commits that a change has already before the range, apart from those whose place one of the range took.
+    fn earlier(
+        &self,
+        change: &Change,
+        standing: &[Member],
+        reverted: &BTreeSet<String>,
+        history: &dyn History,
+    ) -> Vec<CommitName> {
+        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+        let mut earlier = baseline.map(|baseline| history.earlier(change.id(), baseline)).unwrap_or_default();
+        let replaced = |old: &str| {
+            let moved = self.relinked.values().any(|(_, known)| known == old);
+            // The same change on two branches that meet.
+            let same = |member: &Member| history.is_same_delta(old, &member.name.id) == Some(true);
+            moved || reverted.contains(old) || standing.iter().all(same)
+        };
+        earlier.retain(|commit| !replaced(&commit.id));
+        earlier
     }
 
     /// Reverts inherit the ids of what they revert. Gives the commits that were taken back whole.

@@ -1,6 +1,7 @@
 //! The commits of one change against its record: one commit, after the baseline, the one that was validated, with the
 //! demanded gate passed. Must not know the order of gates: it asks the class and the record.
 
+use crate::audit::finding::CommitName;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
 use crate::audit::policy::Policy;
@@ -11,12 +12,21 @@ use crate::change::gates;
 use crate::change::state::Change;
 use crate::change::state::End;
 
-/// What is wrong with the standing commits (oldest first, not empty) of a change.
-pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy, history: &dyn History) -> Vec<Finding> {
+/// What is wrong with the standing commits (oldest first, not empty) of a change; `earlier` are those that it has
+/// before the range.
+pub(crate) fn findings(
+    change: &Change,
+    members: &[Member],
+    earlier: &[CommitName],
+    policy: &Policy,
+    history: &dyn History,
+) -> Vec<Finding> {
     let mut found = Vec::new();
-    if let [_, second, ..] = members {
-        let commits = members.iter().map(|member| member.name.clone()).collect();
-        found.push(Finding::fail(What::ManyCommits { commits }).of_commit(&second.name));
+    let all: Vec<CommitName> =
+        earlier.iter().cloned().chain(members.iter().map(|member| member.name.clone())).collect();
+    // The second of them that lies in the range is the one too many.
+    if let (true, Some(member)) = (all.len() > 1, members.get(1 - earlier.len().min(1))) {
+        found.push(Finding::fail(What::ManyCommits { commits: all }).of_commit(&member.name));
     }
     let last = &members[members.len() - 1];
     match &change.end {

@@ -63,7 +63,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     let config = config.unwrap_or_default();
     let key = config.enforcement.trailer.clone();
     let policy = demands::policy(&config, before.as_ref(), require)?;
-    let witness = Witness::new(repo, &key);
+    let witness = Witness::new(repo, &key).after(range.base.as_deref());
 
     let at_head = witness.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =

@@ -11,6 +11,7 @@ use chrono::Utc;
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
 use crate::audit::commit::FileFact;
+use crate::audit::finding::CommitName;
 use crate::audit::merge::Remerged;
 use crate::audit::range::History;
 use crate::audit::record::EarlierRecord;
@@ -36,6 +37,7 @@ use crate::sys::git::change::FileChange;
 use crate::sys::git::error::GitError;
 use crate::sys::git::history::Commit;
 use crate::sys::git::history::Walk;
+use crate::sys::git::remerge::Remerge;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::run::Flow;
 use crate::sys::git::scope::Scope;
@@ -50,6 +52,8 @@ pub(crate) struct Witness<'a> {
     repo: &'a Repo,
     own: OwnPaths,
     key: String,
+    /// What lies before the range that is looked at, where there is one.
+    base: Option<String>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -58,7 +62,12 @@ impl<'a> Witness<'a> {
     /// For the project that the repository was opened at; `key` is the trailer's.
     pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
         let own = OwnPaths::below(repo.prefix());
-        Self { repo, own, key: key.to_owned(), failed: RefCell::new(None) }
+        Self { repo, own, key: key.to_owned(), base: None, failed: RefCell::new(None) }
+    }
+
+    /// For a range that begins after this commit.
+    pub(crate) fn after(self, base: Option<&str>) -> Self {
+        Self { base: base.map(str::to_owned), ..self }
     }
 
     /// What went wrong while git was asked, if anything did.
@@ -312,15 +321,41 @@ impl History for Witness<'_> {
         self.ask(digest, String::new()) == code
     }
 
-    fn remerged(&self, merge: &str, one: &str, other: &str) -> Option<Remerged> {
-        let remerge = self.ask(self.repo.remerge(merge, one, other), None)?;
-        let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
-            remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
+    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>> {
+        let remerges = self.ask(self.repo.remerge(merges), None)?;
         let outside = |files: &[FileChange]| {
             let facts = self.files(files).into_iter().filter(|file| !file.own);
             facts.map(|file| file.path).collect::<Vec<String>>()
         };
-        Some(Remerged { decided: outside(&conflicts), differs: outside(&differs) })
+        let of = |remerge: Remerge| {
+            let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
+                remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
+            Remerged { decided: outside(&conflicts), differs: outside(&differs) }
+        };
+        Some(remerges.into_iter().map(of).collect())
+    }
+
+    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName> {
+        let Some((base, baseline)) = self.base.as_deref().zip(self.known(baseline)) else { return Vec::new() };
+        let mut found: Vec<CommitName> = Vec::new();
+        let mut reverts: Vec<(String, String)> = Vec::new();
+        let walked = self.repo.log_range(Some(&baseline), base, &Walk::all(&self.key), &mut |commit| {
+            let commit = self.facts(commit);
+            let reverted = commit::reverted(&commit.message);
+            reverts.extend(reverted.iter().map(|hash| (commit.id.clone(), hash.clone())));
+            let carries = commit.ids.iter().any(|carried| carried == id.as_str());
+            if carries && reverted.is_empty() && !commit.is_merge() && !commit.is_evidence_only() {
+                found.push(commit.name());
+            }
+            Flow::Done
+        });
+        self.ask(walked, ());
+        let taken_back = |commit: &CommitName| {
+            reverts.iter().any(|(revert, hash)| commit.id.starts_with(hash) && self.is_reverse(revert, &commit.id))
+        };
+        found.retain(|commit| !taken_back(commit));
+        found.reverse();
+        found
     }
 
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {

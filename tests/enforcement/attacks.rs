@@ -64,7 +64,29 @@ fn a_second_commit_in_a_later_range_is_not_the_validated_one() {
     assert!(sandbox.codes(&since(&base)).is_empty());
     let later = sandbox.head();
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
-    assert_eq!(sandbox.codes(&since(&later)), ["COMMIT_NOT_VALIDATED"]);
+    assert_eq!(sandbox.codes(&since(&later)), ["MANY_COMMITS", "COMMIT_NOT_VALIDATED"]);
+}
+
+#[test]
+fn a_second_commit_is_found_though_the_first_lies_before_the_range() {
+    let (sandbox, id, _) = tracked();
+    let first = sandbox.head();
+    commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
+    assert_eq!(sandbox.codes(&since(&first)), ["MANY_COMMITS"]);
+    sandbox.tool(&["check", "--range", &since(&first)]).refused(&[&first[..10]]);
+    // Taken back, another may take its place; the same change picked onto another branch that comes back is one.
+    sandbox.git(&["reset", "-q", "--hard", &first]).passes();
+    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    let reverted = sandbox.head();
+    commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
+    assert!(sandbox.codes(&since(&reverted)).is_empty());
+    assert!(sandbox.codes(&since(&first)).is_empty(), "the revert lies in the range");
+    sandbox.git(&["checkout", "-q", "-b", "hotfix", &format!("{first}^")]).passes();
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    sandbox.git(&["cherry-pick", &first]).passes();
+    sandbox.git(&["checkout", "-q", "-B", "main", &first]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "hotfix"]).passes();
+    assert!(sandbox.codes(&since(&first)).is_empty());
 }
 
 #[test]
@@ -78,7 +100,7 @@ fn several_ids_and_the_id_of_another_branch_s_change_are_found() {
     commit(&sandbox, "src/a.txt", "1\n", &named(&other));
     assert_eq!(sandbox.codes(&since(&base)), ["UNKNOWN_ID"]);
     commit(&sandbox, "src/a.txt", "2\n", &format!("More\n\n{KEY}: {id}\n{KEY}: {other}\n"));
-    assert_eq!(sandbox.codes("HEAD^..HEAD"), ["SEVERAL_IDS", "UNKNOWN_ID"]);
+    assert_eq!(sandbox.codes("HEAD^..HEAD"), ["SEVERAL_IDS", "UNKNOWN_ID", "MANY_COMMITS"]);
 }
 
 #[test]
