@@ -259,6 +259,12 @@ impl Change {
         Ok(self)
     }
 
+    /// How often it was compared since its baseline was captured.
+    pub fn comparisons_since_baseline(&self) -> u32 {
+        let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken { .. }));
+        u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared { .. })).count()).unwrap_or(u32::MAX)
+    }
+
     /// Seals `what` behind the last event and folds it in.
     pub fn record(&mut self, what: Kind, actor: Option<String>, at: DateTime<Utc>) {
         let event = chain::seal(self.events.last(), what, actor, at);

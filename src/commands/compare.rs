@@ -31,6 +31,7 @@ use crate::evidence::compare;
 use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
 use crate::evidence::compare::Settings;
+use crate::evidence::compare::caveat::Caveat;
 use crate::evidence::digest::Digest;
 use crate::evidence::hyperfine;
 use crate::evidence::ingest;
@@ -189,6 +190,8 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let demands = judge::demands(&change.contract);
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &demands, &settings);
     comparison.not_paired = not_paired;
+    let times = change.comparisons_since_baseline().saturating_add(1);
+    comparison.caveats.extend((times > 1).then_some(Caveat::Repeated { times }));
     let mut files = Vec::new();
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
     if let Some(pair) = &pair {

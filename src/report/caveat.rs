@@ -99,6 +99,14 @@ fn of_the_rest(caveat: &Caveat) -> Text {
             .plain(", but ")
             .code(layer.as_str())
             .plain(" overrides it on both sides: that part of the change had no effect."),
+        Caveat::Repeated { times } => {
+            let tries = i32::try_from(*times).unwrap_or(i32::MAX);
+            let chance = 1.0 - 0.975_f64.powi(tries);
+            Text::from(format!(
+                "This is comparison {times} since the baseline. Each is another throw: what one calls faster without cause                  once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs                  says more.",
+                values::plain_share(chance)
+            ))
+        }
         // Those above have the rest; a test holds every variant to a sentence of its own.
         _ => Text::new(),
     }
@@ -146,6 +154,7 @@ mod tests {
             Caveat::DriftUnknown,
             Caveat::PairOfOtherCommits,
             Caveat::OutOfOrder,
+            Caveat::Repeated { times: 3 },
         ];
         assert!(all.iter().all(|caveat| !text(caveat).is_empty()));
         let mut doc = Doc::new();
@@ -167,6 +176,7 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
+        - This is comparison 3 since the baseline. Each is another throw: what one calls faster without cause                  once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs                  says more.
         ");
     }
 }

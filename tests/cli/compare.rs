@@ -177,3 +177,13 @@ fn evidence_that_git_ignores_is_not_asked_for() {
     bare.write("vibeship_optimizer.yml", crate::support::CONFIG).start("x").contract().before();
     let _ = bare.on(&["status"]).ok().never_says(&["not committed yet"]);
 }
+
+#[test]
+fn a_comparison_that_is_repeated_says_so() {
+    let s = Sandbox::new();
+    s.compared("x");
+    assert!(!s.read(s.evidence("compare.md")).contains("since the baseline"));
+    s.compare();
+    assert!(s.read(s.evidence("compare.md")).contains("This is comparison 2 since the baseline"));
+    let _ = s.run(&["check"]).ok();
+}

@@ -115,6 +115,11 @@ pub enum Caveat {
     PairOfOtherCommits,
     /// The snapshot after the change is older than the baseline.
     OutOfOrder,
+    /// The same change was compared before; set by whoever knows of that.
+    Repeated {
+        /// How many comparisons there were since the baseline, this one included.
+        times: u32,
+    },
 }
 
 /// Every caveat, in a fixed order.
