@@ -32,7 +32,9 @@ pub(crate) fn normal(text: &str, places: &[(&Path, &str)]) -> String {
     }
     if cfg!(windows) {
         let below = Regex::new(r"\[(?:PROJECT|TEMP)\][^\s:]*").unwrap();
-        text = below.replace_all(&text, |found: &Captures<'_>| found[0].replace('\\', "/")).into_owned();
+        text = below
+            .replace_all(&text, |found: &Captures<'_>| found[0].replace(r"\\", "/").replace('\\', "/"))
+            .into_owned();
     }
     PATTERNS.iter().fold(text, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned())
 }
