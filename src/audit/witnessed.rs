@@ -67,7 +67,7 @@ pub fn findings(
     let Some(change) = now.change() else { return Vec::new() };
     let mut found = Vec::new();
     found.extend(lost(change, versions));
-    found.extend(out_of_time(change, before, versions));
+    found.extend(out_of_time(change, before, versions, prompt));
     found.extend(late(change, before, versions, prompt));
     found.into_iter().map(of).collect()
 }
@@ -88,7 +88,12 @@ fn common(events: &[Stamp], now: &[Event]) -> usize {
 }
 
 /// Events that claim a moment after a commit that holds them, or before one that does not.
-fn out_of_time(change: &Change, before: Option<&EarlierRecord>, versions: &[Version]) -> Option<Finding> {
+fn out_of_time(
+    change: &Change,
+    before: Option<&EarlierRecord>,
+    versions: &[Version],
+    prompt: Prompt,
+) -> Option<Finding> {
     // When the record was first committed with at least so many events.
     let mut known: BTreeMap<usize, DateTime<Utc>> = BTreeMap::new();
     let mut note = |count: usize, at: DateTime<Utc>| {
@@ -112,7 +117,10 @@ fn out_of_time(change: &Change, before: Option<&EarlierRecord>, versions: &[Vers
     for (count, committed) in known {
         let added = change.events.iter().skip(count);
         if let Some(event) = added.into_iter().find(|event| event.at < committed - CLOCK_TOLERANCE) {
-            return Some(Finding::fail(What::RecordBackdated { seq: event.seq, at: event.at, committed }));
+            let what = What::RecordBackdated { seq: event.seq, at: event.at, committed };
+            // A squash merge dates an older version of the record anew, while a newer one waits in another branch.
+            let soon = event.at >= committed - Duration::days(prompt.days.into());
+            return Some(if soon && !prompt.demanded { Finding::warn(what) } else { Finding::fail(what) });
         }
     }
     None
@@ -180,6 +188,7 @@ fn commits_of(what: &Kind) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::finding::Level;
     use crate::audit::record::RecordState;
     use crate::report::fixture;
 
@@ -223,7 +232,7 @@ mod tests {
         let record = facts(change.clone());
         let strict = Prompt { days: 2, demanded: true };
         let found = findings(change.id(), "x", None, &late, Some(&record), strict);
-        assert_eq!(found[0].level, crate::audit::finding::Level::Fail);
+        assert_eq!(found[0].level, Level::Fail);
         // What the base has already was looked at before.
         let digests = change.events.iter().map(|event| event.digest.as_str().to_owned()).collect();
         let before = EarlierRecord { path: "x".to_owned(), digests, committed: Some(fixture::at(11, 10)) };
@@ -248,6 +257,12 @@ mod tests {
         // Committed with the contract alone on day 3, when the baseline of day 1 is said to have been there.
         let back = [version(&change, 2, 3), version(&change, 3, 4)];
         assert!(matches!(whats(&change, &back, LOOSE)[0], What::RecordBackdated { seq: 3, .. }));
+        let level = |day, prompt| {
+            let (versions, record) = ([version(&change, 2, day)], facts(change.clone()));
+            findings(change.id(), "x", None, &versions, Some(&record), prompt)[0].level
+        };
+        assert_eq!((level(3, LOOSE), level(4, LOOSE)), (Level::Warn, Level::Fail));
+        assert_eq!(level(3, Prompt { days: 2, demanded: true }), Level::Fail);
         let future = [version(&change, 8, 2)];
         assert!(matches!(whats(&change, &future, LOOSE)[0], What::RecordFromFuture { seq: 8, .. }));
         // A rebase on day 9 made the commits anew; their author's dates stay.
