@@ -70,6 +70,7 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         criteria: Vec::new(),
         settings: &settings,
         budget: pairing::budget(ctx, args.runs, args.max_time)?,
+        pin: ctx.config()?.pair.pin,
         same_allowed: args.same,
         change: None,
     };

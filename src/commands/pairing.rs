@@ -9,6 +9,7 @@ use crate::commands::Ctx;
 use crate::commands::delta;
 use crate::commands::progress::Bar;
 use crate::config::kpi::KpiProbe;
+use crate::config::pair::Pin;
 use crate::error::CommandError;
 use crate::evidence::compare::Settings;
 use crate::evidence::compare::metric_row::for_metric;
@@ -68,6 +69,8 @@ pub struct Ask<'a> {
     pub settings: &'a Settings,
     /// How long.
     pub budget: Budget,
+    /// Whether both runs of a KPI's pair are held on one core; a command says so itself.
+    pub pin: Pin,
     /// Whether the arms may be the same code.
     pub same_allowed: bool,
     /// The change, if it belongs to one.
@@ -168,6 +171,7 @@ pub fn of_change(
             criteria: change.contract.criteria().cloned().collect(),
             settings,
             budget,
+            pin: config.pair.pin,
             same_allowed: false,
             change: Some(change),
         },
@@ -250,7 +254,7 @@ fn measure(ask: &Ask<'_>, arms: &Arms, runner: &mut SystemRunner, bar: &mut Bar)
     }
     for kpi in &ask.kpis {
         bar.show(&format!("KPI {} in pairs", kpi.name));
-        let measured = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
+        let measured = session.kpi(kpi, ask.pin, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
         found.interrupted |= measured.stopped == Stop::Interrupted;
         found.kpis.push(measured.paired);
         if found.interrupted {

@@ -147,8 +147,7 @@ pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circums
     {
         open.push(more_runs);
     }
-    // A KPI's pairs carry no schedule of their own: the full one holds, here and when they are judged.
-    at_look(Plan::default(), measured.pairs.len(), open)
+    at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
 }
 
 /// Settled when nothing is open at a look; else how many more pairs the most doubtful question needs.

@@ -102,6 +102,12 @@ pub struct Pair {
 pub struct PairedKpi {
     /// The KPI; `values` is left empty.
     pub kpi: crate::evidence::snapshot::Kpi,
+    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub min_pairs: u32,
+    /// Most pairs, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub max_pairs: u32,
     /// Values as (before, after), in the order they were taken.
     pub pairs: Vec<(f64, f64)>,
 }

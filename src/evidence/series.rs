@@ -287,7 +287,10 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     let pairs = measured.pairs.iter().enumerate();
     let pairs =
         pairs.map(|(i, (before, after))| PairSample { before: *before, after: *after, after_first: i % 2 == 1 });
-    paired(format!("kpi.{}", kpi.name), Unit::new(&kpi.unit), kpi.better, kpi.sampling, pairs.collect()).1
+    let plan = Plan::new(measured.min_pairs, measured.max_pairs);
+    let (_, reading) =
+        paired(format!("kpi.{}", kpi.name), Unit::new(&kpi.unit), kpi.better, kpi.sampling, pairs.collect());
+    reading.map(|series| PairedSeries { plan, ..series })
 }
 
 fn paired(

@@ -53,6 +53,8 @@ pub struct Sample {
     pub value: f64,
     /// What may be kept of the text, or of the configured artifact; values that look secret are concealed.
     pub raw: Vec<u8>,
+    /// The share of its time that the command waited for a core, where it is known to be one thread.
+    pub waited: Option<f64>,
 }
 
 /// A KPI as evidence (without its artifact, which is not written yet), and the raw text of its last value.
@@ -194,6 +196,10 @@ pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> R
         Some(cmd) => Some(run(runner, place, config, cmd)?),
         None => None,
     };
+    let waited = finished.as_ref().and_then(|finished| {
+        let queued = finished.queued_alone()?;
+        Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
+    });
     let (origin, text) = match (&file, &config.cmd, finished) {
         (Some(path), cmd, _) => {
             if let Some(cmd) = cmd.as_ref().filter(|_| before.flatten().is_some() && before == Some(stamp(path))) {
@@ -216,7 +222,7 @@ pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> R
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,
     };
-    Ok(Sample { value, raw: concealed(raw) })
+    Ok(Sample { value, raw: concealed(raw), waited })
 }
 
 /// The number in a text. `origin` names the text in errors.

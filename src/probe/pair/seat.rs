@@ -7,11 +7,21 @@
 
 use crate::config::pair::Pin;
 use crate::evidence::pair::Pair;
+use crate::evidence::snapshot::Run;
 use crate::sys::cpu;
 use crate::sys::cpu::Core;
 
 /// The share of its time that a run may wait for the core before another is tried.
 const MOST_QUEUED: f64 = 0.1;
+
+/// The shares of their time that the two runs of a pair waited for a core; `None` for one that is not known to be one thread.
+pub type Waited = [Option<f64>; 2];
+
+/// Of the runs of a command.
+pub fn waited(pair: &Pair) -> Waited {
+    let share = |run: &Run| run.queued_s.map(|queued| queued / run.wall_s.max(f64::MIN_POSITIVE));
+    [share(&pair.before), share(&pair.after)]
+}
 
 /// Where the runs of a command are held.
 #[derive(Debug)]
@@ -28,9 +38,9 @@ impl Seat {
         Self { pin, alone: None, cores: Vec::new(), at: 0 }
     }
 
-    /// Takes notice of a warm-up pair.
-    pub fn warmed_up(&mut self, pair: &Pair) {
-        let both = pair.before.queued_s.is_some() && pair.after.queued_s.is_some();
+    /// Takes notice of a pair that was free to move.
+    pub fn warmed_up(&mut self, waited: Waited) {
+        let both = waited.iter().all(Option::is_some);
         self.alone = Some(both && self.alone.unwrap_or(true));
     }
 
@@ -48,9 +58,9 @@ impl Seat {
     }
 
     /// Moves on to the next core where both runs of a pair had to queue for this one.
-    pub fn made(&mut self, pair: &Pair) {
-        let queued = [&pair.before, &pair.after].map(|run| run.queued_s.unwrap_or(0.0) > MOST_QUEUED * run.wall_s);
-        if queued == [true, true] && !self.cores.is_empty() {
+    pub fn made(&mut self, waited: Waited) {
+        let queued = waited.iter().all(|share| share.is_some_and(|share| share > MOST_QUEUED));
+        if queued && !self.cores.is_empty() {
             self.at = (self.at + 1) % self.cores.len();
         }
     }
@@ -59,19 +69,22 @@ impl Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::snapshot::Run;
     use crate::probe::command;
 
-    fn pair(queued: [Option<f64>; 2]) -> Pair {
-        let run = |queued_s| Run { wall_s: 1.0, queued_s, ..command::run_not_started() };
-        let [before, after] = queued.map(run);
-        Pair { before, after, after_first: false, reference_s: None, core: None }
+    fn after(pin: Pin, warm_ups: &[Waited]) -> Seat {
+        let mut seat = Seat::new(pin);
+        warm_ups.iter().for_each(|waited| seat.warmed_up(*waited));
+        seat
     }
 
-    fn after(pin: Pin, warm_ups: &[[Option<f64>; 2]]) -> Seat {
-        let mut seat = Seat::new(pin);
-        warm_ups.iter().for_each(|queued| seat.warmed_up(&pair(*queued)));
-        seat
+    #[test]
+    fn what_a_run_waited_is_a_share_of_its_own_time() {
+        let run = |queued_s| Run { wall_s: 2.0, queued_s, ..command::run_not_started() };
+        let (before, after) = (run(Some(0.5)), run(None));
+        assert_eq!(
+            waited(&Pair { before, after, after_first: false, reference_s: None, core: None }),
+            [Some(0.25), None]
+        );
     }
 
     #[test]
@@ -89,9 +102,9 @@ mod tests {
     fn a_core_that_others_use_is_left_for_the_next() {
         let mut seat = after(Pin::Always, &[]);
         let (Some(first), several) = (seat.take(), cpu::allowed().len() > 1) else { return };
-        seat.made(&pair([Some(0.5), Some(0.0)]));
+        seat.made([Some(0.5), Some(0.0)]);
         assert_eq!(seat.take(), Some(first));
-        seat.made(&pair([Some(0.5), Some(0.2)]));
+        seat.made([Some(0.5), Some(0.2)]);
         assert_eq!(seat.take() != Some(first), several);
     }
 }

@@ -23,7 +23,9 @@ use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
 use crate::probe::pair::arms::Side;
+use crate::probe::pair::seat;
 use crate::probe::pair::seat::Seat;
+use crate::probe::pair::seat::Waited;
 use crate::probe::reference::Reference;
 use crate::sys::cpu::Core;
 use crate::sys::process;
@@ -194,7 +196,7 @@ impl<'a> Session<'a> {
                 match self.pair(plan, made, seat.take(), &mut error) {
                     None => break Stop::Interrupted,
                     Some((pair, ok)) => {
-                        seat.made(&pair);
+                        seat.made(seat::waited(&pair));
                         paired.pairs.push(pair);
                         if !ok {
                             break Stop::Failed;
@@ -230,7 +232,7 @@ impl<'a> Session<'a> {
         for turn in 0..plan.warmup {
             match self.pair(plan, turn as usize, None, error) {
                 None => return Some(Stop::Interrupted),
-                Some((pair, true)) => seat.warmed_up(&pair),
+                Some((pair, true)) => seat.warmed_up(seat::waited(&pair)),
                 Some((pair, false)) => {
                     paired.pairs.push(pair);
                     return Some(Stop::Failed);
@@ -311,19 +313,27 @@ impl<'a> Session<'a> {
     }
 
     /// Measures a KPI in pairs: once where it is exact, else until `decide` calls it settled or the budget ends. A value
-    /// that cannot be had ends it; the KPI then carries the reason and no pairs.
+    /// that cannot be had ends it; the KPI then carries the reason and no pairs. There is no warm-up, so it is the first
+    /// pair, free to move, that shows whether the others are held on one core.
     pub fn kpi(
         &mut self,
         config: &KpiProbe,
+        pin: Pin,
         budget: Budget,
         decide: &mut dyn FnMut(&PairedKpi) -> Decision,
     ) -> MeasuredKpi {
         let mut measured = MeasuredKpi {
-            paired: PairedKpi { kpi: kpi_of(config), pairs: Vec::new() },
+            paired: PairedKpi {
+                kpi: kpi_of(config),
+                min_pairs: budget.min_pairs,
+                max_pairs: budget.max_pairs,
+                pairs: Vec::new(),
+            },
             raw: None,
             stopped: Stop::MaxPairs,
         };
         let began = (self.clock)();
+        let mut seat = Seat::new(pin);
         let max_pairs = if config.exact { 1 } else { budget.max_pairs as usize };
         measured.stopped = loop {
             let made = measured.paired.pairs.len();
@@ -333,8 +343,14 @@ impl<'a> Session<'a> {
             if (self.clock)().saturating_sub(began) >= budget.max_time {
                 break Stop::MaxTime;
             }
-            match self.kpi_pair(config, made) {
+            match self.kpi_pair(config, made, seat.take()) {
                 Ok((before, after)) => {
+                    let waited: Waited = [before.waited, after.waited];
+                    if made == 0 {
+                        seat.warmed_up(waited)
+                    } else {
+                        seat.made(waited)
+                    }
                     measured.paired.pairs.push((before.value, after.value));
                     measured.raw = Some((before.raw, after.raw));
                 }
@@ -353,7 +369,13 @@ impl<'a> Session<'a> {
         measured
     }
 
-    fn kpi_pair(&mut self, config: &KpiProbe, number: usize) -> Result<(Sample, Sample), (Side, KpiError)> {
+    fn kpi_pair(
+        &mut self,
+        config: &KpiProbe,
+        number: usize,
+        core: Option<Core>,
+    ) -> Result<(Sample, Sample), (Side, KpiError)> {
+        let _held = core.and_then(Core::hold);
         let [first, second] = order(number).map(|side| {
             let place = self.place(side);
             let place = kpi::Place { root: &place.root, env: &place.env };
@@ -559,7 +581,7 @@ mod tests {
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = Session::new(&mut script, &places[0], &places[1], &mut reference, &mut clock);
-        session.kpi(&config, BUDGET, &mut |_| Decision::Continue { more: None })
+        session.kpi(&config, Pin::Auto, BUDGET, &mut |_| Decision::Continue { more: None })
     }
 
     #[test]
