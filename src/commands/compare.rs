@@ -83,6 +83,9 @@ pub struct CompareArgs {
 
 /// Two named files are a change's own evidence if their bytes are; then the comparison is recorded.
 pub fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
+    if args.out.is_some() && args.out == args.json_out {
+        return Err(CommandError::trouble("--out and --json-out name the same file; give each its own"));
+    }
     if let (Some(before), Some(after)) = (&args.before, &args.after) {
         let (before_bytes, after_bytes) = (read(before)?, read(after)?);
         if let Some(change) = owner(ctx, &args, &before_bytes, &after_bytes)? {

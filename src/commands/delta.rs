@@ -47,7 +47,8 @@ pub struct Since {
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     ctx.repo()?;
-    Ok(observe(ctx).revision)
+    let own = OwnPaths::below(b"");
+    Ok(probe::revision::revision(ctx.project.root(), &|path| own.is_own(path)))
 }
 
 /// The code here, with version 1's description of it.

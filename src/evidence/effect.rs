@@ -79,6 +79,25 @@ pub fn relative(
     paired: Option<&PairedReading>,
     known: &Circumstances,
 ) -> Result<Finding, Undecided> {
+    any_relative(before, after, paired, known).and_then(finite)
+}
+
+/// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
+/// an infinite share.
+fn finite(finding: Finding) -> Result<Finding, Undecided> {
+    let Estimate { value, low, high, confidence } = finding.estimate;
+    if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
+        return Ok(finding);
+    }
+    Err(Flaw::NotComparable { what: "the values lie too far apart for a number".to_owned() }.into())
+}
+
+fn any_relative(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
     match paired {
         Some(Ok(series)) if series.sampling == Sampling::Exact => {
             let (before, after) = arms(series);
@@ -117,6 +136,15 @@ fn arms(series: &PairedSeries) -> (Series, Series) {
 
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
 pub fn level(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    any_level(before, after, paired, known).and_then(finite)
+}
+
+fn any_level(
     before: &Reading,
     after: &Reading,
     paired: Option<&PairedReading>,

@@ -350,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_without_an_end_is_never_a_finding() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let spread: Vec<f64> = (0..8).map(|i| if i % 2 == 0 { 1e-300 } else { 1e300 }).collect();
+        for (before, after) in [(exact(1e-300), exact(1e300)), (sampled(&[1e-300; 8]), sampled(&spread))] {
+            let verdict = of_sides("m <= +5%", &before, &after, &known());
+            let text = serde_json::to_string(&verdict).unwrap();
+            assert!(!text.contains("\"high\":null") && !text.contains("\"value\":null"), "{text}");
+            assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }), "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn different_values_for_the_same_code_are_not_exact() {
         let exact = |value: f64| series(Sampling::Exact, "", &[value]);
         let known = Circumstances { same_code: true, ..known() };

@@ -28,8 +28,17 @@ pub struct Seen {
 /// Looks at the project at `root`. `is_own` names the files that do not count, by path from that root.
 /// Never fails: what cannot be known is in the result as unknown, with the reason.
 pub fn observe(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Seen {
+    seen(root, is_own, true)
+}
+
+/// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
+pub fn revision(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Revision {
+    seen(root, is_own, false).revision
+}
+
+fn seen(root: &Path, is_own: &dyn Fn(&[u8]) -> bool, describe: bool) -> Seen {
     match open(root) {
-        Ok(Some(repo)) => in_git(&repo, root, is_own).unwrap_or_else(|e| unknown(Some(&repo), &e)),
+        Ok(Some(repo)) => in_git(&repo, root, is_own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
         Ok(None) => unversioned(root, is_own, None),
         Err(e) => unknown(None, &e),
     }
@@ -59,7 +68,7 @@ pub fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Re
     parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
 }
 
-fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Seen, GitError> {
+fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool, describe: bool) -> Result<Seen, GitError> {
     let below = strip(repo.prefix(), is_own);
     let scope = Scope { prefix: repo.prefix(), is_own: &below };
     let head = repo.head()?;
@@ -68,7 +77,6 @@ fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Se
         return Ok(unversioned(root, is_own, Some((repo, branch))));
     };
     let dirt = repo.dirt(&scope)?;
-    let described = repo.describe(&at.commit)?;
     let work_tree = match &dirt {
         None => WorkTree::Clean,
         Some(dirt) => {
@@ -76,16 +84,20 @@ fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Se
             WorkTree::Dirty { paths, digest: parsed(&dirt.sha256)? }
         }
     };
-    let git = GitV1 {
+    let mut git = GitV1 {
         is_git: true,
         git_root: Some(repo.root().display().to_string()),
         branch: Some(branch.clone()),
         commit: Some(at.commit.clone()),
-        describe: Some(if dirt.is_some() { format!("{described}-dirty") } else { described }),
         dirty: Some(dirt.is_some()),
         dirty_count: Some(dirt.as_ref().map_or(0, |dirt| dirt.paths.len() as u64)),
-        diff_stat: Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() }),
+        ..GitV1::default()
     };
+    if describe {
+        let described = repo.describe(&at.commit)?;
+        git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
+        git.diff_stat = Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() });
+    }
     let code = Some(code_of(repo, &at.commit, is_own)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git, repo: Some(repo.clone()) })

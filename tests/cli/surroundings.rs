@@ -208,3 +208,44 @@ fn a_closed_pipe_is_not_an_error() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }
+
+/// Puts a git before the real one that refuses what an old one does not know.
+#[cfg(unix)]
+fn old_git(s: &Sandbox, version: &str, unknown: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|git| git.is_file()).unwrap();
+    let dir = s.outside().join("old");
+    std::fs::create_dir_all(&dir).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*--version) echo 'git version {version}'; exit 0;;\n\
+         {unknown}) echo 'error: unknown switch or unrecognized argument' >&2; exit 129;;\nesac\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(dir.join("git"), script).unwrap();
+    std::fs::set_permissions(dir.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::join_paths(std::iter::once(dir).chain(std::env::split_paths(&path))).unwrap();
+    s.set("PATH", path.to_str().unwrap());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_git_without_nul_ended_lists_of_worktrees_suffices() {
+    let s = Sandbox::new();
+    old_git(&s, "2.31.0", "*'worktree list'*-z*");
+    let _ = s.run(&["hooks", "install"]).ok();
+    let doctor = s.run(&["doctor", "--format", "json"]).json();
+    assert_eq!((doctor["git"]["version"].as_str(), doctor["git"]["problem"].as_str()), (Some("2.31"), None));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_git_that_is_too_old_is_named_with_the_one_that_is_needed() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0);
+    old_git(&s, "2.30.2", "*--diff-merges*");
+    let _ = s.on(&["validate"]).troubled(&["git 2.30 does not know", "install git 2.31 or newer"]);
+    let doctor = s.run(&["doctor", "--format", "json"]).json();
+    assert_eq!(doctor["git"]["problem"], "older than 2.31");
+}

@@ -171,3 +171,12 @@ fn a_rejection_says_that_it_ended_and_what_is_left() {
     s.start("y").contract().before().improve(50.0).validate();
     let _ = s.on(&["change", "reject", "--reason", "no"]).ok().says(&["its commit is still in the tree", "--apply"]);
 }
+
+#[test]
+fn a_star_of_a_surface_stays_within_one_directory() {
+    let s = Sandbox::new();
+    s.config_plus("surfaces: {contracts: ['src/*.txt']}\n");
+    s.start("x").contract().before().write("src/deep/other.txt", "new\n").improve(50.0).validate();
+    let touched = s.json(s.evidence("validation.json"))["delta"]["contract_surface"].clone();
+    assert!(touched.as_array().is_none_or(Vec::is_empty), "{touched}");
+}
