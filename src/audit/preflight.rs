@@ -60,7 +60,7 @@ pub struct World {
     pub dirty: Option<u32>,
     /// Whether there is a config file.
     pub has_config: bool,
-    /// Configured timings, and those of them that have a command.
+    /// Configured timings, and those of them that have a command, or results to read.
     pub timings: (usize, usize),
     /// Configured size paths.
     pub size_paths: usize,
@@ -142,7 +142,13 @@ fn config(world: &World, found: &mut Vec<Found>) {
     match world.timings {
         (0, _) => add(found, Severity::Warn, "TIMINGS_EMPTY", "no command is timed", onboard),
         (n, 0) => {
-            add(found, Severity::Warn, "TIMINGS_NO_CMDS", format!("none of {n} timings has a command"), onboard);
+            add(
+                found,
+                Severity::Warn,
+                "TIMINGS_NO_CMDS",
+                format!("none of {n} timings has a command or results to read"),
+                onboard,
+            );
         }
         _ => {}
     }

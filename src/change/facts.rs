@@ -195,6 +195,9 @@ pub struct ArtifactFault {
     pub path: String,
     /// Whether it is gone (otherwise it is altered).
     pub missing: bool,
+    /// Whether the commit checked out has the file as it was recorded.
+    #[serde(default)]
+    pub committed: bool,
 }
 
 /// How far the evidence of a change reaches.

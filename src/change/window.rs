@@ -162,8 +162,14 @@ pub fn day_of(rolled_out: DateTime<Utc>, date: NaiveDate) -> Option<u32> {
 /// For how many days a change is to be measured under `policy`: as was said when its monitor was started, and never
 /// for fewer than verification demands.
 pub fn monitor_days(change: &Change, policy: &Policy) -> u32 {
+    change.monitor_days.unwrap_or(DEFAULT_MONITOR_DAYS).max(verify_days(change, policy))
+}
+
+/// For how many days verification demands that a change is monitored: by what was frozen, or by `policy` where that is
+/// more.
+pub fn verify_days(change: &Change, policy: &Policy) -> u32 {
     let frozen = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
-    change.monitor_days.unwrap_or(DEFAULT_MONITOR_DAYS).max(frozen.min_monitor_days).max(MIN_DAYS)
+    frozen.min_monitor_days.max(MIN_DAYS)
 }
 
 /// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the

@@ -17,10 +17,14 @@ use crate::commands::parse;
 use crate::error::CommandError;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::measurable::Measurable;
+use crate::evidence::measurable::MetricSpec;
 use crate::evidence::measurable::Unmeasurable;
+use crate::evidence::metric::Better;
 use crate::evidence::metric::MetricId;
+use crate::evidence::metric::Sampling;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::criterion_error;
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
@@ -83,6 +87,7 @@ pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
         parts = ask(ctx, &change, &measurable)?;
     }
     let facts = facts(parts, &measurable)?;
+    warn_of_empty_timings(ctx, &facts)?;
     let change = commit::commit(ctx, &id, &Command::SetContract(facts), &[])?;
     show(ctx, &change)
 }
@@ -124,11 +129,29 @@ pub(super) fn unknown(
             Err(Unmeasurable::UnknownMetric { metric, nearest }) => unknown.push((metric, nearest.into_iter().next())),
             Err(error) => {
                 let flag = flag_of(contract, criterion);
-                return Err(CommandError::trouble(format!("{flag}: {criterion}: {error}")));
+                let shown = criterion_error::pointed(&criterion.text, criterion.bound_column(), &error.to_string());
+                return Err(CommandError::trouble(format!("{flag}: {shown}")));
             }
         }
     }
     Ok(unknown)
+}
+
+/// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
+///
+/// # Errors
+/// When the config is invalid.
+pub(super) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+    for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
+        let stem = format!("timing.{}.", timing.name);
+        if facts.unknown.iter().any(|(metric, _)| metric.as_str().starts_with(&stem)) {
+            ctx.ui.warn(&format!(
+                "the config's timing {} has neither `cmd` nor `hyperfine`, so nothing of it is measured; give it one",
+                timing.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The flag that a criterion was given with.
@@ -147,13 +170,14 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
+    let (better, guarded, fired) = examples(measurable);
     for part in change.contract.missing() {
         let (question, example) = match part {
-            Part::Hypothesis => ("Hypothesis (what should improve, and why):", ""),
-            Part::Kpi => ("Primary KPI, as METRIC OP BOUND:", " for example timing.tests.wall <= -10%"),
-            Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", " for example timing.tests.cpu <= +5%"),
-            Part::Trigger => ("Rollback trigger, a criterion or words:", " for example timing.tests.wall > +10%"),
-            Part::Rollback => ("Rollback action [git revert <sha>]:", ""),
+            Part::Hypothesis => ("Hypothesis (what should improve, and why):", String::new()),
+            Part::Kpi => ("Primary KPI, as METRIC OP BOUND:", format!(" for example {better}")),
+            Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", format!(" for example {guarded}")),
+            Part::Trigger => ("Rollback trigger, a criterion or words:", format!(" for example {fired}")),
+            Part::Rollback => ("Rollback action [git revert <sha>]:", String::new()),
         };
         while let Some(answer) = ctx.ui.ask(&format!("{question}{example}\n>"))? {
             let answer = if answer.is_empty() && part == Part::Rollback { DEFAULT_ROLLBACK.to_owned() } else { answer };
@@ -182,7 +206,25 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
     flags.parts()
 }
 
+/// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
+fn examples(measurable: &Measurable) -> (String, String, String) {
+    let all: Vec<&MetricSpec> = measurable.iter().filter(|spec| spec.sampling != Sampling::Rate).collect();
+    let kpi = all.iter().find(|spec| spec.id.as_str().ends_with(".wall")).or(all.first());
+    let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id)).or(kpi);
+    let line = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| match spec {
+        Some(spec) if spec.better == Better::Higher => format!("{} {higher}", spec.id),
+        Some(spec) => format!("{} {lower}", spec.id),
+        None => format!("METRIC {lower}"),
+    };
+    (line(kpi, "<= -10%", ">= +10%"), line(guardrail, "<= +5%", ">= -5%"), line(kpi, "> +10%", "< -10%"))
+}
+
 fn known(parts: &Contract, measurable: &Measurable) -> Result<(), CommandError> {
-    let checked = parts.criteria().find_map(|criterion| measurable.check(criterion).err());
-    checked.map_or(Ok(()), |error| Err(CommandError::trouble(error)))
+    match unknown(parts, measurable)?.into_iter().next() {
+        None => Ok(()),
+        Some((metric, nearest)) => {
+            let nearest = nearest.into_iter().collect();
+            Err(CommandError::trouble(Unmeasurable::UnknownMetric { metric, nearest }))
+        }
+    }
 }

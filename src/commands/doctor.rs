@@ -15,6 +15,7 @@ use crate::commands::hook_health::Ill;
 use crate::commands::hooks;
 use crate::commands::init;
 use crate::commands::onboard;
+use crate::config::timing::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
@@ -146,7 +147,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<Ailment>, Vec<Ill>), CommandError> {
             remedy: Remedy::Apply(|ctx| Ok(ctx.project.prepare_state()?)),
         });
     }
-    if ctx.config()?.timings.iter().all(|timing| timing.cmd.is_none()) && onboard::would_fill(ctx)? {
+    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && onboard::would_fill(ctx)? {
         let message = "the project's test command can be filled into the config".to_owned();
         found.push(Ailment { code: "TIMINGS_FILL", message, remedy: Remedy::Apply(onboard::fill_guess) });
     }

@@ -9,6 +9,7 @@ use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::compare::Comparison;
+use crate::evidence::digest::Digest;
 use crate::evidence::ingest;
 use crate::evidence::pair::PairSession;
 use crate::evidence::snapshot::Snapshot;
@@ -36,9 +37,19 @@ pub fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault
             Standing::Missing => true,
             Standing::Altered { .. } => false,
         };
-        found.push(ArtifactFault { path: artifact.path.clone(), missing });
+        let committed = is_committed(ctx, artifact);
+        found.push(ArtifactFault { path: artifact.path.clone(), missing, committed });
     }
     Ok(found)
+}
+
+/// Whether the commit checked out has the file as it was recorded. Git not answering is a no: what is advised then
+/// works without it.
+fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
+    let Ok(Some(repo)) = ctx.repo() else { return false };
+    let path = [repo.prefix(), artifact.path.as_bytes()].concat();
+    let bytes = repo.blob("HEAD", &path, artifact::LIMIT).ok().flatten();
+    bytes.is_some_and(|bytes| Digest::of_bytes(&bytes) == artifact.sha256)
 }
 
 /// A recorded snapshot, read from its unaltered file.
@@ -62,8 +73,11 @@ pub fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError>
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
     artifact::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Standing::Missing { "is missing" } else { "is not what was recorded" };
-        CommandError::trouble(format!("{} {what}", artifact.path))
-            .hinted(format!("restore it: git checkout -- {}", artifact.path))
+        let error = CommandError::trouble(format!("{} {what}", artifact.path));
+        if is_committed(ctx, artifact) {
+            return error.hinted(format!("restore it: git checkout HEAD -- {}", artifact.path));
+        }
+        error.hinted("no commit has it as it was recorded; vibeship-optimizer status says what the change still can be")
     })
 }
 

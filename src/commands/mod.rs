@@ -189,7 +189,7 @@ impl Ctx {
         }
         let name = loaded.path.as_deref().map(|path| self.project.relative(path)).unwrap_or_default();
         for problem in &loaded.warnings {
-            self.ui.warn(&format!("{name}:{}:{}: {}: {}", problem.line, problem.column, problem.key, problem.message));
+            self.ui.warn(&format!("{name}:{problem}"));
         }
         Ok(self.config.get_or_init(|| loaded.config))
     }

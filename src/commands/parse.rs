@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use chrono::Duration;
+use chrono::NaiveDate;
 use chrono::Utc;
 
 use crate::error::CommandError;
@@ -12,6 +13,7 @@ use crate::evidence::scrub::MASK;
 use crate::evidence::scrub::scrub;
 use crate::evidence::scrub::scrub_prose;
 use crate::report::criterion_error;
+use crate::report::visible;
 
 /// The most characters of a title: it is one line in tables.
 const MAX_TITLE: usize = 200;
@@ -48,8 +50,8 @@ pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
         let rule = format!("{what}: {text:?} is not one short line of text");
         return Err(CommandError::trouble(rule));
     }
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        let rule = format!("{what} holds the control character {c:?}; it has to be one line of text");
+    if let Some(c) = text.chars().find(|c| is_unseen(*c)) {
+        let rule = format!("{what} holds {}; it has to be one line of text", unseen(c));
         return Err(CommandError::trouble(rule));
     }
     no_secret(what, text)?;
@@ -66,8 +68,8 @@ pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
     if count > MAX_TEXT {
         return Err(CommandError::trouble(format!("{what} has {count} characters; at most {MAX_TEXT} are allowed")));
     }
-    if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(CommandError::trouble(format!("{what} holds the control character {c:?}")));
+    if let Some(c) = text.chars().find(|c| is_unseen(*c) && !matches!(c, '\n' | '\t')) {
+        return Err(CommandError::trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
     no_secret(what, &text)?;
     Ok(text)
@@ -96,6 +98,16 @@ pub fn command(what: &str, text: &str) -> Result<String, CommandError> {
     }
     Err(CommandError::trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {masked}"))
         .hinted("it would be committed: read it from a variable, such as $TOKEN, or put the command into a script"))
+}
+
+/// Whether a character would not be seen, or would change how others are read.
+fn is_unseen(c: char) -> bool {
+    visible::is_hidden(c)
+}
+
+fn unseen(c: char) -> String {
+    let kind = if c.is_control() { "control" } else { "invisible" };
+    format!("the {kind} character {c:?}")
 }
 
 /// Text that must say something.
@@ -145,17 +157,23 @@ pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
     }
 }
 
-/// A moment: RFC 3339, or a duration from now such as `36h` or `3d`.
+/// A moment: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
 ///
 /// # Errors
-/// When it is neither.
+/// When it is none of them.
 pub fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());
     }
+    if let Ok(day) = text.trim().parse::<NaiveDate>() {
+        // A plain date means its whole day, in UTC.
+        let end = day.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0)).map(|end| end.and_utc());
+        return end.ok_or_else(|| CommandError::trouble(format!("{flag}: {text:?} is too far in the future")));
+    }
     let wrong = || {
         CommandError::trouble(format!(
-            "{flag}: {text:?} is neither a duration such as 36h or 3d nor a moment such as 2026-03-01T12:00:00Z"
+            "{flag}: {text:?} is neither a duration such as 36h or 3d, nor a date such as 2026-03-01, nor a moment such \
+             as 2026-03-01T12:00:00Z"
         ))
     };
     let text = text.trim();
@@ -178,7 +196,7 @@ mod tests {
     #[test]
     fn a_title_is_one_line_of_one_to_two_hundred_characters() {
         assert_eq!(title("  cache  ").unwrap(), "cache");
-        for bad in ["", "   ", "a\nb", "a\u{1b}[31m", &"x".repeat(10_000)] {
+        for bad in ["", "   ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{200b}b", &"x".repeat(10_000)] {
             assert!(title(bad).is_err(), "{bad:?}");
         }
     }
@@ -196,11 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_note_may_be_in_any_script_but_hides_nothing() {
+        for good in ["a\n\tb", "日本語", "שלום", "👩\u{200d}💻"] {
+            assert_eq!(prose("the note", good).unwrap(), good);
+        }
+        for bad in ["a\u{202e}b", "a\u{2066}b", "a\u{200b}b", "a\u{feff}b", "a\u{1b}b"] {
+            assert!(prose("the note", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_expiry_is_a_moment_or_a_duration_from_now() {
         let now = Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap();
         assert_eq!(moment("--expires", "36h", now).unwrap(), now + Duration::hours(36));
         assert_eq!(moment("--expires", "2026-03-01T14:00:00+01:00", now).unwrap(), now + Duration::hours(1));
-        for bad in ["", "h", "3w", "-3h", "99999999999d", "é"] {
+        let end = Utc.with_ymd_and_hms(2026, 12, 31, 0, 0, 0).unwrap();
+        assert_eq!(moment("--expires", "2026-12-30", now).unwrap(), end);
+        for bad in ["", "2026-02-30", "h", "3w", "-3h", "99999999999d", "é"] {
             assert!(moment("--expires", bad, now).is_err(), "{bad:?}");
         }
     }

@@ -116,7 +116,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         has_commit: seen.revision.commit.is_some(),
         dirty,
         has_config: ctx.project.config_path().is_some(),
-        timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.cmd.is_some()).count()),
+        timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
         size_paths: config.size_paths.len(),
         http_probes: config.http_probes.len(),
         has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some()),

@@ -22,8 +22,8 @@ use crate::error::CommandError;
 use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::probe::check;
-use crate::report;
 use crate::report::invocation;
+use crate::report::verdict;
 use crate::store::artifact::Role;
 
 /// Begin a stage of the rollout
@@ -87,7 +87,7 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     ctx.ui.status(&format!("To roll back: {}", rollback_text::known(&change)));
     let change = entered?;
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
-        ctx.ui.status(&report::verdict::full_line(judged));
+        ctx.ui.status(&verdict::alone(&verdict::full_line(judged)));
     }
     show::state(ctx, &change)
 }

@@ -31,6 +31,9 @@ use crate::store::artifact::Role;
 use crate::store::atomic;
 use crate::store::guard;
 
+/// What to give for `--label`.
+const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
+
 /// Measure the project as it is now
 #[derive(Debug, Default, Args)]
 pub struct SnapshotArgs {
@@ -82,9 +85,22 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
 
 fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
     match &args.label {
-        Some(text) => parse::line("--label", text),
+        Some(text) => parse::line("--label", text).map_err(|error| error.hinted(LABEL_FIX)),
         None => Ok(default.to_owned()),
     }
+}
+
+/// A label that is part of a file's name: no path, and told where the name cannot hold it as it is.
+fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
+    if label.contains(['/', '\\']) || label.contains("..") {
+        let message = format!("--label: {label:?} is part of a file's name, so it cannot be a path");
+        return Err(CommandError::trouble(message).hinted(LABEL_FIX));
+    }
+    if !label.chars().any(|c| c.is_ascii_alphanumeric()) {
+        ctx.ui.warn(&format!("--label: the file's name cannot hold {label:?}; the snapshot in it keeps the label"));
+        ctx.ui.hint(LABEL_FIX);
+    }
+    Ok(label)
 }
 
 /// The baseline with every default, for `next --run`.
@@ -103,7 +119,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     if let Some(id) = &change {
         commit::load(ctx, id)?;
     }
-    let label = label(args, "snapshot")?;
+    let label = file_label(ctx, label(args, "snapshot")?)?;
     let revision = delta::revision(ctx)?;
     let measurement =
         measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;

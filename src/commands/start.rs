@@ -60,7 +60,7 @@ pub struct StartArgs {
     /// For an emergency: what happened
     #[arg(long, value_name = "TEXT")]
     incident: Option<String>,
-    /// For an emergency: when the override expires, as a duration (36h, 3d) or a moment (RFC 3339)
+    /// For an emergency: when the override expires, as a duration (36h, 3d), a date, or a moment (RFC 3339)
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
 }
@@ -99,6 +99,7 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     let measurable = ctx.config()?.measurable();
     let facts = contract::facts(parts, &measurable)?;
+    contract::warn_of_empty_timings(ctx, &facts)?;
     if let Some((metric, nearest)) = facts.unknown.first() {
         let near = nearest.as_ref().map_or_else(String::new, |near| format!("; did you mean {near}?"));
         return Err(CommandError::trouble(format!("nothing configured measures {metric}{near}"))

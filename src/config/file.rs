@@ -194,7 +194,7 @@ mod tests {
     fn an_empty_text_gives_the_defaults_and_says_so() {
         let (config, warnings) = read("# nothing\n");
         assert_eq!(config, Config::default());
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!(warnings, ["1:1: the file says nothing: every default holds"]);
         assert_eq!(read("version: 1").0, Config::default());
         assert_eq!(read("timings:\nkpis:\ncommands:\n").0, Config::default());
     }
@@ -294,7 +294,7 @@ mod tests {
             let refusal = refusal(text);
             assert!(refusal.starts_with(place), "{text:?}: {refusal}");
             assert!(refusal.contains("not valid YAML or JSON: "), "{text:?}: {refusal}");
-            assert!(!refusal.contains(" at line "), "{text:?}: {refusal}");
+            assert!(!refusal.contains(" at line ") && !refusal.contains("Options"), "{text:?}: {refusal}");
         }
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         assert!(refusal(&deep).contains("not valid YAML"), "{}", refusal(&deep));

@@ -9,7 +9,10 @@ impl Config {
     pub fn measurable(&self) -> Measurable {
         let mut all = Measurable::new();
         for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
-            all.add_timing(&timing.name);
+            match timing.cmd {
+                Some(_) => all.add_timing(&timing.name),
+                None => all.add_import(&timing.name),
+            }
         }
         for path in &self.size_paths {
             all.add_size(path);

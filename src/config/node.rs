@@ -79,7 +79,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         Ok(spanned) => Ok(spanned.into()),
         Err(error) => {
             let at = error.location().map_or_else(At::default, At::from);
-            Err(SyntaxError { at, message: without_place(&error.without_snippet().to_string()) })
+            Err(SyntaxError { at, message: message(error.without_snippet()) })
         }
     }
 }
@@ -202,6 +202,17 @@ impl<'de> Visitor<'de> for KindVisitor {
             entries.push((Key { at: At::from(key.referenced), text: key.value }, value.into()));
         }
         Ok(Kind::Map(entries))
+    }
+}
+
+/// The parser's message; what it advises to whoever calls it is nothing to whoever writes the file.
+fn message(error: &serde_saphyr::Error) -> String {
+    match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key {key} stands twice here; keep one of them")
+        }
+        serde_saphyr::Error::DuplicateMappingKey { key: None, .. } => "a key stands twice here; keep one".to_owned(),
+        other => without_place(&other.to_string()),
     }
 }
 

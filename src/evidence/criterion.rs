@@ -197,6 +197,13 @@ impl Criterion {
         Ok(Self { metric: MetricId::new(metric), op, bound, text: text.to_owned() })
     }
 
+    /// Where the bound begins in `text`, in characters from 0.
+    pub fn bound_column(&self) -> usize {
+        let end = operator_span(&self.text).map_or(0, |(_, end)| end);
+        let rest = &self.text[end..];
+        self.text[..end].chars().count() + rest.chars().take_while(|c| c.is_whitespace()).count()
+    }
+
     /// Whether the bound is relative to the baseline.
     pub fn is_relative(&self) -> bool {
         matches!(self.bound, Bound::Relative { .. })

@@ -78,6 +78,13 @@ impl Measurable {
         self.add(format!("timing.{name}.ok"), Unit::none(), Better::Higher, Sampling::Rate);
     }
 
+    /// Adds the metrics of a command whose results are imported: an import has no CPU time of a single run.
+    pub fn add_import(&mut self, name: &str) {
+        self.add(format!("timing.{name}.wall"), Unit::seconds(), Better::Lower, Sampling::Sampled);
+        self.add(format!("timing.{name}.max_rss"), Unit::bytes(), Better::Lower, Sampling::Sampled);
+        self.add(format!("timing.{name}.ok"), Unit::none(), Better::Higher, Sampling::Rate);
+    }
+
     /// Adds the metrics of a measured path: all bytes, tracked bytes, number of files.
     pub fn add_size(&mut self, path: &str) {
         self.add(format!("size.{path}"), Unit::bytes(), Better::Lower, Sampling::Exact);

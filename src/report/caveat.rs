@@ -52,6 +52,9 @@ fn of_the_code(caveat: &Caveat) -> Option<Text> {
         Caveat::SameCommit { commit } => Text::from("Both snapshots were taken at commit ")
             .code(commit.chars().take(12).collect::<String>())
             .plain(". What differs between them is in no commit, so it cannot be attributed to one."),
+        Caveat::SameSnapshot => {
+            Text::from("Both sides are one and the same snapshot, so nothing was compared. Give two different files.")
+        }
         Caveat::SameCode => Text::from(
             "Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.",
         ),
@@ -142,6 +145,7 @@ mod tests {
             Caveat::Unpaired { metrics: vec![metric()] },
             Caveat::Unusable { side: Which::After, metric: metric(), reason: Unusable::TimedOut { timeout_s: 60.0 } },
             Caveat::SameCommit { commit: "a".repeat(40) },
+            Caveat::SameSnapshot,
             Caveat::SameCode,
             Caveat::DirtyTree { side: Which::Before, paths: Some(9), own_files_counted: true },
             Caveat::OtherMachine { parts: vec!["CPU model".to_owned()] },
@@ -164,6 +168,7 @@ mod tests {
         - `timing.tests.wall`: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating pairs would narrow them.
         - `timing.tests.wall`: no usable value after the change: a run was ended at its timeout of 60 s.
         - Both snapshots were taken at commit `aaaaaaaaaaaa`. What differs between them is in no commit, so it cannot be attributed to one.
+        - Both sides are one and the same snapshot, so nothing was compared. Give two different files.
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.

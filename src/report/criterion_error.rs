@@ -8,12 +8,17 @@ use crate::report::visible::width;
 
 /// Three lines: what is wrong, the text, and a caret under the place.
 pub fn message(error: &CriterionError) -> String {
-    let before: String = error.text.chars().take(error.column).collect();
-    let text = visible_line(&error.text);
+    pointed(&error.text, error.column, &error.kind.to_string())
+}
+
+/// The same for anything that is wrong with a criterion at `column`, in characters from 0.
+pub fn pointed(criterion: &str, column: usize, what: &str) -> String {
+    let before: String = criterion.chars().take(column).collect();
+    let text = visible_line(criterion);
     // What is made visible is wider than it was; the caret follows.
     let lead = width(&visible_line(&before)).min(width(&text));
-    let at = error.text.chars().nth(error.column).map_or(1, char_width).max(1);
-    format!("{}\n  {text}\n  {}{}", error.kind, " ".repeat(lead), "^".repeat(at))
+    let at = criterion.chars().nth(column).map_or(1, char_width).max(1);
+    format!("{what}\n  {text}\n  {}{}", " ".repeat(lead), "^".repeat(at))
 }
 
 #[cfg(test)]

@@ -112,10 +112,15 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
     let kpi = watch.kpi.iter().map(|judged| ("KPI", judged));
     for (role, judged) in kpi.chain(watch.guardrails.iter().map(|judged| ("guardrail", judged))) {
         let outcome = judged.verdict.outcome();
-        add(role, judged, (outcome.into(), verdict::word(outcome)), verdict::reason(judged));
+        add(role, judged, (outcome.into(), verdict::word(outcome)), verdict::alone(&verdict::reason(judged)));
     }
     if let Some(judged) = &watch.trigger {
-        add("trigger", judged, verdict::trigger_mark(judged.verdict.outcome()), verdict::trigger_reason(judged));
+        add(
+            "trigger",
+            judged,
+            verdict::trigger_mark(judged.verdict.outcome()),
+            verdict::alone(&verdict::trigger_reason(judged)),
+        );
     }
     doc.table(table);
 }
@@ -186,15 +191,23 @@ pub fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) -> Doc 
         ("Title", Align::Left),
         ("Day", Align::Right),
         ("Days measured", Align::Left),
+        ("Verified from", Align::Left),
+        ("Measured until", Align::Left),
         ("Alarms", Align::Left),
     ];
     let mut table = Table::new(columns);
+    let closing = |change: &Change, days: u32| {
+        let from = change.fully_rolled_out_at();
+        from.map_or_else(|| Text::from("–"), |from| Text::from(values::moment(window::closes(from, days))))
+    };
     for change in changes {
         table.row([
             Text::new().code(change.id().as_str()),
             Text::from(visible::visible_line(&change.opened.title)),
             day_number(change, now),
             days_measured(change, now, policy),
+            closing(change, window::verify_days(change, policy)),
+            closing(change, window::monitor_days(change, policy)),
             alarms(change),
         ]);
     }

@@ -1,11 +1,17 @@
 //! Why a commit hook refuses a message, in words, with the exact way on. Must not decide.
 
 use crate::audit::message::Objection;
+use crate::change::gate::Gate;
 use crate::report::findings::words;
 use crate::report::invocation;
 use crate::report::invocation::PROGRAM;
 use crate::report::refusal::message;
 use crate::report::visible::visible_line;
+
+/// The commit once more, with an id: what was staged still is.
+fn commit(key: &str, id: impl std::fmt::Display) -> String {
+    format!("git commit -m \"WHAT CHANGED\" --trailer \"{key}: {id}\"")
+}
 
 /// Several lines, without a line end at the end.
 pub fn text(objection: &Objection, key: &str) -> String {
@@ -14,7 +20,7 @@ pub fn text(objection: &Objection, key: &str) -> String {
         Objection::NoId { active: Some(id) } => (
             "the commit names no change".to_owned(),
             vec![
-                format!("git commit --trailer \"{key}: {id}\" ...  # it belongs to the open change"),
+                format!("{}  # it belongs to the open change", commit(key, id)),
                 format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\"  # it is another one"),
             ],
         ),
@@ -26,7 +32,9 @@ pub fn text(objection: &Objection, key: &str) -> String {
             ],
         ),
         Objection::Several { ids } => {
-            (format!("the commit names {} changes: {}; one change, one commit", ids.len(), ids.join(", ")), Vec::new())
+            let way = ids.first().map(|id| format!("{}  # with the one that it belongs to", commit(key, id)));
+            let what = format!("the commit names {} changes: {}; one change, one commit", ids.len(), ids.join(", "));
+            (what, way.into_iter().collect())
         }
         Objection::Malformed { value } => {
             (format!("{value:?} is no change id"), vec![format!("{PROGRAM} change list  # shows the ids")])
@@ -44,11 +52,13 @@ pub fn text(objection: &Objection, key: &str) -> String {
         ),
         Objection::TooEarly { id, missing } => (
             format!("the change {id} has not passed {} yet", message::gate_name(*missing)),
-            vec![
-                "git stash  # so that what is measured is the code before the change".to_owned(),
-                invocation::gate(id, *missing),
-                "git stash pop".to_owned(),
-            ],
+            vec![match missing {
+                Gate::Baseline => format!(
+                    "git stash && {} && git stash pop --index  # what is measured is the code before the change",
+                    invocation::gate(id, *missing)
+                ),
+                _ => invocation::gate(id, *missing),
+            }],
         ),
         Objection::SecondCommit { id, first } => (
             format!("the change {id} has its one commit already: {}", words::short(first)),
@@ -60,8 +70,34 @@ pub fn text(objection: &Objection, key: &str) -> String {
     };
     let mut lines = vec![format!("commit refused: {}", visible_line(&what))];
     lines.extend(ways.iter().enumerate().map(|(number, way)| {
-        let label = if number == 0 { "next:" } else { "     " };
+        let label = if number == 0 { "next:" } else { "or:  " };
         format!("{label} {way}")
     }));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_on_is_one_line_that_can_be_copied_whole() {
+        let id = || "chg-1".parse::<crate::change::id::ChangeId>().unwrap();
+        let objections = [
+            Objection::NoId { active: Some(id()) },
+            Objection::NoId { active: None },
+            Objection::Several { ids: vec!["chg-1".to_owned(), "chg-2".to_owned()] },
+            Objection::TooEarly { id: id(), missing: Gate::Baseline },
+            Objection::TooEarly { id: id(), missing: Gate::Contract },
+            Objection::SecondCommit { id: id(), first: "a".repeat(40) },
+        ];
+        let all: Vec<String> = objections.iter().map(|objection| text(objection, "Tuning")).collect();
+        for line in all.iter().flat_map(|text| text.lines().skip(1)) {
+            let command = line.strip_prefix("next: ").or_else(|| line.strip_prefix("or:   ")).unwrap();
+            assert!(command.starts_with("git ") || command.starts_with(PROGRAM), "{line}");
+            assert!(!command.contains("..."), "{line}");
+        }
+        assert!(all[0].contains("git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\""), "{}", all[0]);
+        assert!(all[3].contains("git stash && ") && all[3].contains(" && git stash pop --index"), "{}", all[3]);
+    }
 }

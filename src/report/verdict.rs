@@ -16,6 +16,14 @@ use crate::evidence::verdict::Verdict;
 use crate::report::markup::Tone;
 use crate::report::values;
 
+/// What helps against drift where there are two builds to take turns.
+const IN_PAIRS: &str = "; measure in pairs";
+
+/// A line on a measurement that stands alone: a stage or a day has no other build to take turns with.
+pub fn alone(line: &str) -> String {
+    line.strip_suffix(IN_PAIRS).unwrap_or(line).to_owned()
+}
+
 /// The outcome as a word.
 pub fn word(outcome: Outcome) -> &'static str {
     match outcome {
@@ -167,7 +175,7 @@ fn doubt(because: &Doubt, shown: Option<String>, bound: &str, min_effect: f64) -
             format!("{shown} is smaller than the least effect that counts, {}", values::plain_share(min_effect))
         }
         Doubt::Drift { ratio } => format!(
-            "the machine itself moved {} between the two sessions (reference workload); measure in pairs",
+            "the machine itself moved {} between the two sessions (reference workload){IN_PAIRS}",
             values::share(ratio - 1.0)
         ),
         Doubt::NotExact => "declared exact, but the same code gave different values".to_owned(),
@@ -262,6 +270,8 @@ mod tests {
         inconclusive: the machine itself moved +8.1 % between the two sessions (reference workload); measure in pairs
         inconclusive: declared exact, but the same code gave different values
         ");
+        let drift = doubted(Doubt::Drift { ratio: 1.081 }, None);
+        assert!(alone(&drift).ends_with("between the two sessions (reference workload)"), "{drift}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn visible_line(text: &str) -> String {
 
 /// Control characters, direction overrides (which can make a line read as another, CVE-2021-42574), and
 /// characters without any width that no script needs.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'

@@ -203,3 +203,40 @@ fn a_damaged_record_is_told_once_and_may_be_of_an_open_change() {
     assert_eq!(status.stderr.matches("chg-bad.json").count(), 1, "{status}");
     let _ = s.run(&["validate"]).exits(2).says(&["not known whether a change is open"]);
 }
+
+#[test]
+fn characters_that_are_not_seen_are_refused_wherever_people_write() {
+    let s = Sandbox::new();
+    let _ = s.run(&["change", "start", "--title", "a\u{202e}b"]).troubled(&["invisible character '\\u{202e}'"]);
+    assert!(!s.path(".vibeship-optimizer").exists());
+    s.start("x");
+    let _ = s.on(&["change", "note", "a\u{200b}b"]).troubled(&["invisible character '\\u{200b}'; leave it out"]);
+    let _ = s.on(&["verify", "--summary", "a\u{2066}b"]).troubled(&["invisible character"]);
+    let _ = s.on(&["change", "note", "日本語, שלום"]).ok();
+}
+
+#[test]
+fn a_label_that_cannot_name_a_file_is_told_with_one_that_can() {
+    let s = Sandbox::new();
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    let files = s.files();
+    for label in ["../../x", "a/b", "a\\b", "a\nb", ""] {
+        let _ = s.run(&["snapshot", "--label", label]).troubled(&["--label", "such as --label before-cache"]);
+    }
+    assert_eq!(s.files(), files);
+    let foreign =
+        s.run(&["snapshot", "--label", "日本"]).ok().says(&["warning: --label", "such as --label before-cache"]);
+    let path = foreign.stdout.trim().trim_start_matches("[PROJECT]/").to_owned();
+    assert_eq!(s.json(path)["label"], "日本", "{foreign}");
+    let _ = s.run(&["snapshot", "--label", "vor-日本"]).ok().never_says(&["warning: --label"]);
+}
+
+#[test]
+fn what_the_yaml_reader_says_is_for_whoever_writes_the_file() {
+    let s = Sandbox::new();
+    s.write("vibeship_optimizer.yml", "version: 1\nversion: 1\n");
+    let twice = s.run(&["status"]).troubled(&["vibeship_optimizer.yml:2:1", "the key version stands twice"]);
+    let _ = twice.never_says(&["Policy", "Options"]);
+    s.write("vibeship_optimizer.yml", "# nothing yet\n");
+    let _ = s.run(&["status"]).ok().says(&["vibeship_optimizer.yml:1:1: the file says nothing"]);
+}

@@ -79,16 +79,15 @@ fn swapped_snapshots_are_altered_evidence() {
     let s = compared();
     let (before, after) = (s.read(s.evidence("before_snapshot.json")), s.read(s.evidence("after_snapshot.json")));
     s.write(s.evidence("before_snapshot.json"), after).write(s.evidence("after_snapshot.json"), before);
-    insta::assert_snapshot!(s.on(&["change", "promote"]), @r"
+    insta::assert_snapshot!(s.on(&["change", "promote"]), @r#"
     $ change promote --change-id chg-20260302-090000-cheat
     exit 1
     --- stderr
     refused at gate 6 (decide): 2 evidence files are not what was recorded
       reports/optimizer/chg-20260302-090000-cheat_before_snapshot.json: altered since it was recorded
       reports/optimizer/chg-20260302-090000-cheat_after_snapshot.json: altered since it was recorded
-    next: git checkout -- reports/optimizer  # restore the files
-    then: vibeship-optimizer change promote --change-id chg-20260302-090000-cheat
-    ");
+    next: vibeship-optimizer change reject --change-id chg-20260302-090000-cheat --reason "WHY"  # no commit has them, and it is too late to measure them anew: end it
+    "#);
     s.refuses(&["compare"], 5, "evidence");
 }
 

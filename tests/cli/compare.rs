@@ -187,3 +187,15 @@ fn a_comparison_that_is_repeated_says_so() {
     assert!(s.read(s.evidence("compare.md")).contains("This is comparison 2 since the baseline"));
     let _ = s.run(&["check"]).ok();
 }
+
+#[test]
+fn a_file_held_against_itself_is_no_pass() {
+    let (s, before, _) = pair();
+    std::fs::copy(s.path(&before), s.path("copy.json")).unwrap();
+    for other in [before.as_str(), "copy.json"] {
+        let arguments = ["compare", "--before", &before, "--after", other];
+        let _ = s.run(&arguments).ok().says(&["nothing was compared"]).never_says(&["**pass**"]);
+        assert_eq!(s.run(&[&arguments[..], &["--format", "json"]].concat()).ok().json()["outcome"], "invalid");
+        let _ = s.run(&[&arguments[..], &["--exit-code"]].concat()).exits(1);
+    }
+}

@@ -10,7 +10,9 @@ fn an_error_in_a_criterion_points_at_its_column() {
     $ change contract --kpi kpi.ops <= -10parsec --change-id chg-20260302-090000-x
     exit 2
     --- stderr
-    error: --kpi: kpi.ops <= -10parsec: kpi.ops is measured in plain numbers, which parsec does not convert to
+    error: --kpi: kpi.ops is measured in plain numbers, which parsec does not convert to
+      kpi.ops <= -10parsec
+                 ^
     ");
     insta::assert_snapshot!(s.on(&["change", "contract", "--guardrail", "kpi.ops ~ 4"]), @r"
     $ change contract --guardrail kpi.ops ~ 4 --change-id chg-20260302-090000-x
@@ -47,7 +49,7 @@ fn a_metric_that_the_config_does_not_measure_is_refused_with_the_nearest() {
     exit 1
     --- stderr
     refused at gate 1 (contract): the config measures no kpi.opps; did you mean kpi.ops?
-    next: vibeship-optimizer snapshot --format json  # see what the config measures, or add the metric to it
+    next: vibeship-optimizer doctor --format text  # see what the config measures, or add the metric to it
     or:   vibeship-optimizer change contract --change-id chg-20260302-090000-x --kpi "METRIC <= -10%"  # name another metric
     "#);
 }
@@ -110,4 +112,37 @@ fn all_flags_at_the_start_leave_nothing_to_ask() {
     s.before();
     let record = s.json(s.record());
     assert_eq!((&record["risk"], &record["validation_today"]), (&"none".into(), &"tests".into()));
+}
+
+#[test]
+fn a_unit_that_does_not_fit_is_pointed_at() {
+    let s = Sandbox::new();
+    s.start("x");
+    let wrong = s.on(&["change", "contract", "--guardrail", "size.src <= 5s"]);
+    insta::assert_snapshot!(wrong, @r"
+    $ change contract --guardrail size.src <= 5s --change-id chg-20260302-090000-x
+    exit 2
+    --- stderr
+    error: --guardrail: size.src is measured in B, which s does not convert to
+      size.src <= 5s
+                  ^
+    ");
+}
+
+#[test]
+fn imported_timings_are_found_and_promise_no_more_than_they_hold() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: imported, hyperfine: bench.json}, {name: empty}]\n");
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    s.write("Cargo.toml", "[package]\nname = \"x\"\n").commit_as("rust", &[]);
+    let found = s.run(&["doctor"]).ok().json();
+    let measures: Vec<_> =
+        found["measures"].as_array().unwrap().iter().map(|it| it["metric"].as_str().unwrap()).collect();
+    assert!(measures.contains(&"timing.imported.wall") && !measures.contains(&"timing.imported.cpu"), "{found}");
+    assert!(!s.run(&["preflight"]).stdout.contains("TIMINGS_NO_CMDS"));
+    s.start("x");
+    let none = s.on(&["change", "contract", "--kpi", "timing.empty.wall <= -10%"]).exits(1);
+    let _ = none.says(&["timing empty has neither `cmd` nor `hyperfine`", "vibeship-optimizer doctor --format text"]);
+    let cpu = s.on(&["change", "contract", "--kpi", "timing.imported.cpu <= -10%"]).exits(1);
+    let _ = cpu.says(&["the config measures no timing.imported.cpu; did you mean timing.imported."]);
 }

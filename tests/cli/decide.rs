@@ -157,13 +157,57 @@ fn the_rollback_of_a_change_without_a_commit_names_the_old_values() {
     s.config(&s.read("vibeship_optimizer.yml").replace("file: ops.json", "cmd: 'cat ~/ops.json'"));
     std::fs::write(s.outside().join("home/ops.json"), crate::support::kpi(100.0)).unwrap();
     s.before();
+    let nothing = s.on(&["validate"]).exits(1);
+    let _ =
+        nothing.says(&["next: vibeship-optimizer validate --change-id", "# set the tuneable to its new value, then"]);
     std::fs::write(&tuneables, "{\"limit\": 3}\n").unwrap();
     std::fs::write(s.outside().join("home/ops.json"), crate::support::kpi(50.0)).unwrap();
     s.validate().after().compare();
+    assert!(!s.read(s.evidence("compare.md")).contains("in no commit"), "the tuneable explains the difference");
     let _ = s.on(&["change", "promote"]).ok();
     let rolled_out = s.on(&["change", "rollout", "full"]).ok();
     let back = "put the old values back: limit = 5 (now 3, in ~/tune.json)";
     let _ = rolled_out.says(&[back]).never_says(&["<sha>"]);
     assert!(s.read(s.evidence("rollback.md")).contains(back));
     assert_eq!(s.shown()["rollback"], back);
+}
+
+#[test]
+fn a_plain_date_is_an_expiry_at_the_end_of_that_day() {
+    let s = Sandbox::new();
+    s.start_with("x", &["--class", "emergency", "--incident", "down", "--expires", "2026-12-30"]);
+    assert!(s.read(s.record()).contains("\"expires\": \"2026-12-31T00:00:00Z\""), "{}", s.read(s.record()));
+}
+
+#[test]
+fn what_is_loose_at_a_rollout_is_set_aside_and_never_put_into_what_was_decided_on() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+    s.write("src/loose.txt", "late\n");
+    let refused = s.on(&["change", "rollout", "full"]).exits(1);
+    let _ =
+        refused.says(&["next: git stash -u", "then: vibeship-optimizer change rollout full"]).never_says(&["--soft"]);
+}
+
+#[test]
+fn lost_evidence_comes_back_from_git_only_where_git_has_it() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let (after, report) = (s.evidence("after_snapshot.json"), s.evidence("compare.md"));
+    let lose = |file: &str| std::fs::remove_file(s.path(file)).unwrap();
+    lose(&report);
+    let refused = s.on(&["change", "promote"]).exits(1).never_says(&["git checkout"]);
+    let _ = refused.says(&["next: vibeship-optimizer compare --change-id", "no commit has them"]);
+    s.compare();
+    lose(&after);
+    let _ = s.on(&["change", "promote"]).exits(1).says(&["next: vibeship-optimizer snapshot --label after"]);
+    s.after().compare().git(&["add", "reports"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    lose(&report);
+    let refused = s.on(&["change", "promote"]).exits(1);
+    let restore = format!("git checkout HEAD -- {report}");
+    let _ = refused.says(&[&format!("next: {restore}")]);
+    s.git(&restore.split(' ').skip(1).collect::<Vec<_>>());
+    let _ = s.on(&["change", "promote"]).ok();
 }

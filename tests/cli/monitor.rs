@@ -165,9 +165,10 @@ fn several_changes_are_monitored_at_once_with_one_measurement() {
 fn the_monitor_starts_with_the_full_rollout_and_with_the_recorded_baseline_only() {
     let sandbox = Sandbox::new();
     sandbox.compared("halve it");
+    sandbox.refuses(&["monitor", "start"], 8, "earlier");
+    let _ = sandbox.on(&["change", "promote"]).ok();
     sandbox.refuses(&["monitor", "start"], 8, "not_rolled_out");
     sandbox.refuses(&["monitor", "tick"], 8, "not_rolled_out");
-    let _ = sandbox.on(&["change", "promote"]).ok();
     let _ = sandbox.on(&["change", "rollout", "full"]).ok();
     let after = sandbox.evidence("after_snapshot.json");
     let other = sandbox.on(&["monitor", "start", "--baseline", &after]).exits(2);
@@ -243,7 +244,7 @@ fn backdated_events_do_not_verify() {
         }
     });
     let verify = sandbox.on(&["change", "verify", "--apply", "--summary", "x"]).exits(1);
-    assert!(verify.stderr.contains("not measured when it was recorded"), "{verify}");
+    assert!(verify.stderr.contains("not when it was recorded"), "{verify}");
 }
 
 #[test]
@@ -327,4 +328,26 @@ fn an_emergency_is_watched_by_its_absolute_criteria_and_has_to_be_followed_up() 
     assert!(codes.contains(&"ENV_OVERRIDE_EXPIRED"), "{preflight}");
     sandbox.refuses(&["change", "follow-up", "--by", &emergency], 8, "follow_up");
     assert_eq!(sandbox.on(&["change", "follow-up", "--by", "chg-nobody"]).code, 2);
+}
+
+#[test]
+fn a_monitor_before_the_rollout_is_told_what_comes_first() {
+    let s = Sandbox::new();
+    s.config_plus("rollout: {stages: [{name: canary}, {name: full}]}\n").compared("x");
+    let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change promote --change-id"]);
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change rollout canary --change-id"]);
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    let _ = s.on(&["monitor", "tick"]).exits(1).says(&["next: vibeship-optimizer change rollout full --change-id"]);
+}
+
+#[test]
+fn the_earliest_verification_and_the_planned_end_are_told_apart() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let state = s.on(&["monitor", "status"]).ok().json();
+    assert_eq!(state["verify_from"], "2026-03-05T09:00:00Z", "{state}");
+    assert_eq!((&state["closes_at"], &state["days"]), (&"2026-03-07T09:00:00Z".into(), &5.into()), "{state}");
+    let text = s.on(&["monitor", "status", "--format", "text"]).ok();
+    let _ = text.says(&["Verified from", "2026-03-05 09:00 UTC", "Measured until", "2026-03-07 09:00 UTC"]);
 }

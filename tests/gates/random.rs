@@ -141,7 +141,7 @@ fn from_comparison(world: &mut World, asked: u8, spoil: u8) -> Command {
                 1 => facts.reproduced = false,
                 2 => facts.policy.min_monitor_days = 0,
                 3 => facts.policy.stages.retain(|plan| plan.stage == Stage::Full),
-                4 => facts.faults = vec![ArtifactFault { path: "x".to_owned(), missing: true }],
+                4 => facts.faults = vec![ArtifactFault { path: "x".to_owned(), missing: true, committed: true }],
                 _ => {}
             }
             Command::Promote(facts)

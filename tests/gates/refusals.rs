@@ -41,7 +41,11 @@ fn unknown_state(code: u32) -> Revision {
 }
 
 fn fault() -> Vec<ArtifactFault> {
-    vec![ArtifactFault { path: format!("reports/optimizer/{ID}_before_snapshot.json"), missing: false }]
+    vec![ArtifactFault {
+        path: format!("reports/optimizer/{ID}_before_snapshot.json"),
+        missing: false,
+        committed: true,
+    }]
 }
 
 fn metric() -> MetricId {

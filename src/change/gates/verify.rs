@@ -40,6 +40,8 @@ pub fn start_monitor(change: &Change, days: u32) -> Result<Vec<Kind>, Refusal> {
 fn rolled_out(change: &Change) -> Result<DateTime<Utc>, Refusal> {
     let Some(at) = change.fully_rolled_out_at() else {
         gates::in_class(change, Gate::Verify)?;
+        // What comes before the rollout comes first.
+        gates::enter(change, Gate::Rollout).map_err(|refusal| Refusal::new(Gate::Verify, refusal.missing))?;
         return Err(Refusal::new(Gate::Verify, Missing::NotRolledOut));
     };
     gates::enter(change, Gate::Verify)?;

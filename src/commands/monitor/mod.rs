@@ -96,6 +96,7 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
         "change_id": change.id(),
         "title": change.opened.title,
         "started_at": rolled_out,
+        "verify_from": rolled_out.map(|from| window::closes(from, window::verify_days(change, &policy))),
         "closes_at": rolled_out.map(|from| window::closes(from, days)),
         "days": days,
         "runs_completed": measured.len(),

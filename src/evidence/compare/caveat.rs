@@ -57,6 +57,8 @@ pub enum Caveat {
         /// The commit.
         commit: String,
     },
+    /// Both sides are one and the same snapshot: nothing was compared.
+    SameSnapshot,
     /// Both snapshots are known to be of the same code and tuneables.
     SameCode,
     /// Uncommitted work was measured.
@@ -122,6 +124,11 @@ pub enum Caveat {
     },
 }
 
+/// Whether both sides are one measurement, be it in two files.
+pub(crate) fn is_same_snapshot(before: &Snapshot, after: &Snapshot) -> bool {
+    (before.id.is_some() && before.id == after.id) || before == after
+}
+
 /// Every caveat, in a fixed order.
 pub(crate) fn caveats(
     before: &Snapshot,
@@ -153,10 +160,13 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
     if after.generated_at < before.generated_at {
         found.push(Caveat::OutOfOrder);
     }
-    if known.same_code {
+    if is_same_snapshot(before, after) {
+        found.push(Caveat::SameSnapshot);
+    } else if known.same_code {
         found.push(Caveat::SameCode);
     } else if let (Some(old), Some(new)) = (&before.git.commit, &after.git.commit)
         && old == new
+        && !only_settings_differ(before, after)
     {
         found.push(Caveat::SameCommit { commit: new.clone() });
     }
@@ -172,6 +182,13 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
             found.push(Caveat::DirtyTree { side, paths, own_files_counted });
         }
     }
+}
+
+/// Whether the same code ran with other tuneables or variables: then these are what the difference is attributed to.
+fn only_settings_differ(before: &Snapshot, after: &Snapshot) -> bool {
+    let code = before.revision.as_ref().zip(after.revision.as_ref());
+    code.is_some_and(|(before, after)| before.same_code(after))
+        && (before.tuneables != after.tuneables || before.env != after.env)
 }
 
 /// Version 1 recorded a platform only: a different one is a different machine, the same one proves nothing.

@@ -188,7 +188,10 @@ pub fn compare(
     let metrics = metric_rows(&sides, &circumstances, settings);
     let criteria = criterion_rows(&sides, demands, &circumstances, settings);
     let decisive = decisive_rows(before, after, pair);
-    let outcome = outcome(&criteria, &metrics, &decisive);
+    let outcome = match caveat::is_same_snapshot(before, after) {
+        true => Outcome::Invalid,
+        false => outcome(&criteria, &metrics, &decisive),
+    };
     let tuneables = tuneables::changes(before, after);
     let caveats = caveat::caveats(before, after, pair, &metrics, &circumstances);
     let trigger_words = match &demands.trigger {
@@ -369,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_gravest_verdict_is_the_outcome_and_a_fired_trigger_is_a_failure() {
-        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[1.0])));
+        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[1.1])));
         let outcome = |guardrail: &str, trigger: &str| {
             let demands = Demands {
                 kpi: Some(Criterion::parse("timing.t.cpu <= +50%").unwrap()),

@@ -11,6 +11,7 @@ use crate::evidence::artifact::Artifact;
 use crate::evidence::compare::Comparison;
 use crate::evidence::compare::CriterionRow;
 use crate::evidence::compare::Role;
+use crate::evidence::compare::caveat::Caveat;
 use crate::evidence::machine::Machine;
 use crate::evidence::metric::MetricId;
 use crate::evidence::pair::PairSession;
@@ -79,7 +80,9 @@ fn head(doc: &mut Doc, view: &CompareView<'_>) {
 fn overall(comparison: &Comparison) -> (String, Text) {
     let word = verdict::word(comparison.outcome);
     let text = Text::new().mark(comparison.outcome.into(), word);
-    let basis = if comparison.criteria.is_empty() {
+    let basis = if comparison.caveats.contains(&Caveat::SameSnapshot) {
+        " (nothing was compared: both sides are the same snapshot)"
+    } else if comparison.criteria.is_empty() {
         " (no contract: by the decisive times, rates and KPIs)"
     } else {
         " (the gravest verdict of KPI and guardrails)"

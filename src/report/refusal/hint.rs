@@ -1,6 +1,9 @@
 //! The exact commands that help against a refusal. Must not repeat what is missing.
 
 use crate::change::class::Class;
+use crate::change::facts::ArtifactFault;
+use crate::change::facts::Stage;
+use crate::change::facts::Taken;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
@@ -9,6 +12,7 @@ use crate::change::refusal::Senseless;
 use crate::change::state::Change;
 use crate::change::window::Demand;
 use crate::change::window::DemandKind;
+use crate::evidence::artifact::Artifact;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
@@ -27,7 +31,7 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         Missing::UnknownMetric { .. } => vec![
             Hint::to(
                 "see what the config measures, or add the metric to it",
-                format!("{PROGRAM} snapshot --format json"),
+                format!("{PROGRAM} doctor --format text"),
             ),
             Hint::to("or name another metric", invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\"")),
         ],
@@ -108,6 +112,10 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref()),
         Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
         Missing::Unmeasured { .. } => vec![Hint::to("mend what gave no value", invocation::gate(id, refusal.gate))],
+        Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
+            Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
+            Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
+        ],
         Missing::NoDelta | Missing::NoTuneableChanged => {
             vec![Hint::to("make the one change, then commit it", invocation::commit(id)), again()]
         }
@@ -140,9 +148,7 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             Hint::to("keep it as an experiment", invocation::with_reason(id, "hold")),
             Hint::to("or drop it and start over on a clean tree", invocation::with_reason(id, "reject")),
         ],
-        Missing::Evidence { .. } => {
-            vec![Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()), again()]
-        }
+        Missing::Evidence { faults } => restore(faults, change, Some(again())),
         Missing::NotReproduced => vec![Hint::next(invocation::gate(id, Gate::Compare))],
         _ => changed_meanwhile(refusal, change),
     }
@@ -201,6 +207,8 @@ fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
             let take = Hint::to("take the work into the change's commit", one(sha));
             vec![take, Hint::to("or set it aside", STASH.to_owned()), again()]
         }
+        // What is rolled out is what was decided on: nothing is added to it any more.
+        (Gate::Rollout, _) => vec![Hint::to("set the work aside", STASH.to_owned()), again()],
         // What was validated is measured; with more in the commit it has to be validated again.
         (_, Some(sha)) => {
             let validated = format!("{} && {}", one(sha), invocation::gate(id, Gate::Validate));
@@ -251,16 +259,56 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             demands.iter().filter(|demand| !demand.met).flat_map(|demand| demand_hints(demand, change)).collect()
         }
         Missing::NothingToRollBack => vec![Hint::to("end it instead", invocation::with_reason(id, "reject"))],
-        Missing::NotRolledOut => vec![Hint::next(invocation::gate(id, Gate::Rollout))],
+        Missing::NotRolledOut => vec![Hint::next(invocation::rollout(id, next_stage(change)))],
         _ => vec![Hint::next(invocation::on(id, "status", ""))],
     }
+}
+
+/// Brings evidence back: from git where a commit has it; else it is measured anew, or the change ends where that is
+/// too late. `again` is what can be tried then.
+fn restore(faults: &[ArtifactFault], change: &Change, again: Option<Hint>) -> Vec<Hint> {
+    let id = change.id();
+    let (kept, lost): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) = faults.iter().partition(|fault| fault.committed);
+    let mut hints = Vec::new();
+    if !kept.is_empty() {
+        let paths: Vec<String> = kept.iter().map(|fault| invocation::shell_word(&fault.path)).collect();
+        hints.push(Hint::to("restore the files", format!("git checkout HEAD -- {}", paths.join(" "))));
+    }
+    if lost.is_empty() {
+        hints.extend(again);
+        return hints;
+    }
+    let is = |artifact: &Artifact| lost.iter().any(|fault| fault.path == artifact.path);
+    let of_taken = |taken: &Taken| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
+    if change.promotion.is_some() || change.baseline.as_ref().is_some_and(|baseline| of_taken(&baseline.taken)) {
+        let end = if change.promotion.is_some() { "rollback" } else { "reject" };
+        let why = "no commit has them, and it is too late to measure them anew: end it";
+        hints.push(Hint::to(why, invocation::with_reason(id, end)));
+        return hints;
+    }
+    let (what, gate) = if change.validation.as_ref().is_some_and(|validation| is(&validation.artifact)) {
+        ("validate", Gate::Validate)
+    } else if change.after.as_ref().is_some_and(|after| of_taken(&after.taken)) {
+        ("measure", Gate::After)
+    } else {
+        ("compare", Gate::Compare)
+    };
+    hints.push(Hint::to(&format!("no commit has them: {what} anew"), invocation::gate(id, gate)));
+    hints.extend(again);
+    hints
+}
+
+/// The stage that has not begun, by the plan that was frozen; without one, the last.
+fn next_stage(change: &Change) -> Stage {
+    let plan = change.frozen_policy().map(|policy| policy.stages.as_slice()).unwrap_or_default();
+    plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage)
 }
 
 /// What meets a demand of verification; nothing where only time does.
 pub fn demand_hints(demand: &Demand, change: &Change) -> Vec<Hint> {
     let id = change.id();
     let hint = match &demand.kind {
-        DemandKind::FullRollout => Hint::to("roll it out", invocation::gate(id, Gate::Rollout)),
+        DemandKind::FullRollout => Hint::to("roll it out", invocation::rollout(id, next_stage(change))),
         DemandKind::Window { .. } => return Vec::new(),
         DemandKind::Ticks { .. } => Hint::to("measure once on every UTC day", invocation::on(id, "monitor tick", "")),
         DemandKind::NoAlarm { .. } => {
@@ -275,7 +323,7 @@ pub fn demand_hints(demand: &Demand, change: &Change) -> Vec<Hint> {
                 Hint::to("then", invocation::attest(id)),
             ];
         }
-        DemandKind::Artifacts { .. } => Hint::to("restore the files", "git checkout -- reports/optimizer".to_owned()),
+        DemandKind::Artifacts { faults } => return restore(faults, change, None),
         DemandKind::Reproduced => Hint::to("see which differ", format!("{PROGRAM} check")),
         DemandKind::Clock { latest } => {
             let when = latest.map_or_else(String::new, |at| format!(" or wait until {}", moment(at)));

@@ -114,7 +114,8 @@ mod tests {
 
     /// Every variant, each at a gate where it occurs.
     fn every() -> Vec<(Gate, Missing)> {
-        let fault = |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing };
+        let fault =
+            |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing, committed: missing };
         let id = || "chg-2".parse().unwrap();
         let metric = || MetricId::new("timing.test.wall");
         vec![
@@ -228,7 +229,7 @@ mod tests {
         next: vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%" --trigger "METRIC > +10%"
 
         refused at gate 1 (contract): the config measures no timing.test.wall; did you mean timing.tests.wall?
-        next: vibeship-optimizer snapshot --format json  # see what the config measures, or add the metric to it
+        next: vibeship-optimizer doctor --format text  # see what the config measures, or add the metric to it
         or:   vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%"  # name another metric
 
         refused at gate 1 (contract): a <= 1 is KPI and guardrail at once: it guards nothing
@@ -268,12 +269,12 @@ mod tests {
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # mend what gave no value
 
         refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
-        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
-        then: vibeship-optimizer validate --change-id chg-1
+        next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # where git has its file, commit it first
 
         refused at gate 3 (validate): the change is of class tuneable, and no tuneable changed its value
-        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # make the one change, then commit it
-        then: vibeship-optimizer validate --change-id chg-1
+        next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # where git has its file, commit it first
 
         refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
           cccccccccccc Do | something ⏎ else
@@ -311,7 +312,8 @@ mod tests {
         refused at gate 6 (decide): 2 evidence files are not what was recorded
           reports/optimizer/x.json: missing
           reports/optimizer/x.json: altered since it was recorded
-        next: git checkout -- reports/optimizer  # restore the files
+        next: git checkout HEAD -- reports/optimizer/x.json  # restore the files
+        next: vibeship-optimizer compare --change-id chg-1  # no commit has them: compare anew
         then: vibeship-optimizer change promote --change-id chg-1
 
         refused at gate 6 (decide): the recorded verdicts do not come out of the evidence again
