@@ -56,7 +56,9 @@ impl Merge {
             }
             None => {
                 let new_file = !self.new.is_empty();
-                let grave = new_file || (!self.tracked && on_tuneables(&self.paths, surfaces));
+                // Git makes no merge of more than two parents in which somebody has to decide on a conflict.
+                let octopus = self.parents.len() > 2;
+                let grave = new_file || octopus || (!self.tracked && on_tuneables(&self.paths, surfaces));
                 self.finding(&self.paths, new_file, None, grave).into_iter().collect()
             }
         };

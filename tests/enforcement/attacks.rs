@@ -260,6 +260,20 @@ fn a_merge_that_changes_a_file_of_its_own_accord_fails() {
 }
 
 #[test]
+fn a_merge_of_three_that_changes_a_file_of_its_own_accord_fails() {
+    let (sandbox, base) = to_merge();
+    sandbox.git(&["checkout", "-q", "-b", "third", "side^"]).passes();
+    commit(&sandbox, "notes/z.md", "z\n", "Prose");
+    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
+    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["src/steps.txt"]);
+}
+
+#[test]
 fn a_merge_that_leaves_out_what_the_base_has_fails() {
     let (sandbox, _, before) = tracked();
     let base = sandbox.head();
