@@ -209,7 +209,8 @@ impl Series {
     }
 
     fn finish(mut self, plan: &TimingPlan) -> Timed {
-        let rss_floor_bytes = process::own_peak_rss().filter(|floor| hide_floor(&mut self.samples, *floor));
+        let rss_floor_bytes =
+            process::own_peak_rss().filter(|floor| hide_floor(self.samples.iter_mut().collect(), *floor));
         let mut all_s: Vec<f64> = self.samples.iter().map(|run| run.wall_s).collect();
         if self.end == SeriesEnd::NotStarted {
             all_s.pop();
@@ -233,10 +234,10 @@ impl Series {
 }
 
 /// Leaves out the peak memory of a series in which some run did not rise above the floor; says whether it did so.
-pub(crate) fn hide_floor(runs: &mut [Run], floor: u64) -> bool {
+pub(crate) fn hide_floor(runs: Vec<&mut Run>, floor: u64) -> bool {
     let hidden = runs.iter().any(|run| run.max_rss_bytes.is_some_and(|bytes| bytes <= floor));
     if hidden {
-        runs.iter_mut().for_each(|run| run.max_rss_bytes = None);
+        runs.into_iter().for_each(|run| run.max_rss_bytes = None);
     }
     hidden
 }
@@ -449,8 +450,8 @@ mod tests {
     fn memory_at_the_floor_is_left_out_of_the_whole_series() {
         let run = |bytes| Run { max_rss_bytes: Some(bytes), ..run_of(&finished()) };
         let mut runs = [run(900), run(100)];
-        assert!(!hide_floor(&mut runs, 99));
-        assert!(hide_floor(&mut runs, 100));
+        assert!(!hide_floor(runs.iter_mut().collect(), 99));
+        assert!(hide_floor(runs.iter_mut().collect(), 100));
         assert!(runs.iter().all(|run| run.max_rss_bytes.is_none()));
     }
 

@@ -150,15 +150,7 @@ pub fn measure(
     config: &KpiProbe,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Measured {
-    let mut kpi = Kpi {
-        name: config.name.clone(),
-        unit: config.unit.symbol().to_owned(),
-        better: config.better,
-        sampling: if config.exact { Sampling::Exact } else { Sampling::Sampled },
-        values: Vec::new(),
-        error: None,
-        artifact: None,
-    };
+    let mut kpi = unmeasured(config);
     let (mut raw, mut interrupted) = (None, false);
     for run in 1..=config.runs {
         match sample(runner, place, config) {
@@ -223,6 +215,19 @@ pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> R
         None => text,
     };
     Ok(Sample { value, raw: concealed(raw), waited })
+}
+
+/// A KPI as evidence that has no values yet.
+pub fn unmeasured(config: &KpiProbe) -> Kpi {
+    Kpi {
+        name: config.name.clone(),
+        unit: config.unit.symbol().to_owned(),
+        better: config.better,
+        sampling: if config.exact { Sampling::Exact } else { Sampling::Sampled },
+        values: Vec::new(),
+        error: None,
+        artifact: None,
+    }
 }
 
 /// The number in a text. `origin` names the text in errors.

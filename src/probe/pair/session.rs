@@ -8,17 +8,16 @@ use std::time::Instant;
 use crate::config::kpi::KpiProbe;
 use crate::config::pair::Pin;
 use crate::evidence::decisive::Decision;
-use crate::evidence::metric::Sampling;
 use crate::evidence::pair::Pair;
 use crate::evidence::pair::PairedCommand;
 use crate::evidence::pair::PairedKpi;
 use crate::evidence::pair::Stop;
 use crate::evidence::scrub::scrub;
-use crate::evidence::snapshot::Kpi;
 use crate::evidence::snapshot::Run;
 use crate::probe::command;
 use crate::probe::command::Runner;
 use crate::probe::command::TimingPlan;
+use crate::probe::command::hide_floor;
 use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
@@ -217,7 +216,7 @@ impl<'a> Session<'a> {
                 }
             },
         };
-        let rss_floor_bytes = process::own_peak_rss().filter(|floor| hide_floor(&mut paired.pairs, *floor));
+        let rss_floor_bytes = process::own_peak_rss().filter(|floor| hide_floor(both(&mut paired.pairs), *floor));
         MeasuredPairs { paired, error, rss_floor_bytes }
     }
 
@@ -324,7 +323,7 @@ impl<'a> Session<'a> {
     ) -> MeasuredKpi {
         let mut measured = MeasuredKpi {
             paired: PairedKpi {
-                kpi: kpi_of(config),
+                kpi: kpi::unmeasured(config),
                 min_pairs: budget.min_pairs,
                 max_pairs: budget.max_pairs,
                 pairs: Vec::new(),
@@ -386,25 +385,8 @@ impl<'a> Session<'a> {
     }
 }
 
-fn kpi_of(config: &KpiProbe) -> Kpi {
-    Kpi {
-        name: config.name.clone(),
-        unit: config.unit.symbol().to_owned(),
-        better: config.better,
-        sampling: if config.exact { Sampling::Exact } else { Sampling::Sampled },
-        values: Vec::new(),
-        error: None,
-        artifact: None,
-    }
-}
-
-fn hide_floor(pairs: &mut [Pair], floor: u64) -> bool {
-    let at_floor = |run: &Run| run.max_rss_bytes.is_some_and(|bytes| bytes <= floor);
-    let hidden = pairs.iter().any(|pair| at_floor(&pair.before) || at_floor(&pair.after));
-    if hidden {
-        pairs.iter_mut().flat_map(|pair| [&mut pair.before, &mut pair.after]).for_each(|run| run.max_rss_bytes = None);
-    }
-    hidden
+fn both(pairs: &mut [Pair]) -> Vec<&mut Run> {
+    pairs.iter_mut().flat_map(|pair| [&mut pair.before, &mut pair.after]).collect()
 }
 
 #[cfg(test)]
@@ -556,8 +538,8 @@ mod tests {
     fn memory_at_the_floor_is_left_out_of_all_pairs() {
         let outcome = measure(Script::default(), 0, BUDGET, &mut go_on);
         let mut pairs = outcome.measured.paired.pairs;
-        assert!(!hide_floor(&mut pairs, 1));
-        assert!(hide_floor(&mut pairs, 1 << 40));
+        assert!(!hide_floor(both(&mut pairs), 1));
+        assert!(hide_floor(both(&mut pairs), 1 << 40));
         assert!(pairs.iter().all(|pair| pair.before.max_rss_bytes.is_none() && pair.after.max_rss_bytes.is_none()));
     }
     fn kpi_in(values: [&str; 2], exact: bool) -> MeasuredKpi {
