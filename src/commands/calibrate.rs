@@ -28,6 +28,9 @@ use crate::evidence::pair::PairedCommand;
 use crate::evidence::scrub::scrub;
 use crate::evidence::series;
 use crate::evidence::stats::median;
+use crate::evidence::strict_json::Limits;
+use crate::evidence::strict_json::parse_as;
+use crate::evidence::strict_json::parse_json;
 use crate::exit::Exit;
 use crate::probe;
 use crate::probe::machine;
@@ -71,6 +74,8 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::trouble("no timed command is configured, or none of that name")
             .hinted("name one under `timings` in the config file"));
     }
+    // A file that cannot be added to is told before anything is measured.
+    load(ctx, &calibration::key(&machine::fingerprint()))?;
     let mut bar = Bar::new(&ctx.ui);
     let mut commands = Vec::new();
     for plan in &plans {
@@ -182,10 +187,16 @@ pub fn floors(ctx: &Ctx) -> Result<Floors, CommandError> {
 fn load(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
     let path = file(ctx, key);
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
-    let found: Calibration = serde_json::from_slice(&bytes).map_err(|error| {
+    let wrong = |error: &dyn std::fmt::Display| {
         CommandError::trouble(format!("{}: {error}", path.display()))
-            .hinted("make it anew: vibeship-optimizer calibrate")
-    })?;
+            .hinted("remove it and make it anew: vibeship-optimizer calibrate")
+    };
+    // Twice over, so that what is no number or stands twice is refused before anything is believed.
+    parse_json(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
+    let found: Calibration = parse_as(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
+    if found.schema != calibration::SCHEMA {
+        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
+    }
     Ok(Some(found))
 }
 

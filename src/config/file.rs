@@ -296,8 +296,10 @@ mod tests {
             assert!(refusal.contains("not valid YAML or JSON: "), "{text:?}: {refusal}");
             assert!(!refusal.contains(" at line ") && !refusal.contains("Options"), "{text:?}: {refusal}");
         }
-        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
-        assert!(refusal(&deep).contains("not valid YAML"), "{}", refusal(&deep));
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let deep = format!("{}1{}", open.repeat(5000), close.repeat(5000));
+            assert!(refusal(&deep).contains("not valid YAML or JSON: "), "{}", refusal(&deep));
+        }
     }
 
     #[test]

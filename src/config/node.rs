@@ -73,7 +73,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
-        budget: serde_saphyr::budget! { max_depth: 64, max_nodes: 50_000 },
+        budget: serde_saphyr::budget! { max_depth: 24, max_nodes: 50_000 },
     };
     match serde_saphyr::from_str_with_options::<Spanned<Kind>>(text, options) {
         Ok(spanned) => Ok(spanned.into()),

@@ -144,9 +144,9 @@ impl Project {
         in_root.chain(STATE_CONFIGS.iter().map(move |name| state.join(name)))
     }
 
-    /// The config in force, if there is one.
+    /// The config in force, if there is one; whatever lies there, since it is then an error and not no config.
     pub fn config_path(&self) -> Option<PathBuf> {
-        self.config_places().find(|path| path.is_file())
+        self.config_places().find(|path| path.symlink_metadata().is_ok())
     }
 
     /// Where `init` writes a config when there is none.

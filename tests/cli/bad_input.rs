@@ -240,3 +240,43 @@ fn what_the_yaml_reader_says_is_for_whoever_writes_the_file() {
     s.write("vibeship_optimizer.yml", "# nothing yet\n");
     let _ = s.run(&["status"]).ok().says(&["vibeship_optimizer.yml:1:1: the file says nothing"]);
 }
+
+#[test]
+fn a_damaged_calibration_is_named_before_anything_is_measured() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: t, cmd: git --version, runs: 1}]\n");
+    let calibrated = s.run(&["calibrate", "--pairs", "10"]);
+    assert_ne!(calibrated.code, 2, "{calibrated}");
+    let dir = s.path(".vibeship-optimizer/calibration");
+    let file = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    let _ = s.run(&["calibrate", "--pairs", "10"]).never_says(&["error"]);
+    let twice = text.replacen('{', "{\"schema\": \"a\", ", 1);
+    let other = text.replace("calibration.v1", "calibration.v9");
+    let deep = "[".repeat(100_000);
+    for bad in ["", &text[..text.len() / 2], "[]", &twice, &other, &deep] {
+        std::fs::write(&file, bad).unwrap();
+        let refused = s.run(&["calibrate", "--pairs", "10"]).troubled(&["calibration/", "remove it and make it anew"]);
+        assert!(!refused.stderr.contains("calibrating"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), bad);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_is_neither_waited_for_nor_taken_for_nothing() {
+    let s = Sandbox::new();
+    s.compared("x");
+    for path in ["vibeship_optimizer.yml", &s.record(), &s.evidence("before_snapshot.json")] {
+        let kept = s.read(path);
+        std::fs::remove_file(s.path(path)).unwrap();
+        assert!(s.command("mkfifo").arg(s.path(path)).status().unwrap().success());
+        let name = path.rsplit('/').next().unwrap();
+        let _ = s.on(&["compare"]).troubled(&[name, "not a file"]);
+        let _ = s.run(&["snapshot"]).never_says(&["no test command"]);
+        std::fs::remove_file(s.path(path)).unwrap();
+        s.write(path, kept);
+    }
+    assert!(!s.path(".vibeship-optimizer/config.yml").exists());
+}
