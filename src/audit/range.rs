@@ -63,6 +63,8 @@ pub(crate) struct Member {
 #[derive(Debug, Clone)]
 struct Revert {
     name: CommitName,
+    written: i64,
+    paths: Vec<String>,
     ids: Vec<String>,
     reverted: Vec<String>,
     tuneables: Vec<String>,
@@ -150,6 +152,8 @@ impl<'a> RangeAudit<'a> {
             let ids = ids.into_iter().map(str::to_owned).collect();
             self.reverts.push(Revert {
                 name: commit.name(),
+                written: commit.author_time,
+                paths: commit.paths().map(str::to_owned).collect(),
                 ids,
                 reverted,
                 tuneables: self.on(Surface::Tuneables, commit),
@@ -209,7 +213,13 @@ impl<'a> RangeAudit<'a> {
         for (id, mut members) in members {
             members.reverse();
             let Some(record) = self.records.get(&id) else { continue };
-            let Some(change) = record.change() else { continue };
+            let Some(change) = record.change() else {
+                if record.is_legacy() {
+                    let unproven = |member: &Member| Finding::fail(What::RecordUnproven).of_commit(&member.name);
+                    self.audit.findings.extend(members.iter().map(|member| unproven(member).of_change(&id)));
+                }
+                continue;
+            };
             let standing: Vec<Member> =
                 members.into_iter().filter(|member| !reverted.contains(&member.name.id)).collect();
             if standing.is_empty() {
@@ -254,6 +264,7 @@ impl<'a> RangeAudit<'a> {
             let mut tracked = !revert.ids.is_empty();
             // Taking back what came in with this very range leaves what was there before.
             let mut restores = true;
+            let mut inexact = false;
             for hash in &revert.reverted {
                 let (full, ids) = self.origin(hash, &reverts, history);
                 tracked |= !ids.is_empty();
@@ -263,13 +274,20 @@ impl<'a> RangeAudit<'a> {
                     if !undone {
                         gone.insert(full);
                     }
-                } else if revert.ids.is_empty() {
+                } else {
+                    let rolled_back = revert.ids.iter().any(|id| ids.contains(id) && self.is_rolled_back(id));
                     let what = What::RevertNotExact { reverted: full };
-                    self.audit.findings.push(Finding::fail(what).of_commit(&revert.name));
+                    let found = if rolled_back { Finding::warn(what) } else { Finding::fail(what) };
+                    self.audit.findings.push(found.of_commit(&revert.name));
+                    inexact |= !rolled_back;
                 }
             }
             for id in &revert.ids {
-                self.known(&revert.name, id);
+                let Some(id) = self.known(&revert.name, id).filter(|_| inexact) else { continue };
+                // What it calls a revert is work of its own, whatever it says.
+                let (name, paths) = (revert.name.clone(), revert.paths.clone());
+                let member = Member { name, written: revert.written, paths, relinked: None };
+                self.members.entry(id).or_default().push(member);
             }
             if !tracked {
                 let finding = untracked(revert.tuneables.clone(), revert.env.clone());
@@ -278,6 +296,11 @@ impl<'a> RangeAudit<'a> {
             }
         }
         gone
+    }
+
+    fn is_rolled_back(&self, id: &str) -> bool {
+        let record = id.parse::<ChangeId>().ok().and_then(|id| self.records.get(&id));
+        record.and_then(RecordFacts::change).is_some_and(|change| change.rollback.is_some())
     }
 
     /// The full hash and the ids of a commit that is reverted: of the range, of a record, or from before.

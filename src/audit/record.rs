@@ -52,6 +52,11 @@ impl RecordFacts {
             _ => None,
         }
     }
+
+    /// Whether it is one of the original tool, which proves nothing.
+    pub fn is_legacy(&self) -> bool {
+        matches!(self.state, RecordState::Legacy)
+    }
 }
 
 /// A record as it stood at the range's base.

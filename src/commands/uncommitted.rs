@@ -24,7 +24,7 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
         return Ok(None);
     }
     let root = ctx.project.root();
-    let places = [ctx.project.changes_dir(), ctx.project.evidence_dir(), ctx.project.logbook_path()];
+    let places = [ctx.project.state_dir(), ctx.project.evidence_dir(), ctx.project.logbook_path()];
     let places: Vec<String> =
         places.iter().filter(|place| place.exists()).map(|place| ctx.project.relative(place)).collect();
     let places = places.join(" ");

@@ -186,8 +186,9 @@ fn what_is_loose_at_a_rollout_is_set_aside_and_never_put_into_what_was_decided_o
     let _ = s.on(&["change", "promote"]).ok();
     s.write("src/loose.txt", "late\n");
     let refused = s.on(&["change", "rollout", "full"]).exits(1);
-    let _ =
-        refused.says(&["next: git stash -u", "then: vibeship-optimizer change rollout full"]).never_says(&["--soft"]);
+    let _ = refused
+        .says(&["next: git stash push -u -- .", "then: vibeship-optimizer change rollout full"])
+        .never_says(&["--soft"]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_dirty_tree_is_refused_for_a_baseline() {
     exit 1
     --- stderr
     refused at gate 2 (baseline): 1 path lies uncommitted outside the tool's own files
-    next: git stash -u  # set the work aside
+    next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty  # measure it as it is, which can never be promoted
     ");

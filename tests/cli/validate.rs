@@ -35,7 +35,7 @@ fn two_commits_cannot_be_told_apart() {
       [SHORT] tune
       [SHORT] tune
     next: git reset --soft HEAD~2  # make one commit of them
-    then: git commit --trailer "Optimizer-Change: chg-20260302-090000-x"
+    then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
 }

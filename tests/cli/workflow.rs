@@ -88,7 +88,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     hint: everything passes: promote it
     next: vibeship-optimizer change promote --change-id chg-20260302-090000-halve-the-operations
-    hint: the evidence is not committed yet: git add .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md
+    hint: the evidence is not committed yet: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
     "#);
     insta::assert_snapshot!(s.run(&["change", "promote"]), @r#"
     $ change promote
@@ -99,7 +99,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     rehearsing the rollback in a scratch worktree
     hint: begin the stage full
     next: vibeship-optimizer change rollout full --change-id chg-20260302-090000-halve-the-operations
-    hint: the evidence is not committed yet: git add .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer/changes reports/optimizer VIBESHIP_OPTIMIZER.md
+    hint: the evidence is not committed yet: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
     "#);
     insta::assert_snapshot!(s.run(&["change", "rollout", "full"]), @r"
     $ change rollout full

@@ -388,3 +388,30 @@ fn promoting_and_verifying_refuse_a_record_that_the_gates_did_not_make() {
         answer.refused(&["event 4", &file, "refuses it", "git log --oneline -- "]);
     }
 }
+
+#[test]
+fn a_revert_of_nothing_is_work_of_its_own_under_the_id_that_it_names() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    let message = format!("Evil\n\nThis reverts commit deadbeefdeadbeef.\n\n{KEY}: {id}\n");
+    commit(&sandbox, "src/evil.txt", "1\n", &message);
+    commit(&sandbox, "src/evil.txt", "2\n", &message);
+    let codes = sandbox.codes(&since(&base));
+    assert!(codes.contains(&"REVERT_NOT_EXACT".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn a_record_of_the_original_carries_no_commit_of_the_range() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = "chg-20200101-000000-x";
+    let record = format!(
+        "{{\"schema\": \"vibeship_optimizer.change.v1\", \"change_id\": \"{id}\", \"title\": \"x\", \
+         \"status\": \"verified\", \"started_at\": \"2020-01-01T00:00:00Z\"}}\n"
+    );
+    commit(&sandbox, &record_path(id), &record, "Record");
+    commit(&sandbox, "src/evil.txt", "1\n", &format!("Evil\n\n{KEY}: {id}\n"));
+    let answer = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
+    answer.refused(&["RECORD_UNPROVEN"]);
+}

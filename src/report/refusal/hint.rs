@@ -121,7 +121,7 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         }
         Missing::ManyCommits { commits } => vec![
             Hint::to("make one commit of them", format!("git reset --soft HEAD~{}", commits.len())),
-            Hint::to("then", format!("git commit {trailer}")),
+            Hint::to("then", format!("git commit -m \"WHAT CHANGED\" {trailer}")),
             again(),
         ],
         Missing::ForeignCommit { commit } => {
@@ -182,7 +182,7 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
 /// Takes new files too.
 const AMEND: &str = "git add -A && git commit --amend --no-edit";
 /// Untracked files lie uncommitted like any other.
-const STASH: &str = "git stash -u";
+const STASH: &str = "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'";
 
 /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
 /// would be lost, and one of evidence would take the work in.

@@ -241,22 +241,22 @@ mod tests {
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 2 (baseline): 3 paths lie uncommitted outside the tool's own files
-        next: git stash -u  # set the work aside
+        next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty  # measure it as it is, which can never be promoted
 
         refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # commit the work as the change
-        or:   git stash -u  # set it aside
+        or:   git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set it aside
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
         next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # take the work into the change's commit
-        or:   git stash -u  # set it aside
+        or:   git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set it aside
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 4 (after): 1 path lies uncommitted outside the tool's own files
-        next: git stash -u  # set the work aside
+        next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1  # take it into the change's commit and validate that
 
@@ -280,7 +280,7 @@ mod tests {
           cccccccccccc Do | something ⏎ else
           cccccccccccc Do | something ⏎ else
         next: git reset --soft HEAD~2  # make one commit of them
-        then: git commit --trailer "Optimizer-Change: chg-1"
+        then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
@@ -396,14 +396,14 @@ mod tests {
           "details": [],
           "not_yet": false,
           "next": [
-            "git stash -u",
+            "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
           ],
           "hints": [
             {
               "purpose": "set the work aside",
-              "command": "git stash -u"
+              "command": "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'"
             },
             {
               "purpose": "then",
