@@ -48,7 +48,7 @@ pub fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Outside { path: path.to_owned(), target })
 }
 
-/// Replaces a file of the tool's own, as [`atomic::write`], unless a link leads it out of the project.
+/// Replaces a file of the tool's own, as `atomic::write`, unless a link leads it out of the project.
 ///
 /// # Errors
 /// [`StoreError::Outside`]; any failure, with the path.
