@@ -12,6 +12,9 @@ use vibeship_optimizer::evidence::stats::hodges_lehmann;
 use vibeship_optimizer::evidence::stats::looks::Plan;
 use vibeship_optimizer::evidence::stats::median;
 use vibeship_optimizer::evidence::stats::winsorized;
+use vibeship_optimizer::evidence::verdict::Design;
+use vibeship_optimizer::evidence::verdict::Estimate;
+use vibeship_optimizer::evidence::verdict::Finding;
 
 /// One pair: the logarithm of both times, and whether the second arm ran first.
 #[derive(Clone, Copy)]
@@ -149,11 +152,18 @@ fn slowed(pairs: &[Pair], share: f64) -> Vec<Pair> {
     pairs.iter().map(|pair| Pair { after: pair.after + share.ln_1p(), ..*pair }).collect()
 }
 
+/// Whether the tool would call it a change, with a minimum effect of 1 %.
+fn counts(found: &Interval) -> bool {
+    let [value, low, high] = [found.value, found.low, found.high].map(f64::exp_m1);
+    let estimate = Estimate { value, low, high, confidence: 0.95 };
+    Finding { estimate, design: Design::Paired, n_before: 0, n_after: 0, p_value: None, min_effect: 0.01 }.counts()
+}
+
 fn percent(hits: usize, of: usize) -> f64 {
     100.0 * f64::from(u32::try_from(hits).unwrap_or(0)) / f64::from(u32::try_from(of.max(1)).unwrap_or(1))
 }
 
-/// Alarms, wrong directions, power at +2, +5 and +10 %, and the error of the ratio in nine of ten trials.
+/// Alarms of any size and by what counts, wrong directions, power at +2, +5 and +10 % by what counts, and the error of the ratio in nine of ten trials.
 fn row(trials: &[Vec<Pair>], decide: &dyn Fn(&[Pair]) -> Option<Interval>) -> String {
     let decided = |share: f64, wanted: fn(&Interval) -> bool| {
         let hits =
@@ -161,11 +171,11 @@ fn row(trials: &[Vec<Pair>], decide: &dyn Fn(&[Pair]) -> Option<Interval>) -> St
         percent(hits, trials.len())
     };
     let alarms = decided(0.0, |found| found.low > 0.0 || found.high < 0.0);
-    let with_least = decided(0.0, |found| (found.low > 0.0 || found.high < 0.0) && found.value.exp_m1().abs() >= 0.01);
-    let wrong = decided(0.02, |found| found.high < 0.0 && found.value.exp_m1() <= -0.01);
+    let with_least = decided(0.0, counts);
+    let wrong = decided(0.02, |found| found.high < 0.0 && counts(found));
     let power: Vec<String> = [0.02, 0.05, 0.10]
         .into_iter()
-        .map(|share| format!("{:3.0}", decided(share, |found| found.low > 0.0)))
+        .map(|share| format!("{:3.0}", decided(share, |found| found.low > 0.0 && counts(found))))
         .collect();
     let mut errors: Vec<f64> = trials.iter().filter_map(|trial| Some(decide(trial)?.value.exp_m1().abs())).collect();
     errors.sort_by(f64::total_cmp);

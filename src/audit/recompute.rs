@@ -12,6 +12,7 @@ use crate::evidence::compare::Comparison;
 use crate::evidence::compare::Demands;
 use crate::evidence::compare::Role;
 use crate::evidence::ingest;
+use crate::evidence::verdict::Verdict;
 
 /// What a contract demands of the metrics.
 pub fn demands(contract: &Contract) -> Demands {
@@ -59,22 +60,30 @@ fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u
 }
 
 fn first_difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
-    if recorded == again {
-        return None;
-    }
     let list = |verdicts: &Verdicts| -> Vec<Judged> {
         let (kpi, trigger) = (verdicts.kpi.clone(), verdicts.trigger.clone());
         std::iter::once(kpi).chain(verdicts.guardrails.clone()).chain(trigger).collect()
     };
     let (recorded, again) = (list(recorded), list(again));
-    let pairs = recorded.iter().zip(&again).find(|(one, other)| one != other);
-    Some(match pairs {
-        Some((one, other)) if one.verdict.outcome() != other.verdict.outcome() => {
+    if recorded.len() != again.len() {
+        return Some("the record judges other criteria than the contract has".to_owned());
+    }
+    let pairs = recorded.iter().zip(&again).find(|(one, other)| !same(one, other));
+    pairs.map(|pair| match pair {
+        (one, other) if one.verdict.outcome() != other.verdict.outcome() => {
             format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other))
         }
-        Some((one, _)) => format!("the numbers of `{}` are not those that the evidence gives", one.criterion),
-        None => "the record judges other criteria than the contract has".to_owned(),
+        (one, _) => format!("the numbers of `{}` are not those that the evidence gives", one.criterion),
     })
+}
+
+/// Whether two verdicts rest on the same numbers. How many more runs would help is advice, and advice may improve.
+fn same(one: &Judged, other: &Judged) -> bool {
+    let evidence = |judged: &Judged| match judged.verdict.clone() {
+        Verdict::Inconclusive { finding, because, .. } => Verdict::Inconclusive { finding, because, more_runs: None },
+        verdict => verdict,
+    };
+    one.criterion == other.criterion && evidence(one) == evidence(other)
 }
 
 fn word(judged: &Judged) -> String {

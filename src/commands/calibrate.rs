@@ -20,13 +20,16 @@ use crate::evidence::calibration::Calibration;
 use crate::evidence::calibration::Injected;
 use crate::evidence::compare::DEFAULT_MIN_EFFECT;
 use crate::evidence::decisive;
+use crate::evidence::decisive::Decisive;
 use crate::evidence::effect::Circumstances;
 use crate::evidence::judge::Change;
+use crate::evidence::machine::Machine;
 use crate::evidence::metric::MetricId;
 use crate::evidence::noise as floor;
 use crate::evidence::pair::PairedCommand;
 use crate::evidence::scrub::scrub;
 use crate::evidence::series;
+use crate::evidence::snapshot::Run;
 use crate::evidence::stats::median;
 use crate::evidence::strict_json::Limits;
 use crate::evidence::strict_json::parse_as;
@@ -39,6 +42,9 @@ use crate::report;
 use crate::store::atomic;
 use crate::store::guard;
 use crate::sys::process;
+
+/// A load of more than this share of the cores is told before a calibration.
+const BUSY: f64 = 0.5;
 
 /// Calibration files are read up to this size.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -63,7 +69,8 @@ pub struct CalibrateArgs {
     timing: Vec<String>,
 }
 
-/// Exit 0 when every added slowdown was seen, 1 when one was not: then this machine cannot tell changes of that size.
+/// Exit 0 when every added slowdown was seen, 3 when it cannot be told of one yet (more pairs may help), 1 when one was
+/// taken for something else: then this machine cannot tell changes of that size.
 pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     let share = parse::share("--inject", &args.inject)?;
@@ -76,6 +83,7 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     }
     // A file that cannot be added to is told before anything is measured.
     load(ctx, &calibration::key(&machine::fingerprint()))?;
+    warn_of_load(ctx, &machine::fingerprint());
     let mut bar = Bar::new(&ctx.ui);
     let mut commands = Vec::new();
     for plan in &plans {
@@ -106,10 +114,18 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
         ctx.show(&report::calibration::document(&found))?;
     }
     ctx.ui.status(&format!("wrote {}", ctx.project.relative(&path)));
-    let seen = |command: &CalibratedCommand| {
-        command.injected.as_ref().is_none_or(|injected| matches!(injected.seen, Change::Regressed(_)))
-    };
-    Ok(if found.commands.iter().all(seen) { Exit::Yes } else { Exit::No })
+    Ok(exit_of(&found.commands))
+}
+
+fn exit_of(commands: &[CalibratedCommand]) -> Exit {
+    let seen = || commands.iter().filter_map(|command| command.injected.as_ref()).map(|injected| &injected.seen);
+    if seen().all(|seen| matches!(seen, Change::Regressed(_))) {
+        Exit::Yes
+    } else if seen().all(|seen| matches!(seen, Change::Regressed(_) | Change::Inconclusive { .. })) {
+        Exit::NotYet
+    } else {
+        Exit::No
+    }
 }
 
 /// One command with itself for its floors, then with extra work in the second arm.
@@ -119,7 +135,7 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
         readings.filter_map(|(id, reading)| Some((id, floor::floor(reading.as_ref().ok()?)?))).collect();
-    let typical = typical_wall(&same);
+    let typical = typical_time(&same);
     let injected = match typical {
         Some(seconds) if seconds * share > 0.0 => {
             let held = same.pairs.iter().all(|pair| pair.core.is_some());
@@ -139,9 +155,25 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
     })
 }
 
-fn typical_wall(paired: &PairedCommand) -> Option<f64> {
-    let walls: Vec<f64> = paired.pairs.iter().map(|pair| pair.before.wall_s).collect();
-    median::median(&walls)
+/// The time that decides about the command: what is added is a share of that. On a busy machine a command's wall time is
+/// mostly that of others, and a share of it would be too much work.
+fn typical_time(paired: &PairedCommand) -> Option<f64> {
+    let time = |run: &Run| match Decisive::of_pairs(paired) {
+        Decisive::Cpu(_) => run.cpu_s(),
+        Decisive::Wall(_) => Some(run.wall_s),
+    };
+    let times: Option<Vec<f64>> = paired.pairs.iter().map(|pair| time(&pair.before)).collect();
+    median::median(&times?)
+}
+
+/// Floors that are measured on a busy machine are those of a busy machine.
+fn warn_of_load(ctx: &Ctx, machine: &Machine) {
+    let Some((load, cores)) = machine.load_1m.zip(machine.cores) else { return };
+    if load > f64::from(cores) * BUSY {
+        ctx.ui.warn(&format!(
+            "the machine is busy (load {load:.1} on {cores} cores): what it finds will hold on a machine that is as busy"
+        ));
+    }
 }
 
 /// Both arms run the command and then this program's own work: none in the first, the added share in the second, so

@@ -260,7 +260,7 @@ fn pairs(
             }
             Ok((Some(*session), None))
         }
-        pairing::Outcome::Impossible(reason) => {
+        pairing::Outcome::Impossible(reason) | pairing::Outcome::SameCode(reason) => {
             ctx.ui.warn(&format!("not measured in pairs: {reason}"));
             Ok((None, Some(reason)))
         }

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::Ctx;
+use crate::commands::delta;
 use crate::commands::failure;
 use crate::commands::globals::Format;
 use crate::commands::judge;
@@ -11,9 +12,12 @@ use crate::commands::pairing;
 use crate::commands::parse;
 use crate::config::words;
 use crate::error::CommandError;
+use crate::evidence::compare::Settings;
 use crate::evidence::compare::pair_row;
 use crate::evidence::compare::pair_row::PairRow;
 use crate::evidence::judge::Change;
+use crate::evidence::metric::Unusable;
+use crate::evidence::verdict::Flaw;
 use crate::exit::Exit;
 use crate::probe::pair::arms::Version;
 use crate::probe::pair::session::PairPlan;
@@ -50,7 +54,8 @@ pub struct PairArgs {
     command: Vec<String>,
 }
 
-/// Exit 0 when nothing got slower, 1 when something did or could not be measured, 3 when it cannot be told yet.
+/// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
+/// cannot be told yet.
 pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
@@ -60,13 +65,22 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         settings.min_effect = parse::share("--min-effect", text)?;
         settings.noise_floors.clear();
     }
-    let commands = if args.command.is_empty() { pairing::configured(ctx)? } else { vec![given(ctx, &args.command)?] };
+    let (commands, kpis) = if args.command.is_empty() {
+        (pairing::configured(ctx)?, ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
+    } else {
+        (vec![given(ctx, &args.command, &mut settings)?], Vec::new())
+    };
+    if commands.is_empty() && kpis.is_empty() {
+        return Err(CommandError::trouble("no timed command and no KPI command is configured")
+            .hinted("give a command: vibeship-optimizer pair -- COMMAND"));
+    }
+    warn_of_loose_work(ctx)?;
     let ask = pairing::Ask {
         before: Version { rev: &args.before, tuneables: None },
         after: Version { rev: &args.after, tuneables: None },
         tuneables: None,
         commands,
-        kpis: Vec::new(),
+        kpis,
         criteria: Vec::new(),
         settings: &settings,
         budget: pairing::budget(ctx, args.runs, args.max_time)?,
@@ -76,8 +90,10 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     };
     let session = match pairing::run(ctx, ask)? {
         pairing::Outcome::Measured(session) => session,
-        pairing::Outcome::Impossible(reason) => {
-            return Err(CommandError::trouble(reason).hinted("give a command: vibeship-optimizer pair -- COMMAND"));
+        pairing::Outcome::Impossible(reason) => return Err(CommandError::trouble(reason)),
+        pairing::Outcome::SameCode(reason) => {
+            return Err(CommandError::trouble(reason)
+                .hinted("to see what noise alone looks like, measure it against itself with --same"));
         }
     };
     for warning in &session.warnings {
@@ -95,7 +111,8 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     Ok(exit_of(&rows))
 }
 
-fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
+/// A command that is configured word for word keeps its name, and so its noise floors; another has none.
+fn given(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<PairPlan, CommandError> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
@@ -104,10 +121,18 @@ fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
                 .hinted("give the whole command as one argument, for a shell to read")
         })?,
     };
+    if cmd.trim().is_empty() {
+        return Err(CommandError::trouble("the command is empty"));
+    }
+    let known = pairing::configured(ctx)?.into_iter().find(|plan| plan.cmd == cmd && plan.shell == shell);
+    if let Some(plan) = known {
+        return Ok(plan);
+    }
+    settings.noise_floors.clear();
     let config = ctx.config()?;
     let timeout_s = config.commands.timeout_s;
     Ok(PairPlan {
-        name: words.first().cloned().unwrap_or_default(),
+        name: name_of(&cmd),
         cmd,
         shell,
         cwd: None,
@@ -118,14 +143,80 @@ fn given(ctx: &Ctx, words: &[String]) -> Result<PairPlan, CommandError> {
     })
 }
 
-/// By the decisive time of each command: slower or not measurable is no, undecided is not yet.
+/// The program's name without its directory, as far as it makes a metric's name.
+fn name_of(cmd: &str) -> String {
+    let program = cmd.split_whitespace().next().and_then(|word| word.rsplit(['/', '\\']).next()).unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let name: String = program.chars().filter(plain).collect();
+    if name.is_empty() { "command".to_owned() } else { name }
+}
+
+/// Both arms are commits; what lies uncommitted is in neither.
+fn warn_of_loose_work(ctx: &Ctx) -> Result<(), CommandError> {
+    if delta::revision(ctx)?.dirty_digest().is_some() {
+        ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
+    }
+    Ok(())
+}
+
+/// By the decisive time of each command and by the KPIs. What got worse is no, whatever else could not be told.
 fn exit_of(rows: &[PairRow]) -> Exit {
-    let decisive = || rows.iter().filter(|row| row.decisive);
-    if decisive().any(|row| matches!(row.change, Change::Regressed(_) | Change::Invalid { .. })) {
-        Exit::No
-    } else if decisive().any(|row| matches!(row.change, Change::Inconclusive { .. })) {
-        Exit::NotYet
-    } else {
-        Exit::Yes
+    let exits = rows.iter().filter(|row| row.decisive).map(|row| exit_of_one(&row.change));
+    let weight = |exit: &Exit| match exit {
+        Exit::Yes => 0,
+        Exit::NotYet => 1,
+        Exit::Trouble => 2,
+        Exit::No => 3,
+    };
+    exits.max_by_key(weight).unwrap_or(Exit::Yes)
+}
+
+fn exit_of_one(change: &Change) -> Exit {
+    let Change::Invalid { because } = change else {
+        return match change {
+            Change::Regressed(_) => Exit::No,
+            Change::Inconclusive { .. } => Exit::NotYet,
+            _ => Exit::Yes,
+        };
+    };
+    match because {
+        // Time ran out before the first pair.
+        Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured } => Exit::NotYet,
+        Flaw::After { reason: Unusable::CommandFailed { code: Some(code), .. } } if !is_no_command(*code) => Exit::No,
+        Flaw::After { reason: Unusable::TimedOut { .. } } => Exit::No,
+        _ => Exit::Trouble,
+    }
+}
+
+/// What a shell answers when there is no such command, or none that can be run.
+fn is_no_command(code: i32) -> bool {
+    matches!(code, 126 | 127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_named_by_its_program() {
+        for (cmd, name) in [
+            ("cargo bench --bench parse", "cargo"),
+            ("./target/release/app 3", "app"),
+            ("(cd x && make)", "cd"),
+            ("  '' ", "command"),
+        ] {
+            assert_eq!(name_of(cmd), name);
+        }
+    }
+
+    #[test]
+    fn only_what_fails_on_the_head_alone_is_a_no() {
+        let invalid = |because| exit_of_one(&Change::Invalid { because });
+        let failed = |code| Unusable::CommandFailed { failed: 1, runs: 1, code };
+        assert_eq!(invalid(Flaw::After { reason: failed(Some(1)) }), Exit::No);
+        assert_eq!(invalid(Flaw::Before { reason: failed(Some(1)) }), Exit::Trouble);
+        assert_eq!(invalid(Flaw::After { reason: failed(Some(127)) }), Exit::Trouble);
+        assert_eq!(invalid(Flaw::After { reason: failed(None) }), Exit::Trouble);
+        assert_eq!(invalid(Flaw::Before { reason: Unusable::NotMeasured }), Exit::NotYet);
     }
 }

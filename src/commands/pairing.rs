@@ -83,6 +83,8 @@ pub enum Outcome {
     Measured(Box<PairSession>),
     /// They could not be, for this reason.
     Impossible(String),
+    /// They could not be, as both revisions hold the same code.
+    SameCode(String),
 }
 
 /// The budget that flags and config give. Fewer pairs than any test can decide are refused.
@@ -195,6 +197,7 @@ pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
     let arms = match prepare(ctx, repo, &ask, &mut runner, &mut bar) {
         Ok(arms) => arms,
         Err(ArmsError::Interrupted) => return Err(interrupted()),
+        Err(error @ ArmsError::SameCode { .. }) => return Ok(Outcome::SameCode(error.to_string())),
         Err(error) => return Ok(Outcome::Impossible(error.to_string())),
     };
     let mut found = measure(&ask, &arms, &mut runner, &mut bar);

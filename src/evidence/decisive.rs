@@ -19,6 +19,7 @@ use crate::evidence::pair::PairedCommand;
 use crate::evidence::pair::PairedKpi;
 use crate::evidence::series;
 use crate::evidence::series::PairedReading;
+use crate::evidence::snapshot::Run;
 use crate::evidence::stats::looks::Plan;
 use crate::evidence::verdict::Verdict;
 
@@ -71,14 +72,14 @@ impl Decisive {
         MetricId::new(format!("timing.{name}.{}", self.suffix()))
     }
 
-    /// By the runs' (CPU, wall) times in seconds. Other load on the machine adds to wall time alone, so the least
-    /// disturbed quarter of the runs is what counts.
-    pub fn by_runs(runs: impl Iterator<Item = (Option<f64>, f64)>) -> Self {
+    /// By the runs. Other load on the machine adds to wall time alone: what a run is known to have waited for a core is
+    /// left out, and for the rest the least disturbed quarter of the runs is what counts.
+    pub fn by_runs<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
         let mut shares = Vec::new();
-        for (cpu, wall) in runs {
-            let Some(cpu) = cpu else { return Self::Wall(WallReason::NoCpuTime) };
-            if wall > 0.0 {
-                shares.push(cpu / wall);
+        for run in runs {
+            let Some(cpu) = run.cpu_s() else { return Self::Wall(WallReason::NoCpuTime) };
+            if run.unqueued_s() > 0.0 {
+                shares.push(cpu / run.unqueued_s());
             }
         }
         shares.sort_by(f64::total_cmp);
@@ -92,8 +93,7 @@ impl Decisive {
 
     /// For a command's pairs.
     pub fn of_pairs(command: &PairedCommand) -> Self {
-        let runs = command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]);
-        Self::by_runs(runs.map(|run| (run.user_s.zip(run.system_s).map(|(user, system)| user + system), run.wall_s)))
+        Self::by_runs(command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]))
     }
 }
 
@@ -182,7 +182,6 @@ fn of_pairs_only<T>(reading: &PairedReading, judge: impl FnOnce(Measured<'_>) ->
 mod tests {
     use crate::evidence::pair::Pair;
     use crate::evidence::pair::Stop;
-    use crate::evidence::snapshot::Run;
 
     use super::*;
 
@@ -245,12 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_nothing_but_a_core_is_decided_by_cpu_time() {
+        let mut crowded = command(6, 1.0, 0.3);
+        assert_eq!(Decisive::of_pairs(&crowded), Decisive::Wall(WallReason::Waits));
+        for run in crowded.pairs.iter_mut().flat_map(|pair| [&mut pair.before, &mut pair.after]) {
+            run.queued_s = Some(run.wall_s * 0.69);
+        }
+        assert_eq!(Decisive::of_pairs(&crowded), Decisive::Cpu(CpuReason::CpuBound));
+    }
+
+    #[test]
     fn cpu_time_decides_about_what_computes_and_wall_time_about_what_waits() {
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.99)), Decisive::Cpu(CpuReason::CpuBound));
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.3)), Decisive::Wall(WallReason::Waits));
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 1.9)), Decisive::Wall(WallReason::Parallel));
-        let no_cpu = Decisive::by_runs([(None, 1.0)].into_iter());
-        assert_eq!(no_cpu, Decisive::Wall(WallReason::NoCpuTime));
+        let mut without = command(6, 1.0, 1.0);
+        without.pairs[0].before.user_s = None;
+        assert_eq!(Decisive::of_pairs(&without), Decisive::Wall(WallReason::NoCpuTime));
         assert_eq!(live(&command(6, 1.0, 0.3), &known()).0.as_str(), "timing.t.wall");
     }
 }

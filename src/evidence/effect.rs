@@ -290,7 +290,10 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
 
 /// How far the two sessions may lie apart without any change, on the logarithmic scale: what the reference workload
 /// moved, and what sessions differ by anyway.
-fn drift(known: &Circumstances) -> Result<f64, Undecided> {
+///
+/// # Errors
+/// The doubt, where the reference workload moved too far to compare the sessions at all.
+pub fn drift(known: &Circumstances) -> Result<f64, Undecided> {
     let moved = match known.reference_ratio {
         Some(ratio) if ratio > 0.0 && ratio.is_finite() => ratio.ln().abs(),
         Some(ratio) => return Err(Undecided::Doubt(Doubt::Drift { ratio })),

@@ -28,6 +28,7 @@ use crate::evidence::verdict::Doubt;
 use crate::evidence::verdict::Estimate;
 use crate::evidence::verdict::Finding;
 use crate::evidence::verdict::Flaw;
+use crate::evidence::verdict::LEFT_OUT;
 use crate::evidence::verdict::Verdict;
 
 /// Everything a metric was measured as.
@@ -53,7 +54,7 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
         }),
     };
     match found {
-        Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured)),
+        Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured), known),
         Err(Undecided::Doubt(because)) => {
             let more_runs = missing_runs(&because);
             Verdict::Inconclusive { finding: None, because, more_runs }
@@ -105,36 +106,55 @@ fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
     }
 }
 
-fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool) -> Verdict {
+fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known: &Circumstances) -> Verdict {
     let estimate = finding.estimate;
     if rate && !criterion.is_relative() && bound >= 1.0 && matches!(criterion.op, Op::Ge | Op::Eq) {
         let holds = criterion.op.holds(estimate.value, bound);
         return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
     }
+    let standing = if rate { 0.0 } else { standing(&finding, criterion.is_relative(), known) };
     let Some(holds) = on_interval(criterion.op, &estimate, bound) else {
-        let more_runs = runs_to_clear(&finding, bound);
+        let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), standing);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::Straddles, more_runs };
     };
     let claims_change = criterion.is_relative() && criterion.op.holds(0.0, bound) != holds;
-    if claims_change && finding.design != Design::Exact && estimate.value.abs() < finding.min_effect {
-        let more_runs = runs_to_bound(&finding, finding.min_effect - estimate.value.abs());
+    if claims_change && !finding.counts() {
+        let more_runs = runs_to_count(&finding, standing);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs };
     }
     if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) }
 }
 
-/// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
-/// estimate as the bound is.
-fn runs_to_clear(finding: &Finding, bound: f64) -> Option<u32> {
-    let estimate = &finding.estimate;
-    let reach = if bound >= estimate.value { estimate.high - estimate.value } else { estimate.value - estimate.low };
-    power::more_for_half_width(samples(finding), reach, (bound - estimate.value).abs())
+/// The part of an interval's half-width that no number of runs makes smaller, what two sessions lie apart by anyway: as a
+/// logarithm for a share, else in the unit of the estimate.
+fn standing(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
+    match finding.design {
+        Design::Paired | Design::Exact => 0.0,
+        Design::Unpaired if relative => effect::drift(known).unwrap_or(f64::INFINITY),
+        Design::Unpaired => finding.estimate.value.abs() * known.session_floor,
+    }
 }
 
-fn runs_to_bound(finding: &Finding, wanted: f64) -> Option<u32> {
-    let estimate = &finding.estimate;
-    let reach = (estimate.high - estimate.value).max(estimate.value - estimate.low);
-    power::more_for_half_width(samples(finding), reach, wanted)
+/// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
+/// estimate as the bound is. `None` where no number would.
+fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, standing: f64) -> Option<u32> {
+    // Where something stands, a share was widened as a logarithm.
+    let scale = |at: f64| if relative && standing > 0.0 && at > -1.0 { at.ln_1p() } else { at };
+    let Estimate { value, low, high, .. } = finding.estimate;
+    let end = if bound >= value { high } else { low };
+    let reach = (scale(end) - scale(value)).abs() - standing;
+    power::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - standing)
+}
+
+/// About how many more samples tell whether the change counts: its interval has to leave out what a change that counts
+/// leaves out or, where the estimate is smaller, to lie within the minimum effect. `None` where no number would.
+fn runs_to_count(finding: &Finding, standing: f64) -> Option<u32> {
+    let (Estimate { value, low, high, .. }, least) = (finding.estimate, finding.least());
+    if value.abs() >= least {
+        return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, standing);
+    }
+    let reach = (high - value).max(value - low) - standing;
+    power::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - standing)
 }
 
 fn samples(finding: &Finding) -> usize {
@@ -183,9 +203,7 @@ impl Change {
     }
 }
 
-/// Whether a metric changed: its interval leaves out zero and it moved by the minimum effect, or it lies within ± the
-/// minimum effect (equivalence in the sense of D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15
-/// (1987) 657–680, by the interval).
+/// Whether a metric changed by what counts ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
 pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
     let found = compare_code(measured, known)
         .and_then(|()| effect::relative(measured.before, measured.after, measured.paired, known));
@@ -197,19 +215,17 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
         }
         Err(Undecided::Flaw(because)) => return Change::Invalid { because },
     };
-    let Estimate { value, low, high, .. } = finding.estimate;
-    let least = if finding.design == Design::Exact { 0.0 } else { finding.min_effect };
-    let moved = low > 0.0 || high < 0.0;
-    if moved && value.abs() >= least {
-        let worse = (value > 0.0) == (better == Better::Lower);
+    if finding.counts() {
+        let worse = (finding.estimate.value > 0.0) == (better == Better::Lower);
         return if worse { Change::Regressed(finding) } else { Change::Improved(finding) };
     }
-    if low >= -least && high <= least {
+    if finding.is_ruled_out() {
         return Change::NoDifference(finding);
     }
+    let moved = finding.estimate.low > 0.0 || finding.estimate.high < 0.0;
     let because = if moved { Doubt::BelowMinEffect } else { Doubt::Straddles };
-    let apart = if value.abs() >= least { runs_to_clear(&finding, 0.0) } else { None };
-    let more_runs = apart.or_else(|| runs_to_bound(&finding, least - value.abs()));
+    let standing = if is_rate(measured) { 0.0 } else { standing(&finding, true, known) };
+    let more_runs = runs_to_count(&finding, standing);
     Change::Inconclusive { finding: Some(finding), because, more_runs }
 }
 
@@ -242,11 +258,13 @@ mod tests {
             let wild = if i % 10 == 9 { 1.5 } else { 1.0 };
             PairSample { before: 2.0, after: 2.0 * ratio * (1.0 + noise) * wild, after_first: i % 2 == 1 }
         };
-        let pairs = (0..n).map(sample).collect();
-        let unit = Unit::seconds();
+        pairs_of((0..n).map(sample).collect())
+    }
+
+    fn pairs_of(pairs: Vec<PairSample>) -> PairedReading {
         Ok(PairedSeries {
             id: MetricId::new("m"),
-            unit,
+            unit: Unit::seconds(),
             better: Better::Lower,
             sampling: Sampling::Sampled,
             plan: Plan::default(),
@@ -298,6 +316,23 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_that_barely_leaves_out_zero_is_no_change_however_large_its_estimate() {
+        let noisy = |shift: f64| -> PairedReading {
+            let spread = [-0.026, -0.021, -0.012, -0.008, -0.003, 0.004, 0.007, 0.013, 0.019, 0.027];
+            let sample = |(i, at): (usize, &f64)| PairSample { before: 1.0, after: 1.0 + shift + at, after_first: i % 2 == 1 };
+            let pairs: Vec<PairSample> = spread.iter().enumerate().map(sample).collect();
+            pairs_of(pairs)
+        };
+        let open = change_of(&noisy(0.0175));
+        let Change::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs: Some(_) } = open
+        else {
+            panic!("{open:?}");
+        };
+        assert!(finding.estimate.low > 0.0 && finding.estimate.value > finding.min_effect, "{finding:?}");
+        assert!(matches!(change_of(&noisy(0.04)), Change::Regressed(_)));
+    }
+
+    #[test]
     fn fewer_than_six_pairs_never_decide() {
         for n in 1..6 {
             let verdict = of_pairs("m <= -10%", &pairs(0.1, n));
@@ -335,6 +370,22 @@ mod tests {
         assert!(matches!(verdict(Some(1.07)), Verdict::Inconclusive { because: Doubt::Straddles, .. }));
         assert!(matches!(verdict(Some(0.8)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
         assert!(matches!(verdict(Some(0.0)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
+    }
+
+    #[test]
+    fn runs_that_cannot_settle_two_sessions_are_not_asked_for() {
+        let around = |centre: f64| sampled(&(0..40).map(|i| centre + f64::from(i) / 2000.0).collect::<Vec<_>>());
+        let apart = Circumstances { session_floor: 0.10, ..known() };
+        let more = |after: f64| {
+            let verdict = of_sides("m <= +2%", &around(1.0), &around(after), &apart);
+            let Verdict::Inconclusive { because: Doubt::Straddles, more_runs, .. } = verdict else { panic!("{verdict:?}") };
+            more_runs
+        };
+        assert_eq!(more(1.0), None);
+        assert!(more(0.925).is_some_and(|more| more < 100_000), "{:?}", more(0.925));
+        let (before, after) = (around(1.0), around(1.0));
+        let measured = Measured { before: &before, after: &after, paired: None };
+        assert!(matches!(change(measured, Better::Lower, &apart), Change::Inconclusive { more_runs: None, .. }));
     }
 
     #[test]

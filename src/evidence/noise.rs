@@ -14,9 +14,13 @@ use crate::evidence::metric::Unusable;
 use crate::evidence::series::PairSample;
 use crate::evidence::series::PairedReading;
 use crate::evidence::series::PairedSeries;
+use crate::evidence::stats::binomial;
 use crate::evidence::stats::looks::Plan;
 use crate::evidence::stats::real;
 use crate::evidence::stats::winsorized;
+
+/// A tally of false alarms less likely than this is not chance.
+const IMPLAUSIBLE: f64 = 0.01;
 
 /// What came of judging many trials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +111,12 @@ impl Tally {
         real(self.slower as usize) / real(self.trials.max(1) as usize)
     }
 
+    /// Whether so many false alarms are more than a true rate of `level` explains: as many or more would come in
+    /// fewer than one of a hundred such tallies.
+    pub fn exceeds(&self, level: f64) -> bool {
+        binomial::upper_tail(self.trials as usize, (self.slower + self.faster) as usize, level) < IMPLAUSIBLE
+    }
+
     /// The share of trials judged faster or slower, from 0 to 1; 0 without trials.
     pub fn share_changed(&self) -> f64 {
         real((self.slower + self.faster) as usize) / real(self.trials.max(1) as usize)
@@ -158,6 +168,13 @@ mod tests {
         assert!(same.share_changed() <= 0.02 && same.same >= 45, "{same:?}");
         let slowed = tally(&series, 20, 0.05, &known());
         assert!(slowed.share_slower() >= 0.98 && slowed.faster == 0, "{slowed:?}");
+    }
+
+    #[test]
+    fn a_few_alarms_of_few_trials_are_chance_and_many_are_not() {
+        let tally = |slower, trials| Tally { trials, slower, ..Tally::default() };
+        assert!(!tally(0, 0).exceeds(0.05) && !tally(2, 20).exceeds(0.05) && !tally(4, 20).exceeds(0.05));
+        assert!(tally(5, 20).exceeds(0.05) && tally(20, 200).exceeds(0.05) && !tally(15, 200).exceeds(0.05));
     }
 
     #[test]

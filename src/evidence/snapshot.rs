@@ -254,6 +254,18 @@ pub struct Run {
     pub timed_out: bool,
 }
 
+impl Run {
+    /// User and system CPU time in seconds; `None` where either was not recorded.
+    pub fn cpu_s(&self) -> Option<f64> {
+        self.user_s.zip(self.system_s).map(|(user, system)| user + system)
+    }
+
+    /// Wall time in seconds less what the run is known to have spent ready, without a core.
+    pub fn unqueued_s(&self) -> f64 {
+        self.wall_s - self.queued_s.unwrap_or(0.0)
+    }
+}
+
 /// An HTTP probe and its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Http {

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use crate::evidence::metric::Unusable;
 
+/// The share of the minimum effect that the interval of a change that counts leaves out (`docs/measurement.md`).
+pub const LEFT_OUT: f64 = 0.5;
+
 /// A number with the interval that it is known to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -150,6 +153,28 @@ pub enum Outcome {
     Invalid,
     /// Does not hold.
     Fail,
+}
+
+impl Finding {
+    /// Whether there is a change that counts: by its size, the minimum effect at least, and by what the interval leaves
+    /// out, half of it. Leaving out zero alone is not enough: where the noise is as large as the minimum effect, every
+    /// interval that leaves out zero by chance has an estimate of that size.
+    pub fn counts(&self) -> bool {
+        let least = self.least();
+        let nearest = if self.estimate.value < 0.0 { -self.estimate.high } else { self.estimate.low };
+        nearest > 0.0 && nearest >= least * LEFT_OUT && self.estimate.value.abs() >= least
+    }
+
+    /// Whether any change is smaller than one that counts, by the whole interval (equivalence in the sense of D. J.
+    /// Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) 657–680).
+    pub fn is_ruled_out(&self) -> bool {
+        self.estimate.low >= -self.least() && self.estimate.high <= self.least()
+    }
+
+    /// The smallest change that counts; an exact value has no noise that one could hide in.
+    pub fn least(&self) -> f64 {
+        if self.design == Design::Exact { 0.0 } else { self.min_effect }
+    }
 }
 
 impl Verdict {

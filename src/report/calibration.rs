@@ -1,12 +1,18 @@
 //! A calibration for people: the floors, and whether the added slowdown was seen.
 
 use crate::evidence::calibration::Calibration;
+use crate::evidence::calibration::Injected;
 use crate::report::compare::row::change_mark;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
 use crate::report::markup::Table;
 use crate::report::markup::Text;
 use crate::report::values;
+
+/// Whether the whole interval lies above what was added.
+fn showed_more(injected: &Injected) -> bool {
+    injected.seen.finding().is_some_and(|finding| finding.estimate.low > injected.share)
+}
 
 /// The whole answer.
 pub fn document(found: &Calibration) -> Doc {
@@ -52,13 +58,14 @@ pub fn document(found: &Calibration) -> Doc {
             values::share(it.share).into(),
             Text::new().code(it.metric.as_str()),
             seen.unwrap_or_else(|| "–".to_owned()).into(),
-            Text::new().mark(tone, word),
+            Text::new().mark(tone, word).plain(if showed_more(it) { ": more than was added" } else { "" }),
         ]);
     }
     doc.table(injected);
     doc.paragraph(
         "No change below a command's noise floor is called one on this machine. The added slowdown is this tool's own \
-         work, run after the command in one arm; starting it costs both arms the same, so less than was added may show.",
+         work, run after the command in one arm; starting it costs both arms the same, so less than was added may show; more shows where other work on the \
+         machine slows what was added, too.",
     );
     doc
 }

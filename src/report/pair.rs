@@ -1,10 +1,13 @@
 //! The answer of a paired measurement without a change: which arms, what changed by how much, and how sure that is.
 
 use crate::evidence::compare::Settings;
+use crate::evidence::compare::caveat::cpu_against_wall;
 use crate::evidence::compare::pair_row::PairRow;
+use crate::evidence::decisive::Decisive;
 use crate::evidence::judge::Change;
 use crate::evidence::pair::Arm;
 use crate::evidence::pair::PairSession;
+use crate::report::caveat;
 use crate::report::compare::method;
 use crate::report::compare::row::change_mark;
 use crate::report::markup::Align;
@@ -31,20 +34,28 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
     }
     doc.table(table);
     for command in &session.commands {
-        let decisive = rows.iter().find(|row| row.command == command.name && row.decisive);
-        if let Some(row) = decisive {
-            doc.paragraph(Text::new().code(command.name.as_str()).plain(": ").code(row.metric.as_str()).plain(
-                format!(
-                    " decides; sampling ended because {}. Cores: {}.",
-                    method::stopped(command.stopped),
-                    method::cores(command)
-                ),
-            ));
+        let decisive = rows.iter().find(|row| row.command.as_ref() == Some(&command.name) && row.decisive);
+        if decisive.is_some() {
+            doc.paragraph(Text::new().code(command.name.as_str()).plain(format!(
+                " is decided by {}. Sampling ended because {}. Cores: {}.",
+                method::decisive(Decisive::of_pairs(command)),
+                method::stopped(command.stopped),
+                method::cores(command)
+            )));
+        }
+        let changed = |end: &str| {
+            let is_it = |row: &&PairRow| row.command.as_ref() == Some(&command.name) && row.metric.as_str().ends_with(end);
+            rows.iter().find(is_it).map(|row| &row.change)
+        };
+        let both = changed(".cpu").zip(changed(".wall"));
+        if let Some(found) = both.and_then(|(cpu, wall)| cpu_against_wall(&command.name, cpu, wall)) {
+            doc.paragraph(caveat::text(&found));
         }
     }
     doc.paragraph(format!(
-        "Alternating pairs in one session; intervals hold 95 %. Changes under {} count as none.",
-        values::plain_share(settings.min_effect)
+        "Alternating pairs in one session; intervals hold 95 %. A change under {} counts as none{}.",
+        values::plain_share(settings.min_effect),
+        if settings.noise_floors.is_empty() { "" } else { ", nor one under the noise floor of its metric" }
     ));
     doc.paragraph(noise_floors(rows, settings));
     doc
@@ -59,7 +70,7 @@ fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
         let hint = "Noise floor: not known for this command on this machine; measure it once with ";
         return Text::new().plain(hint).code("vibeship-optimizer calibrate");
     }
-    Text::from(format!("Noise floor on this machine: {}. No smaller change is called one.", floors.join(", ")))
+    Text::from(format!("Noise floor on this machine: {}.", floors.join(", ")))
 }
 
 fn arm(arm: &Arm) -> String {
@@ -76,7 +87,7 @@ fn cells(row: &PairRow) -> Vec<Text> {
     let mut text = Text::new().mark(tone, word);
     match &row.change {
         Change::Inconclusive { finding, because, more_runs } => {
-            let why = verdict::unsettled(finding.as_ref(), because, *more_runs, change.clone(), "no change");
+            let why = verdict::unsettled_pairs(finding.as_ref(), because, *more_runs, change.clone(), "no change");
             text = text.plain(format!(": {why}"));
         }
         Change::Invalid { because } => text = text.plain(format!(": {}", verdict::flaw(because))),

@@ -20,7 +20,7 @@ pub fn document(rows: &[Row], min_effect: f64) -> Doc {
         ("Says faster", Align::Right),
         ("Says no difference", Align::Right),
         ("Undecided", Align::Right),
-        ("Slower, any size", Align::Right),
+        ("Changed, any size", Align::Right),
         ("Error of 9 in 10", Align::Right),
     ]);
     for row in rows {
@@ -33,14 +33,15 @@ pub fn document(rows: &[Row], min_effect: f64) -> Doc {
             part(row.tally.faster, &row.tally).into(),
             part(row.tally.same, &row.tally).into(),
             part(row.tally.open, &row.tally).into(),
-            part(row.without_min_effect.slower, &row.without_min_effect).into(),
+            values::plain_share(row.without_min_effect.share_changed()).into(),
             row.error_90.map_or_else(|| "–".to_owned(), values::plain_share).into(),
         ]);
     }
     doc.table(table);
     doc.paragraph(format!(
         "A true change of 0 % is the program against itself: there, \"slower\" and \"faster\" are false alarms. With the \
-         minimum effect of {} unless said otherwise. Each trial ends at the first planned look that settles it.",
+         minimum effect of {} unless said otherwise; such an alarm is to come in at most 5 % of trials, and the exit code is \
+         1 where they are more than chance explains or a verdict has the wrong direction. Each trial ends at the first planned look that settles it.",
         values::plain_share(min_effect)
     ));
     doc

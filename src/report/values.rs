@@ -65,7 +65,11 @@ pub fn share_estimate(estimate: &Estimate) -> String {
         return share(estimate.value);
     }
     let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
-    let shown = |value: f64| format!("{} %", plus(fixed(value * 100.0, decimals)));
+    // An end that rounds to zero still says on which side of it it lies.
+    let shown = |value: f64| match fixed(value * 100.0, decimals) {
+        text if value < 0.0 && !text.starts_with('-') => format!("-{text} %"),
+        text => format!("{} %", plus(text)),
+    };
     format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
 }
 

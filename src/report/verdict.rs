@@ -148,10 +148,52 @@ pub fn unsettled(
     shown: Option<String>,
     bound: &str,
 ) -> String {
-    let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
     let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
-    let remedy = more_runs.map(|more| remedy(more, paired)).unwrap_or_default();
-    format!("{}{remedy}", doubt(because, shown, bound, min_effect))
+    unsettled_as(paired, finding, because, more_runs, shown, bound)
+}
+
+/// The same of what was measured in pairs, which a doubt that rests on no finding does not tell by itself.
+pub fn unsettled_pairs(
+    finding: Option<&Finding>,
+    because: &Doubt,
+    more_runs: Option<u32>,
+    shown: Option<String>,
+    bound: &str,
+) -> String {
+    unsettled_as(true, finding, because, more_runs, shown, bound).replacen(" samples can", " pairs can", 1)
+}
+
+fn unsettled_as(
+    paired: bool,
+    finding: Option<&Finding>,
+    because: &Doubt,
+    more_runs: Option<u32>,
+    shown: Option<String>,
+    bound: &str,
+) -> String {
+    let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
+    let remedy = match (more_runs, finding) {
+        (Some(more), _) => remedy(more, paired),
+        (None, Some(finding)) if matches!(because, Doubt::Straddles | Doubt::BelowMinEffect) => no_remedy(finding),
+        (None, _) => String::new(),
+    };
+    let why = match finding {
+        Some(finding) if *because == Doubt::BelowMinEffect && finding.estimate.value.abs() >= min_effect => {
+            let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
+            format!("{shown} comes too near to none: a change that counts leaves out half of {}", values::plain_share(min_effect))
+        }
+        _ => doubt(because, shown, bound, min_effect),
+    };
+    format!("{why}{remedy}")
+}
+
+/// Why no number of runs is named.
+fn no_remedy(finding: &Finding) -> String {
+    match finding.design {
+        Design::Unpaired => format!("; more runs would not settle it, as two sessions lie apart anyway{IN_PAIRS}"),
+        Design::Paired => "; it lies so near to the bound that no number of pairs would settle it".to_owned(),
+        Design::Exact => String::new(),
+    }
 }
 
 fn remedy(more: u32, paired: bool) -> String {

@@ -306,13 +306,18 @@ fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
         };
         let wall_id = format!("timing.{timing}.wall");
         let Some(wall) = metrics.iter().find(|row| row.metric.as_str() == wall_id) else { continue };
-        let cpu_improved = match (&cpu.result, &wall.result) {
-            (Change::Improved(_), Change::Regressed(_)) => true,
-            (Change::Regressed(_), Change::Improved(_)) => false,
-            _ => continue,
-        };
-        found.push(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved });
+        found.extend(cpu_against_wall(timing, &cpu.result, &wall.result));
     }
+}
+
+/// The caveat on a command whose CPU time and wall time changed in opposite directions.
+pub fn cpu_against_wall(timing: &str, cpu: &Change, wall: &Change) -> Option<Caveat> {
+    let cpu_improved = match (cpu, wall) {
+        (Change::Improved(_), Change::Regressed(_)) => true,
+        (Change::Regressed(_), Change::Improved(_)) => false,
+        _ => return None,
+    };
+    Some(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved })
 }
 
 fn about_tuneables(before: &Snapshot, after: &Snapshot, found: &mut Vec<Caveat>) {

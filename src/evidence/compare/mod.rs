@@ -266,8 +266,7 @@ fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>
     for timing in &after.timings {
         let old = before.timings.iter().find(|other| other.name == timing.name);
         let runs = timing.samples.iter().chain(old.iter().flat_map(|old| &old.samples));
-        let times = runs.map(|run| (run.user_s.zip(run.system_s).map(|(user, system)| user + system), run.wall_s));
-        rows.insert(&timing.name, Decisive::by_runs(times));
+        rows.insert(&timing.name, Decisive::by_runs(runs));
     }
     for command in pair.iter().flat_map(|session| &session.commands) {
         rows.insert(&command.name, Decisive::of_pairs(command));

@@ -1,5 +1,5 @@
 //! When paired sampling may stop, and what a verdict costs at each look. Looking more than once at growing data
-//! raises false alarms; here every look is paid for out of one error rate of 5 %.
+//! raises false alarms; here every look is paid for out of one error rate, [`ALPHA`].
 //!
 //! The looks are fixed ([`LOOKS`]). Half of the error rate may be spent at 10 pairs, where large slowdowns ought to be
 //! seen; by the look at n pairs 1 − ½·(10/n)^0.7 of it (an error-spending function after K. K. G. Lan, D. L. DeMets, "Discrete
@@ -12,8 +12,9 @@
 use crate::evidence::stats::normal;
 use crate::evidence::stats::real;
 
-/// The error rate of all looks together.
-pub const ALPHA: f64 = 0.05;
+/// The error rate of all looks together. The promise is 5 %; a machine's noise is not quite as even as the tests take it
+/// to be (unchanged programs raised 6.2 % alarms in 354 trials at a nominal 5 %), so 4 % is spent.
+pub const ALPHA: f64 = 0.04;
 
 /// The fewest pairs that can decide anything: with 5 the smallest two-sided p-value is 2/2⁵ = 0.0625.
 pub const FEWEST: usize = 6;
@@ -178,7 +179,7 @@ mod tests {
     fn five_pairs_have_no_level_and_six_have_one_that_they_can_reach() {
         assert_eq!(Plan::default().level(5), None);
         assert!(Plan::default().level(6).unwrap() > 2.0 / 64.0);
-        assert!((Plan::default().level(10).unwrap() - 0.025).abs() < 1e-9);
+        assert!((Plan::default().level(10).unwrap() - ALPHA / 2.0).abs() < 1e-9);
     }
 
     #[test]
@@ -187,7 +188,7 @@ mod tests {
             assert!((Plan::new(n, n).level(n as usize).unwrap() - ALPHA).abs() < 1e-9);
         }
         let (open, planned) = (Plan::new(10, 0).level(20).unwrap(), Plan::new(10, 20).level(20).unwrap());
-        assert!(open < planned && planned < 0.045, "{open} {planned}");
+        assert!(open < planned && planned < ALPHA, "{open} {planned}");
     }
 
     #[test]

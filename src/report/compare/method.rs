@@ -67,7 +67,7 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
 pub fn decisive(time: Decisive) -> &'static str {
     match time {
         Decisive::Cpu(CpuReason::CpuBound) => "CPU time, since it computes and waits for nothing",
-        Decisive::Wall(WallReason::Waits) => "wall time, since it waits",
+        Decisive::Wall(WallReason::Waits) => "wall time, since it waits for more than a core",
         Decisive::Wall(WallReason::Parallel) => "wall time, since it works on several cores",
         Decisive::Wall(WallReason::NoCpuTime) => "wall time, since CPU time was not recorded",
     }
@@ -82,7 +82,7 @@ pub fn cores(command: &PairedCommand) -> String {
     match queued.filter(|_| !command.pairs.is_empty()) {
         Some(queued) => {
             let waited = queued / runs().map(|run| run.wall_s).sum::<f64>().max(f64::MIN_POSITIVE);
-            format!("{place}; waited {} of the time", values::plain_share(waited))
+            format!("{place}; ready without a core for {} of the time", values::plain_share(waited))
         }
         None => place.to_owned(),
     }
