@@ -102,9 +102,10 @@ pub enum Missing {
         /// Why not, in words, in the order of the metrics; empty where it is not known.
         why: Vec<String>,
     },
-    /// The config measures something in another way than the baseline did.
+    /// The config measures, builds or checks something in another way than at the baseline.
     Redefined {
-        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from.
+        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
+        /// config, such as `commands.test`.
         what: Vec<String>,
     },
     /// A code change without a commit.

@@ -11,6 +11,7 @@ use crate::change::facts::TuneableChange;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
+use crate::config::definition::MIN_EFFECT;
 use crate::config::definition::TUNEABLES;
 use crate::config::glob;
 use crate::error::CommandError;
@@ -140,8 +141,8 @@ pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, Comm
     changed_tuneables(ctx, &before)
 }
 
-/// What of the contract the config measures in another way than the baseline did, and whether it reads the tuneables
-/// elsewhere.
+/// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
+/// elsewhere, and what of building, pairing and checking is not as it was then.
 ///
 /// # Errors
 /// When the baseline's snapshot is missing or altered, or the config is invalid.
@@ -149,8 +150,25 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
     let named = |stem: &String| change.contract.criteria().any(|it| definition::governs(stem, &it.metric));
-    found.retain(|stem| stem == TUNEABLES || named(stem));
+    found.retain(|stem| stem == TUNEABLES || definition::is_general(stem) || named(stem));
+    // Where the contract names the least effect, the config's is not asked.
+    found.retain(|stem| stem != MIN_EFFECT || change.contract.min_effect.is_none());
     Ok(found)
+}
+
+/// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
+/// held against it.
+///
+/// # Errors
+/// When the baseline's snapshot is missing or altered.
+pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
+    if !definition::has_general(&before.definitions) {
+        ctx.ui.warn(
+            "the baseline was taken by an earlier version, which did not fix commands and pair: that they are still the same is not proven",
+        );
+    }
+    Ok(())
 }
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still

@@ -15,6 +15,7 @@ mod decide;
 mod docs;
 mod drop_in;
 mod exit_codes;
+mod fixed;
 mod ids;
 mod init;
 #[cfg(unix)]

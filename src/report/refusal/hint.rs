@@ -162,7 +162,10 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Redefined { .. } => vec![
             Hint::to("see what changed", "git diff -- .vibeship-optimizer vibeship_optimizer.yml".to_owned()),
             Hint::to("put it back, then", invocation::gate(id, refusal.gate)),
-            Hint::to("or drop the change and start over with the new config", invocation::with_reason(id, "reject")),
+            Hint::to(
+                "or drop the change, commit the new config, and start over: the next baseline fixes it",
+                invocation::with_reason(id, "reject"),
+            ),
         ],
         Missing::NoCommit => vec![Hint::to("commit the change", invocation::commit(id)), again()],
         Missing::OtherTuneables { .. } => vec![

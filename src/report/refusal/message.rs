@@ -7,6 +7,7 @@ use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Senseless;
+use crate::evidence::compare::definition;
 use crate::report::values::count;
 use crate::report::values::moment;
 
@@ -104,10 +105,7 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             "{} changed without its docs or tests",
             count(files.len() as u64, "file of the contracts surface", "files of the contracts surface")
         ),
-        Missing::Redefined { what } => format!(
-            "the config measures {} in another way than the baseline did, so the two cannot be compared",
-            joined(what.iter().map(String::as_str))
-        ),
+        Missing::Redefined { what } => redefined(what),
         Missing::NoCommit => "a change of class code is a commit, and there is none since the baseline".to_owned(),
         Missing::OtherTuneables { keys } => format!(
             "{} the value that was validated: {}",
@@ -172,6 +170,20 @@ fn after_the_decision(missing: &Missing) -> String {
         // The groups above have the rest; a test holds every variant to a sentence of its own.
         _ => "something is missing".to_owned(),
     }
+}
+
+fn redefined(what: &[String]) -> String {
+    let (general, measured): (Vec<&str>, Vec<&str>) =
+        what.iter().map(String::as_str).partition(|key| definition::is_general(key));
+    let measured = (!measured.is_empty()).then(|| {
+        let names = measured.join(", ");
+        format!("the config measures {names} in another way than the baseline did, so the two cannot be compared")
+    });
+    let general = (!general.is_empty()).then(|| {
+        let (keys, are) = (general.join(", "), if general.len() == 1 { "is" } else { "are" });
+        format!("{keys} of the config {are} not as at the baseline, which fixed how the change is built and checked")
+    });
+    measured.into_iter().chain(general).collect::<Vec<_>>().join("; ")
 }
 
 fn rehearsed(rehearsal: &Rehearsal) -> String {
