@@ -11,6 +11,7 @@ use crate::change::facts::TuneableChange;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
+use crate::commands::source;
 use crate::config::definition::MIN_EFFECT;
 use crate::config::definition::TUNEABLES;
 use crate::config::glob;
@@ -18,9 +19,11 @@ use crate::error::CommandError;
 use crate::evidence::compare::definition;
 use crate::evidence::compare::tuneables;
 use crate::evidence::revision::Revision;
+use crate::evidence::revision::WorkTree;
 use crate::evidence::snapshot::Snapshot;
 use crate::probe;
 use crate::probe::env::ProcessEnvironment;
+use crate::probe::revision::Own;
 use crate::probe::revision::Seen;
 use crate::store::layout::OwnPaths;
 use crate::sys::git::diff::Side;
@@ -49,13 +52,21 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     ctx.repo()?;
     let own = OwnPaths::below(b"");
-    Ok(probe::revision::revision(ctx.project.root(), &|path| own.is_own(path)))
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    let mut revision = probe::revision::revision(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left });
+    if let (Some(repo), WorkTree::Clean) = (ctx.repo()?, &revision.work_tree)
+        && let Some(reason) = source::unvouched(ctx, repo)?
+    {
+        revision.work_tree = WorkTree::Unknown { reason };
+    }
+    Ok(revision)
 }
 
 /// The code here, with version 1's description of it.
 pub fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
-    probe::revision::observe(ctx.project.root(), &|path| own.is_own(path))
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    probe::revision::observe(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left })
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.

@@ -16,6 +16,7 @@ mod docs;
 mod drop_in;
 mod exit_codes;
 mod fixed;
+mod hidden;
 mod ids;
 mod init;
 #[cfg(unix)]

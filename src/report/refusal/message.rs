@@ -43,6 +43,11 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
         }
         Missing::IncidentNote => "an emergency needs a note on the incident".to_owned(),
         Missing::Expiry => "an emergency needs a moment in the future at which its override expires".to_owned(),
+        Missing::ExpiryTooLate { latest, days } => format!(
+            "an emergency's override may hold for {} (enforcement.max_emergency_days), which is until {}",
+            count(u64::from(*days), "day", "days"),
+            moment(*latest)
+        ),
         Missing::TuneablesUnknown => {
             "a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen".to_owned()
         }
@@ -88,6 +93,10 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
         Missing::Unmeasured { metrics, .. } => {
             format!("{} of the contract could not be measured", count(metrics.len() as u64, "metric", "metrics"))
         }
+        Missing::OwnSource { sources } => format!(
+            "what the config measures by lies among the tool's own files, whose changes count as nothing: {}",
+            joined(sources.iter().map(String::as_str))
+        ),
         Missing::NoDelta => "nothing changed since the baseline: no commit, no tuneable, no file".to_owned(),
         Missing::NoTuneableChanged => "the change is of class tuneable, and no tuneable changed its value".to_owned(),
         Missing::ManyCommits { commits } => format!(
