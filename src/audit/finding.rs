@@ -190,6 +190,13 @@ pub enum What {
         /// How the change ended, where it did.
         end: Option<&'static str>,
     },
+    /// A change belongs to a class that never passes the gate that is demanded.
+    ClassNeverPasses {
+        /// The class.
+        class: Class,
+        /// The gate.
+        gate: Gate,
+    },
     /// A change was rejected or rolled back, and its commit is still there.
     NotReverted {
         /// How it ended.

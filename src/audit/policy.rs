@@ -21,6 +21,8 @@ pub struct Policy {
     pub surfaces: Surfaces,
     /// How soon monitored days are to be committed.
     pub prompt: Prompt,
+    /// The most days for which an emergency's override may hold.
+    pub max_emergency_days: u32,
 }
 
 /// How soon what a change claims for a day is to be committed, for git to be its witness.

@@ -22,6 +22,7 @@ use crate::audit::policy::Policy;
 use crate::audit::record::RecordFacts;
 use crate::audit::surface;
 use crate::audit::tracked;
+use crate::audit::tracked::Demands;
 use crate::change::event::Kind;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
@@ -75,6 +76,8 @@ struct Revert {
 pub struct RangeAudit<'a> {
     policy: &'a Policy,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
+    /// When head was made.
+    now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
     audit: Audit,
@@ -87,8 +90,8 @@ pub struct RangeAudit<'a> {
 }
 
 impl<'a> RangeAudit<'a> {
-    /// Begins with the demands and the records at head.
-    pub fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>) -> Self {
+    /// Begins with the demands, the records at head, and the moment at which head was made.
+    pub fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
         let mut relinked = BTreeMap::new();
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
             for event in &change.events {
@@ -100,6 +103,7 @@ impl<'a> RangeAudit<'a> {
         Self {
             policy,
             records,
+            now,
             relinked,
             audit: Audit::default(),
             members: BTreeMap::new(),
@@ -226,7 +230,8 @@ impl<'a> RangeAudit<'a> {
                 continue;
             }
             let earlier = self.earlier(change, &standing, &reverted, history);
-            let mut found = tracked::findings(change, &standing, &earlier, self.policy, history);
+            let demands = Demands { policy: self.policy, records: self.records, now: self.now };
+            let mut found = tracked::findings(change, &standing, &earlier, demands, history);
             found.extend(surface::findings(change, &standing, self.policy));
             self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
         }

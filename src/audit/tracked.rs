@@ -1,6 +1,11 @@
 //! The commits of one change against its record: one commit, after the baseline, the one that was validated, with the
 //! demanded gate passed. Must not know the order of gates: it asks the class and the record.
 
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::audit::finding::CommitName;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
@@ -8,7 +13,13 @@ use crate::audit::policy::Policy;
 use crate::audit::range;
 use crate::audit::range::History;
 use crate::audit::range::Member;
+use crate::audit::record;
+use crate::audit::record::RecordFacts;
+use crate::change::class::Class;
+use crate::change::gate::Gate;
 use crate::change::gates;
+use crate::change::gates::open;
+use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::change::state::End;
 
@@ -18,7 +29,7 @@ pub(crate) fn findings(
     change: &Change,
     members: &[Member],
     earlier: &[CommitName],
-    policy: &Policy,
+    demands: Demands<'_>,
     history: &dyn History,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -34,7 +45,7 @@ pub(crate) fn findings(
             let end = gates::end_name(end);
             found.push(Finding::fail(What::NotReverted { end }).of_commit(&last.name));
         }
-        _ => found.extend(gate(change, policy).map(|finding| finding.of_commit(&last.name))),
+        _ => found.extend(gate(change, demands).map(|finding| finding.of_commit(&last.name))),
     }
     for member in members {
         if let Some(old) = &member.relinked {
@@ -50,12 +61,49 @@ pub(crate) fn findings(
     found
 }
 
-/// The first gate up to the demanded one that the class passes and the change has not.
-fn gate(change: &Change, policy: &Policy) -> Option<Finding> {
-    let demanded = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= policy.require);
-    let missing = demanded.into_iter().find(|gate| !gates::passed(change, *gate))?;
-    let end = change.end.as_ref().map(gates::end_name);
-    Some(Finding::fail(What::GateNotReached { missing, end }))
+/// What the gates are held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Demands<'a> {
+    pub(crate) policy: &'a Policy,
+    /// The records at head.
+    pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
+    /// When the head was made.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// The first gate up to the demanded one that the class passes and the change has not; or that it never passes.
+fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
+    let (class, require) = (change.opened.class, demands.policy.require);
+    let owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
+    if let Some(missing) = owed.into_iter().find(|gate| !gates::passed(change, *gate)) {
+        let end = change.end.as_ref().map(gates::end_name);
+        return Some(Finding::fail(What::GateNotReached { missing, end }));
+    }
+    match class {
+        Class::Experiment if require >= Gate::Decide => {
+            Some(Finding::fail(What::ClassNeverPasses { class, gate: require }))
+        }
+        Class::Emergency if require >= Gate::Decide => overridden(change, demands),
+        _ => None,
+    }
+}
+
+/// What stands for the decision on an emergency: that its override still holds by its expiry, and for no longer than is
+/// allowed; or that a change which can be promoted took it over.
+fn overridden(change: &Change, demands: Demands<'_>) -> Option<Finding> {
+    let latest = open::longest(change.opened_at, demands.policy.max_emergency_days);
+    let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
+    let follows = |id: &ChangeId| {
+        let by = demands.records.get(id).and_then(RecordFacts::change);
+        by.is_some_and(|by| {
+            by.opened.class.owes(Gate::Decide) && (by.is_open() || matches!(by.end, Some(End::Verified { .. })))
+        })
+    };
+    let taken_over = change.follow_up.as_ref().is_some_and(follows);
+    // An override that outlived its own expiry is told by the record already.
+    let told = record::expired_override(change, demands.now).is_some();
+    let holds = change.is_open() && !taken_over && !told && expired <= demands.now;
+    holds.then(|| Finding::fail(What::EnvOverrideExpired { expired }))
 }
 
 /// Whether a commit really is the one whose place it took: it makes the same difference, or ends in the code that was

@@ -127,6 +127,8 @@ pub struct OpenFacts {
     pub parallel: bool,
     /// Whether the config names tuneables.
     pub tuneables_configured: bool,
+    /// The most days for which an emergency's override may be opened; `None` where that is not known any more.
+    pub max_emergency_days: Option<u32>,
 }
 
 /// To write the contract.
@@ -153,6 +155,8 @@ pub struct BaselineFacts {
     pub allow_dirty: bool,
     /// Metrics of the contract that the config does not measure (any more).
     pub unknown: Vec<(MetricId, Option<MetricId>)>,
+    /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
+    pub own_sources: Vec<String>,
     /// The measurement; `None` to ask whether the gate would open.
     pub measured: Option<Measured>,
 }

@@ -70,8 +70,14 @@ pub enum Unlawful {
 pub fn check(events: &[Event]) -> Result<(), Unlawful> {
     let (first, rest) = events.split_first().ok_or(Unlawful::NotARecord(NotARecord::NotOpened))?;
     let mut change = Change::replay(std::slice::from_ref(first)).map_err(Unlawful::NotARecord)?;
-    let opening =
-        OpenFacts { opened: change.opened.clone(), others: Vec::new(), parallel: true, tuneables_configured: true };
+    let opening = OpenFacts {
+        opened: change.opened.clone(),
+        others: Vec::new(),
+        parallel: true,
+        tuneables_configured: true,
+        // Earlier versions had no limit; what is demanded now holds such a record to it, and does not call it forged.
+        max_emergency_days: None,
+    };
     gates::open::decide(&opening, first.at).map_err(|refusal| refused(first.seq, refusal))?;
     for event in rest {
         one(&change, event)?;
@@ -138,6 +144,7 @@ fn command_of(change: &Change, event: &Event) -> Option<Command> {
             commits_with_id: Vec::new(),
             allow_dirty: strength == Strength::Indicative,
             unknown: Vec::new(),
+            own_sources: Vec::new(),
             measured: Some(Measured { taken, unmeasured: Vec::new(), why: Vec::new() }),
         }),
         Kind::Validated { revision, delta, checks, artifact } => Command::Validate(ValidateFacts {

@@ -38,6 +38,13 @@ pub enum Missing {
     IncidentNote,
     /// An emergency needs a moment at which its override expires, in the future.
     Expiry,
+    /// An emergency's override would hold for longer than the config allows.
+    ExpiryTooLate {
+        /// The latest moment that it allows.
+        latest: DateTime<Utc>,
+        /// The days.
+        days: u32,
+    },
     /// A tuneable change needs tuneables in the config.
     TuneablesUnknown,
     /// The change has ended.
@@ -102,9 +109,15 @@ pub enum Missing {
         /// Why not, in words, in the order of the metrics; empty where it is not known.
         why: Vec<String>,
     },
-    /// The config measures something in another way than the baseline did.
+    /// The config measures from the tool's own files, whose changes count as nothing.
+    OwnSource {
+        /// Each as `KEY (PATH)`.
+        sources: Vec<String>,
+    },
+    /// The config measures, builds or checks something in another way than at the baseline.
     Redefined {
-        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from.
+        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
+        /// config, such as `commands.test`.
         what: Vec<String>,
     },
     /// A code change without a commit.

@@ -47,7 +47,12 @@ pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
 /// When the config is invalid.
 pub(super) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
     let own = OwnPaths::below(b"");
-    Ok(analysis::analyze(ctx.project.root(), &ctx.config()?.project, &|path| own.is_own(path), ctx.now()))
+    Ok(analysis::analyze(
+        ctx.project.root(),
+        &ctx.config()?.project,
+        &|path| own.is_own(path) || own.is_left(path),
+        ctx.now(),
+    ))
 }
 
 /// The analysis as JSON.

@@ -68,7 +68,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     let at_head = witness.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
-    let mut commits = RangeAudit::new(&policy, &records);
+    let mut commits = RangeAudit::new(&policy, &records, witness.made(&range.head)?);
     let mut touches = Touches::default();
     witness.walk(range.base.as_deref(), &range.head, &mut |commit| {
         touches.take(&commit);

@@ -11,15 +11,19 @@ use crate::change::facts::TuneableChange;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
+use crate::commands::source;
+use crate::config::definition::MIN_EFFECT;
 use crate::config::definition::TUNEABLES;
 use crate::config::glob;
 use crate::error::CommandError;
 use crate::evidence::compare::definition;
 use crate::evidence::compare::tuneables;
 use crate::evidence::revision::Revision;
+use crate::evidence::revision::WorkTree;
 use crate::evidence::snapshot::Snapshot;
 use crate::probe;
 use crate::probe::env::ProcessEnvironment;
+use crate::probe::revision::Own;
 use crate::probe::revision::Seen;
 use crate::store::layout::OwnPaths;
 use crate::sys::git::diff::Side;
@@ -48,13 +52,21 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     ctx.repo()?;
     let own = OwnPaths::below(b"");
-    Ok(probe::revision::revision(ctx.project.root(), &|path| own.is_own(path)))
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    let mut revision = probe::revision::revision(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left });
+    if let (Some(repo), WorkTree::Clean) = (ctx.repo()?, &revision.work_tree)
+        && let Some(reason) = source::unvouched(ctx, repo)?
+    {
+        revision.work_tree = WorkTree::Unknown { reason };
+    }
+    Ok(revision)
 }
 
 /// The code here, with version 1's description of it.
 pub fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
-    probe::revision::observe(ctx.project.root(), &|path| own.is_own(path))
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    probe::revision::observe(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left })
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
@@ -140,8 +152,8 @@ pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, Comm
     changed_tuneables(ctx, &before)
 }
 
-/// What of the contract the config measures in another way than the baseline did, and whether it reads the tuneables
-/// elsewhere.
+/// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
+/// elsewhere, and what of building, pairing and checking is not as it was then.
 ///
 /// # Errors
 /// When the baseline's snapshot is missing or altered, or the config is invalid.
@@ -149,8 +161,25 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
     let named = |stem: &String| change.contract.criteria().any(|it| definition::governs(stem, &it.metric));
-    found.retain(|stem| stem == TUNEABLES || named(stem));
+    found.retain(|stem| stem == TUNEABLES || definition::is_general(stem) || named(stem));
+    // Where the contract names the least effect, the config's is not asked.
+    found.retain(|stem| stem != MIN_EFFECT || change.contract.min_effect.is_none());
     Ok(found)
+}
+
+/// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
+/// held against it.
+///
+/// # Errors
+/// When the baseline's snapshot is missing or altered.
+pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
+    if !definition::has_general(&before.definitions) {
+        ctx.ui.warn(
+            "the baseline was taken by an earlier version, which did not fix commands and pair: that they are still the same is not proven",
+        );
+    }
+    Ok(())
 }
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still

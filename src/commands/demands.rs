@@ -29,6 +29,11 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
         exempt_before: before.map(exemptions).transpose()?,
         surfaces: surfaces(head, before)?,
         prompt: prompt(head, before),
+        max_emergency_days: std::iter::once(head)
+            .chain(before)
+            .map(|config| config.enforcement.max_emergency_days)
+            .min()
+            .unwrap_or_default(),
     })
 }
 
@@ -47,6 +52,10 @@ pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
         (
             "enforcement.witness_within_days",
             head.enforcement.witness_within_days != before.enforcement.witness_within_days,
+        ),
+        (
+            "enforcement.max_emergency_days",
+            head.enforcement.max_emergency_days != before.enforcement.max_emergency_days,
         ),
         ("enforcement.exempt", head.enforcement.exempt != before.enforcement.exempt),
         ("surfaces", head.surfaces != before.surfaces),

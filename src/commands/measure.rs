@@ -49,8 +49,10 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
     let own = OwnPaths::below(b"");
-    let is_own = |path: &[u8]| own.is_own(path);
-    let plan = Plan { root: ctx.project.root(), config, tracked: delta::tracked(ctx)?, is_own: &is_own, interrupt };
+    let tracked = delta::tracked(ctx)?;
+    let is_tracked = |path: &[u8]| tracked.as_ref().is_some_and(|tracked| tracked.contains(path));
+    let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path) && !is_tracked(path);
+    let plan = Plan { root: ctx.project.root(), config, tracked: tracked.clone(), is_own: &is_own, interrupt };
     let mut bar = crate::commands::progress::Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();

@@ -35,6 +35,7 @@ pub mod selftest;
 pub mod sessions;
 pub mod show;
 pub mod snapshot;
+pub mod source;
 pub mod spin;
 pub mod start;
 pub mod status;

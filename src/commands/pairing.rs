@@ -283,7 +283,7 @@ fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar
         before: ask.before,
         after: ask.after,
         is_own: &is_own,
-        prepare: config.pair.prepare.as_deref().or(config.commands.build.as_deref()),
+        prepare: config.prepares(),
         prepare_timeout: Duration::try_from_secs_f64(config.commands.timeout_s).unwrap_or(Duration::MAX),
         share: &config.pair.share,
         tuneables: ask.tuneables,

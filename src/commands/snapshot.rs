@@ -22,6 +22,7 @@ use crate::commands::measure::Measurement;
 use crate::commands::pairing;
 use crate::commands::parse;
 use crate::commands::rollback;
+use crate::commands::source;
 use crate::error::CommandError;
 use crate::evidence::hyperfine;
 use crate::exit::Exit;
@@ -140,6 +141,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
         revision: revision.clone(),
         allow_dirty: args.allow_dirty,
         unknown,
+        own_sources: source::own(ctx)?,
         measured: None,
     };
     commit::ask(ctx, change, &Command::Baseline(facts.clone()))?;

@@ -142,6 +142,7 @@ fn open(ctx: &Ctx, _lock: &Exclusive, args: &StartArgs, title: String) -> Result
         others: records.iter().filter_map(other).collect(),
         parallel: args.parallel,
         tuneables_configured: !ctx.config()?.tuneables.files.is_empty() || !ctx.config()?.tuneables.env.is_empty(),
+        max_emergency_days: Some(ctx.config()?.enforcement.max_emergency_days),
     };
     let event = gates::open::decide(&facts, now).map_err(|refusal| CommandError::refused(refusal, None))?;
     commit::begun(event, ctx.actor(), now)

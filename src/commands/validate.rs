@@ -64,6 +64,7 @@ pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         outcome: None,
     };
     commit::ask(ctx, &change, &Command::Validate(facts.clone()))?;
+    delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
     let after = delta::since_baseline(ctx, &change)?;
     if !after.revision.same_code(&facts.revision) {

@@ -117,7 +117,7 @@ impl<'a> Witness<'a> {
             let path = file.path.strip_prefix(self.repo.prefix())?;
             Some(FileFact {
                 path: String::from_utf8_lossy(path).into_owned(),
-                own: self.own.is_own(&file.path),
+                own: file.is_regular() && self.own.is_own(&file.path),
                 new: !file.status.is_empty() && file.status.bytes().all(|letter| letter == b'A'),
             })
         };

@@ -1,5 +1,5 @@
-//! How each metric is measured, as digests: what a later snapshot must share with an earlier one before the two may
-//! be compared. Must not hold the commands themselves; they may name secrets.
+//! How each metric is measured, and how a change is built, paired and checked, as digests: what a later step must share
+//! with the baseline. Must not hold the commands themselves; they may name secrets.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,19 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::config::Config;
+use crate::config::http::HttpProbe;
+use crate::config::validation::OnFailure;
 use crate::evidence::digest::Digest;
 
 /// The key of the definition of the tuneables.
 pub const TUNEABLES: &str = "tuneables";
+/// The key of the least effect that counts where the contract names none.
+pub const MIN_EFFECT: &str = "pair.min_effect";
 
 impl Config {
-    /// A digest of every measuring definition by the beginning of its metrics' names: `timing.NAME`, `http.NAME`,
-    /// `kpi.NAME`, and [`TUNEABLES`]. How often something is run, and for how long, is no part of it.
+    /// A digest of every definition: by the beginning of its metrics' names (`timing.NAME`, `http.NAME`, `kpi.NAME`) or
+    /// by its key in the config (`pair.prepare`, `commands.test`), and [`TUNEABLES`]. How often something is run, and for
+    /// how long, is no part of it.
     pub fn definitions(&self) -> BTreeMap<String, Digest> {
         let mut found = BTreeMap::new();
         let mut put = |key: String, value: Value| {
@@ -25,17 +30,61 @@ impl Config {
             put(format!("timing.{}", timing.name), how);
         }
         for probe in &self.http_probes {
-            let asked = json!([probe.url, probe.method, probe.headers]);
-            let expected = json!([probe.expect_status, probe.expect_contains, probe.expect_json]);
-            put(format!("http.{}", probe.name), json!([asked, expected]));
+            put(format!("http.{}", probe.name), asked(probe));
         }
         for kpi in &self.kpis {
             let source = json!([kpi.cmd, kpi.file, kpi.extract]);
             put(format!("kpi.{}", kpi.name), json!([source, kpi.unit, kpi.better, kpi.exact]));
         }
         put(TUNEABLES.to_owned(), json!([self.tuneables.files, self.tuneables.env]));
+        self.pairing(&mut put);
+        self.checking(&mut put);
         found
     }
+
+    /// What decides what the arms of a pair are, and whether there are any.
+    fn pairing(&self, put: &mut dyn FnMut(String, Value)) {
+        let pair = &self.pair;
+        if pair.enabled {
+            put("pair.enabled".to_owned(), json!(pair.enabled));
+        }
+        put("pair.prepare".to_owned(), json!(self.prepares()));
+        put("pair.share".to_owned(), json!(pair.share));
+        put("pair.tuneables_env".to_owned(), json!(pair.tuneables_env));
+        put("pair.pin".to_owned(), json!(pair.pin));
+        put(MIN_EFFECT.to_owned(), json!(pair.min_effect));
+    }
+
+    /// What prepares an arm: the build, unless the pairs have a command of their own.
+    pub fn prepares(&self) -> Option<&str> {
+        self.pair.prepare.as_deref().or(self.commands.build.as_deref())
+    }
+
+    /// What validates a change. Only what is there has a digest: a check more, or a stricter one, takes nothing back.
+    fn checking(&self, put: &mut dyn FnMut(String, Value)) {
+        let commands = &self.commands;
+        for (name, cmd) in [("build", &commands.build), ("lint", &commands.lint), ("test", &commands.test)] {
+            if let Some(cmd) = cmd {
+                put(format!("commands.{name}"), json!(cmd));
+            }
+        }
+        for check in &commands.checks {
+            put(format!("commands.checks.{}", check.name), json!(check.cmd));
+        }
+        if self.validation.on_failure == OnFailure::Reject {
+            put("validation.on_failure".to_owned(), json!(self.validation.on_failure));
+        }
+        if self.validation.smoke {
+            for probe in &self.http_probes {
+                put(format!("validation.smoke.{}", probe.name), asked(probe));
+            }
+        }
+    }
+}
+
+fn asked(probe: &HttpProbe) -> Value {
+    let expected = json!([probe.expect_status, probe.expect_contains, probe.expect_json]);
+    json!([json!([probe.url, probe.method, probe.headers]), expected])
 }
 
 #[cfg(test)]
@@ -69,5 +118,28 @@ mod tests {
             definitions("tuneables: {files: [a.json]}\n"),
             definitions("tuneables: {files: [a.json, b.json]}\n")
         );
+    }
+
+    #[test]
+    fn a_weaker_check_is_another_definition_and_one_more_is_not() {
+        use crate::evidence::compare::definition::redefined;
+        let strict = definitions("commands: {test: make test, checks: [{name: fuzz, cmd: fuzz}]}\n");
+        let of = |text: &str| redefined(&strict, &definitions(text));
+        assert_eq!(of("commands: {test: 'true', checks: [{name: fuzz, cmd: fuzz}]}\n"), ["commands.test"]);
+        assert_eq!(of("commands: {test: make test}\n"), ["commands.checks.fuzz"]);
+        assert_eq!(of("commands: {checks: [{name: fuzz, cmd: fuzz}]}\n"), ["commands.test"]);
+        assert!(of("commands: {test: make test, lint: lint, checks: [{name: fuzz, cmd: fuzz}]}\n").is_empty());
+        let lax = definitions("validation: {on_failure: retry}\n");
+        assert_eq!(redefined(&definitions("version: 1\n"), &lax), ["validation.on_failure"]);
+        assert!(redefined(&lax, &definitions("version: 1\n")).is_empty());
+    }
+
+    #[test]
+    fn what_prepares_the_arms_is_the_build_where_nothing_else_is_named() {
+        use crate::evidence::compare::definition::redefined;
+        let of = |old: &str, new: &str| redefined(&definitions(old), &definitions(new));
+        assert_eq!(of("commands: {build: make}\n", "commands: {build: make x}\n"), ["commands.build", "pair.prepare"]);
+        assert_eq!(of("pair: {prepare: make}\n", "pair: {prepare: make, enabled: false}\n"), ["pair.enabled"]);
+        assert_eq!(of("pair: {share: [a]}\n", "pair: {share: [a, b]}\n"), ["pair.share"]);
     }
 }

@@ -17,6 +17,8 @@ pub struct Enforcement {
     /// Within how many days of what it claims a monitored day must have been committed; without it, being late is
     /// only worth a warning.
     pub witness_within_days: Option<u32>,
+    /// The most days for which an emergency's override may hold.
+    pub max_emergency_days: u32,
     /// What needs no change, each with its reason.
     pub exempt: Vec<Exemption>,
 }
@@ -41,6 +43,7 @@ impl Default for Enforcement {
             require: Gate::Baseline,
             hooks: false,
             witness_within_days: None,
+            max_emergency_days: Self::DEFAULT_MAX_EMERGENCY_DAYS,
             exempt: Vec::new(),
         }
     }
@@ -50,7 +53,11 @@ impl Enforcement {
     /// The trailer's key unless configured.
     pub const DEFAULT_TRAILER: &'static str = "Optimizer-Change";
 
-    pub(super) const KEYS: &'static [&'static str] = &["trailer", "require", "hooks", "witness_within_days", "exempt"];
+    /// A week: time to find what really helps, and to begin with it.
+    pub const DEFAULT_MAX_EMERGENCY_DAYS: u32 = 7;
+
+    pub(super) const KEYS: &'static [&'static str] =
+        &["trailer", "require", "hooks", "witness_within_days", "max_emergency_days", "exempt"];
 
     pub(super) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
@@ -66,6 +73,7 @@ impl Enforcement {
             require: s.choice("require", &gates).unwrap_or(default.require),
             hooks: s.flag("hooks").unwrap_or(default.hooks),
             witness_within_days: s.count("witness_within_days", 1..=365),
+            max_emergency_days: s.count("max_emergency_days", 1..=90).unwrap_or(default.max_emergency_days),
             exempt: s.list("exempt", Exemption::KEYS, Exemption::read),
         }
     }

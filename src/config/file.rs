@@ -392,6 +392,7 @@ enforcement:
   require: promoted
   hooks: yes
   witness_within_days: 8
+  max_emergency_days: 3
   exempt: [{bots: ["dependabot[bot]"], reason: dependency updates}]
 "#;
 }

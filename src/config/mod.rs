@@ -14,6 +14,7 @@ pub mod pair;
 pub mod project;
 pub mod review;
 pub mod rollout;
+pub mod source;
 pub mod surface;
 pub mod template;
 pub mod timing;

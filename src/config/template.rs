@@ -192,6 +192,7 @@ review:
 #   require: baseline
 #   hooks: true
 #   witness_within_days: 2 # monitored days that are committed later fail the check, and do not only warn
+#   max_emergency_days: 7  # the longest that an emergency's override may hold
 #   exempt:
 #     - {bots: [\"dependabot[bot]\"], reason: dependency updates are reviewed apart}
 

@@ -25,21 +25,29 @@ pub struct Seen {
     pub repo: Option<Repo>,
 }
 
-/// Looks at the project at `root`. `is_own` names the files that do not count, by path from that root.
-/// Never fails: what cannot be known is in the result as unknown, with the reason.
-pub fn observe(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Seen {
-    seen(root, is_own, true)
+/// Which files do not count, by path from the project's root.
+#[derive(Clone, Copy)]
+pub struct Own<'a> {
+    /// The tool's own, tracked or not.
+    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// What the tool leaves lying; own only as long as it is untracked.
+    pub is_left: &'a dyn Fn(&[u8]) -> bool,
+}
+
+/// Looks at the project at `root`. Never fails: what cannot be known is in the result as unknown, with the reason.
+pub fn observe(root: &Path, own: Own<'_>) -> Seen {
+    seen(root, own, true)
 }
 
 /// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
-pub fn revision(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Revision {
-    seen(root, is_own, false).revision
+pub fn revision(root: &Path, own: Own<'_>) -> Revision {
+    seen(root, own, false).revision
 }
 
-fn seen(root: &Path, is_own: &dyn Fn(&[u8]) -> bool, describe: bool) -> Seen {
+fn seen(root: &Path, own: Own<'_>, describe: bool) -> Seen {
     match open(root) {
-        Ok(Some(repo)) => in_git(&repo, root, is_own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
-        Ok(None) => unversioned(root, is_own, None),
+        Ok(Some(repo)) => in_git(&repo, root, own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
+        Ok(None) => unversioned(root, own, None),
         Err(e) => unknown(None, &e),
     }
 }
@@ -68,15 +76,16 @@ pub fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Re
     parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
 }
 
-fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool, describe: bool) -> Result<Seen, GitError> {
-    let below = strip(repo.prefix(), is_own);
+fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen, GitError> {
+    let below = strip(repo.prefix(), own.is_own);
+    let left = strip(repo.prefix(), own.is_left);
     let scope = Scope { prefix: repo.prefix(), is_own: &below };
     let head = repo.head()?;
     let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
     let Some(at) = head.at else {
-        return Ok(unversioned(root, is_own, Some((repo, branch))));
+        return Ok(unversioned(root, own, Some((repo, branch))));
     };
-    let dirt = repo.dirt(&scope)?;
+    let dirt = repo.dirt(&scope, &left)?;
     let work_tree = match &dirt {
         None => WorkTree::Clean,
         Some(dirt) => {
@@ -98,7 +107,7 @@ fn in_git(repo: &Repo, root: &Path, is_own: &dyn Fn(&[u8]) -> bool, describe: bo
         git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() });
     }
-    let code = Some(code_of(repo, &at.commit, is_own)?);
+    let code = Some(code_of(repo, &at.commit, own.is_own)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git, repo: Some(repo.clone()) })
 }
@@ -119,8 +128,9 @@ fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
     Ok(lines.join("\n"))
 }
 
-fn unversioned(root: &Path, is_own: &dyn Fn(&[u8]) -> bool, unborn: Option<(&Repo, String)>) -> Seen {
-    let digest = tree::digest_directory(root, is_own);
+fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Seen {
+    let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
+    let digest = tree::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
     let (code, work_tree) = match digest.map(|tree| tree.sha256.parse::<Digest>()) {
         Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
         Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
@@ -165,7 +175,7 @@ mod tests {
     use super::*;
     use crate::sys::git::sandbox::Sandbox;
 
-    const OWN: &dyn Fn(&[u8]) -> bool = &|path| path == b"own" || path.starts_with(b"own/");
+    const OWN: Own<'static> = Own { is_own: &|path| path == b"own" || path.starts_with(b"own/"), is_left: &|_| false };
 
     #[test]
     fn a_commit_that_touches_own_files_alone_is_the_same_code() {
@@ -197,7 +207,9 @@ mod tests {
         let after = observe(&root, OWN).revision;
         assert!(before.same_code(&after) && after.is_settled());
         sandbox.write("own/x", "1");
-        assert!(observe(sandbox.path(), &|_| false).revision.dirty_digest().is_some());
+        assert!(
+            observe(sandbox.path(), Own { is_own: &|_| false, is_left: &|_| false }).revision.dirty_digest().is_some()
+        );
     }
 
     #[test]

@@ -211,17 +211,36 @@ impl OwnPaths {
         Self { prefix }
     }
 
-    /// Whether a relative path (with `/`) is one of the files or directories that the tool itself writes: state,
-    /// evidence, logbook; under their old names too. What a killed write left counts as well. Anything else that
-    /// somebody puts beside them is the project's, or code could hide there.
+    /// Whether a relative path (with `/`) is one of the files or directories that the tool itself writes to stay: state,
+    /// evidence, logbook; under their old names too. Anything else that somebody puts beside them is the project's, or
+    /// code could hide there; so is what is no regular file, which the path does not tell.
     pub fn is_own(&self, path: &[u8]) -> bool {
-        let Some(path) = path.strip_prefix(self.prefix.as_slice()) else { return false };
-        let path = path.strip_suffix(b"/").unwrap_or(path);
+        let Some(path) = self.relative(path) else { return false };
         [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
             || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
             || path == LOGBOOK.as_bytes()
             || path == LEGACY_LOGBOOK.as_bytes()
-            || atomic::is_temporary(path) && !path.contains(&b'/')
+    }
+
+    /// Whether a relative path is one that the tool leaves lying and nobody commits: what can be made again, and what a
+    /// killed write left. Its own only while it is untracked, or code could be committed under such a name.
+    pub fn is_left(&self, path: &[u8]) -> bool {
+        let Some(path) = self.relative(path) else { return false };
+        let (dir, name) =
+            path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
+        let in_state = |rest: &[u8]| rest == b"cache" || rest.starts_with(b"cache/");
+        let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
+        let states = || [STATE_DIR, LEGACY_STATE_DIR].into_iter();
+        states().any(|state| within(path, state).is_some_and(in_state))
+            || atomic::is_temporary(name)
+                && (dir.is_empty()
+                    || dir == EVIDENCE_DIR.as_bytes()
+                    || states().any(|state| within(dir, state).is_some_and(written)))
+    }
+
+    fn relative<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let path = path.strip_prefix(self.prefix.as_slice())?;
+        Some(path.strip_suffix(b"/").unwrap_or(path))
     }
 }
 
@@ -244,15 +263,7 @@ fn is_state(rest: &[u8]) -> bool {
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let named = |names: &[&str]| names.iter().any(|name| name.as_bytes() == first);
     match second {
-        // What is made again, and never committed.
-        _ if named(&["cache"]) => true,
-        None => {
-            first.is_empty()
-                || named(&STATE_DIRS)
-                || named(&STATE_FILES)
-                || named(&STATE_CONFIGS)
-                || atomic::is_temporary(rest)
-        }
+        None => first.is_empty() || named(&STATE_DIRS) || named(&STATE_FILES) || named(&STATE_CONFIGS),
         Some(file) => named(&STATE_DIRS) && !file.contains(&b'/') && is_written(file),
     }
 }
@@ -263,7 +274,7 @@ fn is_evidence(rest: &[u8]) -> bool {
 
 fn is_written(file: &[u8]) -> bool {
     let ending = file.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    ENDINGS.iter().any(|known| known.as_bytes() == ending) || atomic::is_temporary(file)
+    ENDINGS.iter().any(|known| known.as_bytes() == ending)
 }
 
 /// Returns the name if it can be one part of a file's name on every platform.
@@ -394,14 +405,21 @@ mod tests {
             ".vibeship-optimizer/changes/x.json",
             ".vibeship-optimizer/",
             ".vibeship_optimizer/config.yml",
-            ".vibeship-optimizer/cache/arms/x.bin",
             ".vibeship-optimizer/.gitignore",
             "reports/optimizer/x.md",
             "VIBESHIP_OPTIMIZER.md",
             "OPTIMIZATION_CHECKER.md",
-            ".vibeship-write-a1b2c3.tmp",
         ] {
-            assert!(own.is_own(path.as_bytes()), "{path}");
+            assert!(own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()), "{path}");
+        }
+        for path in [
+            ".vibeship-optimizer/cache/arms/x.bin",
+            ".vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/.vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/changes/.vibeship-write-a1b2c3.tmp",
+            "reports/optimizer/.vibeship-write-a1b2c3.tmp",
+        ] {
+            assert!(own.is_left(path.as_bytes()) && !own.is_own(path.as_bytes()), "{path}");
         }
         for path in [
             "src/.vibeship-optimizer/x",
@@ -417,8 +435,10 @@ mod tests {
             "VIBESHIP_OPTIMIZER.md/x",
             "vibeship_optimizer.yml",
             ".vibeship-write-x/y.tmp",
+            "src/.vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/lib/.vibeship-write-a1b2c3.tmp",
         ] {
-            assert!(!own.is_own(path.as_bytes()), "{path}");
+            assert!(!own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()), "{path}");
         }
         let nested = OwnPaths::below(b"packages/api");
         assert!(nested.is_own(b"packages/api/VIBESHIP_OPTIMIZER.md"));

@@ -175,8 +175,8 @@ fn the_rollback_of_a_change_without_a_commit_names_the_old_values() {
 #[test]
 fn a_plain_date_is_an_expiry_at_the_end_of_that_day() {
     let s = Sandbox::new();
-    s.start_with("x", &["--class", "emergency", "--incident", "down", "--expires", "2026-12-30"]);
-    assert!(s.read(s.record()).contains("\"expires\": \"2026-12-31T00:00:00Z\""), "{}", s.read(s.record()));
+    s.start_with("x", &["--class", "emergency", "--incident", "down", "--expires", "2026-03-07"]);
+    assert!(s.read(s.record()).contains("\"expires\": \"2026-03-08T00:00:00Z\""), "{}", s.read(s.record()));
 }
 
 #[test]
@@ -211,4 +211,23 @@ fn lost_evidence_comes_back_from_git_only_where_git_has_it() {
     let _ = refused.says(&[&format!("next: {restore}")]);
     s.git(&restore.split(' ').skip(1).collect::<Vec<_>>());
     let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn an_emergency_that_would_hold_for_a_century_is_refused_with_the_longest_that_may() {
+    let s = Sandbox::new();
+    let start = |expires: &str| {
+        s.run(&["change", "start", "--title", "x", "--class", "emergency", "--incident", "down", "--expires", expires])
+    };
+    insta::assert_snapshot!(start("2126-01-01"), @r#"
+    $ change start --title x --class emergency --incident down --expires 2126-01-01
+    exit 1
+    --- stderr
+    refused at gate 0 (open): an emergency's override may hold for 7 days (enforcement.max_emergency_days), which is until 2026-03-09 09:00 UTC
+    next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 7d
+    "#);
+    let _ = start("7d").ok();
+    s.config_plus("enforcement: {max_emergency_days: 1}\n");
+    let _ = start("7d").exits(1).says(&["1 day "]);
+    let _ = start("24h").ok();
 }

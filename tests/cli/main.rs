@@ -15,6 +15,8 @@ mod decide;
 mod docs;
 mod drop_in;
 mod exit_codes;
+mod fixed;
+mod hidden;
 mod ids;
 mod init;
 #[cfg(unix)]

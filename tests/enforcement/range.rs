@@ -204,3 +204,52 @@ fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
     sandbox.git(&["revert", "--no-edit", "-m", "1", "HEAD"]).passes();
     assert_eq!(levels(), [pair("MERGE_BRINGS_CONTENT", "warn"), pair("COMMIT_WITHOUT_ID", "warn")]);
 }
+
+#[test]
+fn an_experiment_satisfies_no_gate_that_it_never_passes() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.opened("experiment", "try it");
+    sandbox.baseline(&id);
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Try\n\n{KEY}: {id}\n"));
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes_with(&since(&base), &["--require", "compare"]).is_empty());
+    for gate in ["promoted", "rollout", "verified"] {
+        assert_eq!(sandbox.codes_with(&since(&base), &["--require", gate]), ["CLASS_NEVER_PASSES"], "{gate}");
+    }
+    let text = sandbox.tool(&["check", "--range", &since(&base), "--require", "promoted"]);
+    text.refused(&["a change of class experiment never passes", &format!("--from {id}")]);
+}
+
+#[test]
+fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    // A config that nobody commits lets it hold for two months.
+    let config = sandbox.read("vibeship_optimizer.yml");
+    sandbox.write("vibeship_optimizer.yml", &config.replace("  require:", "  max_emergency_days: 90\n  require:"));
+    let id = sandbox.emergency("stop it", "60d");
+    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.write("reports/optimizer/notes.md", "none yet\n");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
+    sandbox.evidence();
+    let promoted = || sandbox.codes_with(&since(&base), &["--require", "promoted"]);
+    assert!(promoted().is_empty());
+    let later = (chrono::Utc::now() + chrono::Duration::days(8)).to_rfc3339();
+    sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]).passes();
+    assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
+    assert!(sandbox.codes(&since(&base)).is_empty(), "the record itself claims no more than it did when it was made");
+    // A change that cannot be promoted takes nothing over.
+    let experiment = sandbox.opened_as("experiment", "try it");
+    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &experiment]).passes();
+    sandbox.evidence_later(&later);
+    assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
+    let proper = sandbox.opened_as("code", "for good");
+    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &proper]).passes();
+    sandbox.evidence_later(&later);
+    // The clock of the commits ran ahead of the tool's, which is told too.
+    assert!(!promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "{:?}", promoted());
+}

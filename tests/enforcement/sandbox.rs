@@ -109,6 +109,14 @@ impl Sandbox {
         answer(command)
     }
 
+    /// Git by a clock that shows another moment.
+    #[must_use]
+    pub(crate) fn git_at(&self, moment: &str, args: &[&str]) -> Answer {
+        let mut command = self.command(Path::new("git"), &self.root);
+        command.envs([("GIT_AUTHOR_DATE", moment), ("GIT_COMMITTER_DATE", moment)]).args(args);
+        answer(command)
+    }
+
     #[must_use]
     pub(crate) fn tool(&self, args: &[&str]) -> Answer {
         self.tool_in(&self.root, args)
@@ -157,6 +165,18 @@ impl Sandbox {
         self.open(class, title, &[])
     }
 
+    /// Opens an emergency.
+    #[track_caller]
+    pub(crate) fn emergency(&self, title: &str, expires: &str) -> String {
+        self.open("emergency", title, &["--incident", "it burns", "--expires", expires])
+    }
+
+    /// Opens a change of a class while another is open.
+    #[track_caller]
+    pub(crate) fn opened_as(&self, class: &str, title: &str) -> String {
+        self.open(class, title, &["--parallel"])
+    }
+
     /// The same while another change is open.
     #[track_caller]
     pub(crate) fn opened_beside(&self, title: &str) -> String {
@@ -175,9 +195,9 @@ impl Sandbox {
             "--hypothesis",
             "fewer steps",
             "--kpi",
-            "kpi.steps <= -10%",
+            if class == "emergency" { "kpi.steps <= 90" } else { "kpi.steps <= -10%" },
             "--guardrail",
-            "size.src <= +50%",
+            if class == "emergency" { "size.src <= 1MB" } else { "size.src <= +50%" },
             "--trigger",
             "errors in production",
             "--format",
@@ -207,6 +227,13 @@ impl Sandbox {
     pub(crate) fn evidence(&self) {
         self.git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]).passes();
         self.git(&["commit", "-qm", "Evidence"]).passes();
+    }
+
+    /// Commits them with a moment.
+    #[track_caller]
+    pub(crate) fn evidence_later(&self, moment: &str) {
+        self.git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]).passes();
+        self.git_at(moment, &["commit", "-qm", "Evidence"]).passes();
     }
 
     /// Makes the improvement, staged.

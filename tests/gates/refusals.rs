@@ -136,6 +136,11 @@ fn baseline_cases() -> Vec<Case> {
             spoiled!(baseline_facts, Baseline, |facts| (facts.revision, facts.allow_dirty) = (unknown_state(1), true)),
         ),
         case(
+            "own_source",
+            ready(),
+            spoiled!(baseline_facts, Baseline, |facts| facts.own_sources = vec!["kpi.ops (x.json)".to_owned()]),
+        ),
+        case(
             "unknown_metric",
             ready(),
             spoiled!(baseline_facts, Baseline, |facts| facts.unknown = vec![(metric(), Some(metric()))]),
@@ -414,6 +419,12 @@ fn opening_cases() -> Vec<(&'static str, OpenFacts)> {
         ("incident_note", with(Class::Emergency, |facts| facts.opened.incident = Some(" ".to_owned()))),
         ("expiry", with(Class::Emergency, |facts| facts.opened.expires = None)),
         ("expiry", with(Class::Emergency, |facts| facts.opened.expires = Some(start()))),
+        (
+            "expiry_too_late",
+            with(Class::Emergency, |facts| {
+                facts.opened.expires = Some(start() + Duration::days(30) + Duration::seconds(1))
+            }),
+        ),
         ("tuneables_unknown", with(Class::Tuneable, |facts| facts.tuneables_configured = false)),
     ]
 }

@@ -70,6 +70,7 @@ pub(crate) fn opened(class: Class) -> OpenFacts {
         others: Vec::new(),
         parallel: false,
         tuneables_configured: true,
+        max_emergency_days: Some(30),
     }
 }
 
@@ -277,7 +278,14 @@ impl World {
     pub(crate) fn baseline_facts(&mut self) -> BaselineFacts {
         let revision = revision(self.head);
         let measured = Some(self.measured(revision.clone()));
-        BaselineFacts { revision, commits_with_id: Vec::new(), allow_dirty: false, unknown: Vec::new(), measured }
+        BaselineFacts {
+            revision,
+            commits_with_id: Vec::new(),
+            allow_dirty: false,
+            unknown: Vec::new(),
+            own_sources: Vec::new(),
+            measured,
+        }
     }
 
     pub(crate) fn validate_facts(&mut self) -> ValidateFacts {

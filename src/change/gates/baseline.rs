@@ -26,6 +26,9 @@ pub fn decide(change: &Change, facts: &BaselineFacts) -> Result<Vec<Kind>, Refus
         return Err(Refusal::new(gate, Missing::CommitsBeforeBaseline { commits: facts.commits_with_id.clone() }));
     }
     contract::known(gate, &facts.unknown)?;
+    if !facts.own_sources.is_empty() {
+        return Err(Refusal::new(gate, Missing::OwnSource { sources: facts.own_sources.clone() }));
+    }
     strength(&facts.revision, facts.allow_dirty)?;
     let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
     // What counts is the code as it was when it was measured.

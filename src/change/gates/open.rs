@@ -1,6 +1,7 @@
 //! Gate 0: opening a change.
 
 use chrono::DateTime;
+use chrono::Duration;
 use chrono::Utc;
 
 use crate::change::class::Class;
@@ -10,6 +11,7 @@ use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
+use crate::change::window;
 
 /// The event that opens a change, or why it may not be opened. One undecided change at a time, unless asked
 /// otherwise: two at once cannot be told apart in the numbers.
@@ -25,6 +27,12 @@ pub fn decide(facts: &OpenFacts, now: DateTime<Utc>) -> Result<Kind, Refusal> {
         if opened.expires.is_none_or(|at| at <= now) {
             return refuse(Missing::Expiry);
         }
+        if let Some(days) = facts.max_emergency_days {
+            let latest = longest(now, days);
+            if opened.expires.is_some_and(|at| at > latest) {
+                return refuse(Missing::ExpiryTooLate { latest, days });
+            }
+        }
     } else if !facts.parallel && !undecided.is_empty() {
         return refuse(Missing::OtherOpen { ids: undecided });
     }
@@ -32,4 +40,9 @@ pub fn decide(facts: &OpenFacts, now: DateTime<Utc>) -> Result<Kind, Refusal> {
         return refuse(Missing::TuneablesUnknown);
     }
     Ok(Kind::Opened(opened.clone()))
+}
+
+/// The end of the longest override that may be opened at a moment.
+pub fn longest(opened_at: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    window::later(opened_at, Duration::days(i64::from(days)))
 }

@@ -5,9 +5,27 @@ use std::collections::BTreeMap;
 use crate::evidence::digest::Digest;
 use crate::evidence::metric::MetricId;
 
-/// The definitions that both sides have and that differ. What one side lacks is not measured there, and told as that.
+/// Beginnings of the definitions that hold for a change whatever its contract names.
+const GENERAL: [&str; 3] = ["commands.", "pair.", "validation."];
+
+/// Whether a definition holds whatever a contract names: how a change is built, paired and checked.
+pub fn is_general(key: &str) -> bool {
+    GENERAL.iter().any(|beginning| key.starts_with(beginning))
+}
+
+/// Whether the general definitions were taken down; earlier versions did not.
+pub fn has_general(definitions: &BTreeMap<String, Digest>) -> bool {
+    definitions.keys().any(|key| is_general(key))
+}
+
+/// The definitions of one side that the other has differently. A metric that one side lacks is not measured there, and
+/// told as that; a check that is gone is one fewer.
 pub fn redefined(before: &BTreeMap<String, Digest>, after: &BTreeMap<String, Digest>) -> Vec<String> {
-    let differs = |(key, old): (&String, &Digest)| after.get(key).is_some_and(|new| new != old).then(|| key.clone());
+    let known = has_general(after);
+    let differs = |(key, old): (&String, &Digest)| {
+        let differs = after.get(key).map_or(known && is_general(key), |new| new != old);
+        differs.then(|| key.clone())
+    };
     before.iter().filter_map(differs).collect()
 }
 

@@ -69,6 +69,9 @@ fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
             "git revert {commit}  # then {PROGRAM} change start, snapshot --as before, and make the change again"
         )),
         What::VerdictsDiffer { .. } => Some(invocation::on(id, "compare", "")),
+        What::ClassNeverPasses { .. } => {
+            Some(format!("git revert {commit} && {PROGRAM} change start --title \"SHORT HYPOTHESIS\" --from {id}"))
+        }
         What::WrongClass { .. } => Some(format!("git revert {commit}  # then {PROGRAM} route says where it belongs")),
         What::ContractWithoutDocs { .. } => {
             Some(format!("git revert {commit}  # then the same change with its documents and tests"))

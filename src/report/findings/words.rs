@@ -96,6 +96,12 @@ fn of_record(what: &What) -> String {
             )
         }
         What::RecordUnproven => "a record of the original tool proves nothing".to_owned(),
+        What::ClassNeverPasses { class, gate } => format!(
+            "gate {} ({}) is demanded, which a change of class {} never passes",
+            gate.number(),
+            gate.name(),
+            class.name()
+        ),
         What::GateNotReached { missing, end } => {
             let ended = end.map_or(String::new(), |end| format!(" and is {end}"));
             format!("the change has not passed gate {} ({}){ended}", missing.number(), missing.name())

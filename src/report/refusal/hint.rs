@@ -72,6 +72,10 @@ fn opening(missing: &Missing) -> Vec<Hint> {
         Missing::IncidentNote | Missing::Expiry => {
             vec![Hint::next(start("--class emergency --incident \"WHAT HAPPENED\" --expires 24h"))]
         }
+        Missing::ExpiryTooLate { days, .. } => {
+            let rest = format!("--class emergency --incident \"WHAT HAPPENED\" --expires {days}d");
+            vec![Hint::next(start(&rest))]
+        }
         Missing::TuneablesUnknown => {
             vec![Hint::to("add `tuneables` to the config, or open a change of code", start("--class code"))]
         }
@@ -111,6 +115,12 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     match &refusal.missing {
         Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref()),
         Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
+        Missing::OwnSource { .. } => {
+            vec![Hint::to(
+                "move the files elsewhere, name them there in the config, commit, then",
+                invocation::baseline(id),
+            )]
+        }
         Missing::Unmeasured { .. } => vec![Hint::to("mend what gave no value", invocation::gate(id, refusal.gate))],
         Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
             Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
@@ -162,7 +172,10 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Redefined { .. } => vec![
             Hint::to("see what changed", "git diff -- .vibeship-optimizer vibeship_optimizer.yml".to_owned()),
             Hint::to("put it back, then", invocation::gate(id, refusal.gate)),
-            Hint::to("or drop the change and start over with the new config", invocation::with_reason(id, "reject")),
+            Hint::to(
+                "or drop the change, commit the new config, and start over: the next baseline fixes it",
+                invocation::with_reason(id, "reject"),
+            ),
         ],
         Missing::NoCommit => vec![Hint::to("commit the change", invocation::commit(id)), again()],
         Missing::OtherTuneables { .. } => vec![

@@ -7,6 +7,7 @@ use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Senseless;
+use crate::evidence::compare::definition;
 use crate::report::values::count;
 use crate::report::values::moment;
 
@@ -42,6 +43,11 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
         }
         Missing::IncidentNote => "an emergency needs a note on the incident".to_owned(),
         Missing::Expiry => "an emergency needs a moment in the future at which its override expires".to_owned(),
+        Missing::ExpiryTooLate { latest, days } => format!(
+            "an emergency's override may hold for {} (enforcement.max_emergency_days), which is until {}",
+            count(u64::from(*days), "day", "days"),
+            moment(*latest)
+        ),
         Missing::TuneablesUnknown => {
             "a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen".to_owned()
         }
@@ -87,6 +93,10 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
         Missing::Unmeasured { metrics, .. } => {
             format!("{} of the contract could not be measured", count(metrics.len() as u64, "metric", "metrics"))
         }
+        Missing::OwnSource { sources } => format!(
+            "what the config measures by lies among the tool's own files, whose changes count as nothing: {}",
+            joined(sources.iter().map(String::as_str))
+        ),
         Missing::NoDelta => "nothing changed since the baseline: no commit, no tuneable, no file".to_owned(),
         Missing::NoTuneableChanged => "the change is of class tuneable, and no tuneable changed its value".to_owned(),
         Missing::ManyCommits { commits } => format!(
@@ -104,10 +114,7 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             "{} changed without its docs or tests",
             count(files.len() as u64, "file of the contracts surface", "files of the contracts surface")
         ),
-        Missing::Redefined { what } => format!(
-            "the config measures {} in another way than the baseline did, so the two cannot be compared",
-            joined(what.iter().map(String::as_str))
-        ),
+        Missing::Redefined { what } => redefined(what),
         Missing::NoCommit => "a change of class code is a commit, and there is none since the baseline".to_owned(),
         Missing::OtherTuneables { keys } => format!(
             "{} the value that was validated: {}",
@@ -172,6 +179,20 @@ fn after_the_decision(missing: &Missing) -> String {
         // The groups above have the rest; a test holds every variant to a sentence of its own.
         _ => "something is missing".to_owned(),
     }
+}
+
+fn redefined(what: &[String]) -> String {
+    let (general, measured): (Vec<&str>, Vec<&str>) =
+        what.iter().map(String::as_str).partition(|key| definition::is_general(key));
+    let measured = (!measured.is_empty()).then(|| {
+        let names = measured.join(", ");
+        format!("the config measures {names} in another way than the baseline did, so the two cannot be compared")
+    });
+    let general = (!general.is_empty()).then(|| {
+        let (keys, are) = (general.join(", "), if general.len() == 1 { "is" } else { "are" });
+        format!("{keys} of the config {are} not as at the baseline, which fixed how the change is built and checked")
+    });
+    measured.into_iter().chain(general).collect::<Vec<_>>().join("; ")
 }
 
 fn rehearsed(rehearsal: &Rehearsal) -> String {

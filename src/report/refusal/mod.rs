@@ -122,6 +122,7 @@ mod tests {
             (Gate::Open, Missing::OtherOpen { ids: vec![id()] }),
             (Gate::Open, Missing::IncidentNote),
             (Gate::Open, Missing::Expiry),
+            (Gate::Open, Missing::ExpiryTooLate { latest: fixture::at(8, 9), days: 7 }),
             (Gate::Open, Missing::TuneablesUnknown),
             (Gate::After, Missing::Ended { end: "rolled_back" }),
             (Gate::Decide, Missing::NotInClass { class: Class::Experiment }),
@@ -144,6 +145,7 @@ mod tests {
                 Gate::Baseline,
                 Missing::Unmeasured { metrics: vec![metric()], why: vec!["5 of 5 runs failed".to_owned()] },
             ),
+            (Gate::Baseline, Missing::OwnSource { sources: vec!["kpi.ops (reports/optimizer/ops.json)".to_owned()] }),
             (Gate::Validate, Missing::NoDelta),
             (Gate::Validate, Missing::NoTuneableChanged),
             (Gate::Validate, Missing::ManyCommits { commits: vec![commit(), commit()] }),
@@ -188,7 +190,7 @@ mod tests {
             assert!(view.text().lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(view.json()["code"].as_str().unwrap().to_owned());
         }
-        assert_eq!(codes.len(), 41, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 43, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -205,6 +207,9 @@ mod tests {
 
         refused at gate 0 (open): an emergency needs a moment in the future at which its override expires
         next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 24h
+
+        refused at gate 0 (open): an emergency's override may hold for 7 days (enforcement.max_emergency_days), which is until 2026-02-08 09:00 UTC
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 7d
 
         refused at gate 0 (open): a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen
         next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class code  # add `tuneables` to the config, or open a change of code
@@ -267,6 +272,9 @@ mod tests {
         refused at gate 2 (baseline): 1 metric of the contract could not be measured
           timing.test.wall: 5 of 5 runs failed
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # mend what gave no value
+
+        refused at gate 2 (baseline): what the config measures by lies among the tool's own files, whose changes count as nothing: kpi.ops (reports/optimizer/ops.json)
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # move the files elsewhere, name them there in the config, commit, then
 
         refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
         next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then

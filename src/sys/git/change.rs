@@ -19,10 +19,20 @@ pub struct FileChange {
 }
 
 impl FileChange {
+    /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
+    pub fn is_regular(&self) -> bool {
+        [&self.old_mode, &self.new_mode].into_iter().all(|mode| is_regular(mode))
+    }
+
     /// Whether the file is there afterwards.
     pub fn is_present(&self) -> bool {
         self.new_mode != "000000"
     }
+}
+
+/// Whether a mode is that of a regular file, or of nothing.
+pub fn is_regular(mode: &str) -> bool {
+    mode.starts_with("100") || mode == "000000"
 }
 
 /// Reads `:MODE MODE OBJECT OBJECT STATUS`, and the form with more parents, which has a colon for each.

@@ -48,7 +48,7 @@ impl Commit {
 
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
     pub fn touches(&self, scope: &Scope<'_>) -> bool {
-        self.files.iter().any(|file| scope.counts(&file.path))
+        self.files.iter().any(|file| scope.counts_change(file))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod change;
 pub mod diff;
 pub mod error;
 pub mod facts;
+pub mod faithful;
 pub mod history;
 pub mod objects;
 mod pipe;

@@ -108,7 +108,8 @@ fn revert_in(scratch: &Scratch, newest_first: &[String], is_own: &dyn Fn(&[u8]) 
 
 /// Puts own files back as they are in the commit checked out.
 fn restore_own(scratch: &Scratch, unmerged: &[Vec<u8>], is_own: &dyn Fn(&[u8]) -> bool) -> Result<(), GitError> {
-    let mut paths: Vec<Vec<u8>> = staged(scratch)?.into_iter().map(|change| change.path).collect();
+    let regular = staged(scratch)?.into_iter().filter(FileChange::is_regular);
+    let mut paths: Vec<Vec<u8>> = regular.map(|change| change.path).collect();
     paths.extend_from_slice(unmerged);
     paths.retain(|path| is_own(path));
     paths.sort();
@@ -145,7 +146,7 @@ mod tests {
         let Reverted::Applies { tree, files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
         assert_eq!(repo.code_digest(&tree, &Scope::ALL).unwrap(), repo.code_digest(&one, &Scope::ALL).unwrap());
         assert_eq!(files[0].path, b"a");
-        assert_eq!(repo.dirt(&Scope::ALL).unwrap(), None);
+        assert_eq!(repo.dirt(&Scope::ALL, &|_| false).unwrap(), None);
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
 

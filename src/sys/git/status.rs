@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sys::files;
+use crate::sys::git::change;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::scope::Scope;
@@ -26,16 +27,22 @@ pub struct Dirt {
 
 impl Repo {
     /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
-    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show.
+    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Untracked
+    /// files that `is_left` names do not count either.
     ///
     /// # Errors
     /// When git fails or a differing file cannot be read: then it is not known, and never "clean".
-    pub fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>, GitError> {
-        self.dirt_to_depth(scope, MAX_DEPTH)
+    pub fn dirt(&self, scope: &Scope<'_>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<Option<Dirt>, GitError> {
+        self.dirt_to_depth(scope, is_left, MAX_DEPTH)
     }
 
-    fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
-        let mut entries = self.status_entries(scope)?;
+    fn dirt_to_depth(
+        &self,
+        scope: &Scope<'_>,
+        is_left: &dyn Fn(&[u8]) -> bool,
+        depth: u32,
+    ) -> Result<Option<Dirt>, GitError> {
+        let mut entries = self.status_entries(scope, is_left)?;
         for path in self.hidden_changes(scope)? {
             entries.entry(path).or_insert(false);
         }
@@ -65,7 +72,11 @@ impl Repo {
     }
 
     /// Paths that differ, and whether each is a submodule.
-    fn status_entries(&self, scope: &Scope<'_>) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
+    fn status_entries(
+        &self,
+        scope: &Scope<'_>,
+        is_left: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
         let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
         let mut call = call.args(["--ignored=no", "--ignore-submodules=none", "--no-ahead-behind", "--no-branch"]);
         if !scope.prefix.is_empty() {
@@ -75,15 +86,27 @@ impl Repo {
         let output = call.long().ok()?;
         let mut entries = BTreeMap::new();
         for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
-            let Some((path, is_submodule)) = entry(record) else {
+            let Some(entry) = entry(record) else {
                 let what = String::from_utf8_lossy(record).into_owned();
                 return Err(GitError::Unreadable { args: shown, what });
             };
-            if scope.counts(path) {
-                entries.insert(path.to_vec(), is_submodule);
+            let counts = match entry.is_regular {
+                _ if !entry.path.starts_with(scope.prefix) => false,
+                Some(is_regular) => !is_regular || scope.counts(entry.path),
+                None if is_left(entry.path) => false,
+                None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
+            };
+            if counts {
+                entries.insert(entry.path.to_vec(), entry.is_submodule);
             }
         }
         Ok(entries)
+    }
+
+    /// Whether an untracked path is a link or another repository.
+    fn is_no_file(&self, record: &[u8], path: &[u8]) -> bool {
+        let meta = || self.root().join(files::path_from_bytes(path)).symlink_metadata();
+        record.ends_with(b"/") || meta().is_ok_and(|meta| !meta.is_file())
     }
 
     /// Files whose change git was told not to look at, and that have changed.
@@ -127,7 +150,7 @@ impl Repo {
             Ok(inner) if depth > 0 && inner.root() != self.root() => {
                 let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
                 hasher.field(commit.as_bytes());
-                let dirt = inner.dirt_to_depth(&Scope::ALL, depth - 1)?;
+                let dirt = inner.dirt_to_depth(&Scope::ALL, &|_| false, depth - 1)?;
                 hasher.field(dirt.map(|d| d.sha256).unwrap_or_default().as_bytes());
                 Ok(())
             }
@@ -146,19 +169,31 @@ fn unreadable(path: &Path, source: std::io::Error) -> GitError {
     GitError::Io { action: format!("read {}", path.display()), source }
 }
 
-/// The path of a `--porcelain=v2` record, and whether it is a submodule.
-fn entry(record: &[u8]) -> Option<(&[u8], bool)> {
-    let fields_before_path = match record.first()? {
-        b'1' => 8,
-        b'u' => 10,
-        b'?' => 1,
+/// One record of git's status.
+struct Entry<'a> {
+    path: &'a [u8],
+    is_submodule: bool,
+    /// Whether a tracked path is a regular file in the commit, the index and the work tree; `None` for untracked ones.
+    is_regular: Option<bool>,
+}
+
+/// Reads a `--porcelain=v2` record.
+fn entry(record: &[u8]) -> Option<Entry<'_>> {
+    // After the submodule's field come the modes.
+    let (fields_before_path, modes) = match record.first()? {
+        b'1' => (8, 3),
+        b'u' => (10, 4),
+        b'?' => (1, 0),
         _ => return None,
     };
+    let mut known = record.split(|byte| *byte == b' ').skip(3).take(modes);
+    let is_regular = (modes > 0).then(|| known.all(|mode| str::from_utf8(mode).is_ok_and(change::is_regular)));
     let mut fields = record.splitn(fields_before_path + 1, |byte| *byte == b' ');
     let submodule = record.splitn(4, |byte| *byte == b' ').nth(2).is_some_and(|field| field.first() == Some(&b'S'));
     let path = fields.nth(fields_before_path)?;
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    (!path.is_empty()).then_some((path, submodule && record.first() != Some(&b'?')))
+    let is_submodule = submodule && record.first() != Some(&b'?');
+    (!path.is_empty()).then_some(Entry { path, is_submodule, is_regular })
 }
 
 /// `TAG MODE OBJECT STAGE\tPATH` of a file that git does not look at: a lower-case tag or `S`.
@@ -180,7 +215,7 @@ mod tests {
     use crate::sys::git::sandbox::Sandbox;
 
     fn dirt(sandbox: &Sandbox) -> Option<Dirt> {
-        sandbox.repo().dirt(&Scope::ALL).unwrap()
+        sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap()
     }
 
     #[test]
@@ -190,7 +225,7 @@ mod tests {
         assert_eq!(dirt(&sandbox), None);
         sandbox.write("own/x", "1");
         let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-        assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }).unwrap(), None);
+        assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, &|_| false).unwrap(), None);
         assert_eq!(dirt(&sandbox).unwrap().paths, [b"own/x".to_vec()]);
     }
 
@@ -259,9 +294,9 @@ mod tests {
         sandbox.commit("web/x", "1", "one");
         sandbox.write("web/x", "2");
         let scope = Scope { prefix: b"api/", is_own: &|_| false };
-        assert_eq!(sandbox.repo().dirt(&scope).unwrap(), None);
+        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap(), None);
         sandbox.write("api/y", "2");
-        assert_eq!(sandbox.repo().dirt(&scope).unwrap().unwrap().paths, [b"api/y".to_vec()]);
+        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap().unwrap().paths, [b"api/y".to_vec()]);
     }
 
     #[test]
@@ -309,6 +344,33 @@ mod tests {
         sandbox.commit("a", "1", "one");
         let repo = sandbox.repo();
         std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
-        assert!(repo.dirt(&Scope::ALL).is_err());
+        assert!(repo.dirt(&Scope::ALL, &|_| false).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_a_repository_and_what_is_tracked_for_good_hide_behind_no_name_of_the_tools() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("own/x", "1", "one");
+        sandbox.write("own/y", "1");
+        sandbox.write("own/left.tmp", "1");
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/") && !path.ends_with(b".tmp");
+        let left: &dyn Fn(&[u8]) -> bool = &|path| path.ends_with(b".tmp");
+        let paths = || {
+            let dirt = sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, left).unwrap();
+            dirt.map_or_else(Vec::new, |dirt| dirt.paths)
+        };
+        assert!(paths().is_empty());
+        std::os::unix::fs::symlink("../code", sandbox.path().join("own/z")).unwrap();
+        sandbox.write("own/inner/code", "1");
+        sandbox.git(&["-C", "own/inner", "init", "-q"]);
+        assert_eq!(paths(), [b"own/inner".to_vec(), b"own/z".to_vec()]);
+        std::fs::remove_dir_all(sandbox.path().join("own/inner")).unwrap();
+        sandbox.commit_all("two");
+        assert!(paths().is_empty());
+        sandbox.write("own/left.tmp", "2");
+        std::fs::remove_file(sandbox.path().join("own/x")).unwrap();
+        std::os::unix::fs::symlink("../code", sandbox.path().join("own/x")).unwrap();
+        assert_eq!(paths(), [b"own/left.tmp".to_vec(), b"own/x".to_vec()]);
     }
 }
