@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod autopilot;
 pub mod calibrate;
 pub mod check;
+mod checks;
 pub mod compare;
 pub mod contract;
 pub mod day;

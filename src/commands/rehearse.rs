@@ -1,24 +1,41 @@
 //! Trying the rollback before it is needed.
 
+use std::path::Path;
+
 use crate::change::facts::Rehearsal;
 use crate::change::state::Change;
 use crate::commands::Ctx;
+use crate::commands::checks;
 use crate::commands::delta;
+use crate::commands::progress::Bar;
 use crate::error::CommandError;
+use crate::sys::files;
 use crate::sys::git::revert::Reverted;
 
-/// Reverts the change's commits in a scratch worktree on top of the present head.
+/// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
+/// project's checks on what comes of it.
 ///
 /// # Errors
-/// When git fails otherwise than by a conflict.
+/// When git fails otherwise than by a conflict, or the user asks to stop.
 pub fn revert(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
     let mut newest_first = change.commits();
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
     let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
     let own = delta::own(Some(repo));
-    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path))?;
+    let config = ctx.config()?;
+    let project = files::path_from_bytes(repo.prefix());
+    let mut checked = Ok(Vec::new());
+    let reverted =
+        repo.rehearse_revert_then(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
+            if config.validation.rehearse_checks {
+                checked = checks::commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            }
+        })?;
+    let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);
+    let names: Vec<String> = failed.collect();
     Ok(match reverted {
+        Reverted::Applies { .. } if !names.is_empty() => Rehearsal::ChecksFail { names },
         Reverted::Applies { .. } => Rehearsal::Applies { commits: newest_first },
         Reverted::Conflicts { paths, .. } => {
             let shown = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned());

@@ -14,6 +14,7 @@ use crate::change::id::ChangeId;
 use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
+use crate::commands::checks;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::commit::Pending;
@@ -23,7 +24,6 @@ use crate::commands::progress::Bar;
 use crate::config::Config;
 use crate::config::validation::OnFailure;
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::probe;
 use crate::probe::check;
@@ -125,40 +125,12 @@ fn warn_of_no_id(ctx: &Ctx, change: &Change) {
     }
 }
 
-/// Every configured check in order: build, lint, test, checks of the config's own, smoke probes. All are run, so
-/// that one look shows everything that is wrong.
+/// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything
+/// that is wrong.
 fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
-    let commands = &config.commands;
-    let mut planned: Vec<(String, CheckKind, String, f64)> = Vec::new();
-    let fixed = [
-        ("build", CheckKind::Build, &commands.build),
-        ("lint", CheckKind::Lint, &commands.lint),
-        ("test", CheckKind::Test, &commands.test),
-    ];
-    for (name, kind, cmd) in fixed {
-        planned.extend(cmd.iter().map(|cmd| (name.to_owned(), kind, cmd.clone(), commands.timeout_s)));
-    }
-    let own = commands.checks.iter();
-    planned.extend(own.map(|check| (check.name.clone(), CheckKind::Command, check.cmd.clone(), check.timeout_s)));
-    let interrupt = ctx.interrupt()?;
     let mut bar = Bar::new(&ctx.ui);
-    let mut done = Vec::new();
-    for (name, kind, cmd, timeout_s) in planned {
-        let what = scrub(&cmd);
-        bar.show(&format!("{name}: {what}"));
-        ctx.ui.status(&format!("checking {name}: {what}"));
-        let begun = Instant::now();
-        let failure = check::command(ctx.project.root(), &cmd, timeout_s, interrupt);
-        done.push(Check {
-            name,
-            kind,
-            passed: failure.is_none(),
-            what,
-            seconds: begun.elapsed().as_secs_f64(),
-            failure,
-        });
-        stop_if_asked(ctx)?;
-    }
+    let mut done = checks::commands(ctx, config, ctx.project.root(), &mut bar)?;
+    let interrupt = ctx.interrupt()?;
     if config.validation.smoke {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
@@ -167,15 +139,8 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
             let name = format!("smoke:{}", probe.name);
             let seconds = begun.elapsed().as_secs_f64();
             done.push(Check { name, kind: CheckKind::Smoke, passed: failure.is_none(), what, seconds, failure });
-            stop_if_asked(ctx)?;
+            checks::stop_if_asked(ctx)?;
         }
     }
     Ok(done)
-}
-
-fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {
-    if ctx.interrupt()?.requested() {
-        return Err(CommandError::trouble("interrupted; nothing was recorded"));
-    }
-    Ok(())
 }

@@ -72,6 +72,21 @@ fn a_tuneable_change_lists_the_keys_that_changed() {
 }
 
 #[test]
+fn a_rollback_on_which_the_checks_fail_is_no_way_back_where_the_config_wants_them_tried() {
+    // Passes on what the change makes, and on nothing else.
+    let only_after = CONFIG.replace("exit 0", "grep -q 50 ops.json");
+    let s = Sandbox::new();
+    s.config(&format!("{only_after}validation: {{rehearse_checks: true}}\n")).compared("x");
+    let refused = s.on(&["change", "promote"]).exits(1);
+    let _ = refused.says(&["the rollback applies, but checks fail on its result: test"]);
+    assert_eq!(s.git_output(&["worktree", "list"]).lines().count(), 1);
+
+    let s = Sandbox::new();
+    s.config(&only_after).compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
 fn stages_come_in_order_and_soak() {
     let s = Sandbox::new();
     s.config(&format!(

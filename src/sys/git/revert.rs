@@ -1,6 +1,8 @@
 //! Taking commits back: tried in a throwaway checkout, and performed there too, so that the user's own checkout
 //! only ever moves forward to a finished commit. Must not decide which commits.
 
+use std::path::Path;
+
 use crate::sys::git::change::FileChange;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
@@ -40,8 +42,25 @@ impl Repo {
         newest_first: &[String],
         is_own: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Reverted, GitError> {
+        self.rehearse_revert_then(head, newest_first, is_own, &mut |_| {})
+    }
+
+    /// The same; where it applies, `then` may use the checkout, by its root, before that disappears.
+    ///
+    /// # Errors
+    /// When git fails otherwise than by a conflict.
+    pub fn rehearse_revert_then(
+        &self,
+        head: &str,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+        then: &mut dyn FnMut(&Path),
+    ) -> Result<Reverted, GitError> {
         let scratch = self.scratch(head)?;
         let outcome = revert_in(&scratch, newest_first, is_own);
+        if matches!(outcome, Ok(Reverted::Applies { .. })) {
+            then(scratch.path());
+        }
         scratch.remove()?;
         outcome
     }
