@@ -34,7 +34,7 @@ fn two_commits_cannot_be_told_apart() {
     refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
       [SHORT] tune
       [SHORT] tune
-    next: git reset --soft HEAD~2  # make one commit of them
+    next: git reset --soft [SHORT]~1  # make one commit of them
     then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
