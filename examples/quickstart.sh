@@ -125,7 +125,8 @@ say "Gate 6 and 7: promoted on the evidence, with the rollback rehearsed; then r
 run vibeship-optimizer change promote
 run vibeship-optimizer change rollout full
 
-say "Gate 8: nothing is VERIFIED on its first day."
+say "Gate 8: reviewed as it stands; but nothing is VERIFIED on its first day."
+run vibeship-optimizer review attest --tool other --reasoning-mode human --reviewer "Quick Start"
 expect 3 vibeship-optimizer change verify --apply --summary "linear, as hoped"
 run vibeship-optimizer status
 

@@ -82,12 +82,7 @@ pub enum Command {
         commit: Option<String>,
     },
     /// Record whether the baseline's values are back.
-    ConfirmRollback {
-        /// What was measured.
-        taken: Taken,
-        /// What is not back.
-        not_back: Vec<Judged>,
-    },
+    ConfirmRollback(ConfirmFacts),
     /// Verify.
     Verify {
         /// The observed result.
@@ -258,6 +253,15 @@ pub struct RolloutFacts {
     pub faults: Vec<ArtifactFault>,
     /// The measurement and its verdicts; `None` to ask whether the gate would open.
     pub measured: Option<(Taken, Option<Verdicts>)>,
+}
+
+/// To confirm a rollback.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfirmFacts {
+    /// What of the change is in effect as if it had never been taken back: its commits, or tuneables with their values.
+    pub still: Vec<String>,
+    /// What was measured and what is not back; `None` to ask whether it may be.
+    pub measured: Option<(Taken, Vec<Judged>)>,
 }
 
 /// To record a monitored day.

@@ -26,7 +26,7 @@ pub fn decide(change: &Change, command: &Command, now: DateTime<Utc>) -> Result<
         Command::Reject { reason } => gates::end::reject(change, reason),
         Command::Rollout(facts) => gates::rollout::decide(change, facts, now),
         Command::Rollback { reason, commit } => gates::end::rollback(change, reason, commit.clone()),
-        Command::ConfirmRollback { taken, not_back } => gates::end::confirm(change, taken, not_back),
+        Command::ConfirmRollback(facts) => gates::end::confirm(change, facts),
         Command::Verify { summary, facts } => gates::verify::decide(change, summary, facts, now),
         Command::StartMonitor { days } => gates::verify::start_monitor(change, *days),
         Command::Tick(facts) => gates::verify::tick(change, facts),

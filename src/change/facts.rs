@@ -29,6 +29,9 @@ pub struct DeltaCommit {
     /// Whether it is a merge.
     #[serde(default)]
     pub merge: bool,
+    /// Whether it touches the tool's own files too, which have gone on since: `git revert` meets them as conflicts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_files: bool,
 }
 
 /// A tuneable that changed, with values as evidence holds them (digests for secrets).

@@ -14,6 +14,7 @@ use crate::change::command::BaselineFacts;
 use crate::change::command::Command;
 use crate::change::command::CompareFacts;
 use crate::change::command::Compared;
+use crate::change::command::ConfirmFacts;
 use crate::change::command::ContractFacts;
 use crate::change::command::Measured;
 use crate::change::command::OpenFacts;
@@ -207,7 +208,9 @@ fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command
         Kind::Attested { attestation } => Command::Attest(attestation),
         Kind::FollowedUp { by } => Command::FollowUp { by },
         Kind::RolledBack { reason, commit } => Command::Rollback { reason, commit },
-        Kind::RollbackConfirmed { taken, not_back } => Command::ConfirmRollback { taken, not_back },
+        Kind::RollbackConfirmed { taken, not_back } => {
+            Command::ConfirmRollback(ConfirmFacts { still: Vec::new(), measured: Some((taken, not_back)) })
+        }
         Kind::Verified { summary } => Command::Verify {
             summary,
             facts: VerifyFacts {

@@ -220,6 +220,11 @@ pub enum Missing {
         /// All demands, met ones too.
         demands: Vec<Demand>,
     },
+    /// The change was rolled back on record alone.
+    StillInEffect {
+        /// Its commits, or its tuneables with their values.
+        what: Vec<String>,
+    },
     /// There is nothing to roll back.
     NothingToRollBack,
     /// No alarm is open.
@@ -242,6 +247,8 @@ pub enum Senseless {
     LooserThanKpi,
     /// It holds whatever is measured.
     CannotFail,
+    /// As a trigger it fires where nothing got worse, and the more so the better it gets.
+    FiresOnGood,
     /// It is no share between 0 % and 100 %.
     NoShare,
 }
@@ -258,9 +265,8 @@ impl Refusal {
         match &self.missing {
             Missing::Soak { .. } => true,
             Missing::Unverified { demands } => {
-                let unmet = || demands.iter().filter(|demand| !demand.met);
-                let waiting = unmet().any(|demand| demand.kind.comes_with_time());
-                waiting && !unmet().any(|demand| demand.kind.is_wrong())
+                // What a person has to do may be done at once: waiting does not bring it.
+                demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time())
             }
             Missing::Verdicts { judged } => judged.iter().all(|j| j.verdict.outcome() == Outcome::Inconclusive),
             _ => false,

@@ -42,6 +42,18 @@ pub fn commits(change: &Change) -> Vec<String> {
     seen(change).map(|(_, commits)| commits).unwrap_or_default()
 }
 
+/// Whether the contract's action takes the change itself out; another one, such as a flag that is cleared, may leave it
+/// where it is.
+pub fn takes_out(change: &Change) -> bool {
+    let action = change.contract.rollback.as_str();
+    action.is_empty() || action.contains(PLACE) || action.contains("git revert")
+}
+
+/// What changed, as the newest validation saw it, passed or not.
+pub fn delta(change: &Change) -> Option<&Delta> {
+    seen(change).map(|(delta, _)| delta)
+}
+
 /// What the newest validation saw, with its commits by the hashes that are valid now.
 fn seen(change: &Change) -> Option<(&Delta, Vec<String>)> {
     change.events.iter().rev().find_map(|event| match &event.what {
@@ -108,6 +120,7 @@ mod tests {
             change_ids: Vec::new(),
             evidence_only: false,
             merge: false,
+            own_files: false,
         };
         let delta = Delta { commits: vec![commit], ..tuned(Some(30.into()), Some(10.into()), "") };
         assert_eq!(filled(DEFAULT_ROLLBACK, &["abc".to_owned()], &delta), "git revert abc");

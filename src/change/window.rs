@@ -89,11 +89,6 @@ impl DemandKind {
     pub fn comes_with_time(&self) -> bool {
         matches!(self, Self::Window { .. } | Self::Ticks { .. })
     }
-
-    /// Whether something is wrong when it is not met; the others are only still to be done.
-    pub fn is_wrong(&self) -> bool {
-        matches!(self, Self::NoAlarm { .. } | Self::Artifacts { .. } | Self::Reproduced | Self::Clock { .. })
-    }
 }
 
 /// What verification has to know of the world.

@@ -85,7 +85,7 @@ fn run_tick(ctx: &Ctx, args: &TickArgs) -> Result<Exit, CommandError> {
         let mut doc = report::day::ticked(&lines, ctx.now());
         doc.append(report::daily::findings(&found));
         for it in &verified {
-            doc.append(report::verify::document(&it.change, &it.demands, None));
+            doc.append(report::verify::document(&it.change, &it.demands, None, ctx.keys()));
         }
         ctx.show(&doc)?;
     }

@@ -8,6 +8,7 @@ use crate::change::facts::Delta;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::InEffect;
 use crate::change::facts::TuneableChange;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::evidence;
@@ -80,7 +81,7 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
 }
 
-/// Commits in the present history that carry the change's id already; those before an earlier baseline were looked at
+/// Commits in the present history that carry the change's id already, oldest first; those before an earlier baseline were looked at
 /// when that was taken.
 ///
 /// # Errors
@@ -101,6 +102,7 @@ pub fn commits_with_id(ctx: &Ctx, change: &Change) -> Result<Vec<DeltaCommit>, C
         Flow::Done
     })?;
     found.retain(|commit| !commit.evidence_only);
+    found.reverse();
     Ok(found)
 }
 
@@ -210,6 +212,44 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
     Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }
 
+/// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
+/// would change every file that they changed; where there are none, the tuneables that have the values that were
+/// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
+///
+/// # Errors
+/// When git fails, or a tuneables file cannot be read.
+pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let Some(seen) = rollback_text::delta(change) else { return Ok(Vec::new()) };
+    if !rollback_text::takes_out(change) {
+        return Ok(Vec::new());
+    }
+    let mut commits = rollback_text::commits(change);
+    if commits.is_empty() {
+        let now = tuneables(ctx, change)?;
+        let same =
+            |it: &&TuneableChange| seen.tuneables.iter().any(|seen| seen.key == it.key && seen.after == it.after);
+        let shown = |it: &TuneableChange| {
+            it.after.as_ref().map_or_else(|| format!("{} not set", it.key), |value| format!("{} = {value}", it.key))
+        };
+        return Ok(now.iter().filter(same).map(shown).collect());
+    }
+    commits.reverse();
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
+    for commit in &commits {
+        if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
+            return Ok(Vec::new());
+        }
+    }
+    let own = own(Some(repo));
+    let whole = match repo.rehearse_revert(&head.commit, &commits, &|path| own.is_own(path))? {
+        Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
+        Reverted::Conflicts { .. } | Reverted::Nothing => false,
+    };
+    let short = commits.iter().map(|sha| sha.chars().take(12).collect());
+    Ok(if whole { short.collect() } else { Vec::new() })
+}
+
 /// Tells the tool's own files, by paths from the repository's root.
 pub fn own(repo: Option<&Repo>) -> OwnPaths {
     OwnPaths::below(repo.map(Repo::prefix).unwrap_or_default())
@@ -225,6 +265,7 @@ fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
         // A merge is judged by what it brings to the history, which its parents' commits show already.
         evidence_only: !commit.touches(&scope),
         merge: commit.is_merge(),
+        own_files: commit.files.iter().any(|file| own.is_own(&file.path)),
     }
 }
 

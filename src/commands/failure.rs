@@ -4,16 +4,16 @@ use serde_json::json;
 
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::invocation::TRAILER;
+use crate::report::invocation::Keys;
 use crate::report::refusal::RefusalView;
 use crate::ui::Ui;
 
-/// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too. `key` is the
-/// trailer's in commands, where the project has one of its own.
-pub fn tell(ui: &Ui, error: &CommandError, json: bool, key: Option<&str>) -> Exit {
+/// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too. `keys` is
+/// what the project has of its own in commands.
+pub fn tell(ui: &Ui, error: &CommandError, json: bool, keys: Option<Keys<'_>>) -> Exit {
     match error {
         CommandError::Refused { refusal, change } => {
-            let report = RefusalView::keyed(refusal, change.as_deref(), key.unwrap_or(TRAILER));
+            let report = RefusalView::keyed(refusal, change.as_deref(), keys.unwrap_or_default());
             ui.tell(&report.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.

@@ -117,6 +117,8 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<(), CommandError> {
         text.extend_from_slice(MERGE_UNION.as_bytes());
         text.push(b'\n');
         guard::write(&ctx.project, &path, &text)?;
+        // It is the project's file, not the tool's own: uncommitted, it would keep the baseline from being taken.
+        ctx.ui.hint("commit it: git add .gitattributes && git commit -m \"Merge logbooks by union\" -- .gitattributes");
     }
     Ok(())
 }

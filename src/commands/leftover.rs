@@ -1,4 +1,4 @@
-//! Rejected changes whose commit is still in what is checked out. Must not take anything out.
+//! Rejected changes, and such as were rolled back on record alone, whose commit is still in what is checked out. Must not take anything out.
 
 use crate::change::facts::InEffect;
 use crate::change::rollback_text;
@@ -9,19 +9,26 @@ use crate::commands::delta;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 
-/// Only the newest rejected changes are looked at: asking git takes a moment for each.
+/// Only the newest of them are looked at: asking git takes a moment for each.
 const LOOKED_AT: usize = 3;
 
-/// Those of `changes` that are rejected, not rolled back, and still in the code here; the newest first. What git
-/// cannot tell is left out.
+/// Those of `changes` that are rejected or were rolled back without a commit, and are still in the code here; the newest
+/// first. What git cannot tell is left out.
 pub(super) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
-    let rejected = |change: &&Change| matches!(change.end, Some(End::Rejected { .. })) && change.rollback.is_none();
-    let mut found: Vec<&Change> = changes.filter(rejected).collect();
+    let ended = |change: &&Change| match (&change.end, &change.rollback) {
+        (Some(End::Rejected { .. }), None) => true,
+        (Some(End::RolledBack), Some(rollback)) => rollback.commit.is_none() && rollback.confirmed.is_none(),
+        _ => false,
+    };
+    let mut found: Vec<&Change> = changes.filter(ended).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
     found.retain(|change| {
         let commits = rollback_text::commits(change);
-        matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes))
+        match change.rollback {
+            Some(_) => !commits.is_empty() && delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
+            None => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),
+        }
     });
     found
 }

@@ -89,6 +89,7 @@ use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
 use crate::probe::revision;
+use crate::report::invocation::Keys;
 use crate::report::invocation::TRAILER;
 use crate::report::markdown;
 use crate::report::markup::Doc;
@@ -216,13 +217,19 @@ impl Ctx {
         self.config.get().map_or(TRAILER, |config| config.enforcement.trailer.as_str())
     }
 
+    /// What the config makes of commands, as far as it was read.
+    pub fn keys(&self) -> Keys<'_> {
+        let review = self.config.get().and_then(|config| config.review.suggested());
+        Keys { trailer: self.trailer(), review: review.unwrap_or(Keys::default().review) }
+    }
+
     /// What comes next for a change.
     ///
     /// # Errors
     /// As [`Ctx::config`].
     pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
-        Ok(StepView::new(change, &step).keyed(self.trailer()))
+        Ok(StepView::new(change, &step).keyed(self.keys()))
     }
 
     /// The git repository around the project; `None` outside one.

@@ -13,6 +13,7 @@ use crate::evidence::scrub::MASK;
 use crate::evidence::scrub::scrub;
 use crate::evidence::scrub::scrub_prose;
 use crate::report::criterion_error;
+use crate::report::invocation::PLACEHOLDERS;
 use crate::report::visible;
 
 /// The most characters of a title: it is one line in tables.
@@ -55,6 +56,7 @@ pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
         return Err(CommandError::trouble(rule));
     }
     no_secret(what, text)?;
+    no_placeholder(what, text)?;
     Ok(text.to_owned())
 }
 
@@ -72,7 +74,17 @@ pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
         return Err(CommandError::trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
     no_secret(what, &text)?;
+    no_placeholder(what, &text)?;
     Ok(text)
+}
+
+/// Refuses what stands for a person's words in a hint: the record would say nothing.
+fn no_placeholder(what: &str, text: &str) -> Result<(), CommandError> {
+    if !PLACEHOLDERS.contains(&text) {
+        return Ok(());
+    }
+    Err(CommandError::trouble(format!("{what}: {text} only stands for your own words"))
+        .hinted("run it again with them in its place"))
 }
 
 /// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.

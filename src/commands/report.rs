@@ -50,7 +50,7 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
         entries.push(Entry {
             change,
             step: next::next(change, &policy, now),
-            trailer: ctx.trailer(),
+            keys: ctx.keys(),
             plots: strips(ctx, change),
             faults: evidence::faults(ctx, change)?.into_iter().map(|fault| fault.path).collect(),
         });

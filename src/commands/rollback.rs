@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::change::command::Command;
+use crate::change::command::ConfirmFacts;
 use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
@@ -40,7 +41,9 @@ pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::load(ctx, &id)?;
-    let mut command = Command::Rollback { reason: reason.clone(), commit: None };
+    // One that was only written down may be performed, which the commit that is made then tells.
+    let asked = args.apply.then(String::new);
+    let mut command = Command::Rollback { reason: reason.clone(), commit: asked };
     commit::ask(ctx, &change, &command)?;
     if args.apply {
         let made = revert(ctx, &change, &reason)?;
@@ -49,7 +52,7 @@ pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
     }
     let change = commit::commit(ctx, &id, &command, &[])?;
     if !args.apply {
-        ctx.ui.tell(&format!("Roll back now: {}", rollback_text::known(&change)));
+        ctx.ui.tell(&format!("Roll back now: {}", report::rollback::action(&change)));
     }
     show::state(ctx, &change)
 }
@@ -61,7 +64,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
         return Err(CommandError::trouble("there is no commit to revert").hinted(format!(
             "perform the contract's rollback by hand, then record it: vibeship-optimizer change rollback --change-id {} --reason \"…\"; the action is: {}",
             change.id(),
-            rollback_text::known(change)
+            report::rollback::action(change)
         )));
     };
     let key = &ctx.config()?.enforcement.trailer;
@@ -88,6 +91,8 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
 /// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
 /// root, and the exit code that says so.
 pub(super) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
+    let mut facts = ConfirmFacts { still: delta::still_in_effect(ctx, change)?, measured: None };
+    commit::ask(ctx, change, &Command::ConfirmRollback(facts.clone()))?;
     let revision = delta::revision(ctx)?;
     let ask = measure::Ask { label, role: Some("rollback"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
@@ -102,8 +107,8 @@ pub(super) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     let pending = measurement.pending(Role::RollbackSnapshot, "rollback");
     let taken = measurement.taken(change.id(), &pending)?;
     let path = taken.snapshot.path.clone();
-    let command = Command::ConfirmRollback { taken, not_back: not_back.clone() };
-    let change = commit::commit(ctx, change.id(), &command, &pending)?;
+    facts.measured = Some((taken, not_back.clone()));
+    let change = commit::commit(ctx, change.id(), &Command::ConfirmRollback(facts), &pending)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::line(judged)));
     }

@@ -7,7 +7,6 @@ use crate::change::command::Command;
 use crate::change::command::RolloutFacts;
 use crate::change::facts::Stage;
 use crate::change::facts::Verdicts;
-use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::choose;
@@ -22,6 +21,7 @@ use crate::error::CommandError;
 use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
 use crate::probe::check;
+use crate::report;
 use crate::report::invocation;
 use crate::report::verdict;
 use crate::store::artifact::Role;
@@ -84,7 +84,7 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     facts.measured = Some((measurement.taken(&id, &pending)?, verdicts.clone()));
     let entered = commit::commit(ctx, &id, &Command::Rollout(facts), &pending);
     // Refused or not: whoever rolls out has the way back before their eyes.
-    ctx.ui.status(&format!("To roll back: {}", rollback_text::known(&change)));
+    ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
         ctx.ui.status(&verdict::alone(&verdict::full_line(judged)));
@@ -104,7 +104,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<(), CommandEr
             message: format!("the check of stage {} failed: {failure}", stage.name()),
             hints: vec![
                 format!("mend it and try again: {}", invocation::rollout(change.id(), stage)),
-                format!("or roll back: {}", rollback_text::known(change)),
+                format!("or roll back: {}", report::rollback::action(change)),
             ],
         }),
     }

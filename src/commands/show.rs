@@ -52,6 +52,6 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     } else {
         ctx.ui.answer(&format!("{} {}", change.id(), view::status(change)))?;
     }
-    ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.trailer()).lines());
+    ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.keys()).lines());
     Ok(Exit::Yes)
 }

@@ -25,6 +25,8 @@ use crate::commands::parse;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::invocation;
+use crate::report::invocation::Hint;
 use crate::store::error::StoreError;
 use crate::store::lock::Exclusive;
 use crate::store::record::Record;
@@ -184,6 +186,11 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
     if !missing.is_empty() || !ctx.json(true) {
         ctx.ui.hint(&ctx.next(change)?.lines());
+    }
+    if ctx.ui.can_ask() && !change.contract.missing().is_empty() {
+        // Without a part it asks for each.
+        let ask = invocation::on(change.id(), "change contract", "");
+        ctx.ui.tell(&Hint::to("or be asked for each part", ask).line());
     }
     Ok(Exit::Yes)
 }

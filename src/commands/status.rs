@@ -13,6 +13,7 @@ use crate::commands::commit;
 use crate::commands::failure;
 use crate::commands::leftover;
 use crate::commands::uncommitted;
+use crate::commands::validate;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
@@ -80,7 +81,7 @@ fn show(
                 "title": change.opened.title,
                 "status": view::status(change),
                 "next": step,
-                "commands": StepView::new(change, &step).keyed(ctx.trailer()).next,
+                "commands": view(ctx, change, &step).next,
             })
         };
         let answer = json!({
@@ -96,13 +97,17 @@ fn show(
         .filter(|change| shown.is_none_or(|shown| shown.id() != change.id()))
         .map(|change| (*change, step(change)))
         .collect();
-    let active = shown.map(|change| (change, step(change)));
-    let view = StatusView {
-        active: active.as_ref().map(|(change, step)| (*change, step)),
-        others: &others,
-        left,
-        damaged,
-        trailer: ctx.trailer(),
-    };
+    let active = shown.map(|change| (change, view(ctx, change, &step(change))));
+    let view =
+        StatusView { active: active.as_ref().map(|(change, next)| (*change, next)), others: &others, left, damaged };
     ctx.show(&report::status::document(&view))
+}
+
+/// The next step; what lies in the repository already is not asked for again.
+fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
+    let view = match step {
+        Step::Validate => StepView::validate(change, &validate::made(ctx, change)),
+        step => StepView::new(change, step),
+    };
+    view.keyed(ctx.keys())
 }

@@ -7,11 +7,14 @@ use serde_json::json;
 
 use crate::change::command::Command;
 use crate::change::command::ValidateFacts;
+use crate::change::decide;
 use crate::change::facts::Check;
 use crate::change::facts::CheckKind;
+use crate::change::facts::DeltaCommit;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
-use crate::change::rollback_text;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::checks;
@@ -30,6 +33,8 @@ use crate::probe::check;
 use crate::report;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
+use crate::report::invocation::PLACEHOLDERS;
+use crate::report::step::Made;
 use crate::store::artifact::Role;
 
 /// Schema name of validation files.
@@ -53,16 +58,7 @@ pub fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
 pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
     let config = ctx.config()?;
-    let since = delta::since_baseline(ctx, &change)?;
-    let mut facts = ValidateFacts {
-        revision: since.revision,
-        descends: since.descends,
-        delta: since.delta,
-        redefined: delta::redefined(ctx, &change)?,
-        has_tests: config.commands.test.is_some(),
-        retry: config.validation.on_failure == OnFailure::Retry,
-        outcome: None,
-    };
+    let mut facts = facts(ctx, &change)?;
     commit::ask(ctx, &change, &Command::Validate(facts.clone()))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
@@ -86,6 +82,39 @@ pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     show(ctx, &change, &checks)
 }
 
+/// The delta as it lies here, not checked yet.
+fn facts(ctx: &Ctx, change: &Change) -> Result<ValidateFacts, CommandError> {
+    let config = ctx.config()?;
+    let since = delta::since_baseline(ctx, change)?;
+    Ok(ValidateFacts {
+        revision: since.revision,
+        descends: since.descends,
+        delta: since.delta,
+        redefined: delta::redefined(ctx, change)?,
+        has_tests: config.commands.test.is_some(),
+        retry: config.validation.on_failure == OnFailure::Retry,
+        outcome: None,
+    })
+}
+
+/// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
+/// for the validation to say.
+pub(super) fn made(ctx: &Ctx, change: &Change) -> Made {
+    let Ok(facts) = facts(ctx, change) else { return Made::Nothing };
+    let own: Vec<&DeltaCommit> = facts.delta.own_commits().collect();
+    let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
+    let last = without_id.is_some_and(|commit| facts.revision.commit.as_ref() == Some(&commit.sha));
+    let without_id = without_id.is_some();
+    let nothing = own.is_empty();
+    match decide::decide(change, &Command::Validate(facts), ctx.now()) {
+        Ok(_) if without_id => Made::WithoutId { last },
+        Ok(_) => Made::Whole,
+        Err(Refusal { missing: Missing::NoDelta | Missing::NoCommit, .. }) => Made::Nothing,
+        Err(Refusal { missing: Missing::Dirty { .. }, .. }) if nothing => Made::Nothing,
+        Err(refusal) => Made::Refused(Box::new(refusal)),
+    }
+}
+
 fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandError> {
     let passed = checks.iter().all(|check| check.passed);
     if ctx.json(false) {
@@ -96,6 +125,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
     }
     if passed {
         warn_of_no_id(ctx, change);
+        warn_of_no_words(ctx, change);
         ctx.ui.hint(&ctx.next(change)?.lines());
         return Ok(Exit::Yes);
     }
@@ -103,7 +133,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
         ctx.ui.hint("the config says to retry: fix it, amend the commit, and validate again");
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
-        ctx.ui.tell(&format!("  {}", rollback_text::known(change)));
+        ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
     }
     Ok(Exit::No)
 }
@@ -120,8 +150,21 @@ fn warn_of_no_id(ctx: &Ctx, change: &Change) {
         let id = change.id();
         let amend = format!("git commit --amend --no-edit {}", invocation::trailer(id));
         let again = invocation::gate(id, Gate::Validate);
-        let add = Hint::to("while it is not pushed", format!("{amend} && {again}")).keyed(ctx.trailer());
+        let add = Hint::to("while it is not pushed", format!("{amend} && {again}")).keyed(ctx.keys());
         ctx.ui.hint(&add.line());
+    }
+}
+
+/// A subject that only stands for one was run as the hint has it.
+fn warn_of_no_words(ctx: &Ctx, change: &Change) {
+    let Some(validation) = &change.validation else { return };
+    for commit in validation.delta.own_commits().filter(|it| PLACEHOLDERS.contains(&it.subject.as_str())) {
+        let sha: String = commit.sha.chars().take(12).collect();
+        ctx.ui.warn(&format!("the subject of the commit {sha}, {}, only stands for your own words", commit.subject));
+        if validation.revision.commit.as_ref() == Some(&commit.sha) {
+            let again = invocation::gate(change.id(), Gate::Validate);
+            ctx.ui.hint(&Hint::to("while it is not pushed", format!("git commit --amend && {again}")).line());
+        }
     }
 }
 

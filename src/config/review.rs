@@ -58,6 +58,17 @@ impl Review {
         }
     }
 
+    /// A tool and a mode of `allowed_modes` to put into commands; `None` where a person's review is allowed.
+    pub fn suggested(&self) -> Option<(&str, &str)> {
+        let other = self.allowed_modes.get("other")?;
+        if other.iter().any(|mode| mode == "human") {
+            return None;
+        }
+        let all = std::iter::once(("other", other))
+            .chain(self.allowed_modes.iter().map(|(tool, modes)| (tool.as_str(), modes)));
+        all.into_iter().find_map(|(tool, modes)| Some((tool, modes.first()?.as_str())))
+    }
+
     /// Whether `tool` may have reviewed in `mode`.
     pub fn allows(&self, tool: &str, mode: &str) -> bool {
         self.allowed_modes.get(tool).is_none_or(|modes| modes.iter().any(|allowed| allowed == mode))

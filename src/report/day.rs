@@ -6,7 +6,6 @@ use chrono::Utc;
 
 use crate::change::facts::Judged;
 use crate::change::facts::Policy;
-use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::watch::Idle;
 use crate::change::watch::Watch;
@@ -19,13 +18,13 @@ use crate::evidence::revision::WorkTree;
 use crate::evidence::snapshot::Snapshot;
 use crate::report::caveat;
 use crate::report::compare::row;
-use crate::report::invocation;
 use crate::report::markdown;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
 use crate::report::markup::Table;
 use crate::report::markup::Text;
 use crate::report::markup::Tone;
+use crate::report::rollback;
 use crate::report::values;
 use crate::report::verdict;
 use crate::report::visible;
@@ -62,8 +61,7 @@ pub fn document(view: &DayView<'_>) -> Doc {
     verdicts(&mut doc, view);
     drift(&mut doc, view);
     doc.heading(2, "How to go back");
-    doc.code(rollback_text::known(view.change));
-    doc.code(invocation::with_reason(view.change.id(), "rollback"));
+    doc.code(rollback::with_record(view.change));
     doc
 }
 

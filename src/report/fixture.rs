@@ -139,6 +139,7 @@ fn commit() -> DeltaCommit {
         change_ids: vec!["chg-1".to_owned()],
         evidence_only: false,
         merge: false,
+        own_files: false,
     }
 }
 

@@ -14,6 +14,36 @@ pub const PROGRAM: &str = "vibeship-optimizer";
 /// The trailer's key in commands, unless the project has one of its own.
 pub const TRAILER: &str = "Optimizer-Change";
 
+/// The review in commands, unless the project allows none such.
+const REVIEW: (&str, &str) = ("other", "human");
+
+/// What a project's own settings make of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys<'a> {
+    /// The key of the trailer in commits.
+    pub trailer: &'a str,
+    /// A tool and a reasoning mode that may have reviewed.
+    pub review: (&'a str, &'a str),
+}
+
+impl Default for Keys<'_> {
+    fn default() -> Self {
+        Self { trailer: TRAILER, review: REVIEW }
+    }
+}
+
+/// What stands for a person's own words in commands. It is no such words itself.
+pub const PLACEHOLDERS: [&str; 8] = [
+    "WHY",
+    "NAME",
+    "MODE",
+    "WHAT CHANGED",
+    "WHAT HAPPENED",
+    "WHAT WAS OBSERVED",
+    "SHORT HYPOTHESIS",
+    "WHAT SHOULD IMPROVE, AND WHY",
+];
+
 /// A command to run, and when it is not simply the next one, what for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hint {
@@ -35,10 +65,12 @@ impl Hint {
         Self { purpose: purpose.to_owned(), command }
     }
 
-    /// With the project's own key in the trailer that the command gives a commit.
+    /// With the project's own key in the trailer that the command gives a commit, and a review that counts.
     #[must_use]
-    pub fn keyed(mut self, key: &str) -> Self {
-        self.command = self.command.replace(&format!("--trailer \"{TRAILER}: "), &format!("--trailer \"{key}: "));
+    pub fn keyed(mut self, keys: Keys<'_>) -> Self {
+        let trailer = |key: &str| format!("--trailer \"{key}: ");
+        self.command = self.command.replace(&trailer(TRAILER), &trailer(keys.trailer));
+        self.command = self.command.replace(&reviewed(REVIEW), &reviewed(keys.review));
         self
     }
 
@@ -47,10 +79,13 @@ impl Hint {
     pub fn line(&self) -> String {
         let (label, purpose) = match self.purpose.as_str() {
             "then" => ("then:", ""),
-            purpose => match purpose.strip_prefix("or ").or(purpose.strip_prefix("or, ")) {
-                Some(rest) => ("or:  ", rest),
-                None => ("next:", purpose),
-            },
+            purpose => {
+                match (purpose.strip_prefix("or ").or(purpose.strip_prefix("or, ")), purpose.strip_prefix("then, ")) {
+                    (Some(rest), _) => ("or:  ", rest),
+                    (None, Some(rest)) => ("then:", rest),
+                    (None, None) => ("next:", purpose),
+                }
+            }
         };
         let comment = if purpose.is_empty() { String::new() } else { format!("  # {purpose}") };
         format!("{label} {}{comment}", self.command)
@@ -111,7 +146,11 @@ pub fn verify(id: &ChangeId) -> String {
 
 /// Attests a review.
 pub fn attest(id: &ChangeId) -> String {
-    on(id, "review attest", "--tool other --reasoning-mode MODE --reviewer NAME")
+    on(id, "review attest", &format!("{} --reviewer \"NAME\"", reviewed(REVIEW)))
+}
+
+fn reviewed((tool, mode): (&str, &str)) -> String {
+    format!("--tool {tool} --reasoning-mode {}", shell_word(mode))
 }
 
 /// Commits everything that lies uncommitted as the change.
@@ -148,8 +187,11 @@ mod tests {
     #[test]
     fn the_project_s_own_key_stands_in_the_trailer() {
         let change = fixture::passed(2);
-        let hint = Hint::to("commit it", commit(change.id())).keyed("Tuning");
+        let tuning = Keys { trailer: "Tuning", review: ("claude", "very high") };
+        let hint = Hint::to("commit it", commit(change.id())).keyed(tuning);
         assert_eq!(hint.command, "git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\"");
-        assert_eq!(hint.clone().keyed(TRAILER), hint);
+        assert_eq!(hint.clone().keyed(Keys::default()), hint);
+        let hint = Hint::next(attest(change.id())).keyed(tuning);
+        assert!(hint.command.contains("--tool claude --reasoning-mode 'very high' --reviewer \"NAME\""), "{hint:?}");
     }
 }

@@ -7,6 +7,8 @@ use crate::change::state::Change;
 use crate::evidence::revision::Revision;
 use crate::evidence::snapshot::GitV1;
 use crate::report::invocation;
+use crate::report::invocation::Hint;
+use crate::report::invocation::Keys;
 use crate::report::logbook;
 use crate::report::markdown;
 use crate::report::markup::Align;
@@ -26,6 +28,8 @@ pub struct BundleView<'a> {
     pub revision: &'a Revision,
     /// The change's own commits.
     pub diffs: &'a [CommitDiff],
+    /// The project's own in commands.
+    pub keys: Keys<'a>,
     /// When the bundle was made.
     pub at: DateTime<Utc>,
 }
@@ -69,7 +73,7 @@ pub fn context(view: &BundleView<'_>) -> String {
     ];
     doc.list(questions.into_iter().map(Text::from).collect());
     doc.paragraph("Then put the answer on record; it is bound to the digest above and goes stale with it:");
-    doc.code(invocation::attest(change.id()));
+    doc.code(Hint::next(invocation::attest(change.id())).keyed(view.keys).command);
     git(&mut doc, view);
     doc.append(logbook::document(change));
     markdown::render(&doc)
@@ -154,6 +158,7 @@ mod tests {
             git: &git,
             revision: &fixture::revision('b'),
             diffs: &diffs,
+            keys: Keys::default(),
             at: fixture::at(5, 9),
         };
         let whole = format!("{}\n{}", context(&view), diff(&view));

@@ -11,6 +11,31 @@ use crate::report::markup::Doc;
 use crate::report::markup::Text;
 use crate::report::markup::Tone;
 
+/// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
+/// touches this tool's own files too or is a merge, the command that does the same stands in its place.
+pub fn action(change: &Change) -> String {
+    let known = rollback_text::known(change);
+    let hard = rollback_text::delta(change).is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
+    match rollback_text::commits(change).as_slice() {
+        [sha] if hard => known.replace(&format!("git revert {sha}"), &applied(change)),
+        _ => known,
+    }
+}
+
+/// Has the tool make the reverting commit.
+pub fn applied(change: &Change) -> String {
+    format!("{} --apply", invocation::with_reason(change.id(), "rollback"))
+}
+
+/// The action, and what writes it down where it does not do so itself.
+pub fn with_record(change: &Change) -> String {
+    let action = action(change);
+    if action.contains(&applied(change)) {
+        return action;
+    }
+    format!("{action}\n{}", invocation::with_reason(change.id(), "rollback"))
+}
+
 /// The note as markdown.
 pub fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     let mut doc = Doc::new();
@@ -26,16 +51,21 @@ pub fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     when.extend(guardrails.map(|guardrail| Text::new().code(guardrail.text.as_str()).plain(" is violated")));
     doc.list(when);
     doc.heading(2, "How");
-    doc.code(rollback_text::known(change));
+    doc.code(action(change));
+    let rest = with_record(change).strip_prefix(&action(change)).unwrap_or_default().trim_start().to_owned();
+    let gap = if rest.is_empty() { "" } else { "\n" };
     doc.paragraph("Then, so that the record knows and the baseline's values are measured to be back:");
-    doc.code(format!("{}\n{}", invocation::with_reason(change.id(), "rollback"), invocation::after(change.id())));
+    doc.code(format!("{rest}{gap}{}", invocation::after(change.id())));
     doc.heading(2, "Tried before it is needed");
-    doc.paragraph(tried(rehearsal));
+    doc.paragraph(tried(change, rehearsal));
     markdown::render(&doc)
 }
 
-fn tried(rehearsal: &Rehearsal) -> Text {
+fn tried(change: &Change, rehearsal: &Rehearsal) -> Text {
     match rehearsal {
+        Rehearsal::Applies { .. } if action(change).contains(&applied(change)) => {
+            Text::new().mark(Tone::Good, "applies").plain("; this tool's own files stay as they are then")
+        }
         Rehearsal::Applies { commits } => {
             let shas: Vec<&str> = commits.iter().map(String::as_str).collect();
             Text::new().mark(Tone::Good, "applies").plain(": ").code(format!("git revert {}", shas.join(" ")))

@@ -13,6 +13,7 @@ use crate::report::markup::Text;
 use crate::report::markup::Tone;
 use crate::report::pipeline;
 use crate::report::pipeline::Progress;
+use crate::report::rollback;
 use crate::report::step::StepView;
 use crate::report::values;
 use crate::report::verdict;
@@ -21,22 +22,20 @@ use crate::report::verdict;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StatusView<'a> {
     /// The change that is clearly meant, with its next step.
-    pub active: Option<(&'a Change, &'a Step)>,
+    pub active: Option<(&'a Change, &'a StepView)>,
     /// The other open ones.
     pub others: &'a [(&'a Change, Step)],
-    /// Rejected ones whose commit is still in the tree.
+    /// Rejected or rolled back ones whose commit is still in the tree.
     pub left: &'a [&'a Change],
     /// How many records cannot be read.
     pub damaged: usize,
-    /// The key of the trailer in commits.
-    pub trailer: &'a str,
 }
 
 /// The active change with its next step, the other open ones, and what rejected ones left behind.
 pub fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
     match view.active {
-        Some((change, step)) => one(&mut doc, change, &StepView::new(change, step).keyed(view.trailer)),
+        Some((change, next)) => one(&mut doc, change, next),
         None if !view.others.is_empty() => {}
         None if view.damaged > 0 => {
             let records = values::count(view.damaged as u64, "record", "records");
@@ -77,8 +76,11 @@ fn left_behind(doc: &mut Doc, changes: &[&Change]) {
         let short = commits.iter().map(|sha| sha.chars().take(12).collect::<String>());
         let commits = short.collect::<Vec<_>>().join(", ");
         let text = Text::new().mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
-        doc.paragraph(text.plain(" of the rejected change ").code(change.id().as_str()).plain(". To take it out:"));
-        doc.code(format!("{} --apply", invocation::with_reason(change.id(), "rollback")));
+        let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
+        doc.paragraph(
+            text.plain(format!(" of the {end} change ")).code(change.id().as_str()).plain(". To take it out:"),
+        );
+        doc.code(rollback::applied(change));
     }
 }
 
@@ -158,7 +160,11 @@ mod tests {
     fn the_active_change_has_its_pipeline_and_the_others_a_line() {
         let (active, other) = (fixture::passed(5), fixture::opened(fixture::HOSTILE, Class::Code));
         let others = [(&other, step(&other))];
-        let view = StatusView { active: Some((&active, &step(&active))), others: &others, ..StatusView::default() };
+        let view = StatusView {
+            active: Some((&active, &StepView::new(&active, &step(&active)))),
+            others: &others,
+            ..StatusView::default()
+        };
         let doc = document(&view);
         insta::assert_snapshot!(terminal::render(&doc, Terminal { width: Some(100), color: false }), @r"
         Shorten the advisory cooldown
@@ -184,7 +190,10 @@ mod tests {
     #[test]
     fn alarms_and_days_are_shown() {
         let active = fixture::passed(7);
-        let doc = document(&StatusView { active: Some((&active, &step(&active))), ..StatusView::default() });
+        let doc = document(&StatusView {
+            active: Some((&active, &StepView::new(&active, &step(&active)))),
+            ..StatusView::default()
+        });
         insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r#"
         Shorten the advisory cooldown
 

@@ -2,12 +2,33 @@
 
 use crate::change::gate::Gate;
 use crate::change::next::Step;
+use crate::change::refusal::Refusal;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
+use crate::report::invocation::Keys;
+use crate::report::refusal::hint;
 use crate::report::refusal::message;
+use crate::report::rollback;
 use crate::report::values;
 use crate::report::verdict;
+
+/// What was made of a change between its baseline and its validation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    /// Nothing, or nothing that is committed.
+    Nothing,
+    /// Its commit, without its id.
+    WithoutId {
+        /// Whether it is the one checked out.
+        last: bool,
+    },
+    /// All that the validation needs to begin.
+    Whole,
+    /// Something that the validation would refuse.
+    Refused(Box<Refusal>),
+}
 
 /// A next step, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +51,7 @@ impl StepView {
                 (format!("write the contract: {}", names.join(", ")), vec![Hint::next(command)])
             }
             Step::Baseline => ("capture the baseline, before anything is changed".to_owned(), gate(Gate::Baseline)),
-            Step::Validate => {
-                let commit = Hint::to("with the change's id", invocation::commit(id));
-                let validate = Hint::to("then", invocation::gate(id, Gate::Validate));
-                ("make the one change, commit it, and validate it".to_owned(), vec![commit, validate])
-            }
+            Step::Validate => return Self::validate(change, &Made::Nothing),
             Step::After => ("capture the state after".to_owned(), gate(Gate::After)),
             Step::Compare => ("compare before and after".to_owned(), gate(Gate::Compare)),
             Step::Promote => ("everything passes: promote it".to_owned(), gate(Gate::Decide)),
@@ -58,10 +75,32 @@ impl StepView {
         Self { text, next }
     }
 
-    /// With the project's own key in the trailers of commits.
+    /// The way to the validation, by what was made of the change so far.
+    pub fn validate(change: &Change, made: &Made) -> Self {
+        let id = change.id();
+        let validate = Hint::to("then", invocation::gate(id, Gate::Validate));
+        let (text, next) = match made {
+            Made::Nothing => {
+                let commit = Hint::to("with the change's id", invocation::commit(id));
+                ("make the one change, commit it, and validate it".to_owned(), vec![commit, validate])
+            }
+            Made::WithoutId { last: true } => {
+                let amend = format!("git commit --amend --no-edit {}", invocation::trailer(id));
+                let text = "the change is committed without its id: add it, and validate it".to_owned();
+                (text, vec![Hint::to("while it is not pushed", amend), validate])
+            }
+            Made::Whole | Made::WithoutId { last: false } => {
+                ("the change is made: validate it".to_owned(), vec![Hint::next(validate.command)])
+            }
+            Made::Refused(refusal) => (message::message(&refusal.missing), hint::hints(refusal, Some(change))),
+        };
+        Self { text, next }
+    }
+
+    /// As the project's own settings have it.
     #[must_use]
-    pub fn keyed(mut self, key: &str) -> Self {
-        self.next = self.next.into_iter().map(|hint| hint.keyed(key)).collect();
+    pub fn keyed(mut self, keys: Keys<'_>) -> Self {
+        self.next = self.next.into_iter().map(|hint| hint.keyed(keys)).collect();
         self
     }
 
@@ -101,10 +140,16 @@ fn after_rollout(change: &Change, step: &Step) -> (String, Vec<Hint>) {
         Step::Tick => ("measure today".to_owned(), vec![Hint::next(invocation::on(id, "monitor tick", ""))]),
         Step::Wait { until } => (format!("wait until {}", values::moment(*until)), Vec::new()),
         Step::Verify => ("every day is in: verify it".to_owned(), vec![Hint::next(invocation::verify(id))]),
-        Step::ConfirmRollback => (
-            "rolled back: measure that the baseline's values are back".to_owned(),
-            vec![Hint::next(invocation::after(id))],
-        ),
+        Step::ConfirmRollback => {
+            let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
+            let measure = "measure that the baseline's values are back";
+            if written_only && rollback_text::takes_out(change) && !rollback_text::commits(change).is_empty() {
+                let revert = Hint::to("unless that is done", rollback::action(change));
+                let then = Hint::to("then", invocation::after(id));
+                return (format!("rolled back on record: revert the commit, then {measure}"), vec![revert, then]);
+            }
+            (format!("rolled back: {measure}"), vec![Hint::next(invocation::after(id))])
+        }
         Step::Ended { end } => (format!("the change has ended: {}", end.replace('_', " ")), Vec::new()),
         // The steps up to the rollout are the caller's.
         _ => (String::new(), Vec::new()),
@@ -168,7 +213,7 @@ mod tests {
         next: vibeship-optimizer change rollout full --change-id chg-1
         have the present state reviewed
         next: vibeship-optimizer review bundle --change-id chg-1
-        then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode MODE --reviewer NAME
+        then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
         1 alarm is open: go back, or resolve with a reason
         next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless

@@ -92,7 +92,7 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
     doc.list(
         entry.faults.iter().map(|path| Text::new().mark(Tone::Bad, "evidence").plain(format!(" {path}"))).collect(),
     );
-    let view = StepView::new(change, &entry.step).keyed(entry.trailer);
+    let view = StepView::new(change, &entry.step).keyed(entry.keys);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
     if !view.next.is_empty() {
         doc.code(view.next.iter().map(Hint::line).collect::<Vec<_>>().join("\n"));
@@ -105,6 +105,7 @@ mod tests {
     use crate::change::event::Kind;
     use crate::change::next;
     use crate::report::fixture;
+    use crate::report::invocation::Keys;
     use crate::report::markdown;
 
     #[test]
@@ -116,7 +117,7 @@ mod tests {
         let entry = |change| Entry {
             change,
             step: next::next(change, &fixture::policy(), now),
-            trailer: "Optimizer-Change",
+            keys: Keys::default(),
             plots: Vec::new(),
             faults: Vec::new(),
         };

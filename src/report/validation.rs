@@ -1,15 +1,14 @@
 //! The outcome of a validation: each check, what failed and why, and how to go back. Must not decide what follows.
 
 use crate::change::facts::Check;
-use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::evidence::unit::Unit;
-use crate::report::invocation;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
 use crate::report::markup::Table;
 use crate::report::markup::Text;
 use crate::report::markup::Tone;
+use crate::report::rollback;
 use crate::report::values;
 
 /// The checks of a validation of `change`, as it is after the validation was recorded.
@@ -43,7 +42,7 @@ pub fn document(change: &Change, checks: &[Check]) -> Doc {
         doc.paragraph("The change stays open: mend it and validate again.");
     } else {
         doc.paragraph("The change is rejected. To take it back:");
-        doc.code(format!("{}\n{}", rollback_text::known(change), invocation::with_reason(change.id(), "rollback")));
+        doc.code(rollback::with_record(change));
     }
     doc
 }
@@ -78,6 +77,7 @@ mod tests {
             change_ids: Vec::new(),
             evidence_only: false,
             merge: false,
+            own_files: false,
         };
         let delta = Delta { commits: vec![commit], ..Delta::default() };
         let failed = Kind::ValidationFailed { delta, checks: checks.clone(), artifact, rejects: true };

@@ -2,6 +2,7 @@
 
 use crate::change::state::Change;
 use crate::change::window::Demand;
+use crate::report::invocation::Keys;
 use crate::report::markup::Doc;
 use crate::report::markup::Text;
 use crate::report::markup::Tone;
@@ -10,10 +11,10 @@ use crate::report::refusal::hint;
 use crate::report::values;
 
 /// The list. `applied` tells what became of `--apply`; `None` where it was not asked for.
-pub fn document(change: &Change, demands: &[Demand], applied: Option<bool>) -> Doc {
+pub fn document(change: &Change, demands: &[Demand], applied: Option<bool>, keys: Keys<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("{} ({})", change.opened.title, change.id().as_str()));
-    doc.list(demands.iter().map(|demand| item(demand, change)).collect());
+    doc.list(demands.iter().map(|demand| item(demand, change, keys)).collect());
     let open: Vec<&Demand> = demands.iter().filter(|demand| !demand.met).collect();
     let waiting = !open.is_empty() && open.iter().all(|demand| demand.kind.comes_with_time());
     let text = match (applied, open.len()) {
@@ -32,7 +33,7 @@ pub fn document(change: &Change, demands: &[Demand], applied: Option<bool>) -> D
 }
 
 /// A demand, and under it the commands that meet it.
-fn item(demand: &Demand, change: &Change) -> Text {
+fn item(demand: &Demand, change: &Change, keys: Keys<'_>) -> Text {
     let (tone, word) = match demand.met {
         true => (Tone::Good, "met"),
         false if demand.kind.comes_with_time() => (Tone::Unsure, "not yet"),
@@ -44,7 +45,7 @@ fn item(demand: &Demand, change: &Change) -> Text {
     }
     hint::demand_hints(demand, change).into_iter().fold(text, |text, hint| {
         let purpose = if hint.purpose.is_empty() { String::new() } else { format!("{}: ", hint.purpose) };
-        text.plain(format!("\n{purpose}")).code(hint.command)
+        text.plain(format!("\n{purpose}")).code(hint.keyed(keys).command)
     })
 }
 
@@ -71,7 +72,7 @@ mod tests {
     fn every_demand_says_how_it_is_met() {
         let change = fixture::passed(7);
         let demands = window::demands(&change, &facts(), fixture::at(5, 12));
-        let text = terminal::render(&document(&change, &demands, None), Terminal::plain());
+        let text = terminal::render(&document(&change, &demands, None, Keys::default()), Terminal::plain());
         insta::assert_snapshot!(text, @r#"
         Shorten the advisory cooldown (chg-1)
 
@@ -87,7 +88,7 @@ mod tests {
         - ✓ met: no recorded moment lies in the future
         - ✗ not met: a review of the present state, attested
           have it reviewed: vibeship-optimizer review bundle --change-id chg-1
-          then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode MODE --reviewer NAME
+          then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
 
         ✗ not verified: 4 demands are not met
         "#);
@@ -97,7 +98,7 @@ mod tests {
     fn waiting_is_no_failure() {
         let mut demands = window::demands(&fixture::passed(7), &facts(), fixture::at(5, 12));
         demands.retain(|demand| demand.met || demand.kind.comes_with_time());
-        let text = terminal::render(&document(&fixture::passed(7), &demands, None), Terminal::plain());
+        let text = terminal::render(&document(&fixture::passed(7), &demands, None, Keys::default()), Terminal::plain());
         assert!(text.contains("? not yet: nothing is wrong"), "{text}");
     }
 }

@@ -56,15 +56,16 @@ fn a_baseline_of_a_dirty_tree_is_indicative_and_never_promoted() {
 fn a_baseline_after_the_change_is_too_late() {
     let s = Sandbox::new();
     s.start("x").contract().improve(50.0);
-    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r#"
     $ snapshot --as before --change-id chg-20260302-090000-x
     exit 1
     --- stderr
     refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
       [SHORT] tune
-    next: git reset --keep [SHORT]~1  # set the commits aside
+    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    ");
+    then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # as one commit
+    "#);
 }
 
 #[test]

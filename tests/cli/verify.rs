@@ -1,5 +1,6 @@
 //! `verify` and `change verify`.
 
+use crate::support::CONFIG;
 use crate::support::Sandbox;
 
 #[test]
@@ -14,6 +15,16 @@ fn on_day_zero_only_time_and_days_are_missing() {
     let applied = s.run(&["verify", "--apply", "--summary", "s"]).exits(3).json();
     assert_eq!(applied["schema"], "vibeship_optimizer.verify_apply.v1");
     assert_eq!(applied["applied"], false);
+}
+
+#[test]
+fn a_missing_review_is_not_a_matter_of_time() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("require_attestation: false", "require_attestation: true")).rolled_out("x");
+    let _ = s.run(&["verify"]).exits(1).says(&["attested"]);
+    let _ = s.on(&["verify", "--format", "text"]).exits(1).says(&["--tool other --reasoning-mode human --reviewer"]);
+    let _ = s.on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human"]).ok();
+    let _ = s.run(&["verify"]).exits(3);
 }
 
 #[test]
@@ -71,6 +82,6 @@ fn a_refused_dry_run_answers_scripts_of_the_original_too() {
 fn a_clean_tree_can_be_demanded() {
     let s = Sandbox::new();
     s.rolled_out("x").write("src/main.txt", "loose\n");
-    let loose = s.on(&["verify", "--require-clean-git"]).exits(3).json();
+    let loose = s.on(&["verify", "--require-clean-git"]).exits(1).json();
     assert!(loose["failures"].to_string().contains("a clean work tree"), "{loose}");
 }

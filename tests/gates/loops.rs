@@ -126,10 +126,20 @@ fn a_rolled_back_change_goes_no_further_and_can_be_confirmed() {
         .refuses(ask::contract, ended)
         .refuses(ask::hold, ended)
         .refuses(ask::attest, ended)
-        .does(|world| {
-            let taken = world.taken(revision(1));
-            vibeship_optimizer::change::command::Command::ConfirmRollback { taken, not_back: Vec::new() }
-        });
+        .does(|world| ask::confirm(world, &[]));
+    assert_eq!(next(&world.change, &policy(), world.now), Step::Ended { end: "rolled_back" });
+}
+
+#[test]
+fn a_rollback_on_record_alone_is_confirmed_only_once_it_is_performed() {
+    let still = |missing: &Missing| matches!(missing, Missing::StillInEffect { .. });
+    let world = at::monitor(Class::Code).does(ask::rollback_on_record);
+    let world = world
+        .refuses(|world| ask::confirm(world, &["abc"]), still)
+        .refuses(ask::rollback_on_record, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }))
+        .does(ask::rollback)
+        .refuses(ask::rollback, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }))
+        .does(|world| ask::confirm(world, &[]));
     assert_eq!(next(&world.change, &policy(), world.now), Step::Ended { end: "rolled_back" });
 }
 

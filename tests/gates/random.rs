@@ -185,7 +185,7 @@ fn ending(world: &mut World, asked: u8, spoil: u8) -> Command {
         14 if spoil > 3 => ask::hold(world),
         15 if spoil > 3 => ask::reject(world),
         16 if spoil > 3 => ask::rollback(world),
-        17 => Command::ConfirmRollback { taken: world.taken(revision(1)), not_back: Vec::new() },
+        17 => ask::confirm(world, &[]),
         18 => Command::Relink { commits: vec![("a".repeat(40), "b".repeat(40))], by: "patch-id".to_owned() },
         19 => Command::DecideDay { decision: "hold".to_owned(), reason: "quiet".to_owned() },
         _ => Command::Note { text: "seen".to_owned() },

@@ -353,10 +353,8 @@ fn rollout_cases() -> Vec<Case> {
         case("nothing_to_roll_back", at::rollout(Class::Emergency), ask::rollback),
         case("reason", ready(), |_| Command::Rollback { reason: String::new(), commit: None }),
         case("ended", ready().does(ask::rollback), ask::rollback),
-        case("nothing_to_roll_back", ready(), |world| Command::ConfirmRollback {
-            taken: world.taken(revision(1)),
-            not_back: Vec::new(),
-        }),
+        case("nothing_to_roll_back", ready(), |world| ask::confirm(world, &[])),
+        case("still_in_effect", ready().does(ask::rollback), |world| ask::confirm(world, &["abc"])),
     ]
 }
 

@@ -172,6 +172,7 @@ pub(crate) fn commit(sha: u32, change_ids: &[&str]) -> DeltaCommit {
         change_ids: change_ids.iter().map(|id| (*id).to_owned()).collect(),
         evidence_only: false,
         merge: false,
+        own_files: false,
     }
 }
 
@@ -411,6 +412,15 @@ pub(crate) mod ask {
     }
     pub(crate) fn rollback(_: &mut World) -> Command {
         Command::Rollback { reason: "error rate doubled".to_owned(), commit: Some("f".repeat(40)) }
+    }
+    pub(crate) fn rollback_on_record(_: &mut World) -> Command {
+        Command::Rollback { reason: "error rate doubled".to_owned(), commit: None }
+    }
+    pub(crate) fn confirm(world: &mut World, still: &[&str]) -> Command {
+        Command::ConfirmRollback(ConfirmFacts {
+            still: still.iter().map(ToString::to_string).collect(),
+            measured: Some((world.taken(revision(1)), Vec::new())),
+        })
     }
     pub(crate) fn resolve(_: &mut World) -> Command {
         Command::ResolveAlarms { reason: "a deploy of the neighbour service".to_owned() }

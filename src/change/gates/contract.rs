@@ -14,6 +14,7 @@ use crate::change::state::Change;
 use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Op;
+use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::Better;
 use crate::evidence::metric::MetricId;
 
@@ -56,6 +57,11 @@ fn demands_nothing<'c>(
     {
         return Some((kpi, Senseless::NoImprovement));
     }
+    if let Some(Trigger::Measured(trigger)) = &contract.trigger
+        && better.get(&trigger.metric).is_some_and(|better| fires_on_good(trigger, *better))
+    {
+        return Some((trigger, Senseless::FiresOnGood));
+    }
     contract.guardrails.iter().filter(|guardrail| better.contains_key(&guardrail.metric)).find_map(|guardrail| {
         if kpi.is_some_and(|kpi| follows_from(guardrail, kpi)) {
             Some((guardrail, Senseless::LooserThanKpi))
@@ -74,6 +80,18 @@ fn improves(kpi: &Criterion, better: Better) -> bool {
         (Better::Higher, Op::Ge | Op::Eq) => share > 0.0,
         (Better::Higher, Op::Gt) => share >= 0.0,
         (Better::Lower, Op::Ge | Op::Gt) | (Better::Higher, Op::Le | Op::Lt) => false,
+    }
+}
+
+/// Whether a trigger holds for the baseline's own value and every better one. A demand for an improvement does not.
+fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
+    let Bound::Relative { share } = trigger.bound else { return false };
+    match (better, trigger.op) {
+        (Better::Lower, Op::Le) => share >= 0.0,
+        (Better::Lower, Op::Lt) => share > 0.0,
+        (Better::Higher, Op::Ge) => share <= 0.0,
+        (Better::Higher, Op::Gt) => share < 0.0,
+        _ => false,
     }
 }
 
@@ -156,5 +174,17 @@ mod tests {
             assert_eq!(lower("kpi.v <= -10%", guardrail), Some(Senseless::CannotFail), "{guardrail}");
         }
         assert_eq!(lower("kpi.v <= -10%", "kpi.w >= 0"), None, "a KPI may be negative");
+    }
+
+    #[test]
+    fn a_trigger_that_fires_on_what_is_good_is_no_trigger() {
+        let fires = |trigger: &str, better| fires_on_good(&Criterion::parse(trigger).unwrap(), better);
+        for trigger in ["kpi.v <= +20%", "kpi.v < +1%", "kpi.v <= +0%"] {
+            assert!(fires(trigger, Better::Lower) && !fires(trigger, Better::Higher), "{trigger}");
+        }
+        for trigger in ["kpi.v > +20%", "kpi.v > -5%", "kpi.v < -90%", "kpi.v <= 3"] {
+            assert!(!fires(trigger, Better::Lower), "{trigger}");
+        }
+        assert!(fires("kpi.v >= -5%", Better::Higher));
     }
 }

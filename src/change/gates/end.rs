@@ -3,9 +3,8 @@
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::change::command::ConfirmFacts;
 use crate::change::event::Kind;
-use crate::change::facts::Judged;
-use crate::change::facts::Taken;
 use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::refusal::Missing;
@@ -28,10 +27,11 @@ pub fn reject(change: &Change, reason: &str) -> Result<Vec<Kind>, Refusal> {
 }
 
 /// Rolls a change back: no gate, from the moment that there is a delta. A rejected, held or even verified change
-/// may still have to be taken out.
+/// may still have to be taken out; so may one whose rollback was only written down, once there is a reverting commit.
 pub fn rollback(change: &Change, reason: &str, commit: Option<String>) -> Result<Vec<Kind>, Refusal> {
     let gate = Gate::Rollout;
-    if matches!(change.end, Some(End::RolledBack)) {
+    let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
+    if matches!(change.end, Some(End::RolledBack)) && !(written_only && commit.is_some()) {
         return Err(Refusal::new(gate, Missing::Ended { end: "rolled_back" }));
     }
     let failed = change.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { .. }));
@@ -42,12 +42,17 @@ pub fn rollback(change: &Change, reason: &str, commit: Option<String>) -> Result
     Ok(vec![Kind::RolledBack { reason: reason.to_owned(), commit }])
 }
 
-/// Records whether the baseline's values are back after a rollback.
-pub fn confirm(change: &Change, taken: &Taken, not_back: &[Judged]) -> Result<Vec<Kind>, Refusal> {
+/// Records whether the baseline's values are back after a rollback. What is still in effect was not rolled back.
+pub fn confirm(change: &Change, facts: &ConfirmFacts) -> Result<Vec<Kind>, Refusal> {
+    let gate = Gate::Rollout;
     if change.rollback.is_none() {
-        return Err(Refusal::new(Gate::Rollout, Missing::NothingToRollBack));
+        return Err(Refusal::new(gate, Missing::NothingToRollBack));
     }
-    Ok(vec![Kind::RollbackConfirmed { taken: taken.clone(), not_back: not_back.to_vec() }])
+    if !facts.still.is_empty() {
+        return Err(Refusal::new(gate, Missing::StillInEffect { what: facts.still.clone() }));
+    }
+    let Some((taken, not_back)) = facts.measured.clone() else { return Ok(Vec::new()) };
+    Ok(vec![Kind::RollbackConfirmed { taken, not_back }])
 }
 
 /// Writes the day's decision on an open change down; a decision has a reason.

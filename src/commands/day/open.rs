@@ -60,7 +60,7 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
                 "open_alarms": change.open_alarms,
                 "expires": change.opened.expires,
                 "next": step,
-                "commands": StepView::new(change, step).keyed(ctx.trailer()).next,
+                "commands": StepView::new(change, step).keyed(ctx.keys()).next,
             })
         };
         let answer = json!({

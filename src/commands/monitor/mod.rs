@@ -9,7 +9,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::change::id::ChangeId;
-use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::watch;
 use crate::change::window;
@@ -18,6 +17,7 @@ use crate::commands::choose;
 use crate::commands::commit;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::report;
 use crate::store::record::Record;
 
 /// Measure rolled out changes day by day
@@ -104,7 +104,7 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
         "baseline": watch::reference(change).map(|artifact| &artifact.path),
         "open_alarms": change.open_alarms,
         "idle": idle.map(watch::Idle::name),
-        "rollback": rollback_text::known(change),
+        "rollback": report::rollback::action(change),
         "runs": runs,
     }))
 }

@@ -12,7 +12,6 @@ use crate::change::facts::InEffect;
 use crate::change::facts::Judged;
 use crate::change::gates;
 use crate::change::refusal::Refusal;
-use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::watch;
 use crate::change::watch::Idle;
@@ -204,7 +203,7 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
     for judged in &change.open_alarms {
         ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
-    ctx.ui.tell(&format!("To roll back: {}", rollback_text::known(change)));
+    ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
     let id = change.id();
     ctx.ui.hint(&format!(
         "then: {}\nor, if it is harmless: {}",
@@ -253,6 +252,6 @@ fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value, CommandError> {
         "days": window::monitor_days(change, &ctx.policy()?),
         "raised": ticked.raised,
         "open_alarms": change.open_alarms,
-        "rollback": rollback_text::known(change),
+        "rollback": report::rollback::action(change),
     }))
 }

@@ -47,7 +47,9 @@ pub fn run(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, &id)?;
     let diffs = diffs(ctx, &change)?;
     let seen = delta::observe(ctx);
-    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, at: ctx.now() };
+    ctx.config()?;
+    let (keys, at) = (ctx.keys(), ctx.now());
+    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, keys, at };
     // The record holds what people wrote; the diff is masked already, before it was cut.
     let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
     let path = match args.out {

@@ -71,7 +71,7 @@ fn next(entry: &Entry<'_>) -> String {
     if !entry.change.is_open() && entry.change.rollback.as_ref().is_none_or(|rollback| rollback.confirmed.is_some()) {
         return String::new();
     }
-    let view = StepView::new(entry.change, &entry.step).keyed(entry.trailer);
+    let view = StepView::new(entry.change, &entry.step).keyed(entry.keys);
     let lines: Vec<String> = view.next.iter().map(|hint| hint.line()).collect();
     let commands =
         if lines.is_empty() { String::new() } else { format!("<pre>{}</pre>", escape::lines(&lines.join("\n"))) };

@@ -12,6 +12,7 @@ use crate::change::next::Step;
 use crate::change::state::Change;
 use crate::report::escape;
 use crate::report::html::state::State;
+use crate::report::invocation::Keys;
 use crate::report::plot;
 use crate::report::plot::strip::Strip;
 use crate::report::values;
@@ -25,8 +26,8 @@ pub struct Entry<'a> {
     pub change: &'a Change,
     /// What comes next.
     pub step: Step,
-    /// The key of the trailer in commits.
-    pub trailer: &'a str,
+    /// The project's own in commands.
+    pub keys: Keys<'a>,
     /// Its samples, as far as its evidence is there.
     pub plots: Vec<Strip>,
     /// Paths of its evidence that is missing or altered.
@@ -145,7 +146,7 @@ mod tests {
         let plots =
             if change.comparison.is_some() { strip("timing.tests.cpu").into_iter().collect() } else { Vec::new() };
         let step = next::next(change, &fixture::policy(), fixture::at(6, 12));
-        Entry { change, step, trailer: "Optimizer-Change", plots, faults: Vec::new() }
+        Entry { change, step, keys: Keys::default(), plots, faults: Vec::new() }
     }
 
     fn whole(changes: &[Change]) -> String {

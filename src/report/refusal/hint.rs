@@ -1,7 +1,9 @@
 //! The exact commands that help against a refusal. Must not repeat what is missing.
 
 use crate::change::class::Class;
+use crate::change::contract::Part;
 use crate::change::facts::ArtifactFault;
+use crate::change::facts::DeltaCommit;
 use crate::change::facts::Stage;
 use crate::change::facts::Taken;
 use crate::change::gate::Gate;
@@ -9,10 +11,14 @@ use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::refusal::Senseless;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::window::Demand;
 use crate::change::window::DemandKind;
 use crate::evidence::artifact::Artifact;
+use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Trigger;
+use crate::evidence::metric::MetricId;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
@@ -38,6 +44,7 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         Missing::ContractSense { why, .. } => {
             let flags = match why {
                 Senseless::NoImprovement => "--kpi \"METRIC <= -10%\"",
+                Senseless::FiresOnGood => "--trigger \"METRIC > +10%\"",
                 Senseless::NoShare => "--min-effect 2%",
                 _ => "--guardrail \"METRIC <= +2%\"",
             };
@@ -49,10 +56,14 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         ],
         Missing::Ended { .. } | Missing::NotInClass { .. } => other_change(change),
         Missing::CommitsBeforeBaseline { commits } => {
-            let first: String = commits.first().map_or("", |commit| &commit.sha).chars().take(12).collect();
+            // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
+            let first = first_of(commits);
+            let keep = format!("git branch made-too-early-{}", id.as_str());
+            let aside = format!("{keep} && git reset --soft {first}~1 && {STASH}");
             vec![
-                Hint::to("set the commits aside", format!("git reset --keep {first}~1")),
+                Hint::to("set the commits aside, all that came since the first included", aside),
                 Hint::to("then", invocation::baseline(id)),
+                Hint::to("then, as one commit", format!("git stash pop && {}", invocation::commit(id))),
             ]
         }
         Missing::Reason => vec![Hint::next(reason(refusal.gate, id))],
@@ -121,7 +132,12 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
                 invocation::baseline(id),
             )]
         }
-        Missing::Unmeasured { .. } => vec![Hint::to("mend what gave no value", invocation::gate(id, refusal.gate))],
+        Missing::Unmeasured { metrics, .. } => {
+            let mend = Hint::to("mend what gave no value", invocation::gate(id, refusal.gate));
+            // The contract is frozen from the baseline on.
+            let other = (refusal.gate == Gate::Baseline).then(|| on_other_metrics(change, metrics)).flatten();
+            std::iter::once(mend).chain(other).collect()
+        }
         Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
             Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
             Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
@@ -130,15 +146,15 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             vec![Hint::to("make the one change, then commit it", invocation::commit(id)), again()]
         }
         Missing::ManyCommits { commits } => vec![
-            Hint::to("make one commit of them", format!("git reset --soft HEAD~{}", commits.len())),
+            Hint::to("make one commit of them", format!("git reset --soft {}~1", first_of(commits))),
             Hint::to("then", format!("git commit -m \"WHAT CHANGED\" {trailer}")),
             again(),
         ],
         Missing::ForeignCommit { commit } => {
             let sha: String = commit.sha.chars().take(12).collect();
-            let mut hints = vec![Hint::to("take the other change out", format!("git revert {sha}"))];
-            hints.push(Hint::to("or let it be part of the baseline", invocation::baseline(id)));
-            hints
+            let baseline = invocation::baseline(id);
+            let revert = format!("git revert --no-edit {sha} && {baseline}");
+            vec![Hint::to("let it be part of the baseline", baseline), Hint::to("or take it out before that", revert)]
         }
         Missing::BaselineNotAncestor { baseline } => vec![
             // A rebase would meet its own logbook and evidence as conflicts.
@@ -162,6 +178,18 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::NotReproduced => vec![Hint::next(invocation::gate(id, Gate::Compare))],
         _ => changed_meanwhile(refusal, change),
     }
+}
+
+/// Holds the parts of the contract that name any of `metrics` to others; the guardrails are written as a whole.
+fn on_other_metrics(change: &Change, metrics: &[MetricId]) -> Option<Hint> {
+    let contract = &change.contract;
+    let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
+    let kpi = contract.kpi.iter().any(named).then_some(Part::Kpi);
+    let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
+    let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
+    let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
+    let purpose = "or write the contract on metrics that have a value";
+    (!parts.is_empty()).then(|| Hint::to(purpose, invocation::contract(change.id(), &parts)))
 }
 
 /// What helps where something is no longer what it was when it was measured or validated.
@@ -190,6 +218,10 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         }
         _ => deciding(refusal, change),
     }
+}
+
+fn first_of(commits: &[DeltaCommit]) -> String {
+    commits.first().map_or("", |commit| &commit.sha).chars().take(12).collect()
 }
 
 /// Takes new files too.
@@ -270,6 +302,13 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Summary => vec![Hint::next(invocation::verify(id))],
         Missing::Unverified { demands } => {
             demands.iter().filter(|demand| !demand.met).flat_map(|demand| demand_hints(demand, change)).collect()
+        }
+        Missing::StillInEffect { .. } if rollback_text::commits(change).is_empty() => {
+            vec![Hint::to("put the old values back, then", invocation::after(id))]
+        }
+        Missing::StillInEffect { .. } => {
+            let apply = format!("{} --apply", invocation::with_reason(id, "rollback"));
+            vec![Hint::to("revert it", apply), Hint::to("then", invocation::after(id))]
         }
         Missing::NothingToRollBack => vec![Hint::to("end it instead", invocation::with_reason(id, "reject"))],
         Missing::NotRolledOut => vec![Hint::next(invocation::rollout(id, next_stage(change)))],

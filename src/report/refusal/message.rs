@@ -77,6 +77,7 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
 fn senseless(why: Senseless) -> &'static str {
     match why {
         Senseless::Doubled => "is KPI and guardrail at once: it guards nothing",
+        Senseless::FiresOnGood => "as the rollback trigger fires where nothing got worse",
         Senseless::NoImprovement => "as the KPI holds without any improvement: it demands nothing",
         Senseless::LooserThanKpi => "holds wherever the KPI does: it guards nothing",
         Senseless::CannotFail => "holds whatever is measured: it guards nothing",
@@ -173,6 +174,10 @@ fn after_the_decision(missing: &Missing) -> String {
             format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
         }
         Missing::NothingToRollBack => "there is nothing to roll back: no delta was ever checked".to_owned(),
+        Missing::StillInEffect { what } => format!(
+            "the rollback was written down, but what it takes back is still in effect: {}",
+            joined(what.iter().map(String::as_str))
+        ),
         Missing::NoAlarm => "no alarm is open".to_owned(),
         Missing::NotRolledOut => "the change is not fully rolled out, so there is nothing to monitor".to_owned(),
         Missing::FollowUp => "only an emergency is followed up, and not by itself".to_owned(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::report::invocation::Hint;
-use crate::report::invocation::TRAILER;
+use crate::report::invocation::Keys;
 use crate::report::visible::visible_line;
 
 /// A refusal, ready to be shown.
@@ -30,15 +30,15 @@ pub struct RefusalView {
 impl RefusalView {
     /// Puts a refusal into words. `change` is the one that was refused; `None` where it could not even be opened.
     pub fn new(refusal: &Refusal, change: Option<&Change>) -> Self {
-        Self::keyed(refusal, change, TRAILER)
+        Self::keyed(refusal, change, Keys::default())
     }
 
-    /// The same, with the project's own key in the trailers of commits.
-    pub fn keyed(refusal: &Refusal, change: Option<&Change>, key: &str) -> Self {
+    /// The same, as the project's own settings have it.
+    pub fn keyed(refusal: &Refusal, change: Option<&Change>, keys: Keys<'_>) -> Self {
         let gate = message::gate_name(refusal.gate);
         let text = message::message(&refusal.missing);
         let details = detail::details(&refusal.missing);
-        let next: Vec<Hint> = hint::hints(refusal, change).into_iter().map(|hint| hint.keyed(key)).collect();
+        let next: Vec<Hint> = hint::hints(refusal, change).into_iter().map(|hint| hint.keyed(keys)).collect();
         let missing = serde_json::to_value(&refusal.missing).unwrap_or(Value::Null);
         let commands: Vec<&str> = next.iter().map(|hint| hint.command.as_str()).collect();
         let json = json!({
@@ -97,6 +97,7 @@ mod tests {
             change_ids: vec!["chg-2".to_owned()],
             evidence_only: false,
             merge: false,
+            own_files: false,
         }
     }
 
@@ -168,6 +169,7 @@ mod tests {
             (Gate::Verify, Missing::Summary),
             (Gate::Verify, Missing::Unverified { demands: demands() }),
             (Gate::Rollout, Missing::NothingToRollBack),
+            (Gate::Rollout, Missing::StillInEffect { what: vec!["cccccccccccc".to_owned()] }),
             (Gate::Verify, Missing::NoAlarm),
             (Gate::Verify, Missing::NotRolledOut),
             (Gate::Verify, Missing::FollowUp),
@@ -190,7 +192,7 @@ mod tests {
             assert!(view.text().lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(view.json()["code"].as_str().unwrap().to_owned());
         }
-        assert_eq!(codes.len(), 43, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 44, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -242,8 +244,9 @@ mod tests {
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
           cccccccccccc Do | something ⏎ else
-        next: git reset --keep cccccccccccc~1  # set the commits aside
+        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # as one commit
 
         refused at gate 2 (baseline): 3 paths lie uncommitted outside the tool's own files
         next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
@@ -287,14 +290,14 @@ mod tests {
         refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
           cccccccccccc Do | something ⏎ else
           cccccccccccc Do | something ⏎ else
-        next: git reset --soft HEAD~2  # make one commit of them
+        next: git reset --soft cccccccccccc~1  # make one commit of them
         then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
           cccccccccccc Do | something ⏎ else
-        next: git revert cccccccccccc  # take the other change out
-        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # let it be part of the baseline
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # let it be part of the baseline
+        or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before  # take it out before that
 
         refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one
         next: git reset --soft aaaaaaaaaaaa && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # if its commit was amended or rewritten: put all since onto it, as one commit
@@ -373,10 +376,13 @@ mod tests {
         next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
         next: vibeship-optimizer review bundle --change-id chg-1  # have it reviewed
-        then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode MODE --reviewer NAME
+        then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
 
         refused at gate 7 (rollout): there is nothing to roll back: no delta was ever checked
         next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"  # end it instead
+
+        refused at gate 7 (rollout): the rollback was written down, but what it takes back is still in effect: cccccccccccc
+        next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after  # put the old values back, then
 
         refused at gate 8 (verify): no alarm is open
         next: vibeship-optimizer status --change-id chg-1
