@@ -46,15 +46,16 @@ pub struct Since {
 /// When git is missing or refuses the repository.
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
-    ctx.repo()?;
+    let repo = ctx.repo()?;
     let own = OwnPaths::below(b"");
-    Ok(probe::revision::revision(ctx.project.root(), &|path| own.is_own(path)))
+    Ok(probe::revision::revision(ctx.project.root(), repo, &|path| own.is_own(path)))
 }
 
 /// The code here, with version 1's description of it.
 pub fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
-    probe::revision::observe(ctx.project.root(), &|path| own.is_own(path))
+    let repo = ctx.repo().ok().flatten();
+    probe::revision::observe(ctx.project.root(), repo, &|path| own.is_own(path))
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
@@ -68,21 +69,20 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
 }
 
-/// Commits in the present history that carry the change's id already; those before an earlier baseline were looked at
-/// when that was taken.
+/// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
+/// were looked at when that was taken.
 ///
 /// # Errors
 /// When git fails.
-pub fn commits_with_id(ctx: &Ctx, change: &Change) -> Result<Vec<DeltaCommit>, CommandError> {
+pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
     let id = change.id();
-    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
-    let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
+    let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let own = own(Some(repo));
     let mut found = Vec::new();
     let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
     let base = base.filter(|base| repo.resolve(base).is_ok());
-    repo.log_range(base, &head.commit, &Walk::naming(key, id.as_str()), &mut |commit| {
+    repo.log_range(base, head, &Walk::naming(key, id.as_str()), &mut |commit| {
         if commit.trailers.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }

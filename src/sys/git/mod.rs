@@ -9,6 +9,7 @@ pub mod diff;
 pub mod error;
 pub mod facts;
 pub mod history;
+mod memo;
 pub mod objects;
 mod pipe;
 pub mod remerge;
