@@ -45,7 +45,8 @@ impl Memo {
     /// to mean something else is not remembered.
     pub(super) fn listed(&self, commit: &str, prefix: &[u8], entries: Rc<[TreeEntry]>) {
         if is_full_id(commit) {
-            *self.0.listing.borrow_mut() = Some(Listing { commit: commit.to_owned(), prefix: prefix.to_vec(), entries });
+            *self.0.listing.borrow_mut() =
+                Some(Listing { commit: commit.to_owned(), prefix: prefix.to_vec(), entries });
         }
     }
 }
