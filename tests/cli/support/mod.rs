@@ -4,6 +4,7 @@ mod deadline;
 mod normal;
 mod output;
 mod sandbox;
+mod template;
 
 pub(crate) use output::CommandOutput;
 pub(crate) use sandbox::CONFIG;
