@@ -101,16 +101,12 @@ fn lying(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
 /// Recorded evidence that no clone will have.
 fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
     let (Some(repo), Some(change)) = (ctx.repo()?, record.change()) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
     let record_file = Some(record.path.as_str());
     let paths: BTreeSet<&str> =
         change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain(record_file).collect();
-    for path in paths {
-        if repo.is_ignored(&ctx.project.root().join(path))? {
-            found.push(Finding::warn(What::EvidenceIgnored).of_change(&record.id).at(path));
-        }
-    }
-    Ok(found)
+    let ignored = repo.ignored(&paths.into_iter().collect::<Vec<_>>())?;
+    let finding = |path| Finding::warn(What::EvidenceIgnored).of_change(&record.id).at(path);
+    Ok(ignored.into_iter().map(finding).collect())
 }
 
 /// Files named like evidence of a change that no record knows.

@@ -84,10 +84,13 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     audit.records = concerned.len();
     let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
-    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt: policy.prompt };
+    let head_made = witness.made(&range.head)?;
+    let sight =
+        Sight { witness: &witness, repo, range, head_made, touches: &touches, made: &made, prompt: policy.prompt };
+    let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
-        audit.findings.extend(sight.of_record(records.get(id), id, before)?);
+        audit.findings.extend(sight.of_record(&mut batch, records.get(id), id, before)?);
     }
     let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
     if !changed.is_empty() {
@@ -116,6 +119,8 @@ struct Sight<'a> {
     witness: &'a Witness<'a>,
     repo: &'a Repo,
     range: &'a Range,
+    /// When the newest commit was made.
+    head_made: DateTime<Utc>,
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
@@ -125,13 +130,13 @@ struct Sight<'a> {
 impl Sight<'_> {
     fn of_record(
         &self,
+        batch: &mut Batch,
         record: Option<&RecordFacts>,
         id: &ChangeId,
         before: Option<&EarlierRecord>,
     ) -> Result<Vec<Finding>, CommandError> {
         let (witness, range) = (self.witness, self.range);
         let mut found = Vec::new();
-        let mut batch = self.repo.batch()?;
         let before = match before {
             None => None,
             Some(before) => {
@@ -142,23 +147,22 @@ impl Sight<'_> {
         let grown = before.as_ref().and_then(|before| record::growth(id, before, record));
         // What is wrong between the ends is wrong in between too; one finding is enough.
         if grown.is_none() {
-            let versions = self.touches.versions(&mut batch, self.repo.prefix(), id)?;
+            let versions = self.touches.versions(batch, self.repo.prefix(), id)?;
             let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
             found.extend(witnessed::findings(id, path, before.as_ref(), &versions, record, self.prompt));
         }
         found.extend(grown);
         let Some(record) = record else { return Ok(found) };
         let latest = witness.committed(&range.head, &record.path)?;
-        let latest = latest.map_or_else(|| witness.made(&range.head), Ok)?;
-        for finding in record::findings(record, latest) {
+        for finding in record::findings(record, latest.unwrap_or(self.head_made)) {
             let again = |known: &Finding| known.what == finding.what;
             if !found.iter().any(again) {
                 found.push(finding);
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
-        found.extend(record::habits(record, witness.made(&range.head)?));
-        found.extend(evidence(witness, &mut batch, &range.head, record)?);
+        found.extend(record::habits(record, self.head_made));
+        found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)
     }
 }

@@ -51,11 +51,12 @@ pub struct Since {
 /// When git is missing or refuses the repository.
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
-    ctx.repo()?;
+    let repo = ctx.repo()?;
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
-    let mut revision = probe::revision::revision(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left });
-    if let (Some(repo), WorkTree::Clean) = (ctx.repo()?, &revision.work_tree)
+    let own = Own { is_own: &is_own, is_left: &is_left };
+    let mut revision = probe::revision::revision(ctx.project.root(), repo, own);
+    if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
         && let Some(reason) = source::unvouched(ctx, repo)?
     {
         revision.work_tree = WorkTree::Unknown { reason };
@@ -67,7 +68,8 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
 pub fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
-    probe::revision::observe(ctx.project.root(), Own { is_own: &is_own, is_left: &is_left })
+    let repo = ctx.repo().ok().flatten();
+    probe::revision::observe(ctx.project.root(), repo, Own { is_own: &is_own, is_left: &is_left })
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
@@ -81,21 +83,20 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
 }
 
-/// Commits in the present history that carry the change's id already, oldest first; those before an earlier baseline were looked at
-/// when that was taken.
+/// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
+/// were looked at when that was taken.
 ///
 /// # Errors
 /// When git fails.
-pub fn commits_with_id(ctx: &Ctx, change: &Change) -> Result<Vec<DeltaCommit>, CommandError> {
+pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
     let id = change.id();
-    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
-    let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
+    let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let own = own(Some(repo));
     let mut found = Vec::new();
     let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
     let base = base.filter(|base| repo.resolve(base).is_ok());
-    repo.log_range(base, &head.commit, &Walk::naming(key, id.as_str()), &mut |commit| {
+    repo.log_range(base, head, &Walk::naming(key, id.as_str()), &mut |commit| {
         if commit.trailers.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }

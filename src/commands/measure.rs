@@ -39,6 +39,8 @@ pub struct Measurement {
     /// Raw outputs that KPIs were read from.
     outputs: Vec<probe::snapshot::KpiOutput>,
     revision: Revision,
+    /// The code as it was after measuring.
+    revision_after: Revision,
 }
 
 /// Measures the project; progress goes to standard error.
@@ -69,25 +71,26 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     ask.label.clone_into(&mut snapshot.label);
     snapshot.role = ask.role.map(str::to_owned);
     snapshot.change_id = ask.change.map(ToString::to_string);
-    snapshot.git = delta::observe(ctx).git;
+    let seen = delta::observe(ctx);
+    snapshot.git = seen.git;
     snapshot.revision = Some(revision.clone());
-    Ok(Measurement { snapshot, outputs: measured.outputs, revision })
+    Ok(Measurement { snapshot, outputs: measured.outputs, revision, revision_after: seen.revision })
 }
 
-/// The revision again after measuring: a build or a test may have changed the tree, and then it is not known what
-/// was measured.
+/// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
+/// known what was measured.
 ///
 /// # Errors
 /// When it is not the revision from before.
-pub fn unmoved(ctx: &Ctx, measurement: &Measurement) -> Result<Revision, CommandError> {
-    let now = delta::revision(ctx)?;
+pub fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
+    let now = &measurement.revision_after;
     if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
         return Err(CommandError::trouble(
             "the project's files changed while they were measured; nothing was recorded",
         )
         .hinted("if a measured command writes files, let git ignore them: git status shows which"));
     }
-    Ok(now)
+    Ok(now.clone())
 }
 
 impl Measurement {

@@ -115,6 +115,7 @@ pub struct Ctx {
     globals: Globals,
     config: OnceCell<Config>,
     repo: OnceCell<Option<Repo>>,
+    actor: OnceCell<Option<String>>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
 }
@@ -133,6 +134,7 @@ impl Ctx {
             globals,
             config: OnceCell::new(),
             repo: OnceCell::new(),
+            actor: OnceCell::new(),
             interrupt: OnceCell::new(),
             told: RefCell::default(),
         })
@@ -244,9 +246,10 @@ impl Ctx {
         Ok(self.repo.get_or_init(|| repo).as_ref())
     }
 
-    /// Who works here, from git's settings; `None` where nobody said.
+    /// Who works here, from git's settings, asked once; `None` where nobody said.
     pub fn actor(&self) -> Option<String> {
-        self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten())
+        let asked = || self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten());
+        self.actor.get_or_init(asked).clone()
     }
 
     /// Takes the lock of the store.

@@ -75,8 +75,8 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
         measured: None,
     };
     commit::ask(ctx, &change, &Command::Rollout(facts.clone()))?;
-    stage_check(ctx, &change, stage)?;
-    let revision = delta::revision(ctx)?;
+    // A check may have moved the code; without one, nothing ran since it was looked at.
+    let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { revision };
     let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
     let measurement = measure::take(ctx, &ask, revision)?;
     let verdicts = against_baseline(ctx, &change, &measurement)?;
@@ -92,14 +92,14 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     show::state(ctx, &change)
 }
 
-/// The stage's own check command, where the config names one, must succeed.
-fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<(), CommandError> {
+/// The stage's own check command, where the config names one, must succeed. Whether one ran.
+fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, CommandError> {
     let config = ctx.config()?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
-    let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(()) };
+    let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(false) };
     ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));
     match check::command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
-        None => Ok(()),
+        None => Ok(true),
         Some(failure) => Err(CommandError::Failed {
             message: format!("the check of stage {} failed: {failure}", stage.name()),
             hints: vec![

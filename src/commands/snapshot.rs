@@ -137,7 +137,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     let revision = delta::revision(ctx)?;
     let unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
     let mut facts = BaselineFacts {
-        commits_with_id: delta::commits_with_id(ctx, change)?,
+        commits_with_id: delta::commits_with_id(ctx, change, &revision)?,
         revision: revision.clone(),
         allow_dirty: args.allow_dirty,
         unknown,
@@ -147,7 +147,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     commit::ask(ctx, change, &Command::Baseline(facts.clone()))?;
     let measurement =
         measure::take(ctx, &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) }, revision)?;
-    facts.revision = measure::unmoved(ctx, &measurement)?;
+    facts.revision = measure::unmoved(&measurement)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::Before, "before");
     let taken = measurement.taken(change.id(), &pending)?;
@@ -168,7 +168,7 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     commit::ask(ctx, change, &Command::After(facts.clone()))?;
     let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
-    facts.revision = measure::unmoved(ctx, &measurement)?;
+    facts.revision = measure::unmoved(&measurement)?;
     facts.tuneables = delta::tuneables(ctx, change)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::After, "after");

@@ -62,8 +62,7 @@ pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, &Command::Validate(facts.clone()))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
-    let after = delta::since_baseline(ctx, &change)?;
-    if !after.revision.same_code(&facts.revision) {
+    if !delta::revision(ctx)?.same_code(&facts.revision) {
         return Err(CommandError::trouble("the project's files changed while the checks ran; nothing was recorded")
             .hinted("if a check writes files, let git ignore them: git status shows which"));
     }

@@ -133,8 +133,9 @@ impl<'a> Witness<'a> {
         for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
             names.extend(layout::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
         }
+        let mut batch = self.repo.batch()?;
         for name in names {
-            let Some(bytes) = self.repo.blob(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
+            let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some(file::parse(&text, Path::new(&shown))?.0));
@@ -168,14 +169,16 @@ impl<'a> Witness<'a> {
     /// Id, path from the project's root, object, and whether it is a plain file.
     fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
         let mut found = Vec::new();
-        for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
-            let dir = format!("{dir}/changes/");
-            for entry in self.repo.tree_entries(commit, &self.path(&dir))? {
+        let dirs = [layout::STATE_DIR, layout::LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"));
+        let [ours, of_the_original] = dirs.each_ref().map(|dir| self.path(dir));
+        let entries = self.repo.tree_entries(commit, &[&ours, &of_the_original])?;
+        for dir in &dirs {
+            for entry in &entries {
                 let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
                 let path = String::from_utf8_lossy(path).into_owned();
-                let stem = path.strip_prefix(&dir).and_then(|name| name.strip_suffix(".json"));
+                let stem = path.strip_prefix(dir).and_then(|name| name.strip_suffix(".json"));
                 let Some(id) = stem.and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
-                found.push((id, path, entry.object, entry.mode.starts_with("100")));
+                found.push((id, path, entry.object.clone(), entry.mode.starts_with("100")));
             }
         }
         Ok(found)

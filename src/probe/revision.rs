@@ -34,18 +34,24 @@ pub struct Own<'a> {
     pub is_left: &'a dyn Fn(&[u8]) -> bool,
 }
 
-/// Looks at the project at `root`. Never fails: what cannot be known is in the result as unknown, with the reason.
-pub fn observe(root: &Path, own: Own<'_>) -> Seen {
-    seen(root, own, true)
+/// Looks at the project at `root`, in `repo` where it was opened already. Never fails: what cannot be known is in the
+/// result as unknown, with the reason.
+pub fn observe(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Seen {
+    seen(root, repo, own, true)
 }
 
 /// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
-pub fn revision(root: &Path, own: Own<'_>) -> Revision {
-    seen(root, own, false).revision
+pub fn revision(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Revision {
+    seen(root, repo, own, false).revision
 }
 
-fn seen(root: &Path, own: Own<'_>, describe: bool) -> Seen {
-    match open(root) {
+fn seen(root: &Path, repo: Option<&Repo>, own: Own<'_>, describe: bool) -> Seen {
+    let opened = match repo {
+        Some(repo) => Ok(Some(repo.clone())),
+        // There may be one by now.
+        None => open(root),
+    };
+    match opened {
         Ok(Some(repo)) => in_git(&repo, root, own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
         Ok(None) => unversioned(root, own, None),
         Err(e) => unknown(None, &e),
@@ -181,13 +187,13 @@ mod tests {
     fn a_commit_that_touches_own_files_alone_is_the_same_code() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
-        let before = observe(sandbox.path(), OWN).revision;
+        let before = observe(sandbox.path(), None, OWN).revision;
         sandbox.commit("own/x", "1", "two");
-        let after = observe(sandbox.path(), OWN).revision;
+        let after = observe(sandbox.path(), None, OWN).revision;
         assert_ne!(before.commit, after.commit);
         assert!(before.same_code(&after) && after.is_settled());
         sandbox.write("a", "2");
-        let seen = observe(sandbox.path(), OWN);
+        let seen = observe(sandbox.path(), None, OWN);
         assert!(matches!(seen.revision.work_tree, WorkTree::Dirty { paths: 1, .. }));
         assert!(!seen.revision.same_code(&after));
         assert_eq!((seen.git.dirty_count, seen.git.diff_stat.as_deref()), (Some(1), Some("1\t1\ta")));
@@ -199,29 +205,28 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("api/a", "1", "one");
         let root = sandbox.path().join("api");
-        let before = observe(&root, OWN).revision;
+        let before = observe(&root, None, OWN).revision;
         sandbox.write("api/own/x", "1");
         sandbox.commit("web/a", "1", "two");
         sandbox.write("web/a", "2");
         sandbox.write("api/own/x", "2");
-        let after = observe(&root, OWN).revision;
+        let after = observe(&root, None, OWN).revision;
         assert!(before.same_code(&after) && after.is_settled());
         sandbox.write("own/x", "1");
-        assert!(
-            observe(sandbox.path(), Own { is_own: &|_| false, is_left: &|_| false }).revision.dirty_digest().is_some()
-        );
+        let nothing = Own { is_own: &|_| false, is_left: &|_| false };
+        assert!(observe(sandbox.path(), None, nothing).revision.dirty_digest().is_some());
     }
 
     #[test]
     fn without_git_or_a_commit_the_files_stand_for_the_code() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "1").unwrap();
-        let bare = observe(dir.path(), OWN);
+        let bare = observe(dir.path(), None, OWN);
         assert_eq!(bare.revision.work_tree, WorkTree::Unversioned);
         assert!(!bare.git.is_git && bare.revision.code.is_some());
         let sandbox = Sandbox::new();
         sandbox.write("a", "1");
-        let unborn = observe(sandbox.path(), OWN);
+        let unborn = observe(sandbox.path(), None, OWN);
         assert!(unborn.git.is_git);
         assert_eq!((unborn.revision.branch.as_deref(), unborn.revision.commit), (Some("main"), None));
         assert_eq!(unborn.revision.code, bare.revision.code);
@@ -232,7 +237,7 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit(".gitignore", "/scratch/\n", "one");
         sandbox.write("scratch/a", "1");
-        let seen = observe(&sandbox.path().join("scratch"), OWN);
+        let seen = observe(&sandbox.path().join("scratch"), None, OWN);
         assert_eq!(seen.revision.work_tree, WorkTree::Unversioned);
         assert!(!seen.git.is_git);
     }
@@ -242,11 +247,11 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
-        let seen = observe(sandbox.path(), OWN);
+        let seen = observe(sandbox.path(), None, OWN);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }));
         assert!(!seen.revision.is_settled() && seen.git.dirty.is_none());
         std::fs::write(sandbox.path().join(".git/HEAD"), "garbage").unwrap();
-        let seen = observe(sandbox.path(), OWN);
+        let seen = observe(sandbox.path(), None, OWN);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }), "{:?}", seen.revision);
     }
 }

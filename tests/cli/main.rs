@@ -27,6 +27,7 @@ mod old_stores;
 #[cfg(unix)]
 mod pairs;
 mod places;
+mod processes;
 mod review;
 mod secrets;
 mod snapshot;

@@ -138,7 +138,9 @@ impl Sandbox {
         command.env("PATH", path());
         let config = self.home().join("gitconfig");
         if !config.exists() {
-            let text = "[user]\n\tname = Tester\n\temail = tester@example.org\n[core]\n\tautocrlf = false\n\teditor = true\n[sequence]\n\teditor = true\n";
+            let text = "[user]\n\tname = Tester\n\temail = tester@example.org\n[sequence]\n\teditor = true\n\
+                        [core]\n\tautocrlf = false\n\teditor = true\n\tfsync = none\n\
+                        [gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
             std::fs::write(&config, text).unwrap();
         }
         command.env("HOME", self.home()).env("GIT_CONFIG_GLOBAL", &config).env("GIT_CONFIG_NOSYSTEM", "1");

@@ -149,7 +149,7 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
     let measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
-    measure::unmoved(ctx, &measurement)?;
+    measure::unmoved(&measurement)?;
     for warning in &measurement.snapshot.warnings {
         ctx.ui.warn(warning);
     }

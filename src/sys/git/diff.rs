@@ -73,17 +73,11 @@ impl Repo {
             Some(at) => at.commit,
             None => self.empty_tree()?,
         };
-        let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
-        let mut call = self.git().args(args).arg(base).arg("--");
-        if let Some(index) = index {
-            call = call.env("GIT_INDEX_FILE", index);
-        }
-        let shown = call.shown();
-        let output = call.ok()?;
-        let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
-        let mut changes = parse_all(&output).ok_or_else(unreadable)?;
-        changes.retain(|change| scope.counts_change(change));
-        Ok(changes)
+        let call = match index {
+            Some(index) => self.git().env("GIT_INDEX_FILE", index),
+            None => self.git(),
+        };
+        staged_against(call, &base, scope)
     }
 
     /// The line counts of the files within the scope that differ.
@@ -200,6 +194,18 @@ impl Repo {
         }
         Ok((text, false))
     }
+}
+
+/// The files within the scope that differ between a commit (or tree) and the index that `call` reads.
+pub(super) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+    let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
+    let call = call.args(args).arg(base).arg("--");
+    let shown = call.shown();
+    let output = call.ok()?;
+    let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
+    let mut changes = parse_all(&output).ok_or_else(unreadable)?;
+    changes.retain(|change| scope.counts_change(change));
+    Ok(changes)
 }
 
 /// Digest of a patch without what moving it to another base changes: line numbers and the ids of whole files.

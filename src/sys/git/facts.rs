@@ -1,10 +1,12 @@
 //! What a repository says about itself: head, names, configuration, operations under way. Must not change anything.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sys::files;
 use crate::sys::git::error::GitError;
+use crate::sys::git::memo::is_full_id;
 use crate::sys::git::repo::Repo;
 
 /// What is checked out.
@@ -48,6 +50,23 @@ impl Repo {
     /// # Errors
     /// When git fails, or the branch points at something that cannot be read.
     pub fn head(&self) -> Result<Head, GitError> {
+        let args = ["rev-parse", "HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD"];
+        let output = self.git().args(args).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if output.code == Some(0)
+            && let [commit, tree, reference] = *said.lines().collect::<Vec<_>>()
+            && is_full_id(commit)
+            && is_full_id(tree)
+        {
+            self.memo().saw(commit);
+            let branch = (reference != "HEAD").then(|| branch_name(reference));
+            return Ok(Head { branch, at: Some(CommitAndTree { commit: commit.to_owned(), tree: tree.to_owned() }) });
+        }
+        self.head_in_doubt()
+    }
+
+    /// Before the first commit, with a damaged branch, or with another thing named HEAD.
+    fn head_in_doubt(&self) -> Result<Head, GitError> {
         let call = self.git().args(["symbolic-ref", "-q", "HEAD"]);
         let shown = call.shown();
         let output = call.output()?;
@@ -56,7 +75,7 @@ impl Repo {
             Some(1) => None,
             _ => return Err(output.failed(shown)),
         };
-        let branch = reference.as_ref().map(|r| r.strip_prefix("refs/heads/").unwrap_or(r).to_owned());
+        let branch = reference.as_deref().map(branch_name);
         let resolves = self.git().args(["rev-parse", "--verify", "-q", "HEAD"]).output()?.code == Some(0);
         if !resolves {
             let exists = reference.as_ref().is_some_and(|r| self.common_dir().join(r).exists());
@@ -88,12 +107,18 @@ impl Repo {
         if spec.is_empty() || spec.contains(['\0', '\n']) {
             return Err(unknown());
         }
+        if self.memo().has_seen(spec) {
+            return Ok(spec.to_owned());
+        }
         let wanted = format!("{spec}^{{commit}}");
         let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", &wanted]);
         let output = call.output()?;
         let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        let is_id = text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if output.code == Some(0) && is_id { Ok(text) } else { Err(unknown()) }
+        if output.code != Some(0) || !is_full_id(&text) {
+            return Err(unknown());
+        }
+        self.memo().saw(&text);
+        Ok(text)
     }
 
     /// Whether `ancestor` is `of` or lies before it.
@@ -153,6 +178,24 @@ impl Repo {
         self.config_of(&["--local", "--get", key])
     }
 
+    /// Every key that a pattern fits, with its value, in the order in which the last one counts.
+    fn config_like(&self, pattern: &str) -> Result<Vec<(String, String)>, GitError> {
+        let call = self.git().args(["config", "--null", "--get-regexp", pattern]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => {}
+            Some(1) => return Ok(Vec::new()),
+            _ => return Err(output.failed(shown)),
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let pair = |entry: &str| {
+            let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        Ok(text.split('\0').filter(|entry| !entry.is_empty()).map(pair).collect())
+    }
+
     fn config_of(&self, args: &[&str]) -> Result<Option<String>, GitError> {
         let call = self.git().args(["config", "--null"]).args(args);
         let shown = call.shown();
@@ -173,8 +216,13 @@ impl Repo {
     /// When git fails; nobody configured is no failure.
     pub fn user(&self) -> Result<Option<String>, GitError> {
         let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
-        let name = from_env("GIT_AUTHOR_NAME").map_or_else(|| self.config("user.name"), |v| Ok(Some(v)))?;
-        let email = from_env("GIT_AUTHOR_EMAIL").map_or_else(|| self.config("user.email"), |v| Ok(Some(v)))?;
+        let (mut name, mut email) = (from_env("GIT_AUTHOR_NAME"), from_env("GIT_AUTHOR_EMAIL"));
+        if name.is_none() || email.is_none() {
+            let configured = self.config_like(r"^user\.(name|email)$")?;
+            let value = |key: &str| configured.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            name = name.or_else(|| value("user.name"));
+            email = email.or_else(|| value("user.email"));
+        }
         let clean = |v: Option<String>| v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         Ok(match (clean(name), clean(email)) {
             (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
@@ -233,6 +281,31 @@ impl Repo {
             _ => Err(output.failed(shown)),
         }
     }
+
+    /// Which of these paths, below the place that the repository was opened at, are ignored; as they were given.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let full = |path: &&str| [self.prefix(), path.as_bytes()].concat();
+        let asked: Vec<Vec<u8>> = paths.iter().map(full).collect();
+        let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(asked.join(&0));
+        let shown = call.shown();
+        let output = call.output()?;
+        if !matches!(output.code, Some(0 | 1)) {
+            return Err(output.failed(shown));
+        }
+        let ignored: BTreeSet<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        let both = paths.iter().zip(&asked);
+        Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| *path).collect())
+    }
+}
+
+fn branch_name(reference: &str) -> String {
+    reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned()
 }
 
 #[cfg(test)]
@@ -253,6 +326,16 @@ mod tests {
         sandbox.git(&["checkout", "-q", "--detach"]);
         let head = sandbox.repo().head().unwrap();
         assert_eq!((head.branch, head.at.unwrap().commit), (None, commit));
+    }
+
+    #[test]
+    fn another_thing_that_is_named_head_does_not_stand_for_it() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        sandbox.git(&["update-ref", "refs/tags/HEAD", &one]);
+        let two = sandbox.commit("a", "2", "two");
+        let head = sandbox.repo().head().unwrap();
+        assert_eq!((head.branch.as_deref(), head.at.unwrap().commit), (Some("main"), two));
     }
 
     #[test]
@@ -330,5 +413,9 @@ mod tests {
         let repo = sandbox.repo();
         assert!(repo.is_ignored(&sandbox.path().join("out")).unwrap());
         assert!(!repo.is_ignored(&sandbox.path().join("src")).unwrap());
+        assert_eq!(repo.ignored(&["src/x", "out/x", "out/ü"]).unwrap(), ["out/x", "out/ü"]);
+        let below = Repo::open(&sandbox.path().join("out")).unwrap();
+        assert_eq!(below.ignored(&["x"]).unwrap(), ["x"]);
+        assert!(below.ignored(&[]).unwrap().is_empty());
     }
 }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod facts;
 pub mod faithful;
 pub mod history;
+mod memo;
 pub mod objects;
 mod pipe;
 pub mod remerge;

@@ -1,5 +1,7 @@
 //! Reading commits' files from git's objects, never from the work tree. Must not interpret their content.
 
+use std::rc::Rc;
+
 use crate::sys::files;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
@@ -27,15 +29,13 @@ pub struct TrackedFile {
 }
 
 impl Repo {
-    /// Every file of a commit (or tree) below `prefix`, in git's order.
+    /// Every file of a commit (or tree) below any of `prefixes`, in git's order; without one, all of them.
     ///
     /// # Errors
     /// When git fails.
-    pub fn tree_entries(&self, treeish: &str, prefix: &[u8]) -> Result<Vec<TreeEntry>, GitError> {
-        let mut call = self.git().args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", treeish]);
-        if !prefix.is_empty() {
-            call = call.arg("--").arg(files::path_from_bytes(prefix));
-        }
+    pub fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+        let call = self.git().args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", treeish]);
+        let call = call.args(prefixes.iter().map(|prefix| files::path_from_bytes(prefix)));
         let shown = call.shown();
         let output = call.ok()?;
         let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
@@ -50,7 +50,15 @@ impl Repo {
     /// When git fails.
     pub fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
         let mut hasher = FieldHasher::default();
-        let entries = self.tree_entries(treeish, scope.prefix)?;
+        let entries = match self.memo().listing(treeish, scope.prefix) {
+            Some(entries) => entries,
+            None => {
+                let below: &[&[u8]] = if scope.prefix.is_empty() { &[] } else { &[scope.prefix] };
+                let entries: Rc<[TreeEntry]> = self.tree_entries(treeish, below)?.into();
+                self.memo().listed(treeish, scope.prefix, entries.clone());
+                entries
+            }
+        };
         for entry in entries.iter().filter(|entry| scope.counts_as(&entry.path, &entry.mode)) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::sys::files;
 use crate::sys::git::error::GitError;
+use crate::sys::git::memo::Memo;
 use crate::sys::git::run::Call;
 
 /// A repository with a checkout.
@@ -16,7 +17,18 @@ pub struct Repo {
     git_dir: PathBuf,
     common_dir: PathBuf,
     shallow: bool,
+    memo: Memo,
 }
+
+/// What is asked when a repository is opened, in this order.
+const ASKED: [&str; 6] = [
+    "--is-inside-work-tree",
+    "--is-shallow-repository",
+    "--absolute-git-dir",
+    "--git-common-dir",
+    "--show-toplevel",
+    "--show-prefix",
+];
 
 impl Repo {
     /// Finds the checkout that `dir` lies in.
@@ -25,28 +37,27 @@ impl Repo {
     /// [`GitError::NotARepository`] only when git says so and nothing looks like a damaged repository;
     /// [`GitError::DubiousOwnership`] with the fix; else what git failed with.
     pub fn open(dir: &Path) -> Result<Self, GitError> {
-        let call = Call::new(dir).args(["rev-parse", "--is-inside-work-tree", "--is-shallow-repository"]);
+        let call = Call::new(dir).arg("rev-parse").args(ASKED);
         let shown = call.shown();
         let output = call.output()?;
         if output.code != Some(0) {
             return Err(explain(dir, &output.stderr).unwrap_or_else(|| output.failed(shown)));
         }
-        let flags = String::from_utf8_lossy(&output.stdout);
-        let mut flags = flags.lines();
-        if flags.next() != Some("true") {
+        let [inside, shallow, git_dir, common, root, prefix] = match lines(&output.stdout) {
+            Some(answers) => answers,
+            None => one_by_one(dir)?,
+        };
+        if inside != b"true" {
             return Err(GitError::NoWorkTree { dir: dir.to_owned() });
         }
-        let shallow = flags.next() == Some("true");
-        // One call each: a path may hold line ends.
-        let ask = |what: &str| Call::new(dir).args(["rev-parse", what]).ok().map(without_line_end);
-        let git_dir = files::path_from_bytes(&ask("--absolute-git-dir")?);
-        let common = files::path_from_bytes(&ask("--git-common-dir")?);
+        let (git_dir, common) = (files::path_from_bytes(&git_dir), files::path_from_bytes(&common));
         Ok(Self {
-            root: native(&ask("--show-toplevel")?),
-            prefix: ask("--show-prefix")?,
+            root: native(&root),
+            prefix,
             common_dir: files::canonical(&dir.join(common)).unwrap_or_else(|_| git_dir.clone()),
             git_dir: files::canonical(&git_dir).unwrap_or(git_dir),
-            shallow,
+            shallow: shallow == b"true",
+            memo: Memo::default(),
         })
     }
 
@@ -80,6 +91,11 @@ impl Repo {
         self.git_dir != self.common_dir
     }
 
+    /// What cannot change of what git has said already.
+    pub(super) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
     /// Starts a call in the checkout's root.
     pub fn git(&self) -> Call {
         Call::new(&self.root)
@@ -100,6 +116,20 @@ fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
     let looks_damaged = full.ancestors().any(|d| d.join(".git").symlink_metadata().is_ok());
     let none = stderr.contains("not a git repository (or any");
     (none && !looks_damaged).then(|| GitError::NotARepository { dir: dir.to_owned() })
+}
+
+/// One answer a line; `None` when a path holds line ends itself.
+fn lines(output: &[u8]) -> Option<[Vec<u8>; ASKED.len()]> {
+    let answers: Vec<Vec<u8>> = output.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    answers.try_into().ok()
+}
+
+fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()], GitError> {
+    let mut answers = [const { Vec::new() }; ASKED.len()];
+    for (answer, what) in answers.iter_mut().zip(ASKED) {
+        *answer = Call::new(dir).args(["rev-parse", what]).ok().map(without_line_end)?;
+    }
+    Ok(answers)
 }
 
 fn without_line_end(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -144,6 +174,24 @@ mod tests {
         assert_eq!(repo.prefix(), b"a b/c/");
         assert_eq!(repo.root(), files::canonical(sandbox.path()).unwrap());
         assert!(!repo.is_linked_worktree() && !repo.is_shallow());
+    }
+
+    #[test]
+    fn a_path_with_line_ends_is_told_from_several_answers() {
+        if cfg!(windows) {
+            return;
+        }
+        let sandbox = Sandbox::new();
+        sandbox.write("a\nb\n/x", "1");
+        let repo = Repo::open(&sandbox.path().join("a\nb\n")).unwrap();
+        assert_eq!(repo.prefix(), b"a\nb\n/");
+        assert_eq!(repo.root(), files::canonical(sandbox.path()).unwrap());
+    }
+
+    #[test]
+    fn the_git_directory_itself_is_no_work_tree() {
+        let sandbox = Sandbox::new();
+        assert!(matches!(Repo::open(&sandbox.path().join(".git")), Err(GitError::NoWorkTree { .. })));
     }
 
     #[test]

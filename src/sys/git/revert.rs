@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::sys::git::change::FileChange;
+use crate::sys::git::diff::staged_against;
 use crate::sys::git::error::GitError;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::scope::Scope;
@@ -14,8 +15,6 @@ use crate::sys::git::worktree::Scratch;
 pub enum Reverted {
     /// It applies.
     Applies {
-        /// The tree that comes of it.
-        tree: String,
         /// The files that it changes.
         files: Vec<FileChange>,
     },
@@ -57,7 +56,7 @@ impl Repo {
         then: &mut dyn FnMut(&Path),
     ) -> Result<Reverted, GitError> {
         let scratch = self.scratch(head)?;
-        let outcome = revert_in(&scratch, newest_first, is_own);
+        let outcome = self.revert_in(&scratch, newest_first, is_own);
         if matches!(outcome, Ok(Reverted::Applies { .. })) {
             then(scratch.path());
         }
@@ -79,7 +78,7 @@ impl Repo {
     ) -> Result<(Reverted, Option<String>), GitError> {
         let head = self.resolve("HEAD")?;
         let scratch = self.scratch(&head)?;
-        let outcome = revert_in(&scratch, newest_first, is_own)?;
+        let outcome = self.revert_in(&scratch, newest_first, is_own)?;
         if !matches!(outcome, Reverted::Applies { .. }) {
             scratch.remove()?;
             return Ok((outcome, None));
@@ -92,56 +91,70 @@ impl Repo {
         scratch.remove()?;
         Ok((outcome, Some(commit)))
     }
+
+    fn revert_in(
+        &self,
+        scratch: &Scratch,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Reverted, GitError> {
+        let mut files = Vec::new();
+        for id in newest_first {
+            let (commit, is_merge) = self.commit_and_whether_merge(id)?;
+            let mut call = scratch.git().args(["-c", "rerere.enabled=false", "revert", "--no-commit"]);
+            if is_merge {
+                call = call.args(["--mainline", "1"]);
+            }
+            let call = call.arg(&commit).long();
+            let shown = call.shown();
+            let output = call.output()?;
+            let failed = output.code != Some(0);
+            let unmerged = if failed { unmerged(scratch)? } else { Vec::new() };
+            if failed && unmerged.is_empty() {
+                return Err(output.failed(shown));
+            }
+            files = restore_own(scratch, &unmerged, is_own)?;
+            let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
+            if !conflicts.is_empty() {
+                return Ok(Reverted::Conflicts { commit, paths: conflicts });
+            }
+            if failed {
+                // A conflict in own files alone has left a note that would stop the next one.
+                scratch.git().args(["revert", "--quit"]).ok()?;
+            }
+        }
+        Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
+    }
+
+    fn commit_and_whether_merge(&self, id: &str) -> Result<(String, bool), GitError> {
+        let commit = self.resolve(id)?;
+        let parents = self.git().args(["rev-list", "--parents", "--max-count=1", &commit, "--"]).line()?;
+        Ok((commit, parents.split_whitespace().count() > 2))
+    }
 }
 
-fn revert_in(scratch: &Scratch, newest_first: &[String], is_own: &dyn Fn(&[u8]) -> bool) -> Result<Reverted, GitError> {
-    for id in newest_first {
-        let repo = Repo::open(scratch.path())?;
-        let commit = repo.resolve(id)?;
-        let is_merge = repo.resolve(&format!("{commit}^2")).is_ok();
-        let mut call = scratch.git().args(["-c", "rerere.enabled=false", "revert", "--no-commit"]);
-        if is_merge {
-            call = call.args(["--mainline", "1"]);
-        }
-        let call = call.arg(&commit).long();
-        let shown = call.shown();
-        let output = call.output()?;
-        let unmerged = unmerged(scratch)?;
-        if output.code != Some(0) && unmerged.is_empty() {
-            return Err(output.failed(shown));
-        }
-        restore_own(scratch, &unmerged, is_own)?;
-        let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
-        if !conflicts.is_empty() {
-            return Ok(Reverted::Conflicts { commit, paths: conflicts });
-        }
-        // A conflict in own files alone has left a note that would stop the next one.
-        scratch.git().args(["revert", "--quit"]).ok()?;
-    }
-    let files = staged(scratch)?;
-    if files.is_empty() {
-        return Ok(Reverted::Nothing);
-    }
-    Ok(Reverted::Applies { tree: scratch.git().arg("write-tree").line()?, files })
-}
-
-/// Puts own files back as they are in the commit checked out.
-fn restore_own(scratch: &Scratch, unmerged: &[Vec<u8>], is_own: &dyn Fn(&[u8]) -> bool) -> Result<(), GitError> {
-    let regular = staged(scratch)?.into_iter().filter(FileChange::is_regular);
-    let mut paths: Vec<Vec<u8>> = regular.map(|change| change.path).collect();
-    paths.extend_from_slice(unmerged);
-    paths.retain(|path| is_own(path));
+/// Puts own files back as they are in the commit checked out, and tells which others are changed now.
+fn restore_own(
+    scratch: &Scratch,
+    unmerged: &[Vec<u8>],
+    is_own: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<FileChange>, GitError> {
+    let kept = |change: &FileChange| change.is_regular() && is_own(&change.path);
+    let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);
+    let mut paths: Vec<Vec<u8>> = own.into_iter().map(|change| change.path).collect();
+    paths.extend(unmerged.iter().filter(|path| is_own(path)).cloned());
     paths.sort();
     paths.dedup();
     if paths.is_empty() {
-        return Ok(());
+        return Ok(others);
     }
     let args = ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
-    scratch.git().args(args).input(paths.join(&0)).long().ok().map(|_| ())
+    scratch.git().args(args).input(paths.join(&0)).long().ok()?;
+    staged(scratch)
 }
 
 fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
-    Repo::open(scratch.path())?.staged_files(None, &Scope::ALL)
+    staged_against(scratch.git(), scratch.commit(), &Scope::ALL)
 }
 
 fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
@@ -162,9 +175,9 @@ mod tests {
         let one = sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
         let repo = sandbox.repo();
-        let Reverted::Applies { tree, files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
-        assert_eq!(repo.code_digest(&tree, &Scope::ALL).unwrap(), repo.code_digest(&one, &Scope::ALL).unwrap());
-        assert_eq!(files[0].path, b"a");
+        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
+        assert_eq!((files.len(), files[0].path.as_slice()), (1, &b"a"[..]));
+        assert_eq!(files[0].new_object, sandbox.git(&["rev-parse", &format!("{one}:a")]));
         assert_eq!(repo.dirt(&Scope::ALL, &|_| false).unwrap(), None);
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }

@@ -18,14 +18,11 @@ impl Sandbox {
         let sandbox = Self { dir: tempfile::tempdir().unwrap() };
         sandbox.git(&["init", "-q", "-b", "main", "--template=", &format!("--object-format={format}"), "."]);
         // What the code under test runs reads this repository's own configuration, which overrules others.
-        for (key, value) in [
-            ("user.name", "Tester"),
-            ("user.email", "tester@example.org"),
-            ("commit.gpgSign", "false"),
-            ("core.autocrlf", "false"),
-        ] {
-            sandbox.git(&["config", key, value]);
-        }
+        let settings = "[user]\n\tname = Tester\n\temail = tester@example.org\n[commit]\n\tgpgSign = false\n\
+                        [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+        let path = sandbox.path().join(".git/config");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{config}{settings}")).unwrap();
         sandbox
     }
 

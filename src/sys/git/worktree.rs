@@ -24,6 +24,7 @@ pub struct Listed {
 #[derive(Debug)]
 pub struct Scratch {
     owner: Repo,
+    commit: String,
     path: PathBuf,
     dir: Option<tempfile::TempDir>,
 }
@@ -38,8 +39,9 @@ impl Repo {
         let dir = tempfile::Builder::new().prefix("vibeship-tree-").tempdir().map_err(source_error)?;
         let base = files::canonical(dir.path()).map_err(source_error)?;
         let path = base.join("tree");
-        let scratch = Scratch { owner: self.clone(), path: path.clone(), dir: Some(dir) };
-        self.worktree_add(&path, commit)?;
+        let commit = self.resolve(commit)?;
+        let scratch = Scratch { owner: self.clone(), commit, path: path.clone(), dir: Some(dir) };
+        self.worktree_add(&path, &scratch.commit)?;
         Ok(scratch)
     }
 
@@ -111,6 +113,11 @@ impl Scratch {
     /// Its root.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The commit that was checked out.
+    pub fn commit(&self) -> &str {
+        &self.commit
     }
 
     /// Starts a call in it, without hooks.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use chrono::DateTime;
 use chrono::Duration;
@@ -17,7 +18,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::CommandOutput;
+use super::deadline;
 use super::normal::normal;
+use super::template::Template;
 
 /// A config whose only KPI is read from a file and exact, so that every verdict is certain and no run is timed.
 pub(crate) const CONFIG: &str = "\
@@ -29,6 +32,10 @@ size_paths: [src]
 pair: {enabled: false}
 review: {require_attestation: false}
 ";
+
+/// Who works here; and that git leaves out what a throwaway repository has no use for.
+const GIT_SETTINGS: &str = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n\
+    [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
 
 /// The file that the KPI of [`CONFIG`] is read from.
 pub(crate) fn kpi(ops: f64) -> String {
@@ -48,11 +55,18 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A git repository with one commit: a source file, the KPI's file at 100, and [`CONFIG`].
     pub(crate) fn new() -> Self {
+        static MADE: OnceLock<Template> = OnceLock::new();
+        let made = MADE.get_or_init(|| {
+            let first = Self::without_git();
+            first.git(&["init", "-q"]);
+            first.write("vibeship_optimizer.yml", CONFIG);
+            first.git(&["add", "-A"]);
+            first.git(&["commit", "-q", "-m", "start"]);
+            Template::of(&first.path(".git"))
+        });
         let sandbox = Self::without_git();
-        sandbox.git(&["init", "-q"]);
         sandbox.write("vibeship_optimizer.yml", CONFIG);
-        sandbox.git(&["add", "-A"]);
-        sandbox.git(&["commit", "-q", "-m", "start"]);
+        made.write(&sandbox.path(".git"));
         sandbox
     }
 
@@ -66,8 +80,7 @@ impl Sandbox {
         for made in ["project/src", "home", "tmp"] {
             fs::create_dir_all(base.join(made)).unwrap();
         }
-        let settings = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n[core]\n\tautocrlf = false\n";
-        fs::write(base.join("home/gitconfig"), settings).unwrap();
+        fs::write(base.join("home/gitconfig"), GIT_SETTINGS).unwrap();
         let sandbox = Self {
             dir,
             here: RefCell::new(root.clone()),
@@ -194,8 +207,7 @@ impl Sandbox {
 
     /// Runs the tool with arguments that need not be Unicode.
     pub(crate) fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
-        let mut command = assert_cmd::Command::from_std(self.tool(&[]));
-        let output = command.args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
+        let output = deadline::output(self.tool(&[]).args(arguments));
         let places: [(&Path, &str); 2] = [(&self.root, "[PROJECT]"), (self.root.parent().unwrap(), "[TEMP]")];
         let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         CommandOutput {

@@ -1,0 +1,62 @@
+//! How many processes of git a command starts: each is what its user waits for, most of all where starting one is slow.
+
+use std::fs;
+
+use chrono::Duration;
+
+#[cfg(unix)]
+use crate::support::CONFIG;
+use crate::support::Sandbox;
+
+/// Counts the processes of git, its own helpers too, that a command starts.
+fn started(s: &Sandbox, arguments: &[&str]) -> usize {
+    let trace = s.outside().join("trace");
+    let _ = fs::remove_file(&trace);
+    s.set("GIT_TRACE", &trace.to_string_lossy());
+    let _ = s.on(arguments).ok();
+    s.unset("GIT_TRACE");
+    let said = fs::read_to_string(&trace).unwrap_or_default();
+    said.lines().filter(|line| line.contains("trace: built-in: ") || line.contains("trace: exec: ")).count()
+}
+
+#[test]
+fn no_command_asks_git_more_than_it_needs_to_know() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    let limits = |s: &Sandbox, commands: &[(&[&str], usize)]| {
+        for (arguments, limit) in commands {
+            let count = started(s, arguments);
+            assert!(count <= *limit, "{arguments:?} started {count} processes of git, more than {limit}");
+        }
+    };
+    limits(&s, &[(&["snapshot", "--as", "before"], 12)]);
+    s.improve(50.0);
+    limits(&s, &[(&["validate"], 13), (&["snapshot", "--as", "after"], 12), (&["compare"], 4)]);
+    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 10), (&["change", "rollout", "full"], 19)]);
+    s.later(Duration::days(1));
+    limits(&s, &[(&["monitor", "tick"], 19), (&["review", "bundle"], 12)]);
+    assert!(started(&s, &["change", "note", "x"]) >= 1, "the count counts");
+}
+
+/// A command that commits a change to the code.
+#[cfg(unix)]
+const MOVING: &str = "date +%s%N >> src/main.txt\ngit add src\ngit commit -q -m moved\n";
+
+#[cfg(unix)]
+#[test]
+fn a_commit_made_while_the_code_is_looked_at_is_seen_however_often_git_was_asked_before() {
+    let s = Sandbox::new();
+    s.write("move.sh", MOVING).config(&CONFIG.replace("exit 0", "sh move.sh"));
+    s.start("x").contract().before().improve(50.0);
+    let record = s.read(s.record());
+    let _ = s.on(&["validate"]).troubled(&["changed while the checks ran"]);
+    assert_eq!(s.read(s.record()), record);
+
+    let s = Sandbox::new();
+    s.write("move.sh", MOVING);
+    s.config_plus("timings: [{name: moving, cmd: sh move.sh, runs: 1, warmup: 0}]\n");
+    s.start("x").contract();
+    let record = s.read(s.record());
+    let _ = s.on(&["snapshot", "--as", "before"]).troubled(&["changed while they were measured"]);
+    assert_eq!(s.read(s.record()), record);
+}
