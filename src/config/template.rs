@@ -144,7 +144,7 @@ const LAYERS: &str = "\
 
 const GATES: &str = "\
 # validate: on_failure `reject` ends a change that fails (the workflow's rule), `retry` keeps it open.
-# promote: rehearse_checks runs the check commands on what the rehearsed rollback leaves, in a bare checkout.
+# Before a promotion rehearse_checks runs the check commands on what the rollback leaves, in a bare checkout.
 # validation:
 #   on_failure: reject
 #   smoke: true

@@ -323,7 +323,7 @@ mod tests {
             let pairs: Vec<PairSample> = spread.iter().enumerate().map(sample).collect();
             pairs_of(pairs)
         };
-        let open = change_of(&noisy(0.0175));
+        let open = change_of(&noisy(0.0225));
         let Change::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs: Some(_) } = open
         else {
             panic!("{open:?}");
@@ -490,8 +490,10 @@ mod tests {
         assert!(matches!(change_of(&pairs(1.03, 20)), Change::Regressed(_)));
         assert!(matches!(change_of(&pairs(0.97, 20)), Change::Improved(_)));
         assert!(matches!(change_of(&pairs(1.0, 20)), Change::NoDifference(_)));
-        let open = change_of(&pairs(1.009, 10));
+        let open = change_of(&pairs(1.007, 10));
         assert!(matches!(open, Change::Inconclusive { more_runs: Some(_), .. }), "{open:?}");
+        let at_the_bound = change_of(&pairs(1.0105, 10));
+        assert!(matches!(at_the_bound, Change::Inconclusive { more_runs: None, .. }), "{at_the_bound:?}");
     }
 
     #[test]

@@ -85,8 +85,14 @@ pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced,
     out.extend_from_slice(&text[..first.begin.end]);
     out.extend_from_slice(body.as_bytes());
     let mut kept_to = first.end.start;
+    // Between markers that lie alone a duplicate stays: without it these could become a pair, and the user's text between
+    // them a section.
+    let alone = !problems.is_empty();
     for duplicate in rest {
         problems.push(Problem::Duplicate { id: id.to_owned(), line: duplicate.begin.line });
+        if alone {
+            continue;
+        }
         out.extend_from_slice(&text[kept_to..duplicate.begin.start]);
         kept_to = duplicate.end.end;
     }
@@ -316,6 +322,17 @@ mod tests {
         let done = replace_section(format!("{one}between\n{one}after\n").as_bytes(), ID, "new").unwrap();
         assert_eq!(String::from_utf8(done.text).unwrap(), format!("{}between\nafter\n", replaced("", "new")));
         assert_eq!(done.problems, [Problem::Duplicate { id: ID.into(), line: 5 }]);
+    }
+
+    #[test]
+    fn a_duplicate_between_lone_markers_stays_so_that_these_never_become_a_pair() {
+        let (begin, end) = ("<!-- vibeship-optimizer:begin chg-1 -->\n", "<!-- vibeship-optimizer:end chg-1 -->\n");
+        let text = format!("{begin}{end}{begin}mine\n{begin}{end}too\n{end}");
+        let done = replace_section(text.as_bytes(), ID, "new").unwrap();
+        assert_eq!(done.problems.len(), 3);
+        let again = replace_section(&done.text, ID, "newer").unwrap();
+        let text = String::from_utf8(again.text).unwrap();
+        assert!(text.contains("mine\n") && text.contains("too\n"), "{text}");
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn no_worktree_is_left(s: &Sandbox) {
 fn a_slowdown_is_a_no_and_a_speed_up_a_yes() {
     let s = repository(FAST, SLOW);
     let asked = ["--runs", "10", "--", "sh", "work.sh"];
-    let slower = s.run(&[&["pair"], &asked[..]].concat()).exits(1).says(&["regressed", "decides"]);
+    let slower = s.run(&[&["pair"], &asked[..]].concat()).exits(1).says(&["regressed", "is decided by"]);
     assert!(slower.stdout.contains("HEAD~1"), "{slower}");
     let _ = s.run(&[&["pair", "--before", "HEAD", "--after", "HEAD~1"], &asked[..]].concat()).ok().says(&["improved"]);
     no_worktree_is_left(&s);
@@ -92,7 +92,7 @@ fn a_change_is_compared_in_pairs_and_the_report_says_how() {
     s.write("work.sh", work(FAST)).commit("fewer rounds").validate().after();
     let _ = s.on(&["compare", "--exit-code"]).ok();
     let report = s.read(s.evidence("compare.md"));
-    for said in ["In alternating pairs in one session", "pass", "improved", "waited"] {
+    for said in ["In alternating pairs in one session", "pass", "improved", "ready without a core"] {
         assert!(report.contains(said), "{said}: {report}");
     }
     let session = s.json(s.evidence("pair.json"));

@@ -1,6 +1,5 @@
 //! What the command tests share: a project to work in, and what a command said.
 
-mod deadline;
 mod normal;
 mod output;
 mod sandbox;
