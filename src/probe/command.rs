@@ -145,6 +145,7 @@ pub fn time(runner: &mut dyn Runner, plan: &TimingPlan, progress: &mut dyn FnMut
     let spec = plan.spec();
     let of = plan.warmup.saturating_add(plan.runs);
     let mut series = Series::default();
+    process::reset_own_peak_rss();
     for done in 1..=of {
         let warming = done <= plan.warmup;
         let wall = match runner.run(&spec) {
@@ -209,7 +210,7 @@ impl Series {
 
     fn finish(mut self, plan: &TimingPlan) -> Timed {
         let rss_floor_bytes =
-            process::rss_floor().filter(|floor| hide_floor(self.samples.iter_mut().collect(), *floor));
+            process::own_peak_rss().filter(|floor| hide_floor(self.samples.iter_mut().collect(), *floor));
         let mut all_s: Vec<f64> = self.samples.iter().map(|run| run.wall_s).collect();
         if self.end == SeriesEnd::NotStarted {
             all_s.pop();

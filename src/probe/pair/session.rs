@@ -169,6 +169,7 @@ impl<'a> Session<'a> {
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
     ) -> MeasuredPairs {
+        process::reset_own_peak_rss();
         let mut error = None;
         let mut paired = PairedCommand {
             name: plan.name.clone(),
@@ -215,7 +216,7 @@ impl<'a> Session<'a> {
                 }
             },
         };
-        let rss_floor_bytes = process::rss_floor().filter(|floor| hide_floor(both(&mut paired.pairs), *floor));
+        let rss_floor_bytes = process::own_peak_rss().filter(|floor| hide_floor(both(&mut paired.pairs), *floor));
         MeasuredPairs { paired, error, rss_floor_bytes }
     }
 

@@ -90,7 +90,7 @@ pub struct Finished {
     pub user: Option<Duration>,
     /// System CPU time.
     pub system: Option<Duration>,
-    /// Largest resident set in bytes of any process among them. Never below [`rss_floor`], see there.
+    /// Largest resident set in bytes of any process among them. Never below [`own_peak_rss`], see there.
     pub max_rss_bytes: Option<u64>,
     /// What its first thread did; `None` where the system does not tell.
     pub first_thread: Option<FirstThread>,
@@ -165,11 +165,16 @@ pub fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     }
 }
 
-/// The least that [`Finished::max_rss_bytes`] can say here: on Linux a child's peak starts at what it has in memory
-/// when it is created, a part of what this process holds now (the peak survives `exec`). A reading at or below this
-/// floor may be ours, not the child's. `None` where the system has no such floor.
-pub fn rss_floor() -> Option<u64> {
-    platform::rss_floor()
+/// The least that [`Finished::max_rss_bytes`] can say here: on Linux a child's peak starts at the peak of the process
+/// that created it (it survives `exec`), so a reading at or below this floor is ours, not the child's. `None` where
+/// the system has no such floor.
+pub fn own_peak_rss() -> Option<u64> {
+    platform::own_peak_rss()
+}
+
+/// Lowers the floor of [`own_peak_rss`] to what this process holds now, where the system can.
+pub fn reset_own_peak_rss() {
+    platform::reset_own_peak_rss();
 }
 
 /// The value that `name` has for the child: the last setting in `spec`, else this process's own.

@@ -302,9 +302,11 @@ fn fill(mut reader: PipeReader, captured: &Mutex<Captured>) {
     }
 }
 
-pub(super) fn rss_floor() -> Option<u64> {
+pub(super) fn own_peak_rss() -> Option<u64> {
     None
 }
+
+pub(super) fn reset_own_peak_rss() {}
 
 #[cfg(test)]
 mod tests {

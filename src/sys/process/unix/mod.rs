@@ -254,24 +254,23 @@ fn end_leftovers(group: Pid) {
     }
 }
 
-/// What a forked child has of this process's memory: what is not of files. To that come the pages of the program that
-/// it touches on its way to `exec`.
 #[cfg(target_os = "linux")]
-pub(super) fn rss_floor() -> Option<u64> {
-    const TOUCHED: u64 = 1 << 20;
+pub(super) fn own_peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let of = |key: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-    };
-    // Kernels before 4.5 do not tell the kinds apart.
-    let private = of("RssAnon:").map(|anon| anon + of("RssShmem:").unwrap_or(0) + TOUCHED);
-    private.or_else(|| of("VmHWM:"))
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = peak.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn rss_floor() -> Option<u64> {
+pub(super) fn own_peak_rss() -> Option<u64> {
     None
+}
+
+pub(super) fn reset_own_peak_rss() {
+    // 5 resets the peak (proc_pid_clear_refs(5)); where it cannot be written, the floor stays where it is.
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 #[cfg(test)]
@@ -331,15 +330,6 @@ mod tests {
         }
         assert!(go(&spec(work), ExitWatch::new).queued_alone().is_some());
         assert!(go(&spec(&format!("({work}); true")), ExitWatch::new).queued_alone().is_none());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_command_s_memory_is_not_floored_by_the_peak_of_this_process() {
-        const PEAK: usize = 64 << 20;
-        drop(std::hint::black_box(vec![1_u8; PEAK]));
-        let f = go(&spec("exit 0"), ExitWatch::new);
-        assert!(f.max_rss_bytes.unwrap() < PEAK as u64, "{:?}", f.max_rss_bytes);
     }
 
     #[test]

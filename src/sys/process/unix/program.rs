@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -50,8 +49,8 @@ impl Program {
         if functions.into_iter().any(|name| name.as_bytes().starts_with(b"BASH_FUNC_")) {
             return None;
         }
-        let file = find_program(args.first()?, spec)?;
-        is_runnable(&spec.cwd.join(&file)).then(|| Self { file: file.into_os_string(), args })
+        let file = find_program(args.first()?, spec)?.into_os_string();
+        Some(Self { file, args })
     }
 
     pub(super) fn shell(spec: &Spec) -> Self {
@@ -72,10 +71,6 @@ impl Program {
             command.arg0(name).args(rest);
         }
         command.current_dir(&spec.cwd).process_group(0);
-        // The group that it has anyway. That is asked for so that the standard library forks: a child made in this
-        // process's own memory would begin with its peak, see `rss_floor`.
-        #[cfg(target_os = "linux")]
-        command.gid(rustix::process::getgid().as_raw());
         // A shell makes PWD say where it is; programs started without one must not see ours.
         if child_env(spec, "PWD").is_some_and(|pwd| !same_directory(pwd.as_ref(), &spec.cwd)) {
             command.env("PWD", &spec.cwd);
@@ -104,17 +99,6 @@ fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     let found = std::env::split_paths(&path).find_map(|directory| executable(spec.cwd.join(directory).join(name)))?;
     // A name alone would be looked up once more.
     found.is_absolute().then_some(found)
-}
-
-/// Whether the kernel runs a file itself. What it does not, `execvp` gives to a shell without telling; one that cannot
-/// be read is taken for a program.
-fn is_runnable(file: &Path) -> bool {
-    let mut start = [0; 4];
-    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut start));
-    match read {
-        Ok(()) => !cfg!(target_os = "linux") || start.starts_with(b"#!") || start == *b"\x7fELF",
-        Err(error) => error.kind() != std::io::ErrorKind::UnexpectedEof,
-    }
 }
 
 fn same_directory(a: &Path, b: &Path) -> bool {
