@@ -24,6 +24,11 @@ pub fn alone(line: &str) -> String {
     line.strip_suffix(IN_PAIRS).unwrap_or(line).to_owned()
 }
 
+/// That a stage begins although a guardrail or the trigger is undecided.
+pub fn goes_on(judged: &Judged) -> String {
+    format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
+}
+
 /// The outcome as a word.
 pub fn word(outcome: Outcome) -> &'static str {
     match outcome {
