@@ -45,6 +45,7 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
             Some(format!("git checkout {from} -- {path} && git commit -m \"Restore the record\""))
         }
+        What::RecordMissing => Some(invocation::restore(finding.path.as_deref().unwrap_or_default())),
         What::RecordUnreadable { .. }
         | What::RecordUnlawful { .. }
         | What::RecordFromFuture { .. }
