@@ -118,7 +118,7 @@ fn a_second_commit_right_after_the_first_is_refused_with_and_without_the_trailer
     sandbox.git(&date).passes();
     sandbox.write("src/more.txt", "y\n");
     sandbox.git(&["commit", "-qa", "--amend", "-m", "Other words"]).passes();
-    assert_eq!(sandbox.ids("HEAD"), [id.clone()]);
+    assert_eq!(sandbox.ids("HEAD"), std::slice::from_ref(&id));
     sandbox.write("src/more.txt", "z\n");
     sandbox.git(&["commit", "-qa", "--amend", "--reset-author", "--no-edit"]).passes();
     assert_eq!(sandbox.ids("HEAD"), [id]);
