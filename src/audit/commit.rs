@@ -73,13 +73,18 @@ pub fn fixup(subject: &str) -> Option<&'static str> {
     FIXUPS.into_iter().find(|marker| subject.starts_with(marker))
 }
 
-/// The commits that a message says that it reverts, in git's own words: `This reverts commit HASH.`
+/// The commits that a message says that it reverts, in git's own words: `This reverts commit HASH.` Of rollbacks that
+/// older versions made, `Rolls back HASH` is read too.
 pub fn reverted(message: &str) -> Vec<String> {
-    let after = message.split("This reverts commit ").skip(1);
-    after
-        .map(|rest| rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>())
-        .filter(|hash| (7..=64).contains(&hash.len()))
-        .collect()
+    let said = |words: &str| -> Vec<String> {
+        let after = message.split(words).skip(1);
+        after
+            .map(|rest| rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>())
+            .filter(|hash| (7..=64).contains(&hash.len()))
+            .collect()
+    };
+    let reverted = said("This reverts commit ");
+    if reverted.is_empty() { said("\nRolls back ") } else { reverted }
 }
 
 #[cfg(test)]
@@ -95,6 +100,7 @@ mod tests {
         assert_eq!(reverted(&of_merge), [hash]);
         assert!(reverted("This reverts commit that was wrong.").is_empty());
         assert!(reverted("no revert").is_empty());
+        assert_eq!(reverted(&format!("Revert \"x\"\n\nRolls back {hash}: it hurt\n")), [hash]);
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub enum What {
     },
     /// A record that was there before is gone.
     RecordRemoved,
+    /// A record that the commit checked out has does not lie in the work tree.
+    RecordMissing,
     /// A record claims a moment after the commit that holds it, or after now.
     RecordFromFuture {
         /// The event's number.

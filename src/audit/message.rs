@@ -171,7 +171,17 @@ fn without_one_id(facts: &MessageFacts<'_>, policy: &Policy, ids: Vec<String>) -
     if facts.reverts_tracked {
         return Ok(Pass::Revert);
     }
-    Err(Objection::NoId { active: facts.active.cloned() })
+    no_id(facts)
+}
+
+/// The active change's id is what is missing, unless that change is not to have this commit.
+fn no_id(facts: &MessageFacts<'_>) -> Result<Pass, Objection> {
+    let Some(id) = facts.active else { return Err(Objection::NoId { active: None }) };
+    let change = facts.records.get(id).and_then(RecordFacts::change);
+    match change.map(|change| ready(facts, change, id)) {
+        Some(Err(objection @ Objection::SecondCommit { .. })) => Err(objection),
+        _ => Err(Objection::NoId { active: Some(id.clone()) }),
+    }
 }
 
 fn known<'a>(facts: &MessageFacts<'a>, id: &ChangeId) -> Result<&'a Change, Objection> {

@@ -54,6 +54,10 @@ pub struct Found {
 pub struct World {
     /// Whether the project is under git.
     pub is_git: bool,
+    /// Why it is not known whether it is, in git's words.
+    pub git_trouble: Option<String>,
+    /// Records that cannot be relied on.
+    pub lost: Vec<Lost>,
     /// Whether there is a commit.
     pub has_commit: bool,
     /// Paths that lie uncommitted outside the tool's own; `None` where git could not say.
@@ -76,6 +80,27 @@ pub struct World {
     pub attestation: Option<Demanded>,
 }
 
+/// A record that cannot be relied on: what its change owes, and whether it holds, is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Its path from the project's root.
+    pub path: String,
+    /// As in `check`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub problem: String,
+    /// The command that heals it.
+    pub heal: String,
+}
+
+impl Lost {
+    /// A line that names the file; the reader's words do so already.
+    pub fn text(&self) -> String {
+        let named = self.problem.contains(&self.path);
+        if named { self.problem.clone() } else { format!("{}: {}", self.path, self.problem) }
+    }
+}
+
 /// How much an attestation is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demanded {
@@ -94,6 +119,9 @@ pub fn findings(
     now: DateTime<Utc>,
 ) -> Vec<Found> {
     let mut found = Vec::new();
+    for lost in &world.lost {
+        add(&mut found, Severity::Fail, lost.code, lost.text(), &lost.heal);
+    }
     git(world, &mut found);
     config(world, &mut found);
     tuneables(world, changes, &mut found);
@@ -115,6 +143,10 @@ fn add(found: &mut Vec<Found>, level: Severity, code: &'static str, message: imp
 }
 
 fn git(world: &World, found: &mut Vec<Found>) {
+    if let Some(trouble) = &world.git_trouble {
+        let hint = "mend that first: nothing can be measured of code that git does not tell apart";
+        return add(found, Severity::Fail, "GIT_TROUBLE", trouble.clone(), hint);
+    }
     if !world.is_git {
         let hint = "run git init: without commits nothing ties a measurement to a change";
         return add(found, Severity::Warn, "GIT_NOT_FOUND", "the project is not under git", hint);
@@ -275,6 +307,8 @@ mod tests {
         ];
         assert_eq!(codes(&bare), expected);
         assert_eq!(codes(&World { is_git: false, ..well() }), ["GIT_NOT_FOUND"]);
+        let untrusted = World { is_git: false, git_trouble: Some("git does not trust it".to_owned()), ..well() };
+        assert_eq!(codes(&untrusted), ["GIT_TROUBLE"]);
         assert_eq!(codes(&World { timings: (2, 0), ..well() }), ["TIMINGS_NO_CMDS"]);
         assert_eq!(codes(&World { moved_tuneables: vec!["a.b".to_owned()], ..well() }), ["TUNEABLES_UNRECORDED"]);
         let bloat = World { bloat: vec![("lib/__pycache__".to_owned(), Some("lib".to_owned()))], ..well() };

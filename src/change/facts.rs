@@ -147,6 +147,12 @@ impl Verdicts {
         self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
     }
 
+    /// Guardrails, and the trigger, that are neither violated nor proven to hold.
+    pub fn unsettled_guards(&self) -> impl Iterator<Item = &Judged> {
+        let guards = self.guardrails.iter().chain(&self.trigger);
+        guards.filter(|judged| judged.verdict.outcome() == Outcome::Inconclusive)
+    }
+
     /// The gravest outcome of KPI and guardrails; a fired trigger is a failure.
     pub fn overall(&self) -> Outcome {
         let worst = self.not_passing().map(|judged| judged.verdict.outcome()).max().unwrap_or(Outcome::Pass);

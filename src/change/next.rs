@@ -76,9 +76,8 @@ pub enum Step {
 /// The next step under `policy` at `now`.
 pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
     if let Some(end) = &change.end {
-        let unconfirmed = change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
         let step = Step::Ended { end: gates::end_name(end) };
-        return if unconfirmed && change.baseline.is_some() { Step::ConfirmRollback } else { step };
+        return if awaits_confirmation(change) { Step::ConfirmRollback } else { step };
     }
     let open = change.opened.class.gates().iter().copied().find(|gate| !gates::passed(change, *gate));
     match open {
@@ -92,6 +91,12 @@ pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
         Some(Gate::Rollout) => stage(change, policy, now),
         Some(Gate::Verify) => monitoring(change, policy, now),
     }
+}
+
+/// Whether a change was rolled back, and nobody measured since whether the baseline's values are back.
+pub fn awaits_confirmation(change: &Change) -> bool {
+    let unconfirmed = change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
+    change.end.is_some() && unconfirmed && change.baseline.is_some()
 }
 
 fn decision(change: &Change) -> Step {

@@ -1,7 +1,10 @@
 //! What a measurement says of a change that is rolled out: its guardrails and its trigger, held against the state that
 //! the change is measured by. The same files give the same conclusions on any later day. Must not read files.
 
+use std::collections::BTreeSet;
+
 use chrono::DateTime;
+use chrono::NaiveDate;
 use chrono::Utc;
 
 use crate::change::facts::Judged;
@@ -42,10 +45,50 @@ impl Watch {
         guardrails.chain(self.trigger.iter().filter(fired)).cloned().collect()
     }
 
+    /// Whether nothing of the contract came to a verdict.
+    pub fn judged_nothing(&self) -> bool {
+        !self.kpi.iter().chain(&self.guardrails).chain(&self.trigger).any(is_settled)
+    }
+
     /// As a rollout stage records them; `None` where the KPI was not judged.
     pub fn verdicts(&self) -> Option<Verdicts> {
         let kpi = self.kpi.clone()?;
         Some(Verdicts { kpi, guardrails: self.guardrails.clone(), trigger: self.trigger.clone() })
+    }
+}
+
+/// Whether a verdict says something: yes or no.
+fn is_settled(judged: &Judged) -> bool {
+    matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Fail)
+}
+
+/// What the monitored days could not judge. It bars nothing: the promotion has judged the change, and what a day's few
+/// runs leave open is no sign that it broke. But whoever calls it verified is to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unjudged {
+    /// Days on which nothing of the contract came to a verdict.
+    pub days: Vec<NaiveDate>,
+    /// Guardrails, and the trigger, that came to one on no day.
+    pub criteria: Vec<String>,
+}
+
+/// What `days` (their dates, with the verdicts of each measurement) leave unjudged of the contract.
+pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
+    if days.is_empty() {
+        return Unjudged::default();
+    }
+    let calm: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| !watch.judged_nothing()).map(|day| day.0).collect();
+    let dates: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
+    let judged = days.iter().flat_map(|(_, watch)| watch.guardrails.iter().chain(&watch.trigger));
+    let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
+    let trigger = match &change.contract.trigger {
+        Some(Trigger::Measured(criterion)) => Some(criterion),
+        _ => None,
+    };
+    let guards = change.contract.guardrails.iter().chain(trigger).map(|criterion| criterion.text.clone());
+    Unjudged {
+        days: dates.difference(&calm).copied().collect(),
+        criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::fs;
 use crate::audit::finding::Audit;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::preflight::Lost;
 use crate::audit::record;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
@@ -18,11 +19,13 @@ use crate::commands::versions;
 use crate::commands::witness;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
+use crate::report::invocation;
 use crate::store::artifact;
 use crate::store::artifact::Standing;
 use crate::store::error::StoreError;
 use crate::store::layout;
 use crate::store::record::read;
+use crate::sys::files;
 
 /// The audit of the whole project.
 ///
@@ -47,6 +50,10 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
             audit.findings.extend(ignored(ctx, &record)?);
         }
         known.insert(record.id.to_string());
+    }
+    for (id, path) in missing(ctx)? {
+        known.insert(id.to_string());
+        audit.findings.push(Finding::fail(What::RecordMissing).of_change(&id).at(path));
     }
     audit.findings.extend(unknown_evidence(ctx, &known)?);
     Ok(audit)
@@ -76,6 +83,49 @@ pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
         Ok(RecordFacts { id, path, state })
     };
     ids.into_iter().map(of).collect()
+}
+
+/// Records that the commit checked out has and the work tree has not, with their paths. A checkout that leaves them out
+/// on purpose (a sparse one) has them as far as git is concerned.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    if repo.resolve("HEAD").is_err() {
+        return Ok(Vec::new());
+    }
+    let dir = format!("{}/", ctx.project.relative(&ctx.project.changes_dir()));
+    let args = ["diff-index", "--name-only", "--no-renames", "--diff-filter=D", "-z", "HEAD", "--"];
+    let below = [repo.prefix(), dir.as_bytes()].concat();
+    let gone = repo.git().args(args).arg(files::path_from_bytes(&below)).ok()?;
+    let record = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path.strip_prefix(repo.prefix())?).into_owned();
+        let id = path.strip_prefix(&dir)?.strip_suffix(".json")?.parse().ok()?;
+        Some((id, path))
+    };
+    Ok(gone.split(|byte| *byte == 0).filter_map(record).collect())
+}
+
+/// Records that cannot be relied on, damaged or missing: the path of each, what is wrong, and the command that heals it.
+///
+/// # Errors
+/// When the records cannot be listed, or git fails.
+pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Lost>, CommandError> {
+    let mut lost = Vec::new();
+    for record in records(ctx)? {
+        let RecordState::Unreadable(problem) = record.state else { continue };
+        let word = invocation::shell_word(&record.path);
+        let heal = format!("git log --oneline -- {word}  # then git checkout the last good COMMIT -- {word}");
+        lost.push(Lost { path: record.path, code: "RECORD_UNREADABLE", problem, heal });
+    }
+    // Where git cannot say, that is told as such.
+    let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
+    for (_, path) in gone {
+        let problem = "the record is gone here, and the commit checked out has it".to_owned();
+        lost.push(Lost { heal: invocation::restore(&path), path, code: "RECORD_MISSING", problem });
+    }
+    Ok(lost)
 }
 
 fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {

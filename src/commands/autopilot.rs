@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::audit::preflight;
 use crate::audit::preflight::Found;
+use crate::audit::preflight::Lost;
 use crate::audit::preflight::Severity;
 use crate::change::state::Change;
 use crate::change::state::End;
@@ -54,6 +55,7 @@ pub struct TickArgs {
 struct Verified {
     change: Change,
     demands: Vec<Demand>,
+    warnings: Vec<String>,
 }
 
 /// Sends the verb to its function.
@@ -75,11 +77,14 @@ fn run_tick(ctx: &Ctx, args: &TickArgs) -> Result<Exit, CommandError> {
     let found = preflight_command::findings(ctx, only)?;
     let mut verified = Vec::new();
     for change in &changes {
-        verified.push(Verified { change: change.clone(), demands: demands(ctx, change)? });
+        let (demands, warnings) = (demands(ctx, change)?, verify::warnings(ctx, change));
+        verified.push(Verified { change: change.clone(), demands, warnings });
     }
+    let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let exit = exit(&done, &found, &verified, args.ok_on_pending);
     if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&answer(ctx, &done, &found, &verified, exit)?))?;
+        let answer = answer(ctx, (&done, &lost), &found, &verified, exit)?;
+        ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
         let lines: Vec<_> = done.iter().map(|ticked| (&ticked.change, ticked.idle)).collect();
         let mut doc = report::day::ticked(&lines, ctx.now());
@@ -157,23 +162,26 @@ impl Standing {
 
 fn answer(
     ctx: &Ctx,
-    done: &[Ticked],
+    (done, lost): (&[Ticked], &[Lost]),
     found: &[Found],
     verified: &[Verified],
     exit: Exit,
 ) -> Result<Value, CommandError> {
     let one = |it: &Verified| {
-        let mut fields = report::v1::verify_dry_run(&it.change, &it.demands, &[]);
+        let mut fields = report::v1::verify_dry_run(&it.change, &it.demands, &it.warnings);
         fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
         fields
     };
-    let nothing = json!({ "ok": true, "failures": [], "warnings": ["no change is monitored"], "pending": false });
+    let failures: Vec<String> = lost.iter().map(Lost::text).collect();
+    let warning =
+        if lost.is_empty() { "no change is monitored" } else { "it is not known whether a change is monitored" };
+    let nothing = json!({ "ok": lost.is_empty(), "failures": failures, "warnings": [warning], "pending": false });
     Ok(json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
         "change_id": verified.first().map(|it| it.change.id()),
         "exit": exit.code(),
-        "monitor": tick::answer(ctx, done)?,
+        "monitor": tick::answer(ctx, done, lost)?,
         "preflight": {
             "worst_level": preflight::worst(found),
             "finding_count": found.len(),

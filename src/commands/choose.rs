@@ -1,8 +1,11 @@
 //! Which change is meant: the flag, the variable, the only open one, the chosen one. Must not guess.
 
 use crate::change::id::ChangeId;
+use crate::change::next;
+use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
+use crate::report::invocation;
 use crate::store::atomic;
 use crate::store::record::Record;
 use crate::store::record::read;
@@ -24,11 +27,19 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
                 .hinted(format!("unset {VARIABLE} or give --change-id"))
         });
     }
-    let (open, damaged) = open_changes(ctx)?;
+    let (tracked, planned, damaged) = open_changes(ctx)?;
     let chosen = active(ctx)?;
+    if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
+        return Ok(chosen.clone());
+    }
+    let open = if tracked.is_empty() { planned } else { tracked };
     match (open.as_slice(), chosen) {
-        (_, Some(chosen)) if open.contains(&chosen) => Ok(chosen),
-        ([only], _) => Ok(only.clone()),
+        ([only], chosen) => {
+            if let Some(chosen) = chosen {
+                ctx.ui.status(&format!("{chosen}, which was chosen, is not open any more; this is about {only}"));
+            }
+            Ok(only.clone())
+        }
         ([], _) if damaged > 0 => Err(CommandError::trouble("it is not known whether a change is open")
             .hinted("see what is wrong with the records: vibeship-optimizer check")
             .hinted("or name a change with --change-id")),
@@ -76,21 +87,49 @@ pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     Ok((good, damaged))
 }
 
-/// Whether a change of the original counts as open: anything it does not call verified, but only once it is
-/// continued here, since its records never end otherwise. With how many records cannot be read.
-fn open_changes(ctx: &Ctx) -> Result<(Vec<ChangeId>, usize), CommandError> {
+/// The open changes, and those of the original that can be gone on with: what it had planned. They count where no other
+/// is open, or when they are chosen. With how many records cannot be read.
+fn open_changes(ctx: &Ctx) -> Result<(Vec<ChangeId>, Vec<ChangeId>, usize), CommandError> {
     let (records, damaged) = records(ctx)?;
     let tracked = records.iter().filter_map(|record| match record {
         Record::Tracked(change) if change.is_open() => Some(change.id().clone()),
         _ => None,
     });
     let tracked: Vec<ChangeId> = tracked.collect();
-    if !tracked.is_empty() {
-        return Ok((tracked, damaged));
-    }
     let planned = records.iter().filter_map(|record| match record {
         Record::Legacy(legacy) if legacy.is_planned() => Some(legacy.id.clone()),
         _ => None,
     });
-    Ok((planned.collect(), damaged))
+    Ok((tracked, planned.collect(), damaged))
+}
+
+/// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
+/// rolled back and not measured since.
+///
+/// # Errors
+/// As [`change`]; or when several wait for that.
+pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+    let told = given.is_some() || std::env::var_os(VARIABLE).is_some_and(|text| !text.is_empty());
+    if told || !open_changes(ctx)?.0.is_empty() {
+        return change(ctx, given);
+    }
+    let (records, _) = records(ctx)?;
+    let waiting: Vec<&ChangeId> = records.iter().filter_map(awaits_confirmation).map(Change::id).collect();
+    match waiting.as_slice() {
+        [] => change(ctx, given),
+        [only] => Ok((*only).clone()),
+        several => {
+            let message = format!("{} changes that were rolled back wait for a measurement", several.len());
+            let name = |error: CommandError, id: &&ChangeId| error.hinted(invocation::after(id));
+            Err(several.iter().fold(CommandError::trouble(message), name))
+        }
+    }
+}
+
+/// The change of a record, where it was rolled back and not measured since.
+pub fn awaits_confirmation(record: &Record) -> Option<&Change> {
+    match record {
+        Record::Tracked(change) if next::awaits_confirmation(change) => Some(change),
+        _ => None,
+    }
 }

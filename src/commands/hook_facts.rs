@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
 use crate::audit::message::MessageFacts;
@@ -65,7 +68,8 @@ impl Prepared {
         };
         let records: BTreeMap<ChangeId, RecordFacts> =
             audit_here::records(ctx)?.into_iter().map(|record| (record.id.clone(), record)).collect();
-        let earlier = earlier(repo, &witness, &records)?;
+        let before = if may_amend(repo, &commit.message, ctx.now())? { "HEAD^1" } else { "HEAD" };
+        let earlier = earlier(repo, &witness, &records, before)?;
         let active = choose::change(ctx, None).ok();
         let policy = demands::policy(config, None, None)?;
         let under_way = under_way(repo);
@@ -117,15 +121,31 @@ fn under_way(repo: &Repo) -> UnderWay {
     }
 }
 
-/// The commits before HEAD (which may be about to be amended) that carry the id of an open change: since its baseline,
-/// before which there are none.
+/// Whether HEAD may be about to be replaced: git tells its hooks nothing of `--amend`, but the author's moment that it
+/// hands them is then HEAD's own, which a commit made anew has only within the same second. The same message stands
+/// for it too, where the author is renewed. Where git says no moment, it may be.
+fn may_amend(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<bool, CommandError> {
+    /// A commit takes a moment to be made; its author's moment is not read anew.
+    const TAKES_S: i64 = 1;
+    let Ok(given) = std::env::var("GIT_AUTHOR_DATE") else { return Ok(true) };
+    let head = repo.git().args(["log", "-1", "--format=%at%n%B", "HEAD"]).output()?;
+    let head = String::from_utf8_lossy(&head.stdout).into_owned();
+    let Some((written, old)) = head.split_once('\n') else { return Ok(true) };
+    let given = given.trim_start_matches('@').split(' ').next().unwrap_or_default();
+    let Some((given, written)) = given.parse::<i64>().ok().zip(written.parse::<i64>().ok()) else { return Ok(true) };
+    let is_old = now.timestamp() > written.saturating_add(TAKES_S);
+    Ok((given == written && is_old) || message.trim() == old.trim())
+}
+
+/// The commits up to `before` that carry the id of an open change: since its baseline, before which there are none.
 fn earlier(
     repo: &Repo,
     witness: &Witness<'_>,
     records: &BTreeMap<ChangeId, RecordFacts>,
+    before: &str,
 ) -> Result<BTreeMap<ChangeId, String>, CommandError> {
     let mut found = BTreeMap::new();
-    let Ok(before) = repo.resolve("HEAD^1") else { return Ok(found) };
+    let Ok(before) = repo.resolve(before) else { return Ok(found) };
     for change in records.values().filter_map(RecordFacts::change).filter(|change| change.is_open()) {
         let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
         let base = baseline.and_then(|commit| repo.resolve(&commit).ok());

@@ -13,6 +13,7 @@ use crate::audit::preflight::World;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
+use crate::commands::audit_here;
 use crate::commands::choose;
 use crate::commands::delta;
 use crate::commands::failure;
@@ -89,7 +90,11 @@ pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Found>, Comman
     let all: Vec<&Change> = tracked.iter().collect();
     let open: Vec<&Change> =
         tracked.iter().filter(|change| change.is_open() && only.is_none_or(|id| id == change.id())).collect();
-    let world = world(ctx, &all)?;
+    let mut world = world(ctx, &all)?;
+    // What a named change needs is not what another's record holds, and its own is read above.
+    if only.is_none() {
+        world.lost = audit_here::lost(ctx)?;
+    }
     let review = &ctx.config()?.review;
     let allows = |tool: &str, mode: &str| !review.enforce_recommended_modes || review.allows(tool, mode);
     Ok(preflight::findings(&world, &open, &allows, ctx.now()))
@@ -113,6 +118,11 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
     Ok(World {
         is_git: seen.git.is_git,
+        git_trouble: match ctx.repo() {
+            Err(CommandError::Trouble { error, .. }) => Some(error.to_string()),
+            _ => None,
+        },
+        lost: Vec::new(),
         has_commit: seen.revision.commit.is_some(),
         dirty,
         has_config: ctx.project.config_path().is_some(),

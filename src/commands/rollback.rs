@@ -68,14 +68,23 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
         )));
     };
     let key = &ctx.config()?.enforcement.trailer;
-    let message = format!(
-        "Revert \"{}\"\n\nRolls back {}: {reason}\n\n{key}: {}\n",
-        change.opened.title,
-        newest_first.join(", "),
-        change.id()
-    );
+    // In git's own words, so that every reader of the history sees what it takes back.
+    let reverts: Vec<String> = newest_first.iter().map(|sha| format!("This reverts commit {sha}.")).collect();
+    let (title, id) = (&change.opened.title, change.id());
+    let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
     let own = delta::own(Some(repo));
-    let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message)?;
+    let words = format!("--reason {} --apply", report::invocation::shell_word(reason));
+    let again = format!("then again: {}", report::invocation::on(id, "change rollback", &words));
+    if !repo.can_commit() {
+        return Err(CommandError::trouble("git does not know who makes the reverting commit; nothing was changed")
+            .hinted("git config user.name \"NAME\" && git config user.email \"ADDRESS\"")
+            .hinted(again));
+    }
+    let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
+        CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"))
+            .hinted("git stash  # or commit what lies in the way: git status shows it")
+            .hinted(again)
+    })?;
     match (outcome, made) {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {

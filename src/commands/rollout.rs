@@ -89,6 +89,9 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
         ctx.ui.status(&verdict::alone(&verdict::full_line(judged)));
     }
+    for criterion in verdicts.iter().flat_map(Verdicts::unsettled_guards) {
+        ctx.ui.warn(&format!("{}: {}", stage.name(), verdict::goes_on(criterion)));
+    }
     show::state(ctx, &change)
 }
 

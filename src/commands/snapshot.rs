@@ -73,7 +73,11 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     match args.role {
         None => alone(ctx, &args),
         Some(role) => {
-            let id = choose::change(ctx, args.change_id.as_deref())?;
+            let given = args.change_id.as_deref();
+            let id = match role {
+                RoleArg::Before => choose::change(ctx, given)?,
+                RoleArg::After => choose::to_measure_after(ctx, given)?,
+            };
             let change = commit::load(ctx, &id)?;
             match role {
                 RoleArg::Before => before(ctx, &change, &args),

@@ -8,15 +8,18 @@ use crate::change::next::Step;
 use crate::change::state::Change;
 use crate::change::view;
 use crate::commands::Ctx;
+use crate::commands::audit_here;
 use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::failure;
 use crate::commands::leftover;
 use crate::commands::uncommitted;
 use crate::commands::validate;
+use crate::commands::watching;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::invocation;
 use crate::report::status::StatusView;
 use crate::report::step::StepView;
 use crate::store::record::Record;
@@ -57,20 +60,31 @@ pub fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         Record::Legacy(_) => None,
     });
     let left = leftover::among(ctx, tracked);
-    show(ctx, shown.as_ref(), &open, &left, damaged)?;
+    let missing = audit_here::missing(ctx).unwrap_or_default();
+    for (_, path) in &missing {
+        ctx.ui.error(&format!("{path} is gone here, and the commit checked out has it"));
+        ctx.ui.hint(&format!("bring it back: {}", invocation::restore(path)));
+    }
+    let damaged = damaged + missing.len();
+    let is_shown = |change: &&Change| shown.as_ref().is_some_and(|shown| shown.id() == change.id());
+    let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
+    let rest = Rest { open: &open, left: &left, to_confirm: &waiting.collect::<Vec<_>>(), damaged };
+    show(ctx, shown.as_ref(), &rest)?;
     if let Some(change) = shown.as_ref().filter(|change| change.comparison.is_some()) {
         uncommitted::hint(ctx, change);
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-fn show(
-    ctx: &Ctx,
-    shown: Option<&Change>,
-    open: &[&Change],
-    left: &[&Change],
+/// What there is beside the change that is meant.
+struct Rest<'a> {
+    open: &'a [&'a Change],
+    left: &'a [&'a Change],
+    to_confirm: &'a [&'a Change],
     damaged: usize,
-) -> Result<(), CommandError> {
+}
+
+fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), CommandError> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
     if ctx.json(false) {
@@ -86,20 +100,29 @@ fn show(
         };
         let answer = json!({
             "active": shown.map(line),
-            "open": open.iter().map(|change| line(change)).collect::<Vec<_>>(),
-            "left_in_tree": left.iter().map(|change| change.id()).collect::<Vec<_>>(),
-            "damaged_records": damaged,
+            "open": rest.open.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "left_in_tree": rest.left.iter().map(|change| change.id()).collect::<Vec<_>>(),
+            "to_confirm": rest.to_confirm.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "damaged_records": rest.damaged,
         });
         return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
     }
-    let others: Vec<(&Change, Step)> = open
+    let unjudged = shown.filter(|change| change.is_open()).map(|change| watching::unjudged(ctx, change)).transpose()?;
+    let others: Vec<(&Change, Step)> = rest
+        .open
         .iter()
         .filter(|change| shown.is_none_or(|shown| shown.id() != change.id()))
         .map(|change| (*change, step(change)))
         .collect();
     let active = shown.map(|change| (change, view(ctx, change, &step(change))));
-    let view =
-        StatusView { active: active.as_ref().map(|(change, next)| (*change, next)), others: &others, left, damaged };
+    let view = StatusView {
+        active: active.as_ref().map(|(change, next)| (*change, next)),
+        others: &others,
+        left: rest.left,
+        to_confirm: rest.to_confirm,
+        unjudged: unjudged.as_ref(),
+        damaged: rest.damaged,
+    };
     ctx.show(&report::status::document(&view))
 }
 

@@ -2,7 +2,9 @@
 
 use clap::Args;
 
+use crate::change::gates;
 use crate::change::id::ChangeId;
+use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::commit;
 use crate::error::CommandError;
@@ -23,12 +25,24 @@ pub struct UseArgs {
     clear: bool,
 }
 
+/// Commands mean open changes only, so to choose another would leave them to mean something else.
+fn open(change: Change) -> Result<Change, CommandError> {
+    let Some(end) = &change.end else { return Ok(change) };
+    Err(CommandError::Failed {
+        message: format!("{} has ended ({}), and commands mean open changes", change.id(), gates::end_name(end)),
+        hints: vec![
+            "vibeship-optimizer change list  # shows which are open".to_owned(),
+            format!("vibeship-optimizer change show --change-id {}  # an ended one is named", change.id()),
+        ],
+    })
+}
+
 /// Writes the choice into this checkout's state; it is not committed.
 pub fn run(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
     let chosen = match args.id.or(args.change_id).filter(|_| !args.clear) {
         Some(text) => {
             let id: ChangeId = text.parse()?;
-            Some(commit::load(ctx, &id)?)
+            Some(open(commit::load(ctx, &id)?)?)
         }
         None => None,
     };

@@ -21,6 +21,7 @@ use crate::commands::delta;
 use crate::commands::evidence;
 use crate::commands::failure;
 use crate::commands::parse;
+use crate::commands::watching;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
@@ -140,12 +141,21 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     }
 }
 
+/// What the monitored days leave unjudged. Evidence that is not there any more is told by the demands.
+pub(super) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
+    watching::unjudged(ctx, change).map(|unjudged| report::day::unjudged(&unjudged)).unwrap_or_default()
+}
+
 /// The original's JSON in a pipe, the list of demands on a terminal.
 fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -> Result<(), CommandError> {
+    let warnings = warnings(ctx, change);
+    for warning in &warnings {
+        ctx.ui.warn(warning);
+    }
     if ctx.json(true) {
         let mut answer = match applied {
-            None => report::v1::verify_dry_run(change, demands, &[]),
-            Some(applied) => report::v1::verify_apply(change, demands, &[], applied),
+            None => report::v1::verify_dry_run(change, demands, &warnings),
+            Some(applied) => report::v1::verify_apply(change, demands, &warnings, applied),
         };
         answer["demands"] = json!(demands);
         ctx.ui.answer(&failure::pretty(&answer))?;

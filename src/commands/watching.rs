@@ -2,6 +2,7 @@
 
 use crate::change::state::Change;
 use crate::change::watch;
+use crate::change::watch::Unjudged;
 use crate::change::watch::Watch;
 use crate::commands::Ctx;
 use crate::commands::evidence;
@@ -30,6 +31,19 @@ pub fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comp
     let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
     let after = evidence::snapshot(ctx, after)?;
     Ok(Some(watch::drift(&after, today, &settings(ctx, change)?)))
+}
+
+/// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
+///
+/// # Errors
+/// When the change's reference or its comparison is missing or altered.
+pub fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged, CommandError> {
+    let mut days = Vec::new();
+    for tick in &change.ticks {
+        let Ok(snapshot) = evidence::snapshot(ctx, &tick.taken.snapshot) else { continue };
+        days.push((tick.utc_date, judge(ctx, change, &snapshot)?.unwrap_or_default()));
+    }
+    Ok(watch::unjudged(change, &days))
 }
 
 fn settings(ctx: &Ctx, change: &Change) -> Result<Settings, CommandError> {

@@ -8,6 +8,7 @@ use crate::change::facts::Judged;
 use crate::change::facts::Policy;
 use crate::change::state::Change;
 use crate::change::watch::Idle;
+use crate::change::watch::Unjudged;
 use crate::change::watch::Watch;
 use crate::change::window;
 use crate::evidence::compare::Comparison;
@@ -85,13 +86,18 @@ fn header(view: &DayView<'_>) -> Vec<(String, Text)> {
         0 => Text::new().mark(Tone::Good, "none"),
         n => Text::new().mark(Tone::Bad, n.to_string()),
     };
-    vec![
+    let mut fields = vec![
         field("Change", Text::new().code(view.change.id().as_str())),
         field("UTC date", view.utc_date.to_string().into()),
         field("Measured", values::moment(view.snapshot.generated_at).into()),
         field("Code", code),
         field("Alarms", alarms),
-    ]
+    ];
+    if view.watch.is_some_and(Watch::judged_nothing) {
+        let text = Text::new().mark(Tone::Unsure, "nothing").plain(" of the contract: no verdict was settled");
+        fields.push(field("Judged", text));
+    }
+    fields
 }
 
 fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
@@ -153,6 +159,17 @@ fn drift(doc: &mut Doc, view: &DayView<'_>) {
     // That the code is the same is what drift is about.
     let beside = |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode);
     doc.list(comparison.caveats.iter().filter(beside).map(caveat::text).collect());
+}
+
+/// What the monitored days could not judge, a line each.
+pub fn unjudged(unjudged: &Unjudged) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !unjudged.days.is_empty() {
+        let days: Vec<String> = unjudged.days.iter().map(ToString::to_string).collect();
+        lines.push(format!("nothing of the contract was judged on {}", days.join(", ")));
+    }
+    lines.extend(unjudged.criteria.iter().map(|text| format!("no monitored day could judge {text}")));
+    lines
 }
 
 /// What a tick did, a line a change.
@@ -230,5 +247,50 @@ fn alarms(change: &Change) -> Text {
     match change.open_alarms.len() {
         0 => Text::new().mark(Tone::Good, "none"),
         n => Text::new().mark(Tone::Bad, values::count(n as u64, "open", "open")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::facts::Verdicts;
+    use crate::change::watch;
+    use crate::evidence::verdict::Doubt;
+    use crate::evidence::verdict::Verdict;
+    use crate::report::fixture;
+
+    fn watched(settled: bool) -> Watch {
+        let Verdicts { kpi, guardrails, trigger } = fixture::verdicts();
+        let doubt = || Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 0.5 }, more_runs: None };
+        let open = |judged: Judged| if settled { judged } else { Judged { verdict: doubt(), ..judged } };
+        let trigger = trigger.map(|judged| Judged { verdict: doubt(), ..judged });
+        Watch { kpi: Some(open(kpi)), guardrails: guardrails.into_iter().map(open).collect(), trigger }
+    }
+
+    #[test]
+    fn a_day_that_judged_nothing_is_marked_in_its_report() {
+        let (change, snapshot) = (fixture::passed(7), fixture::snapshot("day", 1.0, 5, 100, 4));
+        let report = |settled: bool| {
+            let watch = watched(settled);
+            let (day, utc_date) = (1, fixture::at(5, 12).date_naive());
+            let watch = Some(&watch);
+            markdown(&DayView { change: &change, day, utc_date, snapshot: &snapshot, watch, drift: None, alarms: &[] })
+        };
+        assert!(report(false).contains("**nothing** of the contract"), "{}", report(false));
+        assert!(!report(true).contains("Judged"), "{}", report(true));
+    }
+
+    #[test]
+    fn days_and_criteria_without_a_verdict_are_named() {
+        let change = fixture::passed(7);
+        let (one, two) = (fixture::at(4, 12).date_naive(), fixture::at(5, 12).date_naive());
+        let said = |days: &[(NaiveDate, Watch)]| unjudged(&watch::unjudged(&change, days)).join("\n");
+        insta::assert_snapshot!(said(&[(one, watched(false)), (two, watched(false))]), @r"
+        nothing of the contract was judged on 2026-02-04, 2026-02-05
+        no monitored day could judge size.lib <= 40MiB
+        no monitored day could judge timing.tests.wall > +10%
+        ");
+        insta::assert_snapshot!(said(&[(one, watched(false)), (one, watched(true)), (two, watched(true))]), @"no monitored day could judge timing.tests.wall > +10%");
+        assert_eq!(said(&[]), "");
     }
 }

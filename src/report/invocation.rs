@@ -129,6 +129,11 @@ pub fn shell_word(path: &str) -> String {
     if plain && !path.starts_with('-') { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
+/// Brings a file back as the commit checked out has it.
+pub fn restore(path: &str) -> String {
+    format!("git restore --source=HEAD --staged --worktree -- {}", shell_word(path))
+}
+
 /// Begins a stage.
 pub fn rollout(id: &ChangeId, stage: Stage) -> String {
     on(id, &format!("change rollout {}", stage.name()), "")

@@ -202,7 +202,11 @@ fn decision(doc: &mut Doc, change: &Change) {
         fields.push(field("Promoted", values::moment(promotion.at)));
     }
     for done in &change.rollout {
-        fields.push(field(&format!("Rollout {}", done.stage.name()), values::moment(done.at)));
+        let mut text = Text::from(values::moment(done.at));
+        for judged in done.verdicts.iter().flat_map(Verdicts::unsettled_guards) {
+            text = text.plain("; ").mark(Tone::Unsure, "undecided").plain(" ").code(judged.criterion.as_str());
+        }
+        fields.push(field(&format!("Rollout {}", done.stage.name()), text));
     }
     match &change.end {
         Some(End::Held { reason }) => fields.push(field("Held, because", reason.as_str())),

@@ -4,6 +4,8 @@
 use crate::change::next::Step;
 use crate::change::rollback_text;
 use crate::change::state::Change;
+use crate::change::watch::Unjudged;
+use crate::report::day;
 use crate::report::invocation;
 use crate::report::logbook;
 use crate::report::markup::Align;
@@ -27,6 +29,10 @@ pub struct StatusView<'a> {
     pub others: &'a [(&'a Change, Step)],
     /// Rejected or rolled back ones whose commit is still in the tree.
     pub left: &'a [&'a Change],
+    /// Those that were rolled back and not measured since.
+    pub to_confirm: &'a [&'a Change],
+    /// What no monitored day of the active one could judge.
+    pub unjudged: Option<&'a Unjudged>,
     /// How many records cannot be read.
     pub damaged: usize,
 }
@@ -35,7 +41,7 @@ pub struct StatusView<'a> {
 pub fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
     match view.active {
-        Some((change, next)) => one(&mut doc, change, next),
+        Some((change, next)) => one(&mut doc, view, change, next),
         None if !view.others.is_empty() => {}
         None if view.damaged > 0 => {
             let records = values::count(view.damaged as u64, "record", "records");
@@ -48,6 +54,7 @@ pub fn document(view: &StatusView<'_>) -> Doc {
         }
     }
     left_behind(&mut doc, view.left);
+    to_confirm(&mut doc, view.to_confirm);
     others(&mut doc, view);
     doc
 }
@@ -84,7 +91,15 @@ fn left_behind(doc: &mut Doc, changes: &[&Change]) {
     }
 }
 
-fn one(doc: &mut Doc, change: &Change, next: &StepView) {
+fn to_confirm(doc: &mut Doc, changes: &[&Change]) {
+    for change in changes {
+        let text = Text::new().mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
+        doc.paragraph(text.plain(". To measure that the baseline's values are back:"));
+        doc.code(invocation::after(change.id()));
+    }
+}
+
+fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
     doc.heading(1, change.opened.title.as_str());
     let mut fields = vec![
         (
@@ -104,6 +119,9 @@ fn one(doc: &mut Doc, change: &Change, next: &StepView) {
     }
     if let Some(text) = days(change) {
         fields.push(("days".to_owned(), text));
+    }
+    for line in view.unjudged.map(day::unjudged).unwrap_or_default() {
+        fields.push(("not judged".to_owned(), Text::new().mark(Tone::Unsure, line)));
     }
     for judged in &change.open_alarms {
         fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::alarm_line(judged))));

@@ -24,6 +24,11 @@ pub fn alone(line: &str) -> String {
     line.strip_suffix(IN_PAIRS).unwrap_or(line).to_owned()
 }
 
+/// That a stage begins although a guardrail or the trigger is undecided.
+pub fn goes_on(judged: &Judged) -> String {
+    format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
+}
+
 /// The outcome as a word.
 pub fn word(outcome: Outcome) -> &'static str {
     match outcome {
@@ -180,7 +185,10 @@ fn unsettled_as(
     let why = match finding {
         Some(finding) if *because == Doubt::BelowMinEffect && finding.estimate.value.abs() >= min_effect => {
             let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
-            format!("{shown} comes too near to none: a change that counts leaves out half of {}", values::plain_share(min_effect))
+            format!(
+                "{shown} comes too near to none: a change that counts leaves out half of {}",
+                values::plain_share(min_effect)
+            )
         }
         _ => doubt(because, shown, bound, min_effect),
     };

@@ -134,6 +134,20 @@ fn a_rollback_reverts_and_a_snapshot_confirms_it() {
 }
 
 #[test]
+fn the_measurement_after_a_rollback_needs_no_id_and_is_named_by_the_status_until_it_is_made() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
+    let command = format!("vibeship-optimizer snapshot --label after --change-id {} --as after", s.id());
+    let _ = s.run(&["status"]).ok().says(&["No change is open.", "rolled back", &command]);
+    assert_eq!(s.run(&["status", "--format", "json"]).ok().json()["to_confirm"][0]["change_id"], s.id());
+    let _ = s.run(&["snapshot", "--label", "after", "--as", "after"]).ok();
+    assert!(s.path(s.evidence("rollback_snapshot.json")).is_file());
+    let _ = s.run(&["status"]).ok().never_says(&[&command]);
+    let _ = s.run(&["snapshot", "--label", "after", "--as", "after"]).troubled(&["no change is open"]);
+}
+
+#[test]
 fn a_rollback_without_apply_prints_the_action() {
     let s = Sandbox::new();
     s.rolled_out("x");

@@ -126,3 +126,38 @@ fn twenty_started_in_one_second_have_twenty_ids_and_twenty_sections() {
         assert!(logbook.contains(&format!("<!-- vibeship-optimizer:begin {id} -->")), "{id} is missing");
     }
 }
+
+#[test]
+fn an_ended_change_is_not_chosen_and_a_choice_that_ended_is_said_to_be_gone() {
+    let s = Sandbox::new();
+    s.start("first");
+    let first = s.id();
+    s.start_with("second", &["--parallel"]);
+    let second = s.id();
+    let _ = s.run(&["change", "use", &first]).ok();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]).never_says(&["is not open any more"]);
+    let _ = s.run(&["change", "reject", "--change-id", &first, "--reason", "no"]).ok();
+    let other = s.run(&["change", "show"]).ok();
+    let _ = other.says(&[&format!("{first}, which was chosen, is not open any more; this is about {second}")]);
+    let refused = s.run(&["change", "use", &first]).exits(1);
+    let _ = refused.says(&["has ended (rejected)", "change list", &format!("change show --change-id {first}")]);
+}
+
+#[test]
+fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
+    let s = Sandbox::new();
+    s.start("first");
+    let first = s.id();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]);
+    s.start_with("second", &["--parallel"]);
+    let _ = s.run(&["change", "show"]).troubled(&["2 changes are open", "change use"]);
+    let _ = s.run(&["change", "use", &first]).ok();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]);
+    let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let order = "in `VIBESHIP_CHANGE_ID`, else the only open one, else the open one chosen with";
+    assert!(readme.contains(order), "the README says it in the order of --help");
+    let _ = s
+        .run(&["change", "show", "--help"])
+        .ok()
+        .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one chosen"]);
+}

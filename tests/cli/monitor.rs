@@ -351,3 +351,62 @@ fn the_earliest_verification_and_the_planned_end_are_told_apart() {
     let text = s.on(&["monitor", "status", "--format", "text"]).ok();
     let _ = text.says(&["Verified from", "2026-03-05 09:00 UTC", "Measured until", "2026-03-07 09:00 UTC"]);
 }
+
+#[test]
+fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-q", "-m", "evidence"]);
+    let record = sandbox.record();
+    let whole = sandbox.read(&record);
+    for code in ["RECORD_UNREADABLE", "RECORD_MISSING"] {
+        match code {
+            "RECORD_MISSING" => std::fs::remove_file(sandbox.path(&record)).unwrap(),
+            _ => drop(sandbox.write(&record, "{")),
+        }
+        let tick = sandbox.run(&["monitor", "tick"]).exits(2);
+        assert_eq!(tick.json()["reason"], "records_not_known", "{tick}");
+        assert_eq!(tick.json()["records_not_known"][0]["path"], record, "{tick}");
+        let pilot = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).exits(1);
+        let answer = pilot.json();
+        assert_eq!(answer["verify"]["ok"], false, "{pilot}");
+        assert_eq!(answer["preflight"]["findings"][0]["code"], code, "{pilot}");
+        assert!(answer["preflight"]["findings"][0]["message"].as_str().unwrap().contains(&record), "{pilot}");
+        let status = sandbox.run(&["status"]).exits(2);
+        assert!(status.stderr.contains(&record), "{status}");
+        let check = sandbox.run(&["check"]).exits(1);
+        assert!(check.stdout.contains(code) && check.stdout.contains(&record), "{check}");
+        assert!(!check.stdout.contains("EVIDENCE_UNKNOWN"), "its evidence is known: {check}");
+        sandbox.write(&record, &whole);
+    }
+    std::fs::remove_file(sandbox.path(&record)).unwrap();
+    let heal = format!("git restore --source=HEAD --staged --worktree -- {record}");
+    let _ = sandbox.run(&["check"]).exits(1).says(&[&heal]);
+    sandbox.git(&["restore", "--source=HEAD", "--staged", "--worktree", "--", &record]);
+    assert_eq!(tick(&sandbox)["skipped"], false);
+}
+
+#[test]
+fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification() {
+    let sandbox = Sandbox::new();
+    // A value that is not exact is one run, which decides nothing.
+    sandbox.write("lag.json", "{\"lag\": 5}\n");
+    let kpis = "  - {name: lag, file: lag.json, pointer: /lag, better: lower}\nsize_paths";
+    sandbox.config(&crate::support::CONFIG.replace("size_paths", kpis));
+    sandbox.start("halve it").contract();
+    let _ = sandbox.on(&["change", "contract", "--trigger", "kpi.lag > +10%"]).ok();
+    sandbox.before().improve(50.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let stage = sandbox.on(&["change", "rollout", "full"]).ok();
+    assert!(stage.stderr.contains("full: begun although kpi.lag > +10% is undecided"), "{stage}");
+    let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
+    let line = logbook.lines().find(|line| line.contains("Rollout full")).unwrap();
+    assert!(line.contains("undecided") && line.contains("kpi.lag > +10%"), "{line}");
+    three_days(&sandbox);
+    let said = "no monitored day could judge kpi.lag > +10%";
+    let _ = sandbox.run(&["status"]).ok().says(&[said]).never_says(&["nothing of the contract"]);
+    let answer = sandbox.on(&["change", "verify", "--apply", "--summary", "it held"]).ok();
+    assert_eq!(answer.json()["warnings"], json!([said]), "{answer}");
+    assert!(answer.stderr.contains(said), "{answer}");
+}

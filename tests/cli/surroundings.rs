@@ -249,3 +249,21 @@ fn a_git_that_is_too_old_is_named_with_the_one_that_is_needed() {
     let doctor = s.run(&["doctor", "--format", "json"]).json();
     assert_eq!(doctor["git"]["problem"], "older than 2.31");
 }
+
+#[test]
+fn the_preflight_tells_a_git_that_refuses_from_no_git() {
+    let codes = |s: &Sandbox| -> Vec<String> {
+        let found = s.run(&["preflight"]).ok().json()["findings"].clone();
+        let all = found.as_array().unwrap().iter().map(|it| format!("{} {}", it["code"], it["message"]));
+        all.filter(|text| text.contains("GIT_")).collect()
+    };
+    let s = Sandbox::new();
+    s.set("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1");
+    let [only] = &codes(&s)[..] else { panic!("{:?}", codes(&s)) };
+    assert!(only.contains("GIT_TROUBLE") && only.contains("git config --global --add safe.directory"), "{only}");
+    s.unset("GIT_TEST_ASSUME_DIFFERENT_OWNER").set("PATH", "");
+    let [only] = &codes(&s)[..] else { panic!("{:?}", codes(&s)) };
+    assert!(only.contains("GIT_TROUBLE") && only.contains("git is not installed"), "{only}");
+    let [only] = &codes(&Sandbox::without_git())[..] else { panic!() };
+    assert!(only.contains("GIT_NOT_FOUND"), "{only}");
+}

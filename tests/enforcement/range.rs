@@ -253,3 +253,76 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     // The clock of the commits ran ahead of the tool's, which is told too.
     assert!(!promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "{:?}", promoted());
 }
+
+#[test]
+fn the_tool_s_own_rollback_is_a_revert_to_the_check() {
+    for ended in [false, true] {
+        let sandbox = Sandbox::new();
+        let base = sandbox.head();
+        let id = sandbox.ready("fewer steps");
+        commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+        sandbox.tool(&["validate", "--change-id", &id]).passes();
+        if ended {
+            sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
+        }
+        let back = ["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"];
+        sandbox.tool(&back).passes();
+        assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+        sandbox.evidence();
+        assert!(sandbox.codes(&since(&base)).is_empty());
+        assert!(sandbox.codes("HEAD~2..HEAD").is_empty(), "also when what is reverted lies before the range");
+    }
+}
+
+#[test]
+fn a_rollback_of_an_older_version_is_a_revert_too() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    let message = format!("Revert \"fewer steps\"\n\nRolls back {}: it hurt\n\n{KEY}: {id}\n", sandbox.head());
+    commit(&sandbox, "src/steps.txt", "100\n", &message);
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
+fn no_heal_brings_a_change_back_that_a_revert_took_out() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    let first = sandbox.head();
+    let message = format!("Revert \"Fewer steps\"\n\nThis reverts commit {first}.\n\n{KEY}: {id}\n");
+    commit(&sandbox, "src/steps.txt", "101\n", &message);
+    let (revert, first) = (&sandbox.head()[..12], &first[..12]);
+    let text = sandbox.tool(&["check", "--range", &since(&base)]);
+    let heal = format!("git revert {revert} && git revert {first}  #");
+    let text = text.refused(&["REVERT_NOT_EXACT", "MANY_COMMITS", &heal]).out;
+    assert_eq!(text.matches(&format!("git revert {revert}")).count(), 1, "{text}");
+}
+
+#[test]
+fn a_rollback_that_cannot_be_made_says_why_first_and_how_it_can() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    let head = sandbox.head();
+    let back = ["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"];
+    let again = format!("vibeship-optimizer change rollback --change-id {id} --reason 'it hurt' --apply");
+    sandbox.write("src/steps.txt", "mine\n");
+    let dirty = sandbox.tool(&back);
+    assert_eq!(dirty.code, 2, "{}", dirty.err);
+    assert!(!dirty.err.contains("graft"), "{}", dirty.err);
+    assert!(dirty.err.lines().take(3).any(|line| line.contains("local changes")), "{}", dirty.err);
+    assert!(dirty.err.contains("src/steps.txt") && dirty.err.contains(&again), "{}", dirty.err);
+    sandbox.git(&["checkout", "-q", "--", "src"]).passes();
+    let settings = "[user]\n\tuseConfigOnly = true\n";
+    std::fs::write(sandbox.home().join("gitconfig"), settings).unwrap();
+    let nobody = sandbox.tool(&back);
+    assert_eq!(nobody.code, 2, "{}", nobody.err);
+    let first = nobody.err.lines().next().unwrap_or_default();
+    assert!(first.contains("git does not know who"), "{}", nobody.err);
+    assert!(nobody.err.contains("git config user.name") && nobody.err.contains(&again), "{}", nobody.err);
+    assert_eq!(sandbox.head(), head);
+}

@@ -102,6 +102,45 @@ fn a_second_commit_of_a_change_is_refused_and_found() {
 }
 
 #[test]
+fn a_second_commit_right_after_the_first_is_refused_with_and_without_the_trailer() {
+    let (sandbox, id, _) = staged();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    let first = sandbox.head();
+    sandbox.write("src/more.txt", "x\n");
+    sandbox.git(&["add", "src"]).passes();
+    let said = ["has its one commit already", "vibeship-optimizer change start", "--fixup"];
+    sandbox.git(&["commit", "-qm", "More"]).refused(&said);
+    let message = format!("More\n\n{KEY}: {id}\n");
+    sandbox.git(&["commit", "-qm", &message]).refused(&said);
+    assert_eq!(sandbox.head(), first);
+    // An amended commit replaces the one there is: its author's moment is older, or its message the same.
+    let date = ["commit", "-q", "--amend", "--date=2020-01-01T00:00:00Z", "--no-edit"];
+    sandbox.git(&date).passes();
+    sandbox.write("src/more.txt", "y\n");
+    sandbox.git(&["commit", "-qa", "--amend", "-m", "Other words"]).passes();
+    assert_eq!(sandbox.ids("HEAD"), std::slice::from_ref(&id));
+    sandbox.write("src/more.txt", "z\n");
+    sandbox.git(&["commit", "-qa", "--amend", "--reset-author", "--no-edit"]).passes();
+    assert_eq!(sandbox.ids("HEAD"), [id]);
+}
+
+#[test]
+fn a_promoted_change_takes_no_second_commit_and_its_trailer_is_not_advised() {
+    let (sandbox, id, _) = staged();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--as", "after", "--change-id", &id]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.write("src/more.txt", "x\n");
+    sandbox.git(&["add", "src"]).passes();
+    let refused = sandbox.git(&["commit", "-qm", "More"]).refused(&["vibeship-optimizer change start"]);
+    assert!(!refused.err.contains(&format!("--trailer \"{KEY}: {id}")), "{}", refused.err);
+    let message = format!("More\n\n{KEY}: {id}\n");
+    sandbox.git(&["commit", "-qm", &message]).refused(&["has its one commit already"]);
+}
+
+#[test]
 fn merge_passes_and_one_that_smuggles_a_file_in_is_found() {
     let (sandbox, _, base) = staged();
     sandbox.git(&["checkout", "-q", "-b", "side"]).passes();

@@ -60,7 +60,7 @@ pub(super) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, C
 }
 
 /// The change named by flag or variable. Unlike other commands, the monitor means all changes where none is named.
-fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
+pub(super) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
     let variable = std::env::var(choose::VARIABLE).ok().filter(|text| !text.is_empty());
     Ok(given.map(str::to_owned).or(variable).map(|text| text.parse()).transpose()?)
 }

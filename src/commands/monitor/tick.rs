@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::audit::monitored::day_role;
+use crate::audit::preflight::Lost;
 use crate::change::command::Command;
 use crate::change::command::TickFacts;
 use crate::change::facts::InEffect;
@@ -17,6 +18,7 @@ use crate::change::watch;
 use crate::change::watch::Idle;
 use crate::change::window;
 use crate::commands::Ctx;
+use crate::commands::audit_here;
 use crate::commands::commit;
 use crate::commands::commit::Pending;
 use crate::commands::delta;
@@ -52,19 +54,31 @@ pub struct Ticked {
     pub raised: Vec<Judged>,
 }
 
-/// Exit 1 while an alarm is open, 3 when the clock went backwards, 0 otherwise: also with nothing to measure.
+/// Exit 1 while an alarm is open, 2 when a record cannot be relied on, 3 when the clock went backwards, 0 otherwise:
+/// also with nothing to measure.
 pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
+    let lost = lost(ctx, args.change_id.as_deref())?;
     if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&answer(ctx, &done)?))?;
-    } else {
+        ctx.ui.answer(&failure::pretty(&answer(ctx, &done, &lost)?))?;
+    } else if !done.is_empty() || lost.is_empty() {
         let lines = done.iter().map(|ticked| (&ticked.change, ticked.idle));
         ctx.show(&report::day::ticked(&lines.collect::<Vec<_>>(), ctx.now()))?;
     }
     for ticked in &done {
         tell(ctx, ticked);
     }
-    Ok(exit(&done))
+    for lost in &lost {
+        ctx.error_once(&lost.text());
+        ctx.ui.hint(&lost.heal);
+    }
+    let exit = exit(&done);
+    Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
+}
+
+/// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
+pub fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Lost>, CommandError> {
+    if monitor::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
 /// The worst of what the changes say.
@@ -216,7 +230,7 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
 ///
 /// # Errors
 /// When the config is invalid.
-pub fn answer(ctx: &Ctx, done: &[Ticked]) -> Result<Value, CommandError> {
+pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Lost]) -> Result<Value, CommandError> {
     let mut all = Vec::new();
     for ticked in done {
         all.push(one(ctx, ticked)?);
@@ -226,11 +240,15 @@ pub fn answer(ctx: &Ctx, done: &[Ticked]) -> Result<Value, CommandError> {
         Some(Value::Object(fields)) => fields.clone(),
         _ => Map::from_iter([
             ("skipped".to_owned(), json!(true)),
-            ("reason".to_owned(), json!("no_active_monitor")),
+            ("reason".to_owned(), json!(if lost.is_empty() { "no_active_monitor" } else { "records_not_known" })),
             ("today_utc".to_owned(), json!(ctx.now().date_naive())),
         ]),
     };
     answer.insert("changes".to_owned(), Value::Array(all));
+    if !lost.is_empty() {
+        let one = |lost: &Lost| json!({ "path": lost.path, "code": lost.code, "message": lost.problem });
+        answer.insert("records_not_known".to_owned(), lost.iter().map(one).collect());
+    }
     Ok(Value::Object(answer))
 }
 

@@ -11,7 +11,14 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
     let commit = finding.commit.as_ref().map_or("COMMIT", |commit| commit.id.as_str());
     let commit: String = commit.chars().take(12).collect();
     let path = finding.path.as_deref().map(invocation::shell_word).unwrap_or_default();
+    // To revert what takes a change back would bring the change back; how it is not exact has a finding of its own.
+    let takes_back = finding.commit.as_ref().is_some_and(|commit| commit.subject.starts_with("Revert \""));
     match &finding.what {
+        What::RevertNotExact { reverted } => {
+            let reverted: String = reverted.chars().take(12).collect();
+            Some(format!("git revert {commit} && git revert {reverted}  # takes back that commit and nothing else"))
+        }
+        What::ManyCommits { .. } | What::CommitNotValidated { .. } | What::NotReverted { .. } if takes_back => None,
         What::CommitWithoutId => Some(format!(
             "{PROGRAM} change relink {commit}  # if a change knows it by its content; else git revert {commit}, and make it again as a change"
         )),
@@ -27,7 +34,7 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
         What::UnknownId { id } => {
             Some(format!("git add .vibeship-optimizer/changes/{id}.json && git commit -m \"Record of {id}\""))
         }
-        What::SeveralIds { .. } | What::ManyCommits { .. } | What::RevertNotExact { .. } => {
+        What::SeveralIds { .. } | What::ManyCommits { .. } => {
             Some(format!("git revert {commit}  # then one commit for each change"))
         }
         What::MergeBringsContent { .. } => Some(format!(
@@ -38,6 +45,7 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
             Some(format!("git checkout {from} -- {path} && git commit -m \"Restore the record\""))
         }
+        What::RecordMissing => Some(invocation::restore(finding.path.as_deref().unwrap_or_default())),
         What::RecordUnreadable { .. }
         | What::RecordUnlawful { .. }
         | What::RecordFromFuture { .. }

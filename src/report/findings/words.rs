@@ -74,6 +74,7 @@ fn of_record(what: &What) -> String {
             format!("the record was rewritten: event {seq} is not the one that was there before")
         }
         What::RecordRemoved => "the record was removed".to_owned(),
+        What::RecordMissing => "the record is gone here, and the commit checked out has it".to_owned(),
         What::RecordFromFuture { seq, at: moment } => {
             format!("event {seq} claims {}, which lies after the commit that holds it", at(*moment))
         }

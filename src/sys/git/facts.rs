@@ -231,6 +231,11 @@ impl Repo {
         })
     }
 
+    /// Whether git knows, by whatever it goes by, who a commit made here would be of.
+    pub fn can_commit(&self) -> bool {
+        ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"].iter().all(|who| self.git().args(["var", who]).ok().is_ok())
+    }
+
     /// Where git looks for hooks, whether or not the directory exists.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub const CLEARED: [&str; 21] = [
 ];
 
 /// Options that go before the verb: no colour, no pager, no background work, nothing quoted, no path a pattern.
-const FIXED: [&str; 31] = [
+const FIXED: [&str; 33] = [
     "--no-pager",
     "--no-optional-locks",
     "-c",
@@ -91,6 +91,9 @@ const FIXED: [&str; 31] = [
     "diff.orderFile=/dev/null",
     "-c",
     "trailer.separators=:",
+    "-c",
+    // That no grafts are read is said with a file of them, which git would warn about in every answer.
+    "advice.graftFileDeprecated=false",
     "--no-replace-objects",
 ];
 
