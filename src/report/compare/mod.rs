@@ -58,6 +58,7 @@ pub fn document(view: &CompareView<'_>) -> Doc {
     detail::timings(&mut doc, view.comparison);
     detail::http(&mut doc, view.comparison);
     detail::tuneables(&mut doc, view.comparison);
+    detail::variables(&mut doc, view.comparison);
     method::section(&mut doc, view);
     doc
 }
