@@ -29,6 +29,7 @@ use crate::probe::reference::Reference;
 use crate::sys::cpu::Core;
 use crate::sys::process;
 use crate::sys::process::Ended;
+use crate::sys::process::Finished;
 
 /// Where an arm's runs happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,20 @@ enum Attempt {
     Made(Run),
     Failed(Run),
     Interrupted,
+}
+
+/// The end of what a run wrote to standard error; how it ended where it wrote nothing.
+fn failed(finished: &Finished) -> String {
+    match (command::error_tail(finished), finished.ended) {
+        (said, Ended::Code(code)) if said.is_empty() => format!("exit code {code}"),
+        (said, _) => said,
+    }
+}
+
+/// Both arms may fail: neither's reason takes the place of the other's.
+fn blame(error: &mut Option<String>, side: Side, why: &str) {
+    let why = format!("{}: {why}", side.name());
+    *error = Some(error.take().map_or_else(|| why.clone(), |first| format!("{first}; {why}")));
 }
 
 /// A session over two prepared arms.
@@ -294,11 +309,11 @@ impl<'a> Session<'a> {
             Ok(finished) if finished.ended == Ended::Interrupted => Attempt::Interrupted,
             Ok(finished) if finished.success() => Attempt::Made(command::run_of(&finished)),
             Ok(finished) => {
-                *error = Some(format!("{}: {}", side.name(), command::error_tail(&finished)));
+                blame(error, side, &failed(&finished));
                 Attempt::Failed(command::run_of(&finished))
             }
             Err(failure) => {
-                *error = Some(format!("{}: {}", side.name(), scrub(&failure.to_string())));
+                blame(error, side, &scrub(&failure.to_string()));
                 Attempt::Failed(command::run_not_started())
             }
         }
