@@ -172,7 +172,7 @@ fn imported(root: &Path, config: &TimingConfig, path: &str) -> Result<Timing, St
         return Err(format!("{path} has {length} bytes, more than the {EXPORT_LIMIT} that are read"));
     }
     let bytes = fs::read(&file).map_err(|error| format!("cannot read {path}: {error}"))?;
-    hyperfine::import(&config.name, config.cmd.as_deref(), &bytes).map_err(|error| format!("{path}: {error}"))
+    hyperfine::import(&config.name, &bytes).map_err(|error| format!("{path}: {error}"))
 }
 
 fn kpis(

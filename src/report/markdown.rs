@@ -86,11 +86,7 @@ fn strong(text: &str) -> String {
     let text = visible_line(text);
     // Emphasis that begins or ends with white space is none.
     let inner = text.trim();
-    if inner.is_empty() {
-        return String::new();
-    }
-    let (lead, rest) = text.split_at(text.len() - text.trim_start().len());
-    format!("{lead}**{}**{}", escaped(inner), &rest[inner.len()..])
+    if inner.is_empty() { String::new() } else { format!("**{}**", escaped(inner)) }
 }
 
 /// A table's title: nothing in it may end the cell; [`escaped`] sees to that.
