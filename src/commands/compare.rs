@@ -24,6 +24,7 @@ use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
 use crate::commands::plots;
+use crate::commands::plots::Beside;
 use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
@@ -141,6 +142,12 @@ fn of_files(
     let new = parse(after)?;
     let settings = judge::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
+    let strips = plots::strips(&comparison, (&old, &new), None);
+    let beside = plots::beside(args.out.as_deref(), &strips);
+    for plot in &beside {
+        guard::guard_out_path(&ctx.project, &plot.path, &inputs)?;
+    }
+    let plots = plots::named(&beside);
     let inputs = [named(before), named(after)];
     let view = CompareView {
         comparison: &comparison,
@@ -148,9 +155,9 @@ fn of_files(
         pair: None,
         machine: new.machine.as_ref(),
         inputs: &inputs,
-        plots: &[],
+        plots: &plots,
     };
-    write_out(args, &comparison, &report::compare::markdown(&view))?;
+    write_out(args, &comparison, &report::compare::markdown(&view), &beside)?;
     answer(ctx, args, &view)
 }
 
@@ -230,7 +237,13 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     });
     let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
-        write_out(args, &comparison, &report)?;
+        // The copy may lie anywhere: it gets pictures of its own.
+        let beside = plots::beside(args.out.as_deref(), &strips);
+        for plot in &beside {
+            guard::guard_out_path(&ctx.project, &plot.path, &[])?;
+        }
+        let report = report::compare::markdown(&CompareView { plots: &plots::named(&beside), ..view });
+        write_out(args, &comparison, &report, &beside)?;
     }
     let exit = answer(ctx, args, &view)?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
@@ -285,8 +298,11 @@ fn json_bytes(evidence: &impl Serialize) -> Result<Vec<u8>, CommandError> {
     Ok(bytes)
 }
 
-fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Result<(), CommandError> {
+fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str, plots: &[Beside]) -> Result<(), CommandError> {
     if let Some(out) = &args.out {
+        for plot in plots {
+            atomic::write_free(&plot.path, plot.svg.as_bytes())?;
+        }
         atomic::write_free(out, report.as_bytes())?;
     }
     if let Some(out) = &args.json_out {
