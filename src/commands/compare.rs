@@ -42,6 +42,7 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::compare::CompareView;
+use crate::report::plot::strip::Strip;
 use crate::store::artifact::Role;
 use crate::store::atomic;
 use crate::store::guard;
@@ -224,7 +225,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         plots: &plots,
     };
     let report = report::compare::markdown(&view);
-    files.push(Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() });
+    files.push(Pending { role: Role::CompareReport, bytes: report.into_bytes() });
     files.push(Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? });
     let [markdown, json] = &files[files.len() - 2..] else {
         return Err(CommandError::trouble("the comparison has no files"));
@@ -237,13 +238,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     });
     let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
-        // The copy may lie anywhere: it gets pictures of its own.
-        let beside = plots::beside(args.out.as_deref(), &strips);
-        for plot in &beside {
-            guard::guard_out_path(&ctx.project, &plot.path, &[])?;
-        }
-        let report = report::compare::markdown(&CompareView { plots: &plots::named(&beside), ..view });
-        write_out(args, &comparison, &report, &beside)?;
+        write_copy(ctx, args, view, &strips)?;
     }
     let exit = answer(ctx, args, &view)?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
@@ -309,6 +304,16 @@ fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str, plots: &
         atomic::write_free(out, &json_bytes(comparison)?)?;
     }
     Ok(())
+}
+
+/// The report of a change once more, wherever it is asked for: there it has pictures of its own.
+fn write_copy(ctx: &Ctx, args: &CompareArgs, view: CompareView<'_>, strips: &[Strip]) -> Result<(), CommandError> {
+    let beside = plots::beside(args.out.as_deref(), strips);
+    for plot in &beside {
+        guard::guard_out_path(&ctx.project, &plot.path, &[])?;
+    }
+    let report = report::compare::markdown(&CompareView { plots: &plots::named(&beside), ..view });
+    write_out(args, view.comparison, &report, &beside)
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
