@@ -84,9 +84,10 @@ fn no_sentence_holds_a_run_of_spaces() {
         });
         is_code && found
     };
-    for source in
-        sources().iter().filter(|source| ["report", "commands", "probe", "sys"].contains(&source.module.as_str()))
-    {
+    // The sheet for language models is laid out in columns.
+    for source in sources().iter().filter(|source| {
+        ["report", "commands", "probe", "sys"].contains(&source.module.as_str()) && source.path != "src/report/llm.rs"
+    }) {
         if let Some(line) = production(&source.raw).lines().find(|line| run(line)) {
             panic!("{}: {line}", source.path);
         }

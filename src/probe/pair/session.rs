@@ -22,6 +22,8 @@ use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
 use crate::probe::pair::arms::Side;
+use crate::probe::pair::blame::blame;
+use crate::probe::pair::blame::failed;
 use crate::probe::pair::seat;
 use crate::probe::pair::seat::Seat;
 use crate::probe::pair::seat::Waited;
@@ -29,7 +31,6 @@ use crate::probe::reference::Reference;
 use crate::sys::cpu::Core;
 use crate::sys::process;
 use crate::sys::process::Ended;
-use crate::sys::process::Finished;
 
 /// Where an arm's runs happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,20 +125,6 @@ enum Attempt {
     Made(Run),
     Failed(Run),
     Interrupted,
-}
-
-/// The end of what a run wrote to standard error; how it ended where it wrote nothing.
-fn failed(finished: &Finished) -> String {
-    match (command::error_tail(finished), finished.ended) {
-        (said, Ended::Code(code)) if said.is_empty() => format!("exit code {code}"),
-        (said, _) => said,
-    }
-}
-
-/// Both arms may fail: neither's reason takes the place of the other's.
-fn blame(error: &mut Option<String>, side: Side, why: &str) {
-    let why = format!("{}: {why}", side.name());
-    *error = Some(error.take().map_or_else(|| why.clone(), |first| format!("{first}; {why}")));
 }
 
 /// A session over two prepared arms.
