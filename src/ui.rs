@@ -50,10 +50,11 @@ impl Ui {
         self.stderr_is_terminal && self.volume == Volume::Normal
     }
 
-    /// The width that the answer may have.
+    /// The width that the answer may have: what the user says, else what the terminal has.
     pub fn width(&self) -> usize {
-        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-        columns.unwrap_or(100).clamp(40, 160)
+        let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        let asked = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
     }
 
     /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).

@@ -70,6 +70,30 @@ fn is_of_tests(path: &Path) -> bool {
         || parent.contains(&format!("#[cfg(test)]\nmod {name};"))
 }
 
+/// Texts that are broken over lines end each with a backslash; one that lost it holds the indentation instead.
+#[test]
+fn no_sentence_holds_a_run_of_spaces() {
+    let run = |line: &str| {
+        let words = line.trim_start();
+        let is_code = !words.starts_with("//") && !words.starts_with('#');
+        let found = words.match_indices("  ").any(|(at, _)| {
+            let (before, after) = (&words[..at], words[at..].trim_start());
+            let starts = before.ends_with(|c: char| c.is_ascii_lowercase() || ".,;:".contains(c));
+            // `\n` before spaces is a line of a file.
+            starts && !before.ends_with("\\n") && after.starts_with(|c: char| c.is_ascii_alphabetic())
+        });
+        is_code && found
+    };
+    // The sheet for language models is laid out in columns.
+    for source in sources().iter().filter(|source| {
+        ["report", "commands", "probe", "sys"].contains(&source.module.as_str()) && source.path != "src/report/llm.rs"
+    }) {
+        if let Some(line) = production(&source.raw).lines().find(|line| run(line)) {
+            panic!("{}: {line}", source.path);
+        }
+    }
+}
+
 /// The text without comments, texts and white space, so that a path can be found however it is laid out.
 fn code(text: &str) -> String {
     let mut out = String::new();

@@ -74,6 +74,10 @@ pub struct CalibrateArgs {
 pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     let share = parse::share("--inject", &args.inject)?;
+    if share == 0.0 {
+        return Err(CommandError::trouble("--inject 0%: a slowdown of nothing proves nothing")
+            .hinted("vibeship-optimizer calibrate --inject 5%"));
+    }
     let sessions = Sessions::asked(&args)?;
     let mut plans = pairing::configured(ctx)?;
     plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));

@@ -24,6 +24,7 @@ use crate::commands::globals::Format;
 use crate::commands::judge;
 use crate::commands::pairing;
 use crate::commands::plots;
+use crate::commands::plots::Beside;
 use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
@@ -41,6 +42,7 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::compare::CompareView;
+use crate::report::plot::strip::Strip;
 use crate::store::artifact::Role;
 use crate::store::atomic;
 use crate::store::guard;
@@ -141,6 +143,12 @@ fn of_files(
     let new = parse(after)?;
     let settings = judge::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
+    let strips = plots::strips(&comparison, (&old, &new), None);
+    let beside = plots::beside(args.out.as_deref(), &strips);
+    for plot in &beside {
+        guard::guard_out_path(&ctx.project, &plot.path, &inputs)?;
+    }
+    let plots = plots::named(&beside);
     let inputs = [named(before), named(after)];
     let view = CompareView {
         comparison: &comparison,
@@ -148,9 +156,9 @@ fn of_files(
         pair: None,
         machine: new.machine.as_ref(),
         inputs: &inputs,
-        plots: &[],
+        plots: &plots,
     };
-    write_out(args, &comparison, &report::compare::markdown(&view))?;
+    write_out(args, &comparison, &report::compare::markdown(&view), &beside)?;
     answer(ctx, args, &view)
 }
 
@@ -217,7 +225,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         plots: &plots,
     };
     let report = report::compare::markdown(&view);
-    files.push(Pending { role: Role::CompareReport, bytes: report.clone().into_bytes() });
+    files.push(Pending { role: Role::CompareReport, bytes: report.into_bytes() });
     files.push(Pending { role: Role::CompareData, bytes: json_bytes(&comparison)? });
     let [markdown, json] = &files[files.len() - 2..] else {
         return Err(CommandError::trouble("the comparison has no files"));
@@ -230,7 +238,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     });
     let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
-        write_out(args, &comparison, &report)?;
+        write_copy(ctx, args, view, &strips)?;
     }
     let exit = answer(ctx, args, &view)?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
@@ -285,14 +293,27 @@ fn json_bytes(evidence: &impl Serialize) -> Result<Vec<u8>, CommandError> {
     Ok(bytes)
 }
 
-fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str) -> Result<(), CommandError> {
+fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str, plots: &[Beside]) -> Result<(), CommandError> {
     if let Some(out) = &args.out {
+        for plot in plots {
+            atomic::write_free(&plot.path, plot.svg.as_bytes())?;
+        }
         atomic::write_free(out, report.as_bytes())?;
     }
     if let Some(out) = &args.json_out {
         atomic::write_free(out, &json_bytes(comparison)?)?;
     }
     Ok(())
+}
+
+/// The report of a change once more, wherever it is asked for: there it has pictures of its own.
+fn write_copy(ctx: &Ctx, args: &CompareArgs, view: CompareView<'_>, strips: &[Strip]) -> Result<(), CommandError> {
+    let beside = plots::beside(args.out.as_deref(), strips);
+    for plot in &beside {
+        guard::guard_out_path(&ctx.project, &plot.path, &[])?;
+    }
+    let report = report::compare::markdown(&CompareView { plots: &plots::named(&beside), ..view });
+    write_out(args, view.comparison, &report, &beside)
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.

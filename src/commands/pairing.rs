@@ -8,6 +8,7 @@ use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::delta;
 use crate::commands::progress::Bar;
+use crate::commands::progress::left;
 use crate::config::kpi::KpiProbe;
 use crate::config::pair::Pin;
 use crate::error::CommandError;
@@ -245,7 +246,7 @@ fn measure(ask: &Ask<'_>, arms: &Arms, runner: &mut SystemRunner, bar: &mut Bar)
     let mut found = Found::default();
     for plan in &ask.commands {
         let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
-            bar.show(&live(&plan.name, &progress, ask));
+            bar.pairs(progress.so_far.pairs.len(), progress.max_pairs, &live(&plan.name, &progress, ask));
         });
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
@@ -316,8 +317,8 @@ fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
     let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
     let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
     let estimate = change.finding().map(|finding| report::values::share_estimate(&finding.estimate));
-    let more = progress.more.filter(|more| *more > 0).map_or_else(String::new, |more| format!(", about {more} more"));
     let pairs = progress.so_far.pairs.len();
+    let more = left(progress.more, pairs, progress.max_pairs);
     format!("{name}: pair {pairs} of at most {}{more}  {}", progress.max_pairs, estimate.unwrap_or_default())
 }
 

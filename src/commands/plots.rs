@@ -1,6 +1,9 @@
 //! Which samples are drawn: those of the metrics that a comparison turns on, in pairs where there are pairs.
 //! Must not draw.
 
+use std::path::Path;
+use std::path::PathBuf;
+
 use crate::evidence::compare::Comparison;
 use crate::evidence::metric::MetricId;
 use crate::evidence::pair::PairSession;
@@ -8,6 +11,7 @@ use crate::evidence::series;
 use crate::evidence::snapshot::Snapshot;
 use crate::report::compare::detail::is_headline;
 use crate::report::plot::strip::Strip;
+use crate::store::artifact;
 
 /// A strip for every metric of the contract and every decisive time that has samples to show.
 pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
@@ -19,4 +23,30 @@ pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Opti
     };
     let headline = comparison.metrics.iter().filter(|row| is_headline(comparison, row));
     headline.filter_map(|row| strip(&row.metric)).collect()
+}
+
+/// A picture beside a report that is no evidence.
+pub struct Beside {
+    metric: MetricId,
+    /// Where it is written.
+    pub path: PathBuf,
+    /// It.
+    pub svg: String,
+}
+
+/// The pictures that lie beside the report `out`, named by it: `cmp.md` has `cmp_….svg`.
+pub fn beside(out: Option<&Path>, strips: &[Strip]) -> Vec<Beside> {
+    let Some(out) = out else { return Vec::new() };
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let picture = |strip: &Strip| {
+        let path = out.with_file_name(format!("{stem}_{}.svg", artifact::slug(strip.metric.as_str())));
+        Beside { metric: strip.metric.clone(), path, svg: strip.svg() }
+    };
+    strips.iter().map(picture).collect()
+}
+
+/// The pictures as the report beside them names them.
+pub fn named(pictures: &[Beside]) -> Vec<(MetricId, String)> {
+    let name = |it: &Beside| it.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    pictures.iter().map(|it| (it.metric.clone(), name(it))).collect()
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::evidence::ingest::IngestError;
 use crate::evidence::scrub::scrub;
+use crate::evidence::snapshot::CpuMeans;
 use crate::evidence::snapshot::Run;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::snapshot::Timing;
@@ -21,13 +22,23 @@ pub enum HyperfineError {
     /// It is not acceptable JSON, or not of hyperfine's shape.
     #[error(transparent)]
     Json(#[from] IngestError),
-    /// It holds several results, and none is named by the command.
-    #[error("it holds {found} results; set `cmd` to the command of the one that is meant: {commands}")]
+    /// It holds several results, and the timing's name is no command of theirs.
+    #[error("it holds {found} results; set `name` to the command of the one that is meant: {commands}")]
     Several {
         /// How many.
         found: usize,
         /// Their commands.
         commands: String,
+    },
+    /// Several results are of the command that is meant.
+    #[error(
+        "it holds {found} results of {command:?}; export them apart, or give each a --command-name and set `name` to one"
+    )]
+    Alike {
+        /// How many.
+        found: usize,
+        /// The command.
+        command: String,
     },
     /// It holds no run times, only their mean; or a number that is none.
     #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
@@ -45,6 +56,13 @@ struct Export {
 #[derive(Deserialize)]
 struct ResultOf {
     command: String,
+    /// What this tool calls the command; hyperfine has no such field.
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    user: Option<f64>,
+    #[serde(default)]
+    system: Option<f64>,
     #[serde(default)]
     times: Vec<f64>,
     #[serde(default)]
@@ -53,26 +71,40 @@ struct ResultOf {
     memory_usage_byte: Vec<u64>,
 }
 
-/// The timing called `name` out of an export. With several results, `cmd` says which is meant. CPU times are left
+/// The timing called `name` out of an export. With several results it is the one of that name or command. CPU times are left
 /// out: the export has only their means, and a mean is no sample.
 ///
 /// # Errors
 /// When the bytes are no export, or it is not clear which result is meant.
-pub fn import(name: &str, cmd: Option<&str>, bytes: &[u8]) -> Result<Timing, HyperfineError> {
+pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
     // Twice over, so that duplicate keys and numbers that are none are refused before anything is believed.
     parse_json(bytes, Limits::default()).map_err(IngestError::from)?;
     let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
-    let named = export.results.iter().filter(|result| cmd.is_none_or(|cmd| cmd == result.command));
-    let [result] = named.collect::<Vec<_>>()[..] else {
+    let mut found: Vec<&ResultOf> = export.results.iter().collect();
+    for is_it in [is_named as fn(&ResultOf, &str) -> bool, is_of] {
+        if found.len() > 1 && found.iter().any(|result| is_it(result, name)) {
+            found.retain(|result| is_it(result, name));
+        }
+    }
+    let [result] = found[..] else {
+        if let [first, _, ..] = found[..]
+            && found.iter().all(|result| result.command == first.command)
+        {
+            return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
+        }
         let commands: Vec<String> =
             export.results.iter().map(|result| format!("{:?}", scrub(&result.command))).collect();
         return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
     };
-    let usable = |time: &f64| time.is_finite() && *time >= 0.0;
-    if result.times.is_empty() || !result.times.iter().all(usable) {
-        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
-    }
-    Ok(timing(name, result))
+    timing(name, result)
+}
+
+fn is_named(result: &ResultOf, name: &str) -> bool {
+    result.name.as_deref() == Some(name)
+}
+
+fn is_of(result: &ResultOf, name: &str) -> bool {
+    result.command == name
 }
 
 /// Whether bytes look like an export: an object with `results` and no schema.
@@ -81,7 +113,7 @@ pub fn is_export(bytes: &[u8]) -> bool {
     value.is_some_and(|value| value["results"].is_array() && value["schema"].is_null())
 }
 
-/// A whole export as a snapshot: each result a timing named by its command. Nothing else is known of it.
+/// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is known of it.
 ///
 /// # Errors
 /// When the bytes are no export, or a result has no usable run times.
@@ -90,12 +122,21 @@ pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Resul
     let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
     let mut snapshot = Snapshot::bare(label, generated_at);
     for result in &export.results {
-        snapshot.timings.push(import(&scrub(&result.command), Some(&result.command), bytes)?);
+        let wanted = scrub(result.name.as_deref().unwrap_or(&result.command));
+        let is_taken = |name: &str| snapshot.timings.iter().any(|timing| timing.name == name);
+        // Results of one command are told apart by their place, which is the same on both sides of a comparison.
+        let numbered = (2..).map(|n: u64| format!("{wanted} ({n})"));
+        let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
+        snapshot.timings.push(timing(&name, result)?);
     }
     Ok(snapshot)
 }
 
-fn timing(name: &str, result: &ResultOf) -> Timing {
+fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
+    let usable = |time: &f64| time.is_finite() && *time >= 0.0;
+    if result.times.is_empty() || !result.times.iter().all(usable) {
+        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
+    }
     let run = |(index, wall_s): (usize, &f64)| Run {
         wall_s: *wall_s,
         user_s: None,
@@ -120,9 +161,11 @@ fn timing(name: &str, result: &ResultOf) -> Timing {
         all_s: Vec::new(),
         samples,
         direct: None,
+        cpu_means: (result.user.is_some() || result.system.is_some())
+            .then_some(CpuMeans { user_s: result.user, system_s: result.system }),
     };
     timing.summarize(result.times.clone());
-    timing
+    Ok(timing)
 }
 
 /// A snapshot's timings as hyperfine would have exported them.
@@ -147,11 +190,12 @@ fn exported(timing: &Timing) -> Value {
     let codes: Vec<Option<i32>> = timing.samples.iter().map(|run| run.exit_code).collect();
     json!({
         "command": timing.cmd,
+        "name": timing.name,
         "mean": mean,
         "stddev": if times.len() > 1 { Some(variance.sqrt()) } else { None },
         "median": median,
-        "user": of_runs(|run| run.user_s),
-        "system": of_runs(|run| run.system_s),
+        "user": of_runs(|run| run.user_s).or(timing.cpu_means.and_then(|means| means.user_s)),
+        "system": of_runs(|run| run.system_s).or(timing.cpu_means.and_then(|means| means.system_s)),
         "min": sorted.first(),
         "max": sorted.last(),
         "times": times,
@@ -167,7 +211,7 @@ mod tests {
     fn the_summary_takes_percentiles_by_nearest_rank() {
         let times: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
         let text = format!(r#"{{"results":[{{"command":"a","times":[{}]}}]}}"#, times.join(","));
-        let timing = import("x", None, text.as_bytes()).unwrap();
+        let timing = import("x", text.as_bytes()).unwrap();
         assert_eq!((timing.p95_s, timing.mean_s), (Some(19.0), Some(10.5)));
     }
 
@@ -176,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_export_gives_its_run_times_in_run_order() {
-        let timing = import("nap", None, EXPORT.as_bytes()).unwrap();
+        let timing = import("nap", EXPORT.as_bytes()).unwrap();
         let walls: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
         assert_eq!((timing.name.as_str(), timing.cmd.as_str(), walls), ("nap", "sleep 0.1", vec![0.12, 0.1, 0.11]));
         assert_eq!((timing.last_rc, timing.all_s[0]), (Some(0), 0.1));
@@ -191,18 +235,34 @@ mod tests {
     }
 
     #[test]
-    fn several_results_need_the_command_that_is_meant() {
+    fn several_results_need_the_name_of_the_one_that_is_meant() {
         let two = r#"{"results":[{"command":"a","times":[1]},{"command":"b","times":[2]}]}"#;
-        assert!(matches!(import("x", None, two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
-        assert_eq!(import("x", Some("b"), two.as_bytes()).unwrap().all_s, vec![2.0]);
+        assert!(matches!(import("x", two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
+        assert_eq!(import("b", two.as_bytes()).unwrap().all_s, vec![2.0]);
+    }
+
+    #[test]
+    fn two_results_of_one_command_are_read_and_what_was_exported_is_read_back() {
+        let two =
+            r#"{"results":[{"command":"spin","times":[1],"user":0.5,"system":0.25},{"command":"spin","times":[2]}]}"#;
+        let found = snapshot("old", DateTime::UNIX_EPOCH, two.as_bytes()).unwrap();
+        let names = |found: &Snapshot| found.timings.iter().map(|timing| timing.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&found), ["spin", "spin (2)"]);
+        let own = export(&found);
+        assert_eq!((&own["results"][0]["user"], &own["results"][0]["system"]), (&0.5.into(), &0.25.into()));
+        let back = snapshot("old", DateTime::UNIX_EPOCH, own.to_string().as_bytes()).unwrap();
+        assert_eq!(names(&back), names(&found));
+        assert_eq!(import("spin (2)", own.to_string().as_bytes()).unwrap().all_s, vec![2.0]);
+        let alike = import("spin", two.as_bytes());
+        assert!(matches!(alike, Err(HyperfineError::Alike { found: 2, .. })), "{alike:?}");
     }
 
     #[test]
     fn a_result_without_usable_times_is_refused() {
         for times in ["[]", "[-1.0]"] {
             let text = format!(r#"{{"results":[{{"command":"a","times":{times}}}]}}"#);
-            assert!(matches!(import("x", None, text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
+            assert!(matches!(import("x", text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
         }
-        assert!(import("x", None, b"[]").is_err());
+        assert!(import("x", b"[]").is_err());
     }
 }

@@ -36,6 +36,10 @@ const LAST: &[&str] = &["pass", "pat", "token"];
 /// Words that make a secret of a text that looks like one; `max_tokens: 4096` and `cache_key: users` do not.
 const WEAK: &[&str] =
     &["auth", "dsn", "key", "keys", "pass", "pat", "session", "sid", "sig", "signature", "token", "tokens"];
+/// Words before `token` that make it a sign of a language, not a secret, or a measure of one.
+const TOKEN_KINDS: &[&str] = &[
+    "begin", "bos", "cls", "end", "eol", "eos", "image", "mask", "pad", "per", "sep", "special", "start", "stop", "unk",
+];
 /// Words before `key` that make the name a strong one.
 const KEY_KINDS: &[&str] =
     &["access", "account", "api", "encryption", "license", "master", "private", "secret", "shared", "signing", "ssh"];
@@ -68,6 +72,8 @@ const PREFIXES: &[&str] = &[
     "xoxr-",
     "ya29.",
 ];
+/// A number of fewer digits may be a setting.
+const LEAST_DIGITS: usize = 10;
 /// Fewer characters after a prefix are a word like any other.
 const LEAST_TOKEN: usize = 16;
 
@@ -114,9 +120,29 @@ pub fn is_secret(name: &str, value: &str) -> bool {
     }
     match strength(name) {
         Strength::Strong => true,
-        Strength::Weak => looks_random(value) || (is_variable(name) && ends_as_secret(name) && is_word(value)),
+        Strength::Weak => {
+            looks_random(value)
+                || (is_variable(name) && ends_as_secret(name) && is_word(value))
+                || (holds_token(name) && is_token(value))
+        }
         Strength::None => false,
     }
+}
+
+/// Whether a name ends as one of what proves who somebody is: `api_token`, `accessToken`, `cache.token`. Those of a
+/// language (`pad_token`) do not, nor do counts (`max_tokens`, `token_count`).
+fn holds_token(name: &str) -> bool {
+    let words = words(name);
+    let mut backwards = words.iter().rev().skip_while(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+    let ends = backwards.next().is_some_and(|last| last.ends_with("token"));
+    ends && backwards.next().is_none_or(|kind| !TOKEN_KINDS.contains(&kind.as_str()))
+}
+
+/// Any text, however short; a number only where it is too long to be a setting.
+fn is_token(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let long = value.bytes().filter(u8::is_ascii_digit).count() >= LEAST_DIGITS;
+    value.chars().any(char::is_alphanumeric) && (long || value.parse::<f64>().is_err())
 }
 
 /// Named as environment variables are.
@@ -219,9 +245,22 @@ fn is_secret_here(text: &str, name: &Match<'_>, value: &str) -> bool {
     let is_header = name_text.contains('-') && name_text.starts_with(|c: char| c.is_ascii_uppercase());
     let says = is_header || is_option(text, name);
     let is_parameter = text[..name.start()].ends_with(['?', '&']) && text[name.end()..].starts_with('=');
-    is_secret(name_text, value)
+    is_secret_in_text(text, name, value)
         || (says && ends_as_secret(name_text) && is_word(value))
         || (is_parameter && is_secret_name(name_text))
+}
+
+/// As [`is_secret`]; but a bare `token: word` with a space is what parsers say of their input.
+fn is_secret_in_text(text: &str, name: &Match<'_>, value: &str) -> bool {
+    let is_bare = name.as_str().eq_ignore_ascii_case("token");
+    let after = &text[name.end()..];
+    let between = &after[..after.find(value).unwrap_or(0)];
+    let is_speech = is_bare && between.contains(char::is_whitespace) && !between.starts_with(['"', '\'', '\\']);
+    if is_speech {
+        looks_random(value) || (is_variable(name.as_str()) && is_word(value))
+    } else {
+        is_secret(name.as_str(), value)
+    }
 }
 
 fn is_reference(value: &str) -> bool {
@@ -362,6 +401,8 @@ mod tests {
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
             ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
             ("SECRET='a b' next", "SECRET=*** next"),
+            ("{\"token\": \"abc\"} api_token: abc", "{\"token\": ***} api_token: ***"),
+            ("unexpected token: comma; let token = next;", "unexpected token: comma; let token = next;"),
         ] {
             assert_eq!(scrub(output), masked);
         }

@@ -214,6 +214,18 @@ pub struct Timing {
     /// Whether the program was started directly, the shell having nothing to do (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<bool>,
+    /// Mean CPU times of an import that has no others (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_means: Option<CpuMeans>,
+}
+
+/// Means of CPU times over all runs. A mean is no sample: nothing is concluded from it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CpuMeans {
+    /// In user mode, in seconds.
+    pub user_s: Option<f64>,
+    /// In the system, in seconds.
+    pub system_s: Option<f64>,
 }
 
 impl Timing {

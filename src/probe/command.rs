@@ -227,6 +227,7 @@ impl Series {
             all_s: Vec::new(),
             samples: self.samples,
             direct: self.direct,
+            cpu_means: None,
         };
         timing.summarize(all_s);
         Timed { timing, end: self.end, rss_floor_bytes }

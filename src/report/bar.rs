@@ -1,7 +1,12 @@
 //! An estimate with its interval as a line of characters, against zero and a bound. Owns the drawing; must not
 //! choose the scale's meaning.
 
+use crate::evidence::metric::MetricId;
 use crate::evidence::verdict::Estimate;
+use crate::report::markup::Align;
+use crate::report::markup::Doc;
+use crate::report::markup::Table;
+use crate::report::markup::Text;
 
 /// Both ends of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,8 +39,28 @@ impl Axis {
     }
 }
 
-/// What the characters of a bar mean.
-pub const LEGEND: &str = "● estimate  ├─┤ 95 % interval  │ no change  ┊ bound";
+/// The columns of a bar that stands in a table of few columns.
+pub const WIDTH: usize = 31;
+
+/// Adds a bar for each metric, all on one scale, with what their characters mean.
+pub fn list(doc: &mut Doc, estimates: &[(&MetricId, Estimate)]) {
+    if estimates.is_empty() {
+        return;
+    }
+    let axis = Axis::over(estimates.iter().map(|(_, estimate)| estimate), std::iter::empty());
+    let mut table = Table::new([("Metric", Align::Left), ("Change, 95 % interval", Align::Left)]);
+    for (metric, estimate) in estimates {
+        table.row([Text::new().code(metric.as_str()), Text::new().code(bar(estimate, None, axis, WIDTH))]);
+    }
+    doc.table(table);
+    doc.paragraph(legend(false));
+}
+
+/// What the characters of a bar mean; each piece is one word for the wrapping.
+pub fn legend(bounds: bool) -> Text {
+    let bound = if bounds { ", ┊ bound" } else { "" };
+    Text::from(format!("In the bars: ● estimate, ├─┤ 95 % interval, │ no change{bound}."))
+}
 
 /// One bar of `width` columns: `····├──●──┤···│···┊··`.
 pub fn bar(estimate: &Estimate, bound: Option<f64>, axis: Axis, width: usize) -> String {

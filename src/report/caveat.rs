@@ -102,11 +102,16 @@ fn of_the_rest(caveat: &Caveat) -> Text {
             .plain(", but ")
             .code(layer.as_str())
             .plain(" overrides it on both sides: that part of the change had no effect."),
+        Caveat::EnvDiffers { names } => Text::from("The environment differed between the snapshots: ")
+            .text(codes(names.iter().map(String::as_str)))
+            .plain(" had another value. What was not measured in pairs may show that and not the change."),
         Caveat::Repeated { times } => {
             let tries = i32::try_from(*times).unwrap_or(i32::MAX);
             let chance = 1.0 - 0.975_f64.powi(tries);
             Text::from(format!(
-                "This is comparison {times} since the baseline. Each is another throw: what one calls faster without cause                  once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs                  says more.",
+                "This is comparison {times} since the baseline. Each is another throw: what one calls faster without cause \
+                 once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs \
+                 says more.",
                 values::plain_share(chance)
             ))
         }
@@ -154,6 +159,7 @@ mod tests {
             Caveat::MaxRssAtFloor { metrics: vec![MetricId::new("timing.tests.max_rss")] },
             Caveat::CpuAndWallDisagree { timing: "tests".to_owned(), cpu_improved: true },
             Caveat::EnvHidesTuneable { key: "a.b".to_owned(), layer: "env:A_B".to_owned(), file: "t.json".to_owned() },
+            Caveat::EnvDiffers { names: vec!["FOO".to_owned(), "BAR".to_owned()] },
             Caveat::Drift { ratio: 1.07 },
             Caveat::DriftUnknown,
             Caveat::PairOfOtherCommits,
@@ -163,6 +169,7 @@ mod tests {
         assert!(all.iter().all(|caveat| !text(caveat).is_empty()));
         let mut doc = Doc::new();
         doc.list(all.iter().map(text).collect());
+        assert!(!markdown::render(&doc).contains("  "), "two spaces within a sentence");
         insta::assert_snapshot!(markdown::render(&doc), @r"
         - `timing.tests.wall`, `timing.lint.wall`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
         - `timing.tests.wall`: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating pairs would narrow them.
@@ -177,11 +184,12 @@ mod tests {
         - `timing.tests.max_rss`: the memory of the measuring process was larger than the command's, so the command's is unknown.
         - `tests`: CPU time changed for the better and wall time for the worse. It may wait more or work in parallel differently; neither number alone tells what a user would notice.
         - `a.b` changed in `t.json`, but `env:A_B` overrides it on both sides: that part of the change had no effect.
+        - The environment differed between the snapshots: `FOO`, `BAR` had another value. What was not measured in pairs may show that and not the change.
         - The machine itself moved +7.0 % between the two sessions, by a fixed reference workload. What was not measured in pairs may show that and not the change.
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
-        - This is comparison 3 since the baseline. Each is another throw: what one calls faster without cause                  once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs                  says more.
+        - This is comparison 3 since the baseline. Each is another throw: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
         ");
     }
 }

@@ -7,6 +7,7 @@ use crate::evidence::decisive::Decisive;
 use crate::evidence::judge::Change;
 use crate::evidence::pair::Arm;
 use crate::evidence::pair::PairSession;
+use crate::report::bar;
 use crate::report::caveat;
 use crate::report::compare::method;
 use crate::report::compare::row::change_mark;
@@ -33,6 +34,10 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
         table.row(cells(row));
     }
     doc.table(table);
+    bar::list(
+        &mut doc,
+        &rows.iter().filter_map(|row| Some((&row.metric, row.change.finding()?.estimate))).collect::<Vec<_>>(),
+    );
     for command in &session.commands {
         let decisive = rows.iter().find(|row| row.command.as_ref() == Some(&command.name) && row.decisive);
         if decisive.is_some() {

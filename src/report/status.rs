@@ -189,8 +189,8 @@ mod tests {
 
         change   chg-1 (tuneable)
         state    ▸ compared
-        gates    ✓ open → ✓ contract → ✓ baseline → ✓ validate → ✓ after → ✓ compare → ▸ decide (next) → ·
-                 rollout → · verify
+        gates    ✓ open → ✓ contract → ✓ baseline → ✓ validate → ✓ after → ✓ compare → ▸ decide (next) →
+                 · rollout → · verify
         verdict  ✓ pass: KPI and every guardrail hold
         next     everything passes: promote it
 

@@ -26,8 +26,11 @@ pub struct Terminal {
 
 /// Columns between those of a table.
 const GAP: usize = 2;
-/// A table's column is not made narrower than this.
+/// Text is not wrapped to less than this.
 const MIN_COLUMN: usize = 8;
+
+/// A space that no line is broken at, between a symbol and its word.
+const TIE: char = '\u{a0}';
 
 /// A character with its style; lines are made of these so that wrapping never cuts an escape sequence.
 type Glyph = (char, Style);
@@ -102,23 +105,46 @@ impl Terminal {
                 *width = (*width).max(cell.split(|glyph| glyph.0 == '\n').map(columns).max().unwrap_or(0));
             }
         }
-        self.narrow(&mut widths);
+        let least: Vec<usize> = (0..heads.len())
+            .map(|at| rows.iter().map(|row| longest_word(&row[at])).fold(longest_word(&heads[at]), usize::max))
+            .collect();
+        if !self.narrow(&mut widths, &least) {
+            return self.stacked(&heads, &rows);
+        }
         let aligns: Vec<Align> = table.columns.iter().map(|(_, align)| *align).collect();
         let all = std::iter::once(&heads).chain(&rows);
         joined(all.map(|row| self.row(row, &widths, &aligns)))
     }
 
-    /// Takes columns from the widest until the table fits.
-    fn narrow(self, widths: &mut [usize]) {
-        let Some(room) = self.width else { return };
+    /// Takes columns from the widest until the table fits, but none that a word in it needs; says whether it fits.
+    fn narrow(self, widths: &mut [usize], least: &[usize]) -> bool {
+        let Some(room) = self.width else { return true };
         let gaps = GAP * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > room {
-            let Some(widest) = widths.iter_mut().max_by_key(|width| **width).filter(|width| **width > MIN_COLUMN)
-            else {
-                return;
-            };
+            let free = widths.iter_mut().zip(least).filter(|(width, least)| **width > **least);
+            let Some((widest, _)) = free.max_by_key(|(width, _)| **width) else { return false };
             *widest -= 1;
         }
+        true
+    }
+
+    /// A table that has no room, row by row: the first cell, and below it the others with the names of their columns.
+    fn stacked(self, heads: &[Vec<Glyph>], rows: &[Vec<Vec<Glyph>>]) -> String {
+        let room = self.width.unwrap_or(usize::MAX);
+        let pad = " ".repeat(GAP);
+        let entry = |row: &Vec<Vec<Glyph>>| {
+            let mut lines: Vec<String> = Vec::new();
+            for (head, cell) in heads.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+                let is_first = lines.is_empty();
+                let named = [head.as_slice(), &styled(" ", Style::new())].concat();
+                let cell = if is_first || head.is_empty() { cell.clone() } else { [named, cell.clone()].concat() };
+                let indent = if is_first { "" } else { &pad };
+                let wrapped = wrap(&cell, Some(room.saturating_sub(indent.len())));
+                lines.extend(wrapped.iter().map(|line| format!("{indent}{}", self.paint(line))));
+            }
+            lines.join("\n")
+        };
+        rows.iter().map(entry).collect::<Vec<_>>().join("\n\n")
     }
 
     fn row(self, cells: &[Vec<Glyph>], widths: &[usize], aligns: &[Align]) -> String {
@@ -144,7 +170,7 @@ impl Terminal {
         let mut out = String::new();
         for run in line.chunk_by(|a, b| a.1 == b.1) {
             let style = run[0].1;
-            let text: String = run.iter().map(|glyph| glyph.0).collect();
+            let text: String = run.iter().map(|glyph| if glyph.0 == TIE { ' ' } else { glyph.0 }).collect();
             if self.color && style != Style::new() {
                 out.push_str(&format!("{style}{text}{style:#}"));
             } else {
@@ -163,6 +189,10 @@ fn columns(line: &[Glyph]) -> usize {
     line.iter().map(|glyph| char_width(glyph.0)).sum()
 }
 
+fn longest_word(text: &[Glyph]) -> usize {
+    text.split(|glyph| glyph.0 == ' ' || glyph.0 == '\n').map(columns).max().unwrap_or(0)
+}
+
 fn styled(text: &str, style: Style) -> Vec<Glyph> {
     text.chars().map(|c| (c, style)).collect()
 }
@@ -172,7 +202,7 @@ fn glyphs(text: &Text, base: Style, shown: fn(&str) -> String) -> Vec<Glyph> {
         Span::Plain(text) => styled(&shown(text), base),
         Span::Code(text) => styled(&visible_line(text), base.fg_color(Some(AnsiColor::Cyan.into()))),
         Span::Strong(text) => styled(&shown(text), base.bold()),
-        Span::Mark(tone, word) => styled(&format!("{} {}", tone.symbol(), visible_line(word)), tone_style(*tone)),
+        Span::Mark(tone, word) => styled(&format!("{}{TIE}{}", tone.symbol(), visible_line(word)), tone_style(*tone)),
         Span::Link { text, .. } => styled(&shown(text), base.underline()),
     };
     text.spans().iter().flat_map(piece).collect()
@@ -252,10 +282,13 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         A\u{1b}[2Jtitle
 
-        Metric           Verdict          Change
-        timing.tests.wa  ✓ pass          -12.0 %
-        ll
-        kpi.漢字         ? inconclusive   +0.4 %
+        timing.tests.wall
+          Verdict ✓ pass
+          Change -12.0 %
+
+        kpi.漢字
+          Verdict ? inconclusive
+          Change +0.4 %
 
         [x] 0 open
         [ ] 1 contract
@@ -284,6 +317,12 @@ mod tests {
             let widest = text.lines().map(crate::report::visible::width).max().unwrap();
             assert!(widest <= width, "{widest} in {width}:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_table_without_room_is_stacked_and_no_word_is_cut() {
+        let text = render(&sample(), Terminal { width: Some(34), color: false });
+        assert!(text.contains("timing.tests.wall\n  Verdict ✓ pass\n  Change -12.0 %\n\nkpi.漢字\n"), "{text}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::evidence::verdict::Estimate;
 const DIGITS: i32 = 4;
 /// The most digits behind the point.
 const MAX_DECIMALS: i32 = 6;
+/// Numbers from this power of ten on, or below the other, are written with their power of ten: `7e300`.
+const LARGE: i32 = 15;
+const SMALL: i32 = -6;
 
 /// A divisor and the symbol of the unit that it leads to.
 pub type Scale = (f64, String);
@@ -37,26 +40,35 @@ pub fn quantity_estimate(estimate: &Estimate, unit: &Unit) -> String {
     }
     let largest = estimate.value.abs().max(estimate.low.abs()).max(estimate.high.abs());
     let (factor, symbol) = scale(largest, unit);
-    let decimals = decimals_for((estimate.high - estimate.low) / factor);
-    let shown = |value: f64| with_symbol(&fixed(value / factor, decimals), &symbol);
+    let width = (estimate.high - estimate.low) / factor;
+    let decimals = decimals_for(width);
+    let digits = exponent(largest / factor) - exponent(width) + 1;
+    let number = |value: f64| match is_extreme(largest / factor) {
+        true => scientific(value, digits),
+        false => fixed(value, decimals),
+    };
+    let shown = |value: f64| with_symbol(&number(value / factor), &symbol);
     format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
 }
 
 /// A share as a percentage with its sign: `+1.2 %`.
 pub fn share(value: f64) -> String {
     let percent = value * 100.0;
+    if exponent(percent) >= LARGE {
+        return format!("{} %", plus(scientific(percent, DIGITS - 1)));
+    }
     let decimals = if percent.abs() < 1.0 { 2 } else { 1 };
     format!("{} %", plus(fixed(percent, decimals)))
 }
 
 /// A share as written in a bound: `+2 %`, `-12.5 %`.
 pub fn bound_share(value: f64) -> String {
-    format!("{} %", plus(trimmed(fixed(value * 100.0, MAX_DECIMALS))))
+    format!("{} %", plus(written(value * 100.0, MAX_DECIMALS)))
 }
 
 /// A share without a sign: `2 %`, for sizes of effects.
 pub fn plain_share(value: f64) -> String {
-    format!("{} %", trimmed(fixed(value * 100.0, 2)))
+    format!("{} %", written(value * 100.0, 2))
 }
 
 /// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone.
@@ -65,8 +77,12 @@ pub fn share_estimate(estimate: &Estimate) -> String {
         return share(estimate.value);
     }
     let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
+    let number = |percent: f64| match exponent(percent) >= LARGE {
+        true => scientific(percent, DIGITS - 1),
+        false => fixed(percent, decimals),
+    };
     // An end that rounds to zero still says on which side of it it lies.
-    let shown = |value: f64| match fixed(value * 100.0, decimals) {
+    let shown = |value: f64| match number(value * 100.0) {
         text if value < 0.0 && !text.starts_with('-') => format!("-{text} %"),
         text => format!("{} %", plus(text)),
     };
@@ -109,7 +125,7 @@ pub fn bound(criterion: &Criterion) -> String {
         Bound::Relative { share } => format!("{op} {}", bound_share(*share)),
         Bound::Absolute { value, unit } => {
             let symbol = unit.as_ref().map_or("", Unit::symbol);
-            format!("{op} {}", with_symbol(&value.to_string(), symbol))
+            format!("{op} {}", with_symbol(&exactly(*value), symbol))
         }
     }
 }
@@ -174,8 +190,48 @@ pub fn scale(magnitude: f64, unit: &Unit) -> Scale {
     fitting.map_or((1.0, unit.symbol().to_owned()), |(step, symbol)| (step / to_base, (*symbol).to_owned()))
 }
 
+/// A round value on an axis whose round values are `step` apart, with the digits that tell it from its neighbours.
+pub fn tick(value: f64, step: f64, unit: &Unit) -> String {
+    let (factor, symbol) = scale(value.abs(), unit);
+    let (value, step) = (value / factor, step / factor);
+    let digits = exponent(value) - exponent(step) + 1;
+    let number = match is_extreme(value) {
+        true => scientific(value, digits),
+        false => written(value, (-exponent(step)).clamp(0, 9) + 1),
+    };
+    with_symbol(&number, &symbol)
+}
+
+/// Whether a number is too large or too small to be written out.
+fn is_extreme(value: f64) -> bool {
+    value != 0.0 && !(SMALL..LARGE).contains(&exponent(value))
+}
+
+/// A number as `7.25e300`, of so many digits.
+fn scientific(value: f64, digits: i32) -> String {
+    let text = format!("{value:.*e}", usize::try_from(digits.clamp(1, 9) - 1).unwrap_or(0));
+    match text.split_once('e') {
+        Some((_, "0")) if value == 0.0 => "0".to_owned(),
+        Some((number, power)) => format!("{}e{power}", trimmed(number.to_owned())),
+        None => text,
+    }
+}
+
+/// A number with at most so many decimals; with its power of ten where it is too large to be written out.
+fn written(value: f64, decimals: i32) -> String {
+    if exponent(value) >= LARGE { scientific(value, DIGITS) } else { trimmed(fixed(value, decimals)) }
+}
+
+/// A number with all its digits, in the shorter of both ways.
+fn exactly(value: f64) -> String {
+    if is_extreme(value) { format!("{value:e}") } else { value.to_string() }
+}
+
 /// A number to [`DIGITS`] digits, without zeros at its end; whole numbers keep all their digits.
 fn significant(value: f64) -> String {
+    if is_extreme(value) {
+        return scientific(value, DIGITS);
+    }
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return fixed(value, 0);
     }
@@ -249,6 +305,25 @@ mod tests {
         assert_eq!(share_estimate(&Estimate::exact(0.05)), "+5.0 %");
         let wall = quantity_estimate(&estimate(12.31, 11.92, 12.8), &Unit::seconds());
         assert_eq!(wall, "12.31 s [11.92 s, 12.80 s]");
+    }
+
+    #[test]
+    fn numbers_that_no_eye_can_count_the_digits_of_have_a_power_of_ten() {
+        let none = Unit::none();
+        let of = |value: f64| quantity(value, &none);
+        assert_eq!(
+            [of(7e300), of(-7.254_36e-300), of(7e14), of(0.000_012)],
+            ["7e300", "-7.254e-300", "700000000000000", "0.000012"]
+        );
+        assert_eq!(quantity_estimate(&estimate(7e300, 6.9e300, 7.12e300), &none), "7e300 [6.9e300, 7.1e300]");
+        assert_eq!(quantity_estimate(&estimate(7e-300, 0.0, 8e-300), &none), "7e-300 [0, 8e-300]");
+        assert_eq!(share(1e20), "+1e22 %");
+        assert_eq!(bound(&Criterion::parse("a <= 7e300").unwrap()), "≤ 7e300");
+        assert_eq!(quantity(7e300, &Unit::seconds()), "7e300 s");
+        assert_eq!(
+            [tick(7e300, 1e299, &none), tick(1.70002, 0.00001, &none), tick(0.0, 1.0, &none)],
+            ["7e300", "1.70002", "0"]
+        );
     }
 
     #[test]

@@ -243,7 +243,8 @@ fn superseded_path(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn slug(name: &str) -> String {
+/// A name as part of a file name; one that had to be altered ends in a digest of it, so that no two are alike.
+pub fn slug(name: &str) -> String {
     let clean: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
     let clean: String = clean.chars().take(60).collect();

@@ -1,4 +1,4 @@
-//! The user's wish to stop: Ctrl-C, SIGTERM and SIGHUP become a flag that long work looks at and that wakes a
+//! The user's wish to stop: Ctrl-C, SIGTERM, SIGHUP and SIGQUIT become a flag that long work looks at and that wakes a
 //! waiting run. Owns the signal handlers; must not decide what is cleaned up.
 //!
 //! The first signal asks: the running command's group is ended and the work unwinds, so that throwaway worktrees
@@ -45,7 +45,7 @@ impl Interrupt {
         })))
     }
 
-    /// A flag raised by Ctrl-C, SIGTERM and SIGHUP. To be called once per process, before the first run.
+    /// A flag raised by Ctrl-C, SIGTERM, SIGHUP and SIGQUIT. To be called once per process, before the first run.
     /// A signal that was ignored when the process began (as under `nohup`) stays ignored.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ mod signals {
 
     use crate::sys::interrupt::Interrupt;
 
-    const ASKING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+    const ASKING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
 
     pub(super) fn install(interrupt: &Interrupt) -> io::Result<()> {
         let last = Arc::new(AtomicUsize::new(0));

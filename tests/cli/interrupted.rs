@@ -36,9 +36,13 @@ fn spawn(s: &Sandbox, arguments: &[&str]) -> Child {
 
 /// Interrupts the tool once its command runs; gives its exit code and what it said on standard error.
 fn interrupt(child: Child, told: &PathBuf) -> (Option<i32>, String) {
+    ask(child, told, Signal::INT)
+}
+
+fn ask(child: Child, told: &PathBuf, signal: Signal) -> (Option<i32>, String) {
     until("the command never ran", || told.exists());
     let running: i32 = std::fs::read_to_string(told).unwrap().trim().parse().unwrap();
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), signal).unwrap();
     let output = child.wait_with_output().unwrap();
     let running = Pid::from_raw(running).unwrap();
     until("the command goes on", || test_kill_process(running).is_err());
@@ -64,6 +68,16 @@ fn an_interrupted_pair_leaves_nothing_behind() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("interrupted"), "{said}");
     assert_eq!(s.files(), files, "neither p.json nor anything else was written");
+    nothing_is_left(&s);
+}
+
+#[test]
+fn a_pair_that_is_asked_to_quit_leaves_nothing_behind() {
+    let s = Sandbox::new();
+    let (slow, told) = slow(&s);
+    s.write("a", "1").commit_as("other", &[]);
+    let (code, said) = ask(spawn(&s, &["pair", "--", &slow]), &told, Signal::QUIT);
+    assert_eq!(code, Some(2), "{said}");
     nothing_is_left(&s);
 }
 

@@ -33,6 +33,8 @@ mod secrets;
 mod snapshot;
 mod spark;
 mod surroundings;
+#[cfg(unix)]
+mod trial;
 mod validate;
 mod verify;
 mod workflow;

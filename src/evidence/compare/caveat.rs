@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::evidence::compare::metric_row::MetricRow;
+use crate::evidence::compare::variables;
 use crate::evidence::effect::Circumstances;
 use crate::evidence::judge::Change;
 use crate::evidence::metric::MetricId;
@@ -106,6 +107,11 @@ pub enum Caveat {
         /// The changed file that it hides.
         file: String,
     },
+    /// Watched variables had other values after the change.
+    EnvDiffers {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The reference workload moved between the sessions.
     Drift {
         /// Its median, after over before.
@@ -153,6 +159,10 @@ pub(crate) fn caveats(
     about_memory(before, after, pair, &mut found);
     about_times(metrics, &mut found);
     about_tuneables(before, after, &mut found);
+    let names: Vec<String> = variables::changes(before, after).into_iter().map(|change| change.name).collect();
+    if !names.is_empty() {
+        found.push(Caveat::EnvDiffers { names });
+    }
     found
 }
 
@@ -223,7 +233,7 @@ fn about_machine(
 }
 
 fn is_paired(row: &MetricRow) -> bool {
-    row.result.finding().is_some_and(|finding| finding.design == Design::Paired)
+    row.pairs.is_some() || row.result.finding().is_some_and(|finding| finding.design == Design::Paired)
 }
 
 fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {

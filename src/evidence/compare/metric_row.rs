@@ -39,6 +39,9 @@ pub struct MetricRow {
     pub before: Option<Level>,
     /// The same after the change.
     pub after: Option<Level>,
+    /// How many pairs both levels are of; none where they are of the snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<u32>,
     /// Whether it changed.
     pub result: Change,
 }
@@ -122,6 +125,7 @@ fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> O
         sampling,
         before: of_arm(|pair| pair.before).or_else(|| of_side(measured.before)),
         after: of_arm(|pair| pair.after).or_else(|| of_side(measured.after)),
+        pairs: pairs.map(|series| u32::try_from(series.pairs.len()).unwrap_or(u32::MAX)),
         result: judge::change(measured, better, known),
     })
 }

@@ -7,6 +7,7 @@ pub mod legacy;
 pub mod metric_row;
 pub mod pair_row;
 pub mod tuneables;
+pub mod variables;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use crate::evidence::compare::metric_row::Sides;
 use crate::evidence::compare::metric_row::for_metric;
 use crate::evidence::compare::metric_row::metric_rows;
 use crate::evidence::compare::tuneables::TuneableChange;
+use crate::evidence::compare::variables::VariableChange;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Trigger;
 use crate::evidence::decisive::Decisive;
@@ -105,6 +107,9 @@ pub struct Comparison {
     pub metrics: Vec<MetricRow>,
     /// Tuneables whose effective value or layer changed, by key.
     pub tuneables: Vec<TuneableChange>,
+    /// Watched variables with another value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<VariableChange>,
     /// Which time decides about each command.
     pub decisive: Vec<DecisiveRow>,
     /// What to hold against the outcome.
@@ -208,6 +213,7 @@ pub fn compare(
         trigger_words,
         metrics,
         tuneables,
+        env: variables::changes(before, after),
         decisive,
         caveats,
         circumstances,
@@ -429,6 +435,38 @@ mod tests {
         let hidden = with(&snapshot(2, &tuneables(1, "env:A", 'a')), &snapshot(2, &tuneables(1, "env:A", 'b')));
         let named = |caveat: &Caveat| matches!(caveat, Caveat::EnvHidesTuneable { key, .. } if key == "a");
         assert!(hidden.tuneables.is_empty() && hidden.caveats.iter().any(named));
+    }
+
+    #[test]
+    fn a_watched_variable_with_another_value_is_listed_and_held_against_the_comparison() {
+        let watching = |env: &str| snapshot(2, &format!(r#""env":{{{env}}}"#));
+        let before = watching(r#""A":"1","FOO":"bar","ONLY":"x""#);
+        let changed = with(&before, &watching(r#""A":"1","FOO":null"#));
+        let foo = VariableChange { name: "FOO".into(), old: Some("bar".into()), new: None };
+        assert_eq!(changed.env, [foo]);
+        assert!(changed.caveats.contains(&Caveat::EnvDiffers { names: vec!["FOO".into()] }), "{:?}", changed.caveats);
+        let same = with(&before, &watching(r#""A":"1","FOO":"bar","NEW":"x""#));
+        assert!(same.env.is_empty() && !same.caveats.iter().any(|it| matches!(it, Caveat::EnvDiffers { .. })));
+    }
+
+    #[test]
+    fn pairs_from_a_baseline_of_zero_are_no_separate_sessions() {
+        let kpi = r#""kpis":[{"name":"errors","unit":"","better":"lower","sampling":"sampled","values":[0,0,0,0]}]"#;
+        let side = snapshot(2, kpi);
+        let pairs: Vec<String> = (0..10).map(|i| format!("[0,{}]", i % 2)).collect();
+        let mut session = serde_json::to_value(session(1.0, 10)).unwrap();
+        session["kpis"] = serde_json::from_str(&format!(
+            r#"[{{"kpi":{{"name":"errors","unit":"","better":"lower","sampling":"sampled","values":[]}},"pairs":[{}]}}]"#,
+            pairs.join(",")
+        ))
+        .unwrap();
+        let session = parse_pair(session.to_string().as_bytes()).unwrap();
+        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        let row = comparison.metrics.iter().find(|row| row.metric.as_str() == "kpi.errors").unwrap();
+        assert_eq!((row.pairs, row.result.finding()), (Some(10), None));
+        let apart =
+            |it: &Caveat| matches!(it, Caveat::Unpaired { .. } | Caveat::DriftUnknown | Caveat::SingleRuns { .. });
+        assert!(!comparison.caveats.iter().any(apart), "{:?}", comparison.caveats);
     }
 
     #[test]

@@ -279,7 +279,6 @@ impl Builder<'_, '_> {
             return Err(ArmsError::NoProject { commit: resolved.commit, path });
         }
         self.share(&root)?;
-        self.warn_of_submodules(&tree);
         let mut env = self.surroundings(ArmPaths { tree: &tree, build: &build, temporary: &temporary });
         self.own_cargo_directories(&tree, &root, &build, &mut env);
         if let (Some(file), Some(bytes)) = (self.plan.tuneables, version.tuneables) {
@@ -289,6 +288,7 @@ impl Builder<'_, '_> {
         }
         let place = Place { root, env };
         self.prepare(side, &place)?;
+        self.warn_of_submodules(&tree);
         let arm = Arm { rev: version.rev.to_owned(), commit: Some(resolved.commit), tree: Some(resolved.tree) };
         Ok(PreparedArm { place, arm, code: resolved.code })
     }
@@ -349,9 +349,15 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Told after the preparation, which may have checked them out.
     fn warn_of_submodules(&mut self, tree: &Path) {
-        if tree.join(".gitmodules").is_file() {
-            let warning = "submodules are not checked out in the arms: let pair.prepare do it, or share them";
+        let listed = fs::read_to_string(tree.join(".gitmodules")).unwrap_or_default();
+        let paths = listed.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim().strip_prefix('='));
+        let empty = |path: &str| fs::read_dir(tree.join(path.trim())).is_ok_and(|mut entries| entries.next().is_none());
+        if paths.into_iter().any(empty) {
+            let warning = "submodules are not checked out in the arms: begin pair.prepare with \
+                           `git submodule update --init --recursive` (for one that lies on this disk, \
+                           `git -c protocol.file.allow=always submodule update --init --recursive`)";
             self.warnings.push(warning.to_owned());
         }
     }

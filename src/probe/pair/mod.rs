@@ -11,6 +11,7 @@ pub mod seat;
 pub mod session;
 pub mod share;
 
+mod blame;
 mod cargo;
 mod surroundings;
 mod workplace;

@@ -22,6 +22,8 @@ use crate::probe::kpi;
 use crate::probe::kpi::KpiError;
 use crate::probe::kpi::Sample;
 use crate::probe::pair::arms::Side;
+use crate::probe::pair::blame::blame;
+use crate::probe::pair::blame::failed;
 use crate::probe::pair::seat;
 use crate::probe::pair::seat::Seat;
 use crate::probe::pair::seat::Waited;
@@ -294,11 +296,11 @@ impl<'a> Session<'a> {
             Ok(finished) if finished.ended == Ended::Interrupted => Attempt::Interrupted,
             Ok(finished) if finished.success() => Attempt::Made(command::run_of(&finished)),
             Ok(finished) => {
-                *error = Some(format!("{}: {}", side.name(), command::error_tail(&finished)));
+                blame(error, side, &failed(&finished));
                 Attempt::Failed(command::run_of(&finished))
             }
             Err(failure) => {
-                *error = Some(format!("{}: {}", side.name(), scrub(&failure.to_string())));
+                blame(error, side, &scrub(&failure.to_string()));
                 Attempt::Failed(command::run_not_started())
             }
         }

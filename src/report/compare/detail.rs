@@ -236,6 +236,20 @@ pub fn tuneables(doc: &mut Doc, comparison: &Comparison) {
     doc.table(table);
 }
 
+/// Watched variables whose value changed.
+pub fn variables(doc: &mut Doc, comparison: &Comparison) {
+    if comparison.env.is_empty() {
+        return;
+    }
+    doc.heading(2, "Variables changed");
+    let mut table = Table::new([("Variable", Align::Left), ("Before", Align::Left), ("After", Align::Left)]);
+    let shown = |value: Option<&str>| value.map_or_else(|| Text::from("not set"), |value| Text::new().code(value));
+    for change in &comparison.env {
+        table.row([Text::new().code(change.name.as_str()), shown(change.old.as_deref()), shown(change.new.as_deref())]);
+    }
+    doc.table(table);
+}
+
 fn none_or(doc: &mut Doc, table: Table, none: &str) {
     if table.rows.is_empty() { doc.paragraph(none) } else { doc.table(table) }
 }

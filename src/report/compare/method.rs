@@ -34,7 +34,7 @@ pub fn section(doc: &mut Doc, view: &CompareView<'_>) {
         )),
     }
     if let Some(reason) = &view.comparison.not_paired {
-        doc.paragraph(Text::new().strong("Not measured in pairs: ").plain(reason.as_str()));
+        doc.paragraph(Text::new().strong("Not measured in pairs:").plain(format!(" {reason}")));
     }
     commands(doc, view);
     settings(doc, view);

@@ -58,6 +58,7 @@ pub fn document(view: &CompareView<'_>) -> Doc {
     detail::timings(&mut doc, view.comparison);
     detail::http(&mut doc, view.comparison);
     detail::tuneables(&mut doc, view.comparison);
+    detail::variables(&mut doc, view.comparison);
     method::section(&mut doc, view);
     doc
 }
@@ -320,7 +321,7 @@ mod tests {
         timing.tests.cpu      1.9 s  1.6231 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
         timing.tests.wall       2 s  1.7085 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
 
-        ● estimate  ├─┤ 95 % interval  │ no change  ┊ bound
+        In the bars: ● estimate, ├─┤ 95 % interval, │ no change, ┊ bound.
 
         What cannot be concluded
 
@@ -328,8 +329,16 @@ mod tests {
         - timing.tests.max_rss: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating
           pairs would narrow them.
         ");
-        let narrow = plain::render(&terminal::document(&full, Some(80)), Terminal { width: Some(80), color: false });
-        assert!(!narrow.contains('├'), "{narrow}");
+        for (width, bars) in [(80, 5), (40, 5), (30, 5)] {
+            let of = Terminal { width: Some(width), color: false };
+            let narrow = plain::render(&terminal::document(&full, Some(width)), of);
+            assert_eq!(narrow.lines().filter(|line| line.contains("··")).count(), bars, "{narrow}");
+            let widest = narrow.lines().skip(3).map(crate::report::visible::width).max().unwrap();
+            assert!(widest <= width, "{widest} in {width}: {narrow}");
+            for word in ["timing.tests.cpu", "kpi.advisory_p95_ms", "inconclusive", "├┤", "●"] {
+                assert!(narrow.contains(word) || word == "├┤", "{word}: {narrow}");
+            }
+        }
     }
 
     #[test]
@@ -338,8 +347,10 @@ mod tests {
             (fixture::snapshot("before", 2.0, 1, 4000, 1), fixture::snapshot("after", 1.0, 1, 4000, 2));
         let none =
             Demands { guardrails: Vec::new(), kpi: None, trigger: Some(Trigger::Words("users complain".into())) };
-        let comparison = compare(&before, &after, None, &none, &Settings::default());
+        let mut comparison = compare(&before, &after, None, &none, &Settings::default());
+        comparison.not_paired = Some("there are no commits".to_owned());
         let text = markdown(&view(&comparison));
+        assert!(text.contains("**Not measured in pairs:** there are no commits"), "{text}");
         assert!(text.contains("A single run cannot tell a change from chance"), "{text}");
         assert!(text.contains("Rollback trigger, which a person has to judge by: **users complain**"), "{text}");
         assert!(text.contains("| (-50.0 %) | 1 and 1 runs | ? **inconclusive**"), "{text}");

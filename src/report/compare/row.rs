@@ -102,6 +102,7 @@ pub fn level(side: Option<Level>, row: &MetricRow) -> String {
 pub fn amount(row: &MetricRow) -> String {
     match row.result.finding() {
         Some(finding) => verdict::basis(finding),
+        None if row.pairs.is_some() => values::count(row.pairs.unwrap_or_default(), "pair", "pairs"),
         None => {
             let n = |side: Option<Level>| side.map_or(0, |level| level.n);
             format!("{} and {} runs", n(row.before), n(row.after))

@@ -24,10 +24,10 @@ use crate::report::markup::Table;
 use crate::report::markup::Text;
 use crate::report::values;
 
-/// Below this width there is no room for bars.
-const ROOM_FOR_BARS: usize = 90;
-const NARROW_BAR: usize = 21;
-const WIDE_BAR: usize = 31;
+/// Below this width the reasons of the criteria and the levels of the metrics do not stand in columns of their own.
+const ROOM_FOR_ALL: usize = 110;
+const NARROW_BAR: usize = 17;
+const MIDDLE_BAR: usize = 21;
 
 /// The comparison as a document for a terminal of `width` columns.
 pub fn document(view: &CompareView<'_>, width: Option<usize>) -> Doc {
@@ -40,17 +40,17 @@ pub fn document(view: &CompareView<'_>, width: Option<usize>) -> Doc {
     doc.heading(1, title);
     doc.fields(vec![overall(comparison)]);
     let bars = match width {
-        Some(width) if width < ROOM_FOR_BARS => 0,
-        Some(width) if width < 130 => NARROW_BAR,
-        _ => WIDE_BAR,
+        Some(width) if width < ROOM_FOR_ALL => NARROW_BAR,
+        Some(width) if width < 130 => MIDDLE_BAR,
+        _ => bar::WIDTH,
     };
     criteria(&mut doc, comparison, bars);
     let metrics: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(comparison, it)).collect();
     metric_rows(&mut doc, &metrics, bars);
     let drawn =
         metrics.iter().any(|it| drawable(it).is_some()) || comparison.criteria.iter().any(|it| relative(it).is_some());
-    if bars > 0 && drawn {
-        doc.paragraph(bar::LEGEND);
+    if drawn {
+        doc.paragraph(bar::legend(comparison.criteria.iter().any(|it| relative(it).is_some())));
     }
     if !comparison.caveats.is_empty() {
         doc.heading(2, "What cannot be concluded");
@@ -70,21 +70,27 @@ fn criteria(doc: &mut Doc, comparison: &Comparison, width: usize) {
         ("", Align::Left),
         ("Why", Align::Left),
     ]);
-    if width == 0 {
-        table.columns.remove(3);
+    let is_narrow = width == NARROW_BAR;
+    if is_narrow {
+        table.columns.pop();
     }
+    let mut reasons = Vec::new();
     for it in &comparison.criteria {
         let (tone, word) = mark(it);
         let drawn = relative(it).map(|(finding, bound)| bar::bar(&finding.estimate, Some(bound), axis, width));
         let mut cells =
             vec![Text::from(role(it.role)), Text::new().code(it.criterion.text.as_str()), Text::new().mark(tone, word)];
-        if width > 0 {
-            cells.push(drawn.unwrap_or_default().into());
+        cells.push(drawn.unwrap_or_default().into());
+        let reason = row::criterion_reason(it, comparison);
+        if is_narrow {
+            reasons.push(Text::new().code(it.criterion.text.as_str()).plain(format!(": {reason}")));
+        } else {
+            cells.push(reason.into());
         }
-        cells.push(row::criterion_reason(it, comparison).into());
         table.row(cells);
     }
     doc.table(table);
+    doc.list(reasons);
     if let Some(words) = &comparison.trigger_words {
         doc.paragraph(Text::from("Rollback trigger, which a person has to judge by: ").strong(words.as_str()));
     }
@@ -120,18 +126,21 @@ fn metric_rows(doc: &mut Doc, metrics: &[&MetricRow], width: usize) {
         ("Change", Align::Right),
         ("Result", Align::Left),
     ]);
-    if width == 0 {
-        table.columns.remove(3);
+    let is_narrow = width == NARROW_BAR;
+    if is_narrow {
+        table.columns.drain(1..3);
     }
     for metric in metrics {
         let (tone, word) = row::change_mark(&metric.result);
         let drawn = drawable(metric).map(|estimate| bar::bar(&estimate, None, axis, width));
         let median = |side| row::level(side, metric).split(" [").next().unwrap_or_default().to_owned();
-        let mut cells =
-            vec![Text::new().code(metric.metric.as_str()), median(metric.before).into(), median(metric.after).into()];
-        if width > 0 {
-            cells.push(drawn.unwrap_or_default().into());
-        }
+        let name = Text::new().code(metric.metric.as_str());
+        let (before, after) = (median(metric.before), median(metric.after));
+        let mut cells = match is_narrow {
+            true => vec![name.plain(format!("\n{before} → {after}"))],
+            false => vec![name, before.into(), after.into()],
+        };
+        cells.push(drawn.unwrap_or_default().into());
         cells.push(row::difference(metric).into());
         cells.push(Text::new().mark(tone, word));
         table.row(cells);

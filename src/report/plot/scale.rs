@@ -21,7 +21,7 @@ impl Scale {
         if low > high {
             (low, high) = (0.0, 1.0);
         }
-        let room = if high > low { (high - low) * 0.06 } else { high.abs().max(1e-9) * 0.05 };
+        let room = if high > low { (high - low) * 0.06 } else { if high == 0.0 { 0.05 } else { high.abs() * 0.05 } };
         Self { low: low - room, high: high + room, from, to }
     }
 
@@ -34,17 +34,22 @@ impl Scale {
     /// Round values within the scale, about `wanted` of them, in steps of 1, 2 or 5 times a power of ten in units of
     /// `unit`.
     pub fn ticks(&self, unit: f64, wanted: u32) -> Vec<f64> {
+        self.step(unit, wanted).map_or_else(Vec::new, |step| self.multiples(unit, step))
+    }
+
+    /// How far the values of [`Self::ticks`] lie apart, in units of `unit`.
+    pub fn step(&self, unit: f64, wanted: u32) -> Option<f64> {
         let span = (self.high - self.low) / unit;
         let rough = span / f64::from(wanted.max(1));
         if !rough.is_finite() || rough <= 0.0 {
-            return Vec::new();
+            return None;
         }
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .into_iter()
-            .map(|it| it * power)
-            .find(|it| *it * 1.5 >= rough)
-            .unwrap_or(power * 10.0);
+        let steps = [1.0, 2.0, 5.0, 10.0].into_iter().map(|it| it * power);
+        Some(steps.into_iter().find(|it| *it * 1.5 >= rough).unwrap_or(power * 10.0))
+    }
+
+    fn multiples(&self, unit: f64, step: f64) -> Vec<f64> {
         let first = (self.low / unit / step).ceil();
         let last = (self.high / unit / step).floor();
         let count = (last - first).clamp(-1.0, 20.0);

@@ -110,15 +110,23 @@ impl Repo {
         if self.memo().has_seen(spec) {
             return Ok(spec.to_owned());
         }
-        let wanted = format!("{spec}^{{commit}}");
-        let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", &wanted]);
-        let output = call.output()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        if output.code != Some(0) || !is_full_id(&text) {
+        // `:/text` takes all that follows for the text, so that nothing can be asked of it in one go.
+        let found = spec.starts_with(":/").then(|| self.rev_parse(spec)).transpose()?;
+        let wanted = format!("{}^{{commit}}", found.as_deref().unwrap_or(spec));
+        let text = self.rev_parse(&wanted)?;
+        if !is_full_id(&text) {
             return Err(unknown());
         }
         self.memo().saw(&text);
         Ok(text)
+    }
+
+    /// What git makes of a revision; nothing where it knows none.
+    fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
+        let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]);
+        let output = call.output()?;
+        let known = output.code == Some(0);
+        Ok(if known { String::from_utf8_lossy(&output.stdout).trim_end().to_owned() } else { String::new() })
     }
 
     /// Whether `ancestor` is `of` or lies before it.
