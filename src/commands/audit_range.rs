@@ -46,11 +46,16 @@ pub(crate) struct Outcome {
     pub(crate) configured: bool,
 }
 
-/// Checks a range.
+/// Checks a range. `now` bounds what a commit may claim of itself.
 ///
 /// # Errors
 /// When history was cut off when cloning, a config at one of its ends is invalid, or git fails.
-pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<Outcome, CommandError> {
+pub(crate) fn run(
+    repo: &Repo,
+    range: &Range,
+    require: Option<Gate>,
+    now: DateTime<Utc>,
+) -> Result<Outcome, CommandError> {
     if repo.is_shallow() {
         return Err(CommandError::trouble("this clone is shallow, so that the range cannot be told")
             .hinted("git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"));
@@ -84,10 +89,13 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     audit.records = concerned.len();
     let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
-    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt: policy.prompt };
+    let head = witness.made(&range.head)?;
+    let prompt = policy.prompt;
+    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, head, now };
+    let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
-        audit.findings.extend(sight.of_record(records.get(id), id, before)?);
+        audit.findings.extend(sight.of_record(&mut batch, records.get(id), id, before)?);
     }
     let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
     if !changed.is_empty() {
@@ -120,18 +128,22 @@ struct Sight<'a> {
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
     prompt: Prompt,
+    /// When the head was made.
+    head: DateTime<Utc>,
+    /// Now: whoever dates commits into the future has not made them then.
+    now: DateTime<Utc>,
 }
 
 impl Sight<'_> {
     fn of_record(
         &self,
+        batch: &mut Batch,
         record: Option<&RecordFacts>,
         id: &ChangeId,
         before: Option<&EarlierRecord>,
     ) -> Result<Vec<Finding>, CommandError> {
         let (witness, range) = (self.witness, self.range);
         let mut found = Vec::new();
-        let mut batch = self.repo.batch()?;
         let before = match before {
             None => None,
             Some(before) => {
@@ -142,23 +154,25 @@ impl Sight<'_> {
         let grown = before.as_ref().and_then(|before| record::growth(id, before, record));
         // What is wrong between the ends is wrong in between too; one finding is enough.
         if grown.is_none() {
-            let versions = self.touches.versions(&mut batch, self.repo.prefix(), id)?;
+            let versions = self.touches.versions(batch, self.repo.prefix(), id)?;
             let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
             found.extend(witnessed::findings(id, path, before.as_ref(), &versions, record, self.prompt));
         }
         found.extend(grown);
         let Some(record) = record else { return Ok(found) };
-        let latest = witness.committed(&range.head, &record.path)?;
-        let latest = latest.map_or_else(|| witness.made(&range.head), Ok)?;
-        for finding in record::findings(record, latest) {
+        let latest = match self.touches.latest(id) {
+            Some(latest) => latest,
+            None => witness.committed(&range.head, &record.path)?.unwrap_or(self.head),
+        };
+        for finding in record::findings(record, latest.min(self.now)) {
             let again = |known: &Finding| known.what == finding.what;
             if !found.iter().any(again) {
                 found.push(finding);
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
-        found.extend(record::habits(record, witness.made(&range.head)?));
-        found.extend(evidence(witness, &mut batch, &range.head, record)?);
+        found.extend(record::habits(record, self.head));
+        found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)
     }
 }

@@ -113,7 +113,7 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
             let walk = Walk::all(&ctx.config()?.enforcement.trailer);
             let commits = repo.commits(Some(base), head, &walk)?;
             delta.commits = commits.iter().map(|commit| describe(repo, &own, commit)).collect();
-            let is_own = |path: &[u8]| own.is_own(path);
+            let is_own = |path: &[u8]| own.is_own_committed(path);
             let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
             let files = repo.changed_files(base, Side::Commit(head), &scope)?;
             delta.files = files.iter().map(|file| below(repo, &file.path)).collect();
@@ -187,7 +187,7 @@ pub fn own(repo: Option<&Repo>) -> OwnPaths {
 }
 
 fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
-    let is_own = |path: &[u8]| own.is_own(path);
+    let is_own = |path: &[u8]| own.is_own_committed(path);
     let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
     DeltaCommit {
         sha: commit.id.clone(),

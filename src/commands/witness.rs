@@ -11,9 +11,6 @@ use chrono::Utc;
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
 use crate::audit::commit::FileFact;
-use crate::audit::finding::CommitName;
-use crate::audit::merge::Remerged;
-use crate::audit::range::History;
 use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
@@ -37,10 +34,10 @@ use crate::sys::git::change::FileChange;
 use crate::sys::git::error::GitError;
 use crate::sys::git::history::Commit;
 use crate::sys::git::history::Walk;
-use crate::sys::git::remerge::Remerge;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::run::Flow;
 use crate::sys::git::scope::Scope;
+use crate::sys::git::scope::is_plain;
 
 /// The largest record that is read.
 const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -49,11 +46,11 @@ const REVERTS: u32 = 8;
 
 /// A repository asked about one project in it.
 pub(crate) struct Witness<'a> {
-    repo: &'a Repo,
-    own: OwnPaths,
-    key: String,
+    pub(super) repo: &'a Repo,
+    pub(super) own: OwnPaths,
+    pub(super) key: String,
     /// What lies before the range that is looked at, where there is one.
-    base: Option<String>,
+    pub(super) base: Option<String>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -88,7 +85,7 @@ impl<'a> Witness<'a> {
         head: &str,
         each: &mut dyn FnMut(CommitFacts),
     ) -> Result<(), CommandError> {
-        self.repo.log_range(base, head, &Walk::all(&self.key), &mut |commit| {
+        self.repo.log_range(base, head, &Walk::range(&self.key), &mut |commit| {
             each(self.facts(commit));
             Flow::Done
         })?;
@@ -96,7 +93,7 @@ impl<'a> Witness<'a> {
     }
 
     /// A commit with its files named from the project's root; files outside the project are left out.
-    fn facts(&self, commit: Commit) -> CommitFacts {
+    pub(super) fn facts(&self, commit: Commit) -> CommitFacts {
         CommitFacts {
             files: self.files(&commit.files),
             id: commit.id,
@@ -117,7 +114,9 @@ impl<'a> Witness<'a> {
             let path = file.path.strip_prefix(self.repo.prefix())?;
             Some(FileFact {
                 path: String::from_utf8_lossy(path).into_owned(),
-                own: self.own.is_own(&file.path),
+                own: self.own.is_own_committed(&file.path) && is_plain(file),
+                before: format!("{} {}", file.old_mode, file.old_object),
+                after: format!("{} {}", file.new_mode, file.new_object),
                 new: !file.status.is_empty() && file.status.bytes().all(|letter| letter == b'A'),
             })
         };
@@ -133,8 +132,9 @@ impl<'a> Witness<'a> {
         for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
             names.extend(layout::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
         }
+        let mut batch = self.repo.batch()?;
         for name in names {
-            let Some(bytes) = self.repo.blob(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
+            let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some(file::parse(&text, Path::new(&shown))?.0));
@@ -252,23 +252,23 @@ impl<'a> Witness<'a> {
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.
-    fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
+    pub(super) fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
             otherwise
         })
     }
 
-    fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
-        let is_own = |path: &[u8]| self.own.is_own(path);
+    pub(super) fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
+        let is_own = |path: &[u8]| self.own.is_own_committed(path);
         ask(&Scope { prefix: self.repo.prefix(), is_own: &is_own })
     }
 
-    fn known(&self, commit: &str) -> Option<String> {
+    pub(super) fn known(&self, commit: &str) -> Option<String> {
         self.repo.resolve(commit).ok()
     }
 
-    fn origin(&self, hash: &str, depth: u32) -> Option<(String, Vec<String>)> {
+    pub(super) fn origin(&self, hash: &str, depth: u32) -> Option<(String, Vec<String>)> {
         let full = self.known(hash)?;
         let mut found = None;
         let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
@@ -284,82 +284,6 @@ impl<'a> Witness<'a> {
             }
         }
         Some((full, ids))
-    }
-}
-
-impl History for Witness<'_> {
-    fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
-        let (ancestor, commit) = (self.known(ancestor)?, self.known(commit)?);
-        Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
-    }
-
-    fn code_before_is(&self, commit: &str, code: &str) -> bool {
-        self.known(&format!("{commit}^1")).is_some_and(|parent| self.code_is(&parent, code))
-    }
-
-    fn is_reverse(&self, commit: &str, reverted: &str) -> bool {
-        let Some((before, reverted_before)) =
-            self.known(&format!("{commit}^1")).zip(self.known(&format!("{reverted}^1")))
-        else {
-            return false;
-        };
-        let back = self.in_scope(|scope| self.repo.patch_id(commit, &before, scope));
-        let there = self.in_scope(|scope| self.repo.patch_id(&reverted_before, reverted, scope));
-        let (back, there) = (self.ask(back, None), self.ask(there, None));
-        back.is_some() && back == there
-    }
-
-    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool> {
-        let (old, new) = (self.known(old)?, self.known(new)?);
-        let of = |commit: &str| self.ask(self.in_scope(|scope| self.repo.patch_id_of(commit, scope)), None);
-        let (old, new) = (of(&old), of(&new));
-        Some(old.is_some() && old == new)
-    }
-
-    fn code_is(&self, commit: &str, code: &str) -> bool {
-        let digest = self.in_scope(|scope| self.repo.code_digest(commit, scope));
-        self.ask(digest, String::new()) == code
-    }
-
-    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>> {
-        let remerges = self.ask(self.repo.remerge(merges), None)?;
-        let outside = |files: &[FileChange]| {
-            let facts = self.files(files).into_iter().filter(|file| !file.own);
-            facts.map(|file| file.path).collect::<Vec<String>>()
-        };
-        let of = |remerge: Remerge| {
-            let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
-                remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
-            Remerged { decided: outside(&conflicts), differs: outside(&differs) }
-        };
-        Some(remerges.into_iter().map(of).collect())
-    }
-
-    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName> {
-        let Some((base, baseline)) = self.base.as_deref().zip(self.known(baseline)) else { return Vec::new() };
-        let mut found: Vec<CommitName> = Vec::new();
-        let mut reverts: Vec<(String, String)> = Vec::new();
-        let walked = self.repo.log_range(Some(&baseline), base, &Walk::all(&self.key), &mut |commit| {
-            let commit = self.facts(commit);
-            let reverted = commit::reverted(&commit.message);
-            reverts.extend(reverted.iter().map(|hash| (commit.id.clone(), hash.clone())));
-            let carries = commit.ids.iter().any(|carried| carried == id.as_str());
-            if carries && reverted.is_empty() && !commit.is_merge() && !commit.is_evidence_only() {
-                found.push(commit.name());
-            }
-            Flow::Done
-        });
-        self.ask(walked, ());
-        let taken_back = |commit: &CommitName| {
-            reverts.iter().any(|(revert, hash)| commit.id.starts_with(hash) && self.is_reverse(revert, &commit.id))
-        };
-        found.retain(|commit| !taken_back(commit));
-        found.reverse();
-        found
-    }
-
-    fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {
-        self.origin(commit, 0)
     }
 }
 

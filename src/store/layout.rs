@@ -223,6 +223,18 @@ impl OwnPaths {
             || path == LEGACY_LOGBOOK.as_bytes()
             || atomic::is_temporary(path) && !path.contains(&b'/')
     }
+
+    /// The same for what a commit holds: what a killed write left, or what is made again, is never committed, so that
+    /// nothing of these names in a commit is the tool's.
+    pub fn is_own_committed(&self, path: &[u8]) -> bool {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let in_project = path.strip_prefix(self.prefix.as_slice()).unwrap_or_default();
+        let is_cache = [STATE_DIR, LEGACY_STATE_DIR]
+            .into_iter()
+            .filter_map(|dir| within(in_project, dir))
+            .any(|rest| rest == b"cache" || rest.starts_with(b"cache/"));
+        self.is_own(path) && !atomic::is_temporary(name) && !is_cache
+    }
 }
 
 /// Directories in the state directory that hold the tool's files.

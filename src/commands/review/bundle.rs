@@ -96,7 +96,7 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
         other => other?,
     };
     let own = delta::own(Some(repo));
-    let is_own = |path: &[u8]| own.is_own(path);
+    let is_own = |path: &[u8]| own.is_own_committed(path);
     let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
     let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();

@@ -59,7 +59,10 @@ impl Repo {
         let output = call.arg("--").long().ok()?;
         let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
         let mut changes = parse_all(&output).ok_or_else(unreadable)?;
-        changes.retain(|change| scope.counts(&change.path));
+        changes.retain(|change| match side {
+            Side::Commit(_) => scope.counts_change(change),
+            Side::WorkTree => scope.counts(&change.path),
+        });
         Ok(changes)
     }
 

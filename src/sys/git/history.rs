@@ -48,7 +48,7 @@ impl Commit {
 
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
     pub fn touches(&self, scope: &Scope<'_>) -> bool {
-        self.files.iter().any(|file| scope.counts(&file.path))
+        self.files.iter().any(|file| scope.counts_change(file))
     }
 }
 
@@ -81,6 +81,11 @@ impl Walk {
     /// All commits, with what merges themselves brought in.
     pub fn all(trailer: &str) -> Self {
         Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
+    }
+
+    /// All commits, merges as what they did to their first parent.
+    pub fn range(trailer: &str) -> Self {
+        Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
     }
 
     /// The commits that name `text`, among all.

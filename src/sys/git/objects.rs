@@ -50,7 +50,8 @@ impl Repo {
     /// When git fails.
     pub fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
         let mut hasher = FieldHasher::default();
-        for entry in self.tree_entries(treeish, scope.prefix)?.iter().filter(|entry| scope.counts(&entry.path)) {
+        let counts = |entry: &&TreeEntry| scope.counts_entry(&entry.path, &entry.mode);
+        for entry in self.tree_entries(treeish, scope.prefix)?.iter().filter(counts) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());
             // From the project's root, so that moving the project in its repository changes no code.
