@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::audit::commit::CommitFacts;
 
 /// Commits of one side of a merge that are looked at; where sides are longer, git merges anew.
-const LIMIT: usize = 5_000;
+const LIMIT: usize = 1_000;
 
 /// What the lines of a merge's parents say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -285,9 +285,10 @@ impl<'a> RangeAudit<'a> {
             revert.reverted.iter().map(|hash| self.origin(hash, &reverts, history)).collect()
         };
         let origins: Vec<Vec<Origin>> = reverts.iter().map(of).collect();
-        let pairs = reverts.iter().zip(&origins).flat_map(|(revert, origins)| {
-            origins.iter().map(|(full, _)| (revert.name.id.as_str(), full.as_str()))
-        });
+        let pairs = reverts
+            .iter()
+            .zip(&origins)
+            .flat_map(|(revert, origins)| origins.iter().map(|(full, _)| (revert.name.id.as_str(), full.as_str())));
         let exact = history.are_reverses(&pairs.collect::<Vec<_>>());
         let mut exact = exact.into_iter();
         let mut gone = BTreeSet::new();

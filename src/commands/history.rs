@@ -95,7 +95,12 @@ impl History for Witness<'_> {
     }
 
     fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {
-        self.origin(commit, 0)
+        if let Some(known) = self.looked_up.borrow().get(commit) {
+            return known.clone();
+        }
+        let found = self.origin(commit, 0);
+        self.looked_up.borrow_mut().insert(commit.to_owned(), found.clone());
+        found
     }
 }
 

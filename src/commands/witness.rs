@@ -51,6 +51,8 @@ pub(crate) struct Witness<'a> {
     pub(super) key: String,
     /// What lies before the range that is looked at, where there is one.
     pub(super) base: Option<String>,
+    /// What was looked up: old histories revert the same few commits, known here or not, many times.
+    pub(super) looked_up: RefCell<BTreeMap<String, Option<(String, Vec<String>)>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -59,7 +61,7 @@ impl<'a> Witness<'a> {
     /// For the project that the repository was opened at; `key` is the trailer's.
     pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
         let own = OwnPaths::below(repo.prefix());
-        Self { repo, own, key: key.to_owned(), base: None, failed: RefCell::new(None) }
+        Self { repo, own, key: key.to_owned(), base: None, looked_up: RefCell::default(), failed: RefCell::new(None) }
     }
 
     /// For a range that begins after this commit.

@@ -46,7 +46,10 @@ fn a_merge_that_drops_a_revert_is_found_and_what_it_took_back_stands_again() {
     sandbox.tool(&["check", "--range", &since(&base)]).refused(&["config/tuneables.json", "not what merging"]);
     sandbox.git(&["reset", "-q", "--hard", &main]).passes();
     sandbox.git(&["merge", "-q", "--no-edit", "side"]).passes();
-    assert_eq!(levels(&sandbox, &since(&base)), [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]);
+    assert_eq!(
+        levels(&sandbox, &since(&base)),
+        [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]
+    );
 }
 
 #[test]
@@ -128,6 +131,7 @@ fn a_revert_under_the_id_of_another_change_is_work_of_that_change() {
     let sandbox = Sandbox::new();
     let old = commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
     let id = sandbox.opened("tuneable", "no baseline");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
     sandbox.evidence();
     let base = sandbox.head();
     let message = format!("Revert\n\nThis reverts commit {old}.\n\n{KEY}: {id}\n");
@@ -200,6 +204,7 @@ fn a_record_replaced_by_one_of_the_original_is_rewritten() {
     // One that always was one of the original's proves nothing, and was not rewritten.
     sandbox.git(&["reset", "-q", "--hard", &base]).passes();
     sandbox.write(&record_path(&id), &old);
+    sandbox.write("reports/optimizer/notes.md", "x\n");
     sandbox.evidence();
     sandbox.write(&record_path(&id), &old.replace("\"x\"", "\"y\""));
     sandbox.evidence();
@@ -210,7 +215,8 @@ const LOOSE: &str = "contract_docs: {docs: ['**'], tests: ['**']}\n";
 
 /// The commit of a change of a contract, with these files beside it.
 fn of_contract(sandbox: &Sandbox, files: &[(&str, &str)]) {
-    let id = sandbox.ready("another contract");
+    let id = sandbox.opened_beside("another contract");
+    sandbox.baseline(&id);
     for (path, text) in files.iter().chain(&[("contracts/api.txt", "2\n"), ("src/steps.txt", "80\n")]) {
         sandbox.write(path, text);
     }
@@ -229,7 +235,8 @@ fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
         assert_eq!(sandbox.codes(&since(&base)), ["CONTRACT_WITHOUT_DOCS", "POLICY_CHANGED"], "{loose}");
     }
     sandbox.git(&["reset", "-q", "--hard", &base]).passes();
-    let files = [("vibeship_optimizer.yml", &*format!("{config}{LOOSE}")), ("docs/api.md", "2\n"), ("tests/api.py", "2\n")];
+    let files =
+        [("vibeship_optimizer.yml", &*format!("{config}{LOOSE}")), ("docs/api.md", "2\n"), ("tests/api.py", "2\n")];
     of_contract(&sandbox, &files);
     assert_eq!(sandbox.codes(&since(&base)), ["POLICY_CHANGED"]);
     // Once it is what the base says, it holds.
@@ -262,8 +269,9 @@ fn commits_dated_into_the_future_witness_no_event_there() {
     sandbox.git(&["reset", "-q", "--soft", &base]).passes();
     sandbox.git(&["add", "-A"]).passes();
     let mut git = sandbox.command(Path::new("git"), sandbox.root());
-    let later = "2100-01-01T00:00:00Z";
-    git.args(["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n"), "--date", later]).env("GIT_COMMITTER_DATE", later);
+    let later = "2090-01-01T00:00:00Z";
+    git.args(["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n"), "--date", later])
+        .env("GIT_COMMITTER_DATE", later);
     assert!(git.status().unwrap().success());
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"RECORD_FROM_FUTURE".to_owned()), "{codes:?}");

@@ -41,10 +41,9 @@ impl Repo {
     /// # Errors
     /// When git fails, a commit is not known, or no temporary directory can be made.
     pub fn remerge(&self, merges: &[Merged<'_>], attributes: Option<&str>) -> Result<Option<Vec<Remerge>>, GitError> {
-        let again = merges.iter().map(|(merge, one, other)| Again {
-            commit: (*merge).to_owned(),
-            line: format!("{one} {other}"),
-        });
+        let again = merges
+            .iter()
+            .map(|(merge, one, other)| Again { commit: (*merge).to_owned(), line: format!("{one} {other}") });
         self.made_again(again.collect(), attributes)
     }
 
