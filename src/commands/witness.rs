@@ -44,6 +44,9 @@ const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 /// How many reverts of reverts are followed back.
 const REVERTS: u32 = 8;
 
+/// The full hash of a commit, and the change ids that it names or inherits.
+type Origin = (String, Vec<String>);
+
 /// A repository asked about one project in it.
 pub(crate) struct Witness<'a> {
     pub(super) repo: &'a Repo,
@@ -52,7 +55,7 @@ pub(crate) struct Witness<'a> {
     /// What lies before the range that is looked at, where there is one.
     pub(super) base: Option<String>,
     /// What was looked up: old histories revert the same few commits, known here or not, many times.
-    pub(super) looked_up: RefCell<BTreeMap<String, Option<(String, Vec<String>)>>>,
+    pub(super) looked_up: RefCell<BTreeMap<String, Option<Origin>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -270,7 +273,7 @@ impl<'a> Witness<'a> {
         self.repo.resolve(commit).ok()
     }
 
-    pub(super) fn origin(&self, hash: &str, depth: u32) -> Option<(String, Vec<String>)> {
+    pub(super) fn origin(&self, hash: &str, depth: u32) -> Option<Origin> {
         let full = self.known(hash)?;
         let mut found = None;
         let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
