@@ -169,10 +169,13 @@ mod tests {
     use super::*;
     use crate::audit::commit::FileFact;
 
-    fn lines(commits: &[(&str, &[&str], &[(&str, &str, &str)])]) -> Lines {
+    /// A path with what was there and what is there.
+    type File<'a> = (&'a str, &'a str, &'a str);
+
+    fn lines(commits: &[(&str, &[&str], &[File<'_>])]) -> Lines {
         let mut lines = Lines::default();
         for (id, parents, files) in commits {
-            let file = |(path, before, after): &(&str, &str, &str)| FileFact {
+            let file = |(path, before, after): &File<'_>| FileFact {
                 path: (*path).to_owned(),
                 before: (*before).to_owned(),
                 after: (*after).to_owned(),
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_a_merge_leaves_out_or_takes_back_is_told() {
-        let files: [&[(&str, &str, &str)]; 3] = [&[], &[("s", "1", "2"), ("m", "2", "1")], &[("s", "1", "9")]];
+        let files: [&[File<'_>]; 3] = [&[], &[("s", "1", "2"), ("m", "2", "1")], &[("s", "1", "9")]];
         for (merged, expected) in files.iter().zip([vec!["s"], vec!["m"], vec!["s"]]) {
             let known = lines(&[
                 ("merge", &["main", "side"], merged),
