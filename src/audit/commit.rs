@@ -23,12 +23,12 @@ pub struct CommitFacts {
     pub message: String,
     /// Values of the trailer, in order, as git reads them.
     pub ids: Vec<String>,
-    /// The project's files that it changes; for a merge, those that differ from every parent.
+    /// The project's files that it changes; for a merge, those that differ from its first parent.
     pub files: Vec<FileFact>,
 }
 
 /// A file that a commit changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileFact {
     /// Path from the project's root, with `/`.
     pub path: String,
@@ -36,6 +36,10 @@ pub struct FileFact {
     pub own: bool,
     /// Whether it is new: for a merge, in no parent.
     pub new: bool,
+    /// Mode and object of what was there, in git's words.
+    pub before: String,
+    /// Mode and object of what is there afterwards.
+    pub after: String,
 }
 
 /// How subjects of commits begin that are meant to be squashed into others.

@@ -2,12 +2,13 @@
 //! or left out. Merges themselves need no change. Must not run git.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 
 use crate::audit::commit::CommitFacts;
 use crate::audit::finding::CommitName;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::lines::Lines;
+use crate::audit::lines::Told;
 use crate::audit::policy::Surfaces;
 use crate::audit::range::History;
 use crate::change::surface::Surface;
@@ -21,80 +22,117 @@ pub struct Remerged {
     pub differs: Vec<String>,
 }
 
+/// The project's files of a merge that differ from every parent, own ones left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Combined {
+    /// They.
+    pub paths: Vec<String>,
+    /// Of these, those that no parent has.
+    pub new: Vec<String>,
+}
+
 /// A merge of the range.
 #[derive(Debug, Clone)]
 pub(crate) struct Merge {
     name: CommitName,
     parents: Vec<String>,
     tracked: bool,
-    /// Paths that differ from every parent.
-    paths: Vec<String>,
-    /// Of these, those that no parent has.
-    new: Vec<String>,
+    /// Where it stands in the range, newest first.
+    place: usize,
+}
+
+/// What a merge was found to hold of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// The merge's place in the range.
+    pub(crate) place: usize,
+    /// The files.
+    pub(crate) paths: Vec<String>,
+}
+
+/// What git says of a merge, as far as it was asked.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked<'a> {
+    remerged: Option<&'a Remerged>,
+    combined: Option<&'a Combined>,
 }
 
 impl Merge {
-    pub(crate) fn of(commit: &CommitFacts) -> Self {
-        let new = commit.files.iter().filter(|file| file.new && !file.own).map(|file| file.path.clone());
-        Self {
-            name: commit.name(),
-            parents: commit.parents.clone(),
-            tracked: !commit.ids.is_empty(),
-            paths: commit.paths().map(str::to_owned).collect(),
-            new: new.collect(),
-        }
+    pub(crate) fn of(commit: &CommitFacts, place: usize) -> Self {
+        Self { name: commit.name(), parents: commit.parents.clone(), tracked: !commit.ids.is_empty(), place }
     }
 
-    fn own_findings(&self, remerged: Option<&Remerged>, surfaces: &Surfaces) -> Vec<Finding> {
-        let found: Vec<Finding> = match remerged {
-            Some(remerged) => {
-                let new_file = remerged.differs.iter().any(|path| self.new.contains(path));
-                let put_in = self.finding(&remerged.differs, new_file, Some(false), true);
+    fn pair(&self) -> (&str, &str, &str) {
+        (&self.name.id, &self.parents[0], &self.parents[1])
+    }
+
+    fn is_octopus(&self) -> bool {
+        self.parents.len() > 2
+    }
+
+    fn findings(&self, told: &Told, asked: Asked<'_>, surfaces: &Surfaces) -> Vec<Finding> {
+        let combined = asked.combined.cloned().unwrap_or_default();
+        let found: Vec<Finding> = match (asked.remerged, told) {
+            (Some(remerged), _) => {
+                let new_file = remerged.differs.iter().any(|path| combined.new.contains(path));
+                let put_in = finding(&remerged.differs, new_file, Some(false), true);
                 // A tracked decision belongs to its change.
                 let grave = !self.tracked && on_tuneables(&remerged.decided, surfaces);
-                put_in.into_iter().chain(self.finding(&remerged.decided, false, Some(true), grave)).collect()
+                put_in.into_iter().chain(finding(&remerged.decided, false, Some(true), grave)).collect()
             }
-            None => {
-                let new_file = !self.new.is_empty();
+            (None, Told::Differs(paths)) => {
+                let new_file = paths.iter().any(|path| combined.new.contains(path));
+                finding(paths, new_file, Some(false), true).into_iter().collect()
+            }
+            (None, _) => {
+                let new_file = !combined.new.is_empty();
                 // Git makes no merge of more than two parents in which somebody has to decide on a conflict.
-                let octopus = self.parents.len() > 2;
-                let grave = new_file || octopus || (!self.tracked && on_tuneables(&self.paths, surfaces));
-                self.finding(&self.paths, new_file, None, grave).into_iter().collect()
+                let grave = new_file || self.is_octopus() || (!self.tracked && on_tuneables(&combined.paths, surfaces));
+                finding(&combined.paths, new_file, None, grave).into_iter().collect()
             }
         };
         found.into_iter().map(|finding| finding.of_commit(&self.name)).collect()
     }
-
-    /// Content of its own shows in files that no parent has so. What was left out instead does not; it is looked for
-    /// where one parent's commits are here and the other's are not: there a change that everybody has gets lost.
-    fn is_suspect(&self, seen: &HashSet<String>) -> bool {
-        let here = self.parents.iter().filter(|parent| seen.contains(*parent)).count();
-        !self.paths.is_empty() || here == 1
-    }
-
-    fn finding(&self, paths: &[String], new_file: bool, conflict: Option<bool>, grave: bool) -> Option<Finding> {
-        let first = paths.first().cloned()?;
-        let what = What::MergeBringsContent { paths: paths.to_vec(), new_file, conflict };
-        Some(if grave { Finding::fail(what) } else { Finding::warn(what) }.at(first))
-    }
 }
 
-/// What merges hold of their own. `seen` are the commits of the range.
+fn finding(paths: &[String], new_file: bool, conflict: Option<bool>, grave: bool) -> Option<Finding> {
+    let first = paths.first().cloned()?;
+    let what = What::MergeBringsContent { paths: paths.to_vec(), new_file, conflict };
+    Some(if grave { Finding::fail(what) } else { Finding::warn(what) }.at(first))
+}
+
+/// What merges hold of their own, or leave out. Git is asked about those alone of which the range does not show that
+/// they are plain.
 pub(crate) fn findings(
     merges: &[Merge],
-    seen: &HashSet<String>,
+    lines: &Lines,
     surfaces: &Surfaces,
     history: &dyn History,
-) -> Vec<Finding> {
-    let is_suspect = |merge: &&Merge| merge.parents.len() == 2 && merge.is_suspect(seen);
-    let suspects: Vec<&Merge> = merges.iter().filter(is_suspect).collect();
-    let asked: Vec<(&str, &str, &str)> = suspects
-        .iter()
-        .map(|merge| (merge.name.id.as_str(), merge.parents[0].as_str(), merge.parents[1].as_str()))
-        .collect();
-    let remerged = history.remerged(&asked).unwrap_or_default();
-    let known: HashMap<&str, &Remerged> = suspects.iter().map(|merge| merge.name.id.as_str()).zip(&remerged).collect();
-    merges.iter().flat_map(|merge| merge.own_findings(known.get(merge.name.id.as_str()).copied(), surfaces)).collect()
+) -> (Vec<Finding>, Vec<Held>) {
+    let told = merges.iter().map(|merge| (merge, lines.of(&merge.name.id, &merge.parents)));
+    let suspects: Vec<(&Merge, Told)> = told.filter(|(_, told)| *told != Told::Plain).collect();
+    let two: Vec<&Merge> = suspects.iter().map(|(merge, _)| *merge).filter(|merge| !merge.is_octopus()).collect();
+    let pairs: Vec<(&str, &str, &str)> = two.iter().map(|merge| merge.pair()).collect();
+    let remerged = history.remerged(&pairs).unwrap_or_default();
+    let remerged: HashMap<&str, &Remerged> = pairs.iter().map(|(merge, ..)| *merge).zip(&remerged).collect();
+    let is_clean = |merge: &Merge| remerged.get(merge.name.id.as_str()).is_some_and(|it| it.differs.is_empty());
+    let open = suspects.iter().filter(|(merge, _)| !is_clean(merge));
+    let open: Vec<&str> = open.map(|(merge, _)| merge.name.id.as_str()).collect();
+    let combined = history.combined(&open);
+    let combined: HashMap<&str, &Combined> = open.iter().copied().zip(&combined).collect();
+    let (mut found, mut held) = (Vec::new(), Vec::new());
+    for (merge, told) in &suspects {
+        let id = merge.name.id.as_str();
+        let asked = Asked { remerged: remerged.get(id).copied(), combined: combined.get(id).copied() };
+        let of_merge = merge.findings(told, asked, surfaces);
+        let paths = of_merge.iter().flat_map(|finding| match &finding.what {
+            What::MergeBringsContent { paths, .. } => paths.clone(),
+            _ => Vec::new(),
+        });
+        held.push(Held { place: merge.place, paths: paths.collect() });
+        found.extend(of_merge);
+    }
+    (found, held)
 }
 
 fn on_tuneables(paths: &[String], surfaces: &Surfaces) -> bool {

@@ -14,5 +14,6 @@ pub mod recompute;
 pub mod record;
 pub mod witnessed;
 
+mod lines;
 mod surface;
 mod tracked;

@@ -52,10 +52,10 @@ pub struct Exemption {
 pub struct Surfaces {
     /// Globs by surface, in the order of [`Surface::ALL`].
     pub by_surface: [GlobSet; 5],
-    /// Documents.
-    pub docs: GlobSet,
-    /// Tests.
-    pub tests: GlobSet,
+    /// Documents: of each of these sets one is owed.
+    pub docs: Vec<GlobSet>,
+    /// Tests, in the same way.
+    pub tests: Vec<GlobSet>,
 }
 
 impl Surfaces {
@@ -64,6 +64,11 @@ impl Surfaces {
         let globs = &self.by_surface[surface as usize];
         paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
     }
+}
+
+/// Whether each set matches one of the paths; one that holds nothing demands nothing.
+pub(crate) fn each_matched<'a>(sets: &[GlobSet], paths: impl Iterator<Item = &'a str> + Clone) -> bool {
+    sets.iter().all(|set| set.is_empty() || paths.clone().any(|path| set.is_match(path)))
 }
 
 impl Policy {

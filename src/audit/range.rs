@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashSet;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -15,7 +14,10 @@ use crate::audit::finding::CommitName;
 use crate::audit::finding::Exempted;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::lines::Lines;
 use crate::audit::merge;
+use crate::audit::merge::Combined;
+use crate::audit::merge::Held;
 use crate::audit::merge::Merge;
 use crate::audit::merge::Remerged;
 use crate::audit::policy::Policy;
@@ -34,14 +36,16 @@ pub trait History {
     fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
     /// Whether the code just before `commit` is the code of which this is the digest.
     fn code_before_is(&self, commit: &str, code: &str) -> bool;
-    /// Whether `commit` is exactly the reverse of `reverted`.
-    fn is_reverse(&self, commit: &str, reverted: &str) -> bool;
+    /// Of each pair, whether the first commit is exactly what taking the second one back gives.
+    fn are_reverses(&self, pairs: &[(&str, &str)]) -> Vec<bool>;
     /// Whether two commits make the same difference; `None` where one of them is not known here.
     fn is_same_delta(&self, old: &str, new: &str) -> Option<bool>;
     /// Whether the code at `commit` is the code of which this is the digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
     /// Merges of two parents (each with them) against what merging these anew gives; `None` where that cannot be told.
     fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>>;
+    /// What of merges differs from every parent.
+    fn combined(&self, merges: &[&str]) -> Vec<Combined>;
     /// The commits of a change before the range and after `baseline`, outside evidence, merges and reverts, oldest
     /// first; those that were taken back before the range are none.
     fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName>;
@@ -64,12 +68,25 @@ pub(crate) struct Member {
 #[derive(Debug, Clone)]
 struct Revert {
     name: CommitName,
+    /// Where it stands in the range, newest first.
+    place: usize,
     written: i64,
     paths: Vec<String>,
     ids: Vec<String>,
     reverted: Vec<String>,
     tuneables: Vec<String>,
     env: Vec<String>,
+}
+
+/// The full hash of a commit that is reverted, and the ids that it names.
+type Origin = (String, Vec<String>);
+
+impl Revert {
+    /// Whether a merge that came later decided otherwise on a file that it restored.
+    fn is_dropped(&self, held: &[Held]) -> bool {
+        let later = held.iter().filter(|merge| merge.place < self.place);
+        later.flat_map(|merge| &merge.paths).any(|path| self.paths.contains(path))
+    }
 }
 
 /// A range check under way.
@@ -85,8 +102,9 @@ pub struct RangeAudit<'a> {
     members: BTreeMap<ChangeId, Vec<Member>>,
     reverts: Vec<Revert>,
     merges: Vec<Merge>,
-    /// Every commit of the range.
-    seen: HashSet<String>,
+    lines: Lines,
+    /// Every commit of the range, with the ids that it names.
+    seen: BTreeMap<String, Vec<String>>,
 }
 
 impl<'a> RangeAudit<'a> {
@@ -109,17 +127,19 @@ impl<'a> RangeAudit<'a> {
             members: BTreeMap::new(),
             reverts: Vec::new(),
             merges: Vec::new(),
-            seen: HashSet::new(),
+            lines: Lines::default(),
+            seen: BTreeMap::new(),
         }
     }
 
     /// Takes the next commit, newest first.
     pub fn take(&mut self, commit: &CommitFacts) {
         self.audit.commits += 1;
-        self.seen.insert(commit.id.clone());
+        self.seen.insert(commit.id.clone(), commit.ids.clone());
+        self.lines.take(commit);
         if commit.is_merge() {
             // What one holds beside what merging gives is looked for at the end.
-            self.merges.push(Merge::of(commit));
+            self.merges.push(Merge::of(commit, self.audit.commits));
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             self.exempted(commit, reason);
         } else if let Some(marker) = commit.fixup() {
@@ -156,6 +176,7 @@ impl<'a> RangeAudit<'a> {
             let ids = ids.into_iter().map(str::to_owned).collect();
             self.reverts.push(Revert {
                 name: commit.name(),
+                place: self.audit.commits,
                 written: commit.author_time,
                 paths: commit.paths().map(str::to_owned).collect(),
                 ids,
@@ -207,8 +228,10 @@ impl<'a> RangeAudit<'a> {
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub fn finish(mut self, history: &dyn History) -> Audit {
         let merges = std::mem::take(&mut self.merges);
-        self.audit.findings.extend(merge::findings(&merges, &self.seen, &self.policy.surfaces, history));
-        let reverted = self.settle_reverts(history);
+        let lines = std::mem::take(&mut self.lines);
+        let (of_merges, held) = merge::findings(&merges, &lines, &self.policy.surfaces, history);
+        self.audit.findings.extend(of_merges);
+        let reverted = self.settle_reverts(&held, history);
         let findings = std::mem::take(&mut self.audit.findings);
         let gone = |finding: &Finding| finding.commit.as_ref().is_some_and(|commit| reverted.contains(&commit.id));
         let settled = findings.into_iter().map(|finding| if gone(&finding) { finding.taken_back() } else { finding });
@@ -259,42 +282,40 @@ impl<'a> RangeAudit<'a> {
         earlier
     }
 
-    /// Reverts inherit the ids of what they revert. Gives the commits that were taken back whole.
-    fn settle_reverts(&mut self, history: &dyn History) -> BTreeSet<String> {
-        let mut gone = BTreeSet::new();
+    /// Reverts inherit the ids of what they revert. Gives the commits that were taken back whole. `held` is what merges
+    /// hold of their own.
+    fn settle_reverts(&mut self, held: &[Held], history: &dyn History) -> BTreeSet<String> {
         let reverts = std::mem::take(&mut self.reverts);
-        for revert in &reverts {
-            // Newest first: one that was itself taken back has no effect any more.
-            let undone = gone.contains(&revert.name.id);
-            let mut tracked = !revert.ids.is_empty();
+        let of = |revert: &Revert| -> Vec<Origin> {
+            revert.reverted.iter().map(|hash| self.origin(hash, &reverts, history)).collect()
+        };
+        let origins: Vec<Vec<Origin>> = reverts.iter().map(of).collect();
+        let pairs = reverts
+            .iter()
+            .zip(&origins)
+            .flat_map(|(revert, origins)| origins.iter().map(|(full, _)| (revert.name.id.as_str(), full.as_str())));
+        let exact = history.are_reverses(&pairs.collect::<Vec<_>>());
+        let mut exact = exact.into_iter();
+        let mut gone = BTreeSet::new();
+        for (revert, origins) in reverts.iter().zip(origins) {
+            // Newest first: one that was itself taken back has no effect any more, nor has one that a merge dropped.
+            let undone = gone.contains(&revert.name.id) || revert.is_dropped(held);
+            let mut inherited: Vec<String> = Vec::new();
             // Taking back what came in with this very range leaves what was there before.
             let mut restores = true;
             let mut inexact = false;
-            for hash in &revert.reverted {
-                let (full, ids) = self.origin(hash, &reverts, history);
-                tracked |= !ids.is_empty();
-                let exact = history.is_reverse(&revert.name.id, &full);
-                restores &= exact && self.seen.contains(&full);
-                if exact {
-                    if !undone {
-                        gone.insert(full);
-                    }
-                } else {
-                    let rolled_back = revert.ids.iter().any(|id| ids.contains(id) && self.is_rolled_back(id));
-                    let what = What::RevertNotExact { reverted: full };
-                    let found = if rolled_back { Finding::warn(what) } else { Finding::fail(what) };
-                    self.audit.findings.push(found.of_commit(&revert.name));
-                    inexact |= !rolled_back;
+            for (full, ids) in origins {
+                let exact = exact.next().unwrap_or_default();
+                restores &= exact && self.seen.contains_key(&full);
+                if !exact {
+                    inexact |= self.not_exact(revert, &full, &ids);
+                } else if !undone {
+                    gone.insert(full);
                 }
+                inherited.extend(ids);
             }
-            for id in &revert.ids {
-                let Some(id) = self.known(&revert.name, id).filter(|_| inexact) else { continue };
-                // What it calls a revert is work of its own, whatever it says.
-                let (name, paths) = (revert.name.clone(), revert.paths.clone());
-                let member = Member { name, written: revert.written, paths, relinked: None };
-                self.members.entry(id).or_default().push(member);
-            }
-            if !tracked {
+            self.own_work(revert, &inherited, inexact);
+            if revert.ids.is_empty() && !inherited.iter().any(|id| self.has_record(id)) {
                 let finding = untracked(revert.tuneables.clone(), revert.env.clone());
                 let finding = finding.of_commit(&revert.name);
                 self.audit.findings.push(if restores { finding.taken_back() } else { finding });
@@ -303,13 +324,38 @@ impl<'a> RangeAudit<'a> {
         gone
     }
 
+    /// Finds a revert that is none; whether it counts as work of its own.
+    fn not_exact(&mut self, revert: &Revert, reverted: &str, ids: &[String]) -> bool {
+        let rolled_back = revert.ids.iter().any(|id| ids.contains(id) && self.is_rolled_back(id));
+        let what = What::RevertNotExact { reverted: reverted.to_owned() };
+        let found = if rolled_back { Finding::warn(what) } else { Finding::fail(what) };
+        self.audit.findings.push(found.of_commit(&revert.name));
+        !rolled_back
+    }
+
+    /// What calls itself a revert and is none is work of its own, whatever it says; so is one under the id of a change
+    /// to which what it reverts does not belong.
+    fn own_work(&mut self, revert: &Revert, inherited: &[String], inexact: bool) {
+        for text in &revert.ids {
+            let own = inexact || !inherited.contains(text);
+            let Some(id) = self.known(&revert.name, text).filter(|_| own) else { continue };
+            let (name, paths) = (revert.name.clone(), revert.paths.clone());
+            let member = Member { name, written: revert.written, paths, relinked: None };
+            self.members.entry(id).or_default().push(member);
+        }
+    }
+
+    fn has_record(&self, id: &str) -> bool {
+        id.parse::<ChangeId>().is_ok_and(|id| self.records.contains_key(&id))
+    }
+
     fn is_rolled_back(&self, id: &str) -> bool {
         let record = id.parse::<ChangeId>().ok().and_then(|id| self.records.get(&id));
         record.and_then(RecordFacts::change).is_some_and(|change| change.rollback.is_some())
     }
 
     /// The full hash and the ids of a commit that is reverted: of the range, of a record, or from before.
-    fn origin(&self, hash: &str, reverts: &[Revert], history: &dyn History) -> (String, Vec<String>) {
+    fn origin(&self, hash: &str, reverts: &[Revert], history: &dyn History) -> Origin {
         if let Some(older) = reverts.iter().find(|revert| revert.name.id.starts_with(hash)) {
             let mut ids = older.ids.clone();
             // What it reverts is older still, so this ends.
@@ -329,7 +375,11 @@ impl<'a> RangeAudit<'a> {
                 return (commit, vec![id.to_string()]);
             }
         }
-        history.look_up(hash).unwrap_or((hash.to_owned(), Vec::new()))
+        let mut here = self.seen.range(hash.to_owned()..).take_while(|(id, _)| id.starts_with(hash));
+        match (here.next(), here.next()) {
+            (Some((id, ids)), None) => (id.clone(), ids.clone()),
+            _ => history.look_up(hash).unwrap_or((hash.to_owned(), Vec::new())),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
 use crate::audit::policy::Policy;
+use crate::audit::policy::each_matched;
 use crate::audit::range::Member;
 use crate::change::class::Class;
 use crate::change::state::Change;
@@ -41,10 +42,11 @@ pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy) -> 
     let contracts = policy.surfaces.on(Surface::Contracts, paths());
     // A document on the contracts surface is its own documentation.
     let beside = || paths().filter(|path| !contracts.iter().any(|touched| touched == path));
-    let only_docs = contracts.iter().all(|path| policy.surfaces.docs.is_match(path));
+    let docs = || policy.surfaces.docs.iter().filter(|docs| !docs.is_empty());
+    let only_docs = docs().next().is_some() && contracts.iter().all(|path| docs().all(|docs| docs.is_match(path)));
     if let (Class::Code, Some(first), false) = (class, contracts.first().cloned(), only_docs) {
-        let docs = paths().any(|path| policy.surfaces.docs.is_match(path));
-        let tests = beside().any(|path| policy.surfaces.tests.is_match(path));
+        let docs = each_matched(&policy.surfaces.docs, paths());
+        let tests = each_matched(&policy.surfaces.tests, beside());
         if !docs || !tests {
             found.push(Finding::fail(What::ContractWithoutDocs { paths: contracts, docs, tests }).at(first));
         }

@@ -63,6 +63,13 @@ pub fn findings(
         let removed = last.map(|version| Finding::fail(What::RecordRemoved).of_commit(&version.commit));
         return removed.map(of).into_iter().collect();
     };
+    if now.is_legacy() {
+        // One of the original's in the place of ours: the events are all gone.
+        let ours = |version: &&Version| version.events.as_ref().is_some_and(|events| !events.is_empty());
+        let last = versions.iter().rev().find(ours).filter(|_| before.is_none_or(|before| before.digests.is_empty()));
+        let replaced = last.map(|last| Finding::fail(What::RecordRewritten { seq: 1 }).of_commit(&last.commit));
+        return replaced.map(of).into_iter().collect();
+    }
     // What cannot be read is found as that.
     let Some(change) = now.change() else { return Vec::new() };
     let mut found = Vec::new();

@@ -46,11 +46,16 @@ pub(crate) struct Outcome {
     pub(crate) configured: bool,
 }
 
-/// Checks a range.
+/// Checks a range. `now` bounds what a commit may claim of itself.
 ///
 /// # Errors
 /// When history was cut off when cloning, a config at one of its ends is invalid, or git fails.
-pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<Outcome, CommandError> {
+pub(crate) fn run(
+    repo: &Repo,
+    range: &Range,
+    require: Option<Gate>,
+    now: DateTime<Utc>,
+) -> Result<Outcome, CommandError> {
     if repo.is_shallow() {
         return Err(CommandError::trouble("this clone is shallow, so that the range cannot be told")
             .hinted("git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"));
@@ -84,9 +89,9 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>) -> Result<O
     audit.records = concerned.len();
     let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
-    let head_made = witness.made(&range.head)?;
-    let sight =
-        Sight { witness: &witness, repo, range, head_made, touches: &touches, made: &made, prompt: policy.prompt };
+    let head = witness.made(&range.head)?;
+    let prompt = policy.prompt;
+    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, head, now };
     let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
@@ -119,12 +124,14 @@ struct Sight<'a> {
     witness: &'a Witness<'a>,
     repo: &'a Repo,
     range: &'a Range,
-    /// When the newest commit was made.
-    head_made: DateTime<Utc>,
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
     prompt: Prompt,
+    /// When the head was made.
+    head: DateTime<Utc>,
+    /// Now: whoever dates commits into the future has not made them then.
+    now: DateTime<Utc>,
 }
 
 impl Sight<'_> {
@@ -153,15 +160,18 @@ impl Sight<'_> {
         }
         found.extend(grown);
         let Some(record) = record else { return Ok(found) };
-        let latest = witness.committed(&range.head, &record.path)?;
-        for finding in record::findings(record, latest.unwrap_or(self.head_made)) {
+        let latest = match self.touches.latest(id) {
+            Some(latest) => latest,
+            None => witness.committed(&range.head, &record.path)?.unwrap_or(self.head),
+        };
+        for finding in record::findings(record, latest.min(self.now)) {
             let again = |known: &Finding| known.what == finding.what;
             if !found.iter().any(again) {
                 found.push(finding);
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
-        found.extend(record::habits(record, self.head_made));
+        found.extend(record::habits(record, self.head));
         found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)
     }

@@ -52,7 +52,7 @@ pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     let outcome = match args.range.as_deref() {
         Some(text) => {
             let repo = repo(ctx)?;
-            let outcome = audit_range::run(repo, &range(repo, text)?, args.require)?;
+            let outcome = audit_range::run(repo, &range(repo, text)?, args.require, ctx.now())?;
             if !outcome.configured && ctx.project.config_path().is_some() {
                 ctx.ui.warn("the head of the range has no config, so the defaults hold; commit the one that lies here");
             }

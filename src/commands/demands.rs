@@ -86,6 +86,10 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
         let patterns = configs.iter().flat_map(|config| list(config).iter());
         glob::set(patterns)
     };
+    // What both demand is owed to both.
+    let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>, CommandError> {
+        configs.iter().map(|config| Ok(glob::set(list(config))?)).collect()
+    };
     // The files that hold the tuneables are on their surface without being named again.
     let mut tuneables: Vec<String> = Vec::new();
     for config in &configs {
@@ -101,7 +105,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
             glob::set(&tuneables)?,
             all(|config| &config.surfaces.overlays)?,
         ],
-        docs: glob::set(&head.contract_docs.docs)?,
-        tests: glob::set(&head.contract_docs.tests)?,
+        docs: each(|config| &config.contract_docs.docs)?,
+        tests: each(|config| &config.contract_docs.tests)?,
     })
 }

@@ -55,8 +55,6 @@ impl Prepared {
         let staged = repo.staged_files(index.as_deref(), &Scope { prefix: repo.prefix(), is_own: &|_| false })?;
         let (author_name, author_email) = author(repo)?;
         let reverts = commit::reverted(&text);
-        let reverts_tracked = !reverts.is_empty()
-            && reverts.iter().all(|hash| witness.look_up(hash).is_some_and(|(_, ids)| !ids.is_empty()));
         let commit = CommitFacts {
             author_name,
             author_email,
@@ -68,6 +66,9 @@ impl Prepared {
         };
         let records: BTreeMap<ChangeId, RecordFacts> =
             audit_here::records(ctx)?.into_iter().map(|record| (record.id.clone(), record)).collect();
+        let known = |id: &String| id.parse::<ChangeId>().is_ok_and(|id| records.contains_key(&id));
+        let inherits = |hash: &String| witness.look_up(hash).is_some_and(|(_, ids)| ids.iter().any(known));
+        let reverts_tracked = !reverts.is_empty() && reverts.iter().all(inherits);
         let before = if may_amend(repo, &commit.message, ctx.now())? { "HEAD^1" } else { "HEAD" };
         let earlier = earlier(repo, &witness, &records, before)?;
         let active = choose::change(ctx, None).ok();

@@ -120,7 +120,7 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
         let base = base
             .map_or_else(|| nearest_published(repo, local), |base| repo.merge_base(&base, local).map_err(Into::into))?;
         let range = Range { base, head: repo.resolve(local)? };
-        let outcome = audit_range::run(repo, &range, None)?;
+        let outcome = audit_range::run(repo, &range, None, ctx.now())?;
         if !outcome.audit.passes() {
             ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &outcome.key)));
             exit = Exit::No;

@@ -53,6 +53,7 @@ pub mod commit;
 pub mod delta;
 pub mod demands;
 pub mod evidence;
+mod history;
 mod hook_facts;
 mod hook_health;
 pub mod judge;

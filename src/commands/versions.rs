@@ -39,7 +39,7 @@ pub(crate) struct Touches {
 impl Touches {
     /// Takes the next commit, newest first.
     pub(crate) fn take(&mut self, commit: &CommitFacts) {
-        for file in commit.files.iter().filter(|file| file.own) {
+        for file in &commit.files {
             let Some(id) = id_of(&file.path) else { continue };
             let touch = Touch {
                 commit: commit.name(),
@@ -78,6 +78,11 @@ impl Touches {
             })
         };
         touches.iter().rev().map(of).collect()
+    }
+
+    /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
+    pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
+        self.by_record.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
     }
 
     /// Where a record of the range lay.

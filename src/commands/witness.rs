@@ -11,9 +11,6 @@ use chrono::Utc;
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
 use crate::audit::commit::FileFact;
-use crate::audit::finding::CommitName;
-use crate::audit::merge::Remerged;
-use crate::audit::range::History;
 use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
@@ -37,7 +34,6 @@ use crate::sys::git::change::FileChange;
 use crate::sys::git::error::GitError;
 use crate::sys::git::history::Commit;
 use crate::sys::git::history::Walk;
-use crate::sys::git::remerge::Remerge;
 use crate::sys::git::repo::Repo;
 use crate::sys::git::run::Flow;
 use crate::sys::git::scope::Scope;
@@ -47,13 +43,18 @@ const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 /// How many reverts of reverts are followed back.
 const REVERTS: u32 = 8;
 
+/// The full hash of a commit, and the change ids that it names or inherits.
+type Origin = (String, Vec<String>);
+
 /// A repository asked about one project in it.
 pub(crate) struct Witness<'a> {
-    repo: &'a Repo,
-    own: OwnPaths,
-    key: String,
+    pub(super) repo: &'a Repo,
+    pub(super) own: OwnPaths,
+    pub(super) key: String,
     /// What lies before the range that is looked at, where there is one.
-    base: Option<String>,
+    pub(super) base: Option<String>,
+    /// What was looked up: old histories revert the same few commits, known here or not, many times.
+    pub(super) looked_up: RefCell<BTreeMap<String, Option<Origin>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -62,7 +63,7 @@ impl<'a> Witness<'a> {
     /// For the project that the repository was opened at; `key` is the trailer's.
     pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
         let own = OwnPaths::below(repo.prefix());
-        Self { repo, own, key: key.to_owned(), base: None, failed: RefCell::new(None) }
+        Self { repo, own, key: key.to_owned(), base: None, looked_up: RefCell::default(), failed: RefCell::new(None) }
     }
 
     /// For a range that begins after this commit.
@@ -88,7 +89,7 @@ impl<'a> Witness<'a> {
         head: &str,
         each: &mut dyn FnMut(CommitFacts),
     ) -> Result<(), CommandError> {
-        self.repo.log_range(base, head, &Walk::all(&self.key), &mut |commit| {
+        self.repo.log_range(base, head, &Walk::range(&self.key), &mut |commit| {
             each(self.facts(commit));
             Flow::Done
         })?;
@@ -96,7 +97,7 @@ impl<'a> Witness<'a> {
     }
 
     /// A commit with its files named from the project's root; files outside the project are left out.
-    fn facts(&self, commit: Commit) -> CommitFacts {
+    pub(super) fn facts(&self, commit: Commit) -> CommitFacts {
         CommitFacts {
             files: self.files(&commit.files),
             id: commit.id,
@@ -118,6 +119,8 @@ impl<'a> Witness<'a> {
             Some(FileFact {
                 path: String::from_utf8_lossy(path).into_owned(),
                 own: file.is_regular() && self.own.is_own(&file.path),
+                before: format!("{} {}", file.old_mode, file.old_object),
+                after: format!("{} {}", file.new_mode, file.new_object),
                 new: !file.status.is_empty() && file.status.bytes().all(|letter| letter == b'A'),
             })
         };
@@ -255,23 +258,23 @@ impl<'a> Witness<'a> {
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.
-    fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
+    pub(super) fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
             otherwise
         })
     }
 
-    fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
+    pub(super) fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
         let is_own = |path: &[u8]| self.own.is_own(path);
         ask(&Scope { prefix: self.repo.prefix(), is_own: &is_own })
     }
 
-    fn known(&self, commit: &str) -> Option<String> {
+    pub(super) fn known(&self, commit: &str) -> Option<String> {
         self.repo.resolve(commit).ok()
     }
 
-    fn origin(&self, hash: &str, depth: u32) -> Option<(String, Vec<String>)> {
+    pub(super) fn origin(&self, hash: &str, depth: u32) -> Option<Origin> {
         let full = self.known(hash)?;
         let mut found = None;
         let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
@@ -287,82 +290,6 @@ impl<'a> Witness<'a> {
             }
         }
         Some((full, ids))
-    }
-}
-
-impl History for Witness<'_> {
-    fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
-        let (ancestor, commit) = (self.known(ancestor)?, self.known(commit)?);
-        Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
-    }
-
-    fn code_before_is(&self, commit: &str, code: &str) -> bool {
-        self.known(&format!("{commit}^1")).is_some_and(|parent| self.code_is(&parent, code))
-    }
-
-    fn is_reverse(&self, commit: &str, reverted: &str) -> bool {
-        let Some((before, reverted_before)) =
-            self.known(&format!("{commit}^1")).zip(self.known(&format!("{reverted}^1")))
-        else {
-            return false;
-        };
-        let back = self.in_scope(|scope| self.repo.patch_id(commit, &before, scope));
-        let there = self.in_scope(|scope| self.repo.patch_id(&reverted_before, reverted, scope));
-        let (back, there) = (self.ask(back, None), self.ask(there, None));
-        back.is_some() && back == there
-    }
-
-    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool> {
-        let (old, new) = (self.known(old)?, self.known(new)?);
-        let of = |commit: &str| self.ask(self.in_scope(|scope| self.repo.patch_id_of(commit, scope)), None);
-        let (old, new) = (of(&old), of(&new));
-        Some(old.is_some() && old == new)
-    }
-
-    fn code_is(&self, commit: &str, code: &str) -> bool {
-        let digest = self.in_scope(|scope| self.repo.code_digest(commit, scope));
-        self.ask(digest, String::new()) == code
-    }
-
-    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>> {
-        let remerges = self.ask(self.repo.remerge(merges), None)?;
-        let outside = |files: &[FileChange]| {
-            let facts = self.files(files).into_iter().filter(|file| !file.own);
-            facts.map(|file| file.path).collect::<Vec<String>>()
-        };
-        let of = |remerge: Remerge| {
-            let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
-                remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
-            Remerged { decided: outside(&conflicts), differs: outside(&differs) }
-        };
-        Some(remerges.into_iter().map(of).collect())
-    }
-
-    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName> {
-        let Some((base, baseline)) = self.base.as_deref().zip(self.known(baseline)) else { return Vec::new() };
-        let mut found: Vec<CommitName> = Vec::new();
-        let mut reverts: Vec<(String, String)> = Vec::new();
-        let walked = self.repo.log_range(Some(&baseline), base, &Walk::all(&self.key), &mut |commit| {
-            let commit = self.facts(commit);
-            let reverted = commit::reverted(&commit.message);
-            reverts.extend(reverted.iter().map(|hash| (commit.id.clone(), hash.clone())));
-            let carries = commit.ids.iter().any(|carried| carried == id.as_str());
-            if carries && reverted.is_empty() && !commit.is_merge() && !commit.is_evidence_only() {
-                found.push(commit.name());
-            }
-            Flow::Done
-        });
-        self.ask(walked, ());
-        let taken_back = |commit: &CommitName| {
-            reverts.iter().any(|(revert, hash)| commit.id.starts_with(hash) && self.is_reverse(revert, &commit.id))
-        };
-        found.retain(|commit| !taken_back(commit));
-        found.reverse();
-        found
-    }
-
-    fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)> {
-        self.origin(commit, 0)
     }
 }
 

@@ -44,7 +44,8 @@ impl<'a> FindingView<'a> {
             code: finding.what.code(),
             message: visible_line(&format!("{}{}", words::message(finding), taken_back(finding))),
             place: visible_line(&place(finding)),
-            heal: heal::command(finding, key).filter(|_| !finding.taken_back),
+            // Paths of records come from whoever wrote them: no line of an answer begins in the middle of one.
+            heal: heal::command(finding, key).filter(|_| !finding.taken_back).map(|heal| visible_line(&heal)),
         }
     }
 }

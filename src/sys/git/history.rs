@@ -83,6 +83,11 @@ impl Walk {
         Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
     }
 
+    /// All commits, merges as what they did to their first parent.
+    pub fn range(trailer: &str) -> Self {
+        Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
+    }
+
     /// The commits that name `text`, among all.
     pub fn naming(trailer: &str, text: &str) -> Self {
         Self { naming: Some(text.to_owned()), ..Self::all(trailer) }
