@@ -40,7 +40,7 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
     );
     for command in &session.commands {
         let decisive = rows.iter().find(|row| row.command.as_ref() == Some(&command.name) && row.decisive);
-        if decisive.is_some() {
+        if decisive.is_some_and(|row| !matches!(row.change, Change::Invalid { .. })) {
             doc.paragraph(Text::new().code(command.name.as_str()).plain(format!(
                 " is decided by {}. Sampling ended because {}. Cores: {}.",
                 method::decisive(Decisive::of_pairs(command)),

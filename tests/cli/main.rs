@@ -28,13 +28,13 @@ mod old_stores;
 mod pairs;
 mod places;
 mod processes;
+#[cfg(unix)]
+mod reports;
 mod review;
 mod secrets;
 mod snapshot;
 mod spark;
 mod surroundings;
-#[cfg(unix)]
-mod trial;
 mod validate;
 mod verify;
 mod workflow;

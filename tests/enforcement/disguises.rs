@@ -161,7 +161,6 @@ fn only_plain_files_of_known_names_are_the_tools_own_in_a_commit() {
     let entries = [
         ("120000", "reports/optimizer/link.json"),
         ("160000", "reports/optimizer/module.md"),
-        ("100755", "reports/optimizer/run.txt"),
         ("120000", ".vibeship-optimizer/changes"),
         ("160000", ".vibeship-optimizer/snapshots"),
         ("120000", "VIBESHIP_OPTIMIZER.md"),

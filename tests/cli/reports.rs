@@ -41,7 +41,7 @@ fn kpis_alone_have_the_reference_workload_beside_them() {
 fn where_both_versions_fail_both_are_named_with_their_exit_codes() {
     let s = Sandbox::new();
     s.write("a", "1").commit_as("other", &[]);
-    let _ = s.run(&["pair", "--", "exit 7"]).exits(1).says(&["before: exit code 7; after: exit code 7"]);
+    let _ = s.run(&["pair", "--", "exit 7"]).exits(2).says(&["before: exit code 7; after: exit code 7"]);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_revision_may_be_found_by_its_message() {
     s.write("a", "1").commit_as("a telling name", &[]);
     s.write("a", "2").commit_as("other", &[]);
     let by_message = ["pair", "--before", ":/telling", "--runs", "6", "--", "exit 7"];
-    let _ = s.run(&by_message).exits(1).says(&["exit code 7"]);
+    let _ = s.run(&by_message).exits(2).says(&["exit code 7"]);
     let _ = s.run(&["pair", "--before", ":/nowhere", "--", "true"]).troubled(&[":/nowhere"]);
     let _ = s.run(&["pair", "--before=--help", "--", "true"]).troubled(&["--help"]);
 }
@@ -122,7 +122,7 @@ fn submodules_are_checked_out_in_the_arms_by_what_is_advised() {
     s.write("a", "1").commit_as("other", &[]);
     let asked = ["pair", "--runs", "6", "--", "test -f sub/f"];
     let advice = "git -c protocol.file.allow=always submodule update --init --recursive";
-    let _ = s.run(&asked).exits(1).says(&["submodules are not checked out", advice]);
+    let _ = s.run(&asked).exits(2).says(&["submodules are not checked out", advice]);
     s.config(&CONFIG.replace("pair: {enabled: false}", &format!("pair: {{prepare: \"{advice}\"}}")));
     let output = s.run(&asked);
     assert!(!output.stderr.contains("submodule") && !output.stdout.contains("invalid"), "{output}");
