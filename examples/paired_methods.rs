@@ -9,6 +9,7 @@ use std::io::Write as _;
 
 use vibeship_optimizer::evidence::stats::Interval;
 use vibeship_optimizer::evidence::stats::hodges_lehmann;
+use vibeship_optimizer::evidence::stats::looks::ALPHA;
 use vibeship_optimizer::evidence::stats::looks::Plan;
 use vibeship_optimizer::evidence::stats::median;
 use vibeship_optimizer::evidence::stats::winsorized;
@@ -152,11 +153,15 @@ fn slowed(pairs: &[Pair], share: f64) -> Vec<Pair> {
     pairs.iter().map(|pair| Pair { after: pair.after + share.ln_1p(), ..*pair }).collect()
 }
 
-/// Whether the tool would call it a change, with a minimum effect of 1 %.
-fn counts(found: &Interval) -> bool {
+/// As the tool judges it, with a minimum effect of 1 %.
+fn finding(found: &Interval) -> Finding {
     let [value, low, high] = [found.value, found.low, found.high].map(f64::exp_m1);
     let estimate = Estimate { value, low, high, confidence: 0.95 };
-    Finding { estimate, design: Design::Paired, n_before: 0, n_after: 0, p_value: None, min_effect: 0.01 }.counts()
+    Finding { estimate, design: Design::Paired, n_before: 0, n_after: 0, p_value: None, min_effect: 0.01 }
+}
+
+fn counts(found: &Interval) -> bool {
+    finding(found).counts()
 }
 
 fn percent(hits: usize, of: usize) -> f64 {
@@ -183,12 +188,13 @@ fn row(trials: &[Vec<Pair>], decide: &dyn Fn(&[Pair]) -> Option<Interval>) -> St
     format!("{alarms:5.1} {with_least:5.1} {wrong:5.1}   {}   {:5.2}", power.join(" "), 100.0 * error)
 }
 
-/// The stopping rule as pairs are run under it: the first look whose interval leaves out zero, at the latest `most` pairs.
+/// The stopping rule as pairs are run under it: the first look that settles whether there is a change that counts, at the
+/// latest the last.
 fn stopping(pairs: &[Pair], levels: &[(usize, f64)]) -> Option<Interval> {
     let mut last = None;
     for (n, level) in levels {
         last = winsorized::interval(&ratios(&pairs[..*n]), *level);
-        if last.is_some_and(|found| found.low > 0.0 || found.high < 0.0) {
+        if last.is_some_and(|found| finding(&found).counts() || finding(&found).is_ruled_out()) {
             break;
         }
     }
@@ -201,7 +207,7 @@ fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> Res
     for pairs in [10, 20] {
         let cut: Vec<Vec<Pair>> = trials.iter().map(|trial| trial[..pairs].to_vec()).collect();
         for (label, method) in METHODS {
-            writeln!(out, "{:<28}{}", format!("{pairs} {label}"), row(&cut, &|trial| method(trial, 0.05)))?;
+            writeln!(out, "{:<28}{}", format!("{pairs} {label}"), row(&cut, &|trial| method(trial, ALPHA)))?;
         }
         let plan = Plan::new(10, u32::try_from(pairs)?);
         let looks = (1..=pairs).filter(|n| plan.is_look(*n));
