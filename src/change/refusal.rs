@@ -134,6 +134,11 @@ pub enum Missing {
     },
     /// Nothing changed since the baseline.
     NoDelta,
+    /// The change's commits touch files outside the project alone.
+    OnlyOutside {
+        /// They, as hashes.
+        commits: Vec<String>,
+    },
     /// A tuneable change that changed no tuneable.
     NoTuneableChanged,
     /// More than one commit since the baseline.

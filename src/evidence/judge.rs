@@ -319,7 +319,8 @@ mod tests {
     fn an_interval_that_barely_leaves_out_zero_is_no_change_however_large_its_estimate() {
         let noisy = |shift: f64| -> PairedReading {
             let spread = [-0.026, -0.021, -0.012, -0.008, -0.003, 0.004, 0.007, 0.013, 0.019, 0.027];
-            let sample = |(i, at): (usize, &f64)| PairSample { before: 1.0, after: 1.0 + shift + at, after_first: i % 2 == 1 };
+            let sample =
+                |(i, at): (usize, &f64)| PairSample { before: 1.0, after: 1.0 + shift + at, after_first: i % 2 == 1 };
             let pairs: Vec<PairSample> = spread.iter().enumerate().map(sample).collect();
             pairs_of(pairs)
         };
@@ -378,7 +379,9 @@ mod tests {
         let apart = Circumstances { session_floor: 0.10, ..known() };
         let more = |after: f64| {
             let verdict = of_sides("m <= +2%", &around(1.0), &around(after), &apart);
-            let Verdict::Inconclusive { because: Doubt::Straddles, more_runs, .. } = verdict else { panic!("{verdict:?}") };
+            let Verdict::Inconclusive { because: Doubt::Straddles, more_runs, .. } = verdict else {
+                panic!("{verdict:?}")
+            };
             more_runs
         };
         assert_eq!(more(1.0), None);

@@ -44,7 +44,8 @@ pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) ->
             )));
         }
         let changed = |end: &str| {
-            let is_it = |row: &&PairRow| row.command.as_ref() == Some(&command.name) && row.metric.as_str().ends_with(end);
+            let is_it =
+                |row: &&PairRow| row.command.as_ref() == Some(&command.name) && row.metric.as_str().ends_with(end);
             rows.iter().find(is_it).map(|row| &row.change)
         };
         let both = changed(".cpu").zip(changed(".wall"));

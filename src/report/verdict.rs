@@ -180,7 +180,10 @@ fn unsettled_as(
     let why = match finding {
         Some(finding) if *because == Doubt::BelowMinEffect && finding.estimate.value.abs() >= min_effect => {
             let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
-            format!("{shown} comes too near to none: a change that counts leaves out half of {}", values::plain_share(min_effect))
+            format!(
+                "{shown} comes too near to none: a change that counts leaves out half of {}",
+                values::plain_share(min_effect)
+            )
         }
         _ => doubt(because, shown, bound, min_effect),
     };

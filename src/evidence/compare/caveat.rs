@@ -70,6 +70,13 @@ pub enum Caveat {
         /// Whether the original tool wrote this, which counted its own files as work.
         own_files_counted: bool,
     },
+    /// Something lay uncommitted in the repository outside the project's directory, which may have been measured too.
+    DirtyOutside {
+        /// Which side.
+        side: Which,
+        /// The paths, from the repository's root.
+        paths: Vec<String>,
+    },
     /// The snapshots come from different machines.
     OtherMachine {
         /// What differs.
@@ -180,6 +187,9 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
         };
         if let Some(paths) = dirty {
             found.push(Caveat::DirtyTree { side, paths, own_files_counted });
+        }
+        if !snapshot.git.dirty_outside.is_empty() {
+            found.push(Caveat::DirtyOutside { side, paths: snapshot.git.dirty_outside.clone() });
         }
     }
 }

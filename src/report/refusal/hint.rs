@@ -138,6 +138,10 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             let other = (refusal.gate == Gate::Baseline).then(|| on_other_metrics(change, metrics)).flatten();
             std::iter::once(mend).chain(other).collect()
         }
+        Missing::OnlyOutside { .. } => vec![
+            Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
+            Hint::to("or make the change in this project", invocation::commit(id)),
+        ],
         Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
             Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
             Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
