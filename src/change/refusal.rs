@@ -254,6 +254,15 @@ pub enum Senseless {
     CannotFail,
     /// As a trigger it fires where nothing got worse, and the more so the better it gets.
     FiresOnGood,
+    /// As a KPI or a guardrail it holds for no value that its metric can have.
+    CannotHold {
+        /// Whether it is the KPI.
+        kpi: bool,
+    },
+    /// As a trigger it holds for no value that its metric can have.
+    CannotFire,
+    /// As an emergency's rollback it names a commit, and no gate of an emergency fills one in.
+    NoCommit,
     /// It is no share between 0 % and 100 %.
     NoShare,
 }

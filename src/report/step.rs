@@ -47,7 +47,7 @@ impl StepView {
         let (text, next) = match step {
             Step::Contract { parts } => {
                 let names: Vec<&str> = parts.iter().map(|part| message::part(*part)).collect();
-                let command = invocation::contract(id, parts);
+                let command = invocation::contract_of(change, parts);
                 (format!("write the contract: {}", names.join(", ")), vec![Hint::next(command)])
             }
             Step::Baseline => ("capture the baseline, before anything is changed".to_owned(), gate(Gate::Baseline)),

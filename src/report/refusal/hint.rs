@@ -30,10 +30,10 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
     let id = change.id();
     match &refusal.missing {
         Missing::Earlier { gate: Gate::Contract } => {
-            vec![Hint::next(invocation::contract(id, &change.contract.missing()))]
+            vec![Hint::next(invocation::contract_of(change, &change.contract.missing()))]
         }
         Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, *gate))],
-        Missing::ContractParts { parts } => vec![Hint::next(invocation::contract(id, parts))],
+        Missing::ContractParts { parts } => vec![Hint::next(invocation::contract_of(change, parts))],
         Missing::UnknownMetric { .. } => vec![
             Hint::to(
                 "see what the config measures, or add the metric to it",
@@ -43,8 +43,9 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         ],
         Missing::ContractSense { why, .. } => {
             let flags = match why {
-                Senseless::NoImprovement => "--kpi \"METRIC <= -10%\"",
-                Senseless::FiresOnGood => "--trigger \"METRIC > +10%\"",
+                Senseless::NoCommit => return vec![Hint::next(invocation::contract_of(change, &[Part::Rollback]))],
+                Senseless::NoImprovement | Senseless::CannotHold { kpi: true } => "--kpi \"METRIC <= -10%\"",
+                Senseless::FiresOnGood | Senseless::CannotFire => "--trigger \"METRIC > +10%\"",
                 Senseless::NoShare => "--min-effect 2%",
                 _ => "--guardrail \"METRIC <= +2%\"",
             };

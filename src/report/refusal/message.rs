@@ -81,6 +81,11 @@ fn senseless(why: Senseless) -> &'static str {
         Senseless::NoImprovement => "as the KPI holds without any improvement: it demands nothing",
         Senseless::LooserThanKpi => "holds wherever the KPI does: it guards nothing",
         Senseless::CannotFail => "holds whatever is measured: it guards nothing",
+        Senseless::CannotHold { .. } => "can never hold, whatever is measured",
+        Senseless::CannotFire => "as the rollback trigger can never fire",
+        Senseless::NoCommit => {
+            "names a commit, and an emergency has none that could stand there: say what takes it out"
+        }
         Senseless::NoShare => "is no share between 0 % and 100 %",
     }
 }
