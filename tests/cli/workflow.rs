@@ -167,7 +167,8 @@ fn each_gate_refuses_what_comes_too_early_and_names_the_next_command() {
 fn next_run_performs_what_needs_no_human() {
     let s = Sandbox::new();
     s.start("by itself").contract();
-    let _ = s.run(&["next", "--run"]).ok();
+    let ran = s.run(&["next", "--run"]).ok();
+    assert_eq!(ran.stderr.matches("make the one change").count(), 1, "{ran}");
     s.improve(40.0);
     let _ = s.run(&["status", "--run"]).ok();
     assert!(s.path(s.evidence("compare.md")).is_file(), "{}", s.on(&["status"]));
