@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::change::event::Kind;
+use crate::change::facts::Strength;
 use crate::change::facts::Taken;
 use crate::change::state::Change;
 use crate::evidence::artifact::Artifact;
@@ -48,6 +49,16 @@ impl Change {
         found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
         found
+    }
+
+    /// Whether the baseline is bound to no commit: then no pairs can be checked out.
+    pub fn has_no_commit(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Unversioned)
+    }
+
+    /// Whether the baseline was taken outside git; before a first commit there is a branch.
+    pub fn is_outside_git(&self) -> bool {
+        self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
     }
 
     /// Where an evidence file lies by now: under its own name, or where it was kept when a later measurement of the same

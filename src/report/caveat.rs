@@ -70,6 +70,10 @@ fn of_the_code(caveat: &Caveat) -> Option<Text> {
                 which(*side)
             ))
         }
+        Caveat::NoAncestry => Text::from(
+            "The baseline is bound to a digest of the files, since there was no commit: that it came before the change is \
+             as it was recorded, and cannot be proven by ancestry.",
+        ),
         Caveat::DirtyOutside { side, paths } => Text::from(format!(
             "Outside the project's directory {} lay uncommitted {}, and it is not known whether what was measured \
              reads them.",
@@ -171,6 +175,7 @@ mod tests {
             Caveat::SameSnapshot,
             Caveat::SameCode,
             Caveat::DirtyTree { side: Which::Before, paths: Some(9), own_files_counted: true },
+            Caveat::NoAncestry,
             Caveat::DirtyOutside { side: Which::After, paths: ["a", "b", "c", "d"].map(str::to_owned).to_vec() },
             Caveat::OtherMachine { parts: vec!["CPU model".to_owned()] },
             Caveat::MachineNotRecorded { side: Which::Before },
@@ -195,6 +200,7 @@ mod tests {
         - Both sides are one and the same snapshot, so nothing was compared. Give two different files.
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
+        - The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as it was recorded, and cannot be proven by ancestry.
         - Outside the project's directory a, b, c and 1 more lay uncommitted after the change, and it is not known whether what was measured reads them.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
         - The machine was not recorded in the baseline. That both are of one machine is an assumption.

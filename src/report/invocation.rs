@@ -135,6 +135,12 @@ pub fn contract_of(change: &Change, parts: &[Part]) -> String {
     command
 }
 
+/// Measures more for a comparison: more pairs; without commits that pairs could be of, the state after once more.
+pub fn more(change: &Change) -> String {
+    let compare = gate(change.id(), Gate::Compare);
+    if change.has_no_commit() { format!("{} && {compare}", after(change.id())) } else { compare }
+}
+
 /// A path as one word of a shell's command.
 pub fn shell_word(path: &str) -> String {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'+' | b','));

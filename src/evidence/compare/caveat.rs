@@ -70,6 +70,8 @@ pub enum Caveat {
         /// Whether the original tool wrote this, which counted its own files as work.
         own_files_counted: bool,
     },
+    /// The baseline is bound to a digest of the files and to no commit, so no ancestry proves that it came first.
+    NoAncestry,
     /// Something lay uncommitted in the repository outside the project's directory, which may have been measured too.
     DirtyOutside {
         /// Which side.
@@ -176,6 +178,9 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
         && !only_settings_differ(before, after)
     {
         found.push(Caveat::SameCommit { commit: new.clone() });
+    }
+    if before.revision.as_ref().is_some_and(|revision| revision.work_tree == WorkTree::Unversioned) {
+        found.push(Caveat::NoAncestry);
     }
     for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
         let own_files_counted = snapshot.schema == SCHEMA_V1;

@@ -143,6 +143,9 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
             Hint::to("or make the change in this project", invocation::commit(id)),
         ],
+        Missing::NoDelta | Missing::NoTuneableChanged if change.is_outside_git() => {
+            vec![Hint::to("make the one change, then", invocation::gate(id, refusal.gate))]
+        }
         Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
             Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
             Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
@@ -273,11 +276,10 @@ fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
 fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     let id = change.id();
     let hold = || Hint::to("or keep it as an experiment", invocation::with_reason(id, "hold"));
-    let compare = invocation::gate(id, Gate::Compare);
     match &refusal.missing {
         Missing::Verdicts { .. } if refusal.is_not_yet() => {
             vec![
-                Hint::to("measure more", compare),
+                Hint::to("measure more", invocation::more(change)),
                 hold(),
                 Hint::to("or drop it", invocation::with_reason(id, "reject")),
             ]
@@ -285,7 +287,7 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Verdicts { .. } => vec![
             Hint::to("drop it", invocation::with_reason(id, "reject")),
             hold(),
-            Hint::to("or measure again", compare),
+            Hint::to("or measure again", invocation::more(change)),
         ],
         Missing::TriggerFired { .. } | Missing::StageGuardrails { .. } => {
             vec![Hint::to("go back", invocation::with_reason(id, "rollback"))]
