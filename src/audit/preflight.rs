@@ -62,6 +62,8 @@ pub struct World {
     pub has_commit: bool,
     /// Paths that lie uncommitted outside the tool's own; `None` where git could not say.
     pub dirty: Option<u32>,
+    /// Paths of the repository that lie uncommitted outside the project's directory.
+    pub outside: Vec<String>,
     /// Whether there is a config file.
     pub has_config: bool,
     /// Configured timings, and those of them that have a command, or results to read.
@@ -123,6 +125,7 @@ pub fn findings(
         add(&mut found, Severity::Fail, lost.code, lost.text(), &lost.heal);
     }
     git(world, &mut found);
+    beside(world, &mut found);
     config(world, &mut found);
     tuneables(world, changes, &mut found);
     for change in changes {
@@ -163,6 +166,21 @@ fn git(world: &World, found: &mut Vec<Found>) {
         None => {
             add(found, Severity::Warn, "GIT_DIRTY", "git cannot say what is uncommitted", "see what git status says");
         }
+    }
+}
+
+/// In a repository of many projects others' work is no fault; but what is measured may read it.
+fn beside(world: &World, found: &mut Vec<Found>) {
+    if let Some(first) = world.outside.first() {
+        let message = format!(
+            "uncommitted outside the project's directory: {first}{}",
+            match world.outside.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            }
+        );
+        let hint = "commit or stash what the measured commands read: no commit would hold what ran";
+        add(found, Severity::Info, "GIT_DIRTY_OUTSIDE", message, hint);
     }
 }
 

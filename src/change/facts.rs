@@ -57,6 +57,9 @@ pub struct Delta {
     pub files: Vec<String>,
     /// Tuneables whose effective value changed.
     pub tuneables: Vec<TuneableChange>,
+    /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<String>,
     /// Changed files that belong to the contracts surface.
     pub contract_surface: Vec<String>,
     /// Whether docs or tests of the contracts surface changed too.

@@ -4,9 +4,11 @@
 use serde_json::json;
 
 use crate::change::event::Kind;
+use crate::change::facts::Strength;
 use crate::change::facts::Taken;
 use crate::change::state::Change;
 use crate::evidence::artifact::Artifact;
+use crate::evidence::artifact::superseded_name;
 use crate::evidence::digest::Digest;
 
 impl Change {
@@ -47,6 +49,29 @@ impl Change {
         found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
         found
+    }
+
+    /// Whether the baseline is bound to no commit: then no pairs can be checked out.
+    pub fn has_no_commit(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Unversioned)
+    }
+
+    /// Whether the baseline was taken outside git; before a first commit there is a branch.
+    pub fn is_outside_git(&self) -> bool {
+        self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
+    }
+
+    /// Where an evidence file lies by now: under its own name, or where it was kept when a later measurement of the same
+    /// day took that name.
+    pub fn lies_at(&self, artifact: &Artifact) -> String {
+        let mut of_name: Vec<&Artifact> = self.artifacts();
+        of_name.retain(|other| other.path == artifact.path);
+        of_name.dedup_by_key(|other| &other.sha256);
+        let place = of_name.iter().position(|other| other.sha256 == artifact.sha256);
+        match place.and_then(|at| u32::try_from(at + 1).ok()) {
+            Some(number) if (number as usize) < of_name.len() => superseded_name(&artifact.path, number),
+            _ => artifact.path.clone(),
+        }
     }
 
     /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation

@@ -134,6 +134,11 @@ pub enum Missing {
     },
     /// Nothing changed since the baseline.
     NoDelta,
+    /// The change's commits touch files outside the project alone.
+    OnlyOutside {
+        /// They, as hashes.
+        commits: Vec<String>,
+    },
     /// A tuneable change that changed no tuneable.
     NoTuneableChanged,
     /// More than one commit since the baseline.
@@ -249,6 +254,15 @@ pub enum Senseless {
     CannotFail,
     /// As a trigger it fires where nothing got worse, and the more so the better it gets.
     FiresOnGood,
+    /// As a KPI or a guardrail it holds for no value that its metric can have.
+    CannotHold {
+        /// Whether it is the KPI.
+        kpi: bool,
+    },
+    /// As a trigger it holds for no value that its metric can have.
+    CannotFire,
+    /// As an emergency's rollback it names a commit, and no gate of an emergency fills one in.
+    NoCommit,
     /// It is no share between 0 % and 100 %.
     NoShare,
 }

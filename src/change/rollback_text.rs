@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::change::class::Class;
 use crate::change::contract::DEFAULT_ROLLBACK;
 use crate::change::event::Kind;
 use crate::change::facts::Delta;
@@ -10,7 +11,7 @@ use crate::change::facts::TuneableChange;
 use crate::change::state::Change;
 
 /// Stands for the change's commit.
-const PLACE: &str = "<sha>";
+pub const PLACE: &str = "<sha>";
 
 /// `action` with the delta's commit in the place of `<sha>`. An action that needs a commit where there is none is
 /// replaced by the old values to put back; what else it asks for is kept beside.
@@ -34,6 +35,10 @@ pub fn filled(action: &str, commits: &[String], delta: &Delta) -> String {
 /// validation saw, passed or not.
 pub fn known(change: &Change) -> String {
     let action = change.rollback_action();
+    // An earlier version let an emergency have an action on a commit that nothing fills in.
+    if change.opened.class == Class::Emergency {
+        return filled(action, &[], &Delta::default());
+    }
     seen(change).map_or_else(|| action.to_owned(), |(delta, commits)| filled(action, &commits, delta))
 }
 

@@ -78,8 +78,8 @@ fn updates(change: &Change) -> Value {
             "ts": seconds(event.at),
             "utc_date": utc_date,
             "day": day,
-            "snapshot": taken.snapshot.path,
-            "report": report.path,
+            "snapshot": change.lies_at(&taken.snapshot),
+            "report": change.lies_at(report),
         })),
         _ => None,
     };

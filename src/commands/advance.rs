@@ -9,6 +9,7 @@ use crate::commands::Ctx;
 use crate::commands::commit;
 use crate::commands::compare;
 use crate::commands::delta;
+use crate::commands::monitor::tick;
 use crate::commands::show;
 use crate::commands::snapshot;
 use crate::commands::validate;
@@ -23,10 +24,19 @@ pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
             Step::Baseline => snapshot::take_before(ctx, &change)?,
-            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return show::state(ctx, &change),
+            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return show::standing(ctx, &change),
             Step::Validate => validate::validate(ctx, id)?,
             Step::After => snapshot::take_after(ctx, &change)?,
+            Step::Tick => {
+                let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
+                ticked.iter().for_each(|done| tick::tell(ctx, done));
+                let exit = tick::exit(&ticked);
+                // Days come one by one, whatever is asked for.
+                return if exit == Exit::Yes { show::state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
+            }
             Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
+            // The gate just passed has told what comes next.
+            _ if done > 0 => return show::standing(ctx, &change),
             _ => return show::state(ctx, &change),
         };
         if exit != Exit::Yes {

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::change::class::Class;
 use crate::change::command::Command;
 use crate::change::command::ContractFacts;
 use crate::change::contract::Contract;
@@ -15,13 +16,17 @@ use crate::commands::commit;
 use crate::commands::failure;
 use crate::commands::parse;
 use crate::error::CommandError;
+use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
+use crate::evidence::criterion::Op;
+use crate::evidence::effect;
 use crate::evidence::measurable::Measurable;
 use crate::evidence::measurable::MetricSpec;
 use crate::evidence::measurable::Unmeasurable;
 use crate::evidence::metric::Better;
 use crate::evidence::metric::MetricId;
 use crate::evidence::metric::Sampling;
+use crate::evidence::stats::proportion::Successes;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::criterion_error;
@@ -88,6 +93,7 @@ pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     }
     let facts = facts(parts, &measurable)?;
     warn_of_empty_timings(ctx, &facts)?;
+    warn_of_rates(ctx, &facts)?;
     let change = commit::commit(ctx, &id, &Command::SetContract(facts), &[])?;
     show(ctx, &change)
 }
@@ -154,6 +160,29 @@ pub(super) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<
     Ok(())
 }
 
+/// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
+///
+/// # Errors
+/// When the config is invalid.
+pub(super) fn warn_of_rates(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+    let config = ctx.config()?;
+    for criterion in facts.parts.kpi.iter().chain(&facts.parts.guardrails) {
+        let named = |name: &str| criterion.metric.as_str() == format!("timing.{name}.ok");
+        let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };
+        let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };
+        let share = if unit.as_ref().is_some_and(|unit| unit.symbol() == "%") { value / 100.0 } else { *value };
+        let most = timing.runs.max(if config.pair.enabled { config.pair.max_pairs } else { 0 });
+        let needed = Successes::flawless_for(share, effect::CONFIDENCE);
+        if let Some(needed) = needed.filter(|needed| *needed > most as usize) {
+            ctx.ui.warn(&format!(
+                "{criterion} takes {needed} runs without one failure to show, and the config makes {most} at most: it \
+                 would stay inconclusive; `>= 100%` needs no such proof"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The flag that a criterion was given with.
 fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
     if contract.kpi.as_ref() == Some(criterion) {
@@ -171,16 +200,19 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
     let (better, guarded, fired) = examples(measurable);
+    let emergency = change.opened.class == Class::Emergency;
     for part in change.contract.missing() {
         let (question, example) = match part {
             Part::Hypothesis => ("Hypothesis (what should improve, and why):", String::new()),
             Part::Kpi => ("Primary KPI, as METRIC OP BOUND:", format!(" for example {better}")),
             Part::Guardrails => ("Guardrail, as METRIC OP BOUND:", format!(" for example {guarded}")),
             Part::Trigger => ("Rollback trigger, a criterion or words:", format!(" for example {fired}")),
+            Part::Rollback if emergency => ("What takes the override out:", String::new()),
             Part::Rollback => ("Rollback action [git revert <sha>]:", String::new()),
         };
         while let Some(answer) = ctx.ui.ask(&format!("{question}{example}\n>"))? {
-            let answer = if answer.is_empty() && part == Part::Rollback { DEFAULT_ROLLBACK.to_owned() } else { answer };
+            let by_default = answer.is_empty() && part == Part::Rollback && !emergency;
+            let answer = if by_default { DEFAULT_ROLLBACK.to_owned() } else { answer };
             if answer.is_empty() {
                 break;
             }

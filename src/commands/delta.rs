@@ -128,6 +128,7 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
             let walk = Walk::all(&ctx.config()?.enforcement.trailer);
             let commits = repo.commits(Some(base), head, &walk)?;
             delta.commits = commits.iter().map(|commit| describe(repo, &own, commit)).collect();
+            delta.outside = outside(repo, &own, change, &commits);
             let is_own = |path: &[u8]| own.is_own(path);
             let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
             let files = repo.changed_files(base, Side::Commit(head), &scope)?;
@@ -268,6 +269,16 @@ fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
         merge: commit.is_merge(),
         own_files: commit.files.iter().any(|file| own.is_own(&file.path)),
     }
+}
+
+/// Commits of the change that touch what lies outside the project, and nothing of it but own files.
+fn outside(repo: &Repo, own: &OwnPaths, change: &Change, commits: &[Commit]) -> Vec<String> {
+    let is_own = |path: &[u8]| own.is_own(path);
+    let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
+    let of_change = |it: &&Commit| it.trailers.iter().any(|id| id == change.id().as_str());
+    let leaves = |it: &&Commit| it.files.iter().any(|file| !file.path.starts_with(repo.prefix()));
+    let found = commits.iter().filter(of_change).filter(|it| !it.is_merge() && !it.touches(&scope)).filter(leaves);
+    found.map(|commit| commit.id.clone()).collect()
 }
 
 /// A path of the repository as one of the project.

@@ -17,6 +17,7 @@ use crate::evidence::snapshot::Snapshot;
 use crate::probe;
 use crate::probe::command::SystemRunner;
 use crate::probe::snapshot::Plan;
+use crate::report;
 use crate::report::unmeasured;
 use crate::store::artifact::Role;
 use crate::store::layout::OwnPaths;
@@ -72,6 +73,7 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     snapshot.role = ask.role.map(str::to_owned);
     snapshot.change_id = ask.change.map(ToString::to_string);
     let seen = delta::observe(ctx);
+    snapshot.warnings.extend(report::caveat::beside(&seen.git.dirty_outside));
     snapshot.git = seen.git;
     snapshot.revision = Some(revision.clone());
     Ok(Measurement { snapshot, outputs: measured.outputs, revision, revision_after: seen.revision })

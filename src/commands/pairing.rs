@@ -150,7 +150,12 @@ pub fn of_change(
     };
     let (before_rev, after_rev) = (&baseline.taken.revision, &after.taken.revision);
     let (Some(before_commit), Some(after_commit)) = (&before_rev.commit, &after_rev.commit) else {
-        return Ok(Outcome::Impossible("there are no commits to check out: the project is not under git".to_owned()));
+        let reason = if after_rev.branch.is_some() {
+            "a side has no commit to check out"
+        } else {
+            "there are no commits to check out: the project is not under git"
+        };
+        return Ok(Outcome::Impossible(reason.to_owned()));
     };
     if before_rev.dirty_digest().is_some() || after_rev.dirty_digest().is_some() {
         return Ok(Outcome::Impossible("uncommitted work was measured, and no commit holds it".to_owned()));

@@ -125,6 +125,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         lost: Vec::new(),
         has_commit: seen.revision.commit.is_some(),
         dirty,
+        outside: seen.git.dirty_outside.clone(),
         has_config: ctx.project.config_path().is_some(),
         timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
         size_paths: config.size_paths.len(),

@@ -45,13 +45,20 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
 
 /// The answer of commands that move a change: its id and state, and what comes next.
 pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    standing(ctx, change)?;
     let step = next::next(change, &ctx.policy()?, ctx.now());
+    ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.keys()).lines());
+    Ok(Exit::Yes)
+}
+
+/// Its id and state alone, where what comes next has been told.
+pub(super) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     if ctx.json(false) {
+        let step = next::next(change, &ctx.policy()?, ctx.now());
         let answer = json!({ "change_id": change.id(), "status": view::status(change), "next": step });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
         ctx.ui.answer(&format!("{} {}", change.id(), view::status(change)))?;
     }
-    ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.keys()).lines());
     Ok(Exit::Yes)
 }

@@ -95,13 +95,15 @@ impl From<ClassArg> for Class {
 pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let title = parse::title(&args.title)?;
     let mut parts = args.contract.parts()?;
-    if parts.rollback.is_empty() {
+    // An emergency has no commit that the default could take back.
+    if parts.rollback.is_empty() && args.class != ClassArg::Emergency {
         parts.rollback = DEFAULT_ROLLBACK.to_owned();
     }
     init::ensure(ctx)?;
     let measurable = ctx.config()?.measurable();
     let facts = contract::facts(parts, &measurable)?;
     contract::warn_of_empty_timings(ctx, &facts)?;
+    contract::warn_of_rates(ctx, &facts)?;
     if let Some((metric, nearest)) = facts.unknown.first() {
         let near = nearest.as_ref().map_or_else(String::new, |near| format!("; did you mean {near}?"));
         return Err(CommandError::trouble(format!("nothing configured measures {metric}{near}"))

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::config::file;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
+use crate::evidence::artifact::superseded_name;
 use crate::evidence::digest::Digest;
 use crate::store::artifact;
 use crate::store::layout;
@@ -245,7 +246,7 @@ impl<'a> Witness<'a> {
     pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found, CommandError> {
         let mut found = Found::Missing;
         for number in 0.. {
-            let path = if number == 0 { wanted.path.clone() } else { artifact::superseded_name(&wanted.path, number) };
+            let path = if number == 0 { wanted.path.clone() } else { superseded_name(&wanted.path, number) };
             match batch.read_path(commit, &self.path(&path), artifact::LIMIT)? {
                 Some(bytes) if Digest::of_bytes(&bytes) == wanted.sha256 => return Ok(Found::Intact(bytes)),
                 Some(bytes) if number == 0 => found = Found::Altered(Digest::of_bytes(&bytes)),

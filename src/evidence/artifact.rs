@@ -13,3 +13,12 @@ pub struct Artifact {
     /// Digest of the file's bytes.
     pub sha256: Digest,
 }
+
+/// The name under which an evidence file is kept when the `number`th newer one takes its own.
+pub fn superseded_name(path: &str, number: u32) -> String {
+    let name_at = path.rfind('/').map_or(0, |at| at + 1);
+    match path[name_at..].rfind('.').filter(|at| *at > 0) {
+        Some(at) => format!("{}.superseded-{number}{}", &path[..name_at + at], &path[name_at + at..]),
+        None => format!("{path}.superseded-{number}"),
+    }
+}

@@ -160,6 +160,9 @@ pub struct GitV1 {
     pub dirty_count: Option<u64>,
     /// `git diff --stat`.
     pub diff_stat: Option<String>,
+    /// What lay uncommitted in the repository outside the project's directory, from the repository's root (v2).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dirty_outside: Vec<String>,
 }
 
 /// The size of one configured path.

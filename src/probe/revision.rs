@@ -112,10 +112,24 @@ fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen
         let described = repo.describe(&at.commit)?;
         git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() });
+        git.dirty_outside = beside(repo, own)?;
     }
     let code = Some(code_of(repo, &at.commit, own.is_own)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git, repo: Some(repo.clone()) })
+}
+
+/// What lies uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
+/// repository is not.
+fn beside(repo: &Repo, own: Own<'_>) -> Result<Vec<String>, GitError> {
+    const KEPT: usize = 50;
+    let is_own = |path: &[u8]| {
+        let starts = std::iter::once(0).chain((0..path.len()).filter(|at| path[*at] == b'/').map(|at| at + 1));
+        starts.map(|at| &path[at..]).any(|rest| (own.is_own)(rest) || (own.is_left)(rest))
+    };
+    let paths = repo.uncommitted_outside(repo.prefix())?;
+    let counting = paths.iter().filter(|path| !is_own(path)).take(KEPT);
+    Ok(counting.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }
 
 /// The tracked files that differ, with their lines, in the manner of `git diff --numstat`.

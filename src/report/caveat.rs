@@ -70,6 +70,16 @@ fn of_the_code(caveat: &Caveat) -> Option<Text> {
                 which(*side)
             ))
         }
+        Caveat::NoAncestry => Text::from(
+            "The baseline is bound to a digest of the files, since there was no commit: that it came before the change is \
+             as it was recorded, and cannot be proven by ancestry.",
+        ),
+        Caveat::DirtyOutside { side, paths } => Text::from(format!(
+            "Outside the project's directory {} lay uncommitted {}, and it is not known whether what was measured \
+             reads them.",
+            first_few(paths),
+            which(*side)
+        )),
         Caveat::PairOfOtherCommits => Text::from(
             "The pairs were taken of other commits than the snapshots, so they may not be about this change.",
         ),
@@ -120,6 +130,23 @@ fn of_the_rest(caveat: &Caveat) -> Text {
     }
 }
 
+/// The warning of a snapshot that was taken with such paths beside the project; none where there are none.
+pub fn beside(paths: &[String]) -> Option<String> {
+    (!paths.is_empty()).then(|| {
+        format!(
+            "uncommitted outside the project's directory: {}; if what is measured reads them, no commit holds what ran",
+            first_few(paths)
+        )
+    })
+}
+
+fn first_few(paths: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let more = paths.len().saturating_sub(SHOWN);
+    let named = paths.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
+}
+
 fn which(side: Which) -> &'static str {
     match side {
         Which::Before => "in the baseline",
@@ -153,6 +180,8 @@ mod tests {
             Caveat::SameSnapshot,
             Caveat::SameCode,
             Caveat::DirtyTree { side: Which::Before, paths: Some(9), own_files_counted: true },
+            Caveat::NoAncestry,
+            Caveat::DirtyOutside { side: Which::After, paths: ["a", "b", "c", "d"].map(str::to_owned).to_vec() },
             Caveat::OtherMachine { parts: vec!["CPU model".to_owned()] },
             Caveat::MachineNotRecorded { side: Which::Before },
             Caveat::TrackedBytesNotRecorded { paths: vec!["lib".to_owned()] },
@@ -178,6 +207,8 @@ mod tests {
         - Both sides are one and the same snapshot, so nothing was compared. Give two different files.
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
+        - The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as it was recorded, and cannot be proven by ancestry.
+        - Outside the project's directory a, b, c and 1 more lay uncommitted after the change, and it is not known whether what was measured reads them.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
         - The machine was not recorded in the baseline. That both are of one machine is an assumption.
         - `lib`: sizes count every file, build litter included, and how much of it git tracks was not recorded. A difference may be litter alone.

@@ -192,7 +192,8 @@ pub fn evening(view: &Evening<'_>) -> Doc {
     let columns = [("Change", Align::Left), ("State", Align::Left), ("Days", Align::Left), ("Decision", Align::Left)];
     let mut table = Table::new(columns);
     for change in view.changes {
-        let days: Vec<String> = change.ticks.iter().map(|tick| tick.day.to_string()).collect();
+        let mut days: Vec<String> = change.ticks.iter().map(|tick| tick.day.to_string()).collect();
+        days.dedup();
         let decision = view.decisions.iter().find(|decision| decision.id == *change.id());
         let decision = decision.map_or_else(
             || Text::from("written down earlier today"),

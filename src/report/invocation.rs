@@ -1,6 +1,9 @@
 //! The exact commands that reports tell people to run. Owns their wording and quoting; must not know when which
 //! one is due.
 
+use crate::change::class::Class;
+use crate::change::contract::DEFAULT_ROLLBACK;
+use crate::change::state::Change;
 use serde::Serialize;
 
 use crate::change::contract::Part;
@@ -121,6 +124,21 @@ pub fn contract(id: &ChangeId, parts: &[Part]) -> String {
         })
         .collect();
     on(id, "change contract", &flags.join(" "))
+}
+
+/// The same for `change`: an emergency's way back is no commit's.
+pub fn contract_of(change: &Change, parts: &[Part]) -> String {
+    let command = contract(change.id(), parts);
+    if change.opened.class == Class::Emergency {
+        return command.replace(DEFAULT_ROLLBACK, "WHAT TAKES THE OVERRIDE OUT");
+    }
+    command
+}
+
+/// Measures more for a comparison: more pairs; without commits that pairs could be of, the state after once more.
+pub fn more(change: &Change) -> String {
+    let compare = gate(change.id(), Gate::Compare);
+    if change.has_no_commit() { format!("{} && {compare}", after(change.id())) } else { compare }
 }
 
 /// A path as one word of a shell's command.

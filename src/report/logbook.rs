@@ -1,6 +1,8 @@
 //! A change's section of the logbook, rendered wholly from its record: the same record gives the same text on any
 //! day. Must not read a clock, nor write the markers around the section.
 
+use std::collections::BTreeSet;
+
 use crate::change::event::Kind;
 use crate::change::facts::Judged;
 use crate::change::facts::Strength;
@@ -9,7 +11,6 @@ use crate::change::facts::Verdicts;
 use crate::change::state::Change;
 use crate::change::state::End;
 use crate::change::view;
-use crate::evidence::artifact::Artifact;
 use crate::report::markdown;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
@@ -258,9 +259,14 @@ fn days(doc: &mut Doc, change: &Change) {
 
 fn evidence(doc: &mut Doc, change: &Change) {
     let mut table = Table::new([("Evidence", Align::Left), ("SHA-256, first 12 digits", Align::Left)]);
-    let row =
-        |it: &Artifact| [Text::new().link(it.path.as_str(), it.path.as_str()), Text::new().code(it.sha256.short())];
-    change.artifacts().into_iter().for_each(|artifact| table.row(row(artifact)));
+    let mut seen = BTreeSet::new();
+    for artifact in change.artifacts() {
+        let path = change.lies_at(artifact);
+        // What was measured twice with the same outcome is one file.
+        if seen.insert((path.clone(), artifact.sha256.as_str())) {
+            table.row([Text::new().link(path.as_str(), path.as_str()), Text::new().code(artifact.sha256.short())]);
+        }
+    }
     if table.rows.is_empty() {
         return;
     }

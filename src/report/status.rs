@@ -1,6 +1,10 @@
 //! Where the changes stand: the pipeline of the active one, and a line for each other open one. Must not work out
 //! what comes next.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
 use crate::change::next::Step;
 use crate::change::rollback_text;
 use crate::change::state::Change;
@@ -154,9 +158,14 @@ fn days(change: &Change) -> Option<Text> {
     if change.ticks.is_empty() {
         return Some(text.plain("none measured yet"));
     }
-    for (i, tick) in change.ticks.iter().enumerate() {
-        let tone = if tick.alarms.is_empty() { Tone::Good } else { Tone::Bad };
-        text = text.plain(if i == 0 { "" } else { ", " }).mark(tone, tick.utc_date.to_string());
+    // A day that was measured again is one day.
+    let mut days: BTreeMap<NaiveDate, bool> = BTreeMap::new();
+    for tick in &change.ticks {
+        *days.entry(tick.utc_date).or_default() |= !tick.alarms.is_empty();
+    }
+    for (i, (date, alarmed)) in days.into_iter().enumerate() {
+        let tone = if alarmed { Tone::Bad } else { Tone::Good };
+        text = text.plain(if i == 0 { "" } else { ", " }).mark(tone, date.to_string());
     }
     Some(text)
 }

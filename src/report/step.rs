@@ -47,7 +47,7 @@ impl StepView {
         let (text, next) = match step {
             Step::Contract { parts } => {
                 let names: Vec<&str> = parts.iter().map(|part| message::part(*part)).collect();
-                let command = invocation::contract(id, parts);
+                let command = invocation::contract_of(change, parts);
                 (format!("write the contract: {}", names.join(", ")), vec![Hint::next(command)])
             }
             Step::Baseline => ("capture the baseline, before anything is changed".to_owned(), gate(Gate::Baseline)),
@@ -80,6 +80,9 @@ impl StepView {
         let id = change.id();
         let validate = Hint::to("then", invocation::gate(id, Gate::Validate));
         let (text, next) = match made {
+            Made::Nothing if change.is_outside_git() => {
+                ("make the one change, and validate it".to_owned(), vec![Hint::next(validate.command)])
+            }
             Made::Nothing => {
                 let commit = Hint::to("with the change's id", invocation::commit(id));
                 ("make the one change, commit it, and validate it".to_owned(), vec![commit, validate])
@@ -116,7 +119,7 @@ fn decisions(change: &Change) -> Vec<Hint> {
     vec![
         Hint::to("drop it", invocation::with_reason(id, "reject")),
         Hint::to("or keep it as an experiment", invocation::with_reason(id, "hold")),
-        Hint::to("or measure more", invocation::gate(id, Gate::Compare)),
+        Hint::to("or measure more", invocation::more(change)),
     ]
 }
 

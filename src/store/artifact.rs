@@ -228,11 +228,6 @@ fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-/// The name under which an evidence file is kept when the `number`th newer one replaces it.
-pub fn superseded_name(path: &str, number: u32) -> String {
-    superseded_path(Path::new(path), number).to_string_lossy().replace('\\', "/")
-}
-
 fn superseded_path(path: &Path, number: u32) -> PathBuf {
     let mut name = path.file_stem().map(OsString::from).unwrap_or_default();
     name.push(format!(".superseded-{number}"));

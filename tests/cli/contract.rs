@@ -146,3 +146,43 @@ fn imported_timings_are_found_and_promise_no_more_than_they_hold() {
     let cpu = s.on(&["change", "contract", "--kpi", "timing.imported.cpu <= -10%"]).exits(1);
     let _ = cpu.says(&["the config measures no timing.imported.cpu; did you mean timing.imported."]);
 }
+
+#[test]
+fn a_criterion_that_nothing_can_meet_is_refused_before_the_baseline() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: t, cmd: \"exit 0\", runs: 5}]\n").start("x");
+    for flags in [["--kpi", "timing.t.wall < 0"], ["--kpi", "timing.t.wall <= -200%"], ["--trigger", "size.src < 0"]] {
+        let refused = s.on(&["change", "contract", flags[0], flags[1]]).exits(1);
+        let _ = refused.says(&["can never", &format!("change contract --change-id {} {} ", s.id(), flags[0])]);
+    }
+    s.refuses(&["change", "contract", "--guardrail", "size.src <= -150%"], 1, "contract_sense");
+}
+
+#[test]
+fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: t, cmd: \"exit 0\", runs: 5}]\n").start("x");
+    let _ = s.on(&["change", "contract", "--guardrail", "timing.t.ok >= 99%"]).says(&["would stay inconclusive"]);
+    let _ = s.on(&["change", "contract", "--guardrail", "timing.t.ok >= 100%"]).never_says(&["would stay"]);
+}
+
+#[test]
+fn an_emergency_says_itself_how_it_is_taken_out() {
+    let s = Sandbox::new();
+    let parts = [
+        "--hypothesis",
+        "h",
+        "--kpi",
+        "kpi.ops <= 500",
+        "--guardrail",
+        "kpi.ops <= 200",
+        "--trigger",
+        "it still burns",
+    ];
+    s.start_with("x", &[&["--class", "emergency", "--incident", "down", "--expires", "24h"][..], &parts].concat());
+    let refused = s.on(&["change", "rollout", "full"]).exits(1);
+    let _ = refused.says(&["rollback action", "--rollback \"WHAT TAKES THE OVERRIDE OUT\""]).never_says(&["<sha>"]);
+    s.refuses(&["change", "contract", "--rollback", "git revert <sha>"], 1, "contract_sense");
+    let _ = s.on(&["change", "contract", "--rollback", "unset LIMIT"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok().says(&["To roll back: unset LIMIT"]);
+}

@@ -410,3 +410,30 @@ fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification(
     assert_eq!(answer.json()["warnings"], json!([said]), "{answer}");
     assert!(answer.stderr.contains(said), "{answer}");
 }
+
+#[test]
+fn a_day_measured_again_is_one_day_and_each_measurement_is_told_where_it_lies() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.run(&["monitor", "tick"]).ok();
+    s.later(Duration::minutes(1));
+    let _ = s.run(&["monitor", "tick", "--force"]).ok();
+    let kept = s.evidence("day0_snapshot.superseded-1.json");
+    assert!(s.path(&kept).is_file());
+    let runs = s.run(&["monitor", "status"]).ok().json()["runs"].clone();
+    assert_eq!(
+        (&runs[0]["snapshot"], &runs[1]["snapshot"]),
+        (&kept.clone().into(), &s.evidence("day0_snapshot.json").into())
+    );
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains(&format!("]({kept})")));
+    let status = s.run(&["status"]).ok();
+    assert_eq!(status.stdout.matches("2026-03-02").count(), 2, "the rollout and its one day: {status}");
+}
+
+#[test]
+fn next_run_measures_the_day_and_tells_once_what_comes_then() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let ran = s.run(&["next", "--run"]).ok().says(&["wait until"]);
+    assert!(s.path(s.evidence("day0_snapshot.json")).is_file(), "{ran}");
+}

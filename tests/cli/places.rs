@@ -124,3 +124,39 @@ fn a_link_that_stays_in_the_project_is_followed() {
     s.start("x").contract().before();
     assert!(s.path(format!("evidence/optimizer/{}_before_snapshot.json", s.id())).exists());
 }
+
+/// A project in a directory of a repository that holds `lib/n` too.
+fn in_a_repository_of_many() -> Sandbox {
+    let s = Sandbox::new();
+    std::fs::remove_dir_all(s.path(".git")).unwrap();
+    s.set("GIT_CEILING_DIRECTORIES", "/nowhere");
+    s.write("../lib/n", "1\n").write("../.gitignore", "/home/\n/tmp/\n");
+    s.git(&["-C", "..", "init", "-q", "-b", "main"]);
+    s.git(&["-C", "..", "add", "-A"]);
+    s.git(&["commit", "-q", "-m", "all"]);
+    s
+}
+
+#[test]
+fn uncommitted_work_beside_the_project_is_told_wherever_it_may_have_been_measured() {
+    let s = in_a_repository_of_many();
+    let told = "uncommitted outside the project's directory: lib/n";
+    s.start("x").contract();
+    let _ = s.run(&["snapshot"]).ok().never_says(&["uncommitted outside"]);
+    s.write("../lib/n", "2\n").write("../other/.vibeship-optimizer/changes/a.json", "{}");
+    let _ = s.run(&["preflight"]).ok().says(&["GIT_DIRTY_OUTSIDE", told]);
+    let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&[told]);
+    assert_eq!(s.json(s.evidence("before_snapshot.json"))["git"]["dirty_outside"], serde_json::json!(["lib/n"]));
+    let _ = s.improve(50.0).validate().after().on(&["compare"]).ok();
+    assert!(s.read(s.evidence("compare.md")).contains("lib/n lay uncommitted in the baseline"));
+}
+
+#[test]
+fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
+    let s = in_a_repository_of_many();
+    s.start("x").contract().before();
+    s.write("../lib/n", "2\n");
+    let trailer = format!("Optimizer-Change: {}", s.id());
+    s.git(&["commit", "-q", "-m", "faster", "--trailer", &trailer, "--", "../lib/n"]);
+    s.refuses(&["validate"], 3, "only_outside");
+}

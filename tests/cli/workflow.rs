@@ -167,7 +167,8 @@ fn each_gate_refuses_what_comes_too_early_and_names_the_next_command() {
 fn next_run_performs_what_needs_no_human() {
     let s = Sandbox::new();
     s.start("by itself").contract();
-    let _ = s.run(&["next", "--run"]).ok();
+    let ran = s.run(&["next", "--run"]).ok();
+    assert_eq!(ran.stderr.matches("make the one change").count(), 1, "{ran}");
     s.improve(40.0);
     let _ = s.run(&["status", "--run"]).ok();
     assert!(s.path(s.evidence("compare.md")).is_file(), "{}", s.on(&["status"]));
@@ -178,12 +179,28 @@ fn next_run_performs_what_needs_no_human() {
 fn the_walk_is_the_same_outside_git_and_says_what_is_weaker() {
     let s = Sandbox::without_git();
     s.write("vibeship_optimizer.yml", crate::support::CONFIG);
-    s.start("no git").contract().before();
+    s.start("no git").contract();
+    let measured = s.on(&["snapshot", "--as", "before"]).ok();
+    let _ = measured.says(&["next: vibeship-optimizer validate"]).never_says(&["git add"]);
+    let _ = s.on(&["validate"]).exits(1).never_says(&["git commit"]);
     s.write("ops.json", kpi(50.0)).validate().after();
     let compared = s.on(&["compare"]).ok();
     assert!(compared.stdout.to_lowercase().contains("git"), "{compared}");
+    assert!(s.read(s.evidence("compare.md")).contains("cannot be proven by ancestry"));
     let _ = s.on(&["change", "promote"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok();
+}
+
+#[test]
+fn what_is_open_without_commits_is_measured_again_and_not_only_read_again() {
+    let s = Sandbox::without_git();
+    let config = crate::support::CONFIG.replace(", exact: true", ", cmd: cat ops.json").replace("file: ops.json, ", "");
+    s.write("vibeship_optimizer.yml", config);
+    s.start("no git").contract().before();
+    s.write("ops.json", kpi(92.0)).validate().after();
+    let again = "--as after && vibeship-optimizer compare --change-id";
+    let _ = s.on(&["compare"]).ok().says(&[again]);
+    let _ = s.on(&["change", "promote"]).exits(3).says(&[again]);
 }
 
 #[test]
@@ -192,7 +209,9 @@ fn the_walk_is_the_same_before_the_first_commit() {
     s.git(&["init", "-q"]);
     s.write("vibeship_optimizer.yml", crate::support::CONFIG);
     s.start("unborn").contract().before();
-    s.write("ops.json", kpi(50.0)).validate().after().compare();
+    s.write("ops.json", kpi(50.0)).validate().after();
+    let _ = s.on(&["compare"]).ok().never_says(&["not under git"]);
+    assert!(!s.read(s.evidence("compare.md")).contains("not under git"));
     let _ = s.on(&["change", "promote"]).ok();
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::change::class::Class;
 use crate::change::command::ContractFacts;
 use crate::change::contract::Contract;
 use crate::change::event::Kind;
@@ -10,6 +11,7 @@ use crate::change::gates;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::refusal::Senseless;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::evidence::criterion::Bound;
 use crate::evidence::criterion::Criterion;
@@ -38,6 +40,11 @@ pub fn decide(change: &Change, facts: &ContractFacts) -> Result<Vec<Kind>, Refus
     if let Some((criterion, why)) = demands_nothing(&contract, &facts.better) {
         return senseless(criterion.to_string(), why);
     }
+    // An earlier version's records are read as they are.
+    let emergency = change.opened.class == Class::Emergency && !facts.better.is_empty();
+    if emergency && contract.rollback.contains(rollback_text::PLACE) {
+        return senseless(contract.rollback, Senseless::NoCommit);
+    }
     if contract == change.contract { Ok(Vec::new()) } else { Ok(vec![Kind::ContractSet { contract }]) }
 }
 
@@ -52,6 +59,13 @@ fn demands_nothing<'c>(
     better: &BTreeMap<MetricId, Better>,
 ) -> Option<(&'c Criterion, Senseless)> {
     let kpi = contract.kpi.as_ref();
+    let known = |criterion: &Criterion| better.contains_key(&criterion.metric);
+    if let Some(criterion) = contract.criteria().find(|criterion| known(criterion) && never_holds(criterion)) {
+        let is_trigger = matches!(&contract.trigger, Some(Trigger::Measured(trigger)) if trigger == criterion);
+        let why =
+            if is_trigger { Senseless::CannotFire } else { Senseless::CannotHold { kpi: kpi == Some(criterion) } };
+        return Some((criterion, why));
+    }
     if let Some(kpi) = kpi
         && better.get(&kpi.metric).is_some_and(|better| !improves(kpi, *better))
     {
@@ -127,6 +141,30 @@ fn always_holds(criterion: &Criterion) -> bool {
     }
 }
 
+/// Whether a criterion holds for no value that its metric can have: durations, sizes and rates are never below zero, and
+/// no rate is above one.
+fn never_holds(criterion: &Criterion) -> bool {
+    let metric = criterion.metric.as_str();
+    if !["timing.", "size.", "http."].iter().any(|kind| metric.starts_with(kind)) {
+        return false;
+    }
+    let most = if metric.ends_with(".ok") { 1.0 } else { f64::INFINITY };
+    let (least, most, bound) = match &criterion.bound {
+        Bound::Relative { share } => (-1.0, f64::INFINITY, *share),
+        Bound::Absolute { value, unit } => {
+            let percent = unit.as_ref().is_some_and(|unit| unit.symbol() == "%");
+            (0.0, most, if percent { value / 100.0 } else { *value })
+        }
+    };
+    match criterion.op {
+        Op::Lt => bound <= least,
+        Op::Le => bound < least,
+        Op::Gt => bound >= most,
+        Op::Ge => bound > most,
+        Op::Eq => bound < least || bound > most,
+    }
+}
+
 /// Demands that every metric of the contract can be measured.
 pub(crate) fn known(gate: Gate, unknown: &[(MetricId, Option<MetricId>)]) -> Result<(), Refusal> {
     match unknown.first() {
@@ -174,6 +212,22 @@ mod tests {
             assert_eq!(lower("kpi.v <= -10%", guardrail), Some(Senseless::CannotFail), "{guardrail}");
         }
         assert_eq!(lower("kpi.v <= -10%", "kpi.w >= 0"), None, "a KPI may be negative");
+    }
+
+    #[test]
+    fn a_criterion_that_no_value_can_meet_is_refused_wherever_it_stands() {
+        let holds_never = |text: &str| never_holds(&Criterion::parse(text).unwrap());
+        for text in
+            ["timing.t.wall < 0", "timing.t.wall <= -200%", "size.src <= -150%", "size.src < -100%", "http.a.ok > 100%"]
+        {
+            assert!(holds_never(text), "{text}");
+        }
+        for text in ["size.src <= 0", "timing.t.wall <= -99%", "kpi.v < 0", "kpi.v <= -200%", "timing.t.ok >= 100%"] {
+            assert!(!holds_never(text), "{text}");
+        }
+        let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
+        assert_eq!(lower("timing.t.wall < 0", "kpi.w <= 1"), Some(Senseless::CannotHold { kpi: true }));
+        assert_eq!(lower("kpi.w < 1", "size.src <= -150%"), Some(Senseless::CannotHold { kpi: false }));
     }
 
     #[test]

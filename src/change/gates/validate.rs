@@ -57,6 +57,9 @@ fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -
     // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
     if facts.delta.tuneables.is_empty() && (same_code || no_commit) {
+        if !facts.delta.outside.is_empty() {
+            return refuse(Missing::OnlyOutside { commits: facts.delta.outside.clone() });
+        }
         return refuse(Missing::NoDelta);
     }
     if own.is_empty() && change.opened.class == Class::Code && baseline.strength == Strength::Full {

@@ -85,8 +85,8 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
                 "utc_date": tick.utc_date,
                 "day": tick.day,
                 "ts": tick.at,
-                "snapshot": tick.taken.snapshot.path,
-                "report": tick.report.path,
+                "snapshot": change.lies_at(&tick.taken.snapshot),
+                "report": change.lies_at(&tick.report),
                 "alarms": tick.alarms,
             })
         })

@@ -71,6 +71,15 @@ pub enum Caveat {
         /// Whether the original tool wrote this, which counted its own files as work.
         own_files_counted: bool,
     },
+    /// The baseline is bound to a digest of the files and to no commit, so no ancestry proves that it came first.
+    NoAncestry,
+    /// Something lay uncommitted in the repository outside the project's directory, which may have been measured too.
+    DirtyOutside {
+        /// Which side.
+        side: Which,
+        /// The paths, from the repository's root.
+        paths: Vec<String>,
+    },
     /// The snapshots come from different machines.
     OtherMachine {
         /// What differs.
@@ -180,6 +189,9 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
     {
         found.push(Caveat::SameCommit { commit: new.clone() });
     }
+    if before.revision.as_ref().is_some_and(|revision| revision.work_tree == WorkTree::Unversioned) {
+        found.push(Caveat::NoAncestry);
+    }
     for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
         let own_files_counted = snapshot.schema == SCHEMA_V1;
         let dirty = match snapshot.revision.as_ref().map(|revision| &revision.work_tree) {
@@ -190,6 +202,9 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
         };
         if let Some(paths) = dirty {
             found.push(Caveat::DirtyTree { side, paths, own_files_counted });
+        }
+        if !snapshot.git.dirty_outside.is_empty() {
+            found.push(Caveat::DirtyOutside { side, paths: snapshot.git.dirty_outside.clone() });
         }
     }
 }

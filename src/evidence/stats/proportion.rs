@@ -40,6 +40,13 @@ impl Successes {
         let high = if self.successes == self.trials { 1.0 } else { centre + reach };
         Some(Interval { value: share, low, high, coverage: confidence })
     }
+
+    /// How many trials it takes, with not one failure, until the interval lies above `share`; `None` where no number does.
+    pub fn flawless_for(share: f64, confidence: f64) -> Option<usize> {
+        let z = normal::quantile(f64::midpoint(1.0, confidence));
+        let trials = (z * z * share / (1.0 - share)).ceil();
+        (0.0..1e9).contains(&trials).then_some(trials as usize)
+    }
 }
 
 /// Two-sided p-value of "the same share of successes"; `None` without trials on either side.

@@ -95,6 +95,7 @@ fn uncommitted(side: &Side) -> Text {
         (_, Some(false), _) => Text::new().mark(Tone::Good, "nothing"),
         (_, Some(true), Some(n)) => Text::new().mark(Tone::Bad, values::count(n, "path", "paths")),
         (_, Some(true), None) => Text::new().mark(Tone::Bad, "yes"),
+        (true, None, _) if side.git.branch.is_some() && side.git.commit.is_none() => Text::from("no commit yet"),
         (_, None, _) => Text::new().mark(Tone::Broken, "unknown"),
     }
 }

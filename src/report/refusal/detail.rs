@@ -62,6 +62,9 @@ pub fn demand(demand: &Demand) -> String {
         DemandKind::Ticks { need, have } => {
             let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
             let shown = if dates.is_empty() { String::new() } else { format!(" ({})", dates.join(", ")) };
+            if have.len() > *need as usize {
+                return format!("measured on {} distinct UTC days, {need} of which are demanded{shown}", have.len());
+            }
             format!("measured on {} of {need} distinct UTC days{shown}", have.len())
         }
         DemandKind::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),

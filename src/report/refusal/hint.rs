@@ -30,10 +30,10 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
     let id = change.id();
     match &refusal.missing {
         Missing::Earlier { gate: Gate::Contract } => {
-            vec![Hint::next(invocation::contract(id, &change.contract.missing()))]
+            vec![Hint::next(invocation::contract_of(change, &change.contract.missing()))]
         }
         Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, *gate))],
-        Missing::ContractParts { parts } => vec![Hint::next(invocation::contract(id, parts))],
+        Missing::ContractParts { parts } => vec![Hint::next(invocation::contract_of(change, parts))],
         Missing::UnknownMetric { .. } => vec![
             Hint::to(
                 "see what the config measures, or add the metric to it",
@@ -43,8 +43,9 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
         ],
         Missing::ContractSense { why, .. } => {
             let flags = match why {
-                Senseless::NoImprovement => "--kpi \"METRIC <= -10%\"",
-                Senseless::FiresOnGood => "--trigger \"METRIC > +10%\"",
+                Senseless::NoCommit => return vec![Hint::next(invocation::contract_of(change, &[Part::Rollback]))],
+                Senseless::NoImprovement | Senseless::CannotHold { kpi: true } => "--kpi \"METRIC <= -10%\"",
+                Senseless::FiresOnGood | Senseless::CannotFire => "--trigger \"METRIC > +10%\"",
                 Senseless::NoShare => "--min-effect 2%",
                 _ => "--guardrail \"METRIC <= +2%\"",
             };
@@ -137,6 +138,13 @@ fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             // The contract is frozen from the baseline on.
             let other = (refusal.gate == Gate::Baseline).then(|| on_other_metrics(change, metrics)).flatten();
             std::iter::once(mend).chain(other).collect()
+        }
+        Missing::OnlyOutside { .. } => vec![
+            Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
+            Hint::to("or make the change in this project", invocation::commit(id)),
+        ],
+        Missing::NoDelta | Missing::NoTuneableChanged if change.is_outside_git() => {
+            vec![Hint::to("make the one change, then", invocation::gate(id, refusal.gate))]
         }
         Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
             Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
@@ -268,11 +276,10 @@ fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
 fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     let id = change.id();
     let hold = || Hint::to("or keep it as an experiment", invocation::with_reason(id, "hold"));
-    let compare = invocation::gate(id, Gate::Compare);
     match &refusal.missing {
         Missing::Verdicts { .. } if refusal.is_not_yet() => {
             vec![
-                Hint::to("measure more", compare),
+                Hint::to("measure more", invocation::more(change)),
                 hold(),
                 Hint::to("or drop it", invocation::with_reason(id, "reject")),
             ]
@@ -280,7 +287,7 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Verdicts { .. } => vec![
             Hint::to("drop it", invocation::with_reason(id, "reject")),
             hold(),
-            Hint::to("or measure again", compare),
+            Hint::to("or measure again", invocation::more(change)),
         ],
         Missing::TriggerFired { .. } | Missing::StageGuardrails { .. } => {
             vec![Hint::to("go back", invocation::with_reason(id, "rollback"))]

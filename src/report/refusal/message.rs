@@ -81,6 +81,11 @@ fn senseless(why: Senseless) -> &'static str {
         Senseless::NoImprovement => "as the KPI holds without any improvement: it demands nothing",
         Senseless::LooserThanKpi => "holds wherever the KPI does: it guards nothing",
         Senseless::CannotFail => "holds whatever is measured: it guards nothing",
+        Senseless::CannotHold { .. } => "can never hold, whatever is measured",
+        Senseless::CannotFire => "as the rollback trigger can never fire",
+        Senseless::NoCommit => {
+            "names a commit, and an emergency has none that could stand there: say what takes it out"
+        }
         Senseless::NoShare => "is no share between 0 % and 100 %",
     }
 }
@@ -99,6 +104,11 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             joined(sources.iter().map(String::as_str))
         ),
         Missing::NoDelta => "nothing changed since the baseline: no commit, no tuneable, no file".to_owned(),
+        Missing::OnlyOutside { commits } => format!(
+            "{} files outside the project's directory alone, which are no part of what is compared: {}",
+            if commits.len() == 1 { "the change's commit touches" } else { "the change's commits touch" },
+            commits.iter().map(|sha| sha.chars().take(12).collect::<String>()).collect::<Vec<_>>().join(", ")
+        ),
         Missing::NoTuneableChanged => "the change is of class tuneable, and no tuneable changed its value".to_owned(),
         Missing::ManyCommits { commits } => format!(
             "{} commits since the baseline; a change is one commit, or effects cannot be told apart",

@@ -148,6 +148,7 @@ mod tests {
             ),
             (Gate::Baseline, Missing::OwnSource { sources: vec!["kpi.ops (reports/optimizer/ops.json)".to_owned()] }),
             (Gate::Validate, Missing::NoDelta),
+            (Gate::Validate, Missing::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Missing::NoTuneableChanged),
             (Gate::Validate, Missing::ManyCommits { commits: vec![commit(), commit()] }),
             (Gate::Validate, Missing::ForeignCommit { commit: commit() }),
@@ -192,7 +193,7 @@ mod tests {
             assert!(view.text().lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(view.json()["code"].as_str().unwrap().to_owned());
         }
-        assert_eq!(codes.len(), 44, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 45, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -282,6 +283,10 @@ mod tests {
         refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
         next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then
         or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # where git has its file, commit it first
+
+        refused at gate 3 (validate): the change's commit touches files outside the project's directory alone, which are no part of what is compared: cccccccccccc
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"  # open it in the project that holds these files instead
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # make the change in this project
 
         refused at gate 3 (validate): the change is of class tuneable, and no tuneable changed its value
         next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then

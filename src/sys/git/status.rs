@@ -71,6 +71,21 @@ impl Repo {
         Ok(!call.args(["--no-renames", "--"]).args(there()).ok()?.is_empty())
     }
 
+    /// What lies uncommitted in the repository outside the project at `prefix`, from the repository's root.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+        if prefix.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
+        let output = call.args(["--ignored=no", "--no-ahead-behind", "--no-branch"]).long().ok()?;
+        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
+        let paths = records.filter_map(|record| entry(record).map(|entry| entry.path.to_vec()));
+        Ok(paths.filter(|path| !path.starts_with(prefix)).collect())
+    }
+
     /// Paths that differ, and whether each is a submodule.
     fn status_entries(
         &self,
@@ -216,6 +231,20 @@ mod tests {
 
     fn dirt(sandbox: &Sandbox) -> Option<Dirt> {
         sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap()
+    }
+
+    #[test]
+    fn what_lies_uncommitted_beside_a_project_is_told_apart_from_what_lies_in_it() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("lib/n", "1", "one");
+        sandbox.write("pkg/a", "1");
+        let outside = || sandbox.repo().uncommitted_outside(b"pkg/").unwrap();
+        assert!(outside().is_empty());
+        sandbox.write("lib/n", "2");
+        sandbox.write("new/a", "1");
+        sandbox.write("new/b", "1");
+        assert_eq!(outside(), [b"lib/n".to_vec(), b"new/a".to_vec(), b"new/b".to_vec()]);
+        assert!(sandbox.repo().uncommitted_outside(b"").unwrap().is_empty());
     }
 
     #[test]
