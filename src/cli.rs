@@ -151,7 +151,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return commands::failure::tell(&ui, &error, json, None),
     };
     let outcome = dispatch(&ctx, cli.command);
-    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(ctx.keys())))
+    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(&ctx)))
 }
 
 /// What stands for a user's own words, which may begin with a dash: `--title "-O3 for the hot loop"`.

@@ -17,7 +17,9 @@ use crate::commands::validate;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::aside::Uncommitted;
 use crate::report::status::StatusView;
+use crate::report::step::Made;
 use crate::report::step::StepView;
 use crate::store::record::Record;
 
@@ -106,7 +108,11 @@ fn show(
 /// The next step; what lies in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let view = match step {
-        Step::Validate => StepView::validate(change, &validate::made(ctx, change)),
+        Step::Validate => {
+            let made = validate::made(ctx, change);
+            let refused = matches!(made, Made::Refused(_));
+            StepView::validate(change, &made, &if refused { uncommitted::lying(ctx) } else { Uncommitted::default() })
+        }
         step => StepView::new(change, step),
     };
     view.keyed(ctx.keys())
