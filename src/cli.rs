@@ -6,6 +6,8 @@ use clap::CommandFactory as _;
 use clap::FromArgMatches as _;
 use clap::Parser;
 use clap::Subcommand;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
 use clap::error::ErrorKind;
 
 use crate::commands;
@@ -141,8 +143,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error, &arguments),
     };
+    let findings_alone = cli.globals.format == Some(Format::Junit) && !matches!(cli.command, Command::Check(_));
     let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
     let ui = Ui::new(volume);
     let json = cli.globals.format == Some(Format::Json);
@@ -150,8 +153,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(ctx) => ctx,
         Err(error) => return commands::failure::tell(&ui, &error, json, None),
     };
-    let outcome = dispatch(&ctx, cli.command);
-    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(ctx.keys())))
+    let outcome = if findings_alone {
+        Err(CommandError::trouble("--format junit is for `check`, whose answer is a list of findings")
+            .hinted("for programs, every command has --format json"))
+    } else {
+        dispatch(&ctx, cli.command)
+    };
+    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(&ctx)))
 }
 
 /// What stands for a user's own words, which may begin with a dash: `--title "-O3 for the hot loop"`.
@@ -259,11 +267,66 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
 }
 
 /// Help and version are answers; everything else that clap says is a usage error.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(mut error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    leave_hidden_out(&mut error);
+    if !asked && asks_for_json(arguments) {
+        let _ = Ui::new(Volume::Normal).answer(&commands::failure::pretty(&usage_json(&error, arguments)));
+    }
     // A closed pipe is the only way in which this fails, and then nobody listens.
     let _ = error.print();
     if asked { Exit::Yes } else { Exit::Trouble }
+}
+
+/// A list of the commands names those that the help names.
+fn leave_hidden_out(error: &mut clap::Error) {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) else { return };
+    let grammar = Cli::command();
+    let hidden = |name: &str| grammar.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
+    let names = names.iter().filter(|name| !hidden(name)).cloned().collect();
+    error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+}
+
+/// Whether JSON was asked for in a command line that could not be read as a whole.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    let options: Vec<&OsString> = arguments.iter().take_while(|word| *word != "--").collect();
+    options.iter().any(|word| *word == "--format=json")
+        || options.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+}
+
+/// What clap says, as an object.
+fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value {
+    let said = error.to_string();
+    let message = ["\n\nUsage: ", "\n\nFor more information"]
+        .iter()
+        .fold(said.as_str(), |text, end| text.split(end).next().unwrap_or_default());
+    // Where a command is missing clap says its help instead.
+    let missing = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let message = if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() };
+    let usage = usage_of(arguments);
+    let kind = snake_case(&format!("{:?}", error.kind()));
+    serde_json::json!({ "error": message, "kind": kind, "message": message, "usage": usage, "hints": [] })
+}
+
+/// How the command is called that the arguments name, as far as they name one.
+fn usage_of(arguments: &[OsString]) -> String {
+    let mut grammar = Cli::command();
+    grammar.build();
+    let named = |command, word: &OsString| clap::Command::find_subcommand(command, word).unwrap_or(command);
+    let mut command = arguments.iter().skip(1).fold(&grammar, named).clone();
+    let text = command.render_usage().to_string();
+    text.trim_start_matches("Usage: ").to_owned()
+}
+
+fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
 }
 
 #[cfg(test)]

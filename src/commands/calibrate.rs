@@ -38,6 +38,7 @@ use crate::exit::Exit;
 use crate::probe;
 use crate::probe::machine;
 use crate::probe::pair::session::PairPlan;
+use crate::probe::project::commands;
 use crate::report;
 use crate::store::atomic;
 use crate::store::guard;
@@ -72,13 +73,16 @@ pub struct CalibrateArgs {
 /// Exit 0 when every added slowdown was seen, 3 when it cannot be told of one yet (more pairs may help), 1 when one was
 /// taken for something else: then this machine cannot tell changes of that size.
 pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
-    init::ensure(ctx)?;
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
         return Err(CommandError::trouble("--inject 0%: a slowdown of nothing proves nothing")
             .hinted("vibeship-optimizer calibrate --inject 5%"));
     }
     let sessions = Sessions::asked(&args)?;
+    // Where there is nothing to time, nothing is set up for it either.
+    if ctx.project.config_path().is_some() || commands::guess(ctx.project.root()).test.is_some() {
+        init::ensure(ctx)?;
+    }
     let mut plans = pairing::configured(ctx)?;
     plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));
     if plans.is_empty() {

@@ -230,7 +230,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
                     break;
                 }
                 Err(error) => {
-                    failure::tell(&ctx.ui, &error, false, Some(ctx.keys()));
+                    failure::tell(&ctx.ui, &error, false, Some(ctx));
                 }
             }
         }

@@ -2,18 +2,21 @@
 
 use serde_json::json;
 
+use crate::change::refusal::Missing;
+use crate::commands::Ctx;
+use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::invocation::Keys;
 use crate::report::refusal::RefusalView;
 use crate::ui::Ui;
 
-/// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too. `keys` is
-/// what the project has of its own in commands.
-pub fn tell(ui: &Ui, error: &CommandError, json: bool, keys: Option<Keys<'_>>) -> Exit {
+/// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too.
+pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
     match error {
         CommandError::Refused { refusal, change } => {
-            let report = RefusalView::keyed(refusal, change.as_deref(), keys.unwrap_or_default());
+            let keys = ctx.map(Ctx::keys).unwrap_or_default();
+            let lying = ctx.filter(|_| names_paths(&refusal.missing)).map(uncommitted::lying).unwrap_or_default();
+            let report = RefusalView::keyed(refusal, change.as_deref(), keys, &lying);
             ui.tell(&report.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.
@@ -25,6 +28,11 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool, keys: Option<Keys<'_>>) -
         CommandError::ClosedPipe => {}
     }
     error.exit()
+}
+
+/// Whether what lies uncommitted is what the refusal is about.
+fn names_paths(missing: &Missing) -> bool {
+    matches!(missing, Missing::Dirty { .. } | Missing::CommitsBeforeBaseline { .. })
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.

@@ -28,8 +28,8 @@ pub enum Format {
     /// Markdown, where the answer is a report
     #[value(alias = "md")]
     Markdown,
-    /// Annotations and a step summary, where the answer is a list of findings
+    /// Annotations and a step summary, where the answer is a list of findings: `check`
     Github,
-    /// A JUnit file, where the answer is a list of findings
+    /// A JUnit file, for `check` alone
     Junit,
 }

@@ -14,6 +14,7 @@ use crate::commands::Ctx;
 use crate::commands::audit_range;
 use crate::commands::audit_range::Range;
 use crate::commands::hook_facts::Prepared;
+use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::hooks::Hook;
@@ -82,7 +83,7 @@ fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError>
     match message::check(&prepared.facts(), &prepared.policy) {
         Ok(_) => Ok(Exit::Yes),
         Err(objection) => {
-            ctx.ui.tell(&objection::text(&objection, &prepared.key));
+            ctx.ui.tell(&objection::text(&objection, &prepared.key, &uncommitted::lying(ctx)));
             Ok(Exit::No)
         }
     }

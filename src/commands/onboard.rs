@@ -9,6 +9,8 @@ use crate::commands::init;
 use crate::config::edit;
 use crate::config::edit::Edited;
 use crate::config::file;
+use crate::config::template;
+use crate::config::template::Guess;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::probe::project::commands;
@@ -34,7 +36,9 @@ pub struct OnboardArgs {
 
 /// What was filled in, or would be.
 pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
-    init::ensure(ctx)?;
+    if !args.dry_run {
+        init::ensure(ctx)?;
+    }
     let guess = commands::guess(ctx.project.root());
     let cmd = args.timing_cmd.or_else(|| guess.test.clone());
     let edited = match &cmd {
@@ -89,17 +93,25 @@ pub(super) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
 pub(super) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
     match commands::guess(ctx.project.root()).test {
         // What has to be filled in by hand is nothing that can be put right here.
+        Some(_) if ctx.project.config_path().is_none() => Ok(false),
         Some(test) => Ok(fill(ctx, &test, false, true).is_ok_and(|edited| !edited.changes.is_empty())),
         None => Ok(false),
     }
 }
 
 fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, CommandError> {
-    let _lock = ctx.lock()?;
-    let path = ctx.project.config_path().ok_or_else(|| CommandError::trouble("there is no config file"))?;
-    let bytes = atomic::read(&path, file::MAX_BYTES)?.unwrap_or_default();
-    let text =
-        String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{} is not UTF-8", path.display())))?;
+    // The lock is a file too.
+    let _lock = if dry_run { None } else { Some(ctx.lock()?) };
+    let (path, text) = match ctx.project.config_path() {
+        Some(path) => {
+            let bytes = atomic::read(&path, file::MAX_BYTES)?.unwrap_or_default();
+            let wrong = |_| CommandError::trouble(format!("{} is not UTF-8", path.display()));
+            let text = String::from_utf8(bytes).map_err(wrong)?;
+            (path, text)
+        }
+        None if dry_run => (ctx.project.default_config_path(), template::template(&Guess::default())),
+        None => return Err(CommandError::trouble("there is no config file")),
+    };
     let edited = edit::fill(&text, &path, cmd, force)?;
     if !dry_run && !edited.changes.is_empty() {
         guard::write(&ctx.project, &path, edited.text.as_bytes())?;

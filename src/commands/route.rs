@@ -49,6 +49,13 @@ enum YesNo {
 /// Asks on a terminal what the flags do not say.
 pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
     if args.hierarchy {
+        if ctx.json(false) {
+            let layer = |surface: &Surface| json!({ "surface": surface.name(), "layer": words::layer(*surface) });
+            let layers: Vec<_> = Surface::ALL.iter().map(layer).collect();
+            let value = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": layers });
+            ctx.ui.answer(&failure::pretty(&value))?;
+            return Ok(Exit::Yes);
+        }
         let lines = Surface::ALL.iter().enumerate();
         let lines: Vec<String> = lines
             .map(|(number, surface)| format!("{}. {}: {}", number + 1, surface.name(), words::layer(*surface)))

@@ -66,7 +66,6 @@ pub enum RoleArg {
 
 /// Measures, writes the file, prints its path.
 pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
-    init::ensure(ctx)?;
     if let Some(out) = &args.export_hyperfine {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
@@ -125,6 +124,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
         commit::load(ctx, id)?;
     }
     let label = file_label(ctx, label(args, "snapshot")?)?;
+    init::ensure(ctx)?;
     let revision = delta::revision(ctx)?;
     let measurement =
         measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;

@@ -19,8 +19,10 @@ use crate::commands::watching;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::status::StatusView;
+use crate::report::step::Made;
 use crate::report::step::StepView;
 use crate::store::record::Record;
 
@@ -129,7 +131,11 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
 /// The next step; what lies in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let view = match step {
-        Step::Validate => StepView::validate(change, &validate::made(ctx, change)),
+        Step::Validate => {
+            let made = validate::made(ctx, change);
+            let refused = matches!(made, Made::Refused(_));
+            StepView::validate(change, &made, &if refused { uncommitted::lying(ctx) } else { Uncommitted::default() })
+        }
         step => StepView::new(change, step),
     };
     view.keyed(ctx.keys())

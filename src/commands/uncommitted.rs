@@ -1,11 +1,16 @@
-//! Evidence that no commit holds yet: one line with the command that commits it. Must not decide anything by it.
+//! What no commit holds yet: evidence, in one line with the command that commits it, and work, by name. Must not decide
+//! anything by it.
 
 use std::path::Path;
 
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
+use crate::probe::revision;
+use crate::probe::revision::Own;
+use crate::report::aside::Uncommitted;
 use crate::report::invocation::shell_word;
+use crate::store::layout::OwnPaths;
 use crate::sys::files;
 
 /// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
@@ -30,6 +35,16 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
     let places = places.join(" ");
     let there = if is_here(root) { String::new() } else { format!("cd {} && ", shell_word(&root.to_string_lossy())) };
     Ok(Some(format!("{there}git add {places} && git commit -m \"Evidence of {}\" -- {places}", change.id())))
+}
+
+/// What lies uncommitted in the project, by name. Where git does not tell, nothing is named.
+pub(super) fn lying(ctx: &Ctx) -> Uncommitted {
+    let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
+    let own = OwnPaths::below(b"");
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    let paths = revision::uncommitted(repo, Own { is_own: &is_own, is_left: &is_left }).unwrap_or_default();
+    let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    Uncommitted { prefix: text(repo.prefix()), paths: paths.iter().map(|path| text(path)).collect() }
 }
 
 fn is_here(root: &Path) -> bool {

@@ -1,12 +1,14 @@
 //! `change use`: choose the change that commands mean when they are not told.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::change::gates;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::commands::commit;
+use crate::commands::failure;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::store::guard;
@@ -54,9 +56,16 @@ pub fn run(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => ctx.ui.status("No change is chosen."),
         }
+        if ctx.json(false) {
+            ctx.ui.answer(&failure::pretty(&json!({ "change_id": null })))?;
+        }
         return Ok(Exit::Yes);
     }
     guard::write(&ctx.project, &ctx.project.active_path(), text.as_bytes())?;
-    ctx.ui.answer(text.trim_end())?;
+    if ctx.json(false) {
+        ctx.ui.answer(&failure::pretty(&json!({ "change_id": text.trim_end() })))?;
+    } else {
+        ctx.ui.answer(text.trim_end())?;
+    }
     Ok(Exit::Yes)
 }

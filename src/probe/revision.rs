@@ -82,6 +82,16 @@ pub fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Re
     parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
 }
 
+/// What lies uncommitted in the project, by path from the repository's root.
+///
+/// # Errors
+/// When git fails.
+pub fn uncommitted(repo: &Repo, own: Own<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+    let (below, left) = (strip(repo.prefix(), own.is_own), strip(repo.prefix(), own.is_left));
+    let dirt = repo.dirt(&Scope { prefix: repo.prefix(), is_own: &below }, &left)?;
+    Ok(dirt.map(|dirt| dirt.paths).unwrap_or_default())
+}
+
 fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen, GitError> {
     let below = strip(repo.prefix(), own.is_own);
     let left = strip(repo.prefix(), own.is_left);

@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod aside;
 pub mod bar;
 pub mod calibration;
 pub mod caveat;

@@ -2,6 +2,7 @@
 
 use crate::audit::message::Objection;
 use crate::change::gate::Gate;
+use crate::report::aside::Uncommitted;
 use crate::report::findings::words;
 use crate::report::invocation;
 use crate::report::invocation::PROGRAM;
@@ -13,8 +14,8 @@ fn commit(key: &str, id: impl std::fmt::Display) -> String {
     format!("git commit -m \"WHAT CHANGED\" --trailer \"{key}: {id}\"")
 }
 
-/// Several lines, without a line end at the end.
-pub fn text(objection: &Objection, key: &str) -> String {
+/// Several lines, without a line end at the end. Of `lying` the project's place is enough.
+pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
     let (what, ways) = match objection {
         Objection::NoText => ("the message is empty but for its trailer".to_owned(), Vec::new()),
         Objection::NoId { active: Some(id) } => (
@@ -52,13 +53,15 @@ pub fn text(objection: &Objection, key: &str) -> String {
         ),
         Objection::TooEarly { id, missing } => (
             format!("the change {id} has not passed {} yet", message::gate_name(*missing)),
-            vec![match missing {
-                Gate::Baseline => format!(
-                    "git stash && {} && git stash pop --index  # what is measured is the code before the change",
-                    invocation::gate(id, *missing)
-                ),
-                _ => invocation::gate(id, *missing),
-            }],
+            match missing {
+                // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
+                Gate::Baseline => vec![
+                    format!("{}  # what is measured is the code before the change", lying.stash()),
+                    invocation::gate(id, *missing),
+                    format!("git stash pop && git add -A && {}", commit(key, id)),
+                ],
+                _ => vec![invocation::gate(id, *missing)],
+            },
         ),
         Objection::SecondCommit { id, first } => (
             format!("the change {id} has its one commit already: {}", words::short(first)),
@@ -68,9 +71,10 @@ pub fn text(objection: &Objection, key: &str) -> String {
             ],
         ),
     };
+    let more = if matches!(objection, Objection::TooEarly { .. }) { "then:" } else { "or:  " };
     let mut lines = vec![format!("commit refused: {}", visible_line(&what))];
     lines.extend(ways.iter().enumerate().map(|(number, way)| {
-        let label = if number == 0 { "next:" } else { "or:  " };
+        let label = if number == 0 { "next:" } else { more };
         format!("{label} {way}")
     }));
     lines.join("\n")
@@ -91,13 +95,18 @@ mod tests {
             Objection::TooEarly { id: id(), missing: Gate::Contract },
             Objection::SecondCommit { id: id(), first: "a".repeat(40) },
         ];
-        let all: Vec<String> = objections.iter().map(|objection| text(objection, "Tuning")).collect();
+        let all: Vec<String> =
+            objections.iter().map(|objection| text(objection, "Tuning", &Uncommitted::default())).collect();
         for line in all.iter().flat_map(|text| text.lines().skip(1)) {
-            let command = line.strip_prefix("next: ").or_else(|| line.strip_prefix("or:   ")).unwrap();
+            let command = ["next: ", "then: ", "or:   "].iter().find_map(|label| line.strip_prefix(label)).unwrap();
             assert!(command.starts_with("git ") || command.starts_with(PROGRAM), "{line}");
             assert!(!command.contains("..."), "{line}");
         }
         assert!(all[0].contains("git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\""), "{}", all[0]);
-        assert!(all[3].contains("git stash && ") && all[3].contains(" && git stash pop --index"), "{}", all[3]);
+        assert!(
+            all[3].contains("next: git stash push -u -- ") && all[3].contains("then: git stash pop && "),
+            "{}",
+            all[3]
+        );
     }
 }

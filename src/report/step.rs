@@ -5,6 +5,7 @@ use crate::change::next::Step;
 use crate::change::refusal::Refusal;
 use crate::change::rollback_text;
 use crate::change::state::Change;
+use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::Keys;
@@ -51,7 +52,7 @@ impl StepView {
                 (format!("write the contract: {}", names.join(", ")), vec![Hint::next(command)])
             }
             Step::Baseline => ("capture the baseline, before anything is changed".to_owned(), gate(Gate::Baseline)),
-            Step::Validate => return Self::validate(change, &Made::Nothing),
+            Step::Validate => return Self::validate(change, &Made::Nothing, &Uncommitted::default()),
             Step::After => ("capture the state after".to_owned(), gate(Gate::After)),
             Step::Compare => ("compare before and after".to_owned(), gate(Gate::Compare)),
             Step::Promote => ("everything passes: promote it".to_owned(), gate(Gate::Decide)),
@@ -76,7 +77,7 @@ impl StepView {
     }
 
     /// The way to the validation, by what was made of the change so far.
-    pub fn validate(change: &Change, made: &Made) -> Self {
+    pub fn validate(change: &Change, made: &Made, lying: &Uncommitted) -> Self {
         let id = change.id();
         let validate = Hint::to("then", invocation::gate(id, Gate::Validate));
         let (text, next) = match made {
@@ -95,7 +96,7 @@ impl StepView {
             Made::Whole | Made::WithoutId { last: false } => {
                 ("the change is made: validate it".to_owned(), vec![Hint::next(validate.command)])
             }
-            Made::Refused(refusal) => (message::message(&refusal.missing), hint::hints(refusal, Some(change))),
+            Made::Refused(refusal) => (message::message(&refusal.missing), hint::hints(refusal, Some(change), lying)),
         };
         Self { text, next }
     }

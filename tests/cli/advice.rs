@@ -83,6 +83,27 @@ fn commits_that_were_made_too_early_are_set_aside_and_come_back_as_one() {
 
 #[test]
 #[cfg(unix)]
+fn the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    let config = format!("{CONFIG}# tuned\n");
+    s.write("vibeship_optimizer.yml", &config).write(".gitattributes", "VIBESHIP_OPTIMIZER.md merge=union\n");
+    s.write("ops.json", kpi(50.0)).write("src/it's new.txt", "new\n");
+    let id = s.id();
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
+    let refused = refused.says(&["  .gitattributes\n  ops.json\n  src/it's new.txt\n  vibeship_optimizer.yml\n"]);
+    for line in refused.stderr.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: "))) {
+        shell(&s, &format!("cd src && {}", line.split("  # ").next().unwrap()));
+    }
+    assert_eq!(s.read("vibeship_optimizer.yml"), config);
+    assert_eq!(s.git(&["log", "-1", "--format=%s"]), "Set up vibeship-optimizer");
+    assert_eq!(s.json(s.evidence("before_snapshot.json"))["kpis"][0]["values"][0], 100.0, "{id}");
+    s.git(&["stash", "pop"]);
+    assert_eq!((s.read("ops.json"), s.read("src/it's new.txt")), (kpi(50.0), "new\n".to_owned()));
+}
+
+#[test]
+#[cfg(unix)]
 fn several_commits_with_evidence_between_them_become_one() {
     let s = ready();
     s.improve(60.0);

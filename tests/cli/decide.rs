@@ -216,7 +216,11 @@ fn what_is_loose_at_a_rollout_is_set_aside_and_never_put_into_what_was_decided_o
     s.write("src/loose.txt", "late\n");
     let refused = s.on(&["change", "rollout", "full"]).exits(1);
     let _ = refused
-        .says(&["next: git stash push -u -- .", "then: vibeship-optimizer change rollout full"])
+        .says(&[
+            "  src/loose.txt",
+            "next: git stash push -u -- ':(top)src/loose.txt'",
+            "then: vibeship-optimizer change rollout full",
+        ])
         .never_says(&["--soft"]);
 }
 

@@ -42,3 +42,40 @@ fn each_code_is_given_for_what_it_means() {
     let _ = s.run(&["change", "rollout", "full"]).exits(0);
     let _ = s.run(&["verify"]).exits(3);
 }
+
+#[test]
+fn where_json_is_asked_for_every_usage_error_and_every_answer_is_one_document() {
+    let s = Sandbox::new();
+    let wrong: [(&[&str], &str); 6] = [
+        (&["change", "hold"], "missing_required_argument"),
+        (&["change", "start"], "missing_required_argument"),
+        (&["change", "rollout", "bogus"], "invalid_value"),
+        (&["calibrate", "--pairs", "1"], "value_validation"),
+        (&["change"], "display_help_on_missing_argument_or_subcommand"),
+        (&["--nonsense"], "unknown_argument"),
+    ];
+    for (arguments, kind) in wrong {
+        let said = s.run(&[arguments, &["--format", "json"]].concat()).exits(2).json();
+        // Where a subcommand is missing, clap has two words for it.
+        let kinds = [kind, "missing_subcommand"];
+        assert!(kinds.contains(&said["kind"].as_str().unwrap()), "{said}");
+        assert!(!said["message"].as_str().unwrap().contains("error:"), "{said}");
+        assert!(said["usage"].as_str().unwrap().starts_with("vibeship-optimizer"), "{said}");
+    }
+    let hierarchy = s.run(&["--format=json", "route", "--hierarchy"]).ok().json();
+    assert!(hierarchy["layers"].as_array().unwrap().len() > 3, "{hierarchy}");
+    s.start("x");
+    let id = s.id();
+    assert_eq!(s.run(&["change", "use", &id, "--format", "json"]).ok().json()["change_id"], id.as_str());
+    assert!(s.run(&["change", "use", "--clear", "--format", "json"]).ok().json()["change_id"].is_null());
+    let _ = s.run(&["--format=json", "change", "use", "--change-id"]).exits(2).json();
+    let _ = s.run(&["change", "hold", "--reason=--format=json"]).exits(0);
+}
+
+#[test]
+fn a_format_that_a_command_has_not_is_told_and_hidden_commands_stay_hidden() {
+    let s = Sandbox::new();
+    let _ = s.run(&["preflight", "--format", "junit"]).troubled(&["is for `check`", "--format json"]);
+    let _ = s.run(&[]).exits(2).says(&["snapshot"]).never_says(&["spin", "hook-run"]);
+    let _ = s.run(&["--quiet"]).exits(2).says(&["snapshot"]).never_says(&["spin", "hook-run"]);
+}

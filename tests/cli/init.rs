@@ -82,3 +82,19 @@ fn what_belongs_to_one_checkout_is_ignored_by_git() {
     let status = s.git(&["status", "--porcelain", "--untracked-files=all"]);
     assert!(status.contains("changes/") && !status.contains("lock") && !status.contains("active"), "{status}");
 }
+
+#[test]
+fn a_dry_run_and_a_command_that_cannot_do_anything_set_nothing_up() {
+    let s = Sandbox::without_git();
+    s.write("go.mod", "module x\n");
+    let before = s.files();
+    let _ = s.run(&["onboard", "--dry-run"]).ok().says(&["Would set commands.test to: go test ./..."]);
+    assert_eq!(s.files(), before);
+    let s = Sandbox::without_git();
+    let before = s.files();
+    let _ = s.run(&["onboard", "--dry-run"]).exits(1);
+    let _ = s.run(&["snapshot", "--as", "before"]).exits(2);
+    let _ = s.run(&["calibrate"]).exits(2);
+    assert_eq!(s.files(), before);
+    assert!(!s.path(".vibeship-optimizer").exists());
+}

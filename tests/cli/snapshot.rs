@@ -23,15 +23,17 @@ fn a_plain_snapshot_prints_its_path_alone() {
 fn a_dirty_tree_is_refused_for_a_baseline() {
     let s = Sandbox::new();
     s.start("x").contract().write("src/main.txt", "edited\n");
-    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r#"
     $ snapshot --as before --change-id chg-20260302-090000-x
     exit 1
     --- stderr
     refused at gate 2 (baseline): 1 path lies uncommitted outside the tool's own files
-    next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
+      src/main.txt
+    next: git stash push -u -- ':(top)src/main.txt'  # set the work aside
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
+    or:   git add -- ':(top)src/main.txt' && git commit -m "WHAT CHANGED" -- ':(top)src/main.txt'  # commit it: it is no part of the change then
     or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty  # measure it as it is, which can never be promoted
-    ");
+    "#);
 }
 
 #[test]
@@ -62,7 +64,7 @@ fn a_baseline_after_the_change_is_too_late() {
     --- stderr
     refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
       [SHORT] tune
-    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
+    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # as one commit
     "#);

@@ -1,5 +1,7 @@
 //! Attempts to slip past, each caught by the range check.
 
+use std::path::Path;
+
 use crate::sandbox::KEY;
 use crate::sandbox::Sandbox;
 
@@ -263,4 +265,26 @@ fn the_trailer_command_prints_what_a_pull_request_needs() {
     let (sandbox, id, _) = tracked();
     let answer = sandbox.tool(&["change", "trailer", "--change-id", &id]).passes();
     assert_eq!(answer.out, format!("{KEY}: {id}\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn work_staged_before_the_baseline_is_set_aside_without_the_record() {
+    let sandbox = Sandbox::hooked();
+    let id = sandbox.opened("code", "fewer steps");
+    sandbox.improve();
+    sandbox.git(&["add", "-A"]).passes();
+    let refused = sandbox.git(&["commit", "-m", "Fewer steps", "--trailer", &format!("Optimizer-Change: {id}")]);
+    assert_ne!(refused.code, 0);
+    let steps = refused.err.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: ")));
+    for step in steps {
+        let step = step.split("  # ").next().unwrap();
+        let here = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
+        let step = format!("PATH={here}:$PATH; {step}");
+        let ran = sandbox.command(Path::new("sh"), sandbox.root()).args(["-c", &step]).output().unwrap();
+        assert!(ran.status.success(), "{step}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    assert_eq!(sandbox.read("src/steps.txt"), "80\n");
+    assert_eq!(sandbox.ids("HEAD"), [id]);
+    assert!(sandbox.git(&["stash", "list"]).out.is_empty());
 }

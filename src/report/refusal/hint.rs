@@ -19,13 +19,15 @@ use crate::evidence::artifact::Artifact;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::MetricId;
+use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
 use crate::report::values::moment;
 
-/// What to run next; empty only where waiting is all that helps.
-pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
+/// What to run next; empty only where waiting is all that helps. `lying` is what is in the way of a refusal that says
+/// so.
+pub fn hints(refusal: &Refusal, change: Option<&Change>, lying: &Uncommitted) -> Vec<Hint> {
     let Some(change) = change else { return opening(&refusal.missing) };
     let id = change.id();
     match &refusal.missing {
@@ -60,7 +62,7 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
             // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
             let first = first_of(commits);
             let keep = format!("git branch made-too-early-{}", id.as_str());
-            let aside = format!("{keep} && git reset --soft {first}~1 && {STASH}");
+            let aside = format!("{keep} && git reset --soft {first}~1 && {}", lying.stash_all());
             vec![
                 Hint::to("set the commits aside, all that came since the first included", aside),
                 Hint::to("then", invocation::baseline(id)),
@@ -68,7 +70,7 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>) -> Vec<Hint> {
             ]
         }
         Missing::Reason => vec![Hint::next(reason(refusal.gate, id))],
-        _ => measuring(refusal, change),
+        _ => measuring(refusal, change, lying),
     }
 }
 
@@ -120,12 +122,12 @@ fn reason(gate: Gate, id: &ChangeId) -> String {
 }
 
 /// What helps from the baseline up to the comparison.
-fn measuring(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+fn measuring(refusal: &Refusal, change: &Change, lying: &Uncommitted) -> Vec<Hint> {
     let id = change.id();
     let again = || Hint::to("then", invocation::gate(id, refusal.gate));
     let trailer = invocation::trailer(id);
     match &refusal.missing {
-        Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref()),
+        Missing::Dirty { own, .. } => dirty(refusal.gate, change, own.as_deref(), lying),
         Missing::UnknownState { .. } => vec![Hint::to("see what git says", "git status".to_owned()), again()],
         Missing::OwnSource { .. } => {
             vec![Hint::to(
@@ -234,12 +236,10 @@ fn first_of(commits: &[DeltaCommit]) -> String {
 
 /// Takes new files too.
 const AMEND: &str = "git add -A && git commit --amend --no-edit";
-/// Untracked files lie uncommitted like any other.
-const STASH: &str = "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'";
 
 /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
 /// would be lost, and one of evidence would take the work in.
-fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
+fn dirty(gate: Gate, change: &Change, own: Option<&str>, lying: &Uncommitted) -> Vec<Hint> {
     let id = change.id();
     let again = || Hint::to("then", invocation::gate(id, gate));
     let one = |sha: &str| {
@@ -250,25 +250,29 @@ fn dirty(gate: Gate, change: &Change, own: Option<&str>) -> Vec<Hint> {
         (Gate::Baseline, _) => {
             let anyway = format!("{} --allow-dirty", invocation::baseline(id));
             let measured = Hint::to("or measure it as it is, which can never be promoted", anyway);
-            vec![Hint::to("set the work aside", STASH.to_owned()), again(), measured]
+            let setup = lying.commit_setup().map(|it| Hint::to("commit the setup, it is measured by", it));
+            let purpose = if setup.is_some() { "then, set the work aside" } else { "set the work aside" };
+            let work = lying.holds_work().then(|| Hint::to(purpose, lying.stash()));
+            let commit = lying.commit_work().map(|it| Hint::to("or commit it: it is no part of the change then", it));
+            setup.into_iter().chain(work).chain([again()]).chain(commit).chain([measured]).collect()
         }
         (Gate::Validate, None) => {
             let commit = Hint::to("commit the work as the change", invocation::commit(id));
-            vec![commit, Hint::to("or set it aside", STASH.to_owned()), again()]
+            vec![commit, Hint::to("or set it aside", lying.stash()), again()]
         }
         (Gate::Validate, Some(sha)) => {
             let take = Hint::to("take the work into the change's commit", one(sha));
-            vec![take, Hint::to("or set it aside", STASH.to_owned()), again()]
+            vec![take, Hint::to("or set it aside", lying.stash()), again()]
         }
         // What is rolled out is what was decided on: nothing is added to it any more.
-        (Gate::Rollout, _) => vec![Hint::to("set the work aside", STASH.to_owned()), again()],
+        (Gate::Rollout, _) => vec![Hint::to("set the work aside", lying.stash()), again()],
         // What was validated is measured; with more in the commit it has to be validated again.
         (_, Some(sha)) => {
             let validated = format!("{} && {}", one(sha), invocation::gate(id, Gate::Validate));
             let take = Hint::to("or take it into the change's commit and validate that", validated);
-            vec![Hint::to("set the work aside", STASH.to_owned()), again(), take]
+            vec![Hint::to("set the work aside", lying.stash()), again(), take]
         }
-        (_, None) => vec![Hint::to("set the work aside", STASH.to_owned()), again()],
+        (_, None) => vec![Hint::to("set the work aside", lying.stash()), again()],
     }
 }
 

@@ -7,8 +7,10 @@ pub mod message;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
+use crate::report::aside::Uncommitted;
 use crate::report::invocation::Hint;
 use crate::report::invocation::Keys;
 use crate::report::visible::visible_line;
@@ -30,15 +32,18 @@ pub struct RefusalView {
 impl RefusalView {
     /// Puts a refusal into words. `change` is the one that was refused; `None` where it could not even be opened.
     pub fn new(refusal: &Refusal, change: Option<&Change>) -> Self {
-        Self::keyed(refusal, change, Keys::default())
+        Self::keyed(refusal, change, Keys::default(), &Uncommitted::default())
     }
 
-    /// The same, as the project's own settings have it.
-    pub fn keyed(refusal: &Refusal, change: Option<&Change>, keys: Keys<'_>) -> Self {
+    /// The same, as the project's own settings have it, and with what lies uncommitted by name.
+    pub fn keyed(refusal: &Refusal, change: Option<&Change>, keys: Keys<'_>, lying: &Uncommitted) -> Self {
         let gate = message::gate_name(refusal.gate);
         let text = message::message(&refusal.missing);
-        let details = detail::details(&refusal.missing);
-        let next: Vec<Hint> = hint::hints(refusal, change).into_iter().map(|hint| hint.keyed(keys)).collect();
+        let details = match refusal.missing {
+            Missing::Dirty { .. } => lying.lines(),
+            _ => detail::details(&refusal.missing),
+        };
+        let next: Vec<Hint> = hint::hints(refusal, change, lying).into_iter().map(|hint| hint.keyed(keys)).collect();
         let missing = serde_json::to_value(&refusal.missing).unwrap_or(Value::Null);
         let commands: Vec<&str> = next.iter().map(|hint| hint.command.as_str()).collect();
         let json = json!({
@@ -83,7 +88,6 @@ mod tests {
     use crate::change::facts::Rehearsal;
     use crate::change::facts::Stage;
     use crate::change::gate::Gate;
-    use crate::change::refusal::Missing;
     use crate::change::refusal::Senseless;
     use crate::change::window::Demand;
     use crate::change::window::DemandKind;
@@ -245,27 +249,27 @@ mod tests {
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
           cccccccccccc Do | something ⏎ else
-        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
+        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # as one commit
 
         refused at gate 2 (baseline): 3 paths lie uncommitted outside the tool's own files
-        next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'  # set the work aside
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty  # measure it as it is, which can never be promoted
 
         refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # commit the work as the change
-        or:   git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set it aside
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'  # set it aside
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): 1 path lies uncommitted outside the tool's own files
         next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # take the work into the change's commit
-        or:   git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set it aside
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'  # set it aside
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 4 (after): 1 path lies uncommitted outside the tool's own files
-        next: git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'  # set the work aside
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'  # set the work aside
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1  # take it into the change's commit and validate that
 
@@ -415,14 +419,14 @@ mod tests {
           "details": [],
           "not_yet": false,
           "next": [
-            "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'",
+            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
           ],
           "hints": [
             {
               "purpose": "set the work aside",
-              "command": "git stash push -u -- . ':!.vibeship-optimizer' ':!reports/optimizer' ':!VIBESHIP_OPTIMIZER.md'"
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
             },
             {
               "purpose": "then",
