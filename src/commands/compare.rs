@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::change::command::Command;
 use crate::change::command::CompareFacts;
 use crate::change::command::Compared;
+use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
@@ -42,6 +43,7 @@ use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::compare::CompareView;
+use crate::report::invocation;
 use crate::report::plot::strip::Strip;
 use crate::store::artifact::Role;
 use crate::store::atomic;
@@ -93,6 +95,9 @@ pub fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
         if let Some(change) = owner(ctx, &args, &before_bytes, &after_bytes)? {
             return of_change(ctx, &change, &args);
         }
+        if let Some(change) = owner(ctx, &args, &after_bytes, &before_bytes)? {
+            swapped(ctx, &change, &args)?;
+        }
         return of_files(ctx, &args, (before, &before_bytes), (after, &after_bytes));
     }
     let id = choose::change(ctx, args.change_id.as_deref())?;
@@ -126,6 +131,20 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
         Record::Legacy(_) => None,
     });
     Ok(changes.into_iter().find(owns))
+}
+
+/// A comparison of a change's snapshots the wrong way round is nobody's evidence, so it cannot have the name of one.
+fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<(), CommandError> {
+    let id = change.id();
+    let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
+    for role in [Role::CompareReport, Role::CompareData] {
+        let own = ctx.project.evidence_dir().join(role.file_name(id.as_str())?);
+        if args.out.iter().chain(&args.json_out).any(|out| is_same(out, &own)) {
+            return Err(CommandError::trouble(what).hinted(invocation::gate(id, Gate::Compare)));
+        }
+    }
+    ctx.ui.warn(&what);
+    Ok(())
 }
 
 /// Any two files: judged without a contract, recorded nowhere.

@@ -130,7 +130,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
         size_paths: config.size_paths.len(),
         http_probes: config.http_probes.len(),
-        has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some()),
+        has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some() || !change.rollout.is_empty()),
         bloat: bloat.into_iter().map(|dir| (dir.path, dir.in_size_path)).collect(),
         moved_tuneables: knobs.moved.into_iter().map(|moved| moved.key).collect(),
         attestation,

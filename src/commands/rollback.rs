@@ -119,7 +119,7 @@ pub(super) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     facts.measured = Some((taken, not_back.clone()));
     let change = commit::commit(ctx, change.id(), &Command::ConfirmRollback(facts), &pending)?;
     for judged in &not_back {
-        ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::line(judged)));
+        ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::full_line(judged)));
     }
     if not_back.is_empty() {
         ctx.ui.status("Nothing is worse than the baseline.");

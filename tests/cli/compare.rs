@@ -199,3 +199,15 @@ fn a_file_held_against_itself_is_no_pass() {
         let _ = s.run(&[&arguments[..], &["--exit-code"]].concat()).exits(1);
     }
 }
+
+#[test]
+fn a_change_s_snapshots_the_wrong_way_round_are_told_and_never_its_report() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate().after();
+    let (before, after, report) =
+        (s.evidence("before_snapshot.json"), s.evidence("after_snapshot.json"), s.evidence("compare.md"));
+    let swapped = ["compare", "--before", &after, "--after", &before];
+    let _ = s.run(&[&swapped[..], &["--out", &report]].concat()).troubled(&["they are swapped", "compare --change-id"]);
+    assert!(!s.path(&report).exists());
+    let _ = s.run(&swapped).ok().says(&["they are swapped"]);
+}

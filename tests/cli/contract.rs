@@ -185,4 +185,5 @@ fn an_emergency_says_itself_how_it_is_taken_out() {
     s.refuses(&["change", "contract", "--rollback", "git revert <sha>"], 1, "contract_sense");
     let _ = s.on(&["change", "contract", "--rollback", "unset LIMIT"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok().says(&["To roll back: unset LIMIT"]);
+    let _ = s.run(&["preflight"]).ok().never_says(&["nothing was measured yet"]);
 }

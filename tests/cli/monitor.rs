@@ -142,6 +142,16 @@ fn a_rollback_is_confirmed_by_a_measurement() {
 }
 
 #[test]
+fn what_is_not_back_after_a_rollback_is_told_by_its_metric() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
+    s.write("src/main.txt", "slow ".repeat(100));
+    let _ =
+        s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back at the baseline: size.src <= +100% is fail"]);
+}
+
+#[test]
 fn several_changes_are_monitored_at_once_with_one_measurement() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");

@@ -34,12 +34,14 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
             assert!(count <= *limit, "{arguments:?} started {count} processes of git, more than {limit}: {all:#?}");
         }
     };
-    limits(&s, &[(&["snapshot", "--as", "before"], 12)]);
+    // One of them, `check-attr`, asks whether what is measured by lies there as git holds it. Attributes may stand in the
+    // user's and in the system's files too, so no look at the project's own can save it.
+    limits(&s, &[(&["snapshot", "--as", "before"], 13)]);
     s.improve(50.0);
-    limits(&s, &[(&["validate"], 13), (&["snapshot", "--as", "after"], 12), (&["compare"], 4)]);
-    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 10), (&["change", "rollout", "full"], 19)]);
+    limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 12), (&["compare"], 4)]);
+    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 10), (&["change", "rollout", "full"], 20)]);
     s.later(Duration::days(1));
-    limits(&s, &[(&["monitor", "tick"], 19), (&["review", "bundle"], 12)]);
+    limits(&s, &[(&["monitor", "tick"], 20), (&["review", "bundle"], 12)]);
     assert!(!started(&s, &["change", "note", "x"]).is_empty(), "the count counts");
 }
 

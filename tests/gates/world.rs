@@ -297,6 +297,7 @@ impl World {
                 commits: self.commits.clone(),
                 files: vec!["src/parse.rs".to_owned()],
                 tuneables: self.tuneables.clone(),
+                outside: Vec::new(),
                 contract_surface: Vec::new(),
                 contract_docs: false,
             },
@@ -311,6 +312,7 @@ impl World {
         let revision = revision(self.head);
         let measured = Some(self.measured(revision.clone()));
         AfterFacts { revision, tuneables: self.tuneables.clone(), redefined: Vec::new(), measured }
+                outside: Vec::new(),
     }
 
     pub(crate) fn compare_facts(&mut self, verdicts: Verdicts) -> CompareFacts {
@@ -334,6 +336,7 @@ impl World {
             revision: revision(self.head),
             in_effect: InEffect::Yes,
             tuneables: self.tuneables.clone(),
+                outside: Vec::new(),
             faults: Vec::new(),
             measured,
         }
