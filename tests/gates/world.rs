@@ -312,7 +312,6 @@ impl World {
         let revision = revision(self.head);
         let measured = Some(self.measured(revision.clone()));
         AfterFacts { revision, tuneables: self.tuneables.clone(), redefined: Vec::new(), measured }
-                outside: Vec::new(),
     }
 
     pub(crate) fn compare_facts(&mut self, verdicts: Verdicts) -> CompareFacts {
@@ -336,7 +335,6 @@ impl World {
             revision: revision(self.head),
             in_effect: InEffect::Yes,
             tuneables: self.tuneables.clone(),
-                outside: Vec::new(),
             faults: Vec::new(),
             measured,
         }
