@@ -237,7 +237,7 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
     sandbox.evidence();
     let promoted = || sandbox.codes_with(&since(&base), &["--require", "promoted"]);
-    assert!(promoted().is_empty());
+    assert_eq!(promoted(), [""; 0]);
     let later = (chrono::Utc::now() + chrono::Duration::days(8)).to_rfc3339();
     sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]).passes();
     assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);

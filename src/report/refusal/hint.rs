@@ -2,10 +2,8 @@
 
 use crate::change::class::Class;
 use crate::change::contract::Part;
-use crate::change::facts::ArtifactFault;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::Stage;
-use crate::change::facts::Taken;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
@@ -15,7 +13,6 @@ use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::window::Demand;
 use crate::change::window::DemandKind;
-use crate::evidence::artifact::Artifact;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::MetricId;
@@ -23,6 +20,7 @@ use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
+use crate::report::refusal::restore::restore;
 use crate::report::values::moment;
 
 /// What to run next; empty only where waiting is all that helps. `lying` is what is in the way of a refusal that says
@@ -325,40 +323,6 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::NotRolledOut => vec![Hint::next(invocation::rollout(id, next_stage(change)))],
         _ => vec![Hint::next(invocation::on(id, "status", ""))],
     }
-}
-
-/// Brings evidence back: from git where a commit has it; else it is measured anew, or the change ends where that is
-/// too late. `again` is what can be tried then.
-fn restore(faults: &[ArtifactFault], change: &Change, again: Option<Hint>) -> Vec<Hint> {
-    let id = change.id();
-    let (kept, lost): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) = faults.iter().partition(|fault| fault.committed);
-    let mut hints = Vec::new();
-    if !kept.is_empty() {
-        let paths: Vec<String> = kept.iter().map(|fault| invocation::shell_word(&fault.path)).collect();
-        hints.push(Hint::to("restore the files", format!("git checkout HEAD -- {}", paths.join(" "))));
-    }
-    if lost.is_empty() {
-        hints.extend(again);
-        return hints;
-    }
-    let is = |artifact: &Artifact| lost.iter().any(|fault| fault.path == artifact.path);
-    let of_taken = |taken: &Taken| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
-    if change.promotion.is_some() || change.baseline.as_ref().is_some_and(|baseline| of_taken(&baseline.taken)) {
-        let end = if change.promotion.is_some() { "rollback" } else { "reject" };
-        let why = "no commit has them, and it is too late to measure them anew: end it";
-        hints.push(Hint::to(why, invocation::with_reason(id, end)));
-        return hints;
-    }
-    let (what, gate) = if change.validation.as_ref().is_some_and(|validation| is(&validation.artifact)) {
-        ("validate", Gate::Validate)
-    } else if change.after.as_ref().is_some_and(|after| of_taken(&after.taken)) {
-        ("measure", Gate::After)
-    } else {
-        ("compare", Gate::Compare)
-    };
-    hints.push(Hint::to(&format!("no commit has them: {what} anew"), invocation::gate(id, gate)));
-    hints.extend(again);
-    hints
 }
 
 /// The stage that has not begun, by the plan that was frozen; without one, the last.
