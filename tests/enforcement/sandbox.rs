@@ -170,7 +170,7 @@ impl Sandbox {
     /// Opens an emergency.
     #[track_caller]
     pub(crate) fn emergency(&self, title: &str, expires: &str) -> String {
-        self.open("emergency", title, &["--incident", "it burns", "--expires", expires])
+        self.open("emergency", title, &["--incident", "it burns", "--expires", expires, "--rollback", "unset LIMIT"])
     }
 
     /// Opens a change of a class while another is open.

@@ -297,6 +297,7 @@ impl World {
                 commits: self.commits.clone(),
                 files: vec!["src/parse.rs".to_owned()],
                 tuneables: self.tuneables.clone(),
+                outside: Vec::new(),
                 contract_surface: Vec::new(),
                 contract_docs: false,
             },

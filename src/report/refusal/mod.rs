@@ -3,6 +3,7 @@
 pub mod detail;
 pub mod hint;
 pub mod message;
+mod unmade;
 
 use serde_json::Value;
 use serde_json::json;
