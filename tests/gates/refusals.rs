@@ -156,6 +156,18 @@ fn baseline_cases() -> Vec<Case> {
     ]
 }
 
+/// Nothing of this project was made, though a commit claims to be the change.
+fn outside_cases() -> Vec<Case> {
+    let ready = || at::validate(Class::Code);
+    vec![case(
+        "only_outside",
+        ready(),
+        spoiled!(validate_facts, Validate, |facts| {
+            facts.delta.outside = vec![facts.delta.commits.remove(0).sha];
+        }),
+    )]
+}
+
 fn validate_cases() -> Vec<Case> {
     let ready = || at::validate(Class::Code);
     let indicative = || at::baseline(Class::Code).does(baseline_on(dirty(1)));
@@ -440,7 +452,7 @@ fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
         assert_eq!(code_of(&refusal.missing), expected);
         provoked.insert(expected.to_owned());
     }
-    let tables = [contract_cases(), baseline_cases(), validate_cases(), after_and_compare_cases()];
+    let tables = [contract_cases(), baseline_cases(), outside_cases(), validate_cases(), after_and_compare_cases()];
     let later = [promote_cases(), rollout_cases(), verify_cases()];
     let mut count = 0;
     for (expected, mut world, command) in tables.into_iter().chain(later).flatten() {

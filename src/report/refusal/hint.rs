@@ -21,6 +21,7 @@ use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
 use crate::report::refusal::restore::restore;
+use crate::report::refusal::unmade;
 use crate::report::values::moment;
 
 /// What to run next; empty only where waiting is all that helps. `lying` is what is in the way of a refusal that says
@@ -139,20 +140,7 @@ fn measuring(refusal: &Refusal, change: &Change, lying: &Uncommitted) -> Vec<Hin
             let other = (refusal.gate == Gate::Baseline).then(|| on_other_metrics(change, metrics)).flatten();
             std::iter::once(mend).chain(other).collect()
         }
-        Missing::OnlyOutside { .. } => vec![
-            Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
-            Hint::to("or make the change in this project", invocation::commit(id)),
-        ],
-        Missing::NoDelta | Missing::NoTuneableChanged if change.is_outside_git() => {
-            vec![Hint::to("make the one change, then", invocation::gate(id, refusal.gate))]
-        }
-        Missing::NoDelta | Missing::NoTuneableChanged if change.opened.class == Class::Tuneable => vec![
-            Hint::to("set the tuneable to its new value, then", invocation::gate(id, refusal.gate)),
-            Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
-        ],
-        Missing::NoDelta | Missing::NoTuneableChanged => {
-            vec![Hint::to("make the one change, then commit it", invocation::commit(id)), again()]
-        }
+        Missing::OnlyOutside { .. } | Missing::NoDelta | Missing::NoTuneableChanged => unmade::hints(refusal, change),
         Missing::ManyCommits { commits } => vec![
             Hint::to("make one commit of them", format!("git reset --soft {}~1", first_of(commits))),
             Hint::to("then", format!("git commit -m \"WHAT CHANGED\" {trailer}")),

@@ -4,6 +4,7 @@ pub mod detail;
 pub mod hint;
 pub mod message;
 mod restore;
+mod unmade;
 
 use serde_json::Value;
 use serde_json::json;

@@ -1,0 +1,27 @@
+//! The commands that help where the change itself is missing: nothing was made, or nothing of this project. Must not
+//! repeat what is missing.
+
+use crate::change::class::Class;
+use crate::change::refusal::Missing;
+use crate::change::refusal::Refusal;
+use crate::change::state::Change;
+use crate::report::invocation;
+use crate::report::invocation::Hint;
+
+/// What to run.
+pub(super) fn hints(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+    let id = change.id();
+    let again = invocation::gate(id, refusal.gate);
+    match refusal.missing {
+        Missing::OnlyOutside { .. } => vec![
+            Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
+            Hint::to("or make the change in this project", invocation::commit(id)),
+        ],
+        _ if change.is_outside_git() => vec![Hint::to("make the one change, then", again)],
+        _ if change.opened.class == Class::Tuneable => vec![
+            Hint::to("set the tuneable to its new value, then", again),
+            Hint::to("or, where git has its file, commit it first", invocation::commit(id)),
+        ],
+        _ => vec![Hint::to("make the one change, then commit it", invocation::commit(id)), Hint::to("then", again)],
+    }
+}
