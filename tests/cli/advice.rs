@@ -223,7 +223,7 @@ fn what_could_not_be_measured_says_why() {
     assert_eq!(refused.stderr.matches("  kpi.ops: ").count(), 1, "{refused}");
     assert!(refused.stderr.contains("nowhere.json"), "{refused}");
     let way_out =
-        format!("or:   vibeship-optimizer change contract --change-id {} --kpi \"METRIC <= -10%\" --trigger", s.id());
+        format!("or:   vibeship-optimizer change contract --change-id {} --kpi \"OTHER_METRIC <= -10%\" --trigger", s.id());
     let _ = refused.says(&[&way_out]);
     let alone = s.run(&["snapshot"]).ok();
     assert!(alone.stderr.contains("KPI ops has no usable value"), "{alone}");

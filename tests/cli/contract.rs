@@ -53,7 +53,10 @@ fn a_metric_that_the_config_does_not_measure_is_refused_with_the_nearest() {
     or:   vibeship-optimizer change contract --kpi 'kpi.ops <= -10%' --change-id chg-20260302-090000-x  # name another metric
     "#);
     let several = ["change", "contract", "--kpi", "kpi.opps <= -10%", "--guardrail", "kpi.opss <= 0"];
-    let _ = s.on(&several).exits(1).says(&["kpi.opps; did you mean kpi.ops?, and no kpi.opss", "--guardrail 'kpi.ops <= 0'"]);
+    let _ = s
+        .on(&several)
+        .exits(1)
+        .says(&["kpi.opps; did you mean kpi.ops?, and no kpi.opss", "--guardrail 'kpi.ops <= 0'"]);
 }
 
 #[test]
@@ -65,7 +68,10 @@ fn a_refused_start_is_repeated_with_its_own_words_and_an_early_review_names_the_
     let early = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
     let _ = s.on(&early).exits(1).says(&["next: vibeship-optimizer change contract"]);
     let _ = s.run(&[&start[..], &["--parallel"]].concat()).ok();
-    let _ = s.run(&["status"]).ok().says(&["next: vibeship-optimizer change use chg-", "or:   vibeship-optimizer change use"]);
+    let _ = s
+        .run(&["status"])
+        .ok()
+        .says(&["next: vibeship-optimizer change use chg-", "or:   vibeship-optimizer change use"]);
 }
 
 #[test]

@@ -176,7 +176,9 @@ fn on_other_metrics(change: &Change, metrics: &[MetricId]) -> Option<Hint> {
     let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
     let purpose = "or write the contract on metrics that have a value";
-    (!parts.is_empty()).then(|| Hint::to(purpose, invocation::contract(change.id(), &parts)))
+    // Not one of those that the config names first: it may be what gave no value.
+    let command = || invocation::contract(change.id(), &parts).replace("METRIC", "OTHER_METRIC");
+    (!parts.is_empty()).then(|| Hint::to(purpose, command()))
 }
 
 /// What helps where something is no longer what it was when it was measured or validated.
