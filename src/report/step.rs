@@ -97,7 +97,7 @@ impl StepView {
             Made::Refused(refusal) => {
                 let around = Around { lying: lying.clone(), given: Vec::new() };
                 (message::message(&refusal.missing), hint::hints(refusal, Some(change), &around))
-            },
+            }
         };
         Self { text, next }
     }

@@ -138,7 +138,11 @@ mod tests {
             (Gate::Baseline, Missing::ContractParts { parts: vec![Part::Kpi, Part::Trigger] }),
             (
                 Gate::Contract,
-                Missing::UnknownMetric { metric: metric(), nearest: Some(MetricId::new("timing.tests.wall")), more: Vec::new() },
+                Missing::UnknownMetric {
+                    metric: metric(),
+                    nearest: Some(MetricId::new("timing.tests.wall")),
+                    more: Vec::new(),
+                },
             ),
             (Gate::Contract, Missing::ContractSense { criterion: "a <= 1".to_owned(), why: Senseless::Doubled }),
             (Gate::Baseline, Missing::CommitsBeforeBaseline { commits: vec![commit()] }),
