@@ -160,7 +160,8 @@ fn git(world: &World, found: &mut Vec<Found>) {
     match world.dirty {
         Some(0) => {}
         Some(paths) => {
-            let message = format!("{paths} uncommitted paths besides the tool's own");
+            let noun = if paths == 1 { "path" } else { "paths" };
+            let message = format!("{paths} uncommitted {noun} besides the tool's own");
             add(found, Severity::Warn, "GIT_DIRTY", message, "commit or stash them: git status shows which");
         }
         None => {

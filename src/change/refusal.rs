@@ -77,6 +77,9 @@ pub enum Missing {
         metric: MetricId,
         /// The nearest that it does.
         nearest: Option<MetricId>,
+        /// Further ones, each with its nearest.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        more: Vec<(MetricId, Option<MetricId>)>,
     },
     /// A part of the contract demands nothing, or can never hold.
     ContractSense {
@@ -265,6 +268,17 @@ pub enum Senseless {
     NoCommit,
     /// It is no share between 0 % and 100 %.
     NoShare,
+}
+
+impl Missing {
+    /// The metrics that the config does not measure, each with the nearest that it does.
+    pub fn unknown_metrics(&self) -> impl Iterator<Item = (&MetricId, Option<&MetricId>)> + Clone {
+        let (first, more) = match self {
+            Self::UnknownMetric { metric, nearest, more } => (Some((metric, nearest.as_ref())), more.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        first.into_iter().chain(more.iter().map(|(metric, nearest)| (metric, nearest.as_ref())))
+    }
 }
 
 impl Refusal {

@@ -199,7 +199,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
-    let (better, guarded, fired) = examples(measurable);
+    let [better, guarded, fired] = examples(measurable);
     let emergency = change.opened.class == Class::Emergency;
     for part in change.contract.missing() {
         let (question, example) = match part {
@@ -239,16 +239,16 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
 }
 
 /// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
-fn examples(measurable: &Measurable) -> (String, String, String) {
+pub(super) fn examples(measurable: &Measurable) -> [String; 3] {
     let all: Vec<&MetricSpec> = measurable.iter().filter(|spec| spec.sampling != Sampling::Rate).collect();
     let kpi = all.iter().find(|spec| spec.id.as_str().ends_with(".wall")).or(all.first());
-    let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id)).or(kpi);
+    let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id));
     let line = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| match spec {
         Some(spec) if spec.better == Better::Higher => format!("{} {higher}", spec.id),
         Some(spec) => format!("{} {lower}", spec.id),
         None => format!("METRIC {lower}"),
     };
-    (line(kpi, "<= -10%", ">= +10%"), line(guardrail, "<= +5%", ">= -5%"), line(kpi, "> +10%", "< -10%"))
+    [line(kpi, "<= -10%", ">= +10%"), line(guardrail, "<= +2%", ">= -2%"), line(kpi, "> +10%", "< -10%")]
 }
 
 fn known(parts: &Contract, measurable: &Measurable) -> Result<(), CommandError> {

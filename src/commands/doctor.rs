@@ -162,7 +162,28 @@ fn examine(ctx: &Ctx) -> Result<(Vec<Ailment>, Vec<Ill>), CommandError> {
         let remedy = if ill.installs { Remedy::Apply(hooks::put_in) } else { Remedy::Run(ill.heal) };
         found.push(Ailment { code: ill.code, message: ill.message, remedy });
     }
-    Ok((found, notes))
+    Ok((found, unproving(ctx)?.into_iter().chain(notes).collect()))
+}
+
+/// What of the config proves nothing: no test, nothing timed, one run.
+fn unproving(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+    let config = ctx.config()?;
+    let note =
+        |code, message: String, heal: &str| Ill { code, message, heal: heal.to_owned(), grave: false, installs: false };
+    let fill = "vibeship-optimizer onboard --timing-cmd \"COMMAND\"";
+    let mut notes = Vec::new();
+    if config.commands.test.is_none() {
+        let message = "the config has no test command, without which no change of class code is validated";
+        notes.push(note("NO_TEST", message.to_owned(), fill));
+    }
+    if !config.timings.iter().any(Timing::is_measurable) {
+        notes.push(note("NO_TIMING", "the config times no command".to_owned(), fill));
+    }
+    for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {
+        let message = format!("the timing {} has one run, which proves nothing", timing.name);
+        notes.push(note("ONE_RUN", message, "set `runs: 10` there, and see docs/measurement.md"));
+    }
+    Ok(notes)
 }
 
 /// The changes whose section of the logbook is missing or not the one that their record gives.

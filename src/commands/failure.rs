@@ -7,6 +7,7 @@ use crate::commands::Ctx;
 use crate::commands::uncommitted;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::report::aside::Around;
 use crate::report::refusal::RefusalView;
 use crate::ui::Ui;
 
@@ -16,7 +17,7 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exi
         CommandError::Refused { refusal, change } => {
             let keys = ctx.map(Ctx::keys).unwrap_or_default();
             let lying = ctx.filter(|_| names_paths(&refusal.missing)).map(uncommitted::lying).unwrap_or_default();
-            let report = RefusalView::keyed(refusal, change.as_deref(), keys, &lying);
+            let report = RefusalView::keyed(refusal, change.as_deref(), keys, &Around { lying, given: given() });
             ui.tell(&report.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.
@@ -28,6 +29,12 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exi
         CommandError::ClosedPipe => {}
     }
     error.exit()
+}
+
+/// The words of this command; none where one of them cannot be written down again.
+fn given() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.into_string().ok());
+    words.collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Whether what lies uncommitted is what the refusal is about.

@@ -17,6 +17,7 @@ use crate::evidence::snapshot::Snapshot;
 use crate::probe;
 use crate::probe::command::SystemRunner;
 use crate::probe::snapshot::Plan;
+use crate::probe::snapshot::RSS_UNTOLD;
 use crate::report;
 use crate::report::unmeasured;
 use crate::store::artifact::Role;
@@ -93,6 +94,17 @@ pub fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
         .hinted("if a measured command writes files, let git ignore them: git status shows which"));
     }
     Ok(now.clone())
+}
+
+/// The warnings that matter to these contracts: a peak memory that could not be told does where one asks for it. The
+/// snapshot keeps them all.
+pub(super) fn worth_telling<'a>(
+    snapshot: &'a Snapshot,
+    contracts: &'a [&Contract],
+) -> impl Iterator<Item = &'a String> + 'a {
+    let asked = |contract: &&Contract| contract.criteria().any(|it| it.metric.as_str().ends_with(".max_rss"));
+    let memory = contracts.iter().any(asked);
+    snapshot.warnings.iter().filter(move |text| memory || !text.contains(RSS_UNTOLD))
 }
 
 impl Measurement {

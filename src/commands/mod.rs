@@ -117,6 +117,7 @@ pub struct Ctx {
     config: OnceCell<Config>,
     repo: OnceCell<Option<Repo>>,
     actor: OnceCell<Option<String>>,
+    criteria: OnceCell<[String; 3]>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
 }
@@ -136,6 +137,7 @@ impl Ctx {
             config: OnceCell::new(),
             repo: OnceCell::new(),
             actor: OnceCell::new(),
+            criteria: OnceCell::new(),
             interrupt: OnceCell::new(),
             told: RefCell::default(),
         })
@@ -223,7 +225,9 @@ impl Ctx {
     /// What the config makes of commands, as far as it was read.
     pub fn keys(&self) -> Keys<'_> {
         let review = self.config.get().and_then(|config| config.review.suggested());
-        Keys { trailer: self.trailer(), review: review.unwrap_or(Keys::default().review) }
+        let examples = |config: &Config| contract::examples(&config.measurable());
+        let criteria = self.config.get().map(|config| self.criteria.get_or_init(|| examples(config)));
+        Keys { trailer: self.trailer(), review: review.unwrap_or(Keys::default().review), criteria }
     }
 
     /// What comes next for a change.

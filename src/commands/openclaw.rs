@@ -79,7 +79,10 @@ pub fn run(ctx: &Ctx, command: OpenclawCommand) -> Result<Exit, CommandError> {
     }
 }
 
-/// Exit 1 when the job could not be added.
+/// What helps where the job could not be added.
+const HINT: &str = "is openclaw installed and on PATH? without --apply the command is printed";
+
+/// Exit 1 when openclaw did not add the job, 2 when it could not be run.
 fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
@@ -164,11 +167,8 @@ fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {
         stdout: keep,
         stderr: keep,
     };
-    let failed = |message: String| CommandError::Failed {
-        message,
-        hints: vec!["is openclaw installed and on PATH? without --apply the command is printed".to_owned()],
-    };
-    let finished = process::run(&spec, ctx.interrupt()?).map_err(|error| failed(error.to_string()))?;
+    let failed = |message: String| CommandError::Failed { message, hints: vec![HINT.to_owned()] };
+    let finished = process::run(&spec, ctx.interrupt()?).map_err(|error| CommandError::trouble(error).hinted(HINT))?;
     if finished.ended == Ended::Code(0) {
         return Ok(());
     }

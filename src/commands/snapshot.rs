@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::change::command::AfterFacts;
 use crate::change::command::BaselineFacts;
 use crate::change::command::Command;
+use crate::change::contract::Contract;
 use crate::change::id::ChangeId;
 use crate::change::state::Change;
 use crate::commands::Ctx;
@@ -133,7 +134,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let file = artifact::write_numbered(&lock, &ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
     drop(lock);
     export(args, &measurement)?;
-    answer(ctx, &file.path, &measurement)
+    answer(ctx, &file.path, &measurement, None)
 }
 
 fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
@@ -186,7 +187,7 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
 fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let (measurement, path, exit) = rollback::confirm(ctx, change, &label(args, "rollback")?)?;
     export(args, &measurement)?;
-    answer(ctx, &path, &measurement)?;
+    answer(ctx, &path, &measurement, Some(change))?;
     Ok(exit)
 }
 
@@ -205,7 +206,7 @@ fn attached(
     };
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     ctx.ui.status(&format!("attached as {role} to {}", change.id()));
-    answer(ctx, &path, measurement)?;
+    answer(ctx, &path, measurement, Some(change))?;
     ctx.ui.hint(&ctx.next(change)?.lines());
     Ok(Exit::Yes)
 }
@@ -218,8 +219,10 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandE
 }
 
 /// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
-fn answer(ctx: &Ctx, path: &str, measurement: &Measurement) -> Result<Exit, CommandError> {
-    for warning in measurement.snapshot.warnings.iter().chain(&unmeasured::warnings(&measurement.snapshot)) {
+fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit, CommandError> {
+    let contracts: Vec<&Contract> = change.iter().map(|change| &change.contract).collect();
+    let told = measure::worth_telling(&measurement.snapshot, &contracts);
+    for warning in told.chain(&unmeasured::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
     if ctx.json(false) {

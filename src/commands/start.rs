@@ -23,6 +23,7 @@ use crate::commands::failure;
 use crate::commands::init;
 use crate::commands::parse;
 use crate::error::CommandError;
+use crate::evidence::metric::MetricId;
 use crate::exit::Exit;
 use crate::report;
 use crate::report::invocation;
@@ -104,9 +105,13 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let facts = contract::facts(parts, &measurable)?;
     contract::warn_of_empty_timings(ctx, &facts)?;
     contract::warn_of_rates(ctx, &facts)?;
-    if let Some((metric, nearest)) = facts.unknown.first() {
-        let near = nearest.as_ref().map_or_else(String::new, |near| format!("; did you mean {near}?"));
-        return Err(CommandError::trouble(format!("nothing configured measures {metric}{near}"))
+    if !facts.unknown.is_empty() {
+        let near = |near: &MetricId| format!("; did you mean {near}?");
+        let one = |(metric, nearest): &(MetricId, Option<MetricId>)| {
+            format!("{metric}{}", nearest.as_ref().map(near).unwrap_or_default())
+        };
+        let all = facts.unknown.iter().map(one).collect::<Vec<_>>().join(", and no ");
+        return Err(CommandError::trouble(format!("the config measures no {all}"))
             .hinted("add it to the config file, or choose another metric; no change was opened"));
     }
     let lock = ctx.lock()?;

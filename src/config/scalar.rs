@@ -113,7 +113,11 @@ impl Section<'_> {
         };
         let found = number.filter(|number| range.contains(number));
         if found.is_none() {
-            self.expected(key, &format!("a whole number from {} to {}", range.start(), range.end()), kind);
+            let wanted = match (range.start(), range.end()) {
+                (first, last) if first == last => format!("the number {first}"),
+                (first, last) => format!("a whole number from {first} to {last}"),
+            };
+            self.expected(key, &wanted, kind);
         }
         found
     }

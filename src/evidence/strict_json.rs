@@ -144,10 +144,25 @@ fn non_finite_token(text: &str) -> Option<JsonError> {
 fn syntax(error: &serde_json::Error, text: &str) -> JsonError {
     let full = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    let message = full.strip_suffix(&place).unwrap_or(&full).to_owned();
+    let message = plain(full.strip_suffix(&place).unwrap_or(&full));
     let message = if error.is_eof() { format!("{message} (is the file cut off?)") } else { message };
     let (line, column) = if error.line() == 0 { place_after(text) } else { (error.line(), error.column().max(1)) };
     JsonError::Syntax { line, column, message }
+}
+
+/// What is expected, in words of JSON instead of those of the program.
+fn plain(message: &str) -> String {
+    let Some((head, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let word = match expected.split(' ').next().unwrap_or_default() {
+        "struct" | "map" | "internally" | "adjacently" => "an object",
+        "a" if expected == "a map" => "an object",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "nonzero" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a" if expected == "a sequence" => "a list",
+        "option" => "a value or null",
+        _ => return message.to_owned(),
+    };
+    format!("{head}expected {word}")
 }
 
 /// Builds a [`Value`] and refuses what `serde_json` would let pass.
@@ -237,6 +252,13 @@ mod tests {
 
     fn refused(text: &str) -> String {
         parse_json(text.as_bytes(), Limits::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_error_of_shape_speaks_of_json_and_not_of_the_program() {
+        let wrong = |text: &str| parse_as::<Vec<u64>>(text.as_bytes(), Limits::default()).unwrap_err().to_string();
+        assert_eq!(wrong("[\"x\"]"), "line 1, column 4: invalid type: string \"x\", expected a whole number");
+        assert_eq!(wrong("{}"), "line 1, column 0: invalid type: map, expected a list".replace("0:", "1:"));
     }
 
     #[test]

@@ -142,7 +142,7 @@ fn timings(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, te
         if let Some(floor) = timed.rss_floor_bytes {
             snapshot.rss_floor_bytes = Some(floor);
             snapshot.warnings.push(format!(
-                "timing {}: peak memory is below this tool's own {} KiB and cannot be told apart from it",
+                "timing {}: {RSS_UNTOLD} {} KiB and cannot be told apart from it",
                 config.name,
                 floor / 1024
             ));
@@ -150,6 +150,9 @@ fn timings(plan: &Plan<'_>, runner: &mut dyn Runner, snapshot: &mut Snapshot, te
         snapshot.timings.push(timed.timing);
     }
 }
+
+/// What a warning of a peak memory that could not be told says.
+pub const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 
 /// How a configured timing is run.
 pub fn timing_plan(root: &Path, config: &TimingConfig) -> Option<TimingPlan> {

@@ -11,6 +11,15 @@ const SETUP: [&str; 3] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", "
 /// As many paths are named before the rest is counted.
 const SHOWN: usize = 5;
 
+/// What a refusal was met with: the commands that help name it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Around {
+    /// What lies uncommitted.
+    pub lying: Uncommitted,
+    /// The words of the command that was refused, without the program.
+    pub given: Vec<String>,
+}
+
 /// Where the project lies in its repository, and what lies uncommitted there; by default nothing is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uncommitted {

@@ -20,6 +20,9 @@ pub const TRAILER: &str = "Optimizer-Change";
 /// The review in commands, unless the project allows none such.
 const REVIEW: (&str, &str) = ("other", "human");
 
+/// What stands for the criteria of a contract where it is not known what the config measures.
+const SHAPES: [&str; 3] = ["--kpi \"METRIC <= -10%\"", "--guardrail \"METRIC <= +2%\"", "--trigger \"METRIC > +10%\""];
+
 /// What a project's own settings make of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys<'a> {
@@ -27,11 +30,13 @@ pub struct Keys<'a> {
     pub trailer: &'a str,
     /// A tool and a reasoning mode that may have reviewed.
     pub review: (&'a str, &'a str),
+    /// A KPI, a guardrail and a trigger that the config could measure.
+    pub criteria: Option<&'a [String; 3]>,
 }
 
 impl Default for Keys<'_> {
     fn default() -> Self {
-        Self { trailer: TRAILER, review: REVIEW }
+        Self { trailer: TRAILER, review: REVIEW, criteria: None }
     }
 }
 
@@ -74,6 +79,10 @@ impl Hint {
         let trailer = |key: &str| format!("--trailer \"{key}: ");
         self.command = self.command.replace(&trailer(TRAILER), &trailer(keys.trailer));
         self.command = self.command.replace(&reviewed(REVIEW), &reviewed(keys.review));
+        for (shape, criterion) in SHAPES.iter().zip(keys.criteria.into_iter().flatten()) {
+            let flag = shape.split(' ').next().unwrap_or_default();
+            self.command = self.command.replace(shape, &format!("{flag} \"{criterion}\""));
+        }
         self
     }
 
@@ -117,9 +126,9 @@ pub fn contract(id: &ChangeId, parts: &[Part]) -> String {
         .iter()
         .map(|part| match part {
             Part::Hypothesis => "--hypothesis \"WHAT SHOULD IMPROVE, AND WHY\"",
-            Part::Kpi => "--kpi \"METRIC <= -10%\"",
-            Part::Guardrails => "--guardrail \"METRIC <= +2%\"",
-            Part::Trigger => "--trigger \"METRIC > +10%\"",
+            Part::Kpi => SHAPES[0],
+            Part::Guardrails => SHAPES[1],
+            Part::Trigger => SHAPES[2],
             Part::Rollback => "--rollback \"git revert <sha>\"",
         })
         .collect();
@@ -210,7 +219,7 @@ mod tests {
     #[test]
     fn the_project_s_own_key_stands_in_the_trailer() {
         let change = fixture::passed(2);
-        let tuning = Keys { trailer: "Tuning", review: ("claude", "very high") };
+        let tuning = Keys { trailer: "Tuning", review: ("claude", "very high"), criteria: None };
         let hint = Hint::to("commit it", commit(change.id())).keyed(tuning);
         assert_eq!(hint.command, "git add -A && git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\"");
         assert_eq!(hint.clone().keyed(Keys::default()), hint);

@@ -14,6 +14,7 @@ pub mod escape;
 pub mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod given;
 pub mod html;
 pub mod invocation;
 pub mod list;

@@ -2,6 +2,7 @@
 
 use crate::audit::message::Objection;
 use crate::change::gate::Gate;
+use crate::change::id::ChangeId;
 use crate::report::aside::Uncommitted;
 use crate::report::findings::words;
 use crate::report::invocation;
@@ -53,15 +54,7 @@ pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
         ),
         Objection::TooEarly { id, missing } => (
             format!("the change {id} has not passed {} yet", message::gate_name(*missing)),
-            match missing {
-                // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
-                Gate::Baseline => vec![
-                    format!("{}  # what is measured is the code before the change", lying.stash()),
-                    invocation::gate(id, *missing),
-                    format!("git stash pop && git add -A && {}", commit(key, id)),
-                ],
-                _ => vec![invocation::gate(id, *missing)],
-            },
+            too_early(key, id, *missing, lying),
         ),
         Objection::SecondCommit { id, first } => (
             format!("the change {id} has its one commit already: {}", words::short(first)),
@@ -78,6 +71,19 @@ pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
         format!("{label} {way}")
     }));
     lines.join("\n")
+}
+
+fn too_early(key: &str, id: &ChangeId, missing: Gate, lying: &Uncommitted) -> Vec<String> {
+    let pass = invocation::gate(id, missing);
+    if missing != Gate::Baseline {
+        return vec![pass];
+    }
+    // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
+    vec![
+        format!("{}  # what is measured is the code before the change", lying.stash()),
+        pass,
+        format!("git stash pop && git add -A && {}", commit(key, id)),
+    ]
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ pub fn doctor(answer: &Value) -> Doc {
             healed(text, action)
         })
         .collect();
-    if items.is_empty() {
+    let noted = answer["warnings"].as_array().is_some_and(|notes| !notes.is_empty());
+    if items.is_empty() && !noted {
         doc.paragraph(Text::new().mark(Tone::Good, "everything").plain(" is set up"));
     }
     doc.list(items);

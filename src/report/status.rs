@@ -11,6 +11,7 @@ use crate::change::state::Change;
 use crate::change::watch::Unjudged;
 use crate::report::day;
 use crate::report::invocation;
+use crate::report::invocation::Hint;
 use crate::report::logbook;
 use crate::report::markup::Align;
 use crate::report::markup::Doc;
@@ -79,6 +80,14 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
         ]);
     }
     doc.table(table);
+    if view.active.is_none() {
+        let choose = |(at, (change, _)): (usize, &(&Change, Step))| {
+            let purpose = if at == 0 { "" } else { "or " };
+            Hint::to(purpose, format!("{} change use {}", invocation::PROGRAM, change.id())).line()
+        };
+        doc.paragraph("Commands mean the one that is chosen, or named with --change-id.");
+        doc.code(view.others.iter().enumerate().map(choose).collect::<Vec<_>>().join("\n"));
+    }
 }
 
 fn left_behind(doc: &mut Doc, changes: &[&Change]) {

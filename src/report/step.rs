@@ -5,6 +5,7 @@ use crate::change::next::Step;
 use crate::change::refusal::Refusal;
 use crate::change::rollback_text;
 use crate::change::state::Change;
+use crate::report::aside::Around;
 use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
@@ -96,7 +97,10 @@ impl StepView {
             Made::Whole | Made::WithoutId { last: false } => {
                 ("the change is made: validate it".to_owned(), vec![Hint::next(validate.command)])
             }
-            Made::Refused(refusal) => (message::message(&refusal.missing), hint::hints(refusal, Some(change), lying)),
+            Made::Refused(refusal) => {
+                let around = Around { lying: lying.clone(), given: Vec::new() };
+                (message::message(&refusal.missing), hint::hints(refusal, Some(change), &around))
+            }
         };
         Self { text, next }
     }

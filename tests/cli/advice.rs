@@ -222,8 +222,10 @@ fn what_could_not_be_measured_says_why() {
     let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
     assert_eq!(refused.stderr.matches("  kpi.ops: ").count(), 1, "{refused}");
     assert!(refused.stderr.contains("nowhere.json"), "{refused}");
-    let way_out =
-        format!("or:   vibeship-optimizer change contract --change-id {} --kpi \"METRIC <= -10%\" --trigger", s.id());
+    let way_out = format!(
+        "or:   vibeship-optimizer change contract --change-id {} --kpi \"OTHER_METRIC <= -10%\" --trigger",
+        s.id()
+    );
     let _ = refused.says(&[&way_out]);
     let alone = s.run(&["snapshot"]).ok();
     assert!(alone.stderr.contains("KPI ops has no usable value"), "{alone}");

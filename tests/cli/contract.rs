@@ -50,8 +50,28 @@ fn a_metric_that_the_config_does_not_measure_is_refused_with_the_nearest() {
     --- stderr
     refused at gate 1 (contract): the config measures no kpi.opps; did you mean kpi.ops?
     next: vibeship-optimizer doctor --format text  # see what the config measures, or add the metric to it
-    or:   vibeship-optimizer change contract --change-id chg-20260302-090000-x --kpi "METRIC <= -10%"  # name another metric
+    or:   vibeship-optimizer change contract --kpi 'kpi.ops <= -10%' --change-id chg-20260302-090000-x  # name another metric
     "#);
+    let several = ["change", "contract", "--kpi", "kpi.opps <= -10%", "--guardrail", "kpi.opss <= 0"];
+    let _ = s
+        .on(&several)
+        .exits(1)
+        .says(&["kpi.opps; did you mean kpi.ops?, and no kpi.opss", "--guardrail 'kpi.ops <= 0'"]);
+}
+
+#[test]
+fn a_refused_start_is_repeated_with_its_own_words_and_an_early_review_names_the_gate_that_is_due() {
+    let s = Sandbox::new();
+    s.start("x");
+    let start = ["change", "start", "--title", "it's b", "--risk", "none"];
+    let _ = s.run(&start).exits(1).says(&["change start --title 'it'\\''s b' --risk none --parallel"]);
+    let early = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
+    let _ = s.on(&early).exits(1).says(&["next: vibeship-optimizer change contract"]);
+    let _ = s.run(&[&start[..], &["--parallel"]].concat()).ok();
+    let _ = s
+        .run(&["status"])
+        .ok()
+        .says(&["next: vibeship-optimizer change use chg-", "or:   vibeship-optimizer change use"]);
 }
 
 #[test]

@@ -98,3 +98,27 @@ fn a_dry_run_and_a_command_that_cannot_do_anything_set_nothing_up() {
     assert_eq!(s.files(), before);
     assert!(!s.path(".vibeship-optimizer").exists());
 }
+
+#[test]
+fn a_setup_that_proves_nothing_is_not_called_complete() {
+    let s = Sandbox::without_git();
+    s.write(".vibeship-optimizer/config.yml", "timings: []\n");
+    let doctor = s.run(&["doctor", "--apply", "--format", "text"]);
+    let _ = doctor.says(&["NO_TEST", "NO_TIMING"]).never_says(&["everything is set up"]);
+    s.write(".vibeship-optimizer/config.yml", "timings: [{name: t, cmd: exit 0, runs: 1}]\n");
+    let _ = s.run(&["doctor", "--format", "text"]).says(&["ONE_RUN", "the timing t has one run"]);
+    s.set("PATH", "");
+    let _ = s.run(&["openclaw", "cron-setup", "--apply"]).exits(2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_peak_memory_that_could_not_be_told_is_told_where_a_criterion_asks_for_it() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: t, cmd: \"true\", runs: 2, warmup: 0}]\n");
+    s.start("x").contract();
+    let taken = s.on(&["snapshot", "--as", "before"]).ok().never_says(&["peak memory"]);
+    assert!(taken.stdout.contains("before_snapshot.json"));
+    let shown = s.run(&["change", "start", "--title", "y", "--parallel"]).ok();
+    let _ = shown.says(&["--kpi \"timing.t.wall <= -10%\" --guardrail \""]).never_says(&["METRIC"]);
+}

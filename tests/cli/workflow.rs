@@ -33,7 +33,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     }
     --- stderr
     hint: write the contract: hypothesis, primary KPI, guardrails, rollback trigger
-    next: vibeship-optimizer change contract --change-id chg-20260302-090000-halve-the-operations --hypothesis "WHAT SHOULD IMPROVE, AND WHY" --kpi "METRIC <= -10%" --guardrail "METRIC <= +2%" --trigger "METRIC > +10%"
+    next: vibeship-optimizer change contract --change-id chg-20260302-090000-halve-the-operations --hypothesis "WHAT SHOULD IMPROVE, AND WHY" --kpi "kpi.ops <= -10%" --guardrail "size.src <= +2%" --trigger "kpi.ops > +10%"
     "#);
     let id = "chg-20260302-090000-halve-the-operations";
     let contract = s.run(&[
@@ -133,7 +133,7 @@ fn each_gate_refuses_what_comes_too_early_and_names_the_next_command() {
     exit 1
     --- stderr
     refused at gate 2 (baseline): 4 parts of the contract are missing: hypothesis, primary KPI, guardrails, rollback trigger
-    next: vibeship-optimizer change contract --change-id chg-20260302-090000-order --hypothesis "WHAT SHOULD IMPROVE, AND WHY" --kpi "METRIC <= -10%" --guardrail "METRIC <= +2%" --trigger "METRIC > +10%"
+    next: vibeship-optimizer change contract --change-id chg-20260302-090000-order --hypothesis "WHAT SHOULD IMPROVE, AND WHY" --kpi "kpi.ops <= -10%" --guardrail "size.src <= +2%" --trigger "kpi.ops > +10%"
     "#);
     s.refuses(&after, 4, "earlier").refuses(&["validate"], 3, "earlier").refuses(&["compare"], 5, "earlier");
     s.refuses(&["change", "promote"], 6, "earlier").refuses(&["change", "rollout", "full"], 7, "earlier");

@@ -184,11 +184,6 @@ fn validate_cases() -> Vec<Case> {
         ),
         case("no_delta", indicative(), spoiled!(validate_facts, Validate, |facts| facts.revision = dirty(1))),
         case("no_delta", outside_git(), spoiled!(validate_facts, Validate, |facts| facts.revision = unversioned(1))),
-        case(
-            "only_outside",
-            at::baseline(Class::Code).does(ask::baseline),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.outside.push("c".repeat(40))),
-        ),
         case("many_commits", ready().commit(), ask::validate),
         case(
             "foreign_commit",

@@ -167,12 +167,9 @@ fn never_holds(criterion: &Criterion) -> bool {
 
 /// Demands that every metric of the contract can be measured.
 pub(crate) fn known(gate: Gate, unknown: &[(MetricId, Option<MetricId>)]) -> Result<(), Refusal> {
-    match unknown.first() {
-        None => Ok(()),
-        Some((metric, nearest)) => {
-            Err(Refusal::new(gate, Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone() }))
-        }
-    }
+    let Some(((metric, nearest), more)) = unknown.split_first() else { return Ok(()) };
+    let missing = Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
+    Err(Refusal::new(gate, missing))
 }
 
 /// Demands that no part is missing, naming all that are.

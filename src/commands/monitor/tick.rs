@@ -120,7 +120,13 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
     contains_the_change(ctx, &change)?;
     let measurement = match measured {
         Some(measurement) => measurement,
-        None => measured.insert(measure_project(ctx)?),
+        None => {
+            let measurement = measure_project(ctx)?;
+            for warning in measure::worth_telling(&measurement.snapshot, &[&change.contract]) {
+                ctx.ui.warn(warning);
+            }
+            measured.insert(measurement)
+        }
     };
     record(ctx, &change, measurement)
 }
@@ -164,9 +170,6 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
     }
     let measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
     measure::unmoved(&measurement)?;
-    for warning in &measurement.snapshot.warnings {
-        ctx.ui.warn(warning);
-    }
     Ok(measurement)
 }
 

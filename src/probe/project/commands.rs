@@ -4,6 +4,7 @@
 //! .NET, Python. The root comes before its subdirectories, of which one level is looked at.
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ fn candidates(dir: &Path) -> Vec<Candidate> {
         fixed(dir.join("go.mod").is_file(), "go test ./...", "go build ./..."),
         fixed(dir.join("Cargo.toml").is_file(), "cargo test", "cargo build"),
         fixed(marker::holds_ending(dir, &[".sln", ".slnx", ".csproj", ".fsproj"]), "dotnet test", "dotnet build"),
-        uses_pytest(dir).then(|| Candidate::new("python -m pytest -q", None)),
+        uses_pytest(dir).then(|| Candidate::new("python -m pytest -q", None)).or_else(|| python_tests(dir)),
     ]
     .into_iter()
     .flatten()
@@ -103,6 +104,24 @@ fn uses_pytest(dir: &Path) -> bool {
         })
         || marker::toml(&dir.join("pyproject.toml")).is_some_and(|table| names_pytest(&toml::Value::Table(table)))
         || requirements_name_pytest(dir)
+}
+
+/// What runs files named `test_*.py` where nothing says what does: they say it themselves.
+fn python_tests(dir: &Path) -> Option<Candidate> {
+    let texts_in = |place: &Path| -> Vec<String> {
+        let is_test = |path: &PathBuf| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name.starts_with("test_") && name.ends_with(".py")
+        };
+        marker::entries(place).into_iter().filter(is_test).filter_map(|path| marker::text(&path)).collect()
+    };
+    let (here, below) = (texts_in(dir), texts_in(&dir.join("tests")));
+    // Python's own runner looks into packages alone.
+    let found = below.is_empty() || dir.join("tests/__init__.py").is_file();
+    let texts: Vec<&String> = here.iter().chain(&below).collect();
+    let unittest = found && texts.iter().all(|text| text.contains("unittest.") && !text.contains("import pytest"));
+    let test = if unittest { "python -m unittest" } else { "python -m pytest -q" };
+    (!texts.is_empty()).then(|| Candidate::new(test, None))
 }
 
 /// Whether a table has a section or key `pytest`, or lists it as a dependency, at any depth.
@@ -219,6 +238,16 @@ mod tests {
         ] {
             assert_eq!(test_command(&[(name, text)]).as_deref(), expected, "{name} {text}");
         }
+    }
+
+    #[test]
+    fn python_tests_that_nothing_declares_are_run_by_what_they_are_written_for() {
+        let plain = [("test_a.py", "def test_a():\n    assert True\n")];
+        assert_eq!(test_command(&plain).as_deref(), Some("python -m pytest -q"));
+        let unit = [("test_a.py", "import unittest\nclass A(unittest.TestCase):\n    pass\n")];
+        assert_eq!(test_command(&unit).as_deref(), Some("python -m unittest"));
+        assert_eq!(test_command(&[("tests/test_a.py", unit[0].1)]).as_deref(), Some("python -m pytest -q"));
+        assert_eq!(test_command(&[("testing.py", "x")]), None);
     }
 
     #[test]

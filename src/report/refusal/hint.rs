@@ -5,6 +5,7 @@ use crate::change::contract::Part;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::Stage;
 use crate::change::gate::Gate;
+use crate::change::gates;
 use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
@@ -16,31 +17,32 @@ use crate::change::window::DemandKind;
 use crate::evidence::criterion::Criterion;
 use crate::evidence::criterion::Trigger;
 use crate::evidence::metric::MetricId;
+use crate::report::aside::Around;
 use crate::report::aside::Uncommitted;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
 use crate::report::invocation::PROGRAM;
+use crate::report::refusal::anew;
 use crate::report::refusal::restore::restore;
 use crate::report::refusal::unmade;
 use crate::report::values::moment;
 
-/// What to run next; empty only where waiting is all that helps. `lying` is what is in the way of a refusal that says
-/// so.
-pub fn hints(refusal: &Refusal, change: Option<&Change>, lying: &Uncommitted) -> Vec<Hint> {
-    let Some(change) = change else { return opening(&refusal.missing) };
+/// What to run next; empty only where waiting is all that helps.
+pub fn hints(refusal: &Refusal, change: Option<&Change>, around: &Around) -> Vec<Hint> {
+    let Some(change) = change else { return anew::opening(&refusal.missing, &around.given) };
     let id = change.id();
     match &refusal.missing {
-        Missing::Earlier { gate: Gate::Contract } => {
+        Missing::Earlier { gate } if due(change, *gate) == Gate::Contract => {
             vec![Hint::next(invocation::contract_of(change, &change.contract.missing()))]
         }
-        Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, *gate))],
+        Missing::Earlier { gate } => vec![Hint::next(invocation::gate(id, due(change, *gate)))],
         Missing::ContractParts { parts } => vec![Hint::next(invocation::contract_of(change, parts))],
         Missing::UnknownMetric { .. } => vec![
             Hint::to(
                 "see what the config measures, or add the metric to it",
                 format!("{PROGRAM} doctor --format text"),
             ),
-            Hint::to("or name another metric", invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\"")),
+            Hint::to("or name another metric", anew::other_metric(id, &refusal.missing, &around.given)),
         ],
         Missing::ContractSense { why, .. } => {
             let flags = match why {
@@ -61,7 +63,7 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>, lying: &Uncommitted) ->
             // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
             let first = first_of(commits);
             let keep = format!("git branch made-too-early-{}", id.as_str());
-            let aside = format!("{keep} && git reset --soft {first}~1 && {}", lying.stash_all());
+            let aside = format!("{keep} && git reset --soft {first}~1 && {}", around.lying.stash_all());
             vec![
                 Hint::to("set the commits aside, all that came since the first included", aside),
                 Hint::to("then", invocation::baseline(id)),
@@ -69,31 +71,14 @@ pub fn hints(refusal: &Refusal, change: Option<&Change>, lying: &Uncommitted) ->
             ]
         }
         Missing::Reason => vec![Hint::next(reason(refusal.gate, id))],
-        _ => measuring(refusal, change, lying),
+        _ => measuring(refusal, change, &around.lying),
     }
 }
 
-/// What helps where no change is open yet.
-fn opening(missing: &Missing) -> Vec<Hint> {
-    let start = |rest: &str| format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\" {rest}");
-    match missing {
-        Missing::OtherOpen { ids } => {
-            let go_on = |id| Hint::to("go on with that one", invocation::on(id, "status", ""));
-            let parallel = Hint::to("or open a second, whose effects may mix", start("--parallel"));
-            ids.iter().map(go_on).chain([parallel]).collect()
-        }
-        Missing::IncidentNote | Missing::Expiry => {
-            vec![Hint::next(start("--class emergency --incident \"WHAT HAPPENED\" --expires 24h"))]
-        }
-        Missing::ExpiryTooLate { days, .. } => {
-            let rest = format!("--class emergency --incident \"WHAT HAPPENED\" --expires {days}d");
-            vec![Hint::next(start(&rest))]
-        }
-        Missing::TuneablesUnknown => {
-            vec![Hint::to("add `tuneables` to the config, or open a change of code", start("--class code"))]
-        }
-        _ => vec![Hint::next(format!("{PROGRAM} status"))],
-    }
+/// The first gate that is still shut, up to the one that is missing: what comes before it is refused for it.
+fn due(change: &Change, gate: Gate) -> Gate {
+    let shut = |earlier: &&Gate| **earlier < gate && !gates::passed(change, **earlier);
+    change.opened.class.gates().iter().find(shut).copied().unwrap_or(gate)
 }
 
 fn other_change(change: &Change) -> Vec<Hint> {
@@ -185,7 +170,9 @@ fn on_other_metrics(change: &Change, metrics: &[MetricId]) -> Option<Hint> {
     let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
     let purpose = "or write the contract on metrics that have a value";
-    (!parts.is_empty()).then(|| Hint::to(purpose, invocation::contract(change.id(), &parts)))
+    // Not one of those that the config names first: it may be what gave no value.
+    let command = || invocation::contract(change.id(), &parts).replace("METRIC", "OTHER_METRIC");
+    (!parts.is_empty()).then(|| Hint::to(purpose, command()))
 }
 
 /// What helps where something is no longer what it was when it was measured or validated.

@@ -8,6 +8,7 @@ use crate::change::id::ChangeId;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Senseless;
 use crate::evidence::compare::definition;
+use crate::evidence::metric::MetricId;
 use crate::report::values::count;
 use crate::report::values::moment;
 
@@ -60,9 +61,12 @@ fn before_the_delta(missing: &Missing) -> Option<String> {
             let what = if parts.len() == 1 { "part of the contract is" } else { "parts of the contract are" };
             format!("{} {what} missing: {}", parts.len(), joined(parts.iter().map(|it| part(*it))))
         }
-        Missing::UnknownMetric { metric, nearest } => {
-            let nearest = nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            format!("the config measures no {metric}{nearest}")
+        Missing::UnknownMetric { .. } => {
+            let one = |(metric, nearest): (&MetricId, Option<&MetricId>)| {
+                let nearest = nearest.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                format!("no {metric}{nearest}")
+            };
+            format!("the config measures {}", missing.unknown_metrics().map(one).collect::<Vec<_>>().join(", and "))
         }
         Missing::ContractSense { criterion, why } => format!("{criterion} {}", senseless(*why)),
         Missing::CommitsBeforeBaseline { commits } => format!(

@@ -1,5 +1,6 @@
 //! A refusal in words: which gate, what is missing, and the exact next command. Text and JSON come from one view.
 
+mod anew;
 pub mod detail;
 pub mod hint;
 pub mod message;
@@ -12,7 +13,7 @@ use serde_json::json;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
-use crate::report::aside::Uncommitted;
+use crate::report::aside::Around;
 use crate::report::invocation::Hint;
 use crate::report::invocation::Keys;
 use crate::report::visible::visible_line;
@@ -34,18 +35,18 @@ pub struct RefusalView {
 impl RefusalView {
     /// Puts a refusal into words. `change` is the one that was refused; `None` where it could not even be opened.
     pub fn new(refusal: &Refusal, change: Option<&Change>) -> Self {
-        Self::keyed(refusal, change, Keys::default(), &Uncommitted::default())
+        Self::keyed(refusal, change, Keys::default(), &Around::default())
     }
 
-    /// The same, as the project's own settings have it, and with what lies uncommitted by name.
-    pub fn keyed(refusal: &Refusal, change: Option<&Change>, keys: Keys<'_>, lying: &Uncommitted) -> Self {
+    /// The same, as the project's own settings have it, and with what was found around it.
+    pub fn keyed(refusal: &Refusal, change: Option<&Change>, keys: Keys<'_>, around: &Around) -> Self {
         let gate = message::gate_name(refusal.gate);
         let text = message::message(&refusal.missing);
         let details = match refusal.missing {
-            Missing::Dirty { .. } => lying.lines(),
+            Missing::Dirty { .. } => around.lying.lines(),
             _ => detail::details(&refusal.missing),
         };
-        let next: Vec<Hint> = hint::hints(refusal, change, lying).into_iter().map(|hint| hint.keyed(keys)).collect();
+        let next: Vec<Hint> = hint::hints(refusal, change, around).into_iter().map(|hint| hint.keyed(keys)).collect();
         let missing = serde_json::to_value(&refusal.missing).unwrap_or(Value::Null);
         let commands: Vec<&str> = next.iter().map(|hint| hint.command.as_str()).collect();
         let json = json!({
@@ -139,7 +140,11 @@ mod tests {
             (Gate::Baseline, Missing::ContractParts { parts: vec![Part::Kpi, Part::Trigger] }),
             (
                 Gate::Contract,
-                Missing::UnknownMetric { metric: metric(), nearest: Some(MetricId::new("timing.tests.wall")) },
+                Missing::UnknownMetric {
+                    metric: metric(),
+                    nearest: Some(MetricId::new("timing.tests.wall")),
+                    more: Vec::new(),
+                },
             ),
             (Gate::Contract, Missing::ContractSense { criterion: "a <= 1".to_owned(), why: Senseless::Doubled }),
             (Gate::Baseline, Missing::CommitsBeforeBaseline { commits: vec![commit()] }),
