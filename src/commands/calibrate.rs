@@ -148,7 +148,7 @@ fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Res
         Some(seconds) if seconds * share > 0.0 => {
             let held = same.pairs.iter().all(|pair| pair.core.is_some());
             let alike = PairPlan { pin: if held { Pin::Always } else { Pin::Never }, ..plan.clone() };
-            Some(inject(ctx, &alike, pairs, share, seconds, bar)?)
+            Some(inject(ctx, &alike, &same, share, seconds, bar)?)
         }
         _ => None,
     };
@@ -189,16 +189,18 @@ fn warn_of_load(ctx: &Ctx, machine: &Machine) {
 fn inject(
     ctx: &Ctx,
     plan: &PairPlan,
-    pairs: u32,
+    same: &PairedCommand,
     share: f64,
     seconds: f64,
     bar: &mut Bar,
 ) -> Result<Injected, CommandError> {
+    let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
     let spin = noise::spin_command()?;
     let slowed = PairPlan { cmd: format!("{}{}{spin}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
     let paired = noise::pairs(ctx, &slowed, ctx.project.root(), (0, noise::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
-    let (metric, seen) = decisive::live(&paired, &known);
+    // Two programs after one another hide what either waited for; the command alone has told which time decides.
+    let (metric, seen) = decisive::by(Decisive::of_pairs(same), &paired, &known);
     Ok(Injected { metric, share, seen })
 }
 

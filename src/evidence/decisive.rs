@@ -163,7 +163,12 @@ fn at_look(plan: Plan, pairs: usize, open: Vec<Option<u32>>) -> Decision {
 
 /// The decisive metric of a command and whether it changed, by the pairs so far: for display while they run, too.
 pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
-    let id = Decisive::of_pairs(command).metric(&command.name);
+    by(Decisive::of_pairs(command), command, known)
+}
+
+/// The same where it is known otherwise which time decides.
+pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+    let id = time.metric(&command.name);
     let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);
     let reading = found.map_or_else(
         || Err(crate::evidence::verdict::Flaw::Before { reason: Unusable::NotMeasured }),
