@@ -122,8 +122,10 @@ mod tests {
 
     /// Every variant, each at a gate where it occurs.
     fn every() -> Vec<(Gate, Missing)> {
-        let fault =
-            |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing, committed: missing };
+        up_to_the_baseline().into_iter().chain(from_validation_on()).collect()
+    }
+
+    fn up_to_the_baseline() -> Vec<(Gate, Missing)> {
         let id = || "chg-2".parse().unwrap();
         let metric = || MetricId::new("timing.test.wall");
         vec![
@@ -158,6 +160,13 @@ mod tests {
                 Missing::Unmeasured { metrics: vec![metric()], why: vec!["5 of 5 runs failed".to_owned()] },
             ),
             (Gate::Baseline, Missing::OwnSource { sources: vec!["kpi.ops (reports/optimizer/ops.json)".to_owned()] }),
+        ]
+    }
+
+    fn from_validation_on() -> Vec<(Gate, Missing)> {
+        let fault =
+            |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing, committed: missing };
+        vec![
             (Gate::Validate, Missing::NoDelta),
             (Gate::Validate, Missing::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Missing::NoTuneableChanged),
