@@ -103,7 +103,18 @@ fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Re
     let trailer = format!("{}: {id}", prepared.key);
     let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
     repo.git().without_literal_paths().args(args).arg(path).ok()?;
+    leave_room(path)?;
     Ok(Exit::Yes)
+}
+
+/// Git puts one blank line above a trailer that stands alone. With a second, as `git commit -s` leaves it, a subject
+/// that is written on the first line is not glued to the trailer.
+fn leave_room(path: &Path) -> Result<(), CommandError> {
+    let bytes = read(path)?;
+    if bytes.starts_with(b"\n") && !bytes.starts_with(b"\n\n") {
+        std::fs::write(path, [b"\n", bytes.as_slice()].concat())?;
+    }
+    Ok(())
 }
 
 /// Checks what each pushed reference adds to the remote.
