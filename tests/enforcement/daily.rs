@@ -28,3 +28,42 @@ fn a_subject_typed_on_the_first_line_of_the_editor_is_no_part_of_the_trailer() {
     let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
     assert_eq!(message.trim_end(), format!("Fewer steps\n\n{KEY}: {id}"));
 }
+
+/// A change that is promoted and still watched.
+fn promoted(sandbox: &Sandbox) -> String {
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    id
+}
+
+#[test]
+fn beside_a_watched_change_a_commit_belongs_to_the_one_that_waits_for_it() {
+    let sandbox = Sandbox::hooked();
+    let first = promoted(&sandbox);
+    let second = sandbox.opened_beside("fewer still");
+    sandbox.baseline(&second);
+    sandbox.write("src/steps.txt", "60\n");
+    sandbox.git(&["commit", "-qam", "Fewer still"]).passes();
+    assert_eq!(sandbox.ids("HEAD"), [second.as_str()]);
+    sandbox.write("src/steps.txt", "50\n");
+    sandbox.git(&["commit", "-qam", "Fewer again"]).refused(&[
+        "what is open has its one commit already",
+        &first,
+        &second,
+        "change start",
+    ]);
+}
+
+#[test]
+fn a_commit_that_several_changes_wait_for_is_refused_with_their_names() {
+    let (sandbox, first) = staged();
+    let second = sandbox.opened_beside("another");
+    let answer = sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    answer.refused(&["several are open", &first, &second, "change use chg-"]);
+}
