@@ -67,3 +67,25 @@ fn a_commit_that_several_changes_wait_for_is_refused_with_their_names() {
     let answer = sandbox.git(&["commit", "-qm", "Fewer steps"]);
     answer.refused(&["several are open", &first, &second, "change use chg-"]);
 }
+
+#[test]
+fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_revert_are_made() {
+    let sandbox = Sandbox::hooked();
+    sandbox.write("notes/x.md", "x\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "A note"]).passes();
+    sandbox.write("vibeship_optimizer.yml", "version: 1\nkpis: nonsense\n");
+    sandbox.write("notes/y.md", "y\n");
+    sandbox.git(&["add", "notes"]).passes();
+    assert_ne!(sandbox.git(&["commit", "-qm", "Another"]).code, 0, "commit-msg refuses what it cannot judge");
+    let answer = sandbox.git(&["commit", "-q", "--no-verify", "-m", "Another"]).passes();
+    assert!(answer.err.contains("the message gets no trailer"), "{}", answer.err);
+    for name in ["prepare-commit-msg", "commit-msg"] {
+        let hook = sandbox.root().join(".git/hooks").join(name);
+        let text = std::fs::read_to_string(&hook).unwrap();
+        let moved = text.replace(env!("CARGO_BIN_EXE_vibeship-optimizer"), "/nowhere/vibeship-optimizer");
+        std::fs::write(&hook, moved).unwrap();
+    }
+    let answer = sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    assert!(answer.err.contains("The message gets no trailer."), "{}", answer.err);
+}
