@@ -89,3 +89,51 @@ fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_rev
     let answer = sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
     assert!(answer.err.contains("The message gets no trailer."), "{}", answer.err);
 }
+
+/// A promoted change whose only commit on main is a squash without its id, found again; gives the old commit too.
+fn relinked() -> (Sandbox, String, String, String) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]).passes();
+    let old = sandbox.head();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+    sandbox.tool(&["change", "relink"]).passes();
+    sandbox.evidence();
+    (sandbox, id, old, base)
+}
+
+#[test]
+fn after_a_relink_no_rollback_names_the_commit_that_is_gone() {
+    let (sandbox, id, old, _) = relinked();
+    assert!(
+        !sandbox
+            .read(&format!(".vibeship-optimizer/changes/{id}.json"))
+            .contains(&format!("\"git revert {old}\",\n  \"val"))
+    );
+    let rolled = sandbox.tool(&["rollout", "--change-id", &id, "--stage", "full"]);
+    assert_eq!(rolled.code, 0, "{}{}", rolled.out, rolled.err);
+    assert!(!format!("{}{}", rolled.out, rolled.err).contains(&old), "{}{}", rolled.out, rolled.err);
+    let back = sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    assert!(!format!("{}{}", back.out, back.err).contains(&format!("git revert {old}")), "{}{}", back.out, back.err);
+    let shown = sandbox.tool(&["change", "show", &id]).passes();
+    assert!(!shown.out.contains(&format!("git revert {old}")), "{}", shown.out);
+}
+
+#[test]
+fn a_revert_of_the_commit_that_was_squashed_takes_the_change_out() {
+    let (sandbox, id, old, base) = relinked();
+    sandbox.git(&["revert", "--no-edit", &old]).passes();
+    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    sandbox.evidence();
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.contains(&"NOT_REVERTED".to_owned()), "{codes:?}");
+}
