@@ -137,3 +137,17 @@ fn a_revert_of_the_commit_that_was_squashed_takes_the_change_out() {
     let codes = sandbox.codes(&format!("{base}..HEAD"));
     assert!(!codes.contains(&"NOT_REVERTED".to_owned()), "{codes:?}");
 }
+
+#[test]
+fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
+    let sandbox = Sandbox::hooked();
+    let base = sandbox.head();
+    let id = promoted(&sandbox);
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]).passes();
+    let relink = format!("vibeship-optimizer change relink --change-id {id}");
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "--stage", "full"]).refused(&[&relink]);
+    sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "--stage", "full"]).passes();
+}
