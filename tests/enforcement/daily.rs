@@ -114,12 +114,11 @@ fn relinked() -> (Sandbox, String, String, String) {
 #[test]
 fn after_a_relink_no_rollback_names_the_commit_that_is_gone() {
     let (sandbox, id, old, _) = relinked();
-    assert!(
-        !sandbox
-            .read(&format!(".vibeship-optimizer/changes/{id}.json"))
-            .contains(&format!("\"git revert {old}\",\n  \"val"))
-    );
-    let rolled = sandbox.tool(&["rollout", "--change-id", &id, "--stage", "full"]);
+    let record = sandbox.read(&format!(".vibeship-optimizer/changes/{id}.json"));
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["rollback"], format!("git revert {}", record["commit"].as_str().unwrap()));
+    assert_ne!(record["commit"], old.as_str());
+    let rolled = sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]);
     assert_eq!(rolled.code, 0, "{}{}", rolled.out, rolled.err);
     assert!(!format!("{}{}", rolled.out, rolled.err).contains(&old), "{}{}", rolled.out, rolled.err);
     let back = sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
@@ -147,7 +146,42 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
     sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]).passes();
     let relink = format!("vibeship-optimizer change relink --change-id {id}");
-    sandbox.tool(&["change", "rollout", "--change-id", &id, "--stage", "full"]).refused(&[&relink]);
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).refused(&[&relink]);
     sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-    sandbox.tool(&["change", "rollout", "--change-id", &id, "--stage", "full"]).passes();
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).passes();
+}
+
+#[test]
+fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.write("src/lock.txt", "1\n");
+    sandbox.git(&["add", "src"]).passes();
+    let author = "--author=renovate[bot] <29139614+renovate[bot]@users.noreply.example.org>";
+    sandbox.git(&["commit", "-qm", "Update", author]).passes();
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+    sandbox.write("src/lock.txt", "2\n");
+    sandbox.git(&["commit", "-qam", "Update", "--author=renovatex[bot] <x@example.org>"]).passes();
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    for (wrong, code) in [("chg_Wrong!", "MALFORMED_ID"), ("chg-nobody", "UNKNOWN_ID")] {
+        sandbox.write("src/steps.txt", "80\n");
+        sandbox.git(&["commit", "-qam", &format!("Fewer --- steps\n\n---\nbody\n\n{KEY}: {wrong}")]).passes();
+        let text = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
+        let heal = "git -c trailer.ifexists=replace commit --amend --no-edit --trailer";
+        let text = text.refused(&[code, heal]);
+        assert!(!text.out.contains(" git commit --amend"), "{}", text.out);
+        let trailer = format!("{KEY}: {id}");
+        let amend = ["-c", "trailer.ifexists=replace", "commit", "-q", "--amend", "--no-edit", "--trailer", &trailer];
+        sandbox.git(&amend).passes();
+        assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+        assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    }
 }
