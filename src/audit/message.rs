@@ -76,6 +76,10 @@ pub enum Objection {
     NoId {
         /// The active change, whose id it could carry.
         active: Option<ChangeId>,
+        /// Without one: the open changes that wait for their commit, or else all that are open.
+        open: Vec<ChangeId>,
+        /// Whether they wait for it.
+        waiting: bool,
     },
     /// It names several.
     Several {
@@ -176,11 +180,17 @@ fn without_one_id(facts: &MessageFacts<'_>, policy: &Policy, ids: Vec<String>) -
 
 /// The active change's id is what is missing, unless that change is not to have this commit.
 fn no_id(facts: &MessageFacts<'_>) -> Result<Pass, Objection> {
-    let Some(id) = facts.active else { return Err(Objection::NoId { active: None }) };
+    let Some(id) = facts.active else {
+        let waiting = waiting(facts.records, facts.earlier);
+        let all = || facts.records.values().filter_map(RecordFacts::change).filter(|change| change.is_open());
+        let waits = !waiting.is_empty();
+        let open = if waits { waiting } else { all().map(|change| change.id().clone()).collect() };
+        return Err(Objection::NoId { active: None, open, waiting: waits });
+    };
     let change = facts.records.get(id).and_then(RecordFacts::change);
     match change.map(|change| ready(facts, change, id)) {
         Some(Err(objection @ Objection::SecondCommit { .. })) => Err(objection),
-        _ => Err(Objection::NoId { active: Some(id.clone()) }),
+        _ => Err(Objection::NoId { active: Some(id.clone()), open: Vec::new(), waiting: false }),
     }
 }
 
@@ -255,9 +265,26 @@ pub fn to_add(facts: &MessageFacts<'_>, source: Source, policy: &Policy) -> Opti
     }
     let id = facts.active?;
     let change = facts.records.get(id)?.change()?;
-    // A change has one commit: once that is validated, what follows belongs elsewhere.
-    let has_its_commit = change.validation.is_some() || facts.earlier.contains_key(id);
-    let takes_one = change.is_open() && !change.is_decided() && !has_its_commit;
-    let is_emergency = change.is_open() && change.follow_up.is_none() && change.opened.expires.is_some();
-    (takes_one || is_emergency && !facts.earlier.contains_key(id)).then(|| id.clone())
+    waits(change, facts.earlier).then(|| id.clone())
+}
+
+/// Whether an open change still waits for its one commit: once that is validated, what follows belongs elsewhere.
+fn waits(change: &Change, earlier: &BTreeMap<ChangeId, String>) -> bool {
+    let is_new = change.is_open() && !earlier.contains_key(change.id());
+    let is_emergency = change.follow_up.is_none() && change.opened.expires.is_some();
+    is_new && (!change.is_decided() && change.validation.is_none() || is_emergency)
+}
+
+fn waiting(records: &BTreeMap<ChangeId, RecordFacts>, earlier: &BTreeMap<ChangeId, String>) -> Vec<ChangeId> {
+    let open = records.values().filter_map(RecordFacts::change).filter(|change| waits(change, earlier));
+    open.map(|change| change.id().clone()).collect()
+}
+
+/// The change that waits for its commit, where there is no other.
+pub fn only_waiting(
+    records: &BTreeMap<ChangeId, RecordFacts>,
+    earlier: &BTreeMap<ChangeId, String>,
+) -> Option<ChangeId> {
+    let mut waiting = waiting(records, earlier);
+    waiting.pop().filter(|_| waiting.is_empty())
 }

@@ -91,7 +91,11 @@ impl Exemption {
         let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(&author));
         let account = commit.author_email.split('@').next().unwrap_or_default();
         let account = account.split_once('+').map_or(account, |(_, name)| name);
-        let bots = self.bots.is_empty() || self.bots.iter().any(|bot| *bot == commit.author_name || bot == account);
+        // An app of a forge signs as `NAME[bot]`.
+        let plain = |name: &str| name.strip_suffix("[bot]").unwrap_or(name).to_owned();
+        let (name, account) = (commit.author_name.as_str(), account);
+        let is = |bot: &String| [name, account].iter().any(|it| bot == it || *bot == plain(it));
+        let bots = self.bots.is_empty() || self.bots.iter().any(is);
         given && paths && authors && bots
     }
 }

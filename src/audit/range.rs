@@ -375,6 +375,10 @@ impl<'a> RangeAudit<'a> {
                 return (commit, vec![id.to_string()]);
             }
         }
+        // The commit whose place another one took: what is taken back is the change where it is now.
+        if let Some((new, (id, _))) = self.relinked.iter().find(|(_, (_, old))| old.starts_with(hash)) {
+            return (new.clone(), vec![id.to_string()]);
+        }
         let mut here = self.seen.range(hash.to_owned()..).take_while(|(id, _)| id.starts_with(hash));
         match (here.next(), here.next()) {
             (Some((id, ids)), None) => (id.clone(), ids.clone()),

@@ -12,21 +12,39 @@ use crate::evidence::artifact::superseded_name;
 use crate::evidence::digest::Digest;
 
 impl Change {
-    /// The rollback action: filled in once there is a commit, as written before.
-    pub fn rollback_action(&self) -> &str {
+    /// The rollback action as it was recorded: filled in once there is a commit, as written before.
+    pub fn recorded_rollback(&self) -> &str {
         self.after.as_ref().map_or(self.contract.rollback.as_str(), |after| after.rollback.as_str())
+    }
+
+    /// The same, with the hashes that are valid now (after relinking).
+    pub fn rollback_action(&self) -> String {
+        let recorded = self.recorded_rollback().to_owned();
+        self.relinks().fold(recorded, |text, (old, new, _)| text.replace(old, new))
+    }
+
+    /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.
+    pub fn is_squashed(&self) -> bool {
+        self.relinks().any(|(_, _, by)| by == "tree")
+    }
+
+    /// Which commit took the place of which, oldest first, and how that showed.
+    fn relinks(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.events.iter().flat_map(|event| {
+            let (moved, by) = match &event.what {
+                Kind::Relinked { commits, by } => (commits.as_slice(), by.as_str()),
+                _ => (&[][..], ""),
+            };
+            moved.iter().map(move |(old, new)| (old.as_str(), new.as_str(), by))
+        })
     }
 
     /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
     pub fn commits(&self) -> Vec<String> {
         let delta = self.validation.iter().flat_map(|validation| validation.delta.own_commits());
         let mut commits: Vec<String> = delta.map(|commit| commit.sha.clone()).collect();
-        for event in &self.events {
-            if let Kind::Relinked { commits: moved, .. } = &event.what {
-                for (old, new) in moved {
-                    commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| commit.clone_from(new));
-                }
-            }
+        for (old, new, _) in self.relinks() {
+            commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| new.clone_into(commit));
         }
         commits
     }

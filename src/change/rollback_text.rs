@@ -37,9 +37,12 @@ pub fn known(change: &Change) -> String {
     let action = change.rollback_action();
     // An earlier version let an emergency have an action on a commit that nothing fills in.
     if change.opened.class == Class::Emergency {
-        return filled(action, &[], &Delta::default());
+        return filled(&action, &[], &Delta::default());
     }
-    seen(change).map_or_else(|| action.to_owned(), |(delta, commits)| filled(action, &commits, delta))
+    match seen(change) {
+        Some((delta, commits)) => filled(&action, &commits, delta),
+        None => action,
+    }
 }
 
 /// The commits to take back, oldest first: those of the newest validation, passed or not.

@@ -7,6 +7,7 @@ use chrono::Utc;
 
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
+use crate::audit::message;
 use crate::audit::message::MessageFacts;
 use crate::audit::message::UnderWay;
 use crate::audit::policy::Policy;
@@ -71,7 +72,8 @@ impl Prepared {
         let reverts_tracked = !reverts.is_empty() && reverts.iter().all(inherits);
         let before = if may_amend(repo, &commit.message, ctx.now())? { "HEAD^1" } else { "HEAD" };
         let earlier = earlier(repo, &witness, &records, before)?;
-        let active = choose::change(ctx, None).ok();
+        // Where several are open, what is committed can only be the one that waits for its commit.
+        let active = choose::change(ctx, None).ok().or_else(|| message::only_waiting(&records, &earlier));
         let policy = demands::policy(config, None, None)?;
         let under_way = under_way(repo);
         Ok(Self { policy, key, commit, under_way, active, records, earlier, reverts_tracked })

@@ -13,6 +13,7 @@ use crate::audit::message::Source;
 use crate::commands::Ctx;
 use crate::commands::audit_range;
 use crate::commands::audit_range::Range;
+use crate::commands::failure;
 use crate::commands::hook_facts::Prepared;
 use crate::commands::uncommitted;
 use crate::error::CommandError;
@@ -54,16 +55,27 @@ pub fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     if !ctx.project.is_initialized() {
         return Ok(Exit::Yes);
     }
+    if args.hook == Hook::PrepareCommitMsg {
+        // Git runs it for a revert too, and in spite of --no-verify: it only helps, and stops nothing.
+        if let Err(error) = prepare_commit_msg(ctx, &args) {
+            failure::tell(&ctx.ui, &error, false, Some(ctx));
+            ctx.ui.warn("the message gets no trailer");
+        }
+        return Ok(Exit::Yes);
+    }
     let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
     match args.hook {
         Hook::CommitMsg => commit_msg(ctx, repo, &file(&args)?),
-        Hook::PrepareCommitMsg => {
-            // The pre-commit framework gives the source in a variable.
-            let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
-            prepare(ctx, repo, &file(&args)?, source.as_ref())
-        }
+        Hook::PrepareCommitMsg => Ok(Exit::Yes),
         Hook::PrePush => pre_push(ctx, repo),
     }
+}
+
+fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(()) };
+    // The pre-commit framework gives the source in a variable.
+    let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
+    prepare(ctx, repo, &file(args)?, source.as_ref())
 }
 
 /// The message's file: relative to where git runs the hook, which is where this runs.
@@ -89,7 +101,7 @@ fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError>
     }
 }
 
-fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Result<Exit, CommandError> {
+fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Result<(), CommandError> {
     let prepared = Prepared::of(ctx, repo, &read(path)?)?;
     let source = match source.and_then(|word| word.to_str()) {
         None | Some("") => Source::Editor,
@@ -99,11 +111,21 @@ fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Re
         Some("commit") => Source::Commit,
         Some(_) => Source::Message,
     };
-    let Some(id) = message::to_add(&prepared.facts(), source, &prepared.policy) else { return Ok(Exit::Yes) };
+    let Some(id) = message::to_add(&prepared.facts(), source, &prepared.policy) else { return Ok(()) };
     let trailer = format!("{}: {id}", prepared.key);
     let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
     repo.git().without_literal_paths().args(args).arg(path).ok()?;
-    Ok(Exit::Yes)
+    leave_room(path)
+}
+
+/// Git puts one blank line above a trailer that stands alone. With a second, as `git commit -s` leaves it, a subject
+/// that is written on the first line is not glued to the trailer.
+fn leave_room(path: &Path) -> Result<(), CommandError> {
+    let bytes = read(path)?;
+    if bytes.starts_with(b"\n") && !bytes.starts_with(b"\n\n") {
+        std::fs::write(path, [b"\n", bytes.as_slice()].concat())?;
+    }
+    Ok(())
 }
 
 /// Checks what each pushed reference adds to the remote.

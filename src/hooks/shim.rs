@@ -31,6 +31,8 @@ pub fn block(hook: Hook, target: &Target) -> String {
         format!("kept=\"$(dirname -- \"$0\")/{name}{KEPT}\""),
     ];
     let feeds = hook == Hook::PrePush;
+    // Git runs this one even for a revert and with --no-verify: it only helps, and stops nothing.
+    let prepares = hook == Hook::PrepareCommitMsg;
     if feeds {
         // Both programs get what git says, so it is kept.
         lines.push("said=$(cat)".to_owned());
@@ -54,11 +56,17 @@ pub fn block(hook: Hook, target: &Target) -> String {
         "    echo \"Install it: cargo install vibeship-optimizer, then vibeship-optimizer hooks install\" >&2"
             .to_owned(),
     );
-    lines.push("    echo \"To go on without it this once, give git the option --no-verify.\" >&2".to_owned());
-    lines.push("    exit 1".to_owned());
+    if prepares {
+        lines.push("    echo \"The message gets no trailer.\" >&2".to_owned());
+        lines.push("    exit 0".to_owned());
+    } else {
+        lines.push("    echo \"To go on without it this once, give git the option --no-verify.\" >&2".to_owned());
+        lines.push("    exit 1".to_owned());
+    }
     lines.push("  }".to_owned());
     lines.push("fi".to_owned());
-    lines.push(format!("{feed}\"$program\" {root}hook-run {name} \"$@\" || exit $?"));
+    let no = if prepares { ":" } else { "exit $?" };
+    lines.push(format!("{feed}\"$program\" {root}hook-run {name} \"$@\" || {no}"));
     lines.push(END.to_owned());
     let mut text = lines.join("\n");
     text.push('\n');

@@ -19,14 +19,15 @@ fn commit(key: &str, id: impl std::fmt::Display) -> String {
 pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
     let (what, ways) = match objection {
         Objection::NoText => ("the message is empty but for its trailer".to_owned(), Vec::new()),
-        Objection::NoId { active: Some(id) } => (
+        Objection::NoId { active: Some(id), .. } => (
             "the commit names no change".to_owned(),
             vec![
                 format!("{}  # it belongs to the open change", commit(key, id)),
                 format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\"  # it is another one"),
             ],
         ),
-        Objection::NoId { active: None } => (
+        Objection::NoId { active: None, open, waiting } if !open.is_empty() => several_open(key, open, *waiting),
+        Objection::NoId { active: None, .. } => (
             "the commit names no change, and none is open".to_owned(),
             vec![
                 format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\""),
@@ -73,6 +74,21 @@ pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
     lines.join("\n")
 }
 
+fn several_open(key: &str, open: &[ChangeId], waiting: bool) -> (String, Vec<String>) {
+    let names: Vec<&str> = open.iter().map(ChangeId::as_str).collect();
+    let names = names.join(", ");
+    if !waiting {
+        let what = format!("the commit names no change, and what is open has its one commit already: {names}");
+        return (what, vec![format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\"  # the next change")]);
+    }
+    let use_it = open.first().map(|id| format!("{PROGRAM} change use {id}  # and commit again; or another of them"));
+    let ways = use_it.into_iter().chain([
+        format!("{}  # this once, with the one that it belongs to", commit(key, "CHANGE-ID")),
+        format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\" --parallel  # it is another one"),
+    ]);
+    (format!("the commit names no change, and several are open: {names}"), ways.collect())
+}
+
 fn too_early(key: &str, id: &ChangeId, missing: Gate, lying: &Uncommitted) -> Vec<String> {
     let pass = invocation::gate(id, missing);
     if missing != Gate::Baseline {
@@ -94,12 +110,14 @@ mod tests {
     fn every_way_on_is_one_line_that_can_be_copied_whole() {
         let id = || "chg-1".parse::<crate::change::id::ChangeId>().unwrap();
         let objections = [
-            Objection::NoId { active: Some(id()) },
-            Objection::NoId { active: None },
+            Objection::NoId { active: Some(id()), open: Vec::new(), waiting: false },
+            Objection::NoId { active: None, open: Vec::new(), waiting: false },
             Objection::Several { ids: vec!["chg-1".to_owned(), "chg-2".to_owned()] },
             Objection::TooEarly { id: id(), missing: Gate::Baseline },
             Objection::TooEarly { id: id(), missing: Gate::Contract },
             Objection::SecondCommit { id: id(), first: "a".repeat(40) },
+            Objection::NoId { active: None, open: vec![id(), id()], waiting: true },
+            Objection::NoId { active: None, open: vec![id()], waiting: false },
         ];
         let all: Vec<String> =
             objections.iter().map(|objection| text(objection, "Tuning", &Uncommitted::default())).collect();

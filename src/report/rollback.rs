@@ -16,6 +16,7 @@ use crate::report::markup::Tone;
 pub fn action(change: &Change) -> String {
     let known = rollback_text::known(change);
     let hard = rollback_text::delta(change).is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
+    let hard = hard || change.is_squashed();
     match rollback_text::commits(change).as_slice() {
         [sha] if hard => known.replace(&format!("git revert {sha}"), &applied(change)),
         _ => known,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod attacks;
+mod daily;
 mod disguises;
 mod doctor;
 mod documents;

@@ -28,12 +28,13 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
         What::EnvOverrideUndocumented { .. } => Some(format!(
             "git revert {commit} && {PROGRAM} change start --class emergency --incident \"WHAT HAPPENED\" --expires DATE --title \"SHORT HYPOTHESIS\""
         )),
+        // A trailer that is added beside the wrong one would make two of them.
         What::MalformedId { .. } => Some(format!(
-            "git commit --amend --trailer \"{key}: chg-ID\"  # while it is not pushed; else git revert {commit}"
+            "git -c trailer.ifexists=replace commit --amend --no-edit --trailer \"{key}: chg-ID\"  # while it is the last and not pushed; else git revert {commit}"
         )),
-        What::UnknownId { id } => {
-            Some(format!("git add .vibeship-optimizer/changes/{id}.json && git commit -m \"Record of {id}\""))
-        }
+        What::UnknownId { id } => Some(format!(
+            "git add .vibeship-optimizer/changes/{id}.json && git commit -m \"Record of {id}\"  # where that file lies here; else the id is mistyped: git -c trailer.ifexists=replace commit --amend --no-edit --trailer \"{key}: chg-ID\" while it is the last and not pushed, or git revert {commit}"
+        )),
         What::SeveralIds { .. } | What::ManyCommits { .. } => {
             Some(format!("git revert {commit}  # then one commit for each change"))
         }

@@ -193,14 +193,21 @@ fn changed_meanwhile(refusal: &Refusal, change: &Change) -> Vec<Hint> {
             Hint::to("set them to what was validated, then", invocation::gate(id, refusal.gate)),
             Hint::to("or validate the new values", invocation::gate(id, Gate::Validate)),
         ],
-        Missing::NotInEffect { reverted } => {
-            let back = if *reverted { "take the revert back" } else { "check out a branch that contains it" };
-            let command = if *reverted { "git log --oneline" } else { "git branch --contains" };
-            let rollback = Hint::to("or record that it was taken out", invocation::with_reason(id, "rollback"));
-            vec![Hint::to(back, command.to_owned()), rollback]
-        }
+        Missing::NotInEffect { reverted } => not_in_effect(change, *reverted, again()),
         _ => deciding(refusal, change),
     }
+}
+
+fn not_in_effect(change: &Change, reverted: bool, again: Hint) -> Vec<Hint> {
+    let id = change.id();
+    let rollback = Hint::to("or record that it was taken out", invocation::with_reason(id, "rollback"));
+    if reverted {
+        return vec![Hint::to("take the revert back", "git log --oneline".to_owned()), rollback];
+    }
+    let sha: String = change.commits().last().map_or("", String::as_str).chars().take(12).collect();
+    let relink = Hint::to("after a squash or rebase, find its commit again", invocation::on(id, "change relink", ""));
+    let contains = format!("git branch --contains {sha}");
+    vec![relink, again, Hint::to("or check out a branch that contains it", contains.trim_end().to_owned()), rollback]
 }
 
 fn first_of(commits: &[DeltaCommit]) -> String {
