@@ -183,6 +183,11 @@ pub enum What {
         /// When they were first committed.
         committed: DateTime<Utc>,
     },
+    /// A change went past what the config demands, where it was validated as at the head.
+    PolicyLoosened {
+        /// The keys.
+        what: Vec<&'static str>,
+    },
     /// A record of the original that proves nothing.
     RecordUnproven,
     /// A change has not passed the gate that is demanded.

@@ -278,6 +278,25 @@ impl Policy {
         self.require_attestation |= other.require_attestation;
         self
     }
+
+    /// What both demand: every stage of either, for the longer time.
+    #[must_use]
+    pub fn joined_with(self, other: &Self) -> Self {
+        let mut stages: Vec<StagePlan> = Vec::new();
+        for plan in self.stages.iter().chain(&other.stages) {
+            match stages.iter_mut().find(|known| known.stage == plan.stage) {
+                Some(known) => known.soak_hours = known.soak_hours.max(plan.soak_hours),
+                None => stages.push(*plan),
+            }
+        }
+        stages.sort_by_key(|plan| plan.stage);
+        Self { stages, ..self.tightened_by(other) }
+    }
+
+    /// Whether `other` demands anything that this does not.
+    pub fn is_looser_than(&self, other: &Self) -> bool {
+        *self != self.clone().joined_with(other)
+    }
 }
 
 /// A snapshot that was taken for a change.
