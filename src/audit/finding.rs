@@ -104,8 +104,9 @@ pub enum What {
     WrongClass {
         /// The class.
         class: Class,
-        /// The surface.
-        surface: Surface,
+        /// The surface; `None` for code that is on none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        surface: Option<Surface>,
         /// The files.
         paths: Vec<String>,
     },

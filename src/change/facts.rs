@@ -60,6 +60,9 @@ pub struct Delta {
     /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
+    /// Changed files that are neither knobs nor prose, tests or the config: code, which a tuneable change leaves alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
     /// Changed files that belong to the contracts surface.
     pub contract_surface: Vec<String>,
     /// Whether docs or tests of the contracts surface changed too.

@@ -37,7 +37,8 @@ pub fn message(finding: &Finding) -> String {
             format!("the commit says that it reverts {}, but it is not the reverse of it", short(reverted))
         }
         What::WrongClass { class, surface, paths } => {
-            format!("a change of class {} touches the {} surface: {}", class.name(), surface.name(), list(paths))
+            let touched = surface.map_or("code".to_owned(), |surface| format!("the {} surface", surface.name()));
+            format!("a change of class {} touches {touched}: {}", class.name(), list(paths))
         }
         What::ContractWithoutDocs { paths, docs, tests } => {
             let missing = match (docs, tests) {
