@@ -104,8 +104,9 @@ pub enum What {
     WrongClass {
         /// The class.
         class: Class,
-        /// The surface.
-        surface: Surface,
+        /// The surface; `None` for code that is on none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        surface: Option<Surface>,
         /// The files.
         paths: Vec<String>,
     },
@@ -182,6 +183,11 @@ pub enum What {
         days: Vec<NaiveDate>,
         /// When they were first committed.
         committed: DateTime<Utc>,
+    },
+    /// A change went past what the config demands, where it was validated as at the head.
+    PolicyLoosened {
+        /// The keys.
+        what: Vec<&'static str>,
     },
     /// A record of the original that proves nothing.
     RecordUnproven,

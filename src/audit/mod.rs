@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod commit;
+pub mod demanded;
 pub mod finding;
 pub mod merge;
 pub mod message;

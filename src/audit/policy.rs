@@ -56,9 +56,17 @@ pub struct Surfaces {
     pub docs: Vec<GlobSet>,
     /// Tests, in the same way.
     pub tests: Vec<GlobSet>,
+    /// What may change beside knobs: prose, tests, the KPI's own output, the config. Code is what one of these lacks.
+    pub beside: Vec<GlobSet>,
 }
 
 impl Surfaces {
+    /// Whether a path is code: no knob, and nothing that may change beside one.
+    pub fn is_code(&self, path: &str) -> bool {
+        let knob = self.by_surface[Surface::Tuneables as usize].is_match(path);
+        !knob && self.beside.iter().any(|beside| !beside.is_match(path))
+    }
+
     /// The paths on a surface.
     pub fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
         let globs = &self.by_surface[surface as usize];

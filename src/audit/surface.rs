@@ -29,15 +29,19 @@ pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy) -> 
     for surface in foreign(class) {
         let touched = policy.surfaces.on(*surface, paths());
         if let Some(first) = touched.first().cloned() {
-            found.push(Finding::fail(What::WrongClass { class, surface: *surface, paths: touched }).at(first));
+            found.push(Finding::fail(What::WrongClass { class, surface: Some(*surface), paths: touched }).at(first));
         }
     }
     // Knobs alone are not code: they owe the tuneables' evidence.
     let knobs = policy.surfaces.on(Surface::Tuneables, paths());
     if class == Class::Code && !knobs.is_empty() && knobs.len() == paths().count() {
         let first = knobs[0].clone();
-        let what = What::WrongClass { class, surface: Surface::Tuneables, paths: knobs };
+        let what = What::WrongClass { class, surface: Some(Surface::Tuneables), paths: knobs };
         found.push(Finding::fail(what).at(first));
+    }
+    let code: Vec<String> = paths().filter(|path| policy.surfaces.is_code(path)).map(str::to_owned).collect();
+    if let (Class::Tuneable, Some(first), true) = (class, code.first().cloned(), found.is_empty()) {
+        found.push(Finding::fail(What::WrongClass { class, surface: None, paths: code }).at(first));
     }
     let contracts = policy.surfaces.on(Surface::Contracts, paths());
     // A document on the contracts surface is its own documentation.

@@ -60,6 +60,9 @@ pub struct Delta {
     /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
+    /// Changed files that are neither knobs nor prose, tests or the config: code, which a tuneable change leaves alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
     /// Changed files that belong to the contracts surface.
     pub contract_surface: Vec<String>,
     /// Whether docs or tests of the contracts surface changed too.
@@ -277,6 +280,25 @@ impl Policy {
         self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
         self.require_attestation |= other.require_attestation;
         self
+    }
+
+    /// What both demand: every stage of either, for the longer time.
+    #[must_use]
+    pub fn joined_with(self, other: &Self) -> Self {
+        let mut stages: Vec<StagePlan> = Vec::new();
+        for plan in self.stages.iter().chain(&other.stages) {
+            match stages.iter_mut().find(|known| known.stage == plan.stage) {
+                Some(known) => known.soak_hours = known.soak_hours.max(plan.soak_hours),
+                None => stages.push(*plan),
+            }
+        }
+        stages.sort_by_key(|plan| plan.stage);
+        Self { stages, ..self.tightened_by(other) }
+    }
+
+    /// Whether `other` demands anything that this does not.
+    pub fn is_looser_than(&self, other: &Self) -> bool {
+        *self != self.clone().joined_with(other)
     }
 }
 

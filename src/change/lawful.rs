@@ -27,6 +27,8 @@ use crate::change::event::Event;
 use crate::change::event::Kind;
 use crate::change::facts::InEffect;
 use crate::change::facts::Policy;
+use crate::change::facts::Stage;
+use crate::change::facts::StagePlan;
 use crate::change::facts::Strength;
 use crate::change::facts::Taken;
 use crate::change::facts::TuneableChange;
@@ -190,7 +192,8 @@ fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command
     Some(match what {
         Kind::RolledOut { stage, taken, verdicts, policy } => Command::Rollout(RolloutFacts {
             stage,
-            policy: policy.unwrap_or_else(demanded),
+            // A stage more than was frozen is one that a stricter config added.
+            policy: policy.unwrap_or_else(|| demanded().joined_with(&only(stage))),
             revision: taken.revision.clone(),
             in_effect: InEffect::Yes,
             tuneables: validated_tuneables(change),
@@ -231,6 +234,11 @@ fn after_promotion(change: &Change, event: &Event, what: Kind) -> Option<Command
 /// The least that any policy demands.
 fn least() -> Policy {
     Policy { stages: Vec::new(), min_monitor_days: window::MIN_DAYS, require_attestation: false }
+}
+
+/// A policy that demands this stage and nothing else.
+fn only(stage: Stage) -> Policy {
+    Policy { stages: vec![StagePlan { stage, soak_hours: 0.0 }], ..least() }
 }
 
 /// Measuring ends before it is recorded, and begins no earlier than the step before it.

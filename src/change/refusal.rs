@@ -144,6 +144,11 @@ pub enum Missing {
     },
     /// A tuneable change that changed no tuneable.
     NoTuneableChanged,
+    /// A tuneable change that changed code as well.
+    CodeBeside {
+        /// The files.
+        files: Vec<String>,
+    },
     /// More than one commit since the baseline.
     ManyCommits {
         /// They.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::audit::demanded;
 use crate::audit::finding::Audit;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
@@ -17,9 +18,11 @@ use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
 use crate::audit::record::RecordFacts;
 use crate::audit::witnessed;
+use crate::change::facts::Policy;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::commands::demands;
+use crate::commands::policy;
 use crate::commands::versions;
 use crate::commands::versions::Touches;
 use crate::commands::witness::Witness;
@@ -91,7 +94,8 @@ pub(crate) fn run(
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
     let head = witness.made(&range.head)?;
     let prompt = policy.prompt;
-    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, head, now };
+    let demanded = configured.then(|| policy::of(&config));
+    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, demanded, head, now };
     let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
@@ -128,6 +132,8 @@ struct Sight<'a> {
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
     prompt: Prompt,
+    /// What the head's config demands from the promotion on.
+    demanded: Option<Policy>,
     /// When the head was made.
     head: DateTime<Utc>,
     /// Now: whoever dates commits into the future has not made them then.
@@ -172,8 +178,24 @@ impl Sight<'_> {
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
         found.extend(record::habits(record, self.head));
+        found.extend(self.loosened(record)?);
         found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)
+    }
+
+    /// What the configs demand, at the head as where the change was validated, and the change went past. One that was
+    /// loosened before it, or tightened after it, is none of its business.
+    fn loosened(&self, record: &RecordFacts) -> Result<Option<Finding>, CommandError> {
+        let (Some(change), Some(head)) = (record.change(), &self.demanded) else { return Ok(None) };
+        if demanded::missed(change, std::slice::from_ref(head)).is_empty() {
+            return Ok(None);
+        }
+        let commits = change.commits();
+        let Some(commit) = commits.last().and_then(|commit| self.witness.known(commit)) else { return Ok(None) };
+        let Ok(Some(then)) = self.witness.config(&commit) else { return Ok(None) };
+        let what = demanded::missed(change, &[head.clone(), policy::of(&then)]);
+        let finding = |what| Finding::fail(What::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
+        Ok((!what.is_empty()).then(|| finding(what)))
     }
 }
 

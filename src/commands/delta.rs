@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::GlobSet;
 
+use crate::change::class::Class;
 use crate::change::facts::Delta;
 use crate::change::facts::DeltaCommit;
 use crate::change::facts::InEffect;
@@ -11,6 +12,7 @@ use crate::change::facts::TuneableChange;
 use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::commands::Ctx;
+use crate::commands::demands;
 use crate::commands::evidence;
 use crate::commands::source;
 use crate::config::definition::MIN_EFFECT;
@@ -136,6 +138,9 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
         }
     }
     surfaces(ctx, &mut delta)?;
+    if change.opened.class == Class::Tuneable {
+        delta.code = demands::code(ctx.config()?, &delta.files)?;
+    }
     Ok(Since { revision, descends, delta })
 }
 

@@ -10,6 +10,7 @@ use crate::change::gate::Gate;
 use crate::config::Config;
 use crate::config::glob;
 use crate::error::CommandError;
+use crate::store::layout;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
 /// committed on the next one is no exception, that of a whole window at once is.
@@ -107,5 +108,22 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
         ],
         docs: each(|config| &config.contract_docs.docs)?,
         tests: each(|config| &config.contract_docs.tests)?,
+        beside: configs.iter().map(|config| beside(config)).collect::<Result<_, _>>()?,
     })
+}
+
+/// What is neither a knob nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
+fn beside(config: &Config) -> Result<GlobSet, CommandError> {
+    let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
+    patterns.extend(layout::ROOT_CONFIGS.map(globset::escape));
+    patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());
+    let files = config.kpis.iter().filter_map(|kpi| kpi.file.as_deref());
+    patterns.extend(files.map(|file| globset::escape(file.strip_prefix("./").unwrap_or(file))));
+    Ok(glob::set(&patterns)?)
+}
+
+/// The files that are code, of those that changed, by the config alone.
+pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>, CommandError> {
+    let surfaces = surfaces(config, None)?;
+    Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
 }

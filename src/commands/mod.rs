@@ -65,6 +65,7 @@ pub mod pair;
 pub mod pairing;
 pub mod parse;
 pub mod plots;
+mod policy;
 pub mod progress;
 pub mod rehearse;
 mod uncommitted;
@@ -81,7 +82,6 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::change::facts::Policy;
-use crate::change::facts::StagePlan;
 use crate::change::next;
 use crate::change::state::Change;
 use crate::commands::globals::Format;
@@ -207,14 +207,7 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::config`].
     pub fn policy(&self) -> Result<Policy, CommandError> {
-        let config = self.config()?;
-        let plan =
-            |stage: &crate::config::rollout::StageConfig| StagePlan { stage: stage.name, soak_hours: stage.soak_hours };
-        Ok(Policy {
-            stages: config.rollout.stages.iter().map(plan).collect(),
-            min_monitor_days: config.verification.min_monitor_days,
-            require_attestation: config.review.require_attestation,
-        })
+        Ok(policy::of(self.config()?))
     }
 
     /// The key of the trailer that ties a commit to a change, as far as the config was read.

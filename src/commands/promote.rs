@@ -10,6 +10,7 @@ use crate::commands::choose;
 use crate::commands::commit;
 use crate::commands::commit::Pending;
 use crate::commands::evidence;
+use crate::commands::policy;
 use crate::commands::rehearse;
 use crate::commands::show;
 use crate::commands::uncommitted;
@@ -39,7 +40,7 @@ pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let faults = evidence::faults(ctx, &change)?;
     // Evidence that is not what was recorded is told by its path; there is nothing to recompute from it.
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, &change)?;
-    let mut facts = PromoteFacts { faults, reproduced, policy: ctx.policy()?, rehearsed: None };
+    let mut facts = PromoteFacts { faults, reproduced, policy: policy::in_force(ctx)?, rehearsed: None };
     commit::ask(ctx, &change, &Command::Promote(facts.clone()))?;
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
     let rehearsal = rehearse::revert(ctx, &change)?;

@@ -15,6 +15,7 @@ use crate::commands::delta;
 use crate::commands::evidence;
 use crate::commands::measure;
 use crate::commands::measure::Measurement;
+use crate::commands::policy;
 use crate::commands::show;
 use crate::commands::watching;
 use crate::error::CommandError;
@@ -67,7 +68,7 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let revision = delta::revision(ctx)?;
     let mut facts = RolloutFacts {
         stage,
-        policy: ctx.policy()?,
+        policy: policy::in_force(ctx)?,
         revision: revision.clone(),
         in_effect: delta::in_effect(ctx, &change)?,
         tuneables: delta::tuneables(ctx, &change)?,

@@ -47,6 +47,24 @@ pub(super) fn lying(ctx: &Ctx) -> Uncommitted {
     Uncommitted { prefix: text(repo.prefix()), paths: paths.iter().map(|path| text(path)).collect() }
 }
 
+/// Files of the change itself that are not as they are committed: what is measured with them is not the change. What
+/// the KPIs are read from is output, and changes with every measurement.
+///
+/// # Errors
+/// When git fails, or the config is invalid.
+pub(super) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
+    let own = OwnPaths::below(b"");
+    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
+    let lying = revision::uncommitted(repo, Own { is_own: &is_own, is_left: &is_left })?;
+    let sources: Vec<&str> = ctx.config()?.kpis.iter().filter_map(|kpi| kpi.file.as_deref()).collect();
+    let is_source = |path: &str| sources.iter().any(|file| file.strip_prefix("./").unwrap_or(file) == path);
+    let below = |path: &Vec<u8>| String::from_utf8_lossy(path.strip_prefix(repo.prefix()).unwrap_or(path)).into_owned();
+    let mut found: Vec<String> = lying.iter().map(below).collect();
+    found.retain(|path| validation.delta.files.contains(path) && !is_source(path));
+    Ok(found)
+}
+
 fn is_here(root: &Path) -> bool {
     std::env::current_dir().and_then(|here| here.canonicalize()).ok() == root.canonicalize().ok()
 }

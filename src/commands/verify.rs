@@ -21,6 +21,7 @@ use crate::commands::delta;
 use crate::commands::evidence;
 use crate::commands::failure;
 use crate::commands::parse;
+use crate::commands::policy;
 use crate::commands::watching;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -119,7 +120,7 @@ fn facts(ctx: &Ctx, change: &Change, args: &VerifyArgs) -> Result<VerifyFacts, C
 
 /// As [`facts`], for other commands too.
 pub(super) fn gather(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<VerifyFacts, CommandError> {
-    let mut policy: Policy = ctx.policy()?;
+    let mut policy: Policy = policy::in_force(ctx)?;
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let faults = evidence::faults(ctx, change)?;
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;

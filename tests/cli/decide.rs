@@ -66,6 +66,11 @@ fn a_tuneable_change_lists_the_keys_that_changed() {
     s.write("src/main.txt", "other\n").commit("no tuneable").refuses(&["validate"], 3, "no_tuneable_changed");
     s.write("tune.json", "{\"limit\": 3}\n").write("ops.json", crate::support::kpi(50.0));
     s.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    // Code beside the knob went through no test; prose beside it is welcome.
+    s.refuses(&["validate"], 3, "code_beside");
+    s.git(&["checkout", "-q", "HEAD~1", "--", "src/main.txt"]);
+    s.write("notes.md", "Why the limit is lower.\n").git(&["add", "notes.md"]);
+    s.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
     s.validate().after().compare();
     assert!(s.read("VIBESHIP_OPTIMIZER.md").contains("limit"), "{}", s.read("VIBESHIP_OPTIMIZER.md"));
     let _ = s.on(&["change", "promote"]).ok();

@@ -101,3 +101,57 @@ fn a_baseline_of_an_earlier_version_goes_on_and_says_what_it_did_not_fix() {
     s.improve(50.0);
     let _ = s.on(&["validate"]).ok().says(&["the baseline was taken by an earlier version"]);
 }
+
+#[test]
+fn stages_taken_out_of_the_config_for_the_promotion_alone_are_still_rolled_out() {
+    let s = Sandbox::new();
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary, soak_hours: 2}}, {{name: full}}]}}\n");
+    s.config(&strict).compared("staged");
+    s.write("vibeship_optimizer.yml", CONFIG);
+    let _ = s.on(&["change", "promote"]).ok().says(&["the committed config demands more"]);
+    s.write("vibeship_optimizer.yml", &strict);
+    s.refuses(&["change", "rollout", "full"], 7, "stage_order");
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    s.refuses(&["change", "rollout", "full"], 7, "soak");
+    s.later(chrono::Duration::hours(3));
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    let _ = s.on(&["change", "show", "--format", "json"]).ok();
+}
+
+#[test]
+fn a_stage_that_was_committed_away_and_back_is_owed_at_the_rollout_and_a_lasting_edit_holds() {
+    let s = Sandbox::new();
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    s.config(&strict).compared("staged");
+    s.config(CONFIG);
+    let _ = s.on(&["change", "promote"]).ok().never_says(&["demands more"]);
+    let lasting = s.git(&["rev-parse", "HEAD"]);
+    s.config(&strict);
+    s.refuses(&["change", "rollout", "full"], 7, "stage_order");
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    s.git(&["reset", "-q", "--hard", &lasting]);
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    // What began stays lawful, whatever the config says since.
+    let _ = s.run(&["check"]).ok();
+}
+
+#[test]
+fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    let found = |s: &Sandbox| {
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "--allow-empty", "-m", "Evidence"]);
+        let answer = s.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).json();
+        let findings = answer["findings"].as_array().unwrap().clone();
+        findings.iter().filter(|found| found["code"] == "POLICY_LOOSENED").count()
+    };
+    s.config(&strict).compared("staged");
+    s.config(CONFIG);
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    assert_eq!(found(&s), 0, "a config that stays as it is may be another");
+    s.config(&strict);
+    assert_eq!(found(&s), 1);
+}

@@ -447,3 +447,18 @@ fn next_run_measures_the_day_and_tells_once_what_comes_then() {
     let ran = s.run(&["next", "--run"]).ok().says(&["wait until"]);
     assert!(s.path(s.evidence("day0_snapshot.json")).is_file(), "{ran}");
 }
+
+#[test]
+fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_told() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.write("src/main.txt", "as it was\n");
+    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["it is not in effect", "src/main.txt"]);
+    assert!(s.shown()["events"].as_array().unwrap().iter().all(|event| event["kind"] != "ticked"));
+    s.git(&["checkout", "-q", "HEAD", "--", "src/main.txt"]);
+    s.write("src/other.txt", "next idea\n").write("ops.json", kpi(49.0));
+    assert_eq!(tick(&s)["runs_completed"], 1);
+    assert!(s.read(s.evidence("day0.md")).contains("with uncommitted work"));
+}

@@ -275,3 +275,23 @@ fn commits_dated_into_the_future_witness_no_event_there() {
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"RECORD_FROM_FUTURE".to_owned()), "{codes:?}");
 }
+
+#[test]
+fn code_beside_a_knob_is_no_tuneable_change_and_prose_beside_it_is() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.opened("tuneable", "lower");
+    sandbox.baseline(&id);
+    sandbox.write("config/tuneables.json", "{\"ttl\": 1}\n");
+    sandbox.write("src/steps.txt", "80\n");
+    sandbox.write("README.md", "Why.\n");
+    sandbox.git(&["add", "config", "src", "README.md"]).passes();
+    sandbox.git(&["commit", "-qm", "Turn the knob", "--trailer", &format!("{KEY}: {id}")]).passes();
+    assert!(!sandbox.codes(&since(&base)).contains(&"WRONG_CLASS".to_owned()));
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.write("src/app.sh", "echo 1\n");
+    sandbox.git(&["add", "src"]).passes();
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]).passes();
+    sandbox.tool(&["validate", "--change-id", &id]).refused(&["src/app.sh", "--class code"]);
+    assert!(sandbox.codes(&since(&base)).contains(&"WRONG_CLASS".to_owned()));
+}

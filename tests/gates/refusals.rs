@@ -207,6 +207,11 @@ fn validate_cases() -> Vec<Case> {
             spoiled!(validate_facts, Validate, |facts| facts.delta.tuneables.clear()),
         ),
         case(
+            "code_beside",
+            at::validate(Class::Tuneable),
+            spoiled!(validate_facts, Validate, |facts| facts.delta.code = vec!["lib.py".to_owned()]),
+        ),
+        case(
             "contract_docs",
             ready(),
             spoiled!(validate_facts, Validate, |facts| facts.delta.contract_surface = vec!["api.proto".to_owned()]),

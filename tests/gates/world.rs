@@ -298,6 +298,7 @@ impl World {
                 files: vec!["src/parse.rs".to_owned()],
                 tuneables: self.tuneables.clone(),
                 outside: Vec::new(),
+                code: Vec::new(),
                 contract_surface: Vec::new(),
                 contract_docs: false,
             },

@@ -65,11 +65,22 @@ fn present(change: &Change, facts: &RolloutFacts) -> Result<(), Refusal> {
     gates::validated_tuneables(gate, change, &facts.tuneables)
 }
 
-/// The stages planned for a change: an emergency has only the last.
+/// The stages planned for a change: those that were frozen, and what a stricter policy adds to what is still to come.
+/// An emergency has only the last.
 pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
-    let frozen = change.frozen_policy().unwrap_or(policy);
     let only_full = change.opened.class == Class::Emergency;
-    frozen.stages.iter().copied().filter(|plan| !only_full || plan.stage == Stage::Full).collect()
+    let joined = change.frozen_policy().unwrap_or(policy).clone().joined_with(policy);
+    let last = change.stage().map(|done| done.stage);
+    let done = |stage| change.rollout.iter().any(|begun| begun.stage == stage);
+    let planned = |plan: &StagePlan| done(plan.stage) || last.is_none_or(|last| plan.stage > last);
+    let mut stages: Vec<StagePlan> = joined.stages.into_iter().filter(planned).collect();
+    // What was begun was planned, whatever any config says since.
+    let begun = change.rollout.iter().filter(|done| !stages.iter().any(|plan| plan.stage == done.stage));
+    let begun: Vec<StagePlan> = begun.map(|done| StagePlan { stage: done.stage, soak_hours: 0.0 }).collect();
+    stages.extend(begun);
+    stages.sort_by_key(|plan| plan.stage);
+    stages.retain(|plan| !only_full || plan.stage == Stage::Full);
+    stages
 }
 
 fn in_order(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<(), Refusal> {

@@ -75,6 +75,9 @@ fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -
     if change.opened.class == Class::Tuneable && facts.delta.tuneables.is_empty() {
         return refuse(Missing::NoTuneableChanged);
     }
+    if change.opened.class == Class::Tuneable && !facts.delta.code.is_empty() {
+        return refuse(Missing::CodeBeside { files: facts.delta.code.clone() });
+    }
     if !facts.delta.contract_surface.is_empty() && !facts.delta.contract_docs {
         return refuse(Missing::ContractDocs { files: facts.delta.contract_surface.clone() });
     }

@@ -26,6 +26,7 @@ use crate::commands::failure;
 use crate::commands::measure;
 use crate::commands::measure::Measurement;
 use crate::commands::monitor;
+use crate::commands::uncommitted;
 use crate::commands::watching;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -154,6 +155,14 @@ fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
         InEffect::Reverted => {
             return failed(format!("{id}: a later commit took it back"), "take the revert back, and measure again");
         }
+    }
+    let undone = uncommitted::of_change(ctx, change)?;
+    if !undone.is_empty() {
+        let message = format!(
+            "{id}: it is not in effect: files of the change are not as they are committed: {}",
+            undone.join(", ")
+        );
+        return failed(message, "git stash  # or git checkout HEAD -- FILE; then measure again");
     }
     let keys = gates::other_tuneables(change, &delta::tuneables(ctx, change)?);
     if keys.is_empty() {

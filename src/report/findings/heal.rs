@@ -70,6 +70,9 @@ fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
     match what {
         What::GateNotReached { missing, .. } => Some(invocation::gate(id, *missing)),
         What::NotReverted { .. } => Some(format!("git revert {commit}")),
+        What::PolicyLoosened { .. } => Some(format!(
+            "{PROGRAM} change show {id}  # then revert its commit and make the change again; no record makes up for it"
+        )),
         What::CommitNotValidated { .. } | What::RelinkUnproven { .. } => Some(format!(
             "{}  # or, if it is another change, git revert {commit}",
             invocation::on(id, "change relink", "")

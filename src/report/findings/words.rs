@@ -37,7 +37,8 @@ pub fn message(finding: &Finding) -> String {
             format!("the commit says that it reverts {}, but it is not the reverse of it", short(reverted))
         }
         What::WrongClass { class, surface, paths } => {
-            format!("a change of class {} touches the {} surface: {}", class.name(), surface.name(), list(paths))
+            let touched = surface.map_or("code".to_owned(), |surface| format!("the {} surface", surface.name()));
+            format!("a change of class {} touches {touched}: {}", class.name(), list(paths))
         }
         What::ContractWithoutDocs { paths, docs, tests } => {
             let missing = match (docs, tests) {
@@ -94,6 +95,13 @@ fn of_record(what: &What) -> String {
                 list(&days),
                 if days.len() == 1 { "it was" } else { "they were" },
                 at(*committed)
+            )
+        }
+        What::PolicyLoosened { what } => {
+            let parts: Vec<String> = what.iter().map(|part| (*part).to_owned()).collect();
+            format!(
+                "the change went past what the config demands where it was validated and still does: {}",
+                list(&parts)
             )
         }
         What::RecordUnproven => "a record of the original tool proves nothing".to_owned(),

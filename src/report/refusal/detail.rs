@@ -25,7 +25,7 @@ pub fn details(missing: &Missing) -> Vec<String> {
             };
             metrics.iter().zip(reasons).map(line).collect()
         }
-        Missing::ContractDocs { files } => files.clone(),
+        Missing::ContractDocs { files } | Missing::CodeBeside { files } => files.clone(),
         Missing::Evidence { faults } => faults.iter().map(fault).collect(),
         Missing::Verdicts { judged } | Missing::StageGuardrails { judged } => {
             judged.iter().map(verdict::full_line).collect()

@@ -125,7 +125,9 @@ fn measuring(refusal: &Refusal, change: &Change, lying: &Uncommitted) -> Vec<Hin
             let other = (refusal.gate == Gate::Baseline).then(|| on_other_metrics(change, metrics)).flatten();
             std::iter::once(mend).chain(other).collect()
         }
-        Missing::OnlyOutside { .. } | Missing::NoDelta | Missing::NoTuneableChanged => unmade::hints(refusal, change),
+        Missing::OnlyOutside { .. } | Missing::NoDelta | Missing::NoTuneableChanged | Missing::CodeBeside { .. } => {
+            unmade::hints(refusal, change)
+        }
         Missing::ManyCommits { commits } => vec![
             Hint::to("make one commit of them", format!("git reset --soft {}~1", first_of(commits))),
             Hint::to("then", format!("git commit -m \"WHAT CHANGED\" {trailer}")),

@@ -114,6 +114,10 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             commits.iter().map(|sha| sha.chars().take(12).collect::<String>()).collect::<Vec<_>>().join(", ")
         ),
         Missing::NoTuneableChanged => "the change is of class tuneable, and no tuneable changed its value".to_owned(),
+        Missing::CodeBeside { files } => format!(
+            "the change is of class tuneable, and {} changed beside the tuneables",
+            count(files.len() as u64, "file of code", "files of code")
+        ),
         Missing::ManyCommits { commits } => format!(
             "{} commits since the baseline; a change is one commit, or effects cannot be told apart",
             commits.len()

@@ -170,6 +170,7 @@ mod tests {
             (Gate::Validate, Missing::NoDelta),
             (Gate::Validate, Missing::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Missing::NoTuneableChanged),
+            (Gate::Validate, Missing::CodeBeside { files: vec!["lib.py".to_owned()] }),
             (Gate::Validate, Missing::ManyCommits { commits: vec![commit(), commit()] }),
             (Gate::Validate, Missing::ForeignCommit { commit: commit() }),
             (Gate::Validate, Missing::BaselineNotAncestor { baseline: "aaaaaaaaaaaa".to_owned() }),

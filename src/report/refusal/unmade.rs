@@ -7,6 +7,7 @@ use crate::change::refusal::Refusal;
 use crate::change::state::Change;
 use crate::report::invocation;
 use crate::report::invocation::Hint;
+use crate::report::invocation::PROGRAM;
 
 /// What to run.
 pub(super) fn hints(refusal: &Refusal, change: &Change) -> Vec<Hint> {
@@ -16,6 +17,17 @@ pub(super) fn hints(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::OnlyOutside { .. } => vec![
             Hint::to("open it in the project that holds these files instead", invocation::with_reason(id, "reject")),
             Hint::to("or make the change in this project", invocation::commit(id)),
+        ],
+        Missing::CodeBeside { .. } => vec![
+            Hint::to("take the code out of the commit (`git commit --amend`), then", again),
+            Hint::to(
+                "or drop it and open it anew with `--class code`, which tests it",
+                invocation::with_reason(id, "reject"),
+            ),
+            Hint::to(
+                "or, where a file holds knobs alone, name it in surfaces.tuneables",
+                format!("{PROGRAM} route --hierarchy"),
+            ),
         ],
         _ if change.is_outside_git() => vec![Hint::to("make the one change, then", again)],
         _ if change.opened.class == Class::Tuneable => vec![
