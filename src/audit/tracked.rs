@@ -106,12 +106,15 @@ fn overridden(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     holds.then(|| Finding::fail(What::EnvOverrideExpired { expired }))
 }
 
-/// Whether a commit really is the one whose place it took: it makes the same difference, or ends in the code that was
-/// validated.
+/// Whether a commit really is the one that was validated, however often the record says that it moved: it makes the
+/// same difference, or ends in the code that was validated. `old` only names what the record says.
 fn moved(change: &Change, member: &Member, old: &str, history: &dyn History) -> Option<Finding> {
-    let validated = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref());
-    let same_code = || validated.is_some_and(|code| history.code_is(&member.name.id, code.as_str()));
-    if history.is_same_delta(old, &member.name.id) == Some(true) || same_code() {
+    let new = member.name.id.as_str();
+    let validation = change.validation.as_ref();
+    let validated = validation.and_then(|validation| validation.revision.code.as_ref());
+    let same_code = || validated.is_some_and(|code| history.code_is(new, code.as_str()));
+    let mut own = validation.into_iter().flat_map(|validation| validation.delta.own_commits());
+    if own.any(|own| own.sha == new || history.is_same_delta(&own.sha, new) == Some(true)) || same_code() {
         return None;
     }
     Some(Finding::fail(What::RelinkUnproven { old: old.to_owned() }))

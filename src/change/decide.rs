@@ -34,9 +34,24 @@ pub fn decide(change: &Change, command: &Command, now: DateTime<Utc>) -> Result<
         Command::Attest(attestation) => gates::verify::attest(change, attestation),
         Command::FollowUp { by } => gates::verify::follow_up(change, by),
         Command::Note { text } => noted(text),
-        Command::Relink { commits, by } => Ok(vec![Kind::Relinked { commits: commits.clone(), by: by.clone() }]),
+        Command::Relink { commits, by } => Ok(relinked(change, commits, by)),
         Command::DecideDay { decision, reason } => gates::end::decide_day(change, decision, reason, now),
     }
+}
+
+/// Only a commit that is the change's now can have moved, and only to another; else there is nothing to record.
+fn relinked(change: &Change, commits: &[(String, String)], by: &str) -> Vec<Kind> {
+    let mut current = change.commits();
+    let moves = commits.iter().all(|(old, new)| {
+        let place = current.iter().position(|commit| commit == old);
+        place.is_some_and(|at| {
+            old != new && !current.contains(new) && std::mem::replace(&mut current[at], new.clone()) == *old
+        })
+    });
+    if !moves {
+        return Vec::new();
+    }
+    vec![Kind::Relinked { commits: commits.to_vec(), by: by.to_owned() }]
 }
 
 fn noted(text: &str) -> Result<Vec<Kind>, Refusal> {

@@ -247,6 +247,52 @@ fn a_relink_that_is_not_the_same_change_is_unproven() {
 }
 
 #[test]
+fn a_chain_of_relinks_is_held_against_the_validated_commit() {
+    use vibeship_optimizer::change::event::Kind;
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    let after = sandbox.head();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    let other = sandbox.head();
+    let nowhere = format!("{:0>40}", 1);
+    let moved = |old: &str, new: &str| Kind::Relinked {
+        commits: vec![(old.to_owned(), new.to_owned())],
+        by: "patch-id".to_owned(),
+    };
+    let honest = sandbox.read(&record_path(&id));
+    for chain in [
+        vec![moved(&validated, &nowhere), moved(&nowhere, &other), moved(&other, &other)],
+        vec![moved(&validated, &nowhere), moved(&nowhere, &other)],
+        vec![moved(&other, &other)],
+    ] {
+        sandbox.write(&record_path(&id), &honest);
+        forge(&sandbox, &id, |kinds| kinds.extend(chain.clone()));
+        sandbox.evidence();
+        let codes = sandbox.codes(&since(&after));
+        assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
+        assert_eq!(codes.contains(&"RECORD_UNLAWFUL".to_owned()), chain.len() != 2, "{codes:?}");
+    }
+    // Moved twice in earnest, and back.
+    sandbox.git(&["checkout", "-q", "-B", "main", &after]).passes();
+    for branch in ["once", "twice"] {
+        sandbox.git(&["checkout", "-q", "-b", branch, &format!("{validated}^")]).passes();
+        sandbox.write("notes/n.md", branch);
+        sandbox.git(&["add", "notes"]).passes();
+        sandbox.git(&["commit", "-qm", "Prose"]).passes();
+        sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+        if branch == "twice" {
+            sandbox.git(&["checkout", "-q", "once", "--", ".vibeship-optimizer"]).passes();
+        }
+        sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+        sandbox.evidence();
+        assert!(sandbox.codes(&since(&base)).is_empty(), "{branch}");
+    }
+}
+
+#[test]
 fn promoted_verdicts_are_computed_again_from_the_tree() {
     let (sandbox, id, base) = tracked();
     sandbox.tool(&["validate", "--change-id", &id]).passes();
