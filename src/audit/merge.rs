@@ -7,10 +7,10 @@ use crate::audit::commit::CommitFacts;
 use crate::audit::finding::CommitName;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
+use crate::audit::history::History;
 use crate::audit::lines::Lines;
 use crate::audit::lines::Told;
 use crate::audit::policy::Surfaces;
-use crate::audit::range::History;
 use crate::change::surface::Surface;
 
 /// A merge against what merging its parents anew gives: the project's files that differ, own ones left out.

@@ -5,6 +5,7 @@
 pub mod commit;
 pub mod demanded;
 pub mod finding;
+pub mod history;
 pub mod merge;
 pub mod message;
 pub mod monitored;

@@ -2,9 +2,9 @@
 
 use crate::audit::commit;
 use crate::audit::finding::CommitName;
+use crate::audit::history::History;
 use crate::audit::merge::Combined;
 use crate::audit::merge::Remerged;
-use crate::audit::range::History;
 use crate::change::id::ChangeId;
 use crate::commands::witness::Witness;
 use crate::sys::git::change::FileChange;

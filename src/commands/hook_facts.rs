@@ -7,11 +7,11 @@ use chrono::Utc;
 
 use crate::audit::commit;
 use crate::audit::commit::CommitFacts;
+use crate::audit::history::History as _;
 use crate::audit::message;
 use crate::audit::message::MessageFacts;
 use crate::audit::message::UnderWay;
 use crate::audit::policy::Policy;
-use crate::audit::range::History as _;
 use crate::audit::record::RecordFacts;
 use crate::change::id::ChangeId;
 use crate::commands::Ctx;

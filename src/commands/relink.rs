@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::audit::range::History as _;
+use crate::audit::history::History as _;
 use crate::change::command::Command;
 use crate::change::state::Change;
 use crate::commands::Ctx;
