@@ -185,3 +185,48 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
         sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
     }
 }
+
+/// The heal of the finding with this code.
+fn heal(sandbox: &Sandbox, base: &str, code: &str) -> String {
+    let out = sandbox.tool(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).out;
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let found = value["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code);
+    found.unwrap_or_else(|| panic!("no {code} in {out}"))["heal"].as_str().unwrap().to_owned()
+}
+
+/// Runs it as a person would who copies the line.
+#[cfg(unix)]
+fn carry_out(sandbox: &Sandbox, command: &str) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer"));
+    let line = command
+        .replace("\"WHY\"", "'it hurt'")
+        .replace("vibeship-optimizer change", &format!("'{}' change", program.display()));
+    let output = sandbox.command(std::path::Path::new("sh"), sandbox.root()).args(["-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
+    let (sandbox, id, _, base) = relinked();
+    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    sandbox.evidence();
+    carry_out(&sandbox, &heal(&sandbox, &base, "NOT_REVERTED"));
+    sandbox.evidence();
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
+    let sandbox = Sandbox::new();
+    sandbox.ready("fewer steps");
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    let heal = heal(&sandbox, &base, "RECORD_REMOVED");
+    carry_out(&sandbox, &heal.replace("BASE", &base));
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+}
