@@ -69,7 +69,7 @@ pub(crate) struct Demands<'a> {
     pub(crate) policy: &'a Policy,
     /// The records at head.
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// When the head was made.
+    /// When the head was made, or now, whichever is later.
     pub(crate) now: DateTime<Utc>,
 }
 
