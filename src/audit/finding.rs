@@ -209,6 +209,8 @@ pub enum What {
     NotReverted {
         /// How it ended.
         end: &'static str,
+        /// Whether the record knows the commit, so that the tool can take it out by itself.
+        known: bool,
     },
     /// The baseline does not lie before the commit.
     BaselineNotFirst {

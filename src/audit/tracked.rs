@@ -20,6 +20,7 @@ use crate::change::gate::Gate;
 use crate::change::gates;
 use crate::change::gates::open;
 use crate::change::id::ChangeId;
+use crate::change::rollback_text;
 use crate::change::state::Change;
 use crate::change::state::End;
 
@@ -43,7 +44,8 @@ pub(crate) fn findings(
     match &change.end {
         Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
             let end = gates::end_name(end);
-            found.push(Finding::fail(What::NotReverted { end }).of_commit(&last.name));
+            let known = rollback_text::commits(change).contains(&last.name.id);
+            found.push(Finding::fail(What::NotReverted { end, known }).of_commit(&last.name));
         }
         _ => found.extend(gate(change, demands).map(|finding| finding.of_commit(&last.name))),
     }
@@ -67,7 +69,7 @@ pub(crate) struct Demands<'a> {
     pub(crate) policy: &'a Policy,
     /// The records at head.
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// When the head was made.
+    /// When the head was made, or now, whichever is later.
     pub(crate) now: DateTime<Utc>,
 }
 

@@ -76,7 +76,9 @@ pub(crate) fn run(
     let at_head = witness.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
-    let mut commits = RangeAudit::new(&policy, &records, witness.made(&range.head)?);
+    // What expires does so whether or not anything is committed after it.
+    let latest = witness.made(&range.head)?.max(now);
+    let mut commits = RangeAudit::new(&policy, &records, latest);
     let mut touches = Touches::default();
     witness.walk(range.base.as_deref(), &range.head, &mut |commit| {
         touches.take(&commit);
@@ -177,7 +179,7 @@ impl Sight<'_> {
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
-        found.extend(record::habits(record, self.head));
+        found.extend(record::habits(record, self.head.max(self.now)));
         found.extend(self.loosened(record)?);
         found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)

@@ -95,7 +95,10 @@ fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError>
     match message::check(&prepared.facts(), &prepared.policy) {
         Ok(_) => Ok(Exit::Yes),
         Err(objection) => {
-            ctx.ui.tell(&objection::text(&objection, &prepared.key, &uncommitted::lying(ctx)));
+            // The pre-commit framework stashes what is not staged while hooks run.
+            let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
+            let hidden = hides.then(|| uncommitted::stage(ctx));
+            ctx.ui.tell(&objection::text(&objection, &prepared.key, &uncommitted::lying(ctx), hidden.as_deref()));
             Ok(Exit::No)
         }
     }
@@ -135,21 +138,40 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     for line in text.lines() {
         let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
         let is_nothing = |hash: &str| hash.bytes().all(|digit| digit == b'0');
-        // Deleting a branch adds nothing, and a tag's commits are checked where they came from.
-        if is_nothing(local) || !remote_name.starts_with("refs/heads/") {
+        let is_tag = remote_name.starts_with("refs/tags/");
+        // Deleting adds nothing, and what is neither branch nor tag is nobody's history.
+        if is_nothing(local) || !(is_tag || remote_name.starts_with("refs/heads/")) {
+            continue;
+        }
+        if is_tag {
+            exit = if tag(ctx, repo, local, remote_name)? { exit } else { Exit::No };
             continue;
         }
         let base = if is_nothing(remote) { None } else { repo.resolve(remote).ok() };
         let base = base
             .map_or_else(|| nearest_published(repo, local), |base| repo.merge_base(&base, local).map_err(Into::into))?;
         let range = Range { base, head: repo.resolve(local)? };
-        let outcome = audit_range::run(repo, &range, None, ctx.now())?;
-        if !outcome.audit.passes() {
-            ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &outcome.key)));
-            exit = Exit::No;
-        }
+        exit = if may_be_pushed(ctx, repo, &range, remote_name)? { exit } else { Exit::No };
     }
     Ok(exit)
+}
+
+fn may_be_pushed(ctx: &Ctx, repo: &Repo, range: &Range, remote_name: &str) -> Result<bool, CommandError> {
+    let outcome = audit_range::run(repo, range, None, ctx.now())?;
+    if !outcome.audit.passes() {
+        ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &outcome.key)));
+    }
+    Ok(outcome.audit.passes())
+}
+
+/// A tag brings the commits that no remote has; most bring none. One that names no commit, or a history from before
+/// the project used this tool, has nothing to be held to.
+fn tag(ctx: &Ctx, repo: &Repo, local: &str, remote_name: &str) -> Result<bool, CommandError> {
+    let Ok(head) = repo.resolve(local) else { return Ok(true) };
+    match nearest_published(repo, &head)? {
+        Some(base) if base != head => may_be_pushed(ctx, repo, &Range { base: Some(base), head }, remote_name),
+        _ => Ok(true),
+    }
 }
 
 /// What is pushed, a line a reference, as git says it on standard input. The pre-commit framework takes that for

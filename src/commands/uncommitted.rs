@@ -28,13 +28,23 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
     if !repo.is_any_uncommitted(&evidence)? {
         return Ok(None);
     }
+    let (stage, places) = (stage(ctx), places(ctx));
+    Ok(Some(format!("{stage} && git commit -m \"Evidence of {}\" -- {places}", change.id())))
+}
+
+/// The command that stages records and evidence.
+pub(super) fn stage(ctx: &Ctx) -> String {
     let root = ctx.project.root();
+    let there = if is_here(root) { String::new() } else { format!("cd {} && ", shell_word(&root.to_string_lossy())) };
+    format!("{there}git add {}", places(ctx))
+}
+
+/// Where they lie, as far as there is anything.
+fn places(ctx: &Ctx) -> String {
     let places = [ctx.project.state_dir(), ctx.project.evidence_dir(), ctx.project.logbook_path()];
     let places: Vec<String> =
         places.iter().filter(|place| place.exists()).map(|place| ctx.project.relative(place)).collect();
-    let places = places.join(" ");
-    let there = if is_here(root) { String::new() } else { format!("cd {} && ", shell_word(&root.to_string_lossy())) };
-    Ok(Some(format!("{there}git add {places} && git commit -m \"Evidence of {}\" -- {places}", change.id())))
+    places.join(" ")
 }
 
 /// What lies uncommitted in the project, by name. Where git does not tell, nothing is named.

@@ -15,9 +15,39 @@ fn commit(key: &str, id: impl std::fmt::Display) -> String {
     format!("git commit -m \"WHAT CHANGED\" --trailer \"{key}: {id}\"")
 }
 
-/// Several lines, without a line end at the end. Of `lying` the project's place is enough.
-pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
-    let (what, ways) = match objection {
+/// Several lines, without a line end at the end. Of `lying` the project's place is enough. `hidden` stages the records,
+/// where a program keeps what is not staged from this one.
+pub fn text(objection: &Objection, key: &str, lying: &Uncommitted, hidden: Option<&str>) -> String {
+    let (what, mut ways) = said(objection, key, lying);
+    let mut more = if matches!(objection, Objection::TooEarly { .. }) { "then:" } else { "or:  " };
+    if let Some(stage) = hidden.filter(|_| rests_on_the_record(objection)) {
+        // What advises to stash would take away what was hidden already.
+        if let Objection::TooEarly { id, missing } = objection {
+            ways = vec![format!("{}  # where that changes nothing", invocation::gate(id, *missing))];
+        }
+        more = "or:  ";
+        ways.insert(
+            0,
+            format!("{stage}  # stage the record first: what is not staged is hidden from hooks; then commit again"),
+        );
+    }
+    let mut lines = vec![format!("commit refused: {}", visible_line(&what))];
+    lines.extend(ways.iter().enumerate().map(|(number, way)| {
+        let label = if number == 0 { "next:" } else { more };
+        format!("{label} {way}")
+    }));
+    lines.join("\n")
+}
+
+/// Whether another version of the record could say otherwise.
+fn rests_on_the_record(objection: &Objection) -> bool {
+    let early = matches!(objection, Objection::TooEarly { .. } | Objection::Unknown { .. });
+    early || matches!(objection, Objection::NoId { active: None, .. })
+}
+
+/// What is wrong, and the ways on.
+fn said(objection: &Objection, key: &str, lying: &Uncommitted) -> (String, Vec<String>) {
+    match objection {
         Objection::NoText => ("the message is empty but for its trailer".to_owned(), Vec::new()),
         Objection::NoId { active: Some(id), .. } => (
             "the commit names no change".to_owned(),
@@ -64,14 +94,7 @@ pub fn text(objection: &Objection, key: &str, lying: &Uncommitted) -> String {
                 format!("git commit --fixup {}  # if it belongs into that commit", words::short(first)),
             ],
         ),
-    };
-    let more = if matches!(objection, Objection::TooEarly { .. }) { "then:" } else { "or:  " };
-    let mut lines = vec![format!("commit refused: {}", visible_line(&what))];
-    lines.extend(ways.iter().enumerate().map(|(number, way)| {
-        let label = if number == 0 { "next:" } else { more };
-        format!("{label} {way}")
-    }));
-    lines.join("\n")
+    }
 }
 
 fn several_open(key: &str, open: &[ChangeId], waiting: bool) -> (String, Vec<String>) {
@@ -120,7 +143,7 @@ mod tests {
             Objection::NoId { active: None, open: vec![id()], waiting: false },
         ];
         let all: Vec<String> =
-            objections.iter().map(|objection| text(objection, "Tuning", &Uncommitted::default())).collect();
+            objections.iter().map(|objection| text(objection, "Tuning", &Uncommitted::default(), None)).collect();
         for line in all.iter().flat_map(|text| text.lines().skip(1)) {
             let command = ["next: ", "then: ", "or:   "].iter().find_map(|label| line.strip_prefix(label)).unwrap();
             assert!(command.starts_with("git ") || command.starts_with(PROGRAM), "{line}");

@@ -130,6 +130,14 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
         let colon = if why.starts_with(':') { "" } else { ": " };
         fields.push(("verdict".to_owned(), text.plain(format!("{colon}{why}"))));
     }
+    if let Some(expires) = change.opened.expires {
+        let follow_up = match &change.follow_up {
+            Some(by) => Text::new().plain("; taken over by ").code(by.as_str()),
+            None => Text::new().plain("; no change takes it over yet"),
+        };
+        let until = format!("holds until {}", values::moment(expires));
+        fields.push(("override".to_owned(), Text::new().plain(until).text(follow_up)));
+    }
     if let Some(text) = days(change) {
         fields.push(("days".to_owned(), text));
     }

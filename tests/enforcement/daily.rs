@@ -185,3 +185,102 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
         sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
     }
 }
+
+/// The heal of the finding with this code.
+fn heal(sandbox: &Sandbox, base: &str, code: &str) -> String {
+    let out = sandbox.tool(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).out;
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let found = value["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code);
+    found.unwrap_or_else(|| panic!("no {code} in {out}"))["heal"].as_str().unwrap().to_owned()
+}
+
+/// Runs it as a person would who copies the line.
+#[cfg(unix)]
+fn carry_out(sandbox: &Sandbox, command: &str) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer"));
+    let line = command
+        .replace("\"WHY\"", "'it hurt'")
+        .replace("vibeship-optimizer change", &format!("'{}' change", program.display()));
+    let output = sandbox.command(std::path::Path::new("sh"), sandbox.root()).args(["-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
+    let (sandbox, id, _, base) = relinked();
+    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    sandbox.evidence();
+    carry_out(&sandbox, &heal(&sandbox, &base, "NOT_REVERTED"));
+    sandbox.evidence();
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
+    let sandbox = Sandbox::new();
+    sandbox.ready("fewer steps");
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    let heal = heal(&sandbox, &base, "RECORD_REMOVED");
+    carry_out(&sandbox, &heal.replace("BASE", &base));
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+}
+
+#[test]
+fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed() {
+    let sandbox = Sandbox::hooked();
+    let id = sandbox.opened("code", "fewer steps");
+    sandbox.improve();
+    let mut git = sandbox.command(std::path::Path::new("git"), sandbox.root());
+    let output = git.env("PRE_COMMIT", "1").args(["commit", "-qm", "Fewer steps"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("next: git add .vibeship-optimizer"), "{said}");
+    assert!(said.contains("stage the record first") && said.contains(&id) && !said.contains("git stash"), "{said}");
+}
+
+#[test]
+fn a_tag_brings_no_commit_past_the_check() {
+    let sandbox = Sandbox::hooked();
+    let remote = sandbox.home().join("remote.git");
+    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]).passes();
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]).passes();
+    sandbox.git(&["push", "-q", "-u", "origin", "main"]).passes();
+    sandbox.git(&["tag", "-m", "One", "v1"]).passes();
+    sandbox.git(&["push", "-q", "origin", "v1"]).passes();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-q", "--no-verify", "-am", "Slips past"]).passes();
+    sandbox.git(&["tag", "-m", "Two", "v2"]).passes();
+    sandbox.git(&["push", "-q", "origin", "v2"]).refused(&["refs/tags/v2 is not pushed", "COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["push", "-q", "origin", ":v1"]).passes();
+}
+
+#[test]
+fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
+    use vibeship_optimizer::change::event::Kind;
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.emergency("stop it", "2d");
+    let ago = |minutes: i64| chrono::Utc::now() - chrono::Duration::minutes(minutes);
+    crate::slips::forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            if let Kind::Opened(opened) = kind {
+                opened.expires = Some(ago(60));
+            }
+        }
+    });
+    crate::slips::shift(&sandbox, &id, -180);
+    sandbox.write("reports/optimizer/notes.md", "none yet\n");
+    sandbox.evidence_later(&ago(120).to_rfc3339());
+    for require in ["baseline", "promoted"] {
+        let codes = sandbox.codes_with(&format!("{base}..HEAD"), &["--require", require]);
+        assert_eq!(codes, ["ENV_OVERRIDE_EXPIRED"], "{require}");
+    }
+    let status = sandbox.tool(&["status", "--change-id", &id]);
+    assert!(status.out.contains("holds until") && status.out.contains("takes it over"), "{}", status.out);
+}

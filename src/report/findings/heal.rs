@@ -23,7 +23,7 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             "{PROGRAM} change relink {commit}  # if a change knows it by its content; else git revert {commit}, and make it again as a change"
         )),
         What::TuneablesUntracked { .. } => Some(format!(
-            "git revert {commit} && {PROGRAM} change start --class tuneable --title \"SHORT HYPOTHESIS\"  # or {PROGRAM} change relink {commit}"
+            "{PROGRAM} change relink {commit}  # if a change knows it by its content, as after a squash; else git revert {commit} && {PROGRAM} change start --class tuneable --title \"SHORT HYPOTHESIS\""
         )),
         What::EnvOverrideUndocumented { .. } => Some(format!(
             "git revert {commit} && {PROGRAM} change start --class emergency --incident \"WHAT HAPPENED\" --expires DATE --title \"SHORT HYPOTHESIS\""
@@ -42,7 +42,14 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             "git revert -m 1 {commit}  # then merge again with nothing else in it, and make the rest as a change"
         )),
         What::FixupLeft { .. } => Some(format!("git rebase --autosquash {commit}~2  # before pushing")),
-        What::RecordRewritten { .. } | What::RecordRemoved | What::RecordBackdated { .. } => {
+        What::RecordRemoved => {
+            let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
+            // What went with it: the evidence that it names.
+            Some(format!(
+                "git diff -z --relative --name-only --diff-filter=D {from} HEAD -- .vibeship-optimizer reports VIBESHIP_OPTIMIZER.md | xargs -0 git checkout {from} -- && git commit -m \"Restore the record and its evidence\""
+            ))
+        }
+        What::RecordRewritten { .. } | What::RecordBackdated { .. } => {
             let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
             Some(format!("git checkout {from} -- {path} && git commit -m \"Restore the record\""))
         }
@@ -69,7 +76,9 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
 fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
     match what {
         What::GateNotReached { missing, .. } => Some(invocation::gate(id, *missing)),
-        What::NotReverted { .. } => Some(format!("git revert {commit}")),
+        // A squash may hold the record and the evidence too, which a plain revert would take away.
+        What::NotReverted { known: true, .. } => Some(format!("{} --apply", invocation::with_reason(id, "rollback"))),
+        What::NotReverted { known: false, .. } => Some(format!("git revert {commit}")),
         What::PolicyLoosened { .. } => Some(format!(
             "{PROGRAM} change show {id}  # then revert its commit and make the change again; no record makes up for it"
         )),

@@ -140,7 +140,7 @@ pub fn document(audit: &Audit, key: &str) -> Doc {
         let view = FindingView::new(finding, key);
         let mut what = Text::new().plain(view.message);
         if let Some(heal) = view.heal {
-            what = what.plain(" Heal: ").code(heal);
+            what = what.plain(". Heal: ").code(heal);
         }
         let (tone, code) = (tone(finding.level), Text::new().code(view.code));
         table.row([Text::new().mark(tone, finding.level.name()), code, Text::from(view.place), what]);

@@ -115,7 +115,7 @@ fn of_record(what: &What) -> String {
             let ended = end.map_or(String::new(), |end| format!(" and is {end}"));
             format!("the change has not passed gate {} ({}){ended}", missing.number(), missing.name())
         }
-        What::NotReverted { end } => {
+        What::NotReverted { end, .. } => {
             format!("the change was {}, but its commit was not reverted", end.replace('_', " "))
         }
         other => of_evidence(other),
