@@ -122,8 +122,12 @@ mod tests {
 
     /// Every variant, each at a gate where it occurs.
     fn every() -> Vec<(Gate, Missing)> {
-        let fault =
-            |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing, committed: missing };
+        let fault = |missing| ArtifactFault {
+            path: "reports/optimizer/x.json".to_owned(),
+            missing,
+            committed: missing,
+            kept: None,
+        };
         let id = || "chg-2".parse().unwrap();
         let metric = || MetricId::new("timing.test.wall");
         vec![
