@@ -131,13 +131,14 @@ pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) 
     None
 }
 
-/// What is wrong with the evidence of a change's present state.
-pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding> {
+/// What is wrong with the evidence of a change's present state. `fetch` is told whether a file is the newest of its
+/// name, which has to lie under it; one that a later event replaced may be kept beside.
+pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let mut found = Vec::new();
     let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for artifact in change.artifacts() {
-        let what = match fetch(artifact) {
+        let what = match fetch(artifact, change.is_newest(artifact)) {
             Found::Intact(bytes) => {
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;

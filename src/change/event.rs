@@ -239,6 +239,21 @@ pub struct Opened {
 }
 
 impl Kind {
+    /// The evidence files that were recorded with this event.
+    pub fn artifacts(&self) -> Vec<&Artifact> {
+        let taken =
+            self.taken().into_iter().flat_map(|taken| std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts));
+        let own: Vec<&Artifact> = match self {
+            Self::Validated { artifact, .. } | Self::ValidationFailed { artifact, .. } => vec![artifact],
+            Self::Compared { markdown, json, pair, .. } => [markdown, json].into_iter().chain(pair).collect(),
+            Self::Promoted { note, .. } => vec![note],
+            Self::Ticked { report, .. } => vec![report],
+            Self::Attested { attestation } => vec![&attestation.artifact],
+            _ => Vec::new(),
+        };
+        taken.chain(own).collect()
+    }
+
     /// What was measured for this event, where something was.
     pub fn taken(&self) -> Option<&Taken> {
         match self {

@@ -213,6 +213,9 @@ pub struct ArtifactFault {
     /// Whether the commit checked out has the file as it was recorded.
     #[serde(default)]
     pub committed: bool,
+    /// Where it lies as it was recorded, while something that no event recorded has its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 /// How far the evidence of a change reaches.

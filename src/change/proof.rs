@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::change::event::Event;
 use crate::change::event::Kind;
 use crate::change::facts::Strength;
 use crate::change::facts::Taken;
@@ -67,6 +68,14 @@ impl Change {
         found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
         found
+    }
+
+    /// Whether an evidence file is the newest that was recorded under its name: that one has the name to itself.
+    pub fn is_newest(&self, artifact: &Artifact) -> bool {
+        let of_name = |event: &Event| {
+            event.what.artifacts().into_iter().rfind(|other| other.path == artifact.path).map(|it| it.sha256.clone())
+        };
+        self.events.iter().rev().find_map(of_name).is_none_or(|newest| newest == artifact.sha256)
     }
 
     /// Whether the baseline is bound to no commit: then no pairs can be checked out.

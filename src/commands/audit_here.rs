@@ -19,6 +19,7 @@ use crate::commands::versions;
 use crate::commands::witness;
 use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
+use crate::evidence::digest::Digest;
 use crate::report::invocation;
 use crate::store::artifact;
 use crate::store::artifact::Standing;
@@ -130,7 +131,7 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Lost>, CommandError> {
 
 fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
     let mut failed = None;
-    let found = record::evidence(record, &mut |artifact| match lying(ctx, artifact) {
+    let found = record::evidence(record, &mut |artifact, newest| match lying(ctx, artifact, newest) {
         Ok(found) => found,
         Err(error) => {
             failed.get_or_insert(error);
@@ -140,7 +141,13 @@ fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandErro
     failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
-fn lying(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
+fn lying(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
+    if newest && matches!(artifact::verify(&ctx.project, artifact)?, Standing::Superseded { .. }) {
+        return Ok(match artifact::under_its_name(&ctx.project, artifact)? {
+            Some(bytes) => Found::Altered(Digest::of_bytes(&bytes)),
+            None => Found::Missing,
+        });
+    }
     Ok(match artifact::read_verified(&ctx.project, artifact)? {
         Ok(bytes) => Found::Intact(bytes),
         Err(Standing::Altered { found }) => Found::Altered(found),

@@ -208,8 +208,8 @@ fn evidence(
     record: &RecordFacts,
 ) -> Result<Vec<Finding>, CommandError> {
     let mut failed = None;
-    let found = record::evidence(record, &mut |artifact| {
-        witness.artifact(batch, head, artifact).unwrap_or_else(|error| {
+    let found = record::evidence(record, &mut |artifact, newest| {
+        witness.artifact(batch, head, artifact, newest).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             Found::Missing
         })

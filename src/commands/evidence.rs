@@ -22,7 +22,8 @@ use crate::store::artifact::Standing;
 /// # Errors
 /// When a file exists but cannot be read.
 pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
-    faults_in(ctx, &change.artifacts())
+    let newest = |artifact: &Artifact| change.is_newest(artifact);
+    faults_among(ctx, &change.artifacts(), &newest)
 }
 
 /// Those of `artifacts` that are missing or altered.
@@ -30,15 +31,26 @@ pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandE
 /// # Errors
 /// When a file exists but cannot be read.
 pub fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
+    faults_among(ctx, artifacts, &|_| false)
+}
+
+/// As [`faults_in`]; what `newest` tells to be the newest of its name has to lie under that name.
+fn faults_among(
+    ctx: &Ctx,
+    artifacts: &[&Artifact],
+    newest: &dyn Fn(&Artifact) -> bool,
+) -> Result<Vec<ArtifactFault>, CommandError> {
     let mut found = Vec::new();
     for artifact in artifacts {
-        let missing = match artifact::verify(&ctx.project, artifact)? {
-            Standing::Intact | Standing::Superseded { .. } => continue,
-            Standing::Missing => true,
-            Standing::Altered { .. } => false,
+        let (missing, kept) = match artifact::verify(&ctx.project, artifact)? {
+            Standing::Intact => continue,
+            Standing::Superseded { path } if newest(artifact) => (false, Some(path)),
+            Standing::Superseded { .. } => continue,
+            Standing::Missing => (true, None),
+            Standing::Altered { .. } => (false, None),
         };
         let committed = is_committed(ctx, artifact);
-        found.push(ArtifactFault { path: artifact.path.clone(), missing, committed });
+        found.push(ArtifactFault { path: artifact.path.clone(), missing, committed, kept });
     }
     Ok(found)
 }

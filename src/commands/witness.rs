@@ -239,11 +239,18 @@ impl<'a> Witness<'a> {
         Ok(DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC))
     }
 
-    /// An evidence file as a commit holds it: under its own name, or kept under a number when a newer one replaced it.
+    /// An evidence file as a commit holds it: under its own name, or, unless it is the newest of that, kept under a
+    /// number when a newer one replaced it.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found, CommandError> {
+    pub(crate) fn artifact(
+        &self,
+        batch: &mut Batch,
+        commit: &str,
+        wanted: &Artifact,
+        newest: bool,
+    ) -> Result<Found, CommandError> {
         let mut found = Found::Missing;
         for number in 0.. {
             let path = if number == 0 { wanted.path.clone() } else { superseded_name(&wanted.path, number) };
@@ -253,6 +260,9 @@ impl<'a> Witness<'a> {
                 Some(_) => {}
                 None if number == 0 => {}
                 None => break,
+            }
+            if newest {
+                break;
             }
         }
         Ok(found)

@@ -39,7 +39,18 @@ impl Config {
         put(TUNEABLES.to_owned(), json!([self.tuneables.files, self.tuneables.env]));
         self.pairing(&mut put);
         self.checking(&mut put);
+        self.owing(&mut put);
         found
+    }
+
+    /// What a change of a contract owes. A contracts surface more takes nothing back, so each has its own key; what counts
+    /// as documents or tests is one list, in which a glob more asks for less.
+    fn owing(&self, put: &mut dyn FnMut(String, Value)) {
+        for contract in &self.surfaces.contracts {
+            put(format!("surfaces.contracts.{contract}"), json!(contract));
+        }
+        put("contract_docs.docs".to_owned(), json!(self.contract_docs.docs));
+        put("contract_docs.tests".to_owned(), json!(self.contract_docs.tests));
     }
 
     /// What decides what the arms of a pair are, and whether there are any.

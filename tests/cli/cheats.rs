@@ -165,3 +165,22 @@ fn evidence_replaced_after_promotion_is_missed_by_verify() {
     let answer = s.on(&["verify"]).exits(1);
     let _ = answer.says(&["compare.md"]);
 }
+
+#[test]
+fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name_and_does_for_what_was_replaced() {
+    let s = compared();
+    // Honest: measured and compared again, so that the first comparison lies beside.
+    s.write("ops.json", crate::support::kpi(40.0)).commit_as("tune", &["--amend", "--no-edit"]);
+    s.validate().after().compare();
+    assert!(s.path(s.evidence("compare.superseded-1.md")).exists());
+    let _ = s.run(&["check"]).ok();
+    let (report, beside) = (s.evidence("compare.md"), s.evidence("compare.superseded-2.md"));
+    let recorded = s.read(&report);
+    s.write(&beside, &recorded).write(&report, "# All is well\n");
+    s.refuses(&["change", "promote"], 6, "evidence");
+    let refused = s.on(&["change", "promote"]).exits(1);
+    let _ = refused.says(&[&format!("cp {beside} {report}")]);
+    let _ = s.run(&["check"]).exits(1).says(&["ARTIFACT_ALTERED"]);
+    s.write(&report, recorded);
+    let _ = s.on(&["change", "promote"]).ok();
+}

@@ -13,7 +13,9 @@ use crate::support::Sandbox;
 /// The baseline's snapshot as if an earlier version had written it, and the record with it.
 fn unfixed(s: &Sandbox) {
     let mut snapshot = s.json(s.evidence("before_snapshot.json"));
-    let general = |key: &String| ["commands.", "pair.", "validation."].iter().any(|stem| key.starts_with(stem));
+    let general = |key: &String| {
+        ["commands.", "pair.", "validation.", "surfaces.", "contract_docs."].iter().any(|stem| key.starts_with(stem))
+    };
     snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| !general(key));
     let text = format!("{snapshot:#}\n");
     let events: Vec<Event> = serde_json::from_value(s.json(s.record())["events"].clone()).unwrap();
@@ -154,4 +156,29 @@ fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
     assert_eq!(found(&s), 0, "a config that stays as it is may be another");
     s.config(&strict);
     assert_eq!(found(&s), 1);
+}
+
+#[test]
+fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is_welcome() {
+    let s = Sandbox::new();
+    let own = ".vibeship-optimizer/config.yml";
+    let with = |rest: &str| format!("{CONFIG}{rest}");
+    let strict = with("surfaces: {contracts: ['api/**']}\n");
+    s.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    s.write(own, &strict).commit_as("configure", &[]);
+    s.start("api").contract().before().write("api/schema.json", "{}\n").improve(50.0);
+    s.refuses(&["validate"], 3, "contract_docs");
+    for (config, key) in [
+        (CONFIG.to_owned(), "surfaces.contracts.api/**"),
+        (format!("{strict}contract_docs: {{docs: ['**'], tests: ['**']}}\n"), "contract_docs.docs"),
+        (format!("{strict}contract_docs: {{docs: [], tests: []}}\n"), "contract_docs.tests"),
+    ] {
+        s.write(own, config);
+        s.refuses(&["validate"], 3, "redefined");
+        let answer = s.on(&["validate", "--format", "json"]).json();
+        assert!(answer["message"].as_str().unwrap().contains(key), "{key}: {answer}");
+    }
+    s.write(own, with("surfaces: {contracts: ['api/**', 'proto/**']}\n"));
+    s.write("docs/api.txt", "1\n").write("tests/api.txt", "1\n").commit_as("tune", &["--amend", "--no-edit"]);
+    s.validate();
 }

@@ -458,7 +458,7 @@ fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_t
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["it is not in effect", "src/main.txt"]);
     assert!(s.shown()["events"].as_array().unwrap().iter().all(|event| event["kind"] != "ticked"));
     s.git(&["checkout", "-q", "HEAD", "--", "src/main.txt"]);
-    s.write("src/other.txt", "next idea\n").write("ops.json", kpi(49.0));
+    s.write("idea.txt", "next idea\n");
     assert_eq!(tick(&s)["runs_completed"], 1);
     assert!(s.read(s.evidence("day0.md")).contains("with uncommitted work"));
 }

@@ -141,7 +141,10 @@ fn from_comparison(world: &mut World, asked: u8, spoil: u8) -> Command {
                 1 => facts.reproduced = false,
                 2 => facts.policy.min_monitor_days = 0,
                 3 => facts.policy.stages.retain(|plan| plan.stage == Stage::Full),
-                4 => facts.faults = vec![ArtifactFault { path: "x".to_owned(), missing: true, committed: true }],
+                4 => {
+                    facts.faults =
+                        vec![ArtifactFault { path: "x".to_owned(), missing: true, committed: true, kept: None }]
+                }
                 _ => {}
             }
             Command::Promote(facts)

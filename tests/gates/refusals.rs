@@ -45,6 +45,7 @@ fn fault() -> Vec<ArtifactFault> {
         path: format!("reports/optimizer/{ID}_before_snapshot.json"),
         missing: false,
         committed: true,
+        kept: None,
     }]
 }
 

@@ -6,9 +6,9 @@ use crate::evidence::digest::Digest;
 use crate::evidence::metric::MetricId;
 
 /// Beginnings of the definitions that hold for a change whatever its contract names.
-const GENERAL: [&str; 3] = ["commands.", "pair.", "validation."];
+const GENERAL: [&str; 5] = ["commands.", "pair.", "validation.", "surfaces.", "contract_docs."];
 
-/// Whether a definition holds whatever a contract names: how a change is built, paired and checked.
+/// Whether a definition holds whatever a contract names: how a change is built, paired and checked, and what it owes.
 pub fn is_general(key: &str) -> bool {
     GENERAL.iter().any(|beginning| key.starts_with(beginning))
 }

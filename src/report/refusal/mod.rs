@@ -164,8 +164,12 @@ mod tests {
     }
 
     fn from_validation_on() -> Vec<(Gate, Missing)> {
-        let fault =
-            |missing| ArtifactFault { path: "reports/optimizer/x.json".to_owned(), missing, committed: missing };
+        let fault = |missing| ArtifactFault {
+            path: "reports/optimizer/x.json".to_owned(),
+            missing,
+            committed: missing,
+            kept: None,
+        };
         vec![
             (Gate::Validate, Missing::NoDelta),
             (Gate::Validate, Missing::OnlyOutside { commits: vec!["c".repeat(40)] }),

@@ -12,8 +12,19 @@ use crate::report::invocation::Hint;
 /// too late. `again` is what can be tried then.
 pub(super) fn restore(faults: &[ArtifactFault], change: &Change, again: Option<Hint>) -> Vec<Hint> {
     let id = change.id();
-    let (kept, lost): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) = faults.iter().partition(|fault| fault.committed);
+    let (moved, faults): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) =
+        faults.iter().partition(|fault| fault.kept.is_some() && !fault.committed);
+    let (kept, lost): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) =
+        faults.into_iter().partition(|fault| fault.committed);
     let mut hints = Vec::new();
+    if !moved.is_empty() {
+        let back = |fault: &&ArtifactFault| {
+            let from = invocation::shell_word(fault.kept.as_deref().unwrap_or_default());
+            format!("cp {from} {}", invocation::shell_word(&fault.path))
+        };
+        let back: Vec<String> = moved.iter().map(back).collect();
+        hints.push(Hint::to("put back what was recorded", back.join(" && ")));
+    }
     if !kept.is_empty() {
         let paths: Vec<String> = kept.iter().map(|fault| invocation::shell_word(&fault.path)).collect();
         hints.push(Hint::to("restore the files", format!("git checkout HEAD -- {}", paths.join(" "))));
