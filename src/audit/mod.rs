@@ -17,5 +17,8 @@ pub mod record;
 pub mod witnessed;
 
 mod lines;
+mod session;
+mod settings;
 mod surface;
 mod tracked;
+mod validation;

@@ -2,6 +2,9 @@
 //! caller hands over their bytes.
 
 use crate::audit::monitored;
+use crate::audit::session;
+use crate::audit::settings;
+use crate::audit::validation;
 use crate::change::contract::Contract;
 use crate::change::facts::Judged;
 use crate::change::facts::Verdicts;
@@ -32,7 +35,14 @@ pub fn verdicts(comparison: &Comparison) -> Option<Verdicts> {
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again. Missing and
 /// altered files are for others to report: `fetch` gives `None` for them.
 pub fn problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
-    monitored::problem(change, fetch).or_else(|| comparison_problem(change, fetch))
+    monitored::problem(change, fetch)
+        .or_else(|| validation_problem(change, fetch))
+        .or_else(|| comparison_problem(change, fetch))
+}
+
+fn validation_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
+    let recorded = change.validation.as_ref()?;
+    validation::problem(change, recorded, &fetch(&recorded.artifact)?)
 }
 
 fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u8>>) -> Option<String> {
@@ -51,8 +61,17 @@ fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u
         Ok(stored) => stored,
         Err(error) => return Some(format!("{}: {error}", recorded.json.path)),
     };
-    if change.contract.min_effect.is_some_and(|effect| stored.settings.min_effect < effect) {
-        return Some(format!("{}: it was judged with a smaller effect than the contract's", recorded.json.path));
+    let bound = pair.as_ref().zip(recorded.pair.as_ref()).and_then(|(pair, artifact)| {
+        Some(format!("{}: {}", artifact.path, session::problem(change, (&before, &after), pair)?))
+    });
+    let bound = bound.or_else(|| {
+        let said = verdicts(&stored).is_some_and(|said| first_difference(&recorded.verdicts, &said).is_none());
+        let other = (!said).then(|| "its verdicts are not those of the record".to_owned());
+        let wrong = settings::problem(&change.contract, &before, &stored.settings).or(other)?;
+        Some(format!("{}: {wrong}", recorded.json.path))
+    });
+    if bound.is_some() {
+        return bound;
     }
     let again = compare::compare(&before, &after, pair.as_ref(), &demands(&change.contract), &stored.settings);
     let Some(again) = verdicts(&again) else { return Some("the contract has no KPI to judge".to_owned()) };

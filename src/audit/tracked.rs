@@ -95,10 +95,13 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
 fn overridden(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let latest = open::longest(change.opened_at, demands.policy.max_emergency_days);
     let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
+    // One that only was opened, or that lies about undecided for longer than an override may, takes nothing over.
     let follows = |id: &ChangeId| {
         let by = demands.records.get(id).and_then(RecordFacts::change);
         by.is_some_and(|by| {
-            by.opened.class.owes(Gate::Decide) && (by.is_open() || matches!(by.end, Some(End::Verified { .. })))
+            let on_its_way = open::longest(by.opened_at, demands.policy.max_emergency_days) > demands.now;
+            let stands = by.is_open() && by.baseline.is_some() && (by.promotion.is_some() || on_its_way);
+            by.opened.class.owes(Gate::Decide) && (stands || matches!(by.end, Some(End::Verified { .. })))
         })
     };
     let taken_over = change.follow_up.as_ref().is_some_and(follows);

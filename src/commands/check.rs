@@ -52,7 +52,11 @@ pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     let outcome = match args.range.as_deref() {
         Some(text) => {
             let repo = repo(ctx)?;
-            let outcome = audit_range::run(repo, &range(repo, text)?, args.require, ctx.now())?;
+            let range = range(repo, text)?;
+            if range.base.as_ref() == Some(&range.head) {
+                ctx.ui.tell("the head has no commit that the base has not, so there is nothing to check");
+            }
+            let outcome = audit_range::run(repo, &range, args.require, ctx.now())?;
             if !outcome.configured && ctx.project.config_path().is_some() {
                 ctx.ui.warn("the head of the range has no config, so the defaults hold; commit the one that lies here");
             }
@@ -85,11 +89,29 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
     let head = repo.resolve(if head.is_empty() { "HEAD" } else { head })?;
     // An empty base is git's empty tree: everything is looked at.
     let base = if base.is_empty() { None } else { Some(repo.resolve(base)?) };
+    if let Some(base) = &base {
+        holds_commits(repo, text, base, &head)?;
+    }
     let base = match base {
         Some(base) if symmetric => repo.merge_base(&base, &head)?,
         base => base,
     };
     Ok(Range { base, head })
+}
+
+/// A range in which nothing can lie, because it was written wrong, must not answer that nothing is wrong.
+fn holds_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), CommandError> {
+    let wrong = |what: &str| {
+        CommandError::trouble(format!("--range {text}: {what}"))
+            .hinted("name what is there already first: vibeship-optimizer check --range BASE..HEAD")
+    };
+    if base == head && !text.contains("..") {
+        return Err(wrong("one commit alone is no range, and HEAD has nothing that it has not"));
+    }
+    if base != head && repo.is_ancestor(head, base)? {
+        return Err(wrong("it is the wrong way round, so that no commit lies in it"));
+    }
+    Ok(())
 }
 
 /// What HEAD has and its upstream, or else the remote's default branch, has not.

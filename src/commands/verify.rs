@@ -7,6 +7,7 @@ use crate::change::class::Class;
 use crate::change::command::Command;
 use crate::change::decide;
 use crate::change::facts::Policy;
+use crate::change::lawful;
 use crate::change::refusal::Missing;
 use crate::change::refusal::Refusal;
 use crate::change::state::Change;
@@ -136,7 +137,12 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
             // One that was there before took nothing over.
             let later = by.opened_at >= change.opened_at;
             let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
-            Ok(proper && by.promotion.is_some() && !matches!(by.end, Some(End::RolledBack | End::Rejected { .. })))
+            let ended = matches!(by.end, Some(End::RolledBack | End::Rejected { .. }));
+            if !proper || by.promotion.is_none() || ended || lawful::check(&by.events).is_err() {
+                return Ok(false);
+            }
+            // It stands for a whole proof, so its own has to be whole.
+            Ok(evidence::faults(ctx, &by)?.is_empty() && evidence::reproduced(ctx, &by)?)
         }
         Record::Legacy(_) => Ok(false),
     }

@@ -3,6 +3,8 @@
 use chrono::Duration;
 use serde_json::Value;
 use serde_json::json;
+use vibeship_optimizer::change::facts::Policy;
+use vibeship_optimizer::change::facts::Rehearsal;
 
 use crate::support::Sandbox;
 use crate::support::kpi;
@@ -338,6 +340,41 @@ fn an_emergency_is_watched_by_its_absolute_criteria_and_has_to_be_followed_up() 
     assert!(codes.contains(&"ENV_OVERRIDE_EXPIRED"), "{preflight}");
     sandbox.refuses(&["change", "follow-up", "--by", &emergency], 8, "follow_up");
     assert_eq!(sandbox.on(&["change", "follow-up", "--by", "chg-nobody"]).code, 2);
+}
+
+#[test]
+fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
+    use vibeship_optimizer::change::event::Kind;
+    use vibeship_optimizer::evidence::artifact::Artifact;
+    use vibeship_optimizer::evidence::digest::Digest;
+    let sandbox = Sandbox::new();
+    sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "6d"]);
+    let contract = ["--hypothesis", "less load", "--kpi", "kpi.ops <= 500", "--guardrail", "kpi.ops <= 200"];
+    let rest = ["--trigger", "kpi.ops > 900", "--rollback", "unset LIMIT"];
+    let _ = sandbox.on(&[&["change", "contract"][..], &contract, &rest].concat()).ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let emergency = sandbox.id();
+    three_days(&sandbox);
+    sandbox.start_with("for good", &["--parallel"]).contract().before();
+    let by = sandbox.id();
+    let _ = sandbox.run(&["change", "follow-up", "--change-id", &emergency, "--by", &by]).ok();
+    let honest = sandbox.read(sandbox.record());
+    let note = Artifact { path: sandbox.evidence("rollback.md"), sha256: Digest::of_bytes(b"undo it") };
+    sandbox.write(&note.path, "undo it");
+    forge(&sandbox, |events| {
+        let mut made_up = events.last().unwrap().clone();
+        let policy = Policy { stages: Vec::new(), min_monitor_days: 3, require_attestation: false };
+        made_up.what = Kind::Promoted { rehearsal: Rehearsal::NotApplicable, policy, note };
+        events.push(made_up);
+    });
+    let verify = || sandbox.run(&["change", "verify", "--change-id", &emergency]);
+    assert_eq!(verify().code, 1, "a copied promotion");
+    sandbox.write(sandbox.record(), honest).improve(50.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let _ = verify().ok();
+    // Its evidence has to be whole as well.
+    sandbox.write(sandbox.evidence("after_snapshot.json"), "{}");
+    assert_eq!(verify().code, 1, "altered evidence");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod disguises;
 mod doctor;
 mod documents;
 mod foreign;
+mod forged;
 mod hooks;
 mod range;
 mod sandbox;

@@ -250,8 +250,44 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     let proper = sandbox.opened_as("code", "for good");
     sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &proper]).passes();
     sandbox.evidence_later(&later);
-    // The clock of the commits ran ahead of the tool's, which is told too.
-    assert!(!promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "{:?}", promoted());
+    assert!(promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "one that was opened and no more");
+}
+
+#[test]
+fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.emergency("stop it", "1h");
+    sandbox.write("reports/optimizer/notes.md", "none yet\n");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
+    let proper = sandbox.opened_as("code", "for good");
+    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &proper]).passes();
+    sandbox.evidence();
+    let expired_after = |hours: i64| {
+        let later = (chrono::Utc::now() + chrono::Duration::hours(hours)).to_rfc3339();
+        sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]).passes();
+        let codes = sandbox.codes_with(&since(&base), &["--require", "promoted"]);
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+        codes.contains(&"ENV_OVERRIDE_EXPIRED".to_owned())
+    };
+    assert!(expired_after(2), "the other change has not even a baseline");
+    sandbox.baseline(&proper);
+    assert!(!expired_after(2));
+    assert!(expired_after(24 * 8), "it lies about for longer than an override may");
+}
+
+#[test]
+fn a_range_in_which_nothing_can_lie_is_no_answer() {
+    let sandbox = Sandbox::new();
+    commit(&sandbox, "src/steps.txt", "80\n", "No id");
+    for range in ["HEAD", "main", "HEAD..HEAD^", "HEAD...HEAD^"] {
+        let answer = sandbox.tool(&["check", "--range", range]);
+        assert_eq!(answer.code, 2, "{range}: {}{}", answer.out, answer.err);
+        assert!(answer.err.contains("BASE..HEAD"), "{range}: {}", answer.err);
+    }
+    let nothing = sandbox.tool(&["check", "--range", "HEAD..HEAD"]).passes();
+    assert!(nothing.err.contains("nothing to check"), "{}", nothing.err);
+    assert_eq!(sandbox.codes("HEAD^"), ["COMMIT_WITHOUT_ID"], "one commit is the base of what HEAD has since");
 }
 
 #[test]
