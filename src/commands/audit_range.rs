@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::audit::anchored;
 use crate::audit::finding::Audit;
 use crate::audit::finding::Finding;
 use crate::audit::finding::What;
@@ -20,6 +21,7 @@ use crate::audit::witnessed;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::commands::demands;
+use crate::commands::objects::Named;
 use crate::commands::versions;
 use crate::commands::versions::Touches;
 use crate::commands::witness::Witness;
@@ -91,7 +93,9 @@ pub(crate) fn run(
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
     let head = witness.made(&range.head)?;
     let prompt = policy.prompt;
-    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, head, now };
+    let named = Named::new(&witness);
+    let sight =
+        Sight { witness: &witness, repo, range, touches: &touches, made: &made, named: &named, prompt, head, now };
     let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
@@ -127,6 +131,7 @@ struct Sight<'a> {
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
+    named: &'a Named<'a>,
     prompt: Prompt,
     /// When the head was made.
     head: DateTime<Utc>,
@@ -171,6 +176,7 @@ impl Sight<'_> {
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
+        found.extend(anchored::finding(record, self.named));
         found.extend(record::habits(record, self.head));
         found.extend(evidence(witness, batch, &range.head, record)?);
         Ok(found)
