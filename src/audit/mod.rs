@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod anchored;
 pub mod commit;
 pub mod demanded;
 pub mod finding;

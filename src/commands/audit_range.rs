@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::audit::anchored;
 use crate::audit::demanded;
 use crate::audit::finding::Audit;
 use crate::audit::finding::Finding;
@@ -22,6 +23,7 @@ use crate::change::facts::Policy;
 use crate::change::gate::Gate;
 use crate::change::id::ChangeId;
 use crate::commands::demands;
+use crate::commands::objects::Named;
 use crate::commands::policy;
 use crate::commands::versions;
 use crate::commands::versions::Touches;
@@ -97,7 +99,19 @@ pub(crate) fn run(
     let head = witness.made(&range.head)?;
     let prompt = policy.prompt;
     let demanded = configured.then(|| policy::of(&config));
-    let sight = Sight { witness: &witness, repo, range, touches: &touches, made: &made, prompt, demanded, head, now };
+    let named = Named::new(&witness);
+    let sight = Sight {
+        witness: &witness,
+        repo,
+        range,
+        touches: &touches,
+        made: &made,
+        named: &named,
+        prompt,
+        demanded,
+        head,
+        now,
+    };
     let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
@@ -133,6 +147,7 @@ struct Sight<'a> {
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
+    named: &'a Named<'a>,
     prompt: Prompt,
     /// What the head's config demands from the promotion on.
     demanded: Option<Policy>,
@@ -179,6 +194,7 @@ impl Sight<'_> {
             }
         }
         found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
+        found.extend(anchored::finding(record, self.named));
         found.extend(record::habits(record, self.head.max(self.now)));
         found.extend(self.loosened(record)?);
         found.extend(evidence(witness, batch, &range.head, record)?);

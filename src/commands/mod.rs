@@ -20,6 +20,7 @@ pub mod list;
 pub mod llm;
 pub mod monitor;
 pub mod note;
+pub mod objects;
 pub mod onboard;
 pub mod openclaw;
 pub mod preflight;

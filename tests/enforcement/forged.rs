@@ -50,9 +50,12 @@ fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
 }
 
+/// What is said of an edit, the file's name, and the edit.
+type Edit<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Value));
+
 /// Each edit alone is told by the range check and bars the promotion; the same files untouched are whole.
 #[track_caller]
-fn each_is_told(edits: &[(&str, &str, &dyn Fn(&mut Value))]) {
+fn each_is_told(edits: &[Edit<'_>]) {
     let (sandbox, id, base) = compared();
     let honest = sandbox.head();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);

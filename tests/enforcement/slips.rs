@@ -293,6 +293,34 @@ fn a_chain_of_relinks_is_held_against_the_validated_commit() {
 }
 
 #[test]
+fn what_a_record_says_of_a_commit_is_held_against_git() {
+    use vibeship_optimizer::change::event::Kind;
+    use vibeship_optimizer::evidence::digest::Digest;
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let honest = sandbox.head();
+    for (part, words) in [("tree", "its tree is not"), ("code", "its code is not"), ("files", "files of its delta")] {
+        forge(&sandbox, &id, |kinds| {
+            let Some(Kind::Validated { revision, delta, .. }) = kinds.last_mut() else {
+                panic!("it was validated last")
+            };
+            match part {
+                "tree" => revision.tree = Some("0".repeat(40)),
+                "code" => revision.code = Some(Digest::of_bytes(b"other")),
+                _ => delta.files = vec!["docs/n.md".to_owned()],
+            }
+        });
+        sandbox.evidence();
+        let codes = sandbox.codes(&since(&base));
+        assert!(codes.contains(&"VERDICTS_DIFFER".to_owned()), "{part}: {codes:?}");
+        sandbox.tool(&["check", "--range", &since(&base)]).refused(&[words]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    }
+}
+
+#[test]
 fn promoted_verdicts_are_computed_again_from_the_tree() {
     let (sandbox, id, base) = tracked();
     sandbox.tool(&["validate", "--change-id", &id]).passes();
