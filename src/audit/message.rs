@@ -162,8 +162,14 @@ pub fn check(facts: &MessageFacts<'_>, policy: &Policy) -> Result<Pass, Objectio
     ready(facts, change, &id).map(|()| Pass::Tracked(id))
 }
 
-fn without_one_id(facts: &MessageFacts<'_>, policy: &Policy, ids: Vec<String>) -> Result<Pass, Objection> {
+fn without_one_id(facts: &MessageFacts<'_>, policy: &Policy, mut ids: Vec<String>) -> Result<Pass, Objection> {
     if ids.len() > 1 {
+        // The open one first: it is the one to keep.
+        let is_open = |id: &String| {
+            let record = id.parse::<ChangeId>().ok().and_then(|id| facts.records.get(&id));
+            record.and_then(RecordFacts::change).is_some_and(Change::is_open)
+        };
+        ids.sort_by_key(|id| !is_open(id));
         return Err(Objection::Several { ids });
     }
     if facts.commit.is_evidence_only() {

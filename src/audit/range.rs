@@ -163,7 +163,7 @@ impl<'a> RangeAudit<'a> {
             return;
         }
         if ids.is_empty() {
-            let finding = untracked(self.on(Surface::Tuneables, commit), self.on(Surface::Env, commit));
+            let finding = surface::untracked(self.on(Surface::Tuneables, commit), self.on(Surface::Env, commit));
             let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
             let finding = Finding { path, ..finding };
             return self.found(commit, finding);
@@ -292,7 +292,7 @@ impl<'a> RangeAudit<'a> {
             }
             self.own_work(revert, &inherited, inexact);
             if revert.ids.is_empty() && !inherited.iter().any(|id| self.has_record(id)) {
-                let finding = untracked(revert.tuneables.clone(), revert.env.clone());
+                let finding = surface::untracked(revert.tuneables.clone(), revert.env.clone());
                 let finding = finding.of_commit(&revert.name);
                 self.audit.findings.push(if restores { finding.taken_back() } else { finding });
             }
@@ -361,17 +361,6 @@ impl<'a> RangeAudit<'a> {
             _ => history.look_up(hash).unwrap_or((hash.to_owned(), Vec::new())),
         }
     }
-}
-
-/// The finding for a commit that names no change: the gravest surface gives the code.
-fn untracked(tuneables: Vec<String>, env: Vec<String>) -> Finding {
-    if let Some(first) = tuneables.first().cloned() {
-        return Finding::fail(What::TuneablesUntracked { paths: tuneables }).at(first);
-    }
-    if let Some(first) = env.first().cloned() {
-        return Finding::fail(What::EnvOverrideUndocumented { paths: env }).at(first);
-    }
-    Finding::fail(What::CommitWithoutId)
 }
 
 /// A moment from seconds since 1970.

@@ -57,3 +57,14 @@ pub(crate) fn findings(change: &Change, members: &[Member], policy: &Policy) -> 
     }
     found.into_iter().map(|finding| finding.of_commit(name)).collect()
 }
+
+/// The finding for a commit that names no change: the gravest surface gives the code.
+pub(crate) fn untracked(tuneables: Vec<String>, env: Vec<String>) -> Finding {
+    if let Some(first) = tuneables.first().cloned() {
+        return Finding::fail(What::TuneablesUntracked { paths: tuneables }).at(first);
+    }
+    if let Some(first) = env.first().cloned() {
+        return Finding::fail(What::EnvOverrideUndocumented { paths: env }).at(first);
+    }
+    Finding::fail(What::CommitWithoutId)
+}

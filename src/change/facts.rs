@@ -65,7 +65,7 @@ pub struct Delta {
     pub code: Vec<String>,
     /// Changed files that belong to the contracts surface.
     pub contract_surface: Vec<String>,
-    /// Whether docs or tests of the contracts surface changed too.
+    /// Whether docs and tests of the contracts surface changed too.
     pub contract_docs: bool,
 }
 

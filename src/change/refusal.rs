@@ -164,7 +164,7 @@ pub enum Missing {
         /// The baseline's commit.
         baseline: String,
     },
-    /// A contracts surface was touched without docs or tests.
+    /// A contracts surface was touched without docs and tests.
     ContractDocs {
         /// The files.
         files: Vec<String>,

@@ -310,7 +310,7 @@ fn as_delta(change: tuneables::TuneableChange) -> Option<TuneableChange> {
     (before != after).then_some(TuneableChange { key: change.key, before, after, layer: change.new_layer })
 }
 
-/// Which changed files belong to the contracts surface, and whether its docs or tests changed with them.
+/// Which changed files belong to the contracts surface, and whether its docs and tests changed with them.
 fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<(), CommandError> {
     let config = ctx.config()?;
     let contracts = glob::set(&config.surfaces.contracts)?;

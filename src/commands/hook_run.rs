@@ -116,8 +116,11 @@ fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Re
     };
     let Some(id) = message::to_add(&prepared.facts(), source, &prepared.policy) else { return Ok(()) };
     let trailer = format!("{}: {id}", prepared.key);
+    // Without an editor git keeps lines that begin with `#`: they are text, and the trailer comes after them.
+    let no_editor = std::env::var_os("GIT_EDITOR").is_some_and(|editor| editor == ":");
+    let comments: &[&str] = if no_editor { &["-c", "core.commentChar=\u{1}"] } else { &[] };
     let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
-    repo.git().without_literal_paths().args(args).arg(path).ok()?;
+    repo.git().without_literal_paths().args(comments).args(args).arg(path).ok()?;
     leave_room(path)
 }
 

@@ -36,7 +36,7 @@ struct Moved {
     by: &'static str,
 }
 
-/// Exit 1 when a commit that is gone was not found again.
+/// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
 pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     let repo =
         ctx.repo()?.ok_or_else(|| CommandError::trouble("relinking needs a git repository, and there is none here"))?;
@@ -77,6 +77,14 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             .map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", words::short(old), words::short(new)));
         let text = text.collect::<Vec<_>>();
         ctx.ui.answer(&if text.is_empty() { "nothing relinked".to_owned() } else { text.join("\n") })?;
+    }
+    if let (Some(commit), true) = (&only, lines.is_empty()) {
+        let short = words::short(commit);
+        ctx.ui.warn(&format!("no change that lost its commit makes the difference of {short} or ends in its code"));
+        ctx.ui.hint(&format!(
+            "git revert {short}, and make it again as a change: vibeship-optimizer change start --title \"SHORT HYPOTHESIS\""
+        ));
+        return Ok(Exit::No);
     }
     if lost > 0 {
         ctx.ui.warn(

@@ -73,19 +73,23 @@ pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
     loop {
         match route::route(&answers) {
             Ok(way) => return answer(ctx, way),
-            Err(question) => answers.set(question, ask(ctx, question)?),
+            Err(question) => answers.set(question, ask(ctx, question, &answers)?),
         }
     }
 }
 
-fn ask(ctx: &Ctx, question: Question) -> Result<bool, CommandError> {
+fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, CommandError> {
     let text = words::question(question);
     if !ctx.ui.can_ask() {
-        return Err(CommandError::trouble(format!("not answered: {text}")).hinted(format!(
-            "answer it with {} yes or {} no",
-            words::flag(question),
-            words::flag(question)
-        )));
+        let flag = words::flag(question);
+        // The first yes decides, so that what is asked before one has to be a no.
+        let whole = [Question::Knob, Question::Contract, Question::Urgent, Question::Experiment].map(|question| {
+            let word = if answers.to(question) == Some(true) { "yes" } else { "no" };
+            format!("{} {word}", words::flag(question))
+        });
+        return Err(CommandError::trouble(format!("not answered: {text}"))
+            .hinted(format!("answer it with {flag} yes or {flag} no"))
+            .hinted(format!("all at once, such as: vibeship-optimizer route {}", whole.join(" "))));
     }
     loop {
         let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {

@@ -284,3 +284,44 @@ fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
     let status = sandbox.tool(&["status", "--change-id", &id]);
     assert!(status.out.contains("holds until") && status.out.contains("takes it over"), "{}", status.out);
 }
+
+#[test]
+fn a_line_of_the_message_that_begins_with_a_hash_stays_above_the_trailer() {
+    let (sandbox, id) = staged();
+    sandbox.git(&["commit", "-qm", "Fixes it\n#123 is related"]).passes();
+    let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
+    assert_eq!(message.trim_end(), format!("Fixes it\n#123 is related\n\n{KEY}: {id}"));
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+}
+
+#[test]
+fn of_several_ids_the_open_one_is_advised() {
+    let sandbox = Sandbox::hooked();
+    let ended = sandbox.opened("code", "a first idea");
+    sandbox.tool(&["change", "reject", "--change-id", &ended, "--reason", "no good"]).passes();
+    let open = sandbox.ready("fewer steps");
+    sandbox.improve();
+    let message = format!("Fewer\n\n{KEY}: {ended}\n{KEY}: {open}");
+    sandbox
+        .git(&["commit", "-qm", &message])
+        .refused(&[&format!("next: git commit -m \"WHAT CHANGED\" --trailer \"{KEY}: {open}")]);
+}
+
+#[test]
+fn a_relink_of_a_commit_that_is_no_changes_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Nobody's"]).passes();
+    sandbox.tool(&["change", "relink", "HEAD"]).refused(&[
+        "no change that lost its commit",
+        "git revert",
+        "change start",
+    ]);
+}
+
+#[test]
+fn a_route_that_is_not_answered_names_all_flags_at_once() {
+    let sandbox = Sandbox::new();
+    let answer = sandbox.tool(&["route", "--urgent", "yes"]);
+    assert!(answer.err.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.err);
+}

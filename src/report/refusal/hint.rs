@@ -3,6 +3,7 @@
 use crate::change::class::Class;
 use crate::change::contract::Part;
 use crate::change::facts::DeltaCommit;
+use crate::change::facts::Rehearsal;
 use crate::change::facts::Stage;
 use crate::change::gate::Gate;
 use crate::change::gates;
@@ -149,7 +150,7 @@ fn measuring(refusal: &Refusal, change: &Change, lying: &Uncommitted) -> Vec<Hin
             Hint::to("or drop it and start over on this history", invocation::with_reason(id, "reject")),
         ],
         Missing::ContractDocs { .. } => {
-            vec![Hint::to("add docs or tests to the commit", AMEND.to_owned()), again()]
+            vec![Hint::to("add docs and tests to the commit", AMEND.to_owned()), again()]
         }
         Missing::NoTests => vec![Hint::to("find and enter the test command", format!("{PROGRAM} onboard")), again()],
         Missing::NotValidatedCode { .. } => vec![Hint::next(invocation::gate(id, Gate::Validate))],
@@ -278,8 +279,8 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::TriggerFired { .. } | Missing::StageGuardrails { .. } => {
             vec![Hint::to("go back", invocation::with_reason(id, "rollback"))]
         }
-        Missing::Rollback { .. } => vec![
-            Hint::to("make the commit revert cleanly, then", invocation::gate(id, Gate::Validate)),
+        Missing::Rollback { rehearsal } => vec![
+            Hint::to(unrehearsed(rehearsal), invocation::gate(id, Gate::Validate)),
             hold(),
             Hint::to("or drop it", invocation::with_reason(id, "reject")),
         ],
@@ -306,6 +307,15 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::NothingToRollBack => vec![Hint::to("end it instead", invocation::with_reason(id, "reject"))],
         Missing::NotRolledOut => vec![Hint::next(invocation::rollout(id, next_stage(change)))],
         _ => vec![Hint::next(invocation::on(id, "status", ""))],
+    }
+}
+
+/// What makes the rehearsal of a rollback succeed.
+fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
+    match rehearsal {
+        // They ran where git had put nothing but what it tracks.
+        Rehearsal::ChecksFail { .. } => "let them pass on a bare checkout without the change, then",
+        _ => "make the commit revert cleanly, then",
     }
 }
 

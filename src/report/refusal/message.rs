@@ -130,7 +130,7 @@ fn of_the_delta(missing: &Missing) -> Option<String> {
             format!("the baseline's commit {baseline} is not in the history of the present one")
         }
         Missing::ContractDocs { files } => format!(
-            "{} changed without its docs or tests",
+            "{} changed without its docs and tests",
             count(files.len() as u64, "file of the contracts surface", "files of the contracts surface")
         ),
         Missing::Redefined { what } => redefined(what),
@@ -227,7 +227,10 @@ fn rehearsed(rehearsal: &Rehearsal) -> String {
             count(paths.len() as u64, "path", "paths")
         ),
         Rehearsal::ChecksFail { names } => {
-            format!("the rollback applies, but checks fail on its result: {}", joined(names.iter().map(String::as_str)))
+            let names = joined(names.iter().map(String::as_str));
+            format!(
+                "the rollback applies, but in a bare checkout of its result, without what git does not track, checks fail: {names}"
+            )
         }
     }
 }

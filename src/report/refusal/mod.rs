@@ -340,9 +340,9 @@ mod tests {
         then: vibeship-optimizer validate --change-id chg-1
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"  # drop it and start over on this history
 
-        refused at gate 3 (validate): 1 file of the contracts surface changed without its docs or tests
+        refused at gate 3 (validate): 1 file of the contracts surface changed without its docs and tests
           api/schema.json
-        next: git add -A && git commit --amend --no-edit  # add docs or tests to the commit
+        next: git add -A && git commit --amend --no-edit  # add docs and tests to the commit
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): a change of class code needs a test to run, and the config has none
