@@ -184,6 +184,8 @@ pub enum What {
         /// When they were first committed.
         committed: DateTime<Utc>,
     },
+    /// Evidence of a change lies set aside, and no event of its record knows it.
+    EvidenceSetAside,
     /// A change went past what the config demands, where it was validated as at the head.
     PolicyLoosened {
         /// The keys.

@@ -60,6 +60,13 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
                 .to_owned(),
         ),
         What::EvidenceIgnored => Some(format!("git add --force {path}")),
+        What::EvidenceSetAside => {
+            let record = finding.change.as_ref().map(|id| format!(".vibeship-optimizer/changes/{id}.json"));
+            Some(format!(
+                "git log --oneline --all -- {}  # read {path}; where it shows nothing, remove it",
+                record.unwrap_or_default()
+            ))
+        }
         What::EvidenceUnknown => Some(format!("git rm --cached {path}  # or restore the record that it belongs to")),
         other => finding.change.as_ref().and_then(|id| of_change(other, id, &commit)),
     }

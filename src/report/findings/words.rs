@@ -143,6 +143,11 @@ fn of_evidence(what: &What) -> String {
         }
         What::VerdictsDiffer { problem } => format!("recorded verdicts do not follow from the evidence: {problem}"),
         What::EvidenceIgnored => "recorded evidence is ignored by git, so no clone will have it".to_owned(),
+        What::EvidenceSetAside => {
+            "this was measured for the change and set aside, and no event of its record knows it: a run was killed, or \
+             the record was put back"
+                .to_owned()
+        }
         What::EvidenceUnknown => "no record knows this evidence file".to_owned(),
         // Every other finding has its sentence above; the code says it where one is forgotten.
         other => other.code(),
