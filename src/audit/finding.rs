@@ -235,7 +235,11 @@ pub enum What {
         old: String,
     },
     /// An evidence file is missing.
-    ArtifactMissing,
+    ArtifactMissing {
+        /// Whether it lies in the work tree as it was recorded, and was not committed.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        uncommitted: bool,
+    },
     /// An evidence file is not what was recorded.
     ArtifactAltered {
         /// The recorded digest.

@@ -52,7 +52,10 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
         | What::RecordBeforeCommit { .. } => {
             Some(format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}"))
         }
-        What::ArtifactMissing | What::ArtifactAltered { .. } => {
+        What::ArtifactMissing { uncommitted: true } => {
+            Some(format!("git add {path} && git commit -m \"Evidence\" -- {path}"))
+        }
+        What::ArtifactMissing { .. } | What::ArtifactAltered { .. } => {
             Some(format!("git log --oneline --all -- {path}  # then git checkout the COMMIT that has it -- {path}"))
         }
         What::DaysUnwitnessed { .. } => Some(

@@ -137,7 +137,8 @@ fn of_evidence(what: &What) -> String {
         What::RelinkUnproven { old } => {
             format!("the record says that this commit took the place of {}, but it is not the same change", short(old))
         }
-        What::ArtifactMissing => "recorded evidence is missing".to_owned(),
+        What::ArtifactMissing { uncommitted: false } => "recorded evidence is missing".to_owned(),
+        What::ArtifactMissing { uncommitted: true } => "recorded evidence lies here and was not committed".to_owned(),
         What::ArtifactAltered { recorded, found } => {
             format!("evidence was altered: its digest is {}…, recorded was {}…", found.short(), recorded.short())
         }

@@ -209,7 +209,7 @@ mod tests {
             assert!(view.text().lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(view.json()["code"].as_str().unwrap().to_owned());
         }
-        assert_eq!(codes.len(), 45, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 46, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -307,6 +307,12 @@ mod tests {
         refused at gate 3 (validate): the change is of class tuneable, and no tuneable changed its value
         next: vibeship-optimizer validate --change-id chg-1  # set the tuneable to its new value, then
         or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"  # where git has its file, commit it first
+
+        refused at gate 3 (validate): the change is of class tuneable, and 1 file of code changed beside the tuneables
+          lib.py
+        next: vibeship-optimizer validate --change-id chg-1  # take the code out of the commit (`git commit --amend`), then
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"  # drop it and open it anew with `--class code`, which tests it
+        or:   vibeship-optimizer route --hierarchy  # where a file holds knobs alone, name it in surfaces.tuneables
 
         refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
           cccccccccccc Do | something ⏎ else
