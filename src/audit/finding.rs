@@ -184,6 +184,8 @@ pub enum What {
         /// When they were first committed.
         committed: DateTime<Utc>,
     },
+    /// Evidence of a change lies set aside, and no event of its record knows it.
+    EvidenceSetAside,
     /// A change went past what the config demands, where it was validated as at the head.
     PolicyLoosened {
         /// The keys.
@@ -235,7 +237,11 @@ pub enum What {
         old: String,
     },
     /// An evidence file is missing.
-    ArtifactMissing,
+    ArtifactMissing {
+        /// Whether it lies in the work tree as it was recorded, and was not committed.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        uncommitted: bool,
+    },
     /// An evidence file is not what was recorded.
     ArtifactAltered {
         /// The recorded digest.

@@ -77,6 +77,8 @@ pub enum Found {
     Intact(Vec<u8>),
     /// Not there.
     Missing,
+    /// Not in the commit, and as recorded in the work tree.
+    Uncommitted,
     /// Something else.
     Altered(Digest),
 }
@@ -143,7 +145,8 @@ pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> 
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;
             }
-            Found::Missing => What::ArtifactMissing,
+            Found::Missing => What::ArtifactMissing { uncommitted: false },
+            Found::Uncommitted => What::ArtifactMissing { uncommitted: true },
             Found::Altered(found) => What::ArtifactAltered { recorded: artifact.sha256.clone(), found },
         };
         let finding = Finding::fail(what).of_change(&record.id).at(&artifact.path);

@@ -36,6 +36,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
     let mut known = BTreeSet::new();
     let records = records(ctx)?;
+    let names = evidence_names(ctx)?;
     let named = records.iter().filter_map(RecordFacts::change).flat_map(witnessed::named).collect();
     let made = match ctx.repo()? {
         Some(repo) => versions::made(repo, &named)?,
@@ -47,6 +48,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         audit.findings.extend(witnessed::before_its_commit(&record, &|commit| made.get(commit).copied()));
         audit.findings.extend(record::habits(&record, ctx.now()));
         audit.findings.extend(evidence(ctx, &record)?);
+        audit.findings.extend(set_aside(ctx, &record, &names)?);
         if record.change().is_some() {
             audit.findings.extend(ignored(ctx, &record)?);
         }
@@ -56,7 +58,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         known.insert(id.to_string());
         audit.findings.push(Finding::fail(What::RecordMissing).of_change(&id).at(path));
     }
-    audit.findings.extend(unknown_evidence(ctx, &known)?);
+    audit.findings.extend(unknown_evidence(&known, &names));
     Ok(audit)
 }
 
@@ -143,7 +145,7 @@ fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandErro
 
 fn lying(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
     if newest && matches!(artifact::verify(&ctx.project, artifact)?, Standing::Superseded { .. }) {
-        return Ok(match artifact::under_its_name(&ctx.project, artifact)? {
+        return Ok(match artifact::lying_at(&ctx.project, &artifact.path)? {
             Some(bytes) => Found::Altered(Digest::of_bytes(&bytes)),
             None => Found::Missing,
         });
@@ -167,23 +169,51 @@ fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError
 }
 
 /// Files named like evidence of a change that no record knows.
-fn unknown_evidence(ctx: &Ctx, known: &BTreeSet<String>) -> Result<Vec<Finding>, CommandError> {
-    let dir = ctx.project.evidence_dir();
-    let mut names = match fs::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => {
-            let mut names = Vec::new();
-            for entry in entries.map_err(StoreError::io("list", &dir))? {
-                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
-            }
-            names
-        }
-    };
-    names.sort();
-    let snapshots = names.into_iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
+fn unknown_evidence(known: &BTreeSet<String>, names: &[String]) -> Vec<Finding> {
+    let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
     let of_nobody = snapshots.filter(|name| {
         !known.iter().any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('_')))
     });
-    let finding = |name: String| Finding::warn(What::EvidenceUnknown).at(format!("{}/{name}", layout::EVIDENCE_DIR));
-    Ok(of_nobody.map(finding).collect())
+    of_nobody.map(|name| Finding::warn(What::EvidenceUnknown).at(place(name))).collect()
+}
+
+/// What was measured for a change, and set aside by a later measurement, without any event that knows it: a run that
+/// was killed, or a record that was put back to before it.
+fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Finding>, CommandError> {
+    let Some(change) = record.change() else { return Ok(Vec::new()) };
+    let recorded: BTreeSet<&str> = change
+        .events
+        .iter()
+        .flat_map(|event| event.what.artifacts())
+        .map(|artifact| artifact.sha256.as_str())
+        .collect();
+    let mut found = Vec::new();
+    let of_change = |name: &&String| name.strip_prefix(record.id.as_str()).is_some_and(|rest| rest.starts_with('_'));
+    for name in names.iter().filter(of_change).filter(|name| name.contains(layout::SUPERSEDED)) {
+        let Some(bytes) = artifact::lying_at(&ctx.project, &place(name))? else { continue };
+        if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
+            found.push(Finding::warn(What::EvidenceSetAside).of_change(&record.id).at(place(name)));
+        }
+    }
+    Ok(found)
+}
+
+fn place(name: &str) -> String {
+    format!("{}/{name}", layout::EVIDENCE_DIR)
+}
+
+/// The names of the files of evidence, sorted.
+fn evidence_names(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
+    let dir = ctx.project.evidence_dir();
+    let mut names = Vec::new();
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        entries => {
+            for entry in entries.map_err(StoreError::io("list", &dir))? {
+                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }

@@ -225,10 +225,11 @@ fn evidence(
 ) -> Result<Vec<Finding>, CommandError> {
     let mut failed = None;
     let found = record::evidence(record, &mut |artifact, newest| {
-        witness.artifact(batch, head, artifact, newest).unwrap_or_else(|error| {
+        let found = witness.artifact(batch, head, artifact, newest).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             Found::Missing
-        })
+        });
+        if found == Found::Missing && witness.lies_here(artifact) { Found::Uncommitted } else { found }
     });
     failed.map_or(Ok(found), Err)
 }

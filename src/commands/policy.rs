@@ -22,14 +22,11 @@ pub(crate) fn of(config: &Config) -> Policy {
 /// What the config here and the committed one demand together; where the latter demands more, that is told.
 ///
 /// # Errors
-/// When the config here is invalid, or git fails. A committed config that is invalid demands nothing: the one here
-/// mends it.
+/// When the config here is invalid, or there is no telling whether there is a repository. A committed config that is
+/// invalid demands nothing: the one here mends it.
 pub(crate) fn in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
     let here = ctx.policy()?;
     let Some(repo) = ctx.repo()? else { return Ok(here) };
-    if repo.head()?.at.is_none() {
-        return Ok(here);
-    }
     let Ok(Some(committed)) = Witness::new(repo, ctx.trailer()).config("HEAD") else { return Ok(here) };
     let committed = of(&committed);
     if here.is_looser_than(&committed) {

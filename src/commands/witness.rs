@@ -1,5 +1,5 @@
-//! What git's objects say at the commits that an audit is about: commits, configs, records, evidence. Nothing here
-//! reads the work tree. Must not judge.
+//! What git's objects say at the commits that an audit is about: commits, configs, records, evidence. The work
+//! tree is looked at for what is advised alone. Must not judge.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +23,9 @@ use crate::error::CommandError;
 use crate::evidence::artifact::Artifact;
 use crate::evidence::artifact::superseded_name;
 use crate::evidence::digest::Digest;
+use crate::probe::revision;
 use crate::store::artifact;
+use crate::store::atomic;
 use crate::store::layout;
 use crate::store::layout::OwnPaths;
 use crate::store::record::Record;
@@ -266,6 +268,12 @@ impl<'a> Witness<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Whether an evidence file lies in the work tree as it was recorded: what is advised depends on it, no verdict.
+    pub(crate) fn lies_here(&self, wanted: &Artifact) -> bool {
+        let path = revision::on_disk(self.repo, &self.path(&wanted.path));
+        matches!(atomic::read(&path, artifact::LIMIT), Ok(Some(bytes)) if Digest::of_bytes(&bytes) == wanted.sha256)
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.

@@ -186,12 +186,12 @@ pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreE
     Ok(found.map_or(Standing::Missing, |found| Standing::Altered { found }))
 }
 
-/// What lies under the name of an evidence file, whatever it is.
+/// What lies under the path of an evidence file, whatever it is.
 ///
 /// # Errors
 /// As [`verify`].
-pub fn under_its_name(project: &Project, artifact: &Artifact) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(path) = inside(project, &artifact.path) else { return Ok(None) };
+pub fn lying_at(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
     atomic::read(&path, LIMIT)
 }

@@ -18,6 +18,8 @@ pub const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
 pub const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
 /// The committed evidence, relative to the root.
 pub const EVIDENCE_DIR: &str = "reports/optimizer";
+/// What the name of an evidence file holds once a newer one has taken its own.
+pub const SUPERSEDED: &str = ".superseded-";
 /// Names of a config in the root, in order of precedence, before those in the state directory.
 pub const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
 /// Names of a config in the state directory, in order of precedence.

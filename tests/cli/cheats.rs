@@ -184,3 +184,20 @@ fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name_and_does_fo
     s.write(&report, recorded);
     let _ = s.on(&["change", "promote"]).ok();
 }
+
+#[test]
+fn a_measurement_whose_record_was_put_back_is_still_told_and_one_measured_again_is_not() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let told = |s: &Sandbox| s.run(&["check"]).ok().stdout.contains("EVIDENCE_SET_ASIDE");
+    let _ = s.run(&["monitor", "tick"]).ok();
+    s.later(Duration::minutes(1));
+    let _ = s.run(&["monitor", "tick", "--force"]).ok();
+    assert!(!told(&s), "each measurement of the day is recorded");
+    s.git(&["checkout", "-q", "HEAD", "--", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
+    s.later(Duration::minutes(1));
+    let _ = s.run(&["monitor", "tick"]).ok();
+    assert!(told(&s), "{}", s.run(&["check"]));
+}

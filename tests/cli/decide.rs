@@ -269,3 +269,26 @@ fn an_emergency_that_would_hold_for_a_century_is_refused_with_the_longest_that_m
     let _ = start("7d").exits(1).says(&["1 day "]);
     let _ = start("24h").ok();
 }
+
+#[test]
+fn evidence_that_was_left_out_of_the_commit_is_told_with_the_command_that_commits_it() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    s.compared("x");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let _ = s.on(&["change", "promote"]).ok();
+    s.git(&["commit", "-q", "-a", "-m", "Promoted"]);
+    let note = s.evidence("rollback.md");
+    let range = format!("{base}..HEAD");
+    let found = s.run(&["check", "--range", &range]).exits(1);
+    let add = format!("git add {note} && git commit -m \"Evidence\" -- {note}");
+    let _ = found.says(&["ARTIFACT_MISSING", "was not committed", &add]);
+    s.git(&["add", &note]);
+    s.git(&["commit", "-q", "-m", "Evidence", "--", &note]);
+    let _ = s.run(&["check", "--range", &range]).ok();
+    // What is nowhere is still looked for in history.
+    s.git(&["rm", "-q", &note]);
+    s.git(&["commit", "-q", "-m", "Tidy up"]);
+    let _ = s.run(&["check", "--range", &range]).exits(1).says(&["git log --oneline --all"]);
+}

@@ -60,7 +60,10 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
         | What::RecordBeforeCommit { .. } => {
             Some(format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}"))
         }
-        What::ArtifactMissing | What::ArtifactAltered { .. } => {
+        What::ArtifactMissing { uncommitted: true } => {
+            Some(format!("git add {path} && git commit -m \"Evidence\" -- {path}"))
+        }
+        What::ArtifactMissing { .. } | What::ArtifactAltered { .. } => {
             Some(format!("git log --oneline --all -- {path}  # then git checkout the COMMIT that has it -- {path}"))
         }
         What::DaysUnwitnessed { .. } => Some(
@@ -68,6 +71,13 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
                 .to_owned(),
         ),
         What::EvidenceIgnored => Some(format!("git add --force {path}")),
+        What::EvidenceSetAside => {
+            let record = finding.change.as_ref().map(|id| format!(".vibeship-optimizer/changes/{id}.json"));
+            Some(format!(
+                "git log --oneline --all -- {}  # read {path}; where it shows nothing, remove it",
+                record.unwrap_or_default()
+            ))
+        }
         What::EvidenceUnknown => Some(format!("git rm --cached {path}  # or restore the record that it belongs to")),
         other => finding.change.as_ref().and_then(|id| of_change(other, id, &commit)),
     }

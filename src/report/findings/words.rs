@@ -137,12 +137,18 @@ fn of_evidence(what: &What) -> String {
         What::RelinkUnproven { old } => {
             format!("the record says that this commit took the place of {}, but it is not the same change", short(old))
         }
-        What::ArtifactMissing => "recorded evidence is missing".to_owned(),
+        What::ArtifactMissing { uncommitted: false } => "recorded evidence is missing".to_owned(),
+        What::ArtifactMissing { uncommitted: true } => "recorded evidence lies here and was not committed".to_owned(),
         What::ArtifactAltered { recorded, found } => {
             format!("evidence was altered: its digest is {}…, recorded was {}…", found.short(), recorded.short())
         }
         What::VerdictsDiffer { problem } => format!("recorded verdicts do not follow from the evidence: {problem}"),
         What::EvidenceIgnored => "recorded evidence is ignored by git, so no clone will have it".to_owned(),
+        What::EvidenceSetAside => {
+            "this was measured for the change and set aside, and no event of its record knows it: a run was killed, or \
+             the record was put back"
+                .to_owned()
+        }
         What::EvidenceUnknown => "no record knows this evidence file".to_owned(),
         // Every other finding has its sentence above; the code says it where one is forgotten.
         other => other.code(),
