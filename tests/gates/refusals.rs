@@ -203,16 +203,6 @@ fn validate_cases() -> Vec<Case> {
         case("dirty", outside_git(), spoiled!(validate_facts, Validate, |facts| facts.revision = dirty(2))),
         case("unknown_state", ready(), spoiled!(validate_facts, Validate, |facts| facts.revision = unknown_state(2))),
         case(
-            "no_tuneable_changed",
-            at::validate(Class::Tuneable),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.tuneables.clear()),
-        ),
-        case(
-            "code_beside",
-            at::validate(Class::Tuneable),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.code = vec!["lib.py".to_owned()]),
-        ),
-        case(
             "contract_docs",
             ready(),
             spoiled!(validate_facts, Validate, |facts| facts.delta.contract_surface = vec!["api.proto".to_owned()]),
@@ -231,6 +221,21 @@ fn validate_cases() -> Vec<Case> {
         ),
         case("already_passed", at::rollout(Class::Code), ask::validate),
         case("not_in_class", at::baseline(Class::Emergency), ask::validate),
+    ]
+}
+
+fn tuneable_cases() -> Vec<Case> {
+    vec![
+        case(
+            "no_tuneable_changed",
+            at::validate(Class::Tuneable),
+            spoiled!(validate_facts, Validate, |facts| facts.delta.tuneables.clear()),
+        ),
+        case(
+            "code_beside",
+            at::validate(Class::Tuneable),
+            spoiled!(validate_facts, Validate, |facts| facts.delta.code = vec!["lib.py".to_owned()]),
+        ),
     ]
 }
 
@@ -453,7 +458,14 @@ fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
         assert_eq!(code_of(&refusal.missing), expected);
         provoked.insert(expected.to_owned());
     }
-    let tables = [contract_cases(), baseline_cases(), outside_cases(), validate_cases(), after_and_compare_cases()];
+    let tables = [
+        contract_cases(),
+        baseline_cases(),
+        outside_cases(),
+        validate_cases(),
+        tuneable_cases(),
+        after_and_compare_cases(),
+    ];
     let later = [promote_cases(), rollout_cases(), verify_cases()];
     let mut count = 0;
     for (expected, mut world, command) in tables.into_iter().chain(later).flatten() {

@@ -10,7 +10,6 @@ use crate::report::invocation::PROGRAM;
 pub fn command(finding: &Finding, key: &str) -> Option<String> {
     let commit = finding.commit.as_ref().map_or("COMMIT", |commit| commit.id.as_str());
     let commit: String = commit.chars().take(12).collect();
-    let path = finding.path.as_deref().map(invocation::shell_word).unwrap_or_default();
     // To revert what takes a change back would bring the change back; how it is not exact has a finding of its own.
     let takes_back = finding.commit.as_ref().is_some_and(|commit| commit.subject.starts_with("Revert \""));
     match &finding.what {
@@ -42,15 +41,22 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             "git revert -m 1 {commit}  # then merge again with nothing else in it, and make the rest as a change"
         )),
         What::FixupLeft { .. } => Some(format!("git rebase --autosquash {commit}~2  # before pushing")),
+        _ => of_files(finding, &commit),
+    }
+}
+
+/// What brings records and evidence back.
+fn of_files(finding: &Finding, commit: &str) -> Option<String> {
+    let path = finding.path.as_deref().map(invocation::shell_word).unwrap_or_default();
+    let from = if finding.commit.is_some() { commit } else { "BASE" };
+    match &finding.what {
         What::RecordRemoved => {
-            let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
             // What went with it: the evidence that it names.
             Some(format!(
                 "git diff -z --relative --name-only --diff-filter=D {from} HEAD -- .vibeship-optimizer reports VIBESHIP_OPTIMIZER.md | xargs -0 git checkout {from} -- && git commit -m \"Restore the record and its evidence\""
             ))
         }
         What::RecordRewritten { .. } | What::RecordBackdated { .. } => {
-            let from = if finding.commit.is_some() { commit.as_str() } else { "BASE" };
             Some(format!("git checkout {from} -- {path} && git commit -m \"Restore the record\""))
         }
         What::RecordMissing => Some(invocation::restore(finding.path.as_deref().unwrap_or_default())),
@@ -79,7 +85,7 @@ pub fn command(finding: &Finding, key: &str) -> Option<String> {
             ))
         }
         What::EvidenceUnknown => Some(format!("git rm --cached {path}  # or restore the record that it belongs to")),
-        other => finding.change.as_ref().and_then(|id| of_change(other, id, &commit)),
+        other => finding.change.as_ref().and_then(|id| of_change(other, id, commit)),
     }
 }
 

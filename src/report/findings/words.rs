@@ -97,13 +97,6 @@ fn of_record(what: &What) -> String {
                 at(*committed)
             )
         }
-        What::PolicyLoosened { what } => {
-            let parts: Vec<String> = what.iter().map(|part| (*part).to_owned()).collect();
-            format!(
-                "the change went past what the config demands where it was validated and still does: {}",
-                list(&parts)
-            )
-        }
         What::RecordUnproven => "a record of the original tool proves nothing".to_owned(),
         What::ClassNeverPasses { class, gate } => format!(
             "gate {} ({}) is demanded, which a change of class {} never passes",
@@ -124,6 +117,13 @@ fn of_record(what: &What) -> String {
 
 fn of_evidence(what: &What) -> String {
     match what {
+        What::PolicyLoosened { what } => {
+            let parts: Vec<String> = what.iter().map(|part| (*part).to_owned()).collect();
+            format!(
+                "the change went past what the config demands where it was validated and still does: {}",
+                list(&parts)
+            )
+        }
         What::BaselineNotFirst { baseline } => {
             format!("the baseline (at {baseline}) does not lie before the commit")
         }
