@@ -83,7 +83,7 @@ fn a_rollback_on_which_the_checks_fail_is_no_way_back_where_the_config_wants_the
     let s = Sandbox::new();
     s.config(&format!("{only_after}validation: {{rehearse_checks: true}}\n")).compared("x");
     let refused = s.on(&["change", "promote"]).exits(1);
-    let _ = refused.says(&["the rollback applies, but checks fail on its result: test"]);
+    let _ = refused.says(&["without what git does not track, checks fail: test"]);
     assert_eq!(s.git(&["worktree", "list"]).lines().count(), 1);
 
     let s = Sandbox::new();
