@@ -177,7 +177,8 @@ fn of_files(
         inputs: &inputs,
         plots: &plots,
     };
-    write_out(args, &comparison, &report::compare::markdown(&view), &beside)?;
+    let outs = (args.out.as_deref(), args.json_out.as_deref());
+    write_out(outs, &comparison, &report::compare::markdown(&view), &beside)?;
     answer(ctx, args, &view)
 }
 
@@ -256,9 +257,8 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         verdicts: judge::verdicts(&comparison)?,
     });
     let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
-    if !args.out.as_ref().is_some_and(|out| is_same(out, &own_report)) {
-        write_copy(ctx, args, view, &strips)?;
-    }
+    let copied = args.out.as_deref().filter(|out| !is_same(out, &own_report));
+    write_copy(ctx, (copied, args.json_out.as_deref()), view, &strips)?;
     let exit = answer(ctx, args, &view)?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
     uncommitted::hint(ctx, &change);
@@ -312,27 +312,43 @@ fn json_bytes(evidence: &impl Serialize) -> Result<Vec<u8>, CommandError> {
     Ok(bytes)
 }
 
-fn write_out(args: &CompareArgs, comparison: &Comparison, report: &str, plots: &[Beside]) -> Result<(), CommandError> {
-    if let Some(out) = &args.out {
+fn write_out(
+    (out, json_out): (Option<&Path>, Option<&Path>),
+    comparison: &Comparison,
+    report: &str,
+    plots: &[Beside],
+) -> Result<(), CommandError> {
+    if let Some(out) = out {
         for plot in plots {
             atomic::write_free(&plot.path, plot.svg.as_bytes())?;
         }
         atomic::write_free(out, report.as_bytes())?;
     }
-    if let Some(out) = &args.json_out {
+    if let Some(out) = json_out {
         atomic::write_free(out, &json_bytes(comparison)?)?;
     }
     Ok(())
 }
 
-/// The report of a change once more, wherever it is asked for: there it has pictures of its own.
-fn write_copy(ctx: &Ctx, args: &CompareArgs, view: CompareView<'_>, strips: &[Strip]) -> Result<(), CommandError> {
-    let beside = plots::beside(args.out.as_deref(), strips);
+/// The report of a change once more, wherever it is asked for. Within the project it shows the pictures that are
+/// evidence; elsewhere it has its own.
+fn write_copy(
+    ctx: &Ctx,
+    outs: (Option<&Path>, Option<&Path>),
+    view: CompareView<'_>,
+    strips: &[Strip],
+) -> Result<(), CommandError> {
+    let kept = outs.0.and_then(|out| plots::kept(&ctx.project, out));
+    let beside = if kept.is_some() { Vec::new() } else { plots::beside(outs.0, strips) };
     for plot in &beside {
         guard::guard_out_path(&ctx.project, &plot.path, &[])?;
     }
-    let report = report::compare::markdown(&CompareView { plots: &plots::named(&beside), ..view });
-    write_out(args, view.comparison, &report, &beside)
+    let shown = match kept {
+        Some(place) => view.plots.iter().map(|(metric, name)| (metric.clone(), format!("{place}{name}"))).collect(),
+        None => plots::named(&beside),
+    };
+    let report = report::compare::markdown(&CompareView { plots: &shown, ..view });
+    write_out(outs, view.comparison, &report, &beside)
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.

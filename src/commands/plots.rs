@@ -12,6 +12,8 @@ use crate::evidence::snapshot::Snapshot;
 use crate::report::compare::detail::is_headline;
 use crate::report::plot::strip::Strip;
 use crate::store::artifact;
+use crate::store::layout::Project;
+use crate::sys::files;
 
 /// A strip for every metric of the contract and every decisive time that has samples to show.
 pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
@@ -43,6 +45,15 @@ pub fn beside(out: Option<&Path>, strips: &[Strip]) -> Vec<Beside> {
         Beside { metric: strip.metric.clone(), path, svg: strip.svg() }
     };
     strips.iter().map(picture).collect()
+}
+
+/// Where a report at `out` finds the pictures that are evidence; `None` for one outside the project.
+pub fn kept(project: &Project, out: &Path) -> Option<String> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let root = files::canonical(project.root()).ok()?;
+    let parent = files::canonical(parent).ok()?;
+    let depth = parent.strip_prefix(&root).ok()?.components().count();
+    Some(format!("{}{}/", "../".repeat(depth), project.relative(&project.evidence_dir())))
 }
 
 /// The pictures as the report beside them names them.

@@ -95,6 +95,17 @@ fn a_change_is_compared_in_pairs_and_the_report_says_how() {
     for said in ["In alternating pairs in one session", "pass", "improved", "ready without a core"] {
         assert!(report.contains(said), "{said}: {report}");
     }
+    let _ = s.on(&["compare", "--out", "copy.md", "--json-out", "copy.json"]).ok();
+    let copy = s.read("copy.md");
+    let picture = copy.split("](").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    assert!(picture.starts_with("reports/optimizer/") && s.path(picture).is_file(), "{copy}");
+    let loose = s.git(&["status", "--porcelain", "--", ":(exclude)reports", ":(exclude).vibeship-optimizer"]);
+    assert!(!loose.contains(".svg"), "{loose}");
+    let own = s.evidence("compare.md");
+    let _ = s.on(&["compare", "--out", &own, "--json-out", "own.json"]).ok();
+    for made in ["copy.md", "copy.json", "own.json"] {
+        std::fs::remove_file(s.path(made)).unwrap();
+    }
     let session = s.json(s.evidence("pair.json"));
     assert_eq!(session["change_id"], s.id().as_str());
     assert_eq!(session["commands"][0]["pairs"].as_array().unwrap().len(), 10);
