@@ -93,7 +93,7 @@ fn cells(row: &PairRow) -> Vec<Text> {
     let mut text = Text::new().mark(tone, word);
     match &row.change {
         Change::Inconclusive { finding, because, more_runs } => {
-            let why = verdict::unsettled_pairs(finding.as_ref(), because, *more_runs, change.clone(), "no change");
+            let why = verdict::unsettled(true, finding.as_ref(), because, *more_runs, change.clone(), "no change");
             text = text.plain(format!(": {why}"));
         }
         Change::Invalid { because } => text = text.plain(format!(": {}", verdict::flaw(because))),

@@ -96,7 +96,7 @@ fn said(judged: &Judged, violates: &str) -> String {
         }
         Verdict::Inconclusive { finding, because, more_runs } => {
             let shown = finding.as_ref().map(|finding| measured(criterion.as_ref(), finding));
-            unsettled(finding.as_ref(), because, *more_runs, shown, &bound)
+            unsettled(is_paired(finding.as_ref()), finding.as_ref(), because, *more_runs, shown, &bound)
         }
         Verdict::Invalid { because } => flaw(because),
     }
@@ -144,31 +144,14 @@ pub fn basis(finding: &Finding) -> String {
     }
 }
 
-/// Why nothing was concluded, and how many more runs would help. `shown` is the estimate, `bound` what it was held
-/// against.
+/// Whether a finding is of pairs.
+pub fn is_paired(finding: Option<&Finding>) -> bool {
+    finding.is_some_and(|finding| finding.design == Design::Paired)
+}
+
+/// Why nothing was concluded, and how many more runs would help. `paired` is what was measured, which a doubt without a
+/// finding does not tell; `shown` is the estimate, `bound` what it was held against.
 pub fn unsettled(
-    finding: Option<&Finding>,
-    because: &Doubt,
-    more_runs: Option<u32>,
-    shown: Option<String>,
-    bound: &str,
-) -> String {
-    let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
-    unsettled_as(paired, finding, because, more_runs, shown, bound)
-}
-
-/// The same of what was measured in pairs, which a doubt that rests on no finding does not tell by itself.
-pub fn unsettled_pairs(
-    finding: Option<&Finding>,
-    because: &Doubt,
-    more_runs: Option<u32>,
-    shown: Option<String>,
-    bound: &str,
-) -> String {
-    unsettled_as(true, finding, because, more_runs, shown, bound).replacen(" samples can", " pairs can", 1)
-}
-
-fn unsettled_as(
     paired: bool,
     finding: Option<&Finding>,
     because: &Doubt,
@@ -190,7 +173,7 @@ fn unsettled_as(
                 values::plain_share(min_effect)
             )
         }
-        _ => doubt(because, shown, bound, min_effect),
+        _ => doubt(paired, because, shown, bound, min_effect),
     };
     format!("{why}{remedy}")
 }
@@ -214,12 +197,13 @@ fn remedy(more: u32, paired: bool) -> String {
 }
 
 /// A doubt in words.
-fn doubt(because: &Doubt, shown: Option<String>, bound: &str, min_effect: f64) -> String {
+fn doubt(paired: bool, because: &Doubt, shown: Option<String>, bound: &str, min_effect: f64) -> String {
     let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
     match because {
         Doubt::Straddles => format!("{shown} straddles {bound}"),
         Doubt::TooFew { have, need } => {
-            format!("{} can decide nothing; it takes at least {need}", values::count(*have, "sample", "samples"))
+            let (one, many) = if paired { ("pair", "pairs") } else { ("sample", "samples") };
+            format!("{} can decide nothing; it takes at least {need}", values::count(*have, one, many))
         }
         Doubt::BelowMinEffect => {
             format!("{shown} is smaller than the least effect that counts, {}", values::plain_share(min_effect))
@@ -315,7 +299,7 @@ mod tests {
             doubted(Doubt::NotExact, None),
         ].join("\n"), @r"
         inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
-        inconclusive: 1 sample can decide nothing; it takes at least 10
+        inconclusive: 1 pair can decide nothing; it takes at least 10
         inconclusive: +1.2 % [-0.8 %, +3.1 %] is smaller than the least effect that counts, 2 %; about 1 more pair would settle it
         inconclusive: the machine itself moved +8.1 % between the two sessions (reference workload); measure in pairs
         inconclusive: declared exact, but the same code gave different values

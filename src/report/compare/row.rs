@@ -58,7 +58,14 @@ pub fn change_text(row: &MetricRow) -> Text {
         Change::Inconclusive { .. } if never_failed(row) => Text::new().mark(Tone::Quiet, "nothing failed"),
         Change::Inconclusive { finding, because, more_runs } => {
             let shown = finding.as_ref().map(|finding| verdict::difference(&row.metric, finding));
-            let why = verdict::unsettled(finding.as_ref(), because, *more_runs, shown, "no change");
+            let why = verdict::unsettled(
+                verdict::is_paired(finding.as_ref()),
+                finding.as_ref(),
+                because,
+                *more_runs,
+                shown,
+                "no change",
+            );
             text.plain(format!(": {why}"))
         }
         Change::Invalid { because } => text.plain(format!(": {}", verdict::flaw(because))),
