@@ -5,14 +5,10 @@ use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use vibeship_optimizer::sys::interrupt::Interrupt;
-use vibeship_optimizer::sys::process;
-use vibeship_optimizer::sys::process::Invocation;
-use vibeship_optimizer::sys::process::Output;
-use vibeship_optimizer::sys::process::Spec;
+use vibeship_optimizer::os::process::{self, Invocation, Output};
+use vibeship_optimizer::os::{Interrupt, Spec};
 
 const USAGE: &str = "usage: overhead STATIC_TRUE BARE_LOOP [BLOCKS] [RUNS_PER_BLOCK]";
 

@@ -7,15 +7,9 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use vibeship_optimizer::evidence::stats::Interval;
-use vibeship_optimizer::evidence::stats::hodges_lehmann;
-use vibeship_optimizer::evidence::stats::looks::ALPHA;
-use vibeship_optimizer::evidence::stats::looks::Plan;
-use vibeship_optimizer::evidence::stats::median;
-use vibeship_optimizer::evidence::stats::winsorized;
-use vibeship_optimizer::evidence::verdict::Design;
-use vibeship_optimizer::evidence::verdict::Estimate;
-use vibeship_optimizer::evidence::verdict::Finding;
+use vibeship_optimizer::model::{Design, Estimate, Finding};
+use vibeship_optimizer::stats::looks::ALPHA;
+use vibeship_optimizer::stats::{Interval, Plan, hodges_lehmann, median, winsorized};
 
 /// One pair: the logarithm of both times, and whether the second arm ran first.
 #[derive(Clone, Copy)]

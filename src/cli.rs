@@ -2,22 +2,13 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory as _;
-use clap::FromArgMatches as _;
-use clap::Parser;
-use clap::Subcommand;
-use clap::error::ContextKind;
-use clap::error::ContextValue;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands;
-use crate::commands::Ctx;
-use crate::commands::globals::Format;
-use crate::commands::globals::Globals;
+use crate::commands::{self, Ctx, Format, Globals};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::ui::Volume;
+use crate::ui::{Ui, Volume};
 
 /// Make every tuning change prove itself: contract, baseline, validation, comparison, rollout, monitoring, VERIFIED
 #[derive(Debug, Parser)]

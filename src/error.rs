@@ -2,34 +2,21 @@
 
 use std::io;
 
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
 use crate::exit::Exit;
+use crate::workflow::{Change, Refusal};
 
 /// A command that did not do what was asked.
 #[derive(Debug)]
 pub enum CommandError {
-    /// A gate stays shut.
     Refused {
-        /// Why.
         refusal: Box<Refusal>,
         /// Of which change; `None` when none was opened.
         change: Option<Box<Change>>,
     },
     /// It cannot be told which change is meant, or there is no such thing.
-    Trouble {
-        /// What went wrong.
-        error: anyhow::Error,
-        /// What to do, a line each.
-        hints: Vec<String>,
-    },
+    Trouble { error: anyhow::Error, hints: Vec<String> },
     /// Something that was asked for was tried, and the answer is no.
-    Failed {
-        /// What failed.
-        message: String,
-        /// What to do, a line each.
-        hints: Vec<String>,
-    },
+    Failed { message: String, hints: Vec<String> },
     /// Nobody reads the answer any more; not an error.
     ClosedPipe,
 }

@@ -5,11 +5,9 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// 0: yes, done, holds.
     Yes = 0,
     /// 1: no: refused, failed, regressed, not verified.
     No = 1,
-    /// 2: trouble: usage, input, I/O.
     Trouble = 2,
     /// 3: not yet: inconclusive, or the window is still open.
     NotYet = 3,

@@ -4,30 +4,37 @@
 //!
 //! | module | may import | invariant |
 //! |---|---|---|
-//! | [`evidence`] | – | no I/O, no clock |
-//! | [`change`] | `evidence` | the only module that knows the gate order; `now` is an argument |
-//! | [`audit`] | `change`, `evidence` | decides nothing about gates itself |
-//! | [`report`] | `audit`, `change`, `evidence` | never prints |
-//! | [`sys`], [`ui`], [`exit`] | – | adapters; know nothing of changes |
-//! | [`store`] | `change`, `evidence`, `sys` | the only writer of the state and report directories |
-//! | [`config`] | `change`, `evidence` | read once in `commands/mod.rs` |
-//! | [`probe`] | `evidence`, `config`, `sys` | returns measurements, never judges |
-//! | [`hooks`] | `sys` | edits only between its own markers |
-//! | [`error`] | `change`, `exit` | how a command fails, and with which code |
+//! | [`model`], [`stats`] | – | plain data and arithmetic; no I/O, no clock |
+//! | [`judge`] | `model`, `stats` | pure |
+//! | [`workflow`] | `model`, `judge` | the only module that knows the gate order; `now` is an argument |
+//! | [`audit`] | `model`, `judge`, `workflow` | decides nothing about gates itself |
+//! | [`report`] | `model`, `judge`, `stats`, `workflow`, `audit` | never prints |
+//! | [`os`], [`ui`], [`exit`] | – | adapters; know nothing of changes |
+//! | [`git`] | `model`, `os` | asks git; judges nothing |
+//! | [`store`] | `model`, `workflow`, `os`, `git` | the only writer of the state and report directories |
+//! | [`config`] | `model` | read once in `commands/mod.rs` |
+//! | [`measure`] | `model`, `judge`, `config`, `git`, `os` | returns measurements, never judges |
+//! | [`project`] | `model`, `os`, `config` | looks at a project's files to propose a set-up |
+//! | [`hooks`] | `git`, `os` | edits only between its own markers |
+//! | [`error`] | `model`, `workflow`, `exit` | how a command fails, and with which code |
 //! | [`commands`] | all but `cli` | the only place where they meet |
 //! | [`cli`] | `commands`, `error`, `exit`, `ui` | the grammar; holds no logic of a command |
 
 pub mod audit;
-pub mod change;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod error;
-pub mod evidence;
 pub mod exit;
+pub mod git;
 pub mod hooks;
-pub mod probe;
+pub mod judge;
+pub mod measure;
+pub mod model;
+pub mod os;
+pub mod project;
 pub mod report;
+pub mod stats;
 pub mod store;
-pub mod sys;
 pub mod ui;
+pub mod workflow;

@@ -1,17 +1,12 @@
 //! The terminal: the answer on standard output, everything else on standard error. The only place that prints.
 //! Must not know what it prints.
 
-use std::io;
-use std::io::BufRead as _;
-use std::io::IsTerminal as _;
-use std::io::Write as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Volume {
-    /// The answer, warnings and errors.
     Quiet,
-    /// Status messages and hints too.
     Normal,
 }
 
@@ -58,9 +53,6 @@ impl Ui {
     }
 
     /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).
-    ///
-    /// # Errors
-    /// When standard output cannot be written; a closed pipe among them.
     pub fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -101,9 +93,6 @@ impl Ui {
     }
 
     /// Asks for one line; `None` at the end of input.
-    ///
-    /// # Errors
-    /// When standard input cannot be read.
     pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
         let mut err = anstream::stderr().lock();
         write!(err, "{question} ")?;

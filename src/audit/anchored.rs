@@ -3,14 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::record::RecordFacts;
-use crate::change::event::Event;
-use crate::change::event::Kind;
-use crate::change::facts::Strength;
-use crate::change::state::Change;
-use crate::evidence::revision::Revision;
+use crate::audit::{Finding, RecordFacts, What};
+use crate::model::{Event, Kind, Revision, Strength};
+use crate::workflow::Change;
 
 /// What git has of the project at commits; each `None` where it has not the commit, or the project does not lie there.
 pub trait Objects {

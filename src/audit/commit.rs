@@ -1,25 +1,19 @@
 //! A commit as an audit sees it, and what its message says of itself. Must not run git.
 
-use crate::audit::finding::CommitName;
+use crate::audit::CommitName;
 
 /// A commit of the range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitFacts {
-    /// Full hash.
     pub id: String,
-    /// Hashes of its parents.
     pub parents: Vec<String>,
-    /// The author's name.
     pub author_name: String,
-    /// The author's address.
     pub author_email: String,
     /// When it was written, in seconds since 1970 UTC.
     pub author_time: i64,
     /// When it was committed as it is now, in seconds since 1970 UTC.
     pub commit_time: i64,
-    /// First line of its message.
     pub subject: String,
-    /// The whole message.
     pub message: String,
     /// Values of the trailer, in order, as git reads them.
     pub ids: Vec<String>,
@@ -32,7 +26,6 @@ pub struct CommitFacts {
 pub struct FileFact {
     /// Path from the project's root, with `/`.
     pub path: String,
-    /// Whether it is the tool's own.
     pub own: bool,
     /// Whether it is new: for a merge, in no parent.
     pub new: bool,

@@ -1,12 +1,9 @@
 //! Whether a change went the way that the committed configs demanded: a config that was loosened for a moment, and put
 //! back, is seen in what it let pass. Must not read configs; their policies come as facts.
 
-use crate::change::event::Kind;
-use crate::change::facts::Policy;
-use crate::change::facts::Stage;
-use crate::change::gates::rollout;
-use crate::change::state::Change;
-use crate::change::window;
+use crate::model::{Kind, Policy, Stage};
+use crate::workflow::gates::rollout;
+use crate::workflow::{Change, window};
 
 /// The keys of the config that the change did not live up to, of those that every one of `policies` demands.
 pub fn missed(change: &Change, policies: &[Policy]) -> Vec<&'static str> {

@@ -1,26 +1,18 @@
 //! What an audit finds: a closed set of codes with their facts. Codes are stable, for configs and scripts of users;
 //! the words and the healing command are made in `report/findings`. Must not look for anything itself.
 
-use chrono::DateTime;
-use chrono::NaiveDate;
-use chrono::Utc;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::change::class::Class;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::change::surface::Surface;
-use crate::evidence::digest::Digest;
+use crate::model::{ChangeId, Class, Digest, Gate, Surface};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Worth knowing.
     Info,
     /// Should be looked at; does not fail a check.
     Warn,
-    /// Fails a check.
     Fail,
 }
 
@@ -38,9 +30,7 @@ impl Level {
 /// A commit as findings name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct CommitName {
-    /// Full hash.
     pub id: String,
-    /// First line of its message.
     pub subject: String,
 }
 
@@ -48,46 +38,36 @@ pub struct CommitName {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum What {
-    /// A commit names no change.
     CommitWithoutId,
     /// A commit changes tuneables and names no change.
     TuneablesUntracked {
-        /// The tuneables' files.
         paths: Vec<String>,
     },
     /// A commit changes overrides by environment and names no change.
     EnvOverrideUndocumented {
-        /// The files.
         paths: Vec<String>,
     },
     /// A trailer's value is no change id.
     MalformedId {
-        /// The value.
         value: String,
     },
     /// A trailer names a change that has no record here.
     UnknownId {
-        /// The id.
         id: ChangeId,
     },
-    /// A commit names several changes.
     SeveralIds {
-        /// They.
         ids: Vec<String>,
     },
     /// Several commits of the range name one change.
     ManyCommits {
-        /// They, oldest first.
         commits: Vec<CommitName>,
     },
     /// A commit that was meant to be squashed into another.
     FixupLeft {
-        /// How its subject begins.
         marker: &'static str,
     },
     /// A merge holds content that none of its parents has.
     MergeBringsContent {
-        /// The files.
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
         new_file: bool,
@@ -97,46 +77,35 @@ pub enum What {
     },
     /// A commit says that it reverts another, and does something else.
     RevertNotExact {
-        /// What it says that it reverts.
         reverted: String,
     },
     /// A change touches a surface that its class does not.
     WrongClass {
-        /// The class.
         class: Class,
         /// The surface; `None` for code that is on none.
         #[serde(skip_serializing_if = "Option::is_none")]
         surface: Option<Surface>,
-        /// The files.
         paths: Vec<String>,
     },
     /// A contracts surface changed without its documents or its tests.
     ContractWithoutDocs {
-        /// The files.
         paths: Vec<String>,
-        /// Whether documents changed.
         docs: bool,
-        /// Whether tests changed.
         tests: bool,
     },
-    /// An emergency's override outlived its expiry.
     EnvOverrideExpired {
-        /// When it expired.
         expired: DateTime<Utc>,
     },
     /// A benchmark's winner was promoted with no stage before full that checks guardrails live.
     PromotedWithoutLiveCheck {
-        /// The experiment that it comes from.
         from: Option<ChangeId>,
     },
     /// A record cannot be read or trusted.
     RecordUnreadable {
-        /// What is wrong, with its place.
         problem: String,
     },
     /// A record holds events that its gates would not have let happen.
     RecordUnlawful {
-        /// The event's number.
         seq: u64,
         /// The gate that would have refused; `None` where the event itself is not what the gate records.
         gate: Option<Gate>,
@@ -152,43 +121,33 @@ pub enum What {
     RecordMissing,
     /// A record claims a moment after the commit that holds it, or after now.
     RecordFromFuture {
-        /// The event's number.
         seq: u64,
-        /// The moment that it claims.
         at: DateTime<Utc>,
     },
     /// An event claims a moment before the record was last committed without it.
     RecordBackdated {
-        /// The event's number.
         seq: u64,
-        /// The moment that it claims.
         at: DateTime<Utc>,
         /// When the record was committed without it.
         committed: DateTime<Utc>,
     },
     /// An event claims a moment before the commit that it names was made.
     RecordBeforeCommit {
-        /// The event's number.
         seq: u64,
-        /// The moment that it claims.
         at: DateTime<Utc>,
-        /// The commit.
         commit: String,
-        /// When that was made.
         made: DateTime<Utc>,
     },
     /// Monitored days were committed so late that git is no witness of them.
     DaysUnwitnessed {
         /// The days, the day of the full rollout among them.
         days: Vec<NaiveDate>,
-        /// When they were first committed.
         committed: DateTime<Utc>,
     },
     /// Evidence of a change lies set aside, and no event of its record knows it.
     EvidenceSetAside,
     /// A change went past what the config demands, where it was validated as at the head.
     PolicyLoosened {
-        /// The keys.
         what: Vec<&'static str>,
     },
     /// A record of the original that proves nothing.
@@ -202,14 +161,11 @@ pub enum What {
     },
     /// A change belongs to a class that never passes the gate that is demanded.
     ClassNeverPasses {
-        /// The class.
         class: Class,
-        /// The gate.
         gate: Gate,
     },
     /// A change was rejected or rolled back, and its commit is still there.
     NotReverted {
-        /// How it ended.
         end: &'static str,
         /// Whether the record knows the commit, so that the tool can take it out by itself.
         known: bool,
@@ -221,22 +177,17 @@ pub enum What {
     },
     /// The baseline was measured after the commit was made.
     EvidenceAfterTheFact {
-        /// When the baseline was measured.
         measured: DateTime<Utc>,
-        /// When the commit was written.
         written: DateTime<Utc>,
     },
     /// The commit is not the one that was validated.
     CommitNotValidated {
-        /// The one that was.
         validated: Vec<String>,
     },
     /// A record moved its change to this commit, which is not the same.
     RelinkUnproven {
-        /// The commit whose place it took.
         old: String,
     },
-    /// An evidence file is missing.
     ArtifactMissing {
         /// Whether it lies in the work tree as it was recorded, and was not committed.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -244,9 +195,7 @@ pub enum What {
     },
     /// An evidence file is not what was recorded.
     ArtifactAltered {
-        /// The recorded digest.
         recorded: Digest,
-        /// The digest of what is there.
         found: Digest,
     },
     /// Recorded verdicts do not come out of the evidence.
@@ -260,7 +209,6 @@ pub enum What {
     EvidenceUnknown,
     /// The settings of enforcement themselves changed in the range.
     PolicyChanged {
-        /// Which.
         what: Vec<&'static str>,
     },
 }
@@ -277,9 +225,7 @@ impl What {
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// How grave.
     pub level: Level,
-    /// What.
     #[serde(flatten)]
     pub what: What,
     /// The commit, where it is about one.
@@ -339,18 +285,14 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// Commits that needed no change by the config, with the reason given there.
     pub exempted: Vec<Exempted>,
-    /// Commits looked at.
     pub commits: usize,
-    /// Records looked at.
     pub records: usize,
 }
 
 /// A commit that needed no change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Exempted {
-    /// The commit.
     pub commit: CommitName,
-    /// The config's reason.
     pub reason: String,
 }
 

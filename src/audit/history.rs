@@ -1,9 +1,7 @@
 //! What the range check asks of git beyond the commits that it is shown. Must not judge.
 
-use crate::audit::finding::CommitName;
-use crate::audit::merge::Combined;
-use crate::audit::merge::Remerged;
-use crate::change::id::ChangeId;
+use crate::audit::{Combined, CommitName, Remerged};
+use crate::model::ChangeId;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
 pub trait History {

@@ -1,11 +1,9 @@
 //! The first-parent lines of a range: which merges are plainly what merging gives, told from the files that commits
 //! change, without merging anything. Answers only where each file was changed on one side alone. Must not run git.
 
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::audit::commit::CommitFacts;
+use crate::audit::CommitFacts;
 
 /// Commits of one side of a merge that are looked at; where sides are longer, git merges anew.
 const LIMIT: usize = 1_000;
@@ -15,9 +13,7 @@ const LIMIT: usize = 1_000;
 pub(crate) enum Told {
     /// Each file is as the one side left it that changed it.
     Plain,
-    /// These files are not.
     Differs(Vec<String>),
-    /// The lines do not say.
     Unknown,
 }
 
@@ -167,7 +163,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::commit::FileFact;
+    use crate::audit::FileFact;
 
     /// A path with what was there and what is there.
     type File<'a> = (&'a str, &'a str, &'a str);

@@ -3,29 +3,20 @@
 
 use std::collections::HashMap;
 
-use crate::audit::commit::CommitFacts;
-use crate::audit::finding::CommitName;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::history::History;
-use crate::audit::lines::Lines;
-use crate::audit::lines::Told;
-use crate::audit::policy::Surfaces;
-use crate::change::surface::Surface;
+use crate::audit::{CommitFacts, CommitName, Finding, History, Lines, Surfaces, Told, What};
+use crate::model::Surface;
 
 /// A merge against what merging its parents anew gives: the project's files that differ, own ones left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remerged {
     /// Those in conflict, on which somebody had to decide.
     pub decided: Vec<String>,
-    /// The others.
     pub differs: Vec<String>,
 }
 
 /// The project's files of a merge that differ from every parent, own ones left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Combined {
-    /// They.
     pub paths: Vec<String>,
     /// Of these, those that no parent has.
     pub new: Vec<String>,
@@ -44,9 +35,7 @@ pub(crate) struct Merge {
 /// What a merge was found to hold of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    /// The merge's place in the range.
     pub(crate) place: usize,
-    /// The files.
     pub(crate) paths: Vec<String>,
 }
 

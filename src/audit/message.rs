@@ -3,27 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::commit;
-use crate::audit::commit::CommitFacts;
-use crate::audit::policy::Policy;
-use crate::audit::record::RecordFacts;
-use crate::audit::record::RecordState;
-use crate::change::gate::Gate;
-use crate::change::gates;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::evidence::nearest::nearest;
+use crate::audit::{CommitFacts, Policy, RecordFacts, RecordState, commit};
+use crate::model::nearest::nearest;
+use crate::model::{ChangeId, Gate};
+use crate::workflow::{Change, gates};
 
 /// What git is in the middle of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnderWay {
     /// Nothing: an ordinary commit (or an amended one).
     Nothing,
-    /// A merge.
     Merge,
-    /// A cherry-pick.
     CherryPick,
-    /// A revert.
     Revert,
     /// A rebase, or patches being applied: old commits are made anew.
     Rewriting,
@@ -38,7 +29,6 @@ pub struct MessageFacts<'a> {
     pub under_way: UnderWay,
     /// The change that commands would mean here.
     pub active: Option<&'a ChangeId>,
-    /// The records in the work tree.
     pub records: &'a BTreeMap<ChangeId, RecordFacts>,
     /// Commits before HEAD that carry each id already, outside evidence.
     pub earlier: &'a BTreeMap<ChangeId, String>,
@@ -51,7 +41,6 @@ pub struct MessageFacts<'a> {
 pub enum Pass {
     /// Git itself will refuse it: there is nothing in it.
     Empty,
-    /// Merges pass.
     Merge,
     /// Old commits made anew pass; the range check sees them all.
     Rewriting,
@@ -59,7 +48,6 @@ pub enum Pass {
     Fixup,
     /// It holds the tool's own files alone.
     EvidenceOnly,
-    /// The config exempts it.
     Exempt(String),
     /// It reverts a tracked commit and inherits its id.
     Revert,
@@ -70,68 +58,45 @@ pub enum Pass {
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Objection {
-    /// It is nothing but trailers.
     NoText,
-    /// It names no change.
     NoId {
         /// The active change, whose id it could carry.
         active: Option<ChangeId>,
         /// Without one: the open changes that wait for their commit, or else all that are open.
         open: Vec<ChangeId>,
-        /// Whether they wait for it.
         waiting: bool,
     },
-    /// It names several.
     Several {
-        /// They.
         ids: Vec<String>,
     },
-    /// The trailer's value is no id.
     Malformed {
-        /// The value.
         value: String,
     },
-    /// There is no such change.
     Unknown {
-        /// The id.
         id: ChangeId,
-        /// The nearest that exists.
         nearest: Option<ChangeId>,
     },
-    /// Its record cannot be trusted.
     Unreadable {
-        /// The id.
         id: ChangeId,
-        /// What is wrong.
         problem: String,
     },
-    /// The change has ended.
     Ended {
-        /// The id.
         id: ChangeId,
-        /// How.
         end: &'static str,
     },
     /// The change has not come far enough for its commit.
     TooEarly {
-        /// The id.
         id: ChangeId,
-        /// The first gate that is missing.
         missing: Gate,
     },
     /// The change has its one commit already.
     SecondCommit {
-        /// The id.
         id: ChangeId,
-        /// The first one.
         first: String,
     },
 }
 
 /// Whether a commit with this message may be made.
-///
-/// # Errors
-/// What stands against it.
 pub fn check(facts: &MessageFacts<'_>, policy: &Policy) -> Result<Pass, Objection> {
     let commit = facts.commit;
     if commit.message.trim().is_empty() {
@@ -245,15 +210,10 @@ fn is_all_trailers(message: &str) -> bool {
 /// Where a message that is being prepared comes from, in git's words for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Nothing was given yet.
     Editor,
-    /// `-m` or `-F`.
     Message,
-    /// A template.
     Template,
-    /// A merge.
     Merge,
-    /// A squashed merge.
     Squash,
     /// Another commit: amended, or taken over with `-c` or `-C`.
     Commit,

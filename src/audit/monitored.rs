@@ -4,21 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::DateTime;
-use chrono::Duration;
-use chrono::TimeZone as _;
-use chrono::Utc;
+use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use uuid::Uuid;
 
-use crate::change::event::Event;
-use crate::change::event::Kind;
-use crate::change::state::Change;
-use crate::change::watch;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::Settings;
-use crate::evidence::ingest;
-use crate::evidence::snapshot::Snapshot;
+use crate::judge::{Comparison, Settings};
+use crate::model::{Artifact, Event, Kind, Snapshot, ingest};
+use crate::workflow::{Change, watch};
 
 /// How far the moment in a measurement may lie from that of its event: measuring ends shortly before recording.
 const RECORDING_DELAY: Duration = Duration::minutes(15);

@@ -3,21 +3,18 @@
 
 use globset::GlobSet;
 
-use crate::audit::commit::CommitFacts;
-use crate::change::gate::Gate;
-use crate::change::surface::Surface;
+use crate::audit::CommitFacts;
+use crate::model::{Gate, Surface};
 
 /// The demands on a range of commits.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The gate that each change must have passed, as far as its class passes it.
     pub require: Gate,
-    /// What needs no change.
     pub exempt: Vec<Exemption>,
     /// What needed no change before the range: an exemption that the range itself brings does not cover it. `None`
     /// where there was no config before.
     pub exempt_before: Option<Vec<Exemption>>,
-    /// Which paths belong to which layer.
     pub surfaces: Surfaces,
     /// How soon monitored days are to be committed.
     pub prompt: Prompt,
@@ -28,7 +25,6 @@ pub struct Policy {
 /// How soon what a change claims for a day is to be committed, for git to be its witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prompt {
-    /// Within so many days.
     pub days: u32,
     /// Whether the config demands it; else being late is only worth knowing.
     pub demanded: bool,
@@ -37,13 +33,10 @@ pub struct Prompt {
 /// Commits that need no change: those for which every list that is given has a match.
 #[derive(Debug, Clone)]
 pub struct Exemption {
-    /// Every path matches.
     pub paths: Option<GlobSet>,
-    /// The author (`Name <address>`) matches.
     pub authors: Option<GlobSet>,
     /// The author's name, or the part of the address before `@` and after `+`, is one of these.
     pub bots: Vec<String>,
-    /// Why.
     pub reason: String,
 }
 
@@ -54,7 +47,6 @@ pub struct Surfaces {
     pub by_surface: [GlobSet; 5],
     /// Documents: of each of these sets one is owed.
     pub docs: Vec<GlobSet>,
-    /// Tests, in the same way.
     pub tests: Vec<GlobSet>,
     /// What may change beside knobs: prose, tests, the KPI's own output, the config. Code is what one of these lacks.
     pub beside: Vec<GlobSet>,

@@ -1,24 +1,19 @@
 //! What stands in the way of honest measuring, before anything is measured: findings with the original's codes, and the
 //! workflow's "what to avoid". Must not look at the world itself: the facts are handed over.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::audit::record;
-use crate::change::class::Class;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
+use crate::model::{ChangeId, Class};
+use crate::workflow::Change;
 
 /// How grave a finding is, in the original's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Worth knowing.
     Info,
-    /// Weakens what follows.
     Warn,
-    /// Breaks what follows.
     Fail,
 }
 
@@ -36,15 +31,10 @@ impl Severity {
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// Stable, for programs.
     pub code: &'static str,
-    /// How grave.
     pub level: Severity,
-    /// What was found.
     pub message: String,
-    /// What to do about it.
     pub hint: String,
-    /// The change that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<ChangeId>,
 }
@@ -52,27 +42,20 @@ pub struct Found {
 /// What the world looks like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
-    /// Whether the project is under git.
     pub is_git: bool,
     /// Why it is not known whether it is, in git's words.
     pub git_trouble: Option<String>,
-    /// Records that cannot be relied on.
     pub lost: Vec<Lost>,
-    /// Whether there is a commit.
     pub has_commit: bool,
     /// Paths that lie uncommitted outside the tool's own; `None` where git could not say.
     pub dirty: Option<u32>,
     /// Paths of the repository that lie uncommitted outside the project's directory.
     pub outside: Vec<String>,
-    /// Whether there is a config file.
     pub has_config: bool,
     /// Configured timings, and those of them that have a command, or results to read.
     pub timings: (usize, usize),
-    /// Configured size paths.
     pub size_paths: usize,
-    /// Configured HTTP probes.
     pub http_probes: usize,
-    /// Whether anything was measured yet.
     pub has_snapshots: bool,
     /// Directories of build output, with the size path that each lies in.
     pub bloat: Vec<(String, Option<String>)>,
@@ -85,13 +68,9 @@ pub struct World {
 /// A record that cannot be relied on: what its change owes, and whether it holds, is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// Its path from the project's root.
     pub path: String,
-    /// As in `check`.
     pub code: &'static str,
-    /// What is wrong.
     pub problem: String,
-    /// The command that heals it.
     pub heal: String,
 }
 
@@ -106,9 +85,7 @@ impl Lost {
 /// How much an attestation is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demanded {
-    /// Verification demands it.
     Required,
-    /// It would be good to have.
     Recommended,
 }
 

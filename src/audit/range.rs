@@ -1,40 +1,22 @@
 //! The range check: every commit between base and head against the records at head. Commits are taken one by one as
 //! git finds them. Decides nothing about gates itself, and runs no git: what it has to ask comes through [`History`].
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::commit;
-use crate::audit::commit::CommitFacts;
-use crate::audit::finding::Audit;
-use crate::audit::finding::CommitName;
-use crate::audit::finding::Exempted;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::history::History;
-use crate::audit::lines::Lines;
-use crate::audit::merge;
-use crate::audit::merge::Held;
-use crate::audit::merge::Merge;
-use crate::audit::policy::Policy;
-use crate::audit::record::RecordFacts;
-use crate::audit::surface;
-use crate::audit::tracked;
-use crate::audit::tracked::Demands;
-use crate::change::event::Kind;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::change::surface::Surface;
+use crate::audit::{
+    Audit, CommitFacts, CommitName, Demands, Exempted, Finding, Held, History, Lines, Merge, Policy, RecordFacts, What,
+    commit, merge, surface, tracked,
+};
+use crate::model::{ChangeId, Kind, Surface};
+use crate::workflow::Change;
 
 /// A commit that belongs to a change.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) name: CommitName,
     pub(crate) written: i64,
-    /// Paths outside the tool's own files.
     pub(crate) paths: Vec<String>,
     /// The commit whose place it took, by the record.
     pub(crate) relinked: Option<String>,
@@ -69,7 +51,6 @@ impl Revert {
 pub struct RangeAudit<'a> {
     policy: &'a Policy,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// When head was made.
     now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,

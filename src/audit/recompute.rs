@@ -1,21 +1,10 @@
 //! Recorded verdicts held against the raw evidence: the same files must give them again. Must not read files; the
 //! caller hands over their bytes.
 
-use crate::audit::monitored;
-use crate::audit::session;
-use crate::audit::settings;
-use crate::audit::validation;
-use crate::change::contract::Contract;
-use crate::change::facts::Judged;
-use crate::change::facts::Verdicts;
-use crate::change::state::Change;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::compare;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::Demands;
-use crate::evidence::compare::Role;
-use crate::evidence::ingest;
-use crate::evidence::verdict::Verdict;
+use crate::audit::{monitored, session, settings, validation};
+use crate::judge::{Comparison, Demands, Role, compare};
+use crate::model::{Artifact, Contract, Judged, Verdict, Verdicts, ingest};
+use crate::workflow::Change;
 
 /// What a contract demands of the metrics.
 pub fn demands(contract: &Contract) -> Demands {

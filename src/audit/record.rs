@@ -3,21 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
-use chrono::Duration;
-use chrono::Utc;
+use chrono::{DateTime, Duration, Utc};
 
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::recompute;
-use crate::change::class::Class;
-use crate::change::facts::Stage;
-use crate::change::id::ChangeId;
-use crate::change::lawful;
-use crate::change::lawful::Unlawful;
-use crate::change::state::Change;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
+use crate::audit::{Finding, What, recompute};
+use crate::model::{Artifact, ChangeId, Class, Digest, Stage};
+use crate::workflow::{Change, Unlawful, replay};
 
 /// How far the clocks of two machines may differ.
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
@@ -27,9 +17,7 @@ pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 pub struct RecordFacts {
     /// The id that its file's name gives it.
     pub id: ChangeId,
-    /// Its path from the project's root.
     pub path: String,
-    /// What it holds.
     pub state: RecordState,
 }
 
@@ -62,24 +50,19 @@ impl RecordFacts {
 /// A record as it stood at the range's base.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EarlierRecord {
-    /// Its path from the project's root.
     pub path: String,
     /// The digests of its events, in order, as written; none for one of the original's.
     pub digests: Vec<String>,
-    /// When that state was committed.
     pub committed: Option<DateTime<Utc>>,
 }
 
 /// An evidence file as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// As recorded.
     Intact(Vec<u8>),
-    /// Not there.
     Missing,
     /// Not in the commit, and as recorded in the work tree.
     Uncommitted,
-    /// Something else.
     Altered(Digest),
 }
 
@@ -95,7 +78,7 @@ pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
         }
     };
     let mut found = Vec::new();
-    match lawful::check(&change.events) {
+    match replay::check(&change.events) {
         Ok(()) => {}
         Err(Unlawful::Refused { seq, refusal }) => {
             found.push(Finding::fail(What::RecordUnlawful { seq, gate: Some(refusal.gate) }));

@@ -2,13 +2,8 @@
 //! the state after and the comparison, with the exact values that the snapshots have. Must not read files.
 
 use crate::audit::record::CLOCK_TOLERANCE;
-use crate::change::state::Change;
-use crate::evidence::metric::Sampling;
-use crate::evidence::pair::Arm;
-use crate::evidence::pair::PairSession;
-use crate::evidence::pair::PairedKpi;
-use crate::evidence::revision::Revision;
-use crate::evidence::snapshot::Snapshot;
+use crate::model::{Arm, PairSession, PairedKpi, Revision, Sampling, Snapshot};
+use crate::workflow::Change;
 
 /// How far, as a share, an exact KPI may have changed otherwise in the arms than between the snapshots: the arms lie at
 /// another place, which a size or a count may show.

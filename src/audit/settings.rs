@@ -3,12 +3,10 @@
 
 use serde_json::json;
 
-use crate::change::contract::Contract;
-use crate::evidence::calibration::LEAST_SESSION_FLOOR;
-use crate::evidence::compare::Settings;
-use crate::evidence::digest::Digest;
-use crate::evidence::effect::DEFAULT_SESSION_FLOOR;
-use crate::evidence::snapshot::Snapshot;
+use crate::judge::Settings;
+use crate::judge::calibration::LEAST_SESSION_FLOOR;
+use crate::judge::effect::DEFAULT_SESSION_FLOOR;
+use crate::model::{Contract, Digest, Snapshot};
 
 /// The key under which a baseline fixes the least effect that counts.
 const MIN_EFFECT: &str = "pair.min_effect";
@@ -26,7 +24,7 @@ pub(crate) fn problem(contract: &Contract, baseline: &Snapshot, settings: &Setti
         return Some(format!("it was judged with another effect than the {whose}'s"));
     }
     // Only timed commands are calibrated, and none below the least that sessions are taken to differ by.
-    let calibrated = |(metric, floor): (&crate::evidence::metric::MetricId, &f64)| {
+    let calibrated = |(metric, floor): (&crate::model::MetricId, &f64)| {
         metric.as_str().starts_with("timing.") && *floor >= LEAST_SESSION_FLOOR
     };
     let sessions = settings.session_floor >= DEFAULT_SESSION_FLOOR && settings.session_floors.iter().all(calibrated);

@@ -1,14 +1,10 @@
 //! Surfaces against classes: which layer of the control hierarchy a class of change may touch, and what a change of a
 //! contract owes. Must not look at gates.
 
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::policy::Policy;
 use crate::audit::policy::each_matched;
-use crate::audit::range::Member;
-use crate::change::class::Class;
-use crate::change::state::Change;
-use crate::change::surface::Surface;
+use crate::audit::{Finding, Member, Policy, What};
+use crate::model::{Class, Surface};
+use crate::workflow::Change;
 
 /// The surfaces that a class leaves alone. Code may touch all of them.
 fn foreign(class: Class) -> &'static [Surface] {

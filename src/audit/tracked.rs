@@ -3,26 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::finding::CommitName;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::history::History;
-use crate::audit::policy::Policy;
-use crate::audit::range;
-use crate::audit::range::Member;
-use crate::audit::record;
-use crate::audit::record::RecordFacts;
-use crate::change::class::Class;
-use crate::change::gate::Gate;
-use crate::change::gates;
-use crate::change::gates::open;
-use crate::change::id::ChangeId;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::change::state::End;
+use crate::audit::{CommitName, Finding, History, Member, Policy, RecordFacts, What, range, record};
+use crate::model::{ChangeId, Class, Gate};
+use crate::workflow::gates::{self, open};
+use crate::workflow::{Change, End, rollback_text};
 
 /// What is wrong with the standing commits (oldest first, not empty) of a change; `earlier` are those that it has
 /// before the range.
@@ -67,7 +53,6 @@ pub(crate) fn findings(
 #[derive(Clone, Copy)]
 pub(crate) struct Demands<'a> {
     pub(crate) policy: &'a Policy,
-    /// The records at head.
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
     /// When the head was made, or now, whichever is later.
     pub(crate) now: DateTime<Utc>,

@@ -2,12 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::change::facts::Check;
-use crate::change::facts::CheckKind;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::change::state::Validation;
-use crate::evidence::revision::Revision;
+use crate::model::{ChangeId, Check, CheckKind, Revision};
+use crate::workflow::{Change, Validation};
 
 /// What of the file the record repeats.
 #[derive(Deserialize)]

@@ -2,32 +2,18 @@
 //! the last, and the commits that its events name. Whoever rewrites a record can make its chain anew, but not what was
 //! committed before. Must not read git; the versions come as facts.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
-use chrono::Duration;
-use chrono::NaiveDate;
-use chrono::Utc;
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 
-use crate::audit::finding::CommitName;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::policy::Prompt;
 use crate::audit::record::CLOCK_TOLERANCE;
-use crate::audit::record::EarlierRecord;
-use crate::audit::record::RecordFacts;
-use crate::change::event::Event;
-use crate::change::event::Kind;
-use crate::change::facts::Stage;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::evidence::revision::Revision;
+use crate::audit::{CommitName, EarlierRecord, Finding, Prompt, RecordFacts, What};
+use crate::model::{ChangeId, Event, Kind, Revision, Stage};
+use crate::workflow::Change;
 
 /// An event as a commit holds it, without trust in the record around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// Its digest, as written.
     pub digest: String,
     /// When it claims to have been recorded.
     pub at: Option<DateTime<Utc>>,
@@ -36,7 +22,6 @@ pub struct Stamp {
 /// A record as one commit of the range left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// The commit.
     pub commit: CommitName,
     /// When the commit was first written: rebasing moves the moment of committing, not this one.
     pub written: DateTime<Utc>,
@@ -195,8 +180,7 @@ fn commits_of(what: &Kind) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::finding::Level;
-    use crate::audit::record::RecordState;
+    use crate::audit::{Level, RecordState};
     use crate::report::fixture;
 
     const LOOSE: Prompt = Prompt { days: 2, demanded: false };
@@ -249,7 +233,7 @@ mod tests {
     #[test]
     fn what_some_commit_held_must_begin_what_stands_at_the_end() {
         let whole = fixture::passed(7);
-        let other = fixture::opened("Another", crate::change::class::Class::Code);
+        let other = fixture::opened("Another", crate::model::Class::Code);
         let versions = [version(&whole, 1, 1), version(&other, 1, 1), version(&whole, 11, 5)];
         let found = whats(&whole, &versions, LOOSE);
         assert_eq!(found, [What::RecordRewritten { seq: 1 }]);

@@ -1,20 +1,11 @@
 //! `next --run`: performs every following gate that needs no decision of a person, and stops before the first that does.
 
-use crate::change::command::Command;
-use crate::change::id::ChangeId;
-use crate::change::next;
-use crate::change::next::Step;
-use crate::change::refusal::Missing;
-use crate::commands::Ctx;
-use crate::commands::commit;
-use crate::commands::compare;
-use crate::commands::delta;
 use crate::commands::monitor::tick;
-use crate::commands::show;
-use crate::commands::snapshot;
-use crate::commands::validate;
+use crate::commands::{Ctx, commit, compare, delta, show, snapshot, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::ChangeId;
+use crate::workflow::{Command, Missing, Step, next};
 
 /// Runs gate after gate; the answer is where the change stands at the end.
 pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
@@ -47,9 +38,9 @@ pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 }
 
 /// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
-fn nothing_changed(ctx: &Ctx, change: &crate::change::state::Change) -> Result<bool, CommandError> {
+fn nothing_changed(ctx: &Ctx, change: &crate::workflow::Change) -> Result<bool, CommandError> {
     let since = delta::since_baseline(ctx, change)?;
-    let facts = crate::change::command::ValidateFacts {
+    let facts = crate::workflow::ValidateFacts {
         revision: since.revision,
         descends: since.descends,
         delta: since.delta,

@@ -3,19 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::commands::Ctx;
-use crate::commands::failure;
+use crate::commands::{Ctx, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::project::analysis;
-use crate::probe::project::analysis::Analysis;
+use crate::project::{Analysis, analysis};
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::store::layout::OwnPaths;
+use crate::store::{OwnPaths, atomic, guard};
 
 /// Say what the project is made of and what to ask before it is tuned
 #[derive(Debug, Args)]
@@ -42,10 +37,7 @@ pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
 }
 
 /// The analysis of the project.
-///
-/// # Errors
-/// When the config is invalid.
-pub(super) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
+pub(crate) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
     let own = OwnPaths::below(b"");
     Ok(analysis::analyze(
         ctx.project.root(),
@@ -56,9 +48,6 @@ pub(super) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
 }
 
 /// The analysis as JSON.
-///
-/// # Errors
-/// When the config is invalid.
-pub(super) fn value(ctx: &Ctx) -> Result<Value, CommandError> {
+pub(crate) fn value(ctx: &Ctx) -> Result<Value, CommandError> {
     Ok(serde_json::to_value(analysis(ctx)?)?)
 }

@@ -1,37 +1,19 @@
 //! The audit of what lies here: every record, every evidence file, as the work tree has them. Must not print.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::audit::finding::Audit;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::preflight::Lost;
-use crate::audit::record;
-use crate::audit::record::Found;
-use crate::audit::record::RecordFacts;
-use crate::audit::record::RecordState;
-use crate::audit::witnessed;
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::versions;
-use crate::commands::witness;
+use crate::audit::record::{self, Found};
+use crate::audit::{Audit, Finding, Lost, RecordFacts, RecordState, What, witnessed};
+use crate::commands::{Ctx, versions, witness};
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
+use crate::model::{Artifact, ChangeId, Digest};
+use crate::os::files;
 use crate::report::invocation;
-use crate::store::artifact;
-use crate::store::artifact::Standing;
-use crate::store::error::StoreError;
-use crate::store::layout;
 use crate::store::record::read;
-use crate::sys::files;
+use crate::store::{Standing, StoreError, artifact, layout};
 
 /// The audit of the whole project.
-///
-/// # Errors
-/// When the directory of the records cannot be listed, or git fails.
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
     let mut known = BTreeSet::new();
@@ -63,9 +45,6 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
 }
 
 /// Every record with what reading it came to.
-///
-/// # Errors
-/// When the directory of the records cannot be listed.
 pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
     let dir = ctx.project.changes_dir();
     let mut ids: Vec<ChangeId> = Vec::new();
@@ -90,9 +69,6 @@ pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
 
 /// Records that the commit checked out has and the work tree has not, with their paths. A checkout that leaves them out
 /// on purpose (a sparse one) has them as far as git is concerned.
-///
-/// # Errors
-/// When git fails.
 pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     if repo.resolve("HEAD").is_err() {
@@ -111,9 +87,6 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError
 }
 
 /// Records that cannot be relied on, damaged or missing: the path of each, what is wrong, and the command that heals it.
-///
-/// # Errors
-/// When the records cannot be listed, or git fails.
 pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Lost>, CommandError> {
     let mut lost = Vec::new();
     for record in records(ctx)? {

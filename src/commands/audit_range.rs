@@ -1,60 +1,35 @@
 //! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
 //! Shared by `check` and the pre-push hook. Must not print.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::anchored;
-use crate::audit::demanded;
-use crate::audit::finding::Audit;
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::audit::policy::Prompt;
-use crate::audit::range::RangeAudit;
-use crate::audit::record;
-use crate::audit::record::EarlierRecord;
-use crate::audit::record::Found;
-use crate::audit::record::RecordFacts;
-use crate::audit::witnessed;
-use crate::change::facts::Policy;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::commands::demands;
-use crate::commands::objects::Named;
-use crate::commands::policy;
-use crate::commands::versions;
-use crate::commands::versions::Touches;
-use crate::commands::witness::Witness;
+use crate::audit::record::{self, Found};
+use crate::audit::{
+    Audit, EarlierRecord, Finding, Prompt, RangeAudit, RecordFacts, What, anchored, demanded, witnessed,
+};
+use crate::commands::{Named, Touches, Witness, demands, policy, versions};
 use crate::error::CommandError;
-use crate::sys::git::batch::Batch;
-use crate::sys::git::repo::Repo;
+use crate::git::{Batch, Repo};
+use crate::model::{ChangeId, Gate, Policy};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     /// What is not looked at any more; `None` for the whole history.
     pub(crate) base: Option<String>,
-    /// The newest commit.
     pub(crate) head: String,
 }
 
 /// What the check came to, and the trailer's key that it read.
 pub(crate) struct Outcome {
-    /// The findings.
     pub(crate) audit: Audit,
-    /// The key.
     pub(crate) key: String,
-    /// Whether the head has a config.
     pub(crate) configured: bool,
 }
 
 /// Checks a range. `now` bounds what a commit may claim of itself.
-///
-/// # Errors
-/// When history was cut off when cloning, a config at one of its ends is invalid, or git fails.
 pub(crate) fn run(
     repo: &Repo,
     range: &Range,
@@ -66,7 +41,7 @@ pub(crate) fn run(
             .hinted("git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"));
     }
     // The key that configs name is needed to read them with; it is in them.
-    let plain = Witness::new(repo, crate::config::enforcement::Enforcement::DEFAULT_TRAILER);
+    let plain = Witness::new(repo, crate::config::Enforcement::DEFAULT_TRAILER);
     let before = range.base.as_deref().map(|base| plain.config(base)).transpose()?.flatten();
     let config = plain.config(&range.head)?;
     let configured = config.is_some();
@@ -151,7 +126,6 @@ struct Sight<'a> {
     prompt: Prompt,
     /// What the head's config demands from the promotion on.
     demanded: Option<Policy>,
-    /// When the head was made.
     head: DateTime<Utc>,
     /// Now: whoever dates commits into the future has not made them then.
     now: DateTime<Utc>,

@@ -1,31 +1,17 @@
 //! `autopilot tick`: one command for a timer: measure what is due, look at what stands in the way, ask whether the
 //! changes may be called verified. Decides nothing that a person has to.
 
-use clap::Args;
-use clap::Subcommand;
-use serde_json::Value;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
-use crate::audit::preflight;
-use crate::audit::preflight::Found;
-use crate::audit::preflight::Lost;
-use crate::audit::preflight::Severity;
-use crate::change::state::Change;
-use crate::change::state::End;
-use crate::change::window;
-use crate::change::window::Demand;
-use crate::change::window::DemandKind;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::monitor::tick;
-use crate::commands::monitor::tick::Ticked;
-use crate::commands::preflight as preflight_command;
-use crate::commands::verify;
+use crate::audit::preflight::{self, Found};
+use crate::audit::{Lost, Severity};
+use crate::commands::monitor::{Ticked, tick};
+use crate::commands::{Ctx, choose, commit, failure, preflight as preflight_command, verify};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
+use crate::workflow::{Change, Demand, DemandKind, End, window};
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";

@@ -4,45 +4,25 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::init;
-use crate::commands::noise;
-use crate::commands::pairing;
-use crate::commands::parse;
-use crate::commands::progress::Bar;
-use crate::commands::sessions::Sessions;
-use crate::config::pair::Pin;
+use crate::commands::{Bar, Ctx, Sessions, failure, init, noise, pairing, parse};
+use crate::config::Pin;
 use crate::error::CommandError;
-use crate::evidence::calibration;
-use crate::evidence::calibration::CalibratedCommand;
-use crate::evidence::calibration::Calibration;
-use crate::evidence::calibration::Injected;
-use crate::evidence::compare::DEFAULT_MIN_EFFECT;
-use crate::evidence::decisive;
-use crate::evidence::decisive::Decisive;
-use crate::evidence::effect::Circumstances;
-use crate::evidence::judge::Change;
-use crate::evidence::machine::Machine;
-use crate::evidence::metric::MetricId;
-use crate::evidence::noise as floor;
-use crate::evidence::pair::PairedCommand;
-use crate::evidence::scrub::scrub;
-use crate::evidence::series;
-use crate::evidence::snapshot::Run;
-use crate::evidence::stats::median;
-use crate::evidence::strict_json::Limits;
-use crate::evidence::strict_json::parse_as;
-use crate::evidence::strict_json::parse_json;
 use crate::exit::Exit;
-use crate::probe;
-use crate::probe::machine;
-use crate::probe::pair::session::PairPlan;
-use crate::probe::project::commands;
+use crate::judge::compare::DEFAULT_MIN_EFFECT;
+use crate::judge::{
+    CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, calibration, decisive, noise as floor,
+    series,
+};
+use crate::measure::pair::PairPlan;
+use crate::measure::{self, machine};
+use crate::model::scrub::scrub;
+use crate::model::strict_json::{parse_as, parse_json};
+use crate::model::{Limits, Machine, MetricId, PairedCommand, Run};
+use crate::os::process;
+use crate::project::commands;
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::sys::process;
+use crate::stats::median;
+use crate::store::{atomic, guard};
 
 /// A load of more than this share of the cores is told before a calibration.
 const BUSY: f64 = 0.5;
@@ -61,10 +41,10 @@ pub struct CalibrateArgs {
     inject: String,
     /// Compare this many sessions apart in time too, for what plain snapshots must allow for; 0 for none, else at least 3
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub(super) sessions: u32,
+    pub(crate) sessions: u32,
     /// Seconds between two sessions
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    pub(super) pause: f64,
+    pub(crate) pause: f64,
     /// Only this timing; may be given several times
     #[arg(long, value_name = "NAME")]
     timing: Vec<String>,
@@ -107,7 +87,7 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     let key = calibration::key(&machine);
     let mut found = Calibration {
         schema: calibration::SCHEMA.to_owned(),
-        tool: probe::TOOL.to_owned(),
+        tool: measure::TOOL.to_owned(),
         generated_at: ctx.now(),
         machine,
         commands,
@@ -209,15 +189,11 @@ fn inject(
 pub struct Floors {
     /// The smallest change of pairs that counts.
     pub pairs: BTreeMap<MetricId, f64>,
-    /// How far sessions lie apart.
     pub sessions: BTreeMap<MetricId, f64>,
 }
 
 /// The calibrated floors of this machine for the commands as they are configured now; none without a
 /// calibration.
-///
-/// # Errors
-/// When there is a calibration file and it cannot be read.
 pub fn floors(ctx: &Ctx) -> Result<Floors, CommandError> {
     let key = calibration::key(&machine::fingerprint());
     let Some(found) = load(ctx, &key)? else { return Ok(Floors::default()) };

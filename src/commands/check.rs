@@ -3,24 +3,16 @@
 
 use clap::Args;
 
-use crate::audit::finding::Audit;
-use crate::change::gate::Gate;
-use crate::commands::Ctx;
-use crate::commands::audit_here;
-use crate::commands::audit_range;
-use crate::commands::audit_range::Outcome;
-use crate::commands::audit_range::Range;
-use crate::commands::failure;
-use crate::commands::globals::Format;
+use crate::audit::Audit;
+use crate::commands::audit_range::{self, Outcome};
+use crate::commands::{Ctx, Format, Range, audit_here, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::findings;
-use crate::report::findings::github;
-use crate::report::findings::junit;
+use crate::git::Repo;
+use crate::model::Gate;
+use crate::report::findings::{self, github, junit};
 use crate::report::markdown;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::sys::git::repo::Repo;
+use crate::store::{atomic, guard};
 
 /// Hold commits and records to the workflow
 #[derive(Debug, Args)]

@@ -3,20 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::change::facts::Check;
-use crate::change::facts::CheckKind;
-use crate::commands::Ctx;
-use crate::commands::progress::Bar;
+use crate::commands::{Bar, Ctx};
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
-use crate::probe::check;
+use crate::measure::check;
+use crate::model::scrub::scrub;
+use crate::model::{Check, CheckKind};
 
 /// All of them in order, in `root`; also those after one that failed.
-///
-/// # Errors
-/// When the user asks to stop.
-pub(super) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>, CommandError> {
+pub(crate) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>, CommandError> {
     let commands = &config.commands;
     let mut planned: Vec<(String, CheckKind, String, f64)> = Vec::new();
     let fixed = [
@@ -50,9 +45,7 @@ pub(super) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -
     Ok(done)
 }
 
-/// # Errors
-/// When the user has asked to stop.
-pub(super) fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {
     if ctx.interrupt()?.requested() {
         return Err(CommandError::trouble("interrupted; nothing was recorded"));
     }

@@ -1,22 +1,17 @@
 //! Which change is meant: the flag, the variable, the only open one, the chosen one. Must not guess.
 
-use crate::change::id::ChangeId;
-use crate::change::next;
-use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
+use crate::model::ChangeId;
 use crate::report::invocation;
-use crate::store::atomic;
-use crate::store::record::Record;
 use crate::store::record::read;
+use crate::store::{Record, atomic};
+use crate::workflow::{Change, next};
 
 /// The variable that names the change in scripts.
 pub const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
 /// The change that `given` means, or that is meant without it.
-///
-/// # Errors
-/// When no change, or more than one, could be meant.
 pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
     if let Some(text) = given {
         return Ok(text.parse::<ChangeId>()?);
@@ -55,9 +50,6 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
 }
 
 /// The change chosen with `change use`, if it was.
-///
-/// # Errors
-/// When the file that says so cannot be read or holds no id.
 pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     let path = ctx.project.active_path();
     let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };
@@ -69,9 +61,6 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
 }
 
 /// Every record; damaged ones are told and left out.
-///
-/// # Errors
-/// When the directory of the records cannot be listed.
 pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     let mut good = Vec::new();
     let mut damaged = 0;
@@ -105,9 +94,6 @@ fn open_changes(ctx: &Ctx) -> Result<(Vec<ChangeId>, Vec<ChangeId>, usize), Comm
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
-///
-/// # Errors
-/// As [`change`]; or when several wait for that.
 pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
     let told = given.is_some() || std::env::var_os(VARIABLE).is_some_and(|text| !text.is_empty());
     if told || !open_changes(ctx)?.0.is_empty() {

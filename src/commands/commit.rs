@@ -1,44 +1,25 @@
 //! Recording on a change: the lock, the newest state, the decision, the evidence, the record, the logbook, in
 //! that order. The only way in which commands write to a record.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::chain;
-use crate::change::command::Command;
-use crate::change::decide;
-use crate::change::event::Kind;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
+use crate::model::{Artifact, ChangeId, Digest, Kind};
 use crate::report;
 use crate::report::visible::visible_line;
-use crate::store::artifact;
-use crate::store::artifact::Role;
-use crate::store::layout;
-use crate::store::lock::Exclusive;
-use crate::store::logbook;
-use crate::store::record::Record;
-use crate::store::record::legacy::Legacy;
-use crate::store::record::read;
-use crate::store::record::write;
+use crate::store::record::{Legacy, read, write};
+use crate::store::{Exclusive, Record, Role, artifact, layout, logbook};
+use crate::workflow::{Change, Command, chain, decide};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
 pub struct Pending<'a> {
-    /// What it is.
     pub role: Role<'a>,
-    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
 impl Pending<'_> {
     /// What the record will say of it.
-    ///
-    /// # Errors
-    /// When the name would not be safe.
     pub fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
         let path = format!("{}/{}", layout::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
@@ -46,9 +27,6 @@ impl Pending<'_> {
 }
 
 /// The change as it stands, for looking at it. A record of the original is continued in memory only.
-///
-/// # Errors
-/// When there is no such record, or it must not be trusted.
 pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
     match read::one(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
@@ -60,9 +38,6 @@ pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 }
 
 /// Asks a gate whether it would open, without recording anything.
-///
-/// # Errors
-/// The refusal.
 pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandError> {
     if change.opened.imported.is_some()
         && let Record::Legacy(legacy) = read::one(&ctx.project, change.id())?
@@ -76,9 +51,6 @@ pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandE
 }
 
 /// Decides `command` on the newest state of the change, and if it may happen writes `files` and the record.
-///
-/// # Errors
-/// The refusal, or whatever kept the files from being written. Nothing is recorded then.
 pub fn commit(ctx: &Ctx, id: &ChangeId, command: &Command, files: &[Pending<'_>]) -> Result<Change, CommandError> {
     let lock = ctx.lock()?;
     let mut change = newest(ctx, &lock, id)?;
@@ -146,17 +118,11 @@ pub fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
 }
 
 /// A change just opened by `event`.
-///
-/// # Errors
-/// When the event does not open a change.
 pub fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
     continued(vec![event], actor, at)
 }
 
 /// A change that nobody has seen yet, under another id.
-///
-/// # Errors
-/// Never for a change that was begun properly.
 pub fn renamed(change: &Change, id: ChangeId) -> Result<Change, CommandError> {
     let mut events: Vec<Kind> = change.events.iter().map(|event| event.what.clone()).collect();
     if let Some(Kind::Opened(opened)) = events.first_mut() {

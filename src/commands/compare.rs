@@ -1,54 +1,23 @@
 //! `compare`: judge after against before, for a change or for any two snapshot files.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::command::Command;
-use crate::change::command::CompareFacts;
-use crate::change::command::Compared;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::commit::Pending;
-use crate::commands::delta;
-use crate::commands::evidence;
-use crate::commands::failure;
-use crate::commands::globals::Format;
-use crate::commands::judge;
-use crate::commands::pairing;
-use crate::commands::plots;
-use crate::commands::plots::Beside;
-use crate::commands::uncommitted;
+use crate::commands::{
+    Beside, Ctx, Format, Pending, choose, commit, delta, evidence, failure, judge, pairing, plots, uncommitted,
+};
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::compare;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::Demands;
-use crate::evidence::compare::Settings;
-use crate::evidence::compare::caveat::Caveat;
-use crate::evidence::digest::Digest;
-use crate::evidence::hyperfine;
-use crate::evidence::ingest;
-use crate::evidence::pair::PairSession;
-use crate::evidence::snapshot::Snapshot;
-use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::compare::CompareView;
-use crate::report::invocation;
-use crate::report::plot::strip::Strip;
-use crate::store::artifact::Role;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::store::record::Record;
+use crate::judge::compare::{self, Caveat};
+use crate::judge::{Comparison, Demands, Settings};
+use crate::model::{Artifact, ChangeId, Digest, Gate, Outcome, PairSession, Snapshot, hyperfine, ingest};
+use crate::report::plot::Strip;
+use crate::report::{self, CompareView, invocation};
+use crate::store::{Record, Role, atomic, guard};
+use crate::workflow::{Change, Command, CompareFacts, Compared};
 
 /// Snapshots are read up to this size.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -203,7 +172,7 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
 }
 
 /// A change's comparison: from the recorded files and, where possible, pairs measured now; recorded itself.
-pub(super) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
+pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
     let redefined = delta::redefined(ctx, change)?;
     let mut facts = CompareFacts { redefined, faults: raw_faults(ctx, change)?, compared: None };
     commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
@@ -295,7 +264,7 @@ fn pairs(
 }
 
 /// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
-fn raw_faults(ctx: &Ctx, change: &Change) -> Result<Vec<crate::change::facts::ArtifactFault>, CommandError> {
+fn raw_faults(ctx: &Ctx, change: &Change) -> Result<Vec<crate::model::ArtifactFault>, CommandError> {
     let before = change.baseline.iter().map(|baseline| &baseline.taken.snapshot);
     let after = change.after.iter().map(|after| &after.taken.snapshot);
     evidence::faults_in(ctx, &before.chain(after).collect::<Vec<_>>())
@@ -368,7 +337,7 @@ fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit,
     Ok(if args.exit_code { exit_of(view.comparison.outcome) } else { Exit::Yes })
 }
 
-pub(super) fn exit_of(outcome: Outcome) -> Exit {
+pub(crate) fn exit_of(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Pass => Exit::Yes,
         Outcome::Fail | Outcome::Invalid => Exit::No,

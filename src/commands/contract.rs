@@ -3,33 +3,17 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::class::Class;
-use crate::change::command::Command;
-use crate::change::command::ContractFacts;
-use crate::change::contract::Contract;
-use crate::change::contract::DEFAULT_ROLLBACK;
-use crate::change::contract::Part;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::parse;
+use crate::commands::{Ctx, choose, commit, failure, parse};
 use crate::error::CommandError;
-use crate::evidence::criterion::Bound;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::criterion::Op;
-use crate::evidence::effect;
-use crate::evidence::measurable::Measurable;
-use crate::evidence::measurable::MetricSpec;
-use crate::evidence::measurable::Unmeasurable;
-use crate::evidence::metric::Better;
-use crate::evidence::metric::MetricId;
-use crate::evidence::metric::Sampling;
-use crate::evidence::stats::proportion::Successes;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::criterion_error;
+use crate::judge::effect;
+use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::{
+    Better, Bound, Class, Contract, Criterion, Measurable, MetricId, MetricSpec, Op, Part, Sampling, Unmeasurable,
+};
+use crate::report::{self, criterion_error};
+use crate::stats::Successes;
+use crate::workflow::{Change, Command, ContractFacts};
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
@@ -66,7 +50,7 @@ pub struct ContractFlags {
 
 impl ContractFlags {
     /// The parts that were given, parsed.
-    pub(super) fn parts(&self) -> Result<Contract, CommandError> {
+    pub(crate) fn parts(&self) -> Result<Contract, CommandError> {
         let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
         Ok(Contract {
             hypothesis: self
@@ -111,20 +95,14 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
 }
 
 /// What the contract gate has to know of `parts`.
-///
-/// # Errors
-/// When a bound's unit does not fit its metric.
-pub(super) fn facts(parts: Contract, measurable: &Measurable) -> Result<ContractFacts, CommandError> {
+pub(crate) fn facts(parts: Contract, measurable: &Measurable) -> Result<ContractFacts, CommandError> {
     let unknown = unknown(&parts, measurable)?;
     let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();
     Ok(ContractFacts { parts, measurable: measurable.iter().map(|spec| spec.id.clone()).collect(), better, unknown })
 }
 
 /// Metrics of a contract that nothing measures, each with the nearest that something does.
-///
-/// # Errors
-/// When a bound's unit does not fit its metric.
-pub(super) fn unknown(
+pub(crate) fn unknown(
     contract: &Contract,
     measurable: &Measurable,
 ) -> Result<Vec<(MetricId, Option<MetricId>)>, CommandError> {
@@ -144,10 +122,7 @@ pub(super) fn unknown(
 }
 
 /// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
-///
-/// # Errors
-/// When the config is invalid.
-pub(super) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+pub(crate) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
     for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
         let stem = format!("timing.{}.", timing.name);
         if facts.unknown.iter().any(|(metric, _)| metric.as_str().starts_with(&stem)) {
@@ -161,10 +136,7 @@ pub(super) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<
 }
 
 /// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
-///
-/// # Errors
-/// When the config is invalid.
-pub(super) fn warn_of_rates(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+pub(crate) fn warn_of_rates(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
     let config = ctx.config()?;
     for criterion in facts.parts.kpi.iter().chain(&facts.parts.guardrails) {
         let named = |name: &str| criterion.metric.as_str() == format!("timing.{name}.ok");
@@ -239,7 +211,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
 }
 
 /// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
-pub(super) fn examples(measurable: &Measurable) -> [String; 3] {
+pub(crate) fn examples(measurable: &Measurable) -> [String; 3] {
     let all: Vec<&MetricSpec> = measurable.iter().filter(|spec| spec.sampling != Sampling::Rate).collect();
     let kpi = all.iter().find(|spec| spec.id.as_str().ends_with(".wall")).or(all.first());
     let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id));

@@ -4,60 +4,33 @@ use std::collections::BTreeSet;
 
 use globset::GlobSet;
 
-use crate::change::class::Class;
-use crate::change::facts::Delta;
-use crate::change::facts::DeltaCommit;
-use crate::change::facts::InEffect;
-use crate::change::facts::TuneableChange;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::demands;
-use crate::commands::evidence;
-use crate::commands::source;
-use crate::config::definition::MIN_EFFECT;
-use crate::config::definition::TUNEABLES;
+use crate::commands::{Ctx, demands, evidence, source};
+use crate::config::definition::{MIN_EFFECT, TUNEABLES};
 use crate::config::glob;
 use crate::error::CommandError;
-use crate::evidence::compare::definition;
-use crate::evidence::compare::tuneables;
-use crate::evidence::revision::Revision;
-use crate::evidence::revision::WorkTree;
-use crate::evidence::snapshot::Snapshot;
-use crate::probe;
-use crate::probe::env::ProcessEnvironment;
-use crate::probe::revision::Own;
-use crate::probe::revision::Seen;
-use crate::store::layout::OwnPaths;
-use crate::sys::git::diff::Side;
-use crate::sys::git::history::Commit;
-use crate::sys::git::history::Walk;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::revert::Reverted;
-use crate::sys::git::run::Flow;
-use crate::sys::git::scope::Scope;
+use crate::git::{Commit, Flow, Repo, Reverted, Scope, Side, Walk};
+use crate::judge::compare::{definition, tuneables};
+use crate::measure::{self, Own, ProcessEnvironment, Seen};
+use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
+use crate::store::OwnPaths;
+use crate::workflow::{Change, rollback_text};
 
 /// What happened since a baseline.
 pub struct Since {
-    /// The code here.
     pub revision: Revision,
     /// Whether the baseline's commit is an ancestor of it; `None` where there are no commits.
     pub descends: Option<bool>,
-    /// What changed.
     pub delta: Delta,
 }
 
 /// The code here.
-///
-/// # Errors
-/// When git is missing or refuses the repository.
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
     let own = Own { is_own: &is_own, is_left: &is_left };
-    let mut revision = probe::revision::revision(ctx.project.root(), repo, own);
+    let mut revision = measure::revision::revision(ctx.project.root(), repo, own);
     if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
         && let Some(reason) = source::unvouched(ctx, repo)?
     {
@@ -71,13 +44,10 @@ pub fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
     let repo = ctx.repo().ok().flatten();
-    probe::revision::observe(ctx.project.root(), repo, Own { is_own: &is_own, is_left: &is_left })
+    measure::revision::observe(ctx.project.root(), repo, Own { is_own: &is_own, is_left: &is_left })
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
-///
-/// # Errors
-/// When git fails.
 pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let files = repo.tracked_files(repo.prefix())?;
@@ -87,9 +57,6 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
 
 /// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
 /// were looked at when that was taken.
-///
-/// # Errors
-/// When git fails.
 pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
@@ -110,9 +77,6 @@ pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Ve
 }
 
 /// What changed since the change's baseline.
-///
-/// # Errors
-/// When git fails, the baseline's snapshot is missing or altered, or a tuneables file cannot be read.
 pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError> {
     let revision = revision(ctx)?;
     let Some(baseline) = &change.baseline else {
@@ -153,9 +117,6 @@ fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>, Co
 }
 
 /// Tuneables whose effective value differs from the baseline's; none for a change without one.
-///
-/// # Errors
-/// When the baseline's snapshot is missing or altered, or a tuneables file cannot be read.
 pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     changed_tuneables(ctx, &before)
@@ -163,9 +124,6 @@ pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, Comm
 
 /// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
 /// elsewhere, and what of building, pairing and checking is not as it was then.
-///
-/// # Errors
-/// When the baseline's snapshot is missing or altered, or the config is invalid.
 pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
@@ -178,9 +136,6 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
 
 /// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
 /// held against it.
-///
-/// # Errors
-/// When the baseline's snapshot is missing or altered.
 pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
     if !definition::has_general(&before.definitions) {
@@ -193,17 +148,11 @@ pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still
 /// change something.
-///
-/// # Errors
-/// When git fails.
 pub fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
     commits_in_effect(ctx, change.commits())
 }
 
 /// As [`in_effect`], for commits, oldest first.
-///
-/// # Errors
-/// When git fails.
 pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, CommandError> {
     let mut newest_first = commits;
     newest_first.reverse();
@@ -222,9 +171,6 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
 /// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
 /// would change every file that they changed; where there are none, the tuneables that have the values that were
 /// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
-///
-/// # Errors
-/// When git fails, or a tuneables file cannot be read.
 pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(seen) = rollback_text::delta(change) else { return Ok(Vec::new()) };
     if !rollback_text::takes_out(change) {
@@ -297,7 +243,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     if config.tuneables.files.is_empty() && config.tuneables.env.is_empty() {
         return Ok(Vec::new());
     }
-    let now = probe::tuneables::read(ctx.project.root(), &config.tuneables, &ProcessEnvironment)?;
+    let now = measure::tuneables::read(ctx.project.root(), &config.tuneables, &ProcessEnvironment)?;
     let mut after = before.clone();
     after.tuneables = now.values;
     let changes = tuneables::changes(before, &after).into_iter();

@@ -2,14 +2,10 @@
 
 use globset::GlobSet;
 
-use crate::audit::policy::Exemption;
-use crate::audit::policy::Policy;
-use crate::audit::policy::Prompt;
-use crate::audit::policy::Surfaces;
-use crate::change::gate::Gate;
-use crate::config::Config;
-use crate::config::glob;
+use crate::audit::{Exemption, Policy, Prompt, Surfaces};
+use crate::config::{Config, glob};
 use crate::error::CommandError;
+use crate::model::Gate;
 use crate::store::layout;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
@@ -18,9 +14,6 @@ const WITNESS_DAYS: u32 = 2;
 
 /// The demands of the config at head and, where there was one, of the config before: what either one guards is
 /// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
-///
-/// # Errors
-/// When a glob does not compile (a config that was read has none such).
 pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy, CommandError> {
     let configured =
         before.map_or(head.enforcement.require, |base| base.enforcement.require.max(head.enforcement.require));
@@ -70,7 +63,7 @@ fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
     let optional = |patterns: &[String]| -> Result<Option<GlobSet>, CommandError> {
         if patterns.is_empty() { Ok(None) } else { Ok(Some(glob::set(patterns)?)) }
     };
-    let of = |exempt: &crate::config::enforcement::Exemption| -> Result<Exemption, CommandError> {
+    let of = |exempt: &crate::config::Exemption| -> Result<Exemption, CommandError> {
         Ok(Exemption {
             paths: optional(&exempt.paths)?,
             authors: optional(&exempt.authors)?,

@@ -2,28 +2,16 @@
 //! measures, too.
 
 use clap::Args;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::hook_health;
-use crate::commands::hook_health::Ill;
-use crate::commands::hooks;
-use crate::commands::init;
-use crate::commands::onboard;
-use crate::config::timing::Timing;
+use crate::commands::{Ctx, Ill, choose, commit, failure, hook_health, hooks, init, onboard};
+use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::git::version;
 use crate::report;
-use crate::store::atomic;
-use crate::store::layout;
-use crate::store::logbook;
-use crate::store::record::Record;
-use crate::sys::git::version;
+use crate::store::{Record, atomic, layout, logbook};
+use crate::workflow::Change;
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.doctor.v1";

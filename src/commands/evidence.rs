@@ -1,35 +1,21 @@
 //! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
 
 use crate::audit::recompute;
-use crate::change::facts::ArtifactFault;
-use crate::change::lawful;
-use crate::change::lawful::Unlawful;
-use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::compare::Comparison;
-use crate::evidence::digest::Digest;
-use crate::evidence::ingest;
-use crate::evidence::pair::PairSession;
-use crate::evidence::snapshot::Snapshot;
+use crate::judge::Comparison;
+use crate::model::{Artifact, ArtifactFault, Digest, PairSession, Snapshot, ingest};
 use crate::report;
-use crate::store::artifact;
-use crate::store::artifact::Standing;
+use crate::store::{Standing, artifact};
+use crate::workflow::{Change, Unlawful, replay};
 
 /// Artifacts of the change's present state that are missing or altered.
-///
-/// # Errors
-/// When a file exists but cannot be read.
 pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
     let newest = |artifact: &Artifact| change.is_newest(artifact);
     faults_among(ctx, &change.artifacts(), &newest)
 }
 
 /// Those of `artifacts` that are missing or altered.
-///
-/// # Errors
-/// When a file exists but cannot be read.
 pub fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
     faults_among(ctx, artifacts, &|_| false)
 }
@@ -65,18 +51,12 @@ fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
 }
 
 /// A recorded snapshot, read from its unaltered file.
-///
-/// # Errors
-/// When it is missing, altered, or no snapshot.
 pub fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_snapshot(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
 /// A recorded paired measurement, read from its unaltered file.
-///
-/// # Errors
-/// As [`snapshot`].
 pub fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_pair(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
@@ -94,9 +74,6 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
 }
 
 /// A recorded comparison, read from its unaltered file.
-///
-/// # Errors
-/// As [`snapshot`].
 pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
@@ -104,9 +81,6 @@ pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, Com
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
-///
-/// # Errors
-/// Never; a file that cannot be read is a fault, and told as one.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| artifact::read_verified(&ctx.project, file).ok().and_then(Result::ok);
     let problem = recompute::problem(change, &fetch);
@@ -118,11 +92,8 @@ pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
 
 /// Demands that the gates would have let every event of the record happen: a chain of digests can be computed anew by
 /// whoever edits the file, which opens no gate.
-///
-/// # Errors
-/// The first event that they would not have, with its place; exit code 1.
 pub fn lawful(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
-    let Err(unlawful) = lawful::check(&change.events) else { return Ok(()) };
+    let Err(unlawful) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
     let (seq, why) = match &unlawful {
         Unlawful::Refused { seq, refusal } => {

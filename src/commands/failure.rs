@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
-use crate::change::refusal::Missing;
-use crate::commands::Ctx;
-use crate::commands::uncommitted;
+use crate::commands::{Ctx, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::aside::Around;
-use crate::report::refusal::RefusalView;
+use crate::report::{Around, RefusalView};
 use crate::ui::Ui;
+use crate::workflow::Missing;
 
 /// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too.
 pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {

@@ -2,14 +2,11 @@
 
 use clap::Args;
 
-use crate::change::command::Command;
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::show;
+use crate::commands::{Ctx, choose, commit, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::ChangeId;
+use crate::workflow::Command;
 
 /// Name the change that takes an emergency's override over
 #[derive(Debug, Args)]

@@ -1,17 +1,9 @@
 //! What the range check asks git at its end, of the few commits that it is about. Must not judge.
 
-use crate::audit::commit;
-use crate::audit::finding::CommitName;
-use crate::audit::history::History;
-use crate::audit::merge::Combined;
-use crate::audit::merge::Remerged;
-use crate::change::id::ChangeId;
-use crate::commands::witness::Witness;
-use crate::sys::git::change::FileChange;
-use crate::sys::git::history::Walk;
-use crate::sys::git::remerge::Remerge;
-use crate::sys::git::run::Flow;
-use crate::sys::git::scope::Scope;
+use crate::audit::{Combined, CommitName, History, Remerged, commit};
+use crate::commands::Witness;
+use crate::git::{FileChange, Flow, Remerge, Scope, Walk};
+use crate::model::ChangeId;
 
 impl History for Witness<'_> {
     fn lies_before(&self, ancestor: &str, commit: &str) -> Option<bool> {

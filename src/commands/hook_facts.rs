@@ -2,36 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::commit;
-use crate::audit::commit::CommitFacts;
-use crate::audit::history::History as _;
-use crate::audit::message;
-use crate::audit::message::MessageFacts;
-use crate::audit::message::UnderWay;
-use crate::audit::policy::Policy;
-use crate::audit::record::RecordFacts;
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::audit_here;
-use crate::commands::choose;
-use crate::commands::demands;
-use crate::commands::witness::Witness;
+use crate::audit::{CommitFacts, History as _, MessageFacts, Policy, RecordFacts, UnderWay, commit, message};
+use crate::commands::{Ctx, Witness, audit_here, choose, demands};
 use crate::error::CommandError;
-use crate::sys::git::facts::Operation;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::scope::Scope;
+use crate::git::{Operation, Repo, Scope};
+use crate::model::ChangeId;
 
 /// How far back other commits of a change without a baseline are looked for.
 const LOOK_BACK: usize = 200;
 
 /// Everything that a message is judged by.
 pub(crate) struct Prepared {
-    /// The demands of the config here.
     pub(crate) policy: Policy,
-    /// The trailer's key.
     pub(crate) key: String,
     commit: CommitFacts,
     under_way: UnderWay,
@@ -43,9 +27,6 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Gathers it for a message's bytes.
-    ///
-    /// # Errors
-    /// When the config is invalid or git fails.
     pub(crate) fn of(ctx: &Ctx, repo: &Repo, bytes: &[u8]) -> Result<Self, CommandError> {
         let config = ctx.config()?;
         let key = config.enforcement.trailer.clone();

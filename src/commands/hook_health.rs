@@ -1,44 +1,31 @@
 //! What ails the hooks of this repository's checkouts, in words, with the command that heals it. Shared by `doctor`
 //! and `hooks status`. Must not change anything.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::commands::Ctx;
-use crate::commands::hooks;
+use crate::commands::{Ctx, hooks};
 use crate::error::CommandError;
-use crate::hooks::health;
-use crate::hooks::health::Health;
-use crate::hooks::health::Row;
-use crate::hooks::proof::Fired;
-use crate::hooks::shim;
-use crate::hooks::status::State;
+use crate::git::Repo;
+use crate::hooks::{Fired, Health, Row, State, health, shim};
+use crate::os::files;
 use crate::store::layout;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
 
 /// Something about the hooks.
-pub(super) struct Ill {
-    /// Stable, for programs.
-    pub(super) code: &'static str,
-    /// What is wrong.
-    pub(super) message: String,
-    /// The command that heals it.
-    pub(super) heal: String,
+pub(crate) struct Ill {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) heal: String,
     /// Whether installing the hooks here heals it.
-    pub(super) installs: bool,
+    pub(crate) installs: bool,
     /// Whether it is to be put right, or only worth knowing.
-    pub(super) grave: bool,
+    pub(crate) grave: bool,
 }
 
 /// The command that puts the hooks in.
 const INSTALL: &str = "vibeship-optimizer hooks install";
 
 /// Everything that ails the hooks; nothing outside git.
-///
-/// # Errors
-/// When git fails or a hook cannot be read.
-pub(super) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let target = hooks::target(repo)?;
     let here = health::examine(repo, &target)?;

@@ -3,26 +3,17 @@
 
 use std::ffi::OsString;
 use std::io::Read as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::audit::message;
-use crate::audit::message::Source;
-use crate::commands::Ctx;
-use crate::commands::audit_range;
-use crate::commands::audit_range::Range;
-use crate::commands::failure;
-use crate::commands::hook_facts::Prepared;
-use crate::commands::uncommitted;
+use crate::audit::{Source, message};
+use crate::commands::{Ctx, Prepared, Range, audit_range, failure, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::hooks::Hook;
-use crate::hooks::shim;
-use crate::report::findings;
-use crate::report::objection;
-use crate::sys::git::repo::Repo;
+use crate::git::Repo;
+use crate::hooks::{Hook, shim};
+use crate::report::{findings, objection};
 
 /// The largest message that is read.
 const MESSAGE_LIMIT: u64 = 16 * 1024 * 1024;

@@ -1,23 +1,14 @@
 //! `hooks`: put the git hooks in, take them out, show whether they are there and really fire.
 
-use clap::Args;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::hook_health;
+use crate::commands::{Ctx, failure, hook_health};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::hooks::Hook;
-use crate::hooks::health;
-use crate::hooks::install;
-use crate::hooks::install::Done;
-use crate::hooks::proof::Fired;
-use crate::hooks::shim::Target;
-use crate::hooks::status::State;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::version::HOOK_RUN;
+use crate::git::Repo;
+use crate::git::version::HOOK_RUN;
+use crate::hooks::{Done, Fired, Hook, State, Target, health, install};
 
 /// Put in, take out and examine the git hooks
 #[derive(Debug, Subcommand)]
@@ -57,10 +48,7 @@ pub fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
 }
 
 /// This program, for this project.
-///
-/// # Errors
-/// When the system cannot say where the program lies.
-pub(super) fn target(repo: &Repo) -> Result<Target, CommandError> {
+pub(crate) fn target(repo: &Repo) -> Result<Target, CommandError> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     Ok(Target { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
 }
@@ -117,17 +105,14 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
 }
 
 /// Puts the hooks in, or brings them up to date.
-///
-/// # Errors
-/// When the place is not the repository's own, or a file cannot be written.
-pub(super) fn put_in(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn put_in(ctx: &Ctx) -> Result<(), CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     install::install(repo, &target(repo)?)?;
     Ok(())
 }
 
 /// The state in words, after "the hook is".
-pub(super) fn state_word(state: &State) -> &'static str {
+pub(crate) fn state_word(state: &State) -> &'static str {
     match state {
         State::Installed { chained: false } => "installed",
         State::Installed { chained: true } => "installed, after the hook that was there",
@@ -140,7 +125,7 @@ pub(super) fn state_word(state: &State) -> &'static str {
 }
 
 /// What asking git showed, in words.
-pub(super) fn fired_word(fired: &Fired) -> String {
+pub(crate) fn fired_word(fired: &Fired) -> String {
     match fired {
         Fired::Yes => "git runs it".to_owned(),
         Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),

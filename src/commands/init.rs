@@ -3,18 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::onboard;
+use crate::commands::{Ctx, failure, onboard};
 use crate::config::template;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::project::commands;
+use crate::project::commands;
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::store::lock::Exclusive;
-use crate::store::logbook;
+use crate::store::{Exclusive, atomic, guard, logbook};
 
 /// The line that `.gitattributes` needs so that branches merge their logbook sections.
 const MERGE_UNION: &str = "VIBESHIP_OPTIMIZER.md merge=union";
@@ -57,10 +52,7 @@ pub fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
 }
 
 /// Sets the project up if nobody has, for commands that need a state directory.
-///
-/// # Errors
-/// Whatever keeps the files from being written.
-pub(super) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
     if ctx.project.is_initialized() && ctx.project.config_path().is_some() {
         return Ok(());
     }

@@ -1,15 +1,9 @@
 //! From a comparison to the verdicts on a contract, and the settings that it is judged with.
 
-use crate::change::contract::Contract;
-use crate::change::facts::Judged;
-use crate::change::facts::Verdicts;
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::CriterionRow;
-use crate::evidence::compare::Demands;
-use crate::evidence::compare::Role;
-use crate::evidence::compare::Settings;
+use crate::judge::{Comparison, CriterionRow, Demands, Role, Settings};
+use crate::model::{Contract, Judged, Verdicts};
 
 /// What a contract demands of the metrics.
 pub fn demands(contract: &Contract) -> Demands {
@@ -17,9 +11,6 @@ pub fn demands(contract: &Contract) -> Demands {
 }
 
 /// The settings in force now: the contract's minimum effect before the config's, and the calibrated noise floors.
-///
-/// # Errors
-/// When the config is invalid.
 pub fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
     let configured = ctx.config()?.pair.min_effect;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(configured);
@@ -29,9 +20,6 @@ pub fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, Comm
 }
 
 /// The verdicts on a whole contract out of its comparison.
-///
-/// # Errors
-/// When the contract has no KPI, so that there was none to judge.
 pub fn verdicts(comparison: &Comparison) -> Result<Verdicts, CommandError> {
     let of = |role: Role| {
         let rows = comparison.criteria.iter().filter(move |row| row.role == role);

@@ -1,35 +1,24 @@
 //! The tuneables as they are in force, held against what was measured last.
 
-use crate::change::facts::Taken;
-use crate::change::state::Change;
-use crate::change::state::End;
-use crate::commands::Ctx;
-use crate::commands::evidence;
+use crate::commands::{Ctx, evidence};
 use crate::error::CommandError;
-use crate::evidence::compare::tuneables;
-use crate::evidence::compare::tuneables::TuneableChange;
-use crate::evidence::snapshot::Snapshot;
-use crate::probe;
-use crate::probe::env::ProcessEnvironment;
-use crate::probe::tuneables::Effective;
+use crate::judge::compare::{TuneableChange, tuneables};
+use crate::measure::{self, Effective, ProcessEnvironment};
+use crate::model::{Snapshot, Taken};
+use crate::workflow::{Change, End};
 
 /// The tuneables now and then.
 pub struct Knobs {
-    /// What is in force.
     pub now: Effective,
     /// What was measured last and is expected to be in force, with the path of its file.
     pub expected: Option<(String, Snapshot)>,
-    /// Where the two differ in value.
     pub moved: Vec<TuneableChange>,
 }
 
 /// Reads them.
-///
-/// # Errors
-/// When the config is invalid or a tuneables file cannot be read.
 pub fn read(ctx: &Ctx, changes: &[&Change]) -> Result<Knobs, CommandError> {
     let config = &ctx.config()?.tuneables;
-    let now = probe::tuneables::read(ctx.project.root(), config, &ProcessEnvironment)?;
+    let now = measure::tuneables::read(ctx.project.root(), config, &ProcessEnvironment)?;
     let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);
     // Evidence that was altered says nothing of what is expected; `verify` and `check` tell of it.
     let expected = newest.and_then(|(_, taken)| {

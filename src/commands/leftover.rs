@@ -1,20 +1,16 @@
 //! Rejected changes, and such as were rolled back on record alone, whose commit is still in what is checked out. Must not take anything out.
 
-use crate::change::facts::InEffect;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::change::state::End;
-use crate::commands::Ctx;
-use crate::commands::delta;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
+use crate::commands::{Ctx, delta};
+use crate::model::InEffect;
+use crate::report::{Hint, invocation};
+use crate::workflow::{Change, End, rollback_text};
 
 /// Only the newest of them are looked at: asking git takes a moment for each.
 const LOOKED_AT: usize = 3;
 
 /// Those of `changes` that are rejected or were rolled back without a commit, and are still in the code here; the newest
 /// first. What git cannot tell is left out.
-pub(super) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
+pub(crate) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
     let ended = |change: &&Change| match (&change.end, &change.rollback) {
         (Some(End::Rejected { .. }), None) => true,
         (Some(End::RolledBack), Some(rollback)) => rollback.commit.is_none() && rollback.confirmed.is_none(),
@@ -34,7 +30,7 @@ pub(super) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) ->
 }
 
 /// Tells how to take the change out, where its commit is still here.
-pub(super) fn hint(ctx: &Ctx, change: &Change) {
+pub(crate) fn hint(ctx: &Ctx, change: &Change) {
     for change in among(ctx, std::iter::once(change)) {
         let apply = format!("{} --apply", invocation::with_reason(change.id(), "rollback"));
         ctx.ui.hint(&Hint::to("its commit is still in the tree: take it out", apply).line());

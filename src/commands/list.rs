@@ -3,13 +3,11 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::failure;
+use crate::commands::{Ctx, choose, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report;
-use crate::store::record::Record;
+use crate::store::Record;
 
 /// List all changes
 #[derive(Debug, Args)]

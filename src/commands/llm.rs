@@ -3,28 +3,19 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use clap::Subcommand;
-use serde_json::Value;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::change::id::ChangeId;
-use crate::change::view;
-use crate::commands::Ctx;
-use crate::commands::analyze;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::globals::Format;
-use crate::commands::preflight as preflight_command;
+use crate::commands::{Ctx, Format, analyze, commit, failure, preflight as preflight_command};
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::markdown;
-use crate::store::atomic;
-use crate::store::guard;
+use crate::model::ChangeId;
+use crate::model::scrub::scrub;
+use crate::report::{self, markdown};
+use crate::store::{atomic, guard};
+use crate::workflow::view_v1;
 
 /// Give a language model what it needs to propose the next commands
 #[derive(Debug, Subcommand)]
@@ -96,7 +87,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
                 "change_id": change.id(),
                 "title": scrub(&change.opened.title),
                 "class": change.opened.class,
-                "status": view::status(&change),
+                "status": view_v1::status(&change),
                 "contract": change.contract,
                 "next": ctx.next(&change)?.next,
             })

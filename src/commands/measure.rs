@@ -2,31 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::change::command::Measured;
-use crate::change::contract::Contract;
-use crate::change::facts::Taken;
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::commit::Pending;
-use crate::commands::delta;
+use crate::commands::{Ctx, Pending, delta};
 use crate::error::CommandError;
-use crate::evidence::metric::MetricId;
-use crate::evidence::revision::Revision;
-use crate::evidence::series;
-use crate::evidence::snapshot::Snapshot;
-use crate::probe;
-use crate::probe::command::SystemRunner;
-use crate::probe::snapshot::Plan;
-use crate::probe::snapshot::RSS_UNTOLD;
-use crate::report;
-use crate::report::unmeasured;
-use crate::store::artifact::Role;
-use crate::store::layout::OwnPaths;
-use crate::sys::clock;
+use crate::judge::series;
+use crate::measure::snapshot::RSS_UNTOLD;
+use crate::measure::{self, Plan, SystemRunner};
+use crate::model::{ChangeId, Contract, MetricId, Revision, Snapshot, Taken};
+use crate::os::clock;
+use crate::report::{self, unmeasured};
+use crate::store::{OwnPaths, Role};
+use crate::workflow::Measured;
 
 /// What is asked for.
 pub struct Ask<'a> {
-    /// The snapshot's label.
     pub label: &'a str,
     /// Its role in the change, if it has one.
     pub role: Option<&'a str>,
@@ -36,19 +24,15 @@ pub struct Ask<'a> {
 
 /// A snapshot just taken.
 pub struct Measurement {
-    /// It.
     pub snapshot: Snapshot,
     /// Raw outputs that KPIs were read from.
-    outputs: Vec<probe::snapshot::KpiOutput>,
+    outputs: Vec<measure::snapshot::KpiOutput>,
     revision: Revision,
     /// The code as it was after measuring.
     revision_after: Revision,
 }
 
 /// Measures the project; progress goes to standard error.
-///
-/// # Errors
-/// When the config is invalid, a tuneables file cannot be read, or the user stops it.
 pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
@@ -57,10 +41,10 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     let is_tracked = |path: &[u8]| tracked.as_ref().is_some_and(|tracked| tracked.contains(path));
     let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path) && !is_tracked(path);
     let plan = Plan { root: ctx.project.root(), config, tracked: tracked.clone(), is_own: &is_own, interrupt };
-    let mut bar = crate::commands::progress::Bar::new(&ctx.ui);
+    let mut bar = crate::commands::Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();
-    let measured = probe::snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
+    let measured = measure::snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
     bar.finish();
     if interrupt.requested() {
         return Err(CommandError::trouble("interrupted; nothing was recorded"));
@@ -82,9 +66,6 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
-///
-/// # Errors
-/// When it is not the revision from before.
 pub fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
     let now = &measurement.revision_after;
     if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
@@ -98,7 +79,7 @@ pub fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
 
 /// The warnings that matter to these contracts: a peak memory that could not be told does where one asks for it. The
 /// snapshot keeps them all.
-pub(super) fn worth_telling<'a>(
+pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
     contracts: &'a [&Contract],
 ) -> impl Iterator<Item = &'a String> + 'a {
@@ -143,9 +124,6 @@ impl Measurement {
     }
 
     /// What the record says of it.
-    ///
-    /// # Errors
-    /// When a name would not be safe.
     pub fn taken(&self, id: &ChangeId, files: &[Pending<'_>]) -> Result<Taken, CommandError> {
         let mut artifacts = files.iter().map(|file| file.artifact(id));
         let snapshot = artifacts.next().ok_or_else(|| CommandError::trouble("there is no snapshot"))??;

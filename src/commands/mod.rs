@@ -74,45 +74,42 @@ mod versions;
 pub mod watching;
 mod witness;
 
-use std::cell::OnceCell;
-use std::cell::RefCell;
+pub(crate) use audit_range::Range;
+pub use calibrate::CalibrateArgs;
+pub use commit::Pending;
+pub use contract::ContractFlags;
+pub use globals::{Format, Globals};
+pub(crate) use hook_facts::Prepared;
+pub(crate) use hook_health::Ill;
+pub use measure::Measurement;
+pub(crate) use objects::Named;
+pub use plots::Beside;
+pub use progress::Bar;
+pub use sessions::Sessions;
+pub(crate) use versions::Touches;
+pub(crate) use witness::Witness;
+
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::facts::Policy;
-use crate::change::next;
-use crate::change::state::Change;
-use crate::commands::globals::Format;
-use crate::commands::globals::Globals;
-use crate::config::Config;
-use crate::config::file;
+use crate::config::{Config, file};
 use crate::error::CommandError;
-use crate::probe::revision;
-use crate::report::invocation::Keys;
+use crate::git::Repo;
+use crate::measure::revision;
+use crate::model::Policy;
+use crate::os::{Clock, Interrupt, host};
 use crate::report::invocation::TRAILER;
-use crate::report::markdown;
-use crate::report::markup::Doc;
-use crate::report::step::StepView;
-use crate::report::terminal;
-use crate::report::terminal::Terminal;
-use crate::store::layout::Project;
-use crate::store::lock;
-use crate::store::lock::Exclusive;
-use crate::store::lock::Holder;
-use crate::sys::clock::Clock;
-use crate::sys::git::repo::Repo;
-use crate::sys::host;
-use crate::sys::interrupt::Interrupt;
+use crate::report::{Doc, Keys, StepView, Terminal, markdown, terminal};
+use crate::store::{Exclusive, Holder, Project, lock};
 use crate::ui::Ui;
+use crate::workflow::{Change, next};
 
 /// What a command works with.
 pub struct Ctx {
-    /// The terminal.
     pub ui: Ui,
-    /// The project.
     pub project: Project,
     globals: Globals,
     config: OnceCell<Config>,
@@ -125,9 +122,6 @@ pub struct Ctx {
 
 impl Ctx {
     /// Finds the project.
-    ///
-    /// # Errors
-    /// When the root that was given is no directory.
     pub fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
@@ -170,9 +164,6 @@ impl Ctx {
     }
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
-    ///
-    /// # Errors
-    /// When standard output cannot be written.
     pub fn show(&self, doc: &Doc) -> Result<(), CommandError> {
         let text = match self.globals.format {
             Some(Format::Markdown) => markdown::render(doc),
@@ -185,9 +176,6 @@ impl Ctx {
     }
 
     /// The config, read once; its warnings are told once.
-    ///
-    /// # Errors
-    /// When there is a config file and it is invalid.
     pub fn config(&self) -> Result<&Config, CommandError> {
         if let Some(config) = self.config.get() {
             return Ok(config);
@@ -204,9 +192,6 @@ impl Ctx {
     }
 
     /// What the config demands of a change.
-    ///
-    /// # Errors
-    /// As [`Ctx::config`].
     pub fn policy(&self) -> Result<Policy, CommandError> {
         Ok(policy::of(self.config()?))
     }
@@ -225,18 +210,12 @@ impl Ctx {
     }
 
     /// What comes next for a change.
-    ///
-    /// # Errors
-    /// As [`Ctx::config`].
     pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
         Ok(StepView::new(change, &step).keyed(self.keys()))
     }
 
     /// The git repository around the project; `None` outside one.
-    ///
-    /// # Errors
-    /// When git is missing or refuses the repository: that is never "no repository".
     pub fn repo(&self) -> Result<Option<&Repo>, CommandError> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
@@ -252,9 +231,6 @@ impl Ctx {
     }
 
     /// Takes the lock of the store.
-    ///
-    /// # Errors
-    /// When somebody else holds it for too long, naming them.
     pub fn lock(&self) -> Result<Exclusive, CommandError> {
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();
         let holder = Holder {
@@ -274,9 +250,6 @@ impl Ctx {
     }
 
     /// The wish to stop, listened for from the first call on.
-    ///
-    /// # Errors
-    /// When the system does not let us listen.
     pub fn interrupt(&self) -> Result<&Interrupt, CommandError> {
         if let Some(interrupt) = self.interrupt.get() {
             return Ok(interrupt);

@@ -5,26 +5,15 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::commands::Ctx;
-use crate::commands::progress::Bar;
-use crate::commands::spin;
+use crate::commands::{Bar, Ctx, spin};
 use crate::error::CommandError;
-use crate::evidence::decisive::Decision;
-use crate::evidence::pair::PairedCommand;
-use crate::evidence::pair::Stop;
-use crate::probe::command::SystemRunner;
-use crate::probe::pair::session;
-use crate::probe::pair::session::Budget;
-use crate::probe::pair::session::PairPlan;
-use crate::probe::pair::session::Place;
-use crate::probe::pair::session::Session;
-use crate::probe::reference::Reference;
-use crate::sys::process;
+use crate::judge::Decision;
+use crate::measure::pair::{Budget, PairPlan, Place, Session, session};
+use crate::measure::{Reference, SystemRunner};
+use crate::model::{PairedCommand, Stop};
+use crate::os::process;
 
 /// So many pairs of `plan` in `root`, the arms doing their own number of steps of extra work. Neither ends early.
-///
-/// # Errors
-/// When the user stops it.
 pub fn pairs(
     ctx: &Ctx,
     plan: &PairPlan,
@@ -57,9 +46,6 @@ pub fn pairs(
 }
 
 /// The words that do the arm's extra work.
-///
-/// # Errors
-/// When this program's own path is not known, or not Unicode.
 pub fn spin_words() -> Result<Vec<String>, CommandError> {
     let program = std::env::current_exe()?;
     let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;
@@ -67,9 +53,6 @@ pub fn spin_words() -> Result<Vec<String>, CommandError> {
 }
 
 /// The same as a line for the shell.
-///
-/// # Errors
-/// When this program's own path is not known, or not Unicode.
 pub fn spin_command() -> Result<String, CommandError> {
     process::shell_line(&spin_words()?).ok_or_else(|| CommandError::trouble("no shell can name this program's path"))
 }

@@ -1,12 +1,11 @@
 //! What git's objects say of the commits that records name, looked up once each. Must not judge.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::anchored::Objects;
-use crate::commands::witness::Witness;
-use crate::sys::git::diff::Side;
+use crate::audit::Objects;
+use crate::commands::Witness;
+use crate::git::Side;
 
 /// The tree and the code at a commit, where the project lies there.
 type At = Option<(String, String)>;

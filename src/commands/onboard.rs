@@ -3,19 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::init;
-use crate::config::edit;
-use crate::config::edit::Edited;
-use crate::config::file;
-use crate::config::template;
-use crate::config::template::Guess;
+use crate::commands::{Ctx, failure, init};
+use crate::config::{Edited, Guess, edit, file, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::project::commands;
-use crate::store::atomic;
-use crate::store::guard;
+use crate::project::commands;
+use crate::store::{atomic, guard};
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
@@ -74,10 +67,7 @@ pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
 }
 
 /// Fills the guess into an existing config where nothing stands yet, for `init --onboard`.
-///
-/// # Errors
-/// When the config cannot be read or edited safely.
-pub(super) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
     if let Some(cmd) = commands::guess(ctx.project.root()).test {
         for change in fill(ctx, &cmd, false, false)?.changes {
             ctx.ui.status(&format!("Set {} to: {cmd}", change.key));
@@ -87,10 +77,7 @@ pub(super) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
 }
 
 /// Whether [`fill_guess`] would change the config.
-///
-/// # Errors
-/// As [`fill_guess`].
-pub(super) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
+pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
     match commands::guess(ctx.project.root()).test {
         // What has to be filled in by hand is nothing that can be put right here.
         Some(_) if ctx.project.config_path().is_none() => Ok(false),

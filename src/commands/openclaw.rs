@@ -5,24 +5,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::parse;
+use crate::commands::{Ctx, commit, failure, parse};
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
-use crate::sys::process;
-use crate::sys::process::Ended;
-use crate::sys::process::Invocation;
-use crate::sys::process::Output;
-use crate::sys::process::Spec;
-use crate::sys::process::shell_line;
+use crate::model::ChangeId;
+use crate::model::scrub::scrub;
+use crate::os::process::{self, Invocation, Output, shell_line};
+use crate::os::{Ended, Spec};
 
 /// Adding a job takes a moment; more than this and it hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);

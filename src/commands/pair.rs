@@ -3,27 +3,16 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::delta;
-use crate::commands::failure;
-use crate::commands::globals::Format;
-use crate::commands::judge;
-use crate::commands::pairing;
-use crate::commands::parse;
+use crate::commands::{Ctx, Format, delta, failure, judge, pairing, parse};
 use crate::config::words;
 use crate::error::CommandError;
-use crate::evidence::compare::Settings;
-use crate::evidence::compare::pair_row;
-use crate::evidence::compare::pair_row::PairRow;
-use crate::evidence::judge::Change;
-use crate::evidence::metric::Unusable;
-use crate::evidence::verdict::Flaw;
 use crate::exit::Exit;
-use crate::probe::pair::arms::Version;
-use crate::probe::pair::session::PairPlan;
+use crate::judge::compare::{PairRow, pair_row};
+use crate::judge::{Change, Settings};
+use crate::measure::pair::{PairPlan, Version};
+use crate::model::{Flaw, Unusable};
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
+use crate::store::{atomic, guard};
 
 /// Measure two revisions in alternating pairs, without a change
 #[derive(Debug, Args)]

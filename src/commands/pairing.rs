@@ -4,71 +4,38 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::delta;
-use crate::commands::progress::Bar;
 use crate::commands::progress::left;
-use crate::config::kpi::KpiProbe;
-use crate::config::pair::Pin;
+use crate::commands::{Bar, Ctx, delta};
+use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
-use crate::evidence::compare::Settings;
-use crate::evidence::compare::metric_row::for_metric;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::decisive;
-use crate::evidence::decisive::Decision;
-use crate::evidence::digest::Digest;
-use crate::evidence::effect::Circumstances;
-use crate::evidence::metric::MetricId;
-use crate::evidence::pair;
-use crate::evidence::pair::PairSession;
-use crate::evidence::pair::PairedCommand;
-use crate::evidence::pair::PairedKpi;
-use crate::evidence::pair::Stop;
-use crate::evidence::snapshot::Snapshot;
-use crate::evidence::stats::looks;
-use crate::probe;
-use crate::probe::command::SystemRunner;
-use crate::probe::env::Environment as _;
-use crate::probe::env::ProcessEnvironment;
-use crate::probe::machine;
-use crate::probe::pair::arms::Arms;
-use crate::probe::pair::arms::ArmsError;
-use crate::probe::pair::arms::ArmsPlan;
-use crate::probe::pair::arms::Step;
-use crate::probe::pair::arms::TuneablesFile;
-use crate::probe::pair::arms::Version;
-use crate::probe::pair::session;
-use crate::probe::pair::session::Budget;
-use crate::probe::pair::session::PairPlan;
-use crate::probe::pair::session::PairProgress;
-use crate::probe::pair::session::Session;
+use crate::git::Repo;
+use crate::judge::compare::metric_row::for_metric;
+use crate::judge::{Circumstances, Decision, Settings, decisive};
+use crate::measure::pair::{
+    Arms, ArmsError, ArmsPlan, Budget, PairPlan, PairProgress, Session, Step, TuneablesFile, Version, session,
+};
+use crate::measure::{self, Environment as _, ProcessEnvironment, SystemRunner, machine};
+use crate::model::{Criterion, Digest, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
+use crate::os::clock;
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::sys::clock;
-use crate::sys::git::repo::Repo;
+use crate::stats::looks;
+use crate::store::{atomic, guard};
+use crate::workflow::Change;
 
 /// The largest tuneables file that is kept for the arms.
 const TUNEABLES_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// What is measured in pairs.
 pub struct Ask<'a> {
-    /// The baseline.
     pub before: Version<'a>,
-    /// The head.
     pub after: Version<'a>,
     /// The tuneables file outside the repository, if there is one.
     pub tuneables: Option<TuneablesFile<'a>>,
-    /// The commands.
     pub commands: Vec<PairPlan>,
-    /// KPIs that have a command.
     pub kpis: Vec<&'a KpiProbe>,
     /// What the pairs have to settle; without any, whether the decisive times changed.
     pub criteria: Vec<Criterion>,
-    /// How it is judged.
     pub settings: &'a Settings,
-    /// How long.
     pub budget: Budget,
     /// Whether both runs of a KPI's pair are held on one core; a command says so itself.
     pub pin: Pin,
@@ -80,7 +47,6 @@ pub struct Ask<'a> {
 
 /// Pairs, or why there are none.
 pub enum Outcome {
-    /// They were measured.
     Measured(Box<PairSession>),
     /// They could not be, for this reason.
     Impossible(String),
@@ -89,9 +55,6 @@ pub enum Outcome {
 }
 
 /// The budget that flags and config give. Fewer pairs than any test can decide are refused.
-///
-/// # Errors
-/// When `--runs` is too few, or the config is invalid.
 pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget, CommandError> {
     let config = &ctx.config()?.pair;
     let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
@@ -113,12 +76,9 @@ pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<B
 }
 
 /// The configured timings as they run in the arms.
-///
-/// # Errors
-/// When the config is invalid.
 pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
     let pin = ctx.config()?.pair.pin;
-    let plan = |timing: &crate::config::timing::Timing| {
+    let plan = |timing: &crate::config::Timing| {
         Some(PairPlan {
             name: timing.name.clone(),
             cmd: timing.cmd.clone().filter(|_| timing.hyperfine.is_none())?,
@@ -134,9 +94,6 @@ pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
 }
 
 /// A change's baseline and head in pairs, or why that cannot be.
-///
-/// # Errors
-/// When the user stops it, or the config is invalid.
 pub fn of_change(
     ctx: &Ctx,
     change: &Change,
@@ -187,9 +144,6 @@ pub fn of_change(
 }
 
 /// Prepares the arms and measures everything that is asked for.
-///
-/// # Errors
-/// When the user stops it, or the config is invalid.
 pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Outcome::Impossible("the project is not under git".to_owned()));
@@ -216,7 +170,7 @@ pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
     let session = PairSession {
         schema: pair::SCHEMA.to_owned(),
         id: clock::uuid_v7(generated_at),
-        tool: probe::TOOL.to_owned(),
+        tool: measure::TOOL.to_owned(),
         change_id: ask.change.map(|change| change.id().to_string()),
         started_at,
         generated_at,
@@ -335,7 +289,7 @@ fn outside_tuneables(ctx: &Ctx) -> Result<Option<(std::path::PathBuf, String)>, 
     }
     let home = ProcessEnvironment.home();
     for file in config.tuneables.files.iter().rev() {
-        let path = probe::tuneables::locate(ctx.project.root(), file, home.as_deref())?;
+        let path = measure::tuneables::locate(ctx.project.root(), file, home.as_deref())?;
         let inside = ctx.repo()?.is_some_and(|repo| path.starts_with(repo.root()));
         if !inside {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -347,9 +301,6 @@ fn outside_tuneables(ctx: &Ctx) -> Result<Option<(std::path::PathBuf, String)>, 
 
 /// Keeps the tuneables file outside the repository as it is now, by its digest, in the cache: it may hold secrets, so
 /// it is never evidence, but the arms need it as it was.
-///
-/// # Errors
-/// When it exists but cannot be read or kept.
 pub fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
     let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(()) };
     let Some(bytes) = atomic::read(&path, TUNEABLES_LIMIT)? else { return Ok(()) };
@@ -365,7 +316,7 @@ fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, Com
     let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(None) };
     let home = ProcessEnvironment.home();
     let is_it =
-        |file: &str| probe::tuneables::locate(ctx.project.root(), file, home.as_deref()).is_ok_and(|at| at == path);
+        |file: &str| measure::tuneables::locate(ctx.project.root(), file, home.as_deref()).is_ok_and(|at| at == path);
     let recorded = snapshot.tuneable_files.iter().find(|file| is_it(&file.path));
     let Some(digest) = recorded.and_then(|file| file.sha256.as_ref()) else { return Ok(None) };
     let bytes = atomic::read(&kept_path(ctx, digest), TUNEABLES_LIMIT)?;

@@ -1,20 +1,12 @@
 //! Text that users give: titles, reasons, criteria, durations. Owns what is acceptable and the message when it is not.
 
-use chrono::DateTime;
-use chrono::Duration;
-use chrono::NaiveDate;
-use chrono::Utc;
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use crate::error::CommandError;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::criterion::CriterionError;
-use crate::evidence::criterion::Trigger;
-use crate::evidence::scrub::MASK;
-use crate::evidence::scrub::scrub;
-use crate::evidence::scrub::scrub_prose;
-use crate::report::criterion_error;
+use crate::model::scrub::{MASK, scrub, scrub_prose};
+use crate::model::{Criterion, CriterionError, Trigger};
 use crate::report::invocation::PLACEHOLDERS;
-use crate::report::visible;
+use crate::report::{criterion_error, visible};
 
 /// The most characters of a title: it is one line in tables.
 const MAX_TITLE: usize = 200;
@@ -22,9 +14,6 @@ const MAX_TITLE: usize = 200;
 const MAX_TEXT: usize = 20_000;
 
 /// A title: one line, not empty, not endless.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn title(text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     let count = text.chars().count();
@@ -42,9 +31,6 @@ pub fn title(text: &str) -> Result<String, CommandError> {
 }
 
 /// One short line of text, not empty.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_TITLE {
@@ -61,9 +47,6 @@ pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
 }
 
 /// Free text of several lines: any characters but control ones, except line ends and tabs.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
     let text = text.trim().replace("\r\n", "\n");
     let count = text.chars().count();
@@ -99,9 +82,6 @@ fn no_secret(what: &str, text: &str) -> Result<(), CommandError> {
 }
 
 /// A command for people to run, with no secret in it.
-///
-/// # Errors
-/// As [`required`].
 pub fn command(what: &str, text: &str) -> Result<String, CommandError> {
     let text = required(what, text)?;
     let masked = scrub(&text);
@@ -123,26 +103,17 @@ fn unseen(c: char) -> String {
 }
 
 /// Text that must say something.
-///
-/// # Errors
-/// When it is empty, or as [`prose`].
 pub fn required(what: &str, text: &str) -> Result<String, CommandError> {
     let text = prose(what, text)?;
     if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
 }
 
 /// A criterion, with an error that points at the column.
-///
-/// # Errors
-/// What is wrong with it, and where.
 pub fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
     Criterion::parse(text).map_err(|error| pointed(flag, &error))
 }
 
 /// A rollback trigger: a criterion, or plain words.
-///
-/// # Errors
-/// When it is meant as a criterion and is none.
 pub fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
     let text = required(flag, text)?;
     Trigger::parse(&text).map_err(|error| pointed(flag, &error))
@@ -153,9 +124,6 @@ fn pointed(flag: &str, error: &CriterionError) -> CommandError {
 }
 
 /// A share such as `2%` or `0.02`.
-///
-/// # Errors
-/// When it is none, or not between 0 and 100 %.
 pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
     let (number, scale) = match text.trim().strip_suffix('%') {
         Some(percent) => (percent.trim(), 0.01),
@@ -170,9 +138,6 @@ pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
 }
 
 /// A moment: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
-///
-/// # Errors
-/// When it is none of them.
 pub fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());

@@ -1,19 +1,14 @@
 //! Which samples are drawn: those of the metrics that a comparison turns on, in pairs where there are pairs.
 //! Must not draw.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::evidence::compare::Comparison;
-use crate::evidence::metric::MetricId;
-use crate::evidence::pair::PairSession;
-use crate::evidence::series;
-use crate::evidence::snapshot::Snapshot;
+use crate::judge::{Comparison, series};
+use crate::model::{MetricId, PairSession, Snapshot};
+use crate::os::files;
 use crate::report::compare::detail::is_headline;
-use crate::report::plot::strip::Strip;
-use crate::store::artifact;
-use crate::store::layout::Project;
-use crate::sys::files;
+use crate::report::plot::Strip;
+use crate::store::{Project, artifact};
 
 /// A strip for every metric of the contract and every decisive time that has samples to show.
 pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
@@ -30,9 +25,7 @@ pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Opti
 /// A picture beside a report that is no evidence.
 pub struct Beside {
     metric: MetricId,
-    /// Where it is written.
     pub path: PathBuf,
-    /// It.
     pub svg: String,
 }
 

@@ -1,17 +1,14 @@
 //! What is demanded of a change from its promotion on: by the config here and by the one that is committed, whichever
 //! demands more. What lies uncommitted can be put back unseen, so it loosens nothing. Must not judge.
 
-use crate::change::facts::Policy;
-use crate::change::facts::StagePlan;
-use crate::commands::Ctx;
-use crate::commands::witness::Witness;
+use crate::commands::{Ctx, Witness};
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::model::{Policy, StagePlan};
 
 /// What a config demands.
 pub(crate) fn of(config: &Config) -> Policy {
-    let plan =
-        |stage: &crate::config::rollout::StageConfig| StagePlan { stage: stage.name, soak_hours: stage.soak_hours };
+    let plan = |stage: &crate::config::StageConfig| StagePlan { stage: stage.name, soak_hours: stage.soak_hours };
     Policy {
         stages: config.rollout.stages.iter().map(plan).collect(),
         min_monitor_days: config.verification.min_monitor_days,
@@ -20,10 +17,6 @@ pub(crate) fn of(config: &Config) -> Policy {
 }
 
 /// What the config here and the committed one demand together; where the latter demands more, that is told.
-///
-/// # Errors
-/// When the config here is invalid, or there is no telling whether there is a repository. A committed config that is
-/// invalid demands nothing: the one here mends it.
 pub(crate) fn in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
     let here = ctx.policy()?;
     let Some(repo) = ctx.repo()? else { return Ok(here) };

@@ -3,29 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::audit::preflight;
-use crate::audit::preflight::Demanded;
-use crate::audit::preflight::Found;
-use crate::audit::preflight::World;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::audit_here;
-use crate::commands::choose;
-use crate::commands::delta;
-use crate::commands::failure;
-use crate::commands::knobs;
+use crate::audit::preflight::{self, Found};
+use crate::audit::{Demanded, World};
+use crate::commands::{Ctx, audit_here, choose, delta, failure, knobs};
 use crate::error::CommandError;
-use crate::evidence::revision::WorkTree;
 use crate::exit::Exit;
-use crate::probe::project::bloat;
+use crate::model::{ChangeId, WorkTree};
+use crate::project::bloat;
 use crate::report;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::store::record::Record;
+use crate::store::{Record, atomic, guard};
+use crate::workflow::Change;
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
@@ -72,9 +61,6 @@ pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Found]) -> Value {
 }
 
 /// Everything that stands in the way, for one change or for all open ones.
-///
-/// # Errors
-/// When the config is invalid, or a named change does not exist.
 pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Found>, CommandError> {
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;

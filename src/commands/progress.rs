@@ -1,8 +1,6 @@
 //! The progress bar on standard error: only on a terminal, only when something takes more than a moment.
 
-use indicatif::ProgressBar;
-use indicatif::ProgressDrawTarget;
-use indicatif::ProgressStyle;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::ui::Ui;
 
@@ -22,7 +20,6 @@ impl Bar {
         Self(bar)
     }
 
-    /// Shows what is being done now.
     pub fn show(&mut self, step: &str) {
         self.0.set_message(step.to_owned());
     }
@@ -39,7 +36,6 @@ impl Bar {
         self.show(said);
     }
 
-    /// Takes the bar away.
     pub fn finish(&mut self) {
         self.0.finish_and_clear();
     }

@@ -2,22 +2,13 @@
 
 use clap::Args;
 
-use crate::change::command::Command;
-use crate::change::command::PromoteFacts;
-use crate::change::id::ChangeId;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::commit::Pending;
-use crate::commands::evidence;
-use crate::commands::policy;
-use crate::commands::rehearse;
-use crate::commands::show;
-use crate::commands::uncommitted;
+use crate::commands::{Ctx, Pending, choose, commit, evidence, policy, rehearse, show, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::ChangeId;
 use crate::report;
-use crate::store::artifact::Role;
+use crate::store::Role;
+use crate::workflow::{Command, PromoteFacts};
 
 /// Promote a change whose evidence is complete
 #[derive(Debug, Args)]
@@ -34,7 +25,7 @@ pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
 }
 
 /// The whole gate.
-pub(super) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+pub(crate) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
     evidence::lawful(ctx, &change)?;
     let faults = evidence::faults(ctx, &change)?;

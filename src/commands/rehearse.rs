@@ -2,21 +2,15 @@
 
 use std::path::Path;
 
-use crate::change::facts::Rehearsal;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::checks;
-use crate::commands::delta;
-use crate::commands::progress::Bar;
+use crate::commands::{Bar, Ctx, checks, delta};
 use crate::error::CommandError;
-use crate::sys::files;
-use crate::sys::git::revert::Reverted;
+use crate::git::Reverted;
+use crate::model::Rehearsal;
+use crate::os::files;
+use crate::workflow::Change;
 
 /// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
 /// project's checks on what comes of it.
-///
-/// # Errors
-/// When git fails otherwise than by a conflict, or the user asks to stop.
 pub fn revert(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
     let mut newest_first = change.commits();
     newest_first.reverse();

@@ -4,19 +4,14 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::audit::history::History as _;
-use crate::change::command::Command;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::witness::Witness;
+use crate::audit::History as _;
+use crate::commands::{Ctx, Witness, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::git::Repo;
 use crate::report::findings::words;
-use crate::store::record::Record;
-use crate::sys::git::repo::Repo;
+use crate::store::Record;
+use crate::workflow::{Change, Command};
 
 /// Find a change's commit again after a squash or rebase
 #[derive(Debug, Args)]

@@ -6,25 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::change::next;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::evidence;
-use crate::commands::failure;
-use crate::commands::globals::Format;
-use crate::commands::plots;
+use crate::commands::{Ctx, Format, evidence, failure, plots};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::html;
-use crate::report::html::Entry;
-use crate::report::html::Page;
-use crate::report::markdown;
-use crate::report::plot::strip::Strip;
-use crate::report::summary;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::store::record::Record;
+use crate::report::plot::Strip;
+use crate::report::{Entry, Page, html, markdown, summary};
 use crate::store::record::read;
+use crate::store::{Record, atomic, guard};
+use crate::workflow::{Change, next};
 
 /// Name of the page where nothing else is said.
 const FILE: &str = "report.html";

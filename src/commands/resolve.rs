@@ -2,14 +2,10 @@
 
 use clap::Args;
 
-use crate::change::command::Command;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::parse;
-use crate::commands::show;
+use crate::commands::{Ctx, choose, commit, parse, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::workflow::Command;
 
 /// Declare a change's open alarms harmless
 #[derive(Debug, Args)]

@@ -2,25 +2,14 @@
 
 use clap::Args;
 
-use crate::change::command::Command;
-use crate::change::command::ConfirmFacts;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::delta;
-use crate::commands::measure;
-use crate::commands::measure::Measurement;
-use crate::commands::parse;
-use crate::commands::rollout;
-use crate::commands::show;
+use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, rollout, show};
 use crate::error::CommandError;
-use crate::evidence::verdict::Outcome;
 use crate::exit::Exit;
+use crate::git::Reverted;
+use crate::model::Outcome;
 use crate::report;
-use crate::store::artifact::Role;
-use crate::sys::git::revert::Reverted;
+use crate::store::Role;
+use crate::workflow::{Change, Command, ConfirmFacts, rollback_text};
 
 /// Take a change out again
 #[derive(Debug, Args)]
@@ -99,7 +88,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
 
 /// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
 /// root, and the exit code that says so.
-pub(super) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
+pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
     let mut facts = ConfirmFacts { still: delta::still_in_effect(ctx, change)?, measured: None };
     commit::ask(ctx, change, &Command::ConfirmRollback(facts.clone()))?;
     let revision = delta::revision(ctx)?;

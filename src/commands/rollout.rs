@@ -1,31 +1,16 @@
 //! `change rollout`: begin a stage of the rollout: measure, judge against the baseline, record.
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-use crate::change::command::Command;
-use crate::change::command::RolloutFacts;
-use crate::change::facts::Stage;
-use crate::change::facts::Verdicts;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::delta;
-use crate::commands::evidence;
-use crate::commands::measure;
-use crate::commands::measure::Measurement;
-use crate::commands::policy;
-use crate::commands::show;
-use crate::commands::watching;
+use crate::commands::{Ctx, Measurement, choose, commit, delta, evidence, measure, policy, show, watching};
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
-use crate::probe::check;
-use crate::report;
-use crate::report::invocation;
-use crate::report::verdict;
-use crate::store::artifact::Role;
+use crate::measure::check;
+use crate::model::scrub::scrub;
+use crate::model::{Stage, Verdicts};
+use crate::report::{self, invocation, verdict};
+use crate::store::Role;
+use crate::workflow::{Change, Command, RolloutFacts};
 
 /// Begin a stage of the rollout
 #[derive(Debug, Args)]
@@ -115,10 +100,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, Command
 }
 
 /// The verdicts of a measurement against the change's baseline; `None` where there is none (an emergency).
-///
-/// # Errors
-/// When a recorded file is missing or altered.
-pub(super) fn against_baseline(
+pub(crate) fn against_baseline(
     ctx: &Ctx,
     change: &Change,
     measurement: &Measurement,

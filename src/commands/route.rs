@@ -1,19 +1,14 @@
 //! `route`: where a change belongs, by the workflow's four questions, and what it owes.
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::change::route;
-use crate::change::route::Answers;
-use crate::change::route::Question;
-use crate::change::route::Route;
-use crate::change::surface::Surface;
-use crate::commands::Ctx;
-use crate::commands::failure;
+use crate::commands::{Ctx, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::Surface;
 use crate::report::route as words;
+use crate::workflow::{Answers, Question, Route, route};
 
 /// Say where a change belongs, which evidence it owes, and how to open it
 #[derive(Debug, Args)]

@@ -3,24 +3,17 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::noise;
-use crate::commands::parse;
-use crate::commands::progress::Bar;
-use crate::config::pair::Pin;
-use crate::config::words;
+use crate::commands::{Bar, Ctx, failure, noise, parse};
+use crate::config::{Pin, words};
 use crate::error::CommandError;
-use crate::evidence::compare::DEFAULT_MIN_EFFECT;
-use crate::evidence::pair::Pair;
-use crate::evidence::selftest;
-use crate::evidence::selftest::Row;
-use crate::evidence::snapshot::Run;
-use crate::evidence::stats::median;
 use crate::exit::Exit;
-use crate::probe::machine;
-use crate::probe::pair::session::PairPlan;
+use crate::judge::compare::DEFAULT_MIN_EFFECT;
+use crate::judge::{Row, selftest};
+use crate::measure::machine;
+use crate::measure::pair::PairPlan;
+use crate::model::{Pair, Run};
 use crate::report;
+use crate::stats::median;
 
 /// The rate of false alarms, with the minimum effect in force, that the self-test holds the machine to.
 const MOST_ALARMS: f64 = 0.05;

@@ -1,21 +1,14 @@
 //! Sessions apart in time, for `calibrate`: how far one lies from another with nothing changed. Must not judge.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::commands::Ctx;
-use crate::commands::calibrate::CalibrateArgs;
-use crate::commands::noise;
-use crate::commands::progress::Bar;
+use crate::commands::{Bar, CalibrateArgs, Ctx, noise};
 use crate::error::CommandError;
-use crate::evidence::calibration::CalibratedCommand;
-use crate::evidence::metric::MetricId;
-use crate::evidence::noise as floor;
-use crate::evidence::series;
-use crate::evidence::series::PairedSeries;
-use crate::evidence::stats::median;
-use crate::probe::pair::session::PairPlan;
+use crate::judge::{CalibratedCommand, PairedSeries, noise as floor, series};
+use crate::measure::pair::PairPlan;
+use crate::model::MetricId;
+use crate::stats::median;
 
 /// Pairs of the command with itself in a session: ten runs.
 const PAIRS: u32 = 5;
@@ -31,9 +24,6 @@ pub struct Sessions {
 
 impl Sessions {
     /// As the flags say.
-    ///
-    /// # Errors
-    /// When there are too few to compare, or the pause is no time.
     pub fn asked(args: &CalibrateArgs) -> Result<Self, CommandError> {
         if (1..3).contains(&args.sessions) {
             return Err(CommandError::trouble(format!(
@@ -47,9 +37,6 @@ impl Sessions {
     }
 
     /// Measures the commands in as many sessions as were asked for, and enters how far those lie apart.
-    ///
-    /// # Errors
-    /// When the user stops it, or a command fails.
     pub fn measure(
         self,
         ctx: &Ctx,

@@ -1,20 +1,13 @@
 //! `change show`: one change with all its evidence.
 
 use clap::Args;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::change::next;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
+use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::step::StepView;
+use crate::report::{self, StepView};
+use crate::workflow::{Change, next, view_v1};
 
 /// Show one change with all its evidence
 #[derive(Debug, Args)]
@@ -32,7 +25,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
     let change = commit::load(ctx, &id)?;
     if ctx.json(false) {
-        let mut fields = view::fields(&change);
+        let mut fields = view_v1::fields(&change);
         fields.insert("contract".to_owned(), json!(change.contract));
         fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
         fields.insert("events".to_owned(), json!(change.events));
@@ -44,7 +37,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
 }
 
 /// The answer of commands that move a change: its id and state, and what comes next.
-pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     standing(ctx, change)?;
     let step = next::next(change, &ctx.policy()?, ctx.now());
     ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.keys()).lines());
@@ -52,13 +45,13 @@ pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
 }
 
 /// Its id and state alone, where what comes next has been told.
-pub(super) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     if ctx.json(false) {
         let step = next::next(change, &ctx.policy()?, ctx.now());
-        let answer = json!({ "change_id": change.id(), "status": view::status(change), "next": step });
+        let answer = json!({ "change_id": change.id(), "status": view_v1::status(change), "next": step });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.ui.answer(&format!("{} {}", change.id(), view::status(change)))?;
+        ctx.ui.answer(&format!("{} {}", change.id(), view_v1::status(change)))?;
     }
     Ok(Exit::Yes)
 }

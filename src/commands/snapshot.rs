@@ -2,36 +2,17 @@
 
 use std::path::Path;
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-use crate::change::command::AfterFacts;
-use crate::change::command::BaselineFacts;
-use crate::change::command::Command;
-use crate::change::contract::Contract;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::contract;
-use crate::commands::delta;
-use crate::commands::failure;
-use crate::commands::init;
-use crate::commands::measure;
-use crate::commands::measure::Measurement;
-use crate::commands::pairing;
-use crate::commands::parse;
-use crate::commands::rollback;
-use crate::commands::source;
+use crate::commands::{
+    Ctx, Measurement, choose, commit, contract, delta, failure, init, measure, pairing, parse, rollback, source,
+};
 use crate::error::CommandError;
-use crate::evidence::hyperfine;
 use crate::exit::Exit;
+use crate::model::{ChangeId, Contract, hyperfine};
 use crate::report::unmeasured;
-use crate::store::artifact;
-use crate::store::artifact::Role;
-use crate::store::atomic;
-use crate::store::guard;
+use crate::store::{Role, artifact, atomic, guard};
+use crate::workflow::{AfterFacts, BaselineFacts, Change, Command};
 
 /// What to give for `--label`.
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
@@ -109,12 +90,12 @@ fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
 }
 
 /// The baseline with every default, for `next --run`.
-pub(super) fn take_before(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn take_before(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     before(ctx, change, &SnapshotArgs::default())
 }
 
 /// The state after with every default, for `next --run`.
-pub(super) fn take_after(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn take_after(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     after(ctx, change, &SnapshotArgs::default())
 }
 

@@ -2,22 +2,16 @@
 //! files, whose changes count as nothing, nor from bytes that git would not give. Must not measure.
 
 use std::collections::BTreeSet;
-use std::path::Component;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use crate::commands::Ctx;
-use crate::config::source::Source;
+use crate::config::Source;
 use crate::error::CommandError;
-use crate::store::layout::OwnPaths;
-use crate::sys::files;
-use crate::sys::git::error::GitError;
-use crate::sys::git::repo::Repo;
+use crate::git::{GitError, Repo};
+use crate::os::files;
+use crate::store::OwnPaths;
 
 /// The sources that lie among the tool's own files, each as `KEY (PATH)`.
-///
-/// # Errors
-/// When the config is invalid.
 pub fn own(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
     let own = OwnPaths::below(b"");
     let root = ctx.project.root();
@@ -66,9 +60,6 @@ fn plain(path: &Path) -> PathBuf {
 
 /// Why the bytes of a source cannot be vouched for, if they cannot: git calls the file unchanged, and would not give
 /// it as it lies there.
-///
-/// # Errors
-/// When git fails.
 pub fn unvouched(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
     // An invalid config is told where it matters.
     let Ok(config) = ctx.config() else { return Ok(None) };

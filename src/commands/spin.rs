@@ -5,7 +5,7 @@ use clap::Args;
 use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::reference::Reference;
+use crate::measure::Reference;
 
 /// The variable that says how much work; each arm has its own.
 pub const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";

@@ -1,38 +1,16 @@
 //! `change start`: open a tracked change.
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-use crate::change::class::Class;
-use crate::change::command::Command;
-use crate::change::command::OpenFacts;
-use crate::change::contract::Contract;
-use crate::change::contract::DEFAULT_ROLLBACK;
-use crate::change::decide;
-use crate::change::event::Opened;
-use crate::change::facts::Other;
-use crate::change::gates;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::contract;
-use crate::commands::contract::ContractFlags;
-use crate::commands::failure;
-use crate::commands::init;
-use crate::commands::parse;
+use crate::commands::{ContractFlags, Ctx, choose, commit, contract, failure, init, parse};
 use crate::error::CommandError;
-use crate::evidence::metric::MetricId;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::store::error::StoreError;
-use crate::store::lock::Exclusive;
-use crate::store::record::Record;
-use crate::store::record::RecordError;
+use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::{ChangeId, Class, Contract, MetricId, Opened, Other};
+use crate::report::{self, Hint, invocation};
 use crate::store::record::write;
+use crate::store::{Exclusive, Record, RecordError, StoreError};
+use crate::workflow::{Change, Command, OpenFacts, decide, gates};
 
 /// Open a tracked change
 #[derive(Debug, Args)]

@@ -3,28 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::next;
-use crate::change::next::Step;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::commands::Ctx;
-use crate::commands::audit_here;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
-use crate::commands::leftover;
-use crate::commands::uncommitted;
-use crate::commands::validate;
-use crate::commands::watching;
+use crate::commands::{Ctx, audit_here, choose, commit, failure, leftover, uncommitted, validate, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::aside::Uncommitted;
-use crate::report::invocation;
-use crate::report::status::StatusView;
-use crate::report::step::Made;
-use crate::report::step::StepView;
-use crate::store::record::Record;
+use crate::report::{self, Made, StatusView, StepView, Uncommitted, invocation};
+use crate::store::Record;
+use crate::workflow::{Change, Step, next, view_v1};
 
 /// Show where the changes stand and what comes next
 #[derive(Debug, Args)]
@@ -95,7 +79,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
             json!({
                 "change_id": change.id(),
                 "title": change.opened.title,
-                "status": view::status(change),
+                "status": view_v1::status(change),
                 "next": step,
                 "commands": view(ctx, change, &step).next,
             })

@@ -3,10 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
+use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 

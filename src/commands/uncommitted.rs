@@ -3,18 +3,17 @@
 
 use std::path::Path;
 
-use crate::change::state::Change;
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::probe::revision;
-use crate::probe::revision::Own;
-use crate::report::aside::Uncommitted;
+use crate::measure::{Own, revision};
+use crate::os::files;
+use crate::report::Uncommitted;
 use crate::report::invocation::shell_word;
-use crate::store::layout::OwnPaths;
-use crate::sys::files;
+use crate::store::OwnPaths;
+use crate::workflow::Change;
 
 /// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
-pub(super) fn hint(ctx: &Ctx, change: &Change) {
+pub(crate) fn hint(ctx: &Ctx, change: &Change) {
     if let Ok(Some(command)) = command(ctx, change) {
         ctx.ui.hint(&format!("the evidence is not committed yet: {command}"));
     }
@@ -33,7 +32,7 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
 }
 
 /// The command that stages records and evidence.
-pub(super) fn stage(ctx: &Ctx) -> String {
+pub(crate) fn stage(ctx: &Ctx) -> String {
     let root = ctx.project.root();
     let there = if is_here(root) { String::new() } else { format!("cd {} && ", shell_word(&root.to_string_lossy())) };
     format!("{there}git add {}", places(ctx))
@@ -48,7 +47,7 @@ fn places(ctx: &Ctx) -> String {
 }
 
 /// What lies uncommitted in the project, by name. Where git does not tell, nothing is named.
-pub(super) fn lying(ctx: &Ctx) -> Uncommitted {
+pub(crate) fn lying(ctx: &Ctx) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
@@ -59,10 +58,7 @@ pub(super) fn lying(ctx: &Ctx) -> Uncommitted {
 
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What
 /// the KPIs are read from is output, and changes with every measurement.
-///
-/// # Errors
-/// When git fails, or the config is invalid.
-pub(super) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));

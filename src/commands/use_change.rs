@@ -3,15 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::gates;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::commit;
-use crate::commands::failure;
+use crate::commands::{Ctx, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::ChangeId;
 use crate::store::guard;
+use crate::workflow::{Change, gates};
 
 /// Choose the change that commands mean when they are not told
 #[derive(Debug, Args)]

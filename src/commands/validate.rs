@@ -5,37 +5,16 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use crate::change::command::Command;
-use crate::change::command::ValidateFacts;
-use crate::change::decide;
-use crate::change::facts::Check;
-use crate::change::facts::CheckKind;
-use crate::change::facts::DeltaCommit;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::change::refusal::Missing;
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::checks;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::commit::Pending;
-use crate::commands::delta;
-use crate::commands::failure;
-use crate::commands::progress::Bar;
-use crate::config::Config;
-use crate::config::validation::OnFailure;
+use crate::commands::{Bar, Ctx, Pending, checks, choose, commit, delta, failure};
+use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe;
-use crate::probe::check;
-use crate::report;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::PLACEHOLDERS;
-use crate::report::step::Made;
-use crate::store::artifact::Role;
+use crate::measure::{self, check};
+use crate::model::{ChangeId, Check, CheckKind, DeltaCommit, Gate};
+use crate::report::invocation::{self, PLACEHOLDERS};
+use crate::report::{self, Hint, Made};
+use crate::store::Role;
+use crate::workflow::{Change, Command, Missing, Refusal, ValidateFacts, decide};
 
 /// Schema name of validation files.
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
@@ -55,7 +34,7 @@ pub fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
 }
 
 /// The whole gate, also for `next --run`.
-pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
     let config = ctx.config()?;
     let mut facts = facts(ctx, &change)?;
@@ -70,7 +49,7 @@ pub(super) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         "schema": SCHEMA,
         "change_id": id,
         "generated_at": ctx.now(),
-        "tool": probe::TOOL,
+        "tool": measure::TOOL,
         "revision": facts.revision,
         "delta": facts.delta,
         "checks": checks,
@@ -98,7 +77,7 @@ fn facts(ctx: &Ctx, change: &Change) -> Result<ValidateFacts, CommandError> {
 
 /// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
 /// for the validation to say.
-pub(super) fn made(ctx: &Ctx, change: &Change) -> Made {
+pub(crate) fn made(ctx: &Ctx, change: &Change) -> Made {
     let Ok(facts) = facts(ctx, change) else { return Made::Nothing };
     let own: Vec<&DeltaCommit> = facts.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());

@@ -3,32 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::class::Class;
-use crate::change::command::Command;
-use crate::change::decide;
-use crate::change::facts::Policy;
-use crate::change::lawful;
-use crate::change::refusal::Missing;
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::change::state::End;
-use crate::change::window;
-use crate::change::window::Demand;
-use crate::change::window::VerifyFacts;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::delta;
-use crate::commands::evidence;
-use crate::commands::failure;
-use crate::commands::parse;
-use crate::commands::policy;
-use crate::commands::watching;
+use crate::commands::{Ctx, choose, commit, delta, evidence, failure, parse, policy, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::{Class, Policy};
 use crate::report;
-use crate::store::record::Record;
+use crate::store::Record;
 use crate::store::record::read;
+use crate::workflow::{Change, Command, Demand, End, Missing, Refusal, VerifyFacts, decide, replay, window};
 
 /// Ask whether a change may be called verified, and with --apply call it so
 #[derive(Debug, Args)]
@@ -111,16 +93,13 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> 
 }
 
 /// What verification has to know of the world.
-///
-/// # Errors
-/// When the config, git or an evidence file cannot be read.
 fn facts(ctx: &Ctx, change: &Change, args: &VerifyArgs) -> Result<VerifyFacts, CommandError> {
     let demanded = u32::try_from(args.min_monitor_days).unwrap_or(0);
     gather(ctx, change, demanded, args.require_clean_git)
 }
 
 /// As [`facts`], for other commands too.
-pub(super) fn gather(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<VerifyFacts, CommandError> {
+pub(crate) fn gather(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<VerifyFacts, CommandError> {
     let mut policy: Policy = policy::in_force(ctx)?;
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let faults = evidence::faults(ctx, change)?;
@@ -138,7 +117,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
             let later = by.opened_at >= change.opened_at;
             let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
             let ended = matches!(by.end, Some(End::RolledBack | End::Rejected { .. }));
-            if !proper || by.promotion.is_none() || ended || lawful::check(&by.events).is_err() {
+            if !proper || by.promotion.is_none() || ended || replay::check(&by.events).is_err() {
                 return Ok(false);
             }
             // It stands for a whole proof, so its own has to be whole.
@@ -149,7 +128,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 }
 
 /// What the monitored days leave unjudged. Evidence that is not there any more is told by the demands.
-pub(super) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
+pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     watching::unjudged(ctx, change).map(|unjudged| report::day::unjudged(&unjudged)).unwrap_or_default()
 }
 

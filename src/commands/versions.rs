@@ -1,22 +1,15 @@
 //! The versions of the records that the commits of a range hold, and when the commits were made that events name: what
 //! git has to say of a record beside its present state. Must not judge.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::commit::CommitFacts;
-use crate::audit::finding::CommitName;
-use crate::audit::range;
-use crate::audit::witnessed::Stamp;
-use crate::audit::witnessed::Version;
-use crate::change::id::ChangeId;
+use crate::audit::{CommitFacts, CommitName, Stamp, Version, range};
 use crate::error::CommandError;
+use crate::git::{Batch, Repo};
+use crate::model::ChangeId;
 use crate::store::layout;
-use crate::sys::git::batch::Batch;
-use crate::sys::git::repo::Repo;
 
 /// The largest record that is read, in bytes.
 const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -57,9 +50,6 @@ impl Touches {
     }
 
     /// The versions of a record, oldest first, and the path of the last one.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn versions(
         &self,
         batch: &mut Batch,
@@ -109,9 +99,6 @@ pub(crate) fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
 }
 
 /// When each of these commits was made, for those that are known here.
-///
-/// # Errors
-/// When git fails.
 pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>, CommandError> {
     let is_hash = |name: &&String| name.len() >= 40 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let asked: String = commits.iter().filter(is_hash).map(|hash| format!("{hash}\n")).collect();

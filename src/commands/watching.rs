@@ -1,21 +1,13 @@
 //! Holding a measurement against what a rolled out change is measured by: reads the files that `change/watch.rs` judges.
 
-use crate::change::state::Change;
-use crate::change::watch;
-use crate::change::watch::Unjudged;
-use crate::change::watch::Watch;
-use crate::commands::Ctx;
-use crate::commands::evidence;
+use crate::commands::{Ctx, evidence};
 use crate::error::CommandError;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::Settings;
-use crate::evidence::snapshot::Snapshot;
+use crate::judge::{Comparison, Settings};
+use crate::model::Snapshot;
+use crate::workflow::{Change, Unjudged, Watch, watch};
 
 /// The verdicts of a measurement on the contract; `None` where there is nothing to hold it against, as at the first
 /// stage of an emergency.
-///
-/// # Errors
-/// When a recorded file is missing or altered.
 pub fn judge(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>, CommandError> {
     let Some(reference) = watch::reference(change) else { return Ok(None) };
     let reference = evidence::snapshot(ctx, reference)?;
@@ -23,9 +15,6 @@ pub fn judge(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watc
 }
 
 /// How far a measurement has drifted from the state right after the change (for an emergency, at its rollout).
-///
-/// # Errors
-/// When a recorded file is missing or altered.
 pub fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>, CommandError> {
     let after = change.after.as_ref().map(|after| &after.taken.snapshot);
     let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
@@ -34,9 +23,6 @@ pub fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comp
 }
 
 /// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
-///
-/// # Errors
-/// When the change's reference or its comparison is missing or altered.
 pub fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged, CommandError> {
     let mut days = Vec::new();
     for tick in &change.ticks {

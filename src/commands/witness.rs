@@ -5,41 +5,20 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::commit;
-use crate::audit::commit::CommitFacts;
-use crate::audit::commit::FileFact;
-use crate::audit::record::EarlierRecord;
 use crate::audit::record::Found;
-use crate::audit::record::RecordFacts;
-use crate::audit::record::RecordState;
-use crate::change::id::ChangeId;
+use crate::audit::{CommitFacts, EarlierRecord, FileFact, RecordFacts, RecordState, commit};
 use crate::commands::versions;
-use crate::config::Config;
-use crate::config::file;
+use crate::config::{Config, file};
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::artifact::superseded_name;
-use crate::evidence::digest::Digest;
-use crate::probe::revision;
-use crate::store::artifact;
-use crate::store::atomic;
-use crate::store::layout;
-use crate::store::layout::OwnPaths;
-use crate::store::record::Record;
-use crate::store::record::RecordError;
+use crate::git::{Batch, Commit, FileChange, Flow, GitError, Repo, Scope, Walk};
+use crate::measure::revision;
+use crate::model::artifact::superseded_name;
+use crate::model::{Artifact, ChangeId, Digest};
+use crate::os::files;
 use crate::store::record::read;
-use crate::sys::files;
-use crate::sys::git::batch::Batch;
-use crate::sys::git::change::FileChange;
-use crate::sys::git::error::GitError;
-use crate::sys::git::history::Commit;
-use crate::sys::git::history::Walk;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::run::Flow;
-use crate::sys::git::scope::Scope;
+use crate::store::{OwnPaths, Record, RecordError, artifact, atomic, layout};
 
 /// The largest record that is read.
 const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -51,13 +30,13 @@ type Origin = (String, Vec<String>);
 
 /// A repository asked about one project in it.
 pub(crate) struct Witness<'a> {
-    pub(super) repo: &'a Repo,
-    pub(super) own: OwnPaths,
-    pub(super) key: String,
+    pub(crate) repo: &'a Repo,
+    pub(crate) own: OwnPaths,
+    pub(crate) key: String,
     /// What lies before the range that is looked at, where there is one.
-    pub(super) base: Option<String>,
+    pub(crate) base: Option<String>,
     /// What was looked up: old histories revert the same few commits, known here or not, many times.
-    pub(super) looked_up: RefCell<BTreeMap<String, Option<Origin>>>,
+    pub(crate) looked_up: RefCell<BTreeMap<String, Option<Origin>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -75,17 +54,11 @@ impl<'a> Witness<'a> {
     }
 
     /// What went wrong while git was asked, if anything did.
-    ///
-    /// # Errors
-    /// The first failure.
     pub(crate) fn sound(&self) -> Result<(), CommandError> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Hands over every commit of a range, newest first.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn walk(
         &self,
         base: Option<&str>,
@@ -100,7 +73,7 @@ impl<'a> Witness<'a> {
     }
 
     /// A commit with its files named from the project's root; files outside the project are left out.
-    pub(super) fn facts(&self, commit: Commit) -> CommitFacts {
+    pub(crate) fn facts(&self, commit: Commit) -> CommitFacts {
         CommitFacts {
             files: self.files(&commit.files),
             id: commit.id,
@@ -131,9 +104,6 @@ impl<'a> Witness<'a> {
     }
 
     /// The config in a commit; `None` where it has none.
-    ///
-    /// # Errors
-    /// When git fails or the config there is invalid.
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
         let mut names: Vec<String> = layout::ROOT_CONFIGS.map(str::to_owned).to_vec();
         for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
@@ -155,9 +125,6 @@ impl<'a> Witness<'a> {
     }
 
     /// Every record in a commit, with the object that holds it.
-    ///
-    /// # Errors
-    /// When git fails. A record that cannot be read is told as one.
     pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>, CommandError> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
@@ -191,9 +158,6 @@ impl<'a> Witness<'a> {
     }
 
     /// The records in a commit as far as growth is held against them.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>, CommandError> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
@@ -208,17 +172,11 @@ impl<'a> Witness<'a> {
 
     /// When a path was last committed before (or at) a commit, as that commit was first written: rebasing moves the
     /// moment of committing.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn written(&self, commit: &str, path: &str) -> Result<Option<DateTime<Utc>>, CommandError> {
         Ok(self.last(commit, path)?.into_iter().min())
     }
 
     /// When a path was last committed before (or at) a commit, as that commit is now.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn committed(&self, commit: &str, path: &str) -> Result<Option<DateTime<Utc>>, CommandError> {
         Ok(self.last(commit, path)?.into_iter().next_back())
     }
@@ -232,9 +190,6 @@ impl<'a> Witness<'a> {
     }
 
     /// When a commit was made.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {
         let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
         let seconds = line.trim().parse().unwrap_or(0);
@@ -243,9 +198,6 @@ impl<'a> Witness<'a> {
 
     /// An evidence file as a commit holds it: under its own name, or, unless it is the newest of that, kept under a
     /// number when a newer one replaced it.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn artifact(
         &self,
         batch: &mut Batch,
@@ -277,23 +229,23 @@ impl<'a> Witness<'a> {
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.
-    pub(super) fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
+    pub(crate) fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
             otherwise
         })
     }
 
-    pub(super) fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
+    pub(crate) fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
         let is_own = |path: &[u8]| self.own.is_own(path);
         ask(&Scope { prefix: self.repo.prefix(), is_own: &is_own })
     }
 
-    pub(super) fn known(&self, commit: &str) -> Option<String> {
+    pub(crate) fn known(&self, commit: &str) -> Option<String> {
         self.repo.resolve(commit).ok()
     }
 
-    pub(super) fn origin(&self, hash: &str, depth: u32) -> Option<Origin> {
+    pub(crate) fn origin(&self, hash: &str, depth: u32) -> Option<Origin> {
         let full = self.known(hash)?;
         let mut found = None;
         let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {

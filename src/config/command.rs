@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::config::Section;
 use crate::config::scalar::MAX_TIMEOUT_S;
-use crate::config::section::Section;
 
 /// The project's commands. Each runs in a shell in the project's root.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,9 +41,9 @@ impl Commands {
     /// Half an hour: a slow test suite passes, a hanging one does not stop a day's work.
     pub const DEFAULT_TIMEOUT_S: f64 = 1800.0;
 
-    pub(super) const KEYS: &'static [&'static str] = &["test", "build", "lint", "checks", "timeout_s"];
+    pub(crate) const KEYS: &'static [&'static str] = &["test", "build", "lint", "checks", "timeout_s"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let command = |key| s.text(key).filter(|cmd| !cmd.trim().is_empty());
         Self {
             test: command("test"),

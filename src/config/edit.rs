@@ -6,15 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::config::file::ConfigError;
 use crate::config::file::parse;
-use crate::config::node;
-use crate::config::node::Key;
-use crate::config::node::Kind;
-use crate::config::node::Node;
 use crate::config::template::quoted;
-use crate::config::timing::Timing;
+use crate::config::{Config, ConfigError, Key, Kind, Node, Timing, node};
 
 /// The text after the edit, and what was changed in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +48,6 @@ const TEST: &str = "commands.test";
 const CMD: &str = "timings[0].cmd";
 
 /// Fills `cmd` into `commands.test` and `timings[0].cmd`, where they are empty or `force` is set.
-///
-/// # Errors
-/// When the text is no valid config, or is laid out so that it cannot be edited safely.
 pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, EditError> {
     let (before, _) = parse(text, path)?;
     let mut edited = Edited { text: text.to_owned(), changes: Vec::new() };
@@ -263,12 +254,10 @@ fn after_value(after_colon: &str, in_flow: bool) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::Strategy;
-    use proptest::prop_assert;
-    use proptest::prop_assert_eq;
-    use proptest::proptest;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::config::template::Guess;
+    use crate::config::Guess;
     use crate::config::template::template;
 
     fn filled(text: &str, force: bool) -> Edited {

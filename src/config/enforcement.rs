@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::change::gate::Gate;
-use crate::config::section::Section;
+use crate::config::Section;
+use crate::model::Gate;
 
 /// Settings of the hooks and of the range check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,10 +56,10 @@ impl Enforcement {
     /// A week: time to find what really helps, and to begin with it.
     pub const DEFAULT_MAX_EMERGENCY_DAYS: u32 = 7;
 
-    pub(super) const KEYS: &'static [&'static str] =
+    pub(crate) const KEYS: &'static [&'static str] =
         &["trailer", "require", "hooks", "witness_within_days", "max_emergency_days", "exempt"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
         let trailer = s.text("trailer").unwrap_or(default.trailer);
         // Git takes letters, digits and dashes alone for a trailer's key.

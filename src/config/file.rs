@@ -2,19 +2,13 @@
 //! defaults.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use crate::config::Config;
-use crate::config::node;
-use crate::config::node::Kind;
-use crate::config::problem::Notes;
-use crate::config::section::Section;
-use crate::evidence::digest::Digest;
+use crate::config::{Config, Kind, Notes, Section, node};
+use crate::model::Digest;
 
-pub use crate::config::problem::Problem;
+pub use crate::config::Problem;
 
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -84,9 +78,6 @@ pub enum ConfigError {
 }
 
 /// The config in the first file that exists of all the places where one may lie.
-///
-/// # Errors
-/// When there is a config file and it cannot be read or is invalid.
 pub fn load(places: impl IntoIterator<Item = PathBuf>) -> Result<Loaded, ConfigError> {
     let mut found = places.into_iter().filter(|path| path.symlink_metadata().is_ok());
     let Some(path) = found.next() else {
@@ -99,9 +90,6 @@ pub fn load(places: impl IntoIterator<Item = PathBuf>) -> Result<Loaded, ConfigE
 }
 
 /// The config in one file.
-///
-/// # Errors
-/// When it cannot be read or is invalid.
 pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let found = fs::metadata(path).map_err(unreadable)?;
@@ -124,9 +112,6 @@ pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
 }
 
 /// The config that a text holds, and what is doubtful in it. `path` only names it in errors.
-///
-/// # Errors
-/// When the text is neither YAML nor JSON, or says something that cannot be meant.
 pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let tree = node::parse(text).map_err(|error| ConfigError::Syntax {
@@ -161,8 +146,8 @@ fn list(path: &Path, problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::facts::Stage;
-    use crate::config::kpi::Extract;
+    use crate::config::Extract;
+    use crate::model::Stage;
 
     fn read(text: &str) -> (Config, Vec<String>) {
         let (config, warnings) = parse(text, Path::new("c.yml")).unwrap_or_else(|error| panic!("{error}\n{text}"));

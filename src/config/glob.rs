@@ -1,24 +1,14 @@
 //! Globs of the config: how every one of them is read, over paths with `/`, where `*` stays within one part of a path
 //! and `**` crosses parts. Must not know what they select.
 
-use globset::Error;
-use globset::Glob;
-use globset::GlobBuilder;
-use globset::GlobSet;
-use globset::GlobSetBuilder;
+use globset::{Error, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// One glob.
-///
-/// # Errors
-/// When it is not well formed.
 pub fn one(pattern: &str) -> Result<Glob, Error> {
     GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
 /// A set of globs.
-///
-/// # Errors
-/// When one is not well formed; a config that was read has none such.
 pub fn set<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<GlobSet, Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::scalar::MAX_RUNS;
-use crate::config::scalar::MAX_TIMEOUT_S;
-use crate::config::section::Section;
+use crate::config::Section;
+use crate::config::scalar::{MAX_RUNS, MAX_TIMEOUT_S};
 
 /// One endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +94,7 @@ impl HttpProbe {
         self.expect_status.map_or((200..400).contains(&status), |expected| expected == status)
     }
 
-    pub(super) fn read_all(root: &Section<'_>) -> Vec<Self> {
+    pub(crate) fn read_all(root: &Section<'_>) -> Vec<Self> {
         let mut probes = root.list("http_probes", Self::KEYS, Self::read);
         let mut taken: Vec<String> = probes.iter().map(|p| p.name.clone()).filter(|name| !name.is_empty()).collect();
         for probe in probes.iter_mut().filter(|probe| probe.name.is_empty()) {

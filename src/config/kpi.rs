@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use crate::config::scalar::MAX_RUNS;
-use crate::config::scalar::MAX_TIMEOUT_S;
-use crate::config::section::Section;
-use crate::evidence::metric::Better;
-use crate::evidence::unit::Unit;
+use crate::config::Section;
+use crate::config::scalar::{MAX_RUNS, MAX_TIMEOUT_S};
+use crate::model::{Better, Unit};
 
 /// One KPI.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,10 +50,10 @@ impl KpiProbe {
     /// Ten minutes for one run.
     pub const DEFAULT_TIMEOUT_S: f64 = 600.0;
 
-    pub(super) const KEYS: &'static [&'static str] =
+    pub(crate) const KEYS: &'static [&'static str] =
         &["name", "cmd", "file", "pointer", "regex", "unit", "better", "exact", "runs", "timeout_s", "artifact"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let cmd = s.text("cmd").filter(|cmd| !cmd.trim().is_empty());
         let file = s.path("file");
         if cmd.is_none() && file.is_none() {

@@ -1,8 +1,7 @@
 //! Which metrics a config can measure, so that a contract names only those.
 
 use crate::config::Config;
-use crate::evidence::measurable::Measurable;
-use crate::evidence::metric::Sampling;
+use crate::model::{Measurable, Sampling};
 
 impl Config {
     /// Every metric that a snapshot under this config will hold: timings, sizes, probes, KPIs.

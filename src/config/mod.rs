@@ -29,23 +29,29 @@ mod problem;
 mod scalar;
 mod section;
 
-use serde::Serialize;
+pub use command::Commands;
+pub use edit::{Edited, Filled};
+pub use enforcement::{Enforcement, Exemption};
+pub use file::ConfigError;
+pub use http::{ExpectJson, HttpProbe, Method};
+pub use kpi::{Extract, KpiProbe};
+pub(crate) use node::{At, Key, Kind, Node};
+pub use pair::{Pair, Pin};
+pub(crate) use problem::Notes;
+pub use problem::Problem;
+pub use project::Project;
+pub use review::Review;
+pub use rollout::{Rollout, StageConfig};
+pub(crate) use section::Section;
+pub use source::Source;
+pub use surface::{ContractDocs, Surfaces};
+pub use template::Guess;
+pub use timing::Timing;
+pub use tuneable::Tuneables;
+pub use validation::{OnFailure, Validation};
+pub use verification::Verification;
 
-use crate::config::command::Commands;
-use crate::config::enforcement::Enforcement;
-use crate::config::http::HttpProbe;
-use crate::config::kpi::KpiProbe;
-use crate::config::pair::Pair;
-use crate::config::project::Project;
-use crate::config::review::Review;
-use crate::config::rollout::Rollout;
-use crate::config::section::Section;
-use crate::config::surface::ContractDocs;
-use crate::config::surface::Surfaces;
-use crate::config::timing::Timing;
-use crate::config::tuneable::Tuneables;
-use crate::config::validation::Validation;
-use crate::config::verification::Verification;
+use serde::Serialize;
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
 #[derive(Debug, Clone, PartialEq, Serialize)]

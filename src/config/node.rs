@@ -3,45 +3,42 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::Deserializer;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use serde_saphyr::options::NonFiniteFloatPolicy;
 
 /// A place in the file, both counted from 1; 0 where it is unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct At {
+pub(crate) struct At {
     /// Line.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Column, in characters.
-    pub(super) column: u64,
+    pub(crate) column: u64,
 }
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Where it begins.
-    pub(super) at: At,
+    pub(crate) at: At,
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// A key of a map and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// Where it begins.
-    pub(super) at: At,
+    pub(crate) at: At,
     /// The key.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Nothing, or `null`.
     Null,
     /// `true` or `false`.
@@ -60,15 +57,15 @@ pub(super) enum Kind {
 
 /// Why a text is no tree, and where.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// Where reading stopped.
-    pub(super) at: At,
+    pub(crate) at: At,
     /// What is wrong there.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// The tree of a YAML or JSON text without a byte order mark.
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
@@ -86,7 +83,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 
 impl Kind {
     /// What it is, for "found …".
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Null => "nothing".to_owned(),
             Self::Flag(flag) => flag.to_string(),
@@ -104,7 +101,7 @@ impl Kind {
 
 impl Node {
     /// The value as JSON; the place of the number where there is one that JSON cannot hold.
-    pub(super) fn to_json(&self) -> Result<Value, At> {
+    pub(crate) fn to_json(&self) -> Result<Value, At> {
         Ok(match &self.kind {
             Kind::Null => Value::Null,
             Kind::Flag(flag) => Value::Bool(*flag),

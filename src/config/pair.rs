@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::config::Section;
 use crate::config::scalar::MAX_TIMEOUT_S;
-use crate::config::section::Section;
 
 /// Whether both runs of a pair are held on one core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -70,10 +70,10 @@ impl Pair {
     pub const DEFAULT_MIN_EFFECT: f64 = 0.01;
     const MOST_PAIRS: u32 = 10_000;
 
-    pub(super) const KEYS: &'static [&'static str] =
+    pub(crate) const KEYS: &'static [&'static str] =
         &["enabled", "prepare", "share", "tuneables_env", "min_pairs", "max_pairs", "max_time_s", "min_effect", "pin"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
         let min_pairs = s.count("min_pairs", 1..=Self::MOST_PAIRS).unwrap_or(default.min_pairs);
         if min_pairs < Self::LEAST_PAIRS {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::config::node::At;
+use crate::config::At;
 
 /// Something wrong, or doubtful, at one place of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +30,14 @@ impl fmt::Display for Problem {
 
 /// What reading found wrong so far.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl Notes {
     /// The problems in file order, and the warnings in file order.
-    pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
         let sorted = |cell: RefCell<Vec<Problem>>| {
             let mut list = cell.into_inner();
             list.sort_by_key(|problem| (problem.line, problem.column));
@@ -47,12 +47,12 @@ impl Notes {
     }
 
     /// Notes a problem.
-    pub(super) fn problem(&self, path: &str, at: At, message: String) {
+    pub(crate) fn problem(&self, path: &str, at: At, message: String) {
         self.problems.borrow_mut().push(Problem { key: path.to_owned(), line: at.line, column: at.column, message });
     }
 
     /// Notes a warning.
-    pub(super) fn warn(&self, path: &str, at: At, message: String) {
+    pub(crate) fn warn(&self, path: &str, at: At, message: String) {
         self.warnings.borrow_mut().push(Problem { key: path.to_owned(), line: at.line, column: at.column, message });
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Aims and hints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -18,9 +18,9 @@ pub struct Project {
 }
 
 impl Project {
-    pub(super) const KEYS: &'static [&'static str] = &["goals", "intents", "languages", "python_ignore_deps"];
+    pub(crate) const KEYS: &'static [&'static str] = &["goals", "intents", "languages", "python_ignore_deps"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let texts = |key| s.texts(key).unwrap_or_default();
         Self {
             goals: texts("goals"),

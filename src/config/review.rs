@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Settings of the review.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,10 +41,10 @@ impl Default for Review {
 }
 
 impl Review {
-    pub(super) const KEYS: &'static [&'static str] =
+    pub(crate) const KEYS: &'static [&'static str] =
         &["recommended", "require_attestation", "enforce_recommended_modes", "allowed_modes", "recommended_tools"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
         let tools = s.sections("recommended_tools", &["reasoning_mode"], |tool| RecommendedTool {
             reasoning_mode: tool.text("reasoning_mode").filter(|mode| !mode.trim().is_empty()),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::change::facts::Stage;
-use crate::config::section::Section;
+use crate::config::Section;
+use crate::model::Stage;
 
 /// The stages, in order; the last is always [`Stage::Full`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,9 +33,9 @@ impl Rollout {
     /// A year: more is a slip of the keyboard.
     const MAX_SOAK_HOURS: f64 = 8760.0;
 
-    pub(super) const KEYS: &'static [&'static str] = &["stages"];
+    pub(crate) const KEYS: &'static [&'static str] = &["stages"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let stages = s.list("stages", StageConfig::KEYS, StageConfig::read);
         if stages.is_empty() {
             return Self::default();

@@ -4,20 +4,19 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use crate::config::node::Kind;
-use crate::config::section::Section;
-use crate::evidence::metric::Better;
+use crate::config::{Kind, Section};
+use crate::model::Better;
 
 /// A week: the longest deadline that is taken for meant.
-pub(super) const MAX_TIMEOUT_S: f64 = 604_800.0;
+pub(crate) const MAX_TIMEOUT_S: f64 = 604_800.0;
 /// The most runs that are taken for meant.
-pub(super) const MAX_RUNS: u32 = 100_000;
+pub(crate) const MAX_RUNS: u32 = 100_000;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 
 impl Section<'_> {
     /// Text; numbers and the like are a problem, for what they would read as is a guess.
-    pub(super) fn text(&self, key: &str) -> Option<String> {
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
         let node = self.get(key)?;
         match &node.kind {
             Kind::Text(text) if text.contains('\0') => {
@@ -33,7 +32,7 @@ impl Section<'_> {
     }
 
     /// Text that must be there and not empty; empty after a problem.
-    pub(super) fn required_text(&self, key: &str) -> String {
+    pub(crate) fn required_text(&self, key: &str) -> String {
         if !self.has(key) {
             self.problem_here(&format!("has no `{key}`"));
             return String::new();
@@ -46,24 +45,24 @@ impl Section<'_> {
     }
 
     /// A name that must be there; empty after a problem.
-    pub(super) fn name(&self, key: &str) -> String {
+    pub(crate) fn name(&self, key: &str) -> String {
         let name = self.required_text(key);
         self.check_name(key, &name);
         name
     }
 
     /// A name that may be absent.
-    pub(super) fn optional_name(&self, key: &str) -> Option<String> {
+    pub(crate) fn optional_name(&self, key: &str) -> Option<String> {
         self.has(key).then(|| self.name(key))
     }
 
     /// A path, which must not be empty.
-    pub(super) fn path(&self, key: &str) -> Option<String> {
+    pub(crate) fn path(&self, key: &str) -> Option<String> {
         self.has(key).then(|| self.required_text(key)).filter(|path| !path.is_empty())
     }
 
     /// A JSON pointer (RFC 6901).
-    pub(super) fn pointer(&self, key: &str) -> Option<String> {
+    pub(crate) fn pointer(&self, key: &str) -> Option<String> {
         let pointer = self.text(key)?;
         if !pointer.is_empty() && !pointer.starts_with('/') {
             let guess = pointer.trim_start_matches('$').trim_start_matches('.').replace('.', "/");
@@ -73,7 +72,7 @@ impl Section<'_> {
     }
 
     /// Any JSON value.
-    pub(super) fn value(&self, key: &str) -> Option<Value> {
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
         let (_, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
         let value = node.to_json();
         if value.is_err() {
@@ -83,7 +82,7 @@ impl Section<'_> {
     }
 
     /// The name of an environment variable.
-    pub(super) fn variable_name(&self, key: &str) -> Option<String> {
+    pub(crate) fn variable_name(&self, key: &str) -> Option<String> {
         let name = self.path(key)?;
         if name.contains(['=', '\0']) || name.contains(char::is_whitespace) {
             self.problem(key, &format!("{name:?} is no possible name of a variable"));
@@ -92,7 +91,7 @@ impl Section<'_> {
     }
 
     /// `true` or `false`; YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
-    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         match &self.get(key)?.kind {
             Kind::Flag(flag) => Some(*flag),
             Kind::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "yes" | "on") => Some(true),
@@ -105,7 +104,7 @@ impl Section<'_> {
     }
 
     /// A whole number within a range.
-    pub(super) fn count(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+    pub(crate) fn count(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let kind = &self.get(key)?.kind;
         let number = match kind {
             Kind::Whole(number) => u32::try_from(*number).ok(),
@@ -123,7 +122,7 @@ impl Section<'_> {
     }
 
     /// A number within a range.
-    pub(super) fn number(&self, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
+    pub(crate) fn number(&self, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let kind = &self.get(key)?.kind;
         let found = number_of(kind).filter(|number| range.contains(number));
         if found.is_none() {
@@ -133,7 +132,7 @@ impl Section<'_> {
     }
 
     /// A number above 0.
-    pub(super) fn positive(&self, key: &str, max: f64) -> Option<f64> {
+    pub(crate) fn positive(&self, key: &str, max: f64) -> Option<f64> {
         let kind = &self.get(key)?.kind;
         let found = number_of(kind).filter(|&number| number > 0.0 && number <= max);
         if found.is_none() {
@@ -143,7 +142,7 @@ impl Section<'_> {
     }
 
     /// A share: `2%` or `0.02`.
-    pub(super) fn share(&self, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
+    pub(crate) fn share(&self, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let kind = &self.get(key)?.kind;
         let share = match kind {
             Kind::Text(text) => {
@@ -160,7 +159,7 @@ impl Section<'_> {
     }
 
     /// One of the named choices.
-    pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let kind = &self.get(key)?.kind;
         let found = match kind {
             Kind::Text(text) => {
@@ -176,7 +175,7 @@ impl Section<'_> {
     }
 
     /// `lower` or `higher`.
-    pub(super) fn better(&self, key: &str) -> Option<Better> {
+    pub(crate) fn better(&self, key: &str) -> Option<Better> {
         self.choice(key, &[("lower", Better::Lower), ("higher", Better::Higher)])
     }
 

@@ -3,25 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::glob;
-use crate::config::node::At;
-use crate::config::node::Key;
-use crate::config::node::Kind;
-use crate::config::node::Node;
-use crate::config::problem::Notes;
-use crate::evidence::nearest::nearest;
+use crate::config::{At, Key, Kind, Node, Notes, glob};
+use crate::model::nearest::nearest;
 
 /// One section: a map whose keys are known.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     notes: &'a Notes,
     path: String,
     at: At,
-    pub(super) entries: &'a [(Key, Node)],
+    pub(crate) entries: &'a [(Key, Node)],
 }
 
 impl<'a> Section<'a> {
     /// The section that `node` is; an empty one where it is null, and, noted as a problem, where it is no map.
-    pub(super) fn open(notes: &'a Notes, path: String, node: &'a Node, known: &[&str]) -> Self {
+    pub(crate) fn open(notes: &'a Notes, path: String, node: &'a Node, known: &[&str]) -> Self {
         let entries: &[(Key, Node)] = match &node.kind {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
@@ -43,33 +38,33 @@ impl<'a> Section<'a> {
     }
 
     /// Notes a problem with the value of `key`.
-    pub(super) fn problem(&self, key: &str, message: &str) {
+    pub(crate) fn problem(&self, key: &str, message: &str) {
         self.notes.problem(&self.child(key), self.place(key), message.to_owned());
     }
 
     /// Notes a problem with the section itself.
-    pub(super) fn problem_here(&self, message: &str) {
+    pub(crate) fn problem_here(&self, message: &str) {
         self.notes.problem(&self.path, self.at, message.to_owned());
     }
 
     /// Notes a warning about the value of `key`.
-    pub(super) fn warn(&self, key: &str, message: &str) {
+    pub(crate) fn warn(&self, key: &str, message: &str) {
         self.notes.warn(&self.child(key), self.place(key), message.to_owned());
     }
 
     /// Whether `key` has a value other than null.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
     /// The section under `key`, read by `read`; an absent one is read as empty.
-    pub(super) fn section<T>(&self, key: &str, known: &[&str], read: fn(&Section<'_>) -> T) -> T {
+    pub(crate) fn section<T>(&self, key: &str, known: &[&str], read: fn(&Section<'_>) -> T) -> T {
         static ABSENT: Node = Node { at: At { line: 0, column: 0 }, kind: Kind::Null };
         read(&Section::open(self.notes, self.child(key), self.get(key).unwrap_or(&ABSENT), known))
     }
 
     /// The sections in the map under `key`, by name.
-    pub(super) fn sections<T>(
+    pub(crate) fn sections<T>(
         &self,
         key: &str,
         known: &[&str],
@@ -86,7 +81,7 @@ impl<'a> Section<'a> {
     }
 
     /// The sections in the list under `key`. Two of the same `name` are a problem.
-    pub(super) fn list<T>(&self, key: &str, known: &[&str], read: fn(&Section<'_>) -> T) -> Vec<T> {
+    pub(crate) fn list<T>(&self, key: &str, known: &[&str], read: fn(&Section<'_>) -> T) -> Vec<T> {
         let path = self.child(key);
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
         let mut items = Vec::new();
@@ -105,13 +100,13 @@ impl<'a> Section<'a> {
     }
 
     /// A list of texts, none empty and none twice.
-    pub(super) fn texts(&self, key: &str) -> Option<Vec<String>> {
+    pub(crate) fn texts(&self, key: &str) -> Option<Vec<String>> {
         self.get(key)?;
         Some(self.texts_at(&self.child(key), self.items_of(key, "a list of texts")))
     }
 
     /// Lists of texts by name.
-    pub(super) fn text_lists(&self, key: &str) -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn text_lists(&self, key: &str) -> BTreeMap<String, Vec<String>> {
         let path = self.child(key);
         let mut lists = BTreeMap::new();
         for (name, node) in self.entries_of(key) {
@@ -130,7 +125,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of globs, each of which is well formed.
-    pub(super) fn globs(&self, key: &str) -> Option<Vec<String>> {
+    pub(crate) fn globs(&self, key: &str) -> Option<Vec<String>> {
         let globs = self.texts(key)?;
         for pattern in &globs {
             if let Err(error) = glob::one(pattern) {
@@ -141,7 +136,7 @@ impl<'a> Section<'a> {
     }
 
     /// Texts by name, as variables and headers are; whole numbers are taken as written.
-    pub(super) fn variables(&self, key: &str) -> BTreeMap<String, String> {
+    pub(crate) fn variables(&self, key: &str) -> BTreeMap<String, String> {
         let path = self.child(key);
         let mut variables = BTreeMap::new();
         for (name, node) in self.entries_of(key) {
@@ -166,7 +161,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, unless it is null.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         let (_, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
         (node.kind != Kind::Null).then_some(node)
     }
@@ -181,7 +176,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes that something else was expected as the value of `key`.
-    pub(super) fn expected(&self, key: &str, what: &str, found: &Kind) {
+    pub(crate) fn expected(&self, key: &str, what: &str, found: &Kind) {
         self.problem(key, &format!("expected {what}, found {}", found.describe()));
     }
 

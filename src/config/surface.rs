@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Globs over paths (from the project's root, `/` between parts) and over names of variables, by layer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -29,9 +29,9 @@ pub struct ContractDocs {
 }
 
 impl Surfaces {
-    pub(super) const KEYS: &'static [&'static str] = &["invariants", "contracts", "env", "tuneables", "overlays"];
+    pub(crate) const KEYS: &'static [&'static str] = &["invariants", "contracts", "env", "tuneables", "overlays"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         Self {
             invariants: s.globs("invariants").unwrap_or_default(),
             contracts: s.globs("contracts").unwrap_or_default(),
@@ -61,9 +61,9 @@ impl ContractDocs {
     pub const DEFAULT_TESTS: &'static [&'static str] =
         &["**/tests/**", "**/test/**", "**/__tests__/**", "**/test_*.py", "**/*_test.*", "**/*.test.*", "**/*.spec.*"];
 
-    pub(super) const KEYS: &'static [&'static str] = &["docs", "tests"];
+    pub(crate) const KEYS: &'static [&'static str] = &["docs", "tests"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
         Self { docs: s.globs("docs").unwrap_or(default.docs), tests: s.globs("tests").unwrap_or(default.tests) }
     }

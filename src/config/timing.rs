@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::scalar::MAX_RUNS;
-use crate::config::scalar::MAX_TIMEOUT_S;
-use crate::config::section::Section;
+use crate::config::Section;
+use crate::config::scalar::{MAX_RUNS, MAX_TIMEOUT_S};
 use crate::config::words::split;
 
 /// One timed command.
@@ -40,7 +39,7 @@ impl Timing {
     /// Ten minutes for one run.
     pub const DEFAULT_TIMEOUT_S: f64 = 600.0;
 
-    pub(super) const KEYS: &'static [&'static str] =
+    pub(crate) const KEYS: &'static [&'static str] =
         &["name", "cmd", "runs", "warmup", "timeout_s", "cwd", "env", "shell", "hyperfine"];
 
     /// A command timed with every default.
@@ -68,7 +67,7 @@ impl Timing {
         if self.shell { None } else { split(self.cmd.as_deref()?).ok() }
     }
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let cmd = s.text("cmd").filter(|cmd| !cmd.trim().is_empty());
         let hyperfine = s.path("hyperfine");
         if cmd.is_some() && hyperfine.is_some() {

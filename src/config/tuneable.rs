@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Where the tuneables live.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -18,9 +18,9 @@ pub struct Tuneables {
 }
 
 impl Tuneables {
-    pub(super) const KEYS: &'static [&'static str] = &["files", "env", "watch_env"];
+    pub(crate) const KEYS: &'static [&'static str] = &["files", "env", "watch_env"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let files = s.texts("files").unwrap_or_default();
         for file in &files {
             let lower = file.to_ascii_lowercase();

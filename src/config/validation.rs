@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Settings of the validation gate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,9 +32,9 @@ impl Default for Validation {
 }
 
 impl Validation {
-    pub(super) const KEYS: &'static [&'static str] = &["on_failure", "smoke", "rehearse_checks"];
+    pub(crate) const KEYS: &'static [&'static str] = &["on_failure", "smoke", "rehearse_checks"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let default = Self::default();
         let choices = [("reject", OnFailure::Reject), ("retry", OnFailure::Retry)];
         Self {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::section::Section;
+use crate::config::Section;
 
 /// Settings of the last gate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,9 +23,9 @@ impl Verification {
     /// The workflow's own minimum, which no config lowers.
     pub const FLOOR_DAYS: u32 = 3;
 
-    pub(super) const KEYS: &'static [&'static str] = &["min_monitor_days", "require_clean_git"];
+    pub(crate) const KEYS: &'static [&'static str] = &["min_monitor_days", "require_clean_git"];
 
-    pub(super) fn read(s: &Section<'_>) -> Self {
+    pub(crate) fn read(s: &Section<'_>) -> Self {
         let days = s.count("min_monitor_days", 0..=3650).unwrap_or(Self::FLOOR_DAYS);
         if days < Self::FLOOR_DAYS {
             s.warn(

@@ -7,9 +7,6 @@
 pub struct Unclosed(pub char);
 
 /// The words of a command line.
-///
-/// # Errors
-/// When a quote is not closed.
 pub fn split(line: &str) -> Result<Vec<String>, Unclosed> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

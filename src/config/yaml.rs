@@ -17,9 +17,6 @@ pub struct YamlError {
 }
 
 /// The value of a YAML text; a byte order mark is accepted.
-///
-/// # Errors
-/// When it is no YAML, names a key twice, or holds a number that is not finite.
 pub fn parse(text: &str) -> Result<Value, YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let tree = node::parse(text).map_err(|error| YamlError {

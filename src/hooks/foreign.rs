@@ -2,8 +2,7 @@
 //! keep the commands away from git's directory, so that the hook itself does not show them. Must not run them.
 
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::hooks::Hook;
 
@@ -15,7 +14,6 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 pub enum Manager {
     /// husky: a file for each hook in `.husky/`.
     Husky,
-    /// lefthook: one file at the root.
     Lefthook,
     /// The pre-commit framework: one file at the root.
     PreCommit,

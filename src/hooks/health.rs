@@ -2,29 +2,16 @@
 //! and what of ours lies where nobody looks. Must not change anything.
 
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::hooks::Hook;
-use crate::hooks::HookError;
-use crate::hooks::foreign::Manager;
-use crate::hooks::install;
-use crate::hooks::place::Place;
-use crate::hooks::proof;
-use crate::hooks::proof::Fired;
-use crate::hooks::shim;
-use crate::hooks::shim::Target;
-use crate::hooks::status;
-use crate::hooks::status::State;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
+use crate::git::Repo;
+use crate::hooks::{Fired, Hook, HookError, Manager, Place, State, Target, install, proof, shim, status};
+use crate::os::files;
 
 /// One hook of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Which.
     pub hook: Hook,
-    /// What is there.
     pub state: State,
     /// What asking git to run it showed; `None` where there is nothing of ours to run.
     pub fired: Option<Fired>,
@@ -43,13 +30,10 @@ impl Row {
 /// The hooks of one checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// The checkout's root.
     pub root: PathBuf,
-    /// Where git looks.
     pub place: Place,
     /// Why nothing may be installed there; `None` when it may.
     pub refused: Option<String>,
-    /// The hooks.
     pub rows: Vec<Row>,
     /// Hooks of ours, and managers' files that name this program, which git does not come to.
     pub stray: Vec<PathBuf>,
@@ -71,9 +55,6 @@ impl Health {
 }
 
 /// Looks at the hooks of a checkout and has git run those that are ours.
-///
-/// # Errors
-/// When git fails or a hook cannot be read.
 pub fn examine(repo: &Repo, target: &Target) -> Result<Health, HookError> {
     let status = status::look(repo, target)?;
     let mut rows = Vec::new();
@@ -104,9 +85,6 @@ pub fn examine(repo: &Repo, target: &Target) -> Result<Health, HookError> {
 
 /// The other checkouts of the repository in which a hook of ours does not work: a relative `core.hooksPath`, or one
 /// of a checkout's own, means another directory in each.
-///
-/// # Errors
-/// When git fails.
 pub fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Health>, HookError> {
     let mut found = Vec::new();
     for listed in repo.worktrees()?.into_iter().filter(|listed| !listed.prunable) {

@@ -2,31 +2,22 @@
 //! somebody wrote around our part of a file stays. Must not decide where: that is `place`.
 
 use std::fs;
-use std::io;
-use std::io::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-use crate::hooks::Hook;
-use crate::hooks::HookError;
-use crate::hooks::place;
-use crate::hooks::shim;
-use crate::hooks::shim::Target;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
+use crate::git::Repo;
+use crate::hooks::{Hook, HookError, Target, place, shim};
+use crate::os::files;
 
 /// What became of one hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// Put in.
     Installed,
     /// Put in; the hook that was there runs first.
     Chained,
     /// Our part was brought up to date.
     Updated,
-    /// Nothing was to do.
     Unchanged,
-    /// Taken out.
     Removed,
     /// Taken out; the hook from before is back.
     Restored,
@@ -35,10 +26,6 @@ pub enum Done {
 }
 
 /// Puts every hook in, and again at will: a second time changes nothing.
-///
-/// # Errors
-/// When the directory is not this repository's own, and I/O errors with the path. What was done before an error
-/// stays, and is complete in itself.
 pub fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
     let place = place::find(repo)?;
     place.may_be_written(repo)?;
@@ -83,9 +70,6 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
 }
 
 /// Takes every hook out that is ours.
-///
-/// # Errors
-/// I/O errors with the path, and when git fails.
 pub fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
     let dir = place::find(repo)?.dir;
     Hook::ALL.into_iter().map(|hook| Ok((hook, uninstall_one(&dir, hook)?))).collect()

@@ -9,16 +9,22 @@ pub mod proof;
 pub mod shim;
 pub mod status;
 
+pub use foreign::Manager;
+pub use health::{Health, Row};
+pub use install::Done;
+pub use place::Place;
+pub use proof::Fired;
+pub use shim::Target;
+pub use status::State;
+
 use std::path::PathBuf;
 
-use crate::sys::git::error::GitError;
+use crate::git::GitError;
 
 /// A hook that is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    /// Adds the active change's trailer.
     PrepareCommitMsg,
-    /// Holds a message against the records.
     CommitMsg,
     /// Checks what is about to be pushed.
     PrePush,
@@ -52,24 +58,13 @@ pub enum HookError {
          would change every repository of this account; set a directory of its own with \
          `git config core.hooksPath .githooks`, or add the lines of examples/ to your hook manager", dir.display()
     )]
-    Global {
-        /// The directory.
-        dir: PathBuf,
-    },
+    Global { dir: PathBuf },
     /// A hook manager writes the directory anew at each of its installs.
     #[error(
         "{} is written by husky, which would undo the installation; add this line to {}: {line}",
         dir.display(), file.display()
     )]
-    Managed {
-        /// The directory.
-        dir: PathBuf,
-        /// The file that is the user's.
-        file: PathBuf,
-        /// What to add.
-        line: String,
-    },
-    /// Hooks are switched off.
+    Managed { dir: PathBuf, file: PathBuf, line: String },
     #[error("hooks are switched off: core.hooksPath is {}; take the setting out first", dir.display())]
     SwitchedOff {
         /// What stands in the place of a directory.
@@ -80,29 +75,13 @@ pub enum HookError {
         "{} exists beside a hook that is not ours: another program replaced it after the installation; merge the two \
          by hand, then install again", kept.display()
     )]
-    KeptInTheWay {
-        /// The file kept from before.
-        kept: PathBuf,
-    },
+    KeptInTheWay { kept: PathBuf },
     /// The hooks here serve another project of the same repository.
     #[error("the hooks in {} serve the project at {found:?} already; a repository's hooks serve one project", dir.display())]
-    OtherProject {
-        /// The directory.
-        dir: PathBuf,
-        /// That project, below the repository's root.
-        found: String,
-    },
+    OtherProject { dir: PathBuf, found: String },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// Git could not say.
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Git(#[from] GitError),
 }

@@ -1,16 +1,14 @@
 //! Where this repository's hooks are, and whether they may be touched. Must not write.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::git::Repo;
 use crate::hooks::HookError;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
+use crate::os::files;
 
 /// The hooks' directory of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The directory; it need not exist.
     pub dir: PathBuf,
     /// Whether `core.hooksPath` names it by a relative path: then each checkout has its own, and one that lacks the
     /// directory runs no hook and says nothing.
@@ -18,9 +16,6 @@ pub struct Place {
 }
 
 /// Finds the directory, by git's own rules.
-///
-/// # Errors
-/// When git fails.
 pub fn find(repo: &Repo) -> Result<Place, HookError> {
     let configured = repo.config("core.hooksPath")?;
     let relative = configured.is_some_and(|path| {
@@ -31,9 +26,6 @@ pub fn find(repo: &Repo) -> Result<Place, HookError> {
 
 impl Place {
     /// Whether the directory is this repository's own and nobody else's to write.
-    ///
-    /// # Errors
-    /// [`HookError::Global`], [`HookError::Managed`], [`HookError::SwitchedOff`] with what to do instead.
     pub fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
         let dir = self.dir.clone();
         if dir.symlink_metadata().is_ok() && !dir.is_dir() {

@@ -3,31 +3,24 @@
 
 use std::fs;
 
-use crate::hooks::Hook;
-use crate::hooks::HookError;
-use crate::hooks::shim;
-use crate::sys::git::repo::Repo;
+use crate::git::Repo;
+use crate::hooks::{Hook, HookError, shim};
 
 /// What asking git to run a hook showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fired {
     /// It ran and handed over to this program.
     Yes,
-    /// Git ran nothing of ours.
     No {
-        /// What git said, cut.
         said: String,
     },
-    /// This git cannot be asked (it is older than [`HOOK_RUN`](crate::sys::git::version::HOOK_RUN)).
+    /// This git cannot be asked (it is older than [`HOOK_RUN`](crate::git::version::HOOK_RUN)).
     CannotAsk,
     /// It was not asked: the hook is another program's, and runs more than ours.
     NotAsked,
 }
 
 /// Asks git to run a hook. The hooks of others that ours are chained to are not run.
-///
-/// # Errors
-/// When git cannot be run at all, or no temporary file can be made.
 pub fn fires(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let temporary = std::env::temp_dir();
     let dir = tempfile::tempdir().map_err(HookError::io("create a directory in", &temporary))?;

@@ -15,7 +15,6 @@ pub const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
 /// What a shim is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Absolute path of this program.
     pub program: String,
     /// The project below the checkout's root, with `/`; empty when it is the root.
     pub project: String,

@@ -2,21 +2,13 @@
 
 use std::path::Path;
 
-use crate::hooks::Hook;
-use crate::hooks::HookError;
-use crate::hooks::foreign::Manager;
-use crate::hooks::install;
-use crate::hooks::place;
-use crate::hooks::place::Place;
-use crate::hooks::shim;
-use crate::hooks::shim::Target;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
+use crate::git::Repo;
+use crate::hooks::{Hook, HookError, Manager, Place, Target, install, place, shim};
+use crate::os::files;
 
 /// The state of one hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// In place and up to date.
     Installed {
         /// Whether a hook from before runs first.
         chained: bool,
@@ -27,20 +19,16 @@ pub enum State {
     NotExecutable,
     /// Another program's hook is there, which hands over to this program.
     HandsOver,
-    /// Another hook is there.
     Foreign,
-    /// Nothing is there.
     Missing,
 }
 
 /// The state of every hook, and where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The directory.
     pub place: Place,
     /// Why nothing may be installed there; `None` when it may.
     pub refused: Option<String>,
-    /// The hooks.
     pub hooks: Vec<(Hook, State)>,
 }
 
@@ -52,9 +40,6 @@ impl Status {
 }
 
 /// Looks at every hook.
-///
-/// # Errors
-/// When git fails or a hook cannot be read.
 pub fn look(repo: &Repo, target: &Target) -> Result<Status, HookError> {
     let place = place::find(repo)?;
     let refused = match place.may_be_written(repo) {

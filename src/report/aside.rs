@@ -14,7 +14,6 @@ const SHOWN: usize = 5;
 /// What a refusal was met with: the commands that help name it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Around {
-    /// What lies uncommitted.
     pub lying: Uncommitted,
     /// The words of the command that was refused, without the program.
     pub given: Vec<String>,
@@ -25,7 +24,6 @@ pub struct Around {
 pub struct Uncommitted {
     /// From the repository's root to the project's, with a `/` at the end, or empty.
     pub prefix: String,
-    /// The paths from the repository's root.
     pub paths: Vec<String>,
 }
 

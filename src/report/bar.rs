@@ -1,12 +1,8 @@
 //! An estimate with its interval as a line of characters, against zero and a bound. Owns the drawing; must not
 //! choose the scale's meaning.
 
-use crate::evidence::metric::MetricId;
-use crate::evidence::verdict::Estimate;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
+use crate::model::{Estimate, MetricId};
+use crate::report::{Align, Doc, Table, Text};
 
 /// Both ends of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,13 +1,8 @@
 //! A calibration for people: the floors, and whether the added slowdown was seen.
 
-use crate::evidence::calibration::Calibration;
-use crate::evidence::calibration::Injected;
+use crate::judge::{Calibration, Injected};
 use crate::report::compare::row::change_mark;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
+use crate::report::{Align, Doc, Table, Text, values};
 
 /// Whether the whole interval lies above what was added.
 fn showed_more(injected: &Injected) -> bool {

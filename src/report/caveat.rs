@@ -1,11 +1,8 @@
 //! What cannot be concluded from a comparison, in plain words. Must not find caveats, nor leave any out.
 
-use crate::evidence::compare::caveat::Caveat;
-use crate::evidence::compare::caveat::Which;
-use crate::evidence::metric::MetricId;
-use crate::report::markup::Text;
-use crate::report::values;
-use crate::report::verdict;
+use crate::judge::compare::{Caveat, Which};
+use crate::model::MetricId;
+use crate::report::{Text, values, verdict};
 
 /// The caveat as a sentence.
 pub fn text(caveat: &Caveat) -> Text {
@@ -165,9 +162,8 @@ fn codes<'a>(names: impl Iterator<Item = &'a str>) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::metric::Unusable;
-    use crate::report::markdown;
-    use crate::report::markup::Doc;
+    use crate::model::Unusable;
+    use crate::report::{Doc, markdown};
 
     #[test]
     fn every_caveat_has_its_sentence() {

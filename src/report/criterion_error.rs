@@ -1,10 +1,8 @@
 //! A criterion that could not be read, shown with a caret under the mistake. Owns the layout alone: what is wrong
 //! is the error's to say.
 
-use crate::evidence::criterion::CriterionError;
-use crate::report::visible::char_width;
-use crate::report::visible::visible_line;
-use crate::report::visible::width;
+use crate::model::CriterionError;
+use crate::report::visible::{char_width, visible_line, width};
 
 /// Three lines: what is wrong, the text, and a caret under the place.
 pub fn message(error: &CriterionError) -> String {
@@ -24,7 +22,7 @@ pub fn pointed(criterion: &str, column: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::criterion::Criterion;
+    use crate::model::Criterion;
 
     #[test]
     fn the_caret_stands_under_the_mistake() {

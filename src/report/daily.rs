@@ -2,35 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::audit::Severity;
 use crate::audit::preflight::Found;
-use crate::audit::preflight::Severity;
-use crate::change::id::ChangeId;
-use crate::change::next::Step;
-use crate::change::state::Change;
-use crate::evidence::compare::tuneables::TuneableChange;
-use crate::evidence::snapshot::Tuneable;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::logbook;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::step::StepView;
-use crate::report::values;
-use crate::report::verdict;
+use crate::judge::compare::TuneableChange;
+use crate::model::{ChangeId, Tuneable};
 use crate::report::visible::visible_line;
+use crate::report::{Align, Doc, Hint, StepView, Table, Text, Tone, invocation, logbook, values, verdict};
+use crate::workflow::{Change, Step};
 
 /// A health probe that was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
-    /// Its name.
     pub name: String,
     /// Its URL as it may be shown.
     pub url: String,
@@ -40,15 +26,11 @@ pub struct Probed {
 
 /// What the morning looks like.
 pub struct Morning<'a> {
-    /// The moment.
     pub now: DateTime<Utc>,
-    /// The health probes.
     pub probes: &'a [Probed],
-    /// The tuneables in force.
     pub tuneables: &'a BTreeMap<String, Tuneable>,
     /// The file of the measurement that they are expected to be as in.
     pub expected: Option<&'a str>,
-    /// Those that are not.
     pub moved: &'a [TuneableChange],
     /// The open changes with their next steps.
     pub changes: &'a [(&'a Change, Step)],
@@ -156,21 +138,15 @@ fn shown(value: &Value) -> String {
 /// A decision of the evening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// On which change.
     pub id: ChangeId,
-    /// `promote`, `hold`, `rollback` or `undecided`.
     pub word: &'static str,
-    /// Why.
     pub reason: String,
 }
 
 /// What the evening looks like.
 pub struct Evening<'a> {
-    /// The moment.
     pub now: DateTime<Utc>,
-    /// The open changes.
     pub changes: &'a [Change],
-    /// What was decided now.
     pub decisions: &'a [Decision],
 }
 

@@ -1,51 +1,26 @@
 //! A monitored day: its report, and where the monitors stand. Must not judge: every verdict is handed over.
 
-use chrono::DateTime;
-use chrono::NaiveDate;
-use chrono::Utc;
+use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::change::facts::Judged;
-use crate::change::facts::Policy;
-use crate::change::state::Change;
-use crate::change::watch::Idle;
-use crate::change::watch::Unjudged;
-use crate::change::watch::Watch;
-use crate::change::window;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::caveat::Caveat;
-use crate::evidence::compare::metric_row::Level;
-use crate::evidence::metric::Sampling;
-use crate::evidence::revision::WorkTree;
-use crate::evidence::snapshot::Snapshot;
-use crate::report::caveat;
+use crate::judge::Comparison;
+use crate::judge::compare::{Caveat, Level};
+use crate::model::{Judged, Policy, Sampling, Snapshot, WorkTree};
 use crate::report::compare::row;
-use crate::report::markdown;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::rollback;
-use crate::report::values;
-use crate::report::verdict;
-use crate::report::visible;
+use crate::report::{Align, Doc, Table, Text, Tone, caveat, markdown, rollback, values, verdict, visible};
+use crate::workflow::{Change, Idle, Unjudged, Watch, window};
 
 /// A day that was measured.
 #[derive(Debug, Clone, Copy)]
 pub struct DayView<'a> {
-    /// The change.
     pub change: &'a Change,
     /// The day of the window; 0 is the rollout's own.
     pub day: u32,
-    /// Its UTC date.
     pub utc_date: NaiveDate,
-    /// What was measured.
     pub snapshot: &'a Snapshot,
     /// The verdicts on the contract; `None` where there was nothing to hold the day against.
     pub watch: Option<&'a Watch>,
     /// Today against the state right after the change.
     pub drift: Option<&'a Comparison>,
-    /// What must not go unnoticed.
     pub alarms: &'a [Judged],
 }
 
@@ -253,11 +228,9 @@ fn alarms(change: &Change) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::facts::Verdicts;
-    use crate::change::watch;
-    use crate::evidence::verdict::Doubt;
-    use crate::evidence::verdict::Verdict;
+    use crate::model::{Doubt, Verdict, Verdicts};
     use crate::report::fixture;
+    use crate::workflow::watch;
 
     fn watched(settled: bool) -> Watch {
         let Verdicts { kpi, guardrails, trigger } = fixture::verdicts();

@@ -1,7 +1,6 @@
 //! Text inside XML and HTML. Owns the escaping; must not know what is being written.
 
-use crate::report::visible::visible;
-use crate::report::visible::visible_line;
+use crate::report::visible::{visible, visible_line};
 
 /// Text for an element or a quoted attribute, on one line. Characters that XML 1.0 has no way to hold are shown.
 pub fn line(text: &str) -> String {

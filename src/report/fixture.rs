@@ -1,42 +1,14 @@
 //! Changes in every state, for the tests of reports.
 
-use chrono::DateTime;
-use chrono::TimeZone as _;
-use chrono::Utc;
+use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::json;
 
-use crate::change::chain;
-use crate::change::class::Class;
-use crate::change::contract::Contract;
-use crate::change::event::Kind;
-use crate::change::event::Opened;
-use crate::change::facts::Check;
-use crate::change::facts::CheckKind;
-use crate::change::facts::Delta;
-use crate::change::facts::DeltaCommit;
-use crate::change::facts::Judged;
-use crate::change::facts::Policy;
-use crate::change::facts::Rehearsal;
-use crate::change::facts::Stage;
-use crate::change::facts::StagePlan;
-use crate::change::facts::Strength;
-use crate::change::facts::Taken;
-use crate::change::facts::TuneableChange;
-use crate::change::facts::Verdicts;
-use crate::change::state::Change;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::criterion::Trigger;
-use crate::evidence::digest::Digest;
-use crate::evidence::pair::PairSession;
-use crate::evidence::revision::Revision;
-use crate::evidence::revision::WorkTree;
-use crate::evidence::snapshot::Snapshot;
-use crate::evidence::verdict::Design;
-use crate::evidence::verdict::Doubt;
-use crate::evidence::verdict::Estimate;
-use crate::evidence::verdict::Finding;
-use crate::evidence::verdict::Verdict;
+use crate::model::{
+    Artifact, Check, CheckKind, Class, Contract, Criterion, Delta, DeltaCommit, Design, Digest, Doubt, Estimate,
+    Finding, Judged, Kind, Opened, PairSession, Policy, Rehearsal, Revision, Snapshot, Stage, StagePlan, Strength,
+    Taken, Trigger, TuneableChange, Verdict, Verdicts, WorkTree,
+};
+use crate::workflow::{Change, chain};
 
 /// A title that tries everything.
 pub(crate) const HOSTILE: &str = "x | y\n# z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e}";

@@ -1,7 +1,6 @@
 //! The command that was refused, once more with what it lacks: nothing that was typed is lost. Must not run anything.
 
-use crate::report::invocation::PROGRAM;
-use crate::report::invocation::shell_word;
+use crate::report::invocation::{PROGRAM, shell_word};
 
 /// The words of `given` for another try with the flags of `rest`, such as `--class code --parallel`; `None` where it is
 /// no `change VERB`. A flag of `rest` takes the place of the same flag, but where it only stands for a person's words.

@@ -1,15 +1,12 @@
 //! The exact commands that reports tell people to run. Owns their wording and quoting; must not know when which
 //! one is due.
 
-use crate::change::class::Class;
-use crate::change::contract::DEFAULT_ROLLBACK;
-use crate::change::state::Change;
+use crate::model::Class;
+use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::workflow::Change;
 use serde::Serialize;
 
-use crate::change::contract::Part;
-use crate::change::facts::Stage;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
+use crate::model::{ChangeId, Gate, Part, Stage};
 
 /// The program's name in commands.
 pub const PROGRAM: &str = "vibeship-optimizer";
@@ -58,7 +55,6 @@ pub struct Hint {
     /// What it is for, such as `or keep it as an experiment`; empty for the obvious next command.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub purpose: String,
-    /// The command line.
     pub command: String,
 }
 

@@ -2,11 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
+use crate::report::{Align, Doc, Table, Text, Tone};
 
 /// The table, from the entries that the JSON answer has (see `v1`).
 pub fn document(entries: &[Value]) -> Doc {
@@ -43,10 +39,7 @@ fn tone(status: &str) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
-    use crate::report::terminal;
-    use crate::report::terminal::Terminal;
-    use crate::report::v1;
+    use crate::report::{Terminal, fixture, terminal, v1};
 
     #[test]
     fn every_change_has_a_line() {

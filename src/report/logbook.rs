@@ -3,27 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::change::event::Kind;
-use crate::change::facts::Judged;
-use crate::change::facts::Strength;
-use crate::change::facts::Taken;
-use crate::change::facts::Verdicts;
-use crate::change::state::Change;
-use crate::change::state::End;
-use crate::change::view;
-use crate::report::markdown;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Task;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::pipeline;
-use crate::report::pipeline::Progress;
+use crate::model::{Judged, Kind, Strength, Taken, Verdicts};
 use crate::report::refusal::detail;
-use crate::report::show;
-use crate::report::values;
-use crate::report::verdict;
+use crate::report::{Align, Doc, Progress, Table, Task, Text, Tone, markdown, pipeline, show, values, verdict};
+use crate::workflow::{Change, End, view_v1};
 
 /// The text that opens a new logbook.
 pub const HEADING: &str = "# Optimization logbook\n\n\
@@ -76,7 +59,7 @@ pub fn status_mark(change: &Change) -> Text {
         None => Tone::Now,
     };
     let alarmed = if change.open_alarms.is_empty() { "" } else { ", alarm open" };
-    Text::new().mark(tone, format!("{}{alarmed}", view::status(change).replace('_', " ")))
+    Text::new().mark(tone, format!("{}{alarmed}", view_v1::status(change).replace('_', " ")))
 }
 
 fn field(name: &str, text: impl Into<Text>) -> (String, Text) {
@@ -129,7 +112,7 @@ fn contract(doc: &mut Doc, change: &Change) {
 fn delta(doc: &mut Doc, change: &Change) {
     let Some(validation) = &change.validation else { return };
     doc.heading(3, "Delta");
-    let commit = |it: &crate::change::facts::DeltaCommit| {
+    let commit = |it: &crate::model::DeltaCommit| {
         Text::new().code(it.sha.chars().take(12).collect::<String>()).plain(format!(" {}", it.subject))
     };
     let delta = &validation.delta;
@@ -144,7 +127,7 @@ fn delta(doc: &mut Doc, change: &Change) {
         tuneables.row(tuneable_row(tuneable));
     }
     doc.table(tuneables);
-    let check = |it: &crate::change::facts::Check| {
+    let check = |it: &crate::model::Check| {
         let tone = if it.passed { Tone::Good } else { Tone::Bad };
         let word = if it.passed { "passed" } else { "failed" };
         Text::new().mark(tone, word).plain(" ").code(it.name.as_str())
@@ -153,7 +136,7 @@ fn delta(doc: &mut Doc, change: &Change) {
 }
 
 /// A changed tuneable as a row: key, old, new, layer.
-pub fn tuneable_row(tuneable: &crate::change::facts::TuneableChange) -> Vec<Text> {
+pub fn tuneable_row(tuneable: &crate::model::TuneableChange) -> Vec<Text> {
     let value = |value: &Option<serde_json::Value>| match value {
         Some(serde_json::Value::String(text)) => Text::new().code(text.as_str()),
         Some(value) => Text::new().code(value.to_string()),
@@ -325,7 +308,7 @@ pub fn commit_lines(change: &Change) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::class::Class;
+    use crate::model::Class;
     use crate::report::fixture;
 
     #[test]

@@ -1,15 +1,8 @@
 //! Markdown as GitHub reads it. Owns the escaping: text is shown as text and never becomes structure, a link, a
 //! mention or a comment. Must not choose what is said.
 
-use crate::report::markup::Align;
-use crate::report::markup::Block;
-use crate::report::markup::Doc;
-use crate::report::markup::Span;
-use crate::report::markup::Table;
-use crate::report::markup::Task;
-use crate::report::markup::Text;
-use crate::report::visible::visible;
-use crate::report::visible::visible_line;
+use crate::report::visible::{visible, visible_line};
+use crate::report::{Align, Block, Doc, Span, Table, Task, Text};
 
 /// The document as markdown, ending in one line end; an empty document is empty text.
 pub fn render(doc: &Doc) -> String {
@@ -165,7 +158,7 @@ fn url(target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::markup::Tone;
+    use crate::report::Tone;
 
     fn paragraph(text: &str) -> String {
         let mut doc = Doc::new();

@@ -3,22 +3,16 @@
 //!
 //! All text is the reader's: a renderer shows it as text, whatever it holds. Structure comes from the model alone.
 
-use crate::evidence::verdict::Outcome;
+use crate::model::Outcome;
 
 /// What a mark says, beside its word. Shown as a symbol and, where there is colour, by that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Holds, done.
     Good,
-    /// Does not hold, failed.
     Bad,
-    /// Not settled.
     Unsure,
-    /// Cannot be judged.
     Broken,
-    /// Under way: what comes next.
     Now,
-    /// Not yet, not owed.
     Quiet,
 }
 
@@ -50,19 +44,15 @@ impl From<Outcome> for Tone {
 /// A piece of running text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
-    /// Text.
     Plain(String),
     /// A name, path, command or value, shown as it is.
     Code(String),
-    /// Emphasized text.
     Strong(String),
     /// A word with its tone, such as `✓ pass`.
     Mark(Tone, String),
     /// A link to a file of the project, by its path with `/`.
     Link {
-        /// What is shown.
         text: String,
-        /// Where it leads.
         target: String,
     },
 }
@@ -72,54 +62,45 @@ pub enum Span {
 pub struct Text(Vec<Span>);
 
 impl Text {
-    /// No text yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds text.
     #[must_use]
     pub fn plain(self, text: impl Into<String>) -> Self {
         self.with(Span::Plain(text.into()))
     }
 
-    /// Adds code.
     #[must_use]
     pub fn code(self, text: impl Into<String>) -> Self {
         self.with(Span::Code(text.into()))
     }
 
-    /// Adds emphasized text.
     #[must_use]
     pub fn strong(self, text: impl Into<String>) -> Self {
         self.with(Span::Strong(text.into()))
     }
 
-    /// Adds a mark.
     #[must_use]
     pub fn mark(self, tone: Tone, word: impl Into<String>) -> Self {
         self.with(Span::Mark(tone, word.into()))
     }
 
-    /// Adds a link.
     #[must_use]
     pub fn link(self, text: impl Into<String>, target: impl Into<String>) -> Self {
         self.with(Span::Link { text: text.into(), target: target.into() })
     }
 
-    /// Adds all of `other`.
     #[must_use]
     pub fn text(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// The pieces, in order.
     pub fn spans(&self) -> &[Span] {
         &self.0
     }
 
-    /// Whether it holds no piece.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -145,18 +126,14 @@ impl From<String> for Text {
 /// On which side a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Text.
     Left,
-    /// Numbers.
     Right,
 }
 
 /// A table. Rows shorter than the heading are filled with empty cells; longer ones are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Each column's title and side.
     pub columns: Vec<(String, Align)>,
-    /// The cells.
     pub rows: Vec<Vec<Text>>,
 }
 
@@ -178,9 +155,7 @@ impl Table {
 /// One item of a list of things to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Whether it is done.
     pub done: bool,
-    /// What.
     pub text: Text,
 }
 
@@ -189,23 +164,15 @@ pub struct Task {
 pub enum Block {
     /// A heading; level 1 is the highest.
     Heading(u8, Text),
-    /// A paragraph.
     Paragraph(Text),
-    /// A list without order.
     List(Vec<Text>),
     /// A list of things that are done or not.
     Tasks(Vec<Task>),
-    /// A table.
     Table(Table),
-    /// Names with their values.
     Fields(Vec<(String, Text)>),
-    /// Several lines, shown as they are.
     Code(String),
-    /// An image file beside the document.
     Image {
-        /// What it shows, in words.
         alt: String,
-        /// Its path.
         target: String,
     },
 }

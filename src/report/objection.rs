@@ -1,12 +1,10 @@
 //! Why a commit hook refuses a message, in words, with the exact way on. Must not decide.
 
-use crate::audit::message::Objection;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::report::aside::Uncommitted;
+use crate::audit::Objection;
+use crate::model::{ChangeId, Gate};
+use crate::report::Uncommitted;
 use crate::report::findings::words;
-use crate::report::invocation;
-use crate::report::invocation::PROGRAM;
+use crate::report::invocation::{self, PROGRAM};
 use crate::report::refusal::message;
 use crate::report::visible::visible_line;
 
@@ -131,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_way_on_is_one_line_that_can_be_copied_whole() {
-        let id = || "chg-1".parse::<crate::change::id::ChangeId>().unwrap();
+        let id = || "chg-1".parse::<crate::model::ChangeId>().unwrap();
         let objections = [
             Objection::NoId { active: Some(id()), open: Vec::new(), waiting: false },
             Objection::NoId { active: None, open: Vec::new(), waiting: false },

@@ -1,22 +1,12 @@
 //! The answer of a paired measurement without a change: which arms, what changed by how much, and how sure that is.
 
-use crate::evidence::compare::Settings;
-use crate::evidence::compare::caveat::cpu_against_wall;
-use crate::evidence::compare::pair_row::PairRow;
-use crate::evidence::decisive::Decisive;
-use crate::evidence::judge::Change;
-use crate::evidence::pair::Arm;
-use crate::evidence::pair::PairSession;
-use crate::report::bar;
-use crate::report::caveat;
+use crate::judge::compare::PairRow;
+use crate::judge::compare::caveat::cpu_against_wall;
+use crate::judge::{Change, Decisive, Settings};
+use crate::model::{Arm, PairSession};
 use crate::report::compare::method;
 use crate::report::compare::row::change_mark;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
-use crate::report::verdict;
+use crate::report::{Align, Doc, Table, Text, bar, caveat, values, verdict};
 
 /// The whole answer.
 pub fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) -> Doc {

@@ -1,34 +1,25 @@
 //! The gates of a change in a row, with where it stands: shown by the logbook, the status and the page. Must not
 //! work out what may happen next.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::event::Kind;
-use crate::change::gate::Gate;
-use crate::change::gates;
-use crate::change::state::Change;
-use crate::report::markup::Tone;
+use crate::model::{Gate, Kind};
+use crate::report::Tone;
+use crate::workflow::{Change, gates};
 
 /// Where a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Passed.
     Done,
-    /// The next one.
     Here,
-    /// Not reached.
     Ahead,
-    /// The change ended before it.
     Stopped,
 }
 
 /// One gate of a change's class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Station {
-    /// Which.
     pub gate: Gate,
-    /// Where it stands.
     pub progress: Progress,
     /// When it was passed, where it was.
     pub at: Option<DateTime<Utc>>,
@@ -89,7 +80,7 @@ fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
         Gate::Decide => change.promotion.as_ref().map(|promotion| promotion.at),
         Gate::Rollout => change.fully_rolled_out_at(),
         Gate::Verify => match &change.end {
-            Some(crate::change::state::End::Verified { at, .. }) => Some(*at),
+            Some(crate::workflow::End::Verified { at, .. }) => Some(*at),
             _ => None,
         },
     }

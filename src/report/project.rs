@@ -2,14 +2,9 @@
 
 use serde_json::Value;
 
-use crate::evidence::unit::Unit;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::values;
+use crate::model::Unit;
 use crate::report::visible::visible_line;
+use crate::report::{Align, Doc, Table, Text, Tone, values};
 
 /// The analysis, from the JSON that programs get.
 pub fn analysis(analysis: &Value) -> Doc {

@@ -1,51 +1,30 @@
 //! What a reviewer has to see: the record, the verdicts, the diff. Must not read anything, nor mask secrets.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::state::Change;
-use crate::evidence::revision::Revision;
-use crate::evidence::snapshot::GitV1;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::Keys;
-use crate::report::logbook;
-use crate::report::markdown;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
+use crate::model::{GitV1, Revision};
+use crate::report::{Align, Doc, Hint, Keys, Table, Text, invocation, logbook, markdown, values};
+use crate::workflow::Change;
 
 /// A change and what was made of it.
 #[derive(Debug, Clone, Copy)]
 pub struct BundleView<'a> {
-    /// The change.
     pub change: &'a Change,
-    /// What git says of the checkout.
     pub git: &'a GitV1,
-    /// The code that is checked out.
     pub revision: &'a Revision,
-    /// The change's own commits.
     pub diffs: &'a [CommitDiff],
-    /// The project's own in commands.
     pub keys: Keys<'a>,
-    /// When the bundle was made.
     pub at: DateTime<Utc>,
 }
 
 /// One of the change's commits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitDiff {
-    /// Its hash.
     pub sha: String,
-    /// Whether this repository has it.
     pub found: bool,
     /// The files it touches, with lines added and deleted; `None` for a binary file.
     pub stat: Vec<(String, Option<(u64, u64)>)>,
-    /// The difference.
     pub text: String,
-    /// Whether the difference goes on.
     pub cut: bool,
 }
 
@@ -146,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_a_diff_holds_never_becomes_structure() {
-        let change = fixture::opened(fixture::HOSTILE, crate::change::class::Class::Code);
+        let change = fixture::opened(fixture::HOSTILE, crate::model::Class::Code);
         let text = "+```\n+# Not a heading\n+<script>alert(1)</script>\n".to_owned();
         let diffs = [
             CommitDiff { sha: "b".repeat(40), found: true, stat: vec![("a|b.rs".to_owned(), None)], text, cut: true },

@@ -1,15 +1,9 @@
 //! The rollback note that a promotion leaves: when to go back, how, and how that was tried. Must not decide
 //! whether it is time.
 
-use crate::change::facts::Rehearsal;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::evidence::criterion::Trigger;
-use crate::report::invocation;
-use crate::report::markdown;
-use crate::report::markup::Doc;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
+use crate::model::{Rehearsal, Trigger};
+use crate::report::{Doc, Text, Tone, invocation, markdown};
+use crate::workflow::{Change, rollback_text};
 
 /// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
 /// touches this tool's own files too or is a merge, the command that does the same stands in its place.

@@ -1,10 +1,8 @@
 //! The decision tree and its ways in words. Must not decide which way it is.
 
-use crate::change::route::Evidence;
-use crate::change::route::Question;
-use crate::change::route::Route;
-use crate::change::surface::Surface;
+use crate::model::Surface;
 use crate::report::invocation::PROGRAM;
+use crate::workflow::{Evidence, Question, Route};
 
 /// The question, as it is asked.
 pub fn question(question: Question) -> &'static str {

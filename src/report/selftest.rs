@@ -1,12 +1,7 @@
 //! A self-test for people: how often the judgement is wrong, and how often it sees what is there.
 
-use crate::evidence::noise::Tally;
-use crate::evidence::selftest::Row;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
+use crate::judge::{Row, Tally};
+use crate::report::{Align, Doc, Table, Text, values};
 
 /// The whole answer.
 pub fn document(rows: &[Row], min_effect: f64) -> Doc {

@@ -1,15 +1,9 @@
 //! One change in full: its logbook section and its chain of events. Must not read files.
 
-use crate::change::state::Change;
-use crate::evidence::criterion::Trigger;
-use crate::report::logbook;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
+use crate::model::Trigger;
 use crate::report::refusal::message;
-use crate::report::values;
+use crate::report::{Align, Doc, Table, Text, Tone, logbook, values};
+use crate::workflow::Change;
 
 /// The whole change.
 pub fn document(change: &Change) -> Doc {
@@ -93,10 +87,8 @@ pub fn contract_fields(change: &Change) -> Vec<(String, Text)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::class::Class;
-    use crate::report::fixture;
-    use crate::report::terminal;
-    use crate::report::terminal::Terminal;
+    use crate::model::Class;
+    use crate::report::{Terminal, fixture, terminal};
 
     #[test]
     fn the_chain_of_events_is_shown() {

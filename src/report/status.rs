@@ -5,32 +5,17 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::change::next::Step;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::change::watch::Unjudged;
-use crate::report::day;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::logbook;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::pipeline;
-use crate::report::pipeline::Progress;
-use crate::report::rollback;
-use crate::report::step::StepView;
-use crate::report::values;
-use crate::report::verdict;
+use crate::report::{
+    Align, Doc, Hint, Progress, StepView, Table, Text, Tone, day, invocation, logbook, pipeline, rollback, values,
+    verdict,
+};
+use crate::workflow::{Change, Step, Unjudged, rollback_text};
 
 /// Where everything stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StatusView<'a> {
     /// The change that is clearly meant, with its next step.
     pub active: Option<(&'a Change, &'a StepView)>,
-    /// The other open ones.
     pub others: &'a [(&'a Change, Step)],
     /// Rejected or rolled back ones whose commit is still in the tree.
     pub left: &'a [&'a Change],
@@ -38,7 +23,6 @@ pub struct StatusView<'a> {
     pub to_confirm: &'a [&'a Change],
     /// What no monitored day of the active one could judge.
     pub unjudged: Option<&'a Unjudged>,
-    /// How many records cannot be read.
     pub damaged: usize,
 }
 
@@ -190,11 +174,9 @@ fn days(change: &Change) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::class::Class;
-    use crate::change::next;
-    use crate::report::fixture;
-    use crate::report::terminal;
-    use crate::report::terminal::Terminal;
+    use crate::model::Class;
+    use crate::report::{Terminal, fixture, terminal};
+    use crate::workflow::next;
 
     fn step(change: &Change) -> Step {
         next::next(change, &fixture::policy(), fixture::at(5, 12))

@@ -1,34 +1,20 @@
 //! What comes next for a change, in words, with the exact commands. Must not work out what that is.
 
-use crate::change::gate::Gate;
-use crate::change::next::Step;
-use crate::change::refusal::Refusal;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::report::aside::Around;
-use crate::report::aside::Uncommitted;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::Keys;
-use crate::report::refusal::hint;
-use crate::report::refusal::message;
-use crate::report::rollback;
-use crate::report::values;
-use crate::report::verdict;
+use crate::model::Gate;
+use crate::report::refusal::{hint, message};
+use crate::report::{Around, Hint, Keys, Uncommitted, invocation, rollback, values, verdict};
+use crate::workflow::{Change, Refusal, Step, rollback_text};
 
 /// What was made of a change between its baseline and its validation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Made {
-    /// Nothing, or nothing that is committed.
     Nothing,
-    /// Its commit, without its id.
     WithoutId {
         /// Whether it is the one checked out.
         last: bool,
     },
     /// All that the validation needs to begin.
     Whole,
-    /// Something that the validation would refuse.
     Refused(Box<Refusal>),
 }
 
@@ -167,9 +153,7 @@ fn after_rollout(change: &Change, step: &Step) -> (String, Vec<Hint>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::contract::Part;
-    use crate::change::facts::Stage;
-    use crate::evidence::verdict::Outcome;
+    use crate::model::{Outcome, Part, Stage};
     use crate::report::fixture;
 
     #[test]

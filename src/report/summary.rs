@@ -1,26 +1,12 @@
 //! All changes in short, for a pull request or a terminal: what the page shows, without its pictures. Must not judge.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::state::Change;
-use crate::report::html::Entry;
-use crate::report::html::Page;
-use crate::report::html::state::State;
-use crate::report::invocation::Hint;
-use crate::report::logbook;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::plot::days;
-use crate::report::plot::days::Day;
-use crate::report::status;
-use crate::report::step::StepView;
-use crate::report::values;
-use crate::report::verdict;
+use crate::report::html::State;
+use crate::report::plot::{Day, days};
 use crate::report::visible::visible_line;
+use crate::report::{Align, Doc, Entry, Hint, Page, StepView, Table, Text, Tone, logbook, status, values, verdict};
+use crate::workflow::Change;
 
 /// A table of all changes, then each open one with its gates, verdicts, days and next command.
 pub fn document(page: &Page<'_>) -> Doc {
@@ -102,11 +88,9 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::event::Kind;
-    use crate::change::next;
-    use crate::report::fixture;
-    use crate::report::invocation::Keys;
-    use crate::report::markdown;
+    use crate::model::Kind;
+    use crate::report::{Keys, fixture, markdown};
+    use crate::workflow::next;
 
     #[test]
     fn it_says_what_the_page_says() {

@@ -1,26 +1,15 @@
 //! Text for a terminal: with colour or plain, in a given width or none. Owns wrapping and alignment; colour only
 //! repeats what words and symbols say. Must not print.
 
-use anstyle::AnsiColor;
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 
-use crate::report::markup::Align;
-use crate::report::markup::Block;
-use crate::report::markup::Doc;
-use crate::report::markup::Span;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::visible::char_width;
-use crate::report::visible::visible;
-use crate::report::visible::visible_line;
+use crate::report::visible::{char_width, visible, visible_line};
+use crate::report::{Align, Block, Doc, Span, Table, Text, Tone};
 
 /// How a terminal shows text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Terminal {
-    /// Columns; `None` never wraps.
     pub width: Option<usize>,
-    /// Whether colours are wanted.
     pub color: bool,
 }
 
@@ -260,7 +249,7 @@ fn trimmed(mut line: Vec<Glyph>) -> Vec<Glyph> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::markup::Task;
+    use crate::report::Task;
 
     fn sample() -> Doc {
         let mut table = Table::new([("Metric", Align::Left), ("Verdict", Align::Left), ("Change", Align::Right)]);

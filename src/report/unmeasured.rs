@@ -1,10 +1,7 @@
 //! Why a snapshot holds no usable value of something, in words, with the command's own words. Must not judge.
 
-use crate::evidence::metric::MetricId;
-use crate::evidence::metric::Unusable;
-use crate::evidence::series;
-use crate::evidence::snapshot::Snapshot;
-use crate::evidence::snapshot::Timing;
+use crate::judge::series;
+use crate::model::{MetricId, Snapshot, Timing, Unusable};
 use crate::report::verdict;
 
 /// Characters of a command's standard error that are repeated.

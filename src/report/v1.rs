@@ -1,22 +1,16 @@
 //! The original's JSON answers, field by field, for scripts that read them. Must add no field where the original's
 //! reader expects a fixed set, and leave none out.
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::change::window::Demand;
-use crate::report::refusal::RefusalView;
-use crate::report::refusal::detail;
-use crate::report::refusal::hint;
-use crate::report::values;
+use crate::report::refusal::{detail, hint};
+use crate::report::{RefusalView, values};
+use crate::workflow::{Change, Demand, Refusal, view_v1};
 
 /// One change as `change start` and `change list` answer it. `path` is the record's.
 pub fn entry(change: &Change, path: &str) -> Value {
     let (id, opened) = (change.id().as_str(), &change.opened);
-    raw_entry(id, &opened.title, view::status(change), &values::stamp(change.opened_at), path)
+    raw_entry(id, &opened.title, view_v1::status(change), &values::stamp(change.opened_at), path)
 }
 
 /// The same for a record of the original that this tool has not taken over.
@@ -69,8 +63,8 @@ fn failure(demand: &Demand, change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::window::DemandKind;
     use crate::report::fixture;
+    use crate::workflow::DemandKind;
 
     #[test]
     fn an_entry_has_the_fields_of_the_original() {

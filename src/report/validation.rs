@@ -1,15 +1,8 @@
 //! The outcome of a validation: each check, what failed and why, and how to go back. Must not decide what follows.
 
-use crate::change::facts::Check;
-use crate::change::state::Change;
-use crate::evidence::unit::Unit;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::rollback;
-use crate::report::values;
+use crate::model::{Check, Unit};
+use crate::report::{Align, Doc, Table, Text, Tone, rollback, values};
+use crate::workflow::Change;
 
 /// The checks of a validation of `change`, as it is after the validation was recorded.
 pub fn document(change: &Change, checks: &[Check]) -> Doc {
@@ -50,13 +43,8 @@ pub fn document(change: &Change, checks: &[Check]) -> Doc {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::event::Kind;
-    use crate::change::facts::CheckKind;
-    use crate::change::facts::Delta;
-    use crate::change::facts::DeltaCommit;
-    use crate::report::fixture;
-    use crate::report::terminal;
-    use crate::report::terminal::Terminal;
+    use crate::model::{CheckKind, Delta, DeltaCommit, Kind};
+    use crate::report::{Terminal, fixture, terminal};
 
     #[test]
     fn a_failed_check_shows_its_output_and_the_way_back() {

@@ -1,14 +1,9 @@
 //! Numbers as people read them: quantities in a unit that fits, percentages with their sign, estimates with their
 //! interval, moments. Deterministic: the same number is the same text everywhere. Must not judge.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::evidence::criterion::Bound;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::metric::MetricId;
-use crate::evidence::unit::Unit;
-use crate::evidence::verdict::Estimate;
+use crate::model::{Bound, Criterion, Estimate, MetricId, Unit};
 
 /// Digits of a number that stands alone.
 const DIGITS: i32 = 4;

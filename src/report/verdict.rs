@@ -1,20 +1,9 @@
 //! Verdicts in words, a line each. Owns the wording of doubts and flaws; must not conclude anything itself.
 
-use crate::change::facts::Judged;
-use crate::change::facts::Verdicts;
-use crate::evidence::criterion::Bound;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::metric::MetricId;
-use crate::evidence::metric::Unusable;
-use crate::evidence::unit::Unit;
-use crate::evidence::verdict::Design;
-use crate::evidence::verdict::Doubt;
-use crate::evidence::verdict::Finding;
-use crate::evidence::verdict::Flaw;
-use crate::evidence::verdict::Outcome;
-use crate::evidence::verdict::Verdict;
-use crate::report::markup::Tone;
-use crate::report::values;
+use crate::model::{
+    Bound, Criterion, Design, Doubt, Finding, Flaw, Judged, MetricId, Outcome, Unit, Unusable, Verdict, Verdicts,
+};
+use crate::report::{Tone, values};
 
 /// What helps against drift where there are two builds to take turns.
 const IN_PAIRS: &str = "; measure in pairs";
@@ -254,7 +243,7 @@ pub fn unusable(reason: &Unusable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::verdict::Estimate;
+    use crate::model::Estimate;
 
     fn finding(value: f64, low: f64, high: f64) -> Finding {
         Finding {

@@ -1,14 +1,8 @@
 //! The demands of verification, each met or not, and how to meet it. Must not decide whether they are enough.
 
-use crate::change::state::Change;
-use crate::change::window::Demand;
-use crate::report::invocation::Keys;
-use crate::report::markup::Doc;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::refusal::detail;
-use crate::report::refusal::hint;
-use crate::report::values;
+use crate::report::refusal::{detail, hint};
+use crate::report::{Doc, Keys, Text, Tone, values};
+use crate::workflow::{Change, Demand};
 
 /// The list. `applied` tells what became of `--apply`; `None` where it was not asked for.
 pub fn document(change: &Change, demands: &[Demand], applied: Option<bool>, keys: Keys<'_>) -> Doc {
@@ -52,11 +46,8 @@ fn item(demand: &Demand, change: &Change, keys: Keys<'_>) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::window;
-    use crate::change::window::VerifyFacts;
-    use crate::report::fixture;
-    use crate::report::terminal;
-    use crate::report::terminal::Terminal;
+    use crate::report::{Terminal, fixture, terminal};
+    use crate::workflow::{VerifyFacts, window};
 
     fn facts() -> VerifyFacts {
         VerifyFacts {

@@ -2,19 +2,11 @@
 //! them against what was recorded. Must not interpret their content.
 
 use std::ffi::OsString;
-use std::path::Component;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::guard;
-use crate::store::layout::Project;
+use crate::model::{Artifact, Digest};
 use crate::store::layout::safe_name;
-use crate::store::lock::Access as _;
-use crate::store::lock::Exclusive;
+use crate::store::{Access as _, Exclusive, Project, StoreError, atomic, guard};
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
 pub const LIMIT: u64 = 256 * 1024 * 1024;
@@ -25,38 +17,24 @@ const TAKEN: [&str; 6] = ["before_snapshot", "after_snapshot", "compare", "pair"
 /// A role that an evidence file plays for a change; decides its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role<'a> {
-    /// The snapshot before the change.
     Before,
-    /// The snapshot after it.
     After,
-    /// The comparison, for people.
     CompareReport,
-    /// The comparison, for programs.
     CompareData,
     /// A picture in the comparison, by metric.
     ComparePlot(&'a str),
-    /// The paired measurement.
     Pair,
-    /// What the validation ran and saw.
     Validation,
-    /// What a rollout stage measured.
     Stage(&'a str),
-    /// The snapshot of a monitor day.
     DaySnapshot(u32),
-    /// The report of a monitor day.
     DayReport(u32),
     /// The raw output that a KPI was read from: the KPI's name, the snapshot's role, a file extension.
     Kpi {
-        /// Name of the KPI.
         name: &'a str,
-        /// Role of the snapshot.
         role: &'a str,
-        /// Extension without the dot.
         extension: &'a str,
     },
-    /// The rehearsed rollback.
     Rollback,
-    /// The snapshot after a rollback.
     RollbackSnapshot,
     /// The attestation of a review; where the original keeps it.
     Review,
@@ -65,9 +43,6 @@ pub enum Role<'a> {
 impl Role<'_> {
     /// The file's name for a change. Names within a role are made safe; a digest keeps two that would
     /// become the same apart.
-    ///
-    /// # Errors
-    /// [`StoreError::UnsafeName`] when the change's id is not one.
     pub fn file_name(&self, change: &str) -> Result<String, StoreError> {
         let id = safe_name(change)?;
         let rest = match self {
@@ -102,27 +77,19 @@ impl Role<'_> {
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It is there and unaltered.
     Intact,
     /// A newer file has its name; this one is kept, unaltered, at the path given.
     Superseded {
-        /// Path from the root, with `/`.
         path: String,
     },
-    /// It is not there.
     Missing,
-    /// Its bytes are others.
     Altered {
-        /// Digest of what is there now.
         found: Digest,
     },
 }
 
 /// Writes an evidence file. One that is there with other content is first kept beside it under a name with
 /// `.superseded-N`, so the plain name is always the current file and nothing is lost.
-///
-/// # Errors
-/// [`StoreError::UnsafeName`]; [`StoreError::Outside`]; I/O errors with the path.
 pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
     let path = role.directory(lock.project()).join(role.file_name(change)?);
     guard::inside(lock.project(), &path)?;
@@ -138,9 +105,6 @@ pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u
 
 /// Writes a file that is no change's evidence, into one of the state's directories, never over another.
 /// A taken name gets a number.
-///
-/// # Errors
-/// [`StoreError::UnsafeName`]; I/O errors with the path.
 pub fn write_numbered(
     lock: &Exclusive,
     dir: &Path,
@@ -163,9 +127,6 @@ pub fn write_numbered(
 }
 
 /// Checks an evidence file against its record.
-///
-/// # Errors
-/// When a file exists but cannot be read, or a link leads to it out of the project; a missing file is a [`Standing`].
 pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreError> {
     let Some(path) = inside(project, &artifact.path) else { return Ok(Standing::Missing) };
     guard::inside(project, &path)?;
@@ -187,9 +148,6 @@ pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreE
 }
 
 /// What lies under the path of an evidence file, whatever it is.
-///
-/// # Errors
-/// As [`verify`].
 pub fn lying_at(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
@@ -197,9 +155,6 @@ pub fn lying_at(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, St
 }
 
 /// Reads an evidence file, current or superseded, if it is what was recorded.
-///
-/// # Errors
-/// When a file exists but cannot be read. `Ok(Err(standing))` when it is missing or altered.
 pub fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Standing>, StoreError> {
     let relative = match verify(project, artifact)? {
         Standing::Intact => artifact.path.clone(),
@@ -262,7 +217,7 @@ pub fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::lock::Holder;
+    use crate::store::Holder;
     use std::time::Duration;
 
     fn locked() -> (tempfile::TempDir, Project, Exclusive) {

@@ -2,14 +2,11 @@
 //! their removal; must not know what the files mean.
 
 use std::fs;
-use std::io;
-use std::io::Read as _;
-use std::io::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
-use crate::store::error::StoreError;
-use crate::sys::files;
+use crate::os::files;
+use crate::store::StoreError;
 
 /// Temporary files of writers that hold the exclusive lock; whoever takes it next may remove them.
 const LOCKED_PREFIX: &str = ".vibeship-write-";
@@ -21,18 +18,12 @@ const MAX_LINKS: usize = 32;
 /// Replaces a file's content, or creates it with its directories. The writer must hold the exclusive lock
 /// when the file lies in a directory that [`remove_stale`] cleans. Keeps the permissions of an existing
 /// file; writes through a symbolic link.
-///
-/// # Errors
-/// Any failure, with the path; the old content is then still there.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(path, bytes, LOCKED_PREFIX)
 }
 
 /// The same for a path that the user chose, without the lock. Writes straight into a device or pipe, which
 /// cannot be replaced.
-///
-/// # Errors
-/// Any failure, with the path.
 pub fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => {
@@ -45,9 +36,6 @@ pub fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Creates a file with its directories. The file appears with all its content or not at all, and never in
 /// the place of another, even if two processes try at once.
-///
-/// # Errors
-/// [`StoreError::Exists`] when something is there already; else any failure, with the path.
 pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, LOCKED_PREFIX)?;
@@ -59,9 +47,6 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
-///
-/// # Errors
-/// When it is larger, no file, or cannot be read.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     // A pipe would block the opening, a directory opens on Unix and fails only at the read.
     match fs::metadata(path) {

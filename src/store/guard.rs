@@ -1,23 +1,14 @@
 //! Which paths may be written: the tool's own files only inside the project, and free output never over what the tool
 //! or the user must keep. Owns where a path leads; must not write anything but through `atomic`.
 
-use std::path::Component;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-use crate::evidence::strict_json::Limits;
-use crate::evidence::strict_json::parse_json;
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::layout::LEGACY_LOGBOOK;
-use crate::store::layout::LEGACY_STATE_DIR;
-use crate::store::layout::LOGBOOK;
-use crate::store::layout::Project;
-use crate::store::layout::ROOT_CONFIGS;
-use crate::store::layout::STATE_DIR;
-use crate::sys::files;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::run::Call;
+use crate::git::{Call, Repo};
+use crate::model::Limits;
+use crate::model::strict_json::parse_json;
+use crate::os::files;
+use crate::store::layout::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
+use crate::store::{Project, StoreError, atomic};
 
 /// A file beyond this size is no report of ours.
 const REPORT_LIMIT: u64 = 64 * 1024 * 1024;
@@ -37,9 +28,6 @@ const REPORTS: [(&str, &str); 6] = [
 
 /// Refuses a path of the tool's own that a link leads out of the project: what is written there is nobody's evidence,
 /// and what lies there is not the project's.
-///
-/// # Errors
-/// [`StoreError::Outside`] with where it leads; I/O errors with the path.
 pub fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
     let target = destination(path)?;
     if plain(&target).starts_with(plain(project.root())) {
@@ -49,9 +37,6 @@ pub fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Replaces a file of the tool's own, as `atomic::write`, unless a link leads it out of the project.
-///
-/// # Errors
-/// [`StoreError::Outside`]; any failure, with the path.
 pub fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     inside(project, path)?;
     atomic::write(path, bytes)
@@ -60,9 +45,6 @@ pub fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreEr
 /// Refuses a path for free output that would overwrite what must be kept, by whatever way it leads there: one of the
 /// inputs, a record, evidence, the logbook, a config, anything of git's own, or a file that git tracks and that is no
 /// earlier report. (Writing replaces a name and not the file behind it, so a hard link does no harm.)
-///
-/// # Errors
-/// [`StoreError::Protected`] with what it would overwrite; I/O errors with the path.
 pub fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
     let target = destination(out)?;
     match keeper(project, &target, inputs) {
@@ -118,9 +100,7 @@ fn is_gits_own(project: &Project, key: &Path) -> bool {
 enum Content {
     /// Evidence or a record of this tool, wherever it lies.
     Kept,
-    /// A report of this tool.
     Report,
-    /// Anything else, or nothing.
     Other,
 }
 
@@ -231,12 +211,10 @@ fn plain(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::artifact::Artifact;
-    use crate::store::artifact::Role;
+    use crate::git::Sandbox;
+    use crate::model::Artifact;
     use crate::store::artifact::write_evidence;
-    use crate::store::lock::Exclusive;
-    use crate::store::lock::Holder;
-    use crate::sys::git::sandbox::Sandbox;
+    use crate::store::{Exclusive, Holder, Role};
     use std::time::Duration;
 
     fn locked(dir: &Path) -> (Project, Exclusive, Artifact) {

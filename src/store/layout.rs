@@ -1,12 +1,10 @@
 //! Where everything lies: the project's root, its state directory, reports, logbook and config, and which
 //! paths are the tool's own. Must not read or judge what is in the files.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::sys::files;
+use crate::os::files;
+use crate::store::{StoreError, atomic};
 
 /// The state directory.
 pub const STATE_DIR: &str = ".vibeship-optimizer";
@@ -40,9 +38,6 @@ impl Project {
     /// Finds the project that `start` lies in: the nearest directory upwards that holds a state directory or
     /// a config, else the root of the git checkout, else `start` itself. A checkout's root is never passed:
     /// what lies above it is another project. An `explicit_root` is taken as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::NoRoot`] when the root is no directory.
     pub fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self, StoreError> {
         let given = explicit_root.unwrap_or(start);
         let full = files::canonical(given).map_err(|_| StoreError::NoRoot { path: given.to_owned() })?;
@@ -105,9 +100,6 @@ impl Project {
     }
 
     /// The record of a change.
-    ///
-    /// # Errors
-    /// [`StoreError::UnsafeName`] when the id would leave the directory.
     pub fn record_path(&self, id: &str) -> Result<PathBuf, StoreError> {
         Ok(self.changes_dir().join(format!("{}.json", safe_name(id)?)))
     }
@@ -175,9 +167,6 @@ impl Project {
 
     /// Creates the state directory with the list of what git is not to keep of it. Leaves a list that a
     /// person has edited alone.
-    ///
-    /// # Errors
-    /// I/O errors with the path.
     pub fn prepare_state(&self) -> Result<(), StoreError> {
         let ignores = self.state_dir().join(".gitignore");
         if ignores.exists() {
@@ -280,9 +269,6 @@ fn is_written(file: &[u8]) -> bool {
 }
 
 /// Returns the name if it can be one part of a file's name on every platform.
-///
-/// # Errors
-/// [`StoreError::UnsafeName`] with the rule that it breaks.
 pub fn safe_name(name: &str) -> Result<&str, StoreError> {
     let reason = if name.is_empty() {
         "it is empty"

@@ -1,24 +1,15 @@
 //! One lock per state directory. Reading and writing are different types, so that a function that changes
 //! the store can demand [`Exclusive`]. Owns the lock file and the note of who holds it; must not wait for ever.
 
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::fs::TryLockError;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
-use std::path::PathBuf;
-use std::time::Duration;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use chrono::DateTime;
-use chrono::Utc;
-use serde::Deserialize;
-use serde::Serialize;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::guard;
-use crate::store::layout::Project;
+use crate::store::{Project, StoreError, atomic, guard};
 
 /// How long the lock is waited for unless told otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
@@ -31,20 +22,13 @@ const HOLDER_LIMIT: u64 = 16 * 1024;
 /// Who takes the lock, for the message that others get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Process id.
     pub pid: u32,
-    /// The command line, or its verb.
     pub command: String,
-    /// The host's name.
     pub host: String,
-    /// When it began.
     pub since: DateTime<Utc>,
 }
 
 /// Reads a waiting time in seconds, as given in [`WAIT_VARIABLE`] or a flag.
-///
-/// # Errors
-/// [`StoreError::BadWait`] for anything but a number from 0 to 86400.
 pub fn parse_wait(text: &str) -> Result<Duration, StoreError> {
     match text.trim().parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
@@ -89,9 +73,6 @@ impl Access for Exclusive {
 impl Shared {
     /// Waits until nobody changes the store. Creates nothing: where there is no lock file yet, nobody has
     /// ever changed the store, and where the file system knows no locks, each file is still whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`] after `wait`; I/O errors with the path.
     pub fn acquire(project: &Project, wait: Duration) -> Result<Self, StoreError> {
         let path = project.lock_path();
         let file = match File::open(&path) {
@@ -112,10 +93,6 @@ impl Shared {
 impl Exclusive {
     /// Waits until nobody uses the store, then keeps others out. Creates the state directory, and removes
     /// what killed writers left.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`], naming the holder, after `wait`; [`StoreError::Outside`] when a directory of the tool's
-    /// own leads out of the project; I/O errors with the path.
     pub fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
         let path = project.lock_path();
         for written in project.written_directories().iter().chain([&path]) {

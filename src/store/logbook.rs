@@ -4,14 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::guard;
-use crate::store::layout::LEGACY_LOGBOOK;
-use crate::store::layout::LOGBOOK;
-use crate::store::layout::safe_name;
-use crate::store::lock::Access as _;
-use crate::store::lock::Exclusive;
+use crate::store::layout::{LEGACY_LOGBOOK, LOGBOOK, safe_name};
+use crate::store::{Access as _, Exclusive, StoreError, atomic, guard};
 
 const BEGIN: &str = "<!-- vibeship-optimizer:begin ";
 const END: &str = "<!-- vibeship-optimizer:end ";
@@ -24,23 +18,16 @@ const LIMIT: u64 = 64 * 1024 * 1024;
 pub enum Problem {
     /// A begin marker without its end; what follows it was left as it is.
     Unclosed {
-        /// The change.
         id: String,
-        /// Line of the marker, from 1.
         line: usize,
     },
-    /// An end marker without its begin.
     Unopened {
-        /// The change.
         id: String,
-        /// Line of the marker, from 1.
         line: usize,
     },
     /// A second section of the same change; the first is kept up to date, this one was removed.
     Duplicate {
-        /// The change.
         id: String,
-        /// Line of the marker, from 1.
         line: usize,
     },
 }
@@ -60,17 +47,12 @@ impl fmt::Display for Problem {
 /// A logbook with one section brought up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// The whole text.
     pub text: Vec<u8>,
-    /// What was wrong with the markers.
     pub problems: Vec<Problem>,
 }
 
 /// Puts `section` between the markers of `id`, or at the end when there are none. Every byte outside the
 /// markers stays. Markers inside `section` are made harmless; its line ends become those of the text.
-///
-/// # Errors
-/// [`StoreError::UnsafeName`] when the id cannot stand in a marker.
 pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced, StoreError> {
     safe_name(id)?;
     let eol = line_end(text);
@@ -108,9 +90,6 @@ pub fn sections(text: &[u8]) -> Vec<String> {
 }
 
 /// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.
-///
-/// # Errors
-/// I/O errors with the path; [`StoreError::Utf16`]; [`StoreError::UnsafeName`].
 pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Result<Vec<Problem>, StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
@@ -127,9 +106,6 @@ pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Resul
 }
 
 /// Creates the logbook when there is none. Returns its path and whether it is new.
-///
-/// # Errors
-/// I/O errors with the path.
 pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
@@ -141,9 +117,6 @@ pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreE
 }
 
 /// Renames a logbook that has the old name, unless there is one with the new name. Returns whether it did.
-///
-/// # Errors
-/// I/O errors with the path.
 pub fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     let old = lock.project().root().join(LEGACY_LOGBOOK);
     let new = lock.project().root().join(LOGBOOK);

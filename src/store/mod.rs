@@ -8,3 +8,9 @@ pub mod layout;
 pub mod lock;
 pub mod logbook;
 pub mod record;
+
+pub use artifact::{Role, Standing};
+pub use error::StoreError;
+pub use layout::{OwnPaths, Project};
+pub use lock::{Access, Exclusive, Holder};
+pub use record::{Record, RecordError};

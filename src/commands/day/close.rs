@@ -4,22 +4,14 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::command::Command;
-use crate::change::event::Kind;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
 use crate::commands::monitor::tick;
-use crate::commands::parse;
+use crate::commands::{Ctx, choose, commit, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::daily::Decision;
-use crate::report::daily::Evening;
-use crate::store::record::Record;
+use crate::model::{ChangeId, Kind};
+use crate::report::{self, Decision, Evening};
+use crate::store::Record;
+use crate::workflow::{Change, Command};
 
 /// What can be decided; `undecided` is one too, if it has a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];

@@ -4,21 +4,13 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::change::next;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::failure;
-use crate::commands::knobs;
+use crate::commands::{Ctx, choose, failure, knobs};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::probe::check;
-use crate::report;
-use crate::report::daily::Morning;
-use crate::report::daily::Probed;
-use crate::report::step::StepView;
-use crate::store::record::Record;
+use crate::measure::check;
+use crate::report::{self, Morning, Probed, StepView};
+use crate::store::Record;
+use crate::workflow::{Change, next, view_v1};
 
 /// Check health, tuneables and the open changes at the start of a day
 #[derive(Debug, Args)]
@@ -56,7 +48,7 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
             json!({
                 "change_id": change.id(),
                 "title": change.opened.title,
-                "status": view::status(change),
+                "status": view_v1::status(change),
                 "open_alarms": change.open_alarms,
                 "expires": change.opened.expires,
                 "next": step,

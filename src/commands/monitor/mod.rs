@@ -4,21 +4,18 @@ pub mod start;
 pub mod status;
 pub mod tick;
 
-use clap::Subcommand;
-use serde_json::Value;
-use serde_json::json;
+pub use tick::Ticked;
 
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::change::watch;
-use crate::change::window;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::commands::{Ctx, choose, commit};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::ChangeId;
 use crate::report;
-use crate::store::record::Record;
+use crate::store::Record;
+use crate::workflow::{Change, watch, window};
 
 /// Measure rolled out changes day by day
 #[derive(Debug, Subcommand)]
@@ -41,10 +38,7 @@ pub fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandError> {
 }
 
 /// Every change that is rolled out and has not ended, or the one that is named.
-///
-/// # Errors
-/// When a record cannot be read.
-pub(super) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
+pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
     if let Some(id) = named(given)? {
         return Ok(vec![commit::load(ctx, &id)?]);
     }
@@ -60,7 +54,7 @@ pub(super) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, C
 }
 
 /// The change named by flag or variable. Unlike other commands, the monitor means all changes where none is named.
-pub(super) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
+pub(crate) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
     let variable = std::env::var(choose::VARIABLE).ok().filter(|text| !text.is_empty());
     Ok(given.map(str::to_owned).or(variable).map(|text| text.parse()).transpose()?)
 }
@@ -70,7 +64,7 @@ fn is_monitored(change: &Change) -> bool {
 }
 
 /// Where the monitor of a change stands, in the original's words.
-pub(super) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
+pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
     let policy = ctx.policy()?;
     let now = ctx.now();
     let days = window::monitor_days(change, &policy);

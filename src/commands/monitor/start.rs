@@ -5,19 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::change::command::Command;
-use crate::change::state::Change;
-use crate::change::watch;
-use crate::change::window;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::failure;
+use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
-use crate::evidence::digest::Digest;
 use crate::exit::Exit;
-use crate::store::artifact;
-use crate::store::atomic;
+use crate::model::Digest;
+use crate::store::{artifact, atomic};
+use crate::workflow::{Change, Command, watch, window};
 
 /// Say for how many days a rolled out change is measured
 #[derive(Debug, Args)]

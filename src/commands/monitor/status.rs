@@ -1,17 +1,13 @@
 //! `monitor status`: which changes are monitored and how far they are.
 
 use clap::Args;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::commands::Ctx;
-use crate::commands::failure;
-use crate::commands::monitor;
+use crate::commands::{Ctx, failure, monitor};
 use crate::error::CommandError;
-use crate::evidence::strict_json::Limits;
-use crate::evidence::strict_json::parse_json;
 use crate::exit::Exit;
+use crate::model::Limits;
+use crate::model::strict_json::parse_json;
 use crate::report;
 use crate::store::atomic;
 

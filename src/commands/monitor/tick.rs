@@ -1,38 +1,19 @@
 //! `monitor tick`: measure once, and for every change that is due today judge it, record the day, raise the alarms.
 
 use clap::Args;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use crate::audit::Lost;
 use crate::audit::monitored::day_role;
-use crate::audit::preflight::Lost;
-use crate::change::command::Command;
-use crate::change::command::TickFacts;
-use crate::change::facts::InEffect;
-use crate::change::facts::Judged;
-use crate::change::gates;
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::change::watch;
-use crate::change::watch::Idle;
-use crate::change::window;
-use crate::commands::Ctx;
-use crate::commands::audit_here;
-use crate::commands::commit;
-use crate::commands::commit::Pending;
-use crate::commands::delta;
-use crate::commands::failure;
-use crate::commands::measure;
-use crate::commands::measure::Measurement;
-use crate::commands::monitor;
-use crate::commands::uncommitted;
-use crate::commands::watching;
+use crate::commands::{
+    Ctx, Measurement, Pending, audit_here, commit, delta, failure, measure, monitor, uncommitted, watching,
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report;
-use crate::report::day::DayView;
-use crate::store::artifact::Role;
+use crate::model::{InEffect, Judged};
+use crate::report::{self, DayView};
+use crate::store::Role;
+use crate::workflow::{Change, Command, Idle, Refusal, TickFacts, gates, watch, window};
 
 /// Measure every monitored change that is due today
 #[derive(Debug, Args)]
@@ -93,10 +74,6 @@ pub fn exit(done: &[Ticked]) -> Exit {
 
 /// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
 /// ticked does not keep the others from their day.
-///
-/// # Errors
-/// The first of: a named change is not rolled out, its commit is not in what is checked out, the project cannot be
-/// measured, a change's evidence was altered. The days of the other changes are recorded then.
 pub fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
     let mut measured = None;
     let mut done = Vec::new();
@@ -239,9 +216,6 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
-///
-/// # Errors
-/// When the config is invalid.
 pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Lost]) -> Result<Value, CommandError> {
     let mut all = Vec::new();
     for ticked in done {

@@ -1,26 +1,17 @@
 //! `review attest`: put on record that the change was reviewed as it stands now.
 
-use clap::Args;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::change::command::Command;
-use crate::change::facts::Attestation;
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::commit::Pending;
-use crate::commands::failure;
-use crate::commands::parse;
-use crate::config::review::Review;
+use crate::commands::{Ctx, Pending, choose, commit, failure, parse};
+use crate::config::Review;
 use crate::error::CommandError;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::digest::Digest;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
-use crate::probe;
-use crate::store::artifact::Role;
+use crate::measure;
+use crate::model::scrub::scrub;
+use crate::model::{Artifact, Attestation, Digest};
+use crate::store::Role;
+use crate::workflow::{Change, Command};
 
 /// Schema name of attestations, the original's; ours say what was reviewed, too.
 const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
@@ -129,7 +120,7 @@ fn file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str) -> Result<Vec
         "reviewed": change.review_digest(),
         "commits": change.commits(),
         "evidence": change.artifacts(),
-        "written_by": probe::TOOL,
+        "written_by": measure::TOOL,
     });
     Ok(format!("{document:#}\n").into_bytes())
 }

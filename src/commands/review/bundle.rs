@@ -6,24 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::change::state::Change;
-use crate::commands::Ctx;
-use crate::commands::choose;
-use crate::commands::commit;
-use crate::commands::delta;
-use crate::commands::failure;
+use crate::commands::{Ctx, choose, commit, delta, failure};
 use crate::error::CommandError;
-use crate::evidence::scrub::scrub;
 use crate::exit::Exit;
-use crate::report::review;
-use crate::report::review::BundleView;
-use crate::report::review::CommitDiff;
-use crate::store::atomic;
-use crate::store::guard;
-use crate::sys::git::diff::Side;
-use crate::sys::git::error::GitError;
-use crate::sys::git::repo::Repo;
-use crate::sys::git::scope::Scope;
+use crate::git::{GitError, Repo, Scope, Side};
+use crate::model::scrub::scrub;
+use crate::report::{BundleView, CommitDiff, review};
+use crate::store::{atomic, guard};
+use crate::workflow::Change;
 
 /// Characters of all diffs together that a bundle holds, as in the original.
 const DIFF_LIMIT: usize = 120_000;

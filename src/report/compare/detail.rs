@@ -1,20 +1,11 @@
 //! The sections below the verdicts: metrics, and what the original's report had (Git, sizes, timings, probes), and
 //! tuneables. Must not judge.
 
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::Side;
-use crate::evidence::compare::metric_row::MetricRow;
-use crate::evidence::metric::MetricId;
-use crate::evidence::metric::Sampling;
-use crate::evidence::unit::Unit;
-use crate::report::compare::CompareView;
+use crate::judge::compare::MetricRow;
+use crate::judge::{Comparison, Side};
+use crate::model::{MetricId, Sampling, Unit};
 use crate::report::compare::row;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::values;
+use crate::report::{Align, CompareView, Doc, Table, Text, Tone, values};
 
 const NONE: &str = "–";
 

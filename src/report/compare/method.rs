@@ -1,21 +1,9 @@
 //! How a comparison was measured: the design, the pairs and why sampling ended, the settings, the machine, the inputs.
 //! Must not claim more than the files say.
 
-use crate::evidence::compare::Comparison;
-use crate::evidence::decisive::CpuReason;
-use crate::evidence::decisive::Decisive;
-use crate::evidence::decisive::WallReason;
-use crate::evidence::machine::Machine;
-use crate::evidence::pair::PairSession;
-use crate::evidence::pair::PairedCommand;
-use crate::evidence::pair::Stop;
-use crate::evidence::unit::Unit;
-use crate::report::compare::CompareView;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
+use crate::judge::{Comparison, CpuReason, Decisive, WallReason};
+use crate::model::{Machine, PairSession, PairedCommand, Stop, Unit};
+use crate::report::{Align, CompareView, Doc, Table, Text, values};
 
 /// The section.
 pub fn section(doc: &mut Doc, view: &CompareView<'_>) {
@@ -122,7 +110,7 @@ fn settings(doc: &mut Doc, view: &CompareView<'_>) {
 }
 
 fn arms(pair: &PairSession) -> (String, Text) {
-    let arm = |text: Text, arm: &crate::evidence::pair::Arm| {
+    let arm = |text: Text, arm: &crate::model::Arm| {
         let commit: String = arm.commit.as_deref().unwrap_or("files").chars().take(12).collect();
         text.code(arm.rev.as_str()).plain(" at ").code(commit)
     };

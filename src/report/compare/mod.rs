@@ -6,36 +6,20 @@ pub mod method;
 pub mod row;
 pub mod terminal;
 
-use crate::change::id::ChangeId;
-use crate::evidence::artifact::Artifact;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::CriterionRow;
-use crate::evidence::compare::Role;
-use crate::evidence::compare::caveat::Caveat;
-use crate::evidence::machine::Machine;
-use crate::evidence::metric::MetricId;
-use crate::evidence::pair::PairSession;
-use crate::report::caveat;
-use crate::report::markdown;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::verdict;
+use crate::judge::compare::Caveat;
+use crate::judge::{Comparison, CriterionRow, Role};
+use crate::model::{Artifact, ChangeId, Machine, MetricId, PairSession};
+use crate::report::{Align, Doc, Table, Text, Tone, caveat, markdown, verdict};
 
 /// A comparison and what is known beside it.
 #[derive(Debug, Clone, Copy)]
 pub struct CompareView<'a> {
-    /// The comparison.
     pub comparison: &'a Comparison,
     /// The change it belongs to, with its title.
     pub change: Option<(&'a ChangeId, &'a str)>,
-    /// The pair session it used.
     pub pair: Option<&'a PairSession>,
     /// The machine of the snapshot after the change.
     pub machine: Option<&'a Machine>,
-    /// The files that were compared.
     pub inputs: &'a [Artifact],
     /// Plots of metrics, as paths from the report's own directory.
     pub plots: &'a [(MetricId, String)],
@@ -142,17 +126,10 @@ fn caveats(doc: &mut Doc, comparison: &Comparison) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::compare::Demands;
-    use crate::evidence::compare::Settings;
-    use crate::evidence::compare::compare;
-    use crate::evidence::criterion::Criterion;
-    use crate::evidence::criterion::Trigger;
-    use crate::evidence::ingest;
-    use crate::evidence::judge::Change;
-    use crate::evidence::verdict::Verdict;
-    use crate::report::fixture;
-    use crate::report::terminal as plain;
-    use crate::report::terminal::Terminal;
+    use crate::judge::compare::compare;
+    use crate::judge::{Change, Demands, Settings};
+    use crate::model::{Criterion, Trigger, Verdict, ingest};
+    use crate::report::{Terminal, fixture, terminal as plain};
 
     fn demands() -> Demands {
         let criterion = |text| Criterion::parse(text).unwrap();
@@ -169,8 +146,8 @@ mod tests {
 
     /// What the intervals are is the statistics' to say; here they are given, so that only the words are tested.
     fn fix_intervals(comparison: &mut Comparison) {
-        let fix = |finding: &mut crate::evidence::verdict::Finding| {
-            if finding.design == crate::evidence::verdict::Design::Paired && finding.estimate.value < 0.0 {
+        let fix = |finding: &mut crate::model::Finding| {
+            if finding.design == crate::model::Design::Paired && finding.estimate.value < 0.0 {
                 (finding.estimate.value, finding.estimate.low, finding.estimate.high) = (-0.1458, -0.149, -0.1431);
             }
         };

@@ -1,20 +1,9 @@
 //! One metric, or one criterion, of a comparison in words. Must not judge.
 
-use crate::change::facts::Judged;
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::CriterionRow;
-use crate::evidence::compare::Role;
-use crate::evidence::compare::metric_row::Level;
-use crate::evidence::compare::metric_row::MetricRow;
-use crate::evidence::criterion::Bound;
-use crate::evidence::judge::Change;
-use crate::evidence::metric::Sampling;
-use crate::evidence::verdict::Estimate;
-use crate::evidence::verdict::Verdict;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
-use crate::report::values;
-use crate::report::verdict;
+use crate::judge::compare::{Level, MetricRow};
+use crate::judge::{Change, Comparison, CriterionRow, Role};
+use crate::model::{Bound, Estimate, Judged, Sampling, Verdict};
+use crate::report::{Text, Tone, values, verdict};
 
 /// Why a criterion got its verdict. Unlike a record, a comparison knows every metric's unit.
 pub fn criterion_reason(row: &CriterionRow, comparison: &Comparison) -> String {

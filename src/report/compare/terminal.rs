@@ -1,28 +1,12 @@
 //! A comparison for a terminal: the outcome, each criterion and metric with its interval drawn to one scale, and what
 //! cannot be concluded. The whole report is the markdown.
 
-use crate::evidence::compare::Comparison;
-use crate::evidence::compare::CriterionRow;
-use crate::evidence::compare::metric_row::MetricRow;
-use crate::evidence::criterion::Bound;
-use crate::evidence::metric::Sampling;
-use crate::evidence::verdict::Estimate;
-use crate::evidence::verdict::Finding;
-use crate::evidence::verdict::Verdict;
-use crate::report::bar;
-use crate::report::bar::Axis;
-use crate::report::caveat;
-use crate::report::compare::CompareView;
+use crate::judge::compare::MetricRow;
+use crate::judge::{Comparison, CriterionRow};
+use crate::model::{Bound, Estimate, Finding, Sampling, Verdict};
 use crate::report::compare::detail::is_headline;
-use crate::report::compare::mark;
-use crate::report::compare::overall;
-use crate::report::compare::role;
-use crate::report::compare::row;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::values;
+use crate::report::compare::{mark, overall, role, row};
+use crate::report::{Align, Axis, CompareView, Doc, Table, Text, bar, caveat, values};
 
 /// Below this width the reasons of the criteria and the levels of the metrics do not stand in columns of their own.
 const ROOM_FOR_ALL: usize = 110;

@@ -1,10 +1,8 @@
 //! Findings as workflow commands of GitHub Actions. Owns its escaping and its limits: it shows ten annotations of each
 //! kind for a step and drops the rest without a word, so what is beyond that goes into the log and the summary.
 
-use crate::audit::finding::Audit;
-use crate::audit::finding::Level;
-use crate::report::findings;
-use crate::report::findings::FindingView;
+use crate::audit::{Audit, Level};
+use crate::report::{FindingView, findings};
 
 /// Annotations of one kind that GitHub shows for a step.
 pub const SHOWN: usize = 10;
@@ -73,9 +71,7 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::finding::CommitName;
-    use crate::audit::finding::Finding;
-    use crate::audit::finding::What;
+    use crate::audit::{CommitName, Finding, What};
 
     fn audit(count: usize) -> Audit {
         let commit = CommitName { id: "c".repeat(40), subject: "100% faster: a, b".to_owned() };

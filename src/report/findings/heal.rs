@@ -1,10 +1,8 @@
 //! The command that heals a finding, without rewriting history wherever there is one. Must not describe the finding.
 
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
-use crate::change::id::ChangeId;
-use crate::report::invocation;
-use crate::report::invocation::PROGRAM;
+use crate::audit::{Finding, What};
+use crate::model::ChangeId;
+use crate::report::invocation::{self, PROGRAM};
 
 /// The command; `None` where there is none that always fits.
 pub fn command(finding: &Finding, key: &str) -> Option<String> {
@@ -117,7 +115,7 @@ fn of_change(what: &What, id: &ChangeId, commit: &str) -> Option<String> {
         What::PromotedWithoutLiveCheck { .. } => {
             Some("add `canary` or `live` to rollout.stages in the config".to_owned())
         }
-        What::RecordUnproven => Some(invocation::gate(id, crate::change::gate::Gate::Contract)),
+        What::RecordUnproven => Some(invocation::gate(id, crate::model::Gate::Contract)),
         _ => None,
     }
 }

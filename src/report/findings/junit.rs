@@ -1,10 +1,8 @@
 //! Findings as JUnit XML, which most CI services show as tests: a finding that fails is a failed test, one that warns
 //! a skipped one. Must not hold what XML 1.0 cannot.
 
-use crate::audit::finding::Audit;
-use crate::audit::finding::Level;
-use crate::report::findings;
-use crate::report::findings::FindingView;
+use crate::audit::{Audit, Level};
+use crate::report::{FindingView, findings};
 
 /// The file.
 pub fn render(audit: &Audit, key: &str) -> String {
@@ -52,9 +50,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::finding::CommitName;
-    use crate::audit::finding::Finding;
-    use crate::audit::finding::What;
+    use crate::audit::{CommitName, Finding, What};
 
     #[test]
     fn a_subject_cannot_break_the_file() {

@@ -5,18 +5,11 @@ pub mod heal;
 pub mod junit;
 pub mod words;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::audit::finding::Audit;
-use crate::audit::finding::Finding;
-use crate::audit::finding::Level;
-use crate::report::markup::Align;
-use crate::report::markup::Doc;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
+use crate::audit::{Audit, Finding, Level};
 use crate::report::visible::visible_line;
+use crate::report::{Align, Doc, Table, Text, Tone};
 
 /// The schema of the JSON form.
 pub const SCHEMA: &str = "vibeship_optimizer.check.v1";
@@ -24,15 +17,10 @@ pub const SCHEMA: &str = "vibeship_optimizer.check.v1";
 /// One finding in words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindingView<'a> {
-    /// The finding.
     pub finding: &'a Finding,
-    /// Its stable code.
     pub code: String,
-    /// One sentence.
     pub message: String,
-    /// Where: commit and subject, change, path.
     pub place: String,
-    /// The command that heals it.
     pub heal: Option<String>,
 }
 

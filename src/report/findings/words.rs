@@ -1,10 +1,8 @@
 //! A finding in one sentence. Must not give advice; that is `heal`.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::audit::finding::Finding;
-use crate::audit::finding::What;
+use crate::audit::{Finding, What};
 use crate::report::values;
 
 /// The sentence.

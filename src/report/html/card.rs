@@ -1,30 +1,13 @@
 //! One change on the page: title and state, pipeline, next step, verdicts with their intervals, samples, days, and its
 //! whole logbook section folded away. Must not judge.
 
-use chrono::DateTime;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
-use crate::change::facts::Judged;
-use crate::change::facts::Verdicts;
-use crate::change::state::Change;
-use crate::evidence::criterion::Bound;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::verdict::Finding;
-use crate::evidence::verdict::Verdict;
-use crate::report::escape;
-use crate::report::html::Entry;
-use crate::report::html::markup;
-use crate::report::html::state::State;
-use crate::report::logbook;
-use crate::report::markup::Tone;
-use crate::report::pipeline;
-use crate::report::plot::days;
-use crate::report::plot::interval;
-use crate::report::plot::scale::Scale;
-use crate::report::show;
-use crate::report::step::StepView;
-use crate::report::values;
-use crate::report::verdict;
+use crate::model::{Bound, Criterion, Finding, Judged, Verdict, Verdicts};
+use crate::report::html::{State, markup};
+use crate::report::plot::{Scale, days, interval};
+use crate::report::{Entry, StepView, Tone, escape, logbook, pipeline, show, values, verdict};
+use crate::workflow::Change;
 
 /// The card.
 pub fn card(entry: &Entry<'_>, now: DateTime<Utc>) -> String {
@@ -141,7 +124,7 @@ fn relative(judged: &Judged) -> Option<(&Finding, f64)> {
 }
 
 fn plots(entry: &Entry<'_>) -> String {
-    let pictures: String = entry.plots.iter().map(crate::report::plot::strip::Strip::inline).collect();
+    let pictures: String = entry.plots.iter().map(crate::report::plot::Strip::inline).collect();
     if pictures.is_empty() { pictures } else { format!("<h3>Samples</h3><div class=\"plots\">{pictures}</div>\n") }
 }
 

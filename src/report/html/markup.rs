@@ -1,13 +1,6 @@
 //! The view model as HTML. Owns the escaping: text is shown as text. Must not choose what is said.
 
-use crate::report::escape;
-use crate::report::markup::Align;
-use crate::report::markup::Block;
-use crate::report::markup::Doc;
-use crate::report::markup::Span;
-use crate::report::markup::Table;
-use crate::report::markup::Text;
-use crate::report::markup::Tone;
+use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, escape};
 
 /// The document's blocks. Headings go down by `lower` levels, so that a section fits below its page's own.
 pub fn render(doc: &Doc, lower: u8) -> String {
@@ -37,7 +30,7 @@ fn block(block: &Block, lower: u8) -> String {
             format!("<ul>{}</ul>", items.iter().map(|item| format!("<li>{}</li>", inline(item))).collect::<String>())
         }
         Block::Tasks(tasks) => {
-            let item = |task: &crate::report::markup::Task| {
+            let item = |task: &crate::report::Task| {
                 format!("<li>{} {}</li>", if task.done { "☑" } else { "☐" }, inline(&task.text))
             };
             format!("<ul class=\"tasks\">{}</ul>", tasks.iter().map(item).collect::<String>())
@@ -95,13 +88,12 @@ pub fn table(table: &Table) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
-    use crate::report::logbook;
+    use crate::report::{fixture, logbook};
 
     #[test]
     fn a_hostile_section_holds_no_element_of_its_own() {
-        let mut change = fixture::opened(fixture::HOSTILE, crate::change::class::Class::Code);
-        let note = crate::change::event::Kind::Noted { text: "</main><img src=x onerror=alert(1)>".to_owned() };
+        let mut change = fixture::opened(fixture::HOSTILE, crate::model::Class::Code);
+        let note = crate::model::Kind::Noted { text: "</main><img src=x onerror=alert(1)>".to_owned() };
         change.record(note, Some("<b>".to_owned()), fixture::at(2, 9));
         let html = render(&logbook::document(&change), 1);
         assert!(!html.contains("<script") && !html.contains("<img"), "{html}");

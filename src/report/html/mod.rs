@@ -5,28 +5,21 @@ pub mod card;
 pub mod markup;
 pub mod state;
 
-use chrono::DateTime;
-use chrono::Utc;
+pub use state::State;
 
-use crate::change::next::Step;
-use crate::change::state::Change;
-use crate::report::escape;
-use crate::report::html::state::State;
-use crate::report::invocation::Keys;
-use crate::report::plot;
-use crate::report::plot::strip::Strip;
-use crate::report::values;
+use chrono::{DateTime, Utc};
+
+use crate::report::plot::{self, Strip};
+use crate::report::{Keys, escape, values};
+use crate::workflow::{Change, Step};
 
 const STYLE: &str = include_str!("style.css");
 
 /// A change on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry<'a> {
-    /// The change.
     pub change: &'a Change,
-    /// What comes next.
     pub step: Step,
-    /// The project's own in commands.
     pub keys: Keys<'a>,
     /// Its samples, as far as its evidence is there.
     pub plots: Vec<Strip>,
@@ -37,9 +30,7 @@ pub struct Entry<'a> {
 /// What the page shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<'a> {
-    /// The project's name.
     pub project: &'a str,
-    /// When the page was made.
     pub now: DateTime<Utc>,
     /// The changes, in the order in which they are shown.
     pub entries: Vec<Entry<'a>>,
@@ -131,16 +122,15 @@ fn filter_style() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::class::Class;
-    use crate::change::event::Kind;
-    use crate::change::next;
-    use crate::evidence::series;
+    use crate::judge::series;
+    use crate::model::{Class, Kind};
     use crate::report::fixture;
+    use crate::workflow::next;
 
     fn entry(change: &Change) -> Entry<'_> {
         let pairs = series::pair_metrics(&fixture::pairs(0.87, 24));
         let strip = |name: &str| {
-            let series = pairs.get(&crate::evidence::metric::MetricId::new(name))?;
+            let series = pairs.get(&crate::model::MetricId::new(name))?;
             Strip::of_pairs(series.as_ref().ok()?)
         };
         let plots =

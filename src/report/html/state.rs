@@ -1,22 +1,16 @@
 //! The states by which the page is filtered: coarser than a change's status. Must not decide.
 
-use crate::change::state::Change;
-use crate::change::state::End;
+use crate::workflow::{Change, End};
 
 /// A group of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Open, and not fully rolled out.
     Open,
     /// Fully rolled out, and not verified yet.
     Monitoring,
-    /// Verified.
     Verified,
-    /// Kept as an experiment.
     Held,
-    /// Rejected.
     Rejected,
-    /// Rolled back.
     RolledBack,
 }
 

@@ -1,13 +1,9 @@
 //! The monitored days of a change as a row of boxes: measured, with an alarm, missed, or still to come. Plain HTML and
 //! CSS, so that it prints; the words are there for who sees no colour.
 
-use chrono::DateTime;
-use chrono::Days;
-use chrono::NaiveDate;
-use chrono::Utc;
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::change::state::Change;
-use crate::change::window;
+use crate::workflow::{Change, window};
 
 /// No page shows more days than a year has.
 const MOST_DAYS: u32 = 366;
@@ -15,11 +11,8 @@ const MOST_DAYS: u32 = 366;
 /// What a day came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Day {
-    /// Measured, and nothing was wrong.
     Measured,
-    /// Measured, with an alarm.
     Alarm,
-    /// Over, and not measured.
     Missed,
     /// Today or later, and not measured yet.
     Ahead,

@@ -11,9 +11,7 @@ const WORTH: f64 = 3.0;
 /// Both ends of what is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extent {
-    /// The least.
     pub low: f64,
-    /// The most.
     pub high: f64,
 }
 

@@ -1,10 +1,8 @@
 //! Estimates with their intervals against zero and their bounds, on one scale. For pages that have the style already.
 
-use crate::evidence::verdict::Estimate;
-use crate::report::escape;
-use crate::report::plot::at;
-use crate::report::plot::scale::Scale;
-use crate::report::values;
+use crate::model::Estimate;
+use crate::report::plot::{Scale, at};
+use crate::report::{escape, values};
 
 const WIDTH: f64 = 240.0;
 

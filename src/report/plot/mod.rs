@@ -7,6 +7,11 @@ pub mod interval;
 pub mod scale;
 pub mod strip;
 
+pub use days::Day;
+pub use extent::Extent;
+pub use scale::Scale;
+pub use strip::Strip;
+
 /// What every picture is styled by. The blue and the orange are Okabe and Ito's, which colour-blind readers tell apart.
 const RULES: [(&str, &str); 10] = [
     ("text", "font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#24292f"),

@@ -1,17 +1,10 @@
 //! The samples of a metric on both sides, each as a strip of points with its median and 95 % interval.
 
-use crate::evidence::metric::MetricId;
-use crate::evidence::metric::Sampling;
-use crate::evidence::metric::Series;
-use crate::evidence::series::PairedSeries;
-use crate::evidence::stats::median;
-use crate::evidence::unit::Unit;
-use crate::report::escape;
-use crate::report::plot::at;
-use crate::report::plot::extent::Extent;
-use crate::report::plot::scale::Scale;
-use crate::report::plot::style;
-use crate::report::values;
+use crate::judge::PairedSeries;
+use crate::model::{MetricId, Sampling, Series, Unit};
+use crate::report::plot::{Extent, Scale, at, style};
+use crate::report::{escape, values};
+use crate::stats::median;
 
 const WIDTH: f64 = 640.0;
 const LEFT: f64 = 64.0;
@@ -26,15 +19,11 @@ const MOST_POINTS: usize = 300;
 /// What is drawn. All samples are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strip {
-    /// The metric.
     pub metric: MetricId,
-    /// The unit of every sample.
     pub unit: Unit,
     /// How the samples were taken, in a word: `12 pairs`.
     pub basis: String,
-    /// The baseline's, in run order.
     pub before: Vec<f64>,
-    /// The head's.
     pub after: Vec<f64>,
 }
 
@@ -181,7 +170,7 @@ fn legend(y: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::series;
+    use crate::judge::series;
     use crate::report::fixture;
 
     fn strip() -> Strip {

@@ -1,23 +1,20 @@
 //! What helps where the command itself has to be given anew: an opening that was refused, a metric that there is not.
 //! Must not lose what was typed.
 
-use crate::change::id::ChangeId;
-use crate::change::refusal::Missing;
-use crate::evidence::metric::MetricId;
-use crate::report::given;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::PROGRAM;
+use crate::model::{ChangeId, MetricId};
+use crate::report::invocation::{self, PROGRAM};
+use crate::report::{Hint, given};
+use crate::workflow::Missing;
 
 /// The contract as it was given, with the nearest metrics that there are.
-pub(super) fn other_metric(id: &ChangeId, missing: &Missing, given: &[String]) -> String {
+pub(crate) fn other_metric(id: &ChangeId, missing: &Missing, given: &[String]) -> String {
     let names = missing.unknown_metrics().map(|(old, new)| (old.as_str(), new.map_or("METRIC", MetricId::as_str)));
     given::renamed(given, "contract", names)
         .unwrap_or_else(|| invocation::on(id, "change contract", "--kpi \"METRIC <= -10%\""))
 }
 
 /// What helps where no change is open yet.
-pub(super) fn opening(missing: &Missing, given: &[String]) -> Vec<Hint> {
+pub(crate) fn opening(missing: &Missing, given: &[String]) -> Vec<Hint> {
     let start = |rest: &str| {
         let anew = || format!("{PROGRAM} change start --title \"SHORT HYPOTHESIS\" {rest}");
         given::again(given, "start", rest).unwrap_or_else(anew)

@@ -1,15 +1,9 @@
 //! The particulars of a refusal, a line each: commits, files, verdicts, demands. Must not repeat the message.
 
-use crate::change::facts::ArtifactFault;
-use crate::change::facts::DeltaCommit;
-use crate::change::facts::Rehearsal;
-use crate::change::refusal::Missing;
-use crate::change::window::Demand;
-use crate::change::window::DemandKind;
-use crate::evidence::metric::MetricId;
-use crate::report::values::count;
-use crate::report::values::moment;
+use crate::model::{ArtifactFault, DeltaCommit, MetricId, Rehearsal};
+use crate::report::values::{count, moment};
 use crate::report::verdict;
+use crate::workflow::{Demand, DemandKind, Missing};
 
 /// The particulars, in the order in which the refusal holds them.
 pub fn details(missing: &Missing) -> Vec<String> {

@@ -1,32 +1,12 @@
 //! The exact commands that help against a refusal. Must not repeat what is missing.
 
-use crate::change::class::Class;
-use crate::change::contract::Part;
-use crate::change::facts::DeltaCommit;
-use crate::change::facts::Rehearsal;
-use crate::change::facts::Stage;
-use crate::change::gate::Gate;
-use crate::change::gates;
-use crate::change::id::ChangeId;
-use crate::change::refusal::Missing;
-use crate::change::refusal::Refusal;
-use crate::change::refusal::Senseless;
-use crate::change::rollback_text;
-use crate::change::state::Change;
-use crate::change::window::Demand;
-use crate::change::window::DemandKind;
-use crate::evidence::criterion::Criterion;
-use crate::evidence::criterion::Trigger;
-use crate::evidence::metric::MetricId;
-use crate::report::aside::Around;
-use crate::report::aside::Uncommitted;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::PROGRAM;
-use crate::report::refusal::anew;
+use crate::model::{ChangeId, Class, Criterion, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage, Trigger};
+use crate::report::invocation::{self, PROGRAM};
 use crate::report::refusal::restore::restore;
-use crate::report::refusal::unmade;
+use crate::report::refusal::{anew, unmade};
 use crate::report::values::moment;
+use crate::report::{Around, Hint, Uncommitted};
+use crate::workflow::{Change, Demand, DemandKind, Missing, Refusal, Senseless, gates, rollback_text};
 
 /// What to run next; empty only where waiting is all that helps.
 pub fn hints(refusal: &Refusal, change: Option<&Change>, around: &Around) -> Vec<Hint> {

@@ -1,16 +1,9 @@
 //! What a gate misses, in one sentence, with the numbers. Must not say what to do about it; that is `hint`.
 
-use crate::change::contract::Part;
-use crate::change::facts::Rehearsal;
-use crate::change::facts::Stage;
-use crate::change::gate::Gate;
-use crate::change::id::ChangeId;
-use crate::change::refusal::Missing;
-use crate::change::refusal::Senseless;
-use crate::evidence::compare::definition;
-use crate::evidence::metric::MetricId;
-use crate::report::values::count;
-use crate::report::values::moment;
+use crate::judge::compare::definition;
+use crate::model::{ChangeId, Gate, MetricId, Part, Rehearsal, Stage};
+use crate::report::values::{count, moment};
+use crate::workflow::{Missing, Senseless};
 
 /// One sentence without a capital and without a period.
 pub fn message(missing: &Missing) -> String {

@@ -7,27 +7,18 @@ pub mod message;
 mod restore;
 mod unmade;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::change::refusal::Missing;
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::report::aside::Around;
-use crate::report::invocation::Hint;
-use crate::report::invocation::Keys;
 use crate::report::visible::visible_line;
+use crate::report::{Around, Hint, Keys};
+use crate::workflow::{Change, Missing, Refusal};
 
 /// A refusal, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefusalView {
-    /// `gate 2 (baseline)`.
     pub gate: String,
-    /// What is missing, in one sentence.
     pub message: String,
-    /// The particulars.
     pub details: Vec<String>,
-    /// What to run.
     pub next: Vec<Hint>,
     json: Value,
 }
@@ -84,18 +75,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::change::class::Class;
-    use crate::change::contract::Part;
-    use crate::change::facts::ArtifactFault;
-    use crate::change::facts::DeltaCommit;
-    use crate::change::facts::Rehearsal;
-    use crate::change::facts::Stage;
-    use crate::change::gate::Gate;
-    use crate::change::refusal::Senseless;
-    use crate::change::window::Demand;
-    use crate::change::window::DemandKind;
-    use crate::evidence::metric::MetricId;
+    use crate::model::{ArtifactFault, Class, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage};
     use crate::report::fixture;
+    use crate::workflow::{Demand, DemandKind, Senseless};
 
     fn commit() -> DeltaCommit {
         DeltaCommit {

@@ -1,16 +1,12 @@
 //! How lost or altered evidence comes back. Must not know why it is demanded.
 
-use crate::change::facts::ArtifactFault;
-use crate::change::facts::Taken;
-use crate::change::gate::Gate;
-use crate::change::state::Change;
-use crate::evidence::artifact::Artifact;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
+use crate::model::{Artifact, ArtifactFault, Gate, Taken};
+use crate::report::{Hint, invocation};
+use crate::workflow::Change;
 
 /// Brings evidence back: from git where a commit has it; else it is measured anew, or the change ends where that is
 /// too late. `again` is what can be tried then.
-pub(super) fn restore(faults: &[ArtifactFault], change: &Change, again: Option<Hint>) -> Vec<Hint> {
+pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, again: Option<Hint>) -> Vec<Hint> {
     let id = change.id();
     let (moved, faults): (Vec<&ArtifactFault>, Vec<&ArtifactFault>) =
         faults.iter().partition(|fault| fault.kept.is_some() && !fault.committed);

@@ -1,16 +1,13 @@
 //! The commands that help where the change itself is missing: nothing was made, or nothing of this project. Must not
 //! repeat what is missing.
 
-use crate::change::class::Class;
-use crate::change::refusal::Missing;
-use crate::change::refusal::Refusal;
-use crate::change::state::Change;
-use crate::report::invocation;
-use crate::report::invocation::Hint;
-use crate::report::invocation::PROGRAM;
+use crate::model::Class;
+use crate::report::Hint;
+use crate::report::invocation::{self, PROGRAM};
+use crate::workflow::{Change, Missing, Refusal};
 
 /// What to run.
-pub(super) fn hints(refusal: &Refusal, change: &Change) -> Vec<Hint> {
+pub(crate) fn hints(refusal: &Refusal, change: &Change) -> Vec<Hint> {
     let id = change.id();
     let again = invocation::gate(id, refusal.gate);
     match refusal.missing {

@@ -1,29 +1,19 @@
 //! Records of the original (version 1). Owns reading their fields; must not trust what they claim.
 
-use chrono::DateTime;
-use chrono::Utc;
-use serde_json::Map;
-use serde_json::Value;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
-use crate::change::class::Class;
-use crate::change::contract::Contract;
-use crate::change::event::Kind;
-use crate::change::event::Opened;
-use crate::change::id::ChangeId;
-use crate::evidence::digest::Digest;
+use crate::model::{ChangeId, Class, Contract, Digest, Kind, Opened};
 
 /// A record of the original: its fields as they stand. Nothing in it is proven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Legacy {
-    /// The id.
     pub id: ChangeId,
-    /// The title.
     pub title: String,
     /// What it says of itself; `verified` there means only that somebody ran the command.
     pub status: String,
     /// When it says it began, as written.
     pub started_at: String,
-    /// Every field.
     pub fields: Map<String, Value>,
 }
 

@@ -1,35 +1,20 @@
 //! Reading records with every check: JSON, schema, chain, events, view, name. Must not write.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::change::chain;
-use crate::change::event::Event;
-use crate::change::id::BadId;
-use crate::change::id::ChangeId;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::evidence::strict_json::Limits;
-use crate::evidence::strict_json::parse_json;
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::guard;
-use crate::store::layout::Project;
-use crate::store::record::Record;
-use crate::store::record::RecordError;
-use crate::store::record::legacy::Legacy;
+use crate::model::strict_json::parse_json;
+use crate::model::{BadId, ChangeId, Event, Limits};
+use crate::store::record::Legacy;
+use crate::store::{Project, Record, RecordError, StoreError, atomic, guard};
+use crate::workflow::{Change, chain, view_v1};
 
 /// Records grow by a few kilobytes an event; this is far beyond any.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The record of one change.
-///
-/// # Errors
-/// Every way in which a record can be missing, damaged or altered, with its place.
 pub fn one(project: &Project, id: &ChangeId) -> Result<Record, RecordError> {
     let path = project.record_path(id.as_str())?;
     guard::inside(project, &path)?;
@@ -41,9 +26,6 @@ pub fn one(project: &Project, id: &ChangeId) -> Result<Record, RecordError> {
 }
 
 /// Every record, oldest id first, each on its own: one damaged file does not hide the others.
-///
-/// # Errors
-/// When the directory exists but cannot be listed.
 pub fn all(project: &Project) -> Result<Vec<Result<Record, RecordError>>, RecordError> {
     let dir = project.changes_dir();
     guard::inside(project, &dir)?;
@@ -74,9 +56,6 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 /// A record from its bytes; `path` is for messages.
-///
-/// # Errors
-/// As [`one`], but for a missing file.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Record, RecordError> {
     let limits = Limits { max_bytes: LIMIT as usize, ..Limits::default() };
     let value = parse_json(bytes, limits).map_err(|source| RecordError::Json { path: path.to_owned(), source })?;
@@ -85,8 +64,8 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Record, RecordError> {
         return Err(RecordError::Schema { path: path.to_owned(), found: "no object".to_owned(), newer: false });
     };
     match schema.as_str() {
-        view::SCHEMA_V2 => tracked(fields, path).map(|change| Record::Tracked(Box::new(change))),
-        view::SCHEMA_V1 => legacy(fields, path).map(Record::Legacy),
+        view_v1::SCHEMA_V2 => tracked(fields, path).map(|change| Record::Tracked(Box::new(change))),
+        view_v1::SCHEMA_V1 => legacy(fields, path).map(Record::Legacy),
         _ => {
             let newer = schema.starts_with("vibeship_optimizer.change.v");
             Err(RecordError::Schema { path: path.to_owned(), found: schema, newer })
@@ -119,7 +98,7 @@ fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordErro
 
 /// The fields beside the events must say what the events say; a field that no version wrote is no harm.
 fn view_agrees(change: &Change, fields: &Map<String, Value>, path: &Path) -> Result<(), RecordError> {
-    let expected = view::fields(change);
+    let expected = view_v1::fields(change);
     let unexpected = ["verified_at", "verified_summary", "review_attestation"];
     let extra = unexpected.iter().filter(|key| fields.contains_key(**key) && !expected.contains_key(**key));
     // Earlier versions left the commit that was validated in the action after it was relinked.

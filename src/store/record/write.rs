@@ -2,23 +2,11 @@
 
 use serde_json::Value;
 
-use crate::change::chain;
-use crate::change::state::Change;
-use crate::change::view;
-use crate::store::atomic;
-use crate::store::error::StoreError;
-use crate::store::guard;
-use crate::store::lock::Access as _;
-use crate::store::lock::Exclusive;
-use crate::store::record::Record;
-use crate::store::record::RecordError;
-use crate::store::record::legacy::Legacy;
-use crate::store::record::read;
+use crate::store::record::{Legacy, read};
+use crate::store::{Access as _, Exclusive, Record, RecordError, StoreError, atomic, guard};
+use crate::workflow::{Change, chain, view_v1};
 
 /// Creates the record of a change just opened.
-///
-/// # Errors
-/// [`StoreError::Exists`] when the id is taken; I/O errors with the path.
 pub fn create(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
     let path = lock.project().record_path(change.id().as_str())?;
     guard::inside(lock.project(), &path)?;
@@ -26,9 +14,6 @@ pub fn create(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
 }
 
 /// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
-///
-/// # Errors
-/// [`RecordError::Moved`] when somebody else recorded something meanwhile; every fault of the record on disk.
 pub fn extend(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
     let path = lock.project().record_path(change.id().as_str())?;
     if let Record::Tracked(on_disk) = read::one(lock.project(), change.id())?
@@ -40,9 +25,6 @@ pub fn extend(lock: &Exclusive, change: &Change) -> Result<(), RecordError> {
 }
 
 /// Keeps the original's record beside the state before it is continued as one of ours.
-///
-/// # Errors
-/// I/O errors with the path.
 pub fn keep_legacy(lock: &Exclusive, legacy: &Legacy) -> Result<(), RecordError> {
     let path = lock.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
     let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
@@ -56,7 +38,7 @@ pub fn keep_legacy(lock: &Exclusive, legacy: &Legacy) -> Result<(), RecordError>
 
 /// The record as it is written: the original's fields, then the events.
 pub fn bytes(change: &Change) -> Vec<u8> {
-    let mut fields = view::fields(change);
+    let mut fields = view_v1::fields(change);
     fields.insert("events".to_owned(), Value::Array(change.events.iter().map(chain::to_value).collect()));
     // A map of JSON values always serializes.
     let mut text = serde_json::to_vec_pretty(&Value::Object(fields)).unwrap_or_default();

@@ -1,0 +1,318 @@
+//! Differences between two commits, or a commit and the work tree: files, line counts, text, and the patch id.
+//! Must not depend on how the user likes to see them.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+
+use crate::git::change::parse_all;
+use crate::git::{Call, FileChange, Flow, GitError, Repo, Scope};
+use crate::os::{FieldHasher, files};
+
+/// Bytes of paths in one call, below every platform's limit.
+const ARGUMENT_BYTES: usize = 20_000;
+/// The most of a patch that an id is taken of.
+const PATCH_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// The newer side of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side<'a> {
+    Commit(&'a str),
+    /// The tracked files as they lie in the work tree.
+    WorkTree,
+}
+
+/// How many lines of a file differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineCount {
+    /// Path from the repository's root, with `/`.
+    pub path: Vec<u8>,
+    /// Lines added; `None` for a binary file.
+    pub added: Option<u64>,
+    /// Lines deleted; `None` for a binary file.
+    pub deleted: Option<u64>,
+}
+
+/// A difference as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiffText {
+    /// The text; bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// Whether it goes on beyond the limit.
+    pub truncated: bool,
+}
+
+impl Repo {
+    /// The files within the scope that differ.
+    pub fn changed_files(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+        let call = self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev"]);
+        let shown = call.shown();
+        let output = call.arg("--").long().ok()?;
+        let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
+        let mut changes = parse_all(&output).ok_or_else(unreadable)?;
+        changes.retain(|change| scope.counts_change(change));
+        Ok(changes)
+    }
+
+    /// The files within the scope that the next commit would change. A hook must hand over the index that git
+    /// gave it (`GIT_INDEX_FILE`): for a partial commit it is not the usual one.
+    pub fn staged_files(&self, index: Option<&OsStr>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+        let base = match self.head()?.at {
+            Some(at) => at.commit,
+            None => self.empty_tree()?,
+        };
+        let call = match index {
+            Some(index) => self.git().env("GIT_INDEX_FILE", index),
+            None => self.git(),
+        };
+        staged_against(call, &base, scope)
+    }
+
+    /// The line counts of the files within the scope that differ.
+    pub fn line_counts(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<LineCount>, GitError> {
+        let call = self.diff_call(base, side)?.args(["--numstat", "-z"]);
+        let shown = call.shown();
+        let output = call.arg("--").long().ok()?;
+        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
+        let counts: Option<Vec<LineCount>> = records.map(line_count).collect();
+        let unreadable = || GitError::Unreadable { args: shown, what: "not ADDED DELETED PATH".to_owned() };
+        let mut counts = counts.ok_or_else(unreadable)?;
+        counts.retain(|count| scope.counts(&count.path));
+        Ok(counts)
+    }
+
+    /// The difference within the scope as text of at most `limit` bytes.
+    pub fn diff_text(&self, base: &str, side: Side<'_>, scope: &Scope<'_>, limit: u64) -> Result<DiffText, GitError> {
+        let (bytes, truncated) = self.diff_bytes(base, side, scope, limit, &[])?;
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        // A character that the limit cut in two.
+        if truncated {
+            while text.ends_with('\u{FFFD}') {
+                text.pop();
+            }
+        }
+        Ok(DiffText { text, truncated })
+    }
+
+    /// The id of the difference within the scope, which survives rebase and cherry-pick; `None` when nothing
+    /// differs. White space counts: it means something in many languages, and in most formats of tuneables.
+    pub fn patch_id(&self, base: &str, head: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
+        let side = Side::Commit(head);
+        let (patch, truncated) = self.diff_bytes(base, side, scope, PATCH_LIMIT, &["--binary", "--full-index"])?;
+        if truncated {
+            return Err(GitError::TooMuch { args: format!("diff {base} {head}"), limit: PATCH_LIMIT });
+        }
+        if patch.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(patch_digest(&patch)))
+    }
+
+    /// The patch id of one commit against its first parent (or against nothing).
+    pub fn patch_id_of(&self, commit: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
+        let commit = self.resolve(commit)?;
+        match self.resolve(&format!("{commit}^1")) {
+            Ok(parent) => self.patch_id(&parent, &commit, scope),
+            Err(GitError::UnknownRevision { .. }) => self.patch_id(&self.empty_tree()?, &commit, scope),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The id of the tree without files, to compare a first commit with.
+    pub fn empty_tree(&self) -> Result<String, GitError> {
+        self.git().args(["hash-object", "-t", "tree", "--stdin"]).input(Vec::new()).line()
+    }
+
+    fn diff_call(&self, base: &str, side: Side<'_>) -> Result<Call, GitError> {
+        let base = match self.resolve(base) {
+            Err(GitError::UnknownRevision { .. }) if base == self.empty_tree()? => base.to_owned(),
+            other => other?,
+        };
+        let mut call = self.git().args(["-c", "diff.suppressBlankEmpty=false", "-c", "diff.noPrefix=false", "diff"]);
+        call = call.args(["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative"]);
+        call = call.args(["--ignore-submodules=none", "--submodule=short", "--diff-algorithm=myers"]);
+        call = call.arg(base);
+        match side {
+            Side::Commit(head) => Ok(call.arg(self.resolve(head)?)),
+            Side::WorkTree => Ok(call),
+        }
+    }
+
+    fn diff_bytes(
+        &self,
+        base: &str,
+        side: Side<'_>,
+        scope: &Scope<'_>,
+        limit: u64,
+        form: &[&str],
+    ) -> Result<(Vec<u8>, bool), GitError> {
+        let mut text = Vec::new();
+        let changes = self.changed_files(base, side, scope)?;
+        let paths: Vec<&[u8]> = changes.iter().map(|change| change.path.as_slice()).collect();
+        for chunk in chunks(&paths) {
+            let mut call = self.diff_call(base, side)?;
+            call = call.args(["--patch", "--unified=3", "--inter-hunk-context=0", "--no-indent-heuristic"]);
+            call = call.args(["--src-prefix=a/", "--dst-prefix=b/", "--ws-error-highlight=none"]).args(form).arg("--");
+            call = call.args(chunk.iter().map(|path| files::path_from_bytes(path)));
+            let room = limit.saturating_sub(u64::try_from(text.len()).unwrap_or(u64::MAX));
+            let mut more = false;
+            call.long().stream(|reader| {
+                (&mut *reader).take(room).read_to_end(&mut text)?;
+                more = !reader.fill_buf()?.is_empty();
+                Ok(if more { Flow::Stop } else { Flow::Done })
+            })?;
+            if more {
+                return Ok((text, true));
+            }
+        }
+        Ok((text, false))
+    }
+}
+
+/// The files within the scope that differ between a commit (or tree) and the index that `call` reads.
+pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+    let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
+    let call = call.args(args).arg(base).arg("--");
+    let shown = call.shown();
+    let output = call.ok()?;
+    let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
+    let mut changes = parse_all(&output).ok_or_else(unreadable)?;
+    changes.retain(|change| scope.counts_change(change));
+    Ok(changes)
+}
+
+/// Digest of a patch without what moving it to another base changes: line numbers and the ids of whole files.
+fn patch_digest(patch: &[u8]) -> String {
+    let mut hasher = FieldHasher::default();
+    for line in patch.split_inclusive(|byte| *byte == b'\n') {
+        // Lines of content begin with a blank, `+`, `-` or a backslash.
+        if line.starts_with(b"@@ ") {
+            hasher.field(b"@@");
+        } else if !line.starts_with(b"index ") {
+            hasher.field(line);
+        }
+    }
+    hasher.finish()
+}
+
+fn chunks<'a, 'b>(paths: &'b [&'a [u8]]) -> Vec<&'b [&'a [u8]]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (at, path) in paths.iter().enumerate() {
+        size += path.len() + 1;
+        if size > ARGUMENT_BYTES && at > start {
+            chunks.push(&paths[start..at]);
+            (start, size) = (at, path.len() + 1);
+        }
+    }
+    if start < paths.len() {
+        chunks.push(&paths[start..]);
+    }
+    chunks
+}
+
+fn line_count(record: &[u8]) -> Option<LineCount> {
+    let mut fields = record.splitn(3, |byte| *byte == b'\t');
+    let mut count = || {
+        let text = std::str::from_utf8(fields.next()?).ok()?;
+        if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
+    };
+    let (added, deleted) = (count()?, count()?);
+    Some(LineCount { path: fields.next()?.to_vec(), added, deleted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    #[test]
+    fn files_lines_and_text_are_told_without_own_files_and_under_hostile_settings() {
+        let sandbox = Sandbox::new().hostile();
+        let one = sandbox.commit("a b", "1\n", "one");
+        sandbox.write("own/record", "x");
+        sandbox.write("binary", "\0\u{1}");
+        sandbox.commit("a b", "1\n2\n", "two");
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+        let scope = Scope { prefix: b"", is_own: own };
+        let repo = sandbox.repo();
+        let side = Side::Commit("HEAD");
+        let changed = repo.changed_files(&one, side, &scope).unwrap();
+        assert_eq!(changed.iter().map(|c| c.path.as_slice()).collect::<Vec<_>>(), [&b"a b"[..], b"binary"]);
+        let counts = repo.line_counts(&one, side, &scope).unwrap();
+        assert_eq!((counts[0].added, counts[0].deleted, counts[1].added), (Some(1), Some(0), None));
+        let diff = repo.diff_text(&one, side, &scope, 100_000).unwrap();
+        assert!(diff.text.starts_with("diff --git a/a b b/a b\n") && diff.text.contains("\n+2\n"), "{}", diff.text);
+        assert!(!diff.text.contains("record") && !diff.truncated);
+        let cut = repo.diff_text(&one, side, &scope, 20).unwrap();
+        assert_eq!((cut.text.len(), cut.truncated), (20, true));
+    }
+
+    #[test]
+    fn the_work_tree_can_be_the_newer_side() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1\n", "one");
+        sandbox.write("a", "2\n");
+        let counts = sandbox.repo().line_counts("HEAD", Side::WorkTree, &Scope::ALL).unwrap();
+        assert_eq!(counts, [LineCount { path: b"a".to_vec(), added: Some(1), deleted: Some(1) }]);
+    }
+
+    #[test]
+    fn staged_files_are_those_of_the_index_that_is_named() {
+        let sandbox = Sandbox::new();
+        sandbox.write("first", "1");
+        sandbox.git(&["add", "first"]);
+        let repo = sandbox.repo();
+        let staged = |index: Option<&OsStr>| {
+            let files = repo.staged_files(index, &Scope::ALL).unwrap();
+            files.into_iter().map(|f| String::from_utf8(f.path).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(staged(None), ["first"], "before the first commit too");
+        sandbox.commit_all("one");
+        std::fs::copy(sandbox.path().join(".git/index"), sandbox.path().join(".git/other")).unwrap();
+        sandbox.write("second", "1");
+        sandbox.git(&["add", "second"]);
+        assert_eq!(staged(None), ["second"]);
+        assert!(staged(Some(sandbox.path().join(".git/other").as_os_str())).is_empty());
+    }
+
+    #[test]
+    fn a_patch_id_survives_a_moved_base_and_own_files_beside_it() {
+        let sandbox = Sandbox::new();
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+        let scope = Scope { prefix: b"", is_own: own };
+        let root = sandbox.commit("a", "1\n2\n3\n4\n5\n6\n7\n8\n9\n", "one");
+        let first = sandbox.commit("a", "1\n2\n3\n4\n5\n6\n7\n8\nnine\n", "nine");
+        sandbox.git(&["checkout", "-q", "--detach", &root]);
+        sandbox.commit("a", "one\n2\n3\n4\n5\n6\n7\n8\n9\n", "moved");
+        sandbox.write("own/record", "x");
+        sandbox.commit("a", "one\n2\n3\n4\n5\n6\n7\n8\nnine\n", "nine again");
+        let repo = sandbox.repo();
+        let id = repo.patch_id_of(&first, &scope).unwrap().unwrap();
+        assert_eq!(repo.patch_id_of("HEAD", &scope).unwrap().unwrap(), id);
+        assert_ne!(repo.patch_id_of("HEAD^", &scope).unwrap().unwrap(), id);
+        assert!(repo.patch_id_of(&root, &scope).unwrap().is_some(), "a first commit has one too");
+        sandbox.commit("own/record", "y", "evidence");
+        assert_eq!(repo.patch_id_of("HEAD", &scope).unwrap(), None);
+    }
+
+    #[test]
+    fn two_binary_contents_have_two_patch_ids() {
+        let sandbox = Sandbox::new();
+        let root = sandbox.commit("a", "\0one", "one");
+        sandbox.commit("a", "\0two", "two");
+        let repo = sandbox.repo();
+        let first = repo.patch_id_of("HEAD", &Scope::ALL).unwrap();
+        sandbox.git(&["checkout", "-q", "--detach", &root]);
+        sandbox.commit("a", "\0six", "two");
+        assert_ne!(repo.patch_id_of("HEAD", &Scope::ALL).unwrap(), first);
+    }
+
+    #[test]
+    fn many_paths_are_split_over_several_calls() {
+        let long = vec![b'x'; 9_000];
+        let paths: Vec<&[u8]> = vec![&long; 5];
+        let split = chunks(&paths);
+        assert_eq!(split.iter().map(|c| c.len()).collect::<Vec<_>>(), [2, 2, 1]);
+        assert!(chunks(&[]).is_empty());
+    }
+}

@@ -1,0 +1,385 @@
+//! What a repository says about itself: head, names, configuration, operations under way. Must not change anything.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::git::memo::is_full_id;
+use crate::git::{GitError, Repo};
+use crate::os::files;
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub branch: Option<String>,
+    /// The commit and its tree; `None` before the first commit.
+    pub at: Option<CommitAndTree>,
+}
+
+/// A commit and its tree, as object ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitAndTree {
+    pub commit: String,
+    pub tree: String,
+}
+
+/// An operation that was begun and not ended, in which commits are not what they will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Merge,
+    CherryPick,
+    Revert,
+    Rebase,
+    /// A mailbox being applied, or a rebase by patches.
+    Apply,
+    Bisect,
+}
+
+impl Repo {
+    /// What is checked out.
+    pub fn head(&self) -> Result<Head, GitError> {
+        let args = ["rev-parse", "HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD"];
+        let output = self.git().args(args).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if output.code == Some(0)
+            && let [commit, tree, reference] = *said.lines().collect::<Vec<_>>()
+            && is_full_id(commit)
+            && is_full_id(tree)
+        {
+            self.memo().saw(commit);
+            let branch = (reference != "HEAD").then(|| branch_name(reference));
+            return Ok(Head { branch, at: Some(CommitAndTree { commit: commit.to_owned(), tree: tree.to_owned() }) });
+        }
+        self.head_in_doubt()
+    }
+
+    /// Before the first commit, with a damaged branch, or with another thing named HEAD.
+    fn head_in_doubt(&self) -> Result<Head, GitError> {
+        let call = self.git().args(["symbolic-ref", "-q", "HEAD"]);
+        let shown = call.shown();
+        let output = call.output()?;
+        let reference = match output.code {
+            Some(0) => Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
+            Some(1) => None,
+            _ => return Err(output.failed(shown)),
+        };
+        let branch = reference.as_deref().map(branch_name);
+        let resolves = self.git().args(["rev-parse", "--verify", "-q", "HEAD"]).output()?.code == Some(0);
+        if !resolves {
+            let exists = reference.as_ref().is_some_and(|r| self.common_dir().join(r).exists());
+            if reference.is_none() || exists {
+                let what = format!("{} cannot be resolved", reference.as_deref().unwrap_or("HEAD"));
+                return Err(GitError::Unreadable { args: "rev-parse HEAD".to_owned(), what });
+            }
+            return Ok(Head { branch, at: None });
+        }
+        Ok(Head { branch, at: Some(self.commit_and_tree("HEAD")?) })
+    }
+
+    /// The commit that a revision names, with its tree. Safe for text that looks like an option.
+    pub fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
+        let commit = self.resolve(spec)?;
+        let tree = self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line()?;
+        Ok(CommitAndTree { commit, tree })
+    }
+
+    /// The full id of the commit that a revision names. Safe for text that looks like an option.
+    pub fn resolve(&self, spec: &str) -> Result<String, GitError> {
+        let unknown = || GitError::UnknownRevision { spec: spec.chars().take(200).collect() };
+        if spec.is_empty() || spec.contains(['\0', '\n']) {
+            return Err(unknown());
+        }
+        if self.memo().has_seen(spec) {
+            return Ok(spec.to_owned());
+        }
+        // `:/text` takes all that follows for the text, so that nothing can be asked of it in one go.
+        let found = spec.starts_with(":/").then(|| self.rev_parse(spec)).transpose()?;
+        let wanted = format!("{}^{{commit}}", found.as_deref().unwrap_or(spec));
+        let text = self.rev_parse(&wanted)?;
+        if !is_full_id(&text) {
+            return Err(unknown());
+        }
+        self.memo().saw(&text);
+        Ok(text)
+    }
+
+    /// What git makes of a revision; nothing where it knows none.
+    fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
+        let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]);
+        let output = call.output()?;
+        let known = output.code == Some(0);
+        Ok(if known { String::from_utf8_lossy(&output.stdout).trim_end().to_owned() } else { String::new() })
+    }
+
+    /// Whether `ancestor` is `of` or lies before it.
+    pub fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
+        let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
+        let call = self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// The best common ancestor; `None` when the histories share none.
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+        let (one, other) = (self.resolve(one)?, self.resolve(other)?);
+        let call = self.git().args(["merge-base", &one, &other]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())),
+            Some(1) => Ok(None),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// A name for a commit: the nearest tag with a distance, or its short id.
+    pub fn describe(&self, commit: &str) -> Result<String, GitError> {
+        let commit = self.resolve(commit)?;
+        self.git().args(["describe", "--always", &commit]).line()
+    }
+
+    /// The value of a configuration key; the last one when there are several.
+    pub fn config(&self, key: &str) -> Result<Option<String>, GitError> {
+        self.config_of(&["--get", key])
+    }
+
+    /// The value that this repository's own configuration gives a key, whatever the account or the system says.
+    pub fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
+        self.config_of(&["--local", "--get", key])
+    }
+
+    /// Every key that a pattern fits, with its value, in the order in which the last one counts.
+    fn config_like(&self, pattern: &str) -> Result<Vec<(String, String)>, GitError> {
+        let call = self.git().args(["config", "--null", "--get-regexp", pattern]);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => {}
+            Some(1) => return Ok(Vec::new()),
+            _ => return Err(output.failed(shown)),
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let pair = |entry: &str| {
+            let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        Ok(text.split('\0').filter(|entry| !entry.is_empty()).map(pair).collect())
+    }
+
+    fn config_of(&self, args: &[&str]) -> Result<Option<String>, GitError> {
+        let call = self.git().args(["config", "--null"]).args(args);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                Ok(Some(text.trim_end_matches('\0').to_owned()))
+            }
+            Some(1) => Ok(None),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// The person at work, as `Name <address>`, or the part of it that is configured.
+    pub fn user(&self) -> Result<Option<String>, GitError> {
+        let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
+        let (mut name, mut email) = (from_env("GIT_AUTHOR_NAME"), from_env("GIT_AUTHOR_EMAIL"));
+        if name.is_none() || email.is_none() {
+            let configured = self.config_like(r"^user\.(name|email)$")?;
+            let value = |key: &str| configured.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            name = name.or_else(|| value("user.name"));
+            email = email.or_else(|| value("user.email"));
+        }
+        let clean = |v: Option<String>| v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        Ok(match (clean(name), clean(email)) {
+            (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (None, None) => None,
+        })
+    }
+
+    /// Whether git knows, by whatever it goes by, who a commit made here would be of.
+    pub fn can_commit(&self) -> bool {
+        ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"].iter().all(|who| self.git().args(["var", who]).ok().is_ok())
+    }
+
+    /// Where git looks for hooks, whether or not the directory exists.
+    pub fn hooks_dir(&self) -> Result<PathBuf, GitError> {
+        let mut bytes = self.git().args(["rev-parse", "--git-path", "hooks"]).ok()?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        Ok(self.root().join(files::path_from_bytes(&bytes)))
+    }
+
+    /// The operation that is under way in this checkout, if any.
+    pub fn operation(&self) -> Option<Operation> {
+        let marks = [
+            ("rebase-merge", Operation::Rebase),
+            ("rebase-apply", Operation::Apply),
+            ("MERGE_HEAD", Operation::Merge),
+            ("CHERRY_PICK_HEAD", Operation::CherryPick),
+            ("REVERT_HEAD", Operation::Revert),
+            ("BISECT_LOG", Operation::Bisect),
+        ];
+        marks.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, operation)| operation)
+    }
+
+    /// The remote branch that the current one follows, as a revision; `None` when it follows none.
+    pub fn upstream(&self) -> Result<Option<String>, GitError> {
+        let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];
+        let output = self.git().args(args).output()?;
+        let name = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        Ok((output.code == Some(0) && !name.is_empty()).then_some(name))
+    }
+
+    /// Whether a path is ignored.
+    pub fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
+        let call = self.git().without_literal_paths().args(["check-ignore", "--quiet", "--"]).arg(path);
+        let shown = call.shown();
+        let output = call.output()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(output.failed(shown)),
+        }
+    }
+
+    /// Which of these paths, below the place that the repository was opened at, are ignored; as they were given.
+    pub fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let full = |path: &&str| [self.prefix(), path.as_bytes()].concat();
+        let asked: Vec<Vec<u8>> = paths.iter().map(full).collect();
+        let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(asked.join(&0));
+        let shown = call.shown();
+        let output = call.output()?;
+        if !matches!(output.code, Some(0 | 1)) {
+            return Err(output.failed(shown));
+        }
+        let ignored: BTreeSet<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        let both = paths.iter().zip(&asked);
+        Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| *path).collect())
+    }
+}
+
+fn branch_name(reference: &str) -> String {
+    reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    #[test]
+    fn an_unborn_branch_has_a_name_and_no_commit() {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.repo().head().unwrap(), Head { branch: Some("main".into()), at: None });
+    }
+
+    #[test]
+    fn a_detached_head_has_a_commit_and_no_branch() {
+        let sandbox = Sandbox::new();
+        let commit = sandbox.commit("a", "1", "one");
+        sandbox.git(&["checkout", "-q", "--detach"]);
+        let head = sandbox.repo().head().unwrap();
+        assert_eq!((head.branch, head.at.unwrap().commit), (None, commit));
+    }
+
+    #[test]
+    fn another_thing_that_is_named_head_does_not_stand_for_it() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        sandbox.git(&["update-ref", "refs/tags/HEAD", &one]);
+        let two = sandbox.commit("a", "2", "two");
+        let head = sandbox.repo().head().unwrap();
+        assert_eq!((head.branch.as_deref(), head.at.unwrap().commit), (Some("main"), two));
+    }
+
+    #[test]
+    fn a_broken_branch_is_not_taken_for_an_unborn_one() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        std::fs::write(sandbox.path().join(".git/refs/heads/main"), "").unwrap();
+        assert!(sandbox.repo().head().is_err());
+    }
+
+    #[test]
+    fn text_that_looks_like_an_option_names_no_commit() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        for bad in ["--all", "-q", "", "a\0b", "HEAD:a", "--output=x", "HEAD\nHEAD"] {
+            assert!(matches!(sandbox.repo().resolve(bad), Err(GitError::UnknownRevision { .. })), "{bad:?}");
+        }
+        assert!(sandbox.repo().resolve("HEAD").is_ok());
+    }
+
+    #[test]
+    fn ancestry_and_merge_bases() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        let repo = sandbox.repo();
+        assert!(repo.is_ancestor(&one, &two).unwrap() && !repo.is_ancestor(&two, &one).unwrap());
+        assert_eq!(repo.merge_base(&one, &two).unwrap(), Some(one.clone()));
+        sandbox.git(&["checkout", "-q", "--orphan", "other"]);
+        let three = sandbox.commit("b", "1", "three");
+        assert_eq!(repo.merge_base(&one, &three).unwrap(), None);
+        assert!(repo.is_ancestor("nothing", &one).is_err());
+    }
+
+    #[test]
+    fn the_user_may_be_half_or_not_known() {
+        let sandbox = Sandbox::new();
+        if std::env::var_os("GIT_AUTHOR_NAME").is_some() || std::env::var_os("GIT_AUTHOR_EMAIL").is_some() {
+            return;
+        }
+        assert_eq!(sandbox.repo().user().unwrap().unwrap(), "Tester <tester@example.org>");
+        sandbox.git(&["config", "user.email", ""]);
+        assert_eq!(sandbox.repo().user().unwrap().unwrap(), "Tester");
+    }
+
+    #[test]
+    fn hooks_are_where_the_configuration_says() {
+        let sandbox = Sandbox::new();
+        assert!(sandbox.repo().hooks_dir().unwrap().ends_with(".git/hooks"));
+        sandbox.git(&["config", "core.hooksPath", "my hooks"]);
+        assert_eq!(sandbox.repo().hooks_dir().unwrap(), sandbox.repo().root().join("my hooks"));
+    }
+
+    #[test]
+    fn an_operation_under_way_is_seen() {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.repo().operation(), None);
+        std::fs::write(sandbox.path().join(".git/MERGE_HEAD"), "x").unwrap();
+        assert_eq!(sandbox.repo().operation(), Some(Operation::Merge));
+    }
+
+    #[test]
+    fn a_repository_with_sha256_ids_works() {
+        let sandbox = Sandbox::with_format("sha256");
+        let commit = sandbox.commit("a", "1", "one");
+        assert_eq!(commit.len(), 64);
+        assert_eq!(sandbox.repo().head().unwrap().at.unwrap().commit, commit);
+    }
+
+    #[test]
+    fn ignored_paths_are_known() {
+        let sandbox = Sandbox::new();
+        sandbox.commit(".gitignore", "/out/\n", "one");
+        sandbox.write("out/x", "1");
+        let repo = sandbox.repo();
+        assert!(repo.is_ignored(&sandbox.path().join("out")).unwrap());
+        assert!(!repo.is_ignored(&sandbox.path().join("src")).unwrap());
+        assert_eq!(repo.ignored(&["src/x", "out/x", "out/ü"]).unwrap(), ["out/x", "out/ü"]);
+        let below = Repo::open(&sandbox.path().join("out")).unwrap();
+        assert_eq!(below.ignored(&["x"]).unwrap(), ["x"]);
+        assert!(below.ignored(&[]).unwrap().is_empty());
+    }
+}

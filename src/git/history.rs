@@ -1,0 +1,377 @@
+//! Walking history in one `git log`, however long it is. Owns the reading of its output; must not judge commits.
+
+use std::io::{self, BufRead};
+
+use crate::git::change::parse_raw;
+use crate::git::{FileChange, Flow, GitError, Repo, Scope};
+
+/// Begins each commit's record, and can begin nothing else in the output.
+const SENTINEL: &str = "commit:";
+/// Fields of a record, each ended by a NUL; the sentinel and the hash are the first.
+const FIELDS: [&str; 8] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B", "TRAILERS"];
+
+/// One commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    pub id: String,
+    pub parents: Vec<String>,
+    pub author_name: String,
+    pub author_email: String,
+    /// When it was written, in seconds since 1970 UTC.
+    pub author_time: i64,
+    /// When it was committed, in seconds since 1970 UTC.
+    pub commit_time: i64,
+    pub subject: String,
+    pub message: String,
+    /// The values of the trailer asked for, in order, unfolded.
+    pub trailers: Vec<String>,
+    pub files: Vec<FileChange>,
+}
+
+impl Commit {
+    /// Whether it has several parents.
+    pub fn is_merge(&self) -> bool {
+        self.parents.len() > 1
+    }
+
+    /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
+    pub fn touches(&self, scope: &Scope<'_>) -> bool {
+        self.files.iter().any(|file| scope.counts_change(file))
+    }
+}
+
+/// What a merge's files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeFiles {
+    Nothing,
+    /// Those that differ from the first parent.
+    FirstParent,
+    /// Those that differ from every parent: what the merge itself brought in.
+    Own,
+}
+
+/// How to walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// Follow only the first parent of merges.
+    pub first_parent: bool,
+    pub merges: MergeFiles,
+    pub trailer: String,
+    /// Only commits with this text in their message; no others are compared with their parents, which takes most of
+    /// the time.
+    pub naming: Option<String>,
+}
+
+impl Walk {
+    /// All commits, with what merges themselves brought in.
+    pub fn all(trailer: &str) -> Self {
+        Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
+    }
+
+    /// All commits, merges as what they did to their first parent.
+    pub fn range(trailer: &str) -> Self {
+        Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
+    }
+
+    /// The commits that name `text`, among all.
+    pub fn naming(trailer: &str, text: &str) -> Self {
+        Self { naming: Some(text.to_owned()), ..Self::all(trailer) }
+    }
+
+    /// The first-parent line alone, merges as what they did to it.
+    pub fn mainline(trailer: &str) -> Self {
+        Self { first_parent: true, merges: MergeFiles::FirstParent, trailer: trailer.to_owned(), naming: None }
+    }
+}
+
+impl Repo {
+    /// Hands over each commit that `head` has and `base` has not (all of them without a base), newest first,
+    /// while git finds them: one process, and one commit in memory at a time.
+    pub fn log_range(
+        &self,
+        base: Option<&str>,
+        head: &str,
+        walk: &Walk,
+        each: &mut dyn FnMut(Commit) -> Flow,
+    ) -> Result<(), GitError> {
+        check_key(&walk.trailer)?;
+        let head = self.resolve(head)?;
+        let mut format = format!("--format=tformat:{SENTINEL}%H%x00");
+        for field in FIELDS {
+            match field {
+                "TRAILERS" => {
+                    format.push_str(&format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", walk.trailer));
+                }
+                plain => format.push_str(plain),
+            }
+            format.push_str("%x00");
+        }
+        let merges = match walk.merges {
+            MergeFiles::Nothing => "--diff-merges=off",
+            MergeFiles::FirstParent => "--diff-merges=first-parent",
+            MergeFiles::Own => "--diff-merges=combined",
+        };
+        let args =
+            ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-color", "--no-ext-diff", "--no-relative"];
+        // Which lines of a message are comments must not depend on who reads it.
+        let mut call = self.git().args(["-c", "core.commentChar=#"]).args(args);
+        // A submodule that `.gitmodules` says to ignore is a change like any other.
+        call = call.args(["--no-show-signature", "--no-mailmap", "--ignore-submodules=none"]);
+        call = call.args(["--encoding=UTF-8", "--no-notes", "--no-decorate", "--topo-order", merges, &format]);
+        if walk.first_parent {
+            call = call.arg("--first-parent");
+        }
+        if let Some(text) = &walk.naming {
+            call = call.args(["--fixed-strings", &format!("--grep={text}")]);
+        }
+        call = call.arg(&head);
+        if let Some(base) = base {
+            call = call.arg(format!("^{}", self.resolve(base)?));
+        }
+        call.arg("--").long().stream(|reader| read_commits(reader, each))
+    }
+
+    /// The commits that `head` has and `base` has not, oldest first.
+    pub fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>, GitError> {
+        let mut commits = Vec::new();
+        self.log_range(base, head, walk, &mut |commit| {
+            commits.push(commit);
+            Flow::Done
+        })?;
+        commits.reverse();
+        Ok(commits)
+    }
+
+    /// The values of a trailer in a message that is not committed yet, by git's own rules; comments and what
+    /// follows a scissors line do not count.
+    pub fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
+        check_key(key)?;
+        let call = self.git().args(["interpret-trailers", "--parse", "--no-divider"]).input(message.to_vec());
+        let output = call.ok()?;
+        let text = String::from_utf8_lossy(&output);
+        let values = text.lines().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.trim().eq_ignore_ascii_case(key).then(|| value.trim().to_owned())
+        });
+        Ok(values.collect())
+    }
+}
+
+fn check_key(key: &str) -> Result<(), GitError> {
+    if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Ok(());
+    }
+    let what = format!("{key:?} cannot be the key of a trailer: only letters, digits and '-' can");
+    Err(GitError::Unreadable { args: "log".to_owned(), what })
+}
+
+fn read_commits(reader: &mut dyn BufRead, each: &mut dyn FnMut(Commit) -> Flow) -> io::Result<Flow> {
+    let mut token = Vec::new();
+    let mut more = next(reader, &mut token)?;
+    while more {
+        let mut commit = read_header(reader, &token)?;
+        // The terminator of the format, then a header and a path for each file.
+        more = next(reader, &mut token)?;
+        while more && !token.starts_with(SENTINEL.as_bytes()) {
+            if !token.is_empty() {
+                let header = std::mem::take(&mut token);
+                next(reader, &mut token)?;
+                commit.files.push(parse_raw(&header, &token).ok_or_else(|| garbled(&header))?);
+            }
+            more = next(reader, &mut token)?;
+        }
+        if each(commit) == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+    }
+    Ok(Flow::Done)
+}
+
+fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
+    let id = first.strip_prefix(SENTINEL.as_bytes()).ok_or_else(|| garbled(first))?;
+    let mut fields: [String; FIELDS.len()] = Default::default();
+    let mut token = Vec::new();
+    for field in &mut fields {
+        if !next(reader, &mut token)? {
+            return Err(garbled(first));
+        }
+        *field = String::from_utf8_lossy(&token).into_owned();
+    }
+    let [parents, author_name, author_email, author_time, commit_time, subject, message, trailers] = fields;
+    Ok(Commit {
+        id: String::from_utf8_lossy(id).into_owned(),
+        parents: parents.split_whitespace().map(str::to_owned).collect(),
+        author_name,
+        author_email,
+        // Broken dates exist in real histories and say nothing here.
+        author_time: author_time.parse().unwrap_or(0),
+        commit_time: commit_time.parse().unwrap_or(0),
+        subject,
+        message,
+        trailers: trailers.lines().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).collect(),
+        files: Vec::new(),
+    })
+}
+
+/// Reads up to the next NUL; false at the end.
+fn next(reader: &mut dyn BufRead, token: &mut Vec<u8>) -> io::Result<bool> {
+    token.clear();
+    let read = reader.read_until(0, token)?;
+    if token.last() == Some(&0) {
+        token.pop();
+    }
+    Ok(read > 0)
+}
+
+fn garbled(token: &[u8]) -> io::Error {
+    let shown: String = String::from_utf8_lossy(token).chars().take(80).collect();
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected {shown:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    const KEY: &str = "Optimizer-Change";
+
+    fn paths(commit: &Commit) -> Vec<String> {
+        commit.files.iter().map(|f| String::from_utf8_lossy(&f.path).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_range_is_read_whole_under_hostile_settings() {
+        let sandbox = Sandbox::new().hostile();
+        let one = sandbox.commit("a", "1", "one");
+        let message = "tw\u{f6}\n\nbody\n\nOptimizer-Change: chg-1\noptimizer-change: chg\n -2\nOther: x\n";
+        sandbox.write("dir/new file", "1");
+        let two = sandbox.commit("a", "2", message);
+        std::fs::remove_file(sandbox.path().join("a")).unwrap();
+        let three = sandbox.commit_all("three");
+        let four = sandbox.commit_all("empty");
+        let commits = sandbox.repo().commits(Some(&one), "HEAD", &Walk::all(KEY)).unwrap();
+        let ids: Vec<&str> = commits.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(ids, [&two, &three, &four]);
+        assert_eq!(commits[0].trailers, ["chg-1", "chg -2"]);
+        assert_eq!((commits[0].subject.as_str(), commits[0].message.trim_end()), ("tw\u{f6}", message.trim_end()));
+        assert_eq!(commits[0].parents, [one]);
+        assert_eq!(
+            (commits[0].author_name.as_str(), commits[0].author_email.as_str()),
+            ("Tester", "tester@example.org")
+        );
+        assert_eq!(commits[0].commit_time, 1_767_323_045);
+        assert_eq!(paths(&commits[0]), ["a", "dir/new file"]);
+        assert_eq!((commits[1].files[0].status.as_str(), commits[1].files[0].is_present()), ("D", false));
+        assert!(commits[2].files.is_empty() && !commits[2].touches(&Scope::ALL));
+    }
+
+    #[test]
+    fn only_commits_that_name_a_text_are_found_when_one_is_given() {
+        let sandbox = Sandbox::new().hostile();
+        let named = sandbox.commit("a", "1", "one\n\nOptimizer-Change:\n chg-1.x\n");
+        sandbox.commit("a", "2", "two\n\nOptimizer-Change: chg-1_x\n");
+        let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, "chg-1.x")).unwrap();
+        assert_eq!(commits.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), [named.as_str()]);
+        assert_eq!((commits[0].trailers.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
+    }
+
+    #[test]
+    fn the_first_commit_lists_its_files() {
+        let sandbox = Sandbox::new().hostile();
+        sandbox.commit("a", "1", "one");
+        let commits = sandbox.repo().commits(None, "HEAD", &Walk::all(KEY)).unwrap();
+        assert_eq!(paths(&commits[0]), ["a"]);
+        assert_eq!(commits[0].files[0].old_mode, "000000");
+    }
+
+    #[test]
+    fn a_divider_hides_no_trailer() {
+        let sandbox = Sandbox::new();
+        let message = "one\n\n---\nnot a patch\n\nOptimizer-Change: chg-1\n";
+        sandbox.commit("a", "1", message);
+        let repo = sandbox.repo();
+        assert_eq!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].trailers, ["chg-1"]);
+        assert_eq!(repo.trailers_of(message.as_bytes(), KEY).unwrap(), ["chg-1"]);
+    }
+
+    #[test]
+    fn a_quoted_trailer_in_the_body_is_none() {
+        let sandbox = Sandbox::new();
+        let message = "one\n\nOptimizer-Change: chg-1\nis what a trailer looks like.\n\nAnd this is the end.\n";
+        sandbox.commit("a", "1", message);
+        let repo = sandbox.repo();
+        assert!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].trailers.is_empty());
+        assert!(repo.trailers_of(message.as_bytes(), KEY).unwrap().is_empty());
+    }
+
+    #[test]
+    fn comments_and_line_ends_in_a_message_file_do_not_matter() {
+        let sandbox = Sandbox::new();
+        let message = b"one\r\n\r\nOptimizer-Change: chg-1\r\n# Please enter the commit message\n#\n";
+        assert_eq!(sandbox.repo().trailers_of(message, KEY).unwrap(), ["chg-1"]);
+    }
+
+    #[test]
+    fn merges_list_what_is_asked_for() {
+        let sandbox = Sandbox::new().hostile();
+        sandbox.commit("a", "1", "one");
+        sandbox.git(&["checkout", "-q", "-b", "side"]);
+        let side = sandbox.commit("b", "1", "side");
+        sandbox.git(&["checkout", "-q", "main"]);
+        let main = sandbox.commit("c", "1", "main");
+        sandbox.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
+        sandbox.write("smuggled", "1");
+        let merge = sandbox.commit_all("merge");
+        let repo = sandbox.repo();
+        let files = |merges| {
+            let walk = Walk { merges, ..Walk::all(KEY) };
+            let commits = repo.commits(Some(&main), "HEAD", &walk).unwrap();
+            let found = commits.into_iter().find(|c| c.id == merge).unwrap();
+            assert!(found.is_merge());
+            paths(&found)
+        };
+        assert_eq!(files(MergeFiles::Own), ["smuggled"]);
+        assert_eq!(files(MergeFiles::FirstParent), ["b", "smuggled"]);
+        assert!(files(MergeFiles::Nothing).is_empty());
+        let mainline = repo.commits(Some(&main), "HEAD", &Walk::mainline(KEY)).unwrap();
+        assert!(mainline.iter().all(|c| c.id != side) && mainline.len() == 1);
+    }
+
+    #[test]
+    fn the_reader_may_stop_early() {
+        let sandbox = Sandbox::new();
+        for n in 0..5 {
+            sandbox.commit("a", &n.to_string(), "x");
+        }
+        let mut seen = 0;
+        let walk = Walk::all(KEY);
+        let stop = &mut |_: Commit| {
+            seen += 1;
+            Flow::Stop
+        };
+        sandbox.repo().log_range(None, "HEAD", &walk, stop).unwrap();
+        assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "x");
+        for bad in ["", "a b", "x,valueonly", "%n"] {
+            assert!(sandbox.repo().commits(None, "HEAD", &Walk::all(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn paths_and_messages_that_are_not_utf8_are_read() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let sandbox = Sandbox::new();
+        let name = std::ffi::OsStr::from_bytes(b"\ncommit:\xE9");
+        std::fs::write(sandbox.path().join(name), "1").unwrap();
+        sandbox.commit_all("commit:x");
+        let commits = sandbox.repo().commits(None, "HEAD", &Walk::all(KEY)).unwrap();
+        assert_eq!(commits[0].files[0].path, b"\ncommit:\xE9");
+        assert_eq!(commits[0].message.trim_end(), "commit:x");
+    }
+}

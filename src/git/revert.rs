@@ -1,0 +1,246 @@
+//! Taking commits back: tried in a throwaway checkout, and performed there too, so that the user's own checkout
+//! only ever moves forward to a finished commit. Must not decide which commits.
+
+use std::path::Path;
+
+use crate::git::diff::staged_against;
+use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
+
+/// How taking commits back went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    Applies {
+        files: Vec<FileChange>,
+    },
+    Conflicts {
+        /// The commit that could not be taken back.
+        commit: String,
+        /// The paths in conflict, from the repository's root.
+        paths: Vec<Vec<u8>>,
+    },
+    Nothing,
+}
+
+impl Repo {
+    /// Tries to take commits back (given newest first) on top of `head`, in a throwaway checkout. Files that
+    /// `is_own` names stay as they are, whatever the commits did to them.
+    pub fn rehearse_revert(
+        &self,
+        head: &str,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Reverted, GitError> {
+        self.rehearse_revert_then(head, newest_first, is_own, &mut |_| {})
+    }
+
+    /// The same; where it applies, `then` may use the checkout, by its root, before that disappears.
+    pub fn rehearse_revert_then(
+        &self,
+        head: &str,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+        then: &mut dyn FnMut(&Path),
+    ) -> Result<Reverted, GitError> {
+        let scratch = self.scratch(head)?;
+        let outcome = self.revert_in(&scratch, newest_first, is_own);
+        if matches!(outcome, Ok(Reverted::Applies { .. })) {
+            then(scratch.path());
+        }
+        scratch.remove()?;
+        outcome
+    }
+
+    /// Takes commits back (given newest first) with one commit on top of the branch checked out. Everything is
+    /// done elsewhere first: a conflict, or local changes to a file concerned, leave the checkout as it was.
+    /// No hook runs: a rollback is never gated. Returns the new commit when it applies.
+    pub fn perform_revert(
+        &self,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+        message: &str,
+    ) -> Result<(Reverted, Option<String>), GitError> {
+        let head = self.resolve("HEAD")?;
+        let scratch = self.scratch(&head)?;
+        let outcome = self.revert_in(&scratch, newest_first, is_own)?;
+        if !matches!(outcome, Reverted::Applies { .. }) {
+            scratch.remove()?;
+            return Ok((outcome, None));
+        }
+        let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
+        scratch.git().args(args).input(message.as_bytes().to_vec()).long().ok()?;
+        let commit = scratch.git().args(["rev-parse", "HEAD"]).line()?;
+        let forward = self.git().without_hooks().args(["merge", "--quiet", "--ff-only", "--no-autostash", &commit]);
+        forward.long().ok()?;
+        scratch.remove()?;
+        Ok((outcome, Some(commit)))
+    }
+
+    fn revert_in(
+        &self,
+        scratch: &Scratch,
+        newest_first: &[String],
+        is_own: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Reverted, GitError> {
+        let mut files = Vec::new();
+        for id in newest_first {
+            let (commit, is_merge) = self.commit_and_whether_merge(id)?;
+            let mut call = scratch.git().args(["-c", "rerere.enabled=false", "revert", "--no-commit"]);
+            if is_merge {
+                call = call.args(["--mainline", "1"]);
+            }
+            let call = call.arg(&commit).long();
+            let shown = call.shown();
+            let output = call.output()?;
+            let failed = output.code != Some(0);
+            let unmerged = if failed { unmerged(scratch)? } else { Vec::new() };
+            if failed && unmerged.is_empty() {
+                return Err(output.failed(shown));
+            }
+            files = restore_own(scratch, &unmerged, is_own)?;
+            let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
+            if !conflicts.is_empty() {
+                return Ok(Reverted::Conflicts { commit, paths: conflicts });
+            }
+            if failed {
+                // A conflict in own files alone has left a note that would stop the next one.
+                scratch.git().args(["revert", "--quit"]).ok()?;
+            }
+        }
+        Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
+    }
+
+    fn commit_and_whether_merge(&self, id: &str) -> Result<(String, bool), GitError> {
+        let commit = self.resolve(id)?;
+        let parents = self.git().args(["rev-list", "--parents", "--max-count=1", &commit, "--"]).line()?;
+        Ok((commit, parents.split_whitespace().count() > 2))
+    }
+}
+
+/// Puts own files back as they are in the commit checked out, and tells which others are changed now.
+fn restore_own(
+    scratch: &Scratch,
+    unmerged: &[Vec<u8>],
+    is_own: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<FileChange>, GitError> {
+    let kept = |change: &FileChange| change.is_regular() && is_own(&change.path);
+    let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);
+    let mut paths: Vec<Vec<u8>> = own.into_iter().map(|change| change.path).collect();
+    paths.extend(unmerged.iter().filter(|path| is_own(path)).cloned());
+    paths.sort();
+    paths.dedup();
+    if paths.is_empty() {
+        return Ok(others);
+    }
+    let args = ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
+    scratch.git().args(args).input(paths.join(&0)).long().ok()?;
+    staged(scratch)
+}
+
+fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
+    staged_against(scratch.git(), scratch.commit(), &Scope::ALL)
+}
+
+fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
+    let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
+    Ok(output.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    const OWN: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+
+    #[test]
+    fn a_revert_that_applies_gives_the_old_tree_and_touches_no_checkout() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        let repo = sandbox.repo();
+        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
+        assert_eq!((files.len(), files[0].path.as_slice()), (1, &b"a"[..]));
+        assert_eq!(files[0].new_object, sandbox.git(&["rev-parse", &format!("{one}:a")]));
+        assert_eq!(repo.dirt(&Scope::ALL, &|_| false).unwrap(), None);
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_later_change_in_the_same_place_is_a_conflict_with_its_path() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a b", "1\n", "one");
+        let two = sandbox.commit("a b", "2\n", "two");
+        sandbox.commit("a b", "3\n", "three");
+        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), OWN).unwrap();
+        assert_eq!(outcome, Reverted::Conflicts { commit: two, paths: vec![b"a b".to_vec()] });
+        assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn own_files_stay_whatever_the_commits_did_to_them() {
+        let sandbox = Sandbox::new();
+        sandbox.write("own/log", "1\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("own/log", "2\n");
+        sandbox.write("own/new", "x\n");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.write("own/log", "3\n");
+        let three = sandbox.commit("b", "1", "three");
+        sandbox.write("own/log", "4\n");
+        sandbox.commit_all("evidence");
+        let repo = sandbox.repo();
+        let (outcome, commit) = repo.perform_revert(&[three, two], OWN, "Take it back\n\nKey: value\n").unwrap();
+        let Reverted::Applies { files, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(files.iter().map(|f| f.path.as_slice()).collect::<Vec<_>>(), [&b"a"[..], b"b"]);
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "4\n");
+        assert!(sandbox.path().join("own/new").exists() && !sandbox.path().join("b").exists());
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), commit.unwrap());
+        assert_eq!(sandbox.git(&["log", "-1", "--format=%B"]).trim_end(), "Take it back\n\nKey: value");
+    }
+
+    #[test]
+    fn uncommitted_own_files_do_not_stop_it_but_local_changes_in_the_way_do() {
+        let sandbox = Sandbox::new();
+        sandbox.write("own/log", "1\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("own/log", "2\n");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.write("own/log", "3\n");
+        sandbox.write("a", "mine");
+        let repo = sandbox.repo();
+        let error = repo.perform_revert(std::slice::from_ref(&two), OWN, "x").unwrap_err().to_string();
+        assert!(error.contains('a'), "{error}");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "mine");
+        assert_eq!(repo.resolve("HEAD").unwrap(), two);
+        sandbox.write("a", "2");
+        repo.perform_revert(&[two], OWN, "x").unwrap();
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "3\n");
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_back_already_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let two = sandbox.commit("a", "2", "two");
+        sandbox.commit("a", "1", "back");
+        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], OWN).unwrap(), Reverted::Nothing);
+    }
+
+    #[test]
+    fn a_merge_is_taken_back_against_its_first_parent() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.git(&["checkout", "-q", "-b", "side"]);
+        sandbox.commit("b", "1", "side");
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git(&["merge", "-q", "--no-ff", "-m", "merge", "side"]);
+        let merge = sandbox.git(&["rev-parse", "HEAD"]);
+        let Reverted::Applies { files, .. } = sandbox.repo().rehearse_revert("HEAD", &[merge], OWN).unwrap() else {
+            panic!()
+        };
+        assert_eq!(files[0].path, b"b");
+    }
+}

@@ -1,0 +1,390 @@
+//! What lies uncommitted, and a digest of it. Owns the reading of `git status`; must not decide whether it matters.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::git::{GitError, Repo, Scope, change};
+use crate::os::{FieldHasher, files, tree};
+
+/// Submodules within submodules deeper than this are not looked into.
+const MAX_DEPTH: u32 = 8;
+
+/// Uncommitted work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirt {
+    /// The differing paths from the repository's root, in byte order.
+    pub paths: Vec<Vec<u8>>,
+    /// SHA-256 over these paths and what lies at them now, as 64 hexadecimal digits. What is staged and what
+    /// is not makes no difference.
+    pub sha256: String,
+}
+
+impl Repo {
+    /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
+    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Untracked
+    /// files that `is_left` names do not count either.
+    pub fn dirt(&self, scope: &Scope<'_>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<Option<Dirt>, GitError> {
+        self.dirt_to_depth(scope, is_left, MAX_DEPTH)
+    }
+
+    fn dirt_to_depth(
+        &self,
+        scope: &Scope<'_>,
+        is_left: &dyn Fn(&[u8]) -> bool,
+        depth: u32,
+    ) -> Result<Option<Dirt>, GitError> {
+        let mut entries = self.status_entries(scope, is_left)?;
+        for path in self.hidden_changes(scope)? {
+            entries.entry(path).or_insert(false);
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let mut hasher = FieldHasher::default();
+        for (path, is_submodule) in &entries {
+            hasher.field(path);
+            self.hash_entry(path, *is_submodule, depth, &mut hasher)?;
+        }
+        Ok(Some(Dirt { paths: entries.into_keys().collect(), sha256: hasher.finish() }))
+    }
+
+    /// Whether any of these files, from the repository's root, is not committed as it lies there. What git ignores
+    /// and what is not there at all does not count.
+    pub fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
+        let there = || files.iter().filter(|file| self.root().join(file).is_file());
+        if there().next().is_none() {
+            return Ok(false);
+        }
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=no"]);
+        Ok(!call.args(["--no-renames", "--"]).args(there()).ok()?.is_empty())
+    }
+
+    /// What lies uncommitted in the repository outside the project at `prefix`, from the repository's root.
+    pub fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+        if prefix.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
+        let output = call.args(["--ignored=no", "--no-ahead-behind", "--no-branch"]).long().ok()?;
+        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
+        let paths = records.filter_map(|record| entry(record).map(|entry| entry.path.to_vec()));
+        Ok(paths.filter(|path| !path.starts_with(prefix)).collect())
+    }
+
+    /// Paths that differ, and whether each is a submodule.
+    fn status_entries(
+        &self,
+        scope: &Scope<'_>,
+        is_left: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
+        let mut call = call.args(["--ignored=no", "--ignore-submodules=none", "--no-ahead-behind", "--no-branch"]);
+        if !scope.prefix.is_empty() {
+            call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
+        }
+        let shown = call.shown();
+        let output = call.long().ok()?;
+        let mut entries = BTreeMap::new();
+        for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
+            let Some(entry) = entry(record) else {
+                let what = String::from_utf8_lossy(record).into_owned();
+                return Err(GitError::Unreadable { args: shown, what });
+            };
+            let counts = match entry.is_regular {
+                _ if !entry.path.starts_with(scope.prefix) => false,
+                Some(is_regular) => !is_regular || scope.counts(entry.path),
+                None if is_left(entry.path) => false,
+                None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
+            };
+            if counts {
+                entries.insert(entry.path.to_vec(), entry.is_submodule);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Whether an untracked path is a link or another repository.
+    fn is_no_file(&self, record: &[u8], path: &[u8]) -> bool {
+        let meta = || self.root().join(files::path_from_bytes(path)).symlink_metadata();
+        record.ends_with(b"/") || meta().is_ok_and(|meta| !meta.is_file())
+    }
+
+    /// Files whose change git was told not to look at, and that have changed.
+    fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+        let listing = self.git().args(["ls-files", "-v", "-s", "-z"]).ok()?;
+        let hidden = listing.split(|byte| *byte == 0).filter_map(hidden_entry);
+        let mut changed = Vec::new();
+        for (path, blob) in hidden.filter(|(path, _)| scope.counts(path)) {
+            let on_disk = self.root().join(files::path_from_bytes(path));
+            // Absent files are what sparse checkouts are made of.
+            let Ok(meta) = on_disk.symlink_metadata() else { continue };
+            let now = if meta.file_type().is_symlink() {
+                let target = std::fs::read_link(&on_disk).map_err(|e| unreadable(&on_disk, e))?;
+                self.git().args(["hash-object", "--stdin"]).input(files::path_bytes(&target)).line()?
+            } else {
+                self.git().args(["hash-object", "--"]).arg(files::path_from_bytes(path)).line()?
+            };
+            if now.as_bytes() != blob {
+                changed.push(path.to_vec());
+            }
+        }
+        Ok(changed)
+    }
+
+    fn hash_entry(
+        &self,
+        path: &[u8],
+        is_submodule: bool,
+        depth: u32,
+        hasher: &mut FieldHasher,
+    ) -> Result<(), GitError> {
+        let full = self.root().join(files::path_from_bytes(path));
+        let content = tree::digest_path(&full).map_err(|e| unreadable(&full, e))?;
+        hasher.field(content.kind.as_bytes());
+        hasher.field(content.sha256.as_bytes());
+        if content.kind != "directory" {
+            return Ok(());
+        }
+        // A submodule, or another repository that lies here untracked.
+        match Self::open(&full) {
+            Ok(inner) if depth > 0 && inner.root() != self.root() => {
+                let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
+                hasher.field(commit.as_bytes());
+                let dirt = inner.dirt_to_depth(&Scope::ALL, &|_| false, depth - 1)?;
+                hasher.field(dirt.map(|d| d.sha256).unwrap_or_default().as_bytes());
+                Ok(())
+            }
+            Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
+                let inside = tree::digest_directory(&full, &|_| false).map_err(|e| unreadable(&full, e))?;
+                hasher.field(inside.sha256.as_bytes());
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> GitError {
+    GitError::Io { action: format!("read {}", path.display()), source }
+}
+
+/// One record of git's status.
+struct Entry<'a> {
+    path: &'a [u8],
+    is_submodule: bool,
+    /// Whether a tracked path is a regular file in the commit, the index and the work tree; `None` for untracked ones.
+    is_regular: Option<bool>,
+}
+
+/// Reads a `--porcelain=v2` record.
+fn entry(record: &[u8]) -> Option<Entry<'_>> {
+    // After the submodule's field come the modes.
+    let (fields_before_path, modes) = match record.first()? {
+        b'1' => (8, 3),
+        b'u' => (10, 4),
+        b'?' => (1, 0),
+        _ => return None,
+    };
+    let mut known = record.split(|byte| *byte == b' ').skip(3).take(modes);
+    let is_regular = (modes > 0).then(|| known.all(|mode| str::from_utf8(mode).is_ok_and(change::is_regular)));
+    let mut fields = record.splitn(fields_before_path + 1, |byte| *byte == b' ');
+    let submodule = record.splitn(4, |byte| *byte == b' ').nth(2).is_some_and(|field| field.first() == Some(&b'S'));
+    let path = fields.nth(fields_before_path)?;
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let is_submodule = submodule && record.first() != Some(&b'?');
+    (!path.is_empty()).then_some(Entry { path, is_submodule, is_regular })
+}
+
+/// `TAG MODE OBJECT STAGE\tPATH` of a file that git does not look at: a lower-case tag or `S`.
+fn hidden_entry(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let tag = *record.first()?;
+    if !(tag.is_ascii_lowercase() || tag == b'S') {
+        return None;
+    }
+    let tab = record.iter().position(|byte| *byte == b'\t')?;
+    let mut fields = record[..tab].split(|byte| *byte == b' ');
+    let (mode, object) = (fields.nth(1)?, fields.next()?);
+    // Submodules have no content to hash.
+    (mode != b"160000").then_some((&record[tab + 1..], object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    fn dirt(sandbox: &Sandbox) -> Option<Dirt> {
+        sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap()
+    }
+
+    #[test]
+    fn what_lies_uncommitted_beside_a_project_is_told_apart_from_what_lies_in_it() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("lib/n", "1", "one");
+        sandbox.write("pkg/a", "1");
+        let outside = || sandbox.repo().uncommitted_outside(b"pkg/").unwrap();
+        assert!(outside().is_empty());
+        sandbox.write("lib/n", "2");
+        sandbox.write("new/a", "1");
+        sandbox.write("new/b", "1");
+        assert_eq!(outside(), [b"lib/n".to_vec(), b"new/a".to_vec(), b"new/b".to_vec()]);
+        assert!(sandbox.repo().uncommitted_outside(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn nothing_uncommitted_is_none_and_own_files_do_not_count() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("own/x", "1");
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
+        assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, &|_| false).unwrap(), None);
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"own/x".to_vec()]);
+    }
+
+    #[test]
+    fn of_named_files_only_those_that_git_would_take_are_uncommitted() {
+        let sandbox = Sandbox::new();
+        sandbox.write(".gitignore", "ignored\n");
+        sandbox.commit("a", "1", "one");
+        sandbox.write("ignored", "1");
+        sandbox.write("other", "1");
+        let any = |files: &[&str]| {
+            sandbox.repo().is_any_uncommitted(&files.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap()
+        };
+        assert!(!any(&[]) && !any(&["a", "ignored", "nowhere"]));
+        assert!(any(&["a", "other"]));
+        sandbox.write("a", "2");
+        assert!(any(&["a"]));
+    }
+
+    #[test]
+    fn changed_added_deleted_staged_and_untracked_paths_all_count() {
+        let sandbox = Sandbox::new().hostile();
+        for path in ["changed", "deleted", "staged", "gone"] {
+            sandbox.write(path, "1");
+        }
+        sandbox.commit_all("one");
+        sandbox.write("changed", "2");
+        std::fs::remove_file(sandbox.path().join("deleted")).unwrap();
+        sandbox.write("staged", "2");
+        sandbox.git(&["add", "staged"]);
+        sandbox.git(&["rm", "-q", "gone"]);
+        sandbox.write("new dir/über file", "1");
+        let paths: Vec<String> =
+            dirt(&sandbox).unwrap().paths.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect();
+        assert_eq!(paths, ["changed", "deleted", "gone", "new dir/über file", "staged"]);
+    }
+
+    #[test]
+    fn the_digest_follows_the_content_and_not_the_index() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.write("a", "2");
+        let first = dirt(&sandbox).unwrap();
+        sandbox.git(&["add", "a"]);
+        assert_eq!(dirt(&sandbox).unwrap(), first);
+        sandbox.write("a", "3");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[test]
+    fn a_change_that_git_was_told_not_to_see_is_seen() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.git(&["update-index", "--assume-unchanged", "a"]);
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("a", "2");
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"a".to_vec()]);
+        sandbox.git(&["update-index", "--no-assume-unchanged", "--skip-worktree", "a"]);
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"a".to_vec()]);
+    }
+
+    #[test]
+    fn only_paths_below_the_project_count() {
+        let sandbox = Sandbox::new();
+        sandbox.write("api/x", "1");
+        sandbox.commit("web/x", "1", "one");
+        sandbox.write("web/x", "2");
+        let scope = Scope { prefix: b"api/", is_own: &|_| false };
+        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap(), None);
+        sandbox.write("api/y", "2");
+        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap().unwrap().paths, [b"api/y".to_vec()]);
+    }
+
+    #[test]
+    fn work_in_a_submodule_counts_and_changes_the_digest() {
+        let inner = Sandbox::new();
+        inner.commit("x", "1", "one");
+        let sandbox = Sandbox::new();
+        sandbox.git(&["submodule", "-q", "add", &inner.path().to_string_lossy(), "sub"]);
+        sandbox.commit_all("one");
+        assert_eq!(dirt(&sandbox), None);
+        sandbox.write("sub/x", "2");
+        let first = dirt(&sandbox).unwrap();
+        assert_eq!(first.paths, [b"sub".to_vec()]);
+        sandbox.write("sub/x", "3");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[test]
+    fn an_untracked_repository_inside_is_hashed() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox.write("nested/x", "1");
+        sandbox.git(&["-C", "nested", "init", "-q"]);
+        let first = dirt(&sandbox).unwrap();
+        assert_eq!(first.paths, [b"nested".to_vec()]);
+        sandbox.write("nested/x", "2");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_not_utf8_and_links_are_read() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let name = std::ffi::OsStr::from_bytes(b"caf\xE9\n\"x");
+        std::fs::write(sandbox.path().join(name), "1").unwrap();
+        std::os::unix::fs::symlink("nowhere", sandbox.path().join("link")).unwrap();
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"caf\xE9\n\"x".to_vec(), b"link".to_vec()]);
+    }
+
+    #[test]
+    fn a_damaged_index_is_an_error_and_not_clean() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let repo = sandbox.repo();
+        std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
+        assert!(repo.dirt(&Scope::ALL, &|_| false).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_a_repository_and_what_is_tracked_for_good_hide_behind_no_name_of_the_tools() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("own/x", "1", "one");
+        sandbox.write("own/y", "1");
+        sandbox.write("own/left.tmp", "1");
+        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/") && !path.ends_with(b".tmp");
+        let left: &dyn Fn(&[u8]) -> bool = &|path| path.ends_with(b".tmp");
+        let paths = || {
+            let dirt = sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, left).unwrap();
+            dirt.map_or_else(Vec::new, |dirt| dirt.paths)
+        };
+        assert!(paths().is_empty());
+        std::os::unix::fs::symlink("../code", sandbox.path().join("own/z")).unwrap();
+        sandbox.write("own/inner/code", "1");
+        sandbox.git(&["-C", "own/inner", "init", "-q"]);
+        assert_eq!(paths(), [b"own/inner".to_vec(), b"own/z".to_vec()]);
+        std::fs::remove_dir_all(sandbox.path().join("own/inner")).unwrap();
+        sandbox.commit_all("two");
+        assert!(paths().is_empty());
+        sandbox.write("own/left.tmp", "2");
+        std::fs::remove_file(sandbox.path().join("own/x")).unwrap();
+        std::os::unix::fs::symlink("../code", sandbox.path().join("own/x")).unwrap();
+        assert_eq!(paths(), [b"own/left.tmp".to_vec(), b"own/x".to_vec()]);
+    }
+}

@@ -1,0 +1,171 @@
+//! Further checkouts of a repository: throwaway ones that disappear again, and the list of all. Must not touch
+//! the checkout that the user works in.
+
+use std::path::{Path, PathBuf};
+
+use crate::git::{Call, GitError, Repo};
+use crate::os::files;
+
+/// A checkout as git lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub path: PathBuf,
+    pub commit: Option<String>,
+    /// Whether git thinks that its directory is gone.
+    pub prunable: bool,
+}
+
+/// A throwaway checkout of one commit. Removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    owner: Repo,
+    commit: String,
+    path: PathBuf,
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Repo {
+    /// Checks a commit out into a new directory; no hook runs.
+    pub fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
+        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
+        let dir = tempfile::Builder::new().prefix("vibeship-tree-").tempdir().map_err(source_error)?;
+        let base = files::canonical(dir.path()).map_err(source_error)?;
+        let path = base.join("tree");
+        let commit = self.resolve(commit)?;
+        let scratch = Scratch { owner: self.clone(), commit, path: path.clone(), dir: Some(dir) };
+        self.worktree_add(&path, &scratch.commit)?;
+        Ok(scratch)
+    }
+
+    /// Checks a commit out at `path`, which must not exist; no hook runs.
+    pub fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
+        let commit = self.resolve(commit)?;
+        let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path).arg(commit);
+        call.long().ok().map(|_| ())
+    }
+
+    /// Removes a checkout with all that is in it, also when git has lost sight of it.
+    pub fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
+        let call = self.git().without_hooks().args(["worktree", "remove", "--force", "--force"]).arg(path);
+        if call.long().ok().is_ok() {
+            return Ok(());
+        }
+        if path.exists() {
+            let error = |source| GitError::Io { action: format!("remove {}", path.display()), source };
+            std::fs::remove_dir_all(path).map_err(error)?;
+        }
+        self.worktree_prune()
+    }
+
+    /// Forgets checkouts whose directory is gone.
+    pub fn worktree_prune(&self) -> Result<(), GitError> {
+        self.git().args(["worktree", "prune", "--expire=now"]).ok().map(|_| ())
+    }
+
+    /// All checkouts of the repository, the main one first.
+    pub fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
+        let list = || self.git().args(["worktree", "list", "--porcelain"]);
+        match list().arg("-z").ok() {
+            Ok(output) => Ok(parse(&output, 0)),
+            // Git knows -z since 2.36. Before, a path with a line end cannot be told from two lines.
+            Err(GitError::Failed { .. } | GitError::TooOld { .. }) => Ok(parse(&list().ok()?, b'\n')),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn parse(output: &[u8], end: u8) -> Vec<Listed> {
+    let mut listed: Vec<Listed> = Vec::new();
+    for line in output.split(|byte| *byte == end) {
+        if let Some(path) = line.strip_prefix(b"worktree ") {
+            listed.push(Listed { path: files::path_from_bytes(path), commit: None, prunable: false });
+        } else if let Some(last) = listed.last_mut() {
+            if let Some(commit) = line.strip_prefix(b"HEAD ") {
+                last.commit = Some(String::from_utf8_lossy(commit).into_owned());
+            }
+            last.prunable |= line.starts_with(b"prunable");
+        }
+    }
+    listed
+}
+
+impl Scratch {
+    /// Its root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The commit that was checked out.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Starts a call in it, without hooks.
+    pub fn git(&self) -> Call {
+        Call::new(&self.path).without_hooks()
+    }
+
+    /// Removes it, and says so when that fails (dropping is silent).
+    pub fn remove(mut self) -> Result<(), GitError> {
+        let result = self.owner.worktree_remove(&self.path);
+        self.dir = None;
+        result
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.dir.take().is_some() {
+            let _ = self.owner.worktree_remove(&self.path);
+            // The directory around it went with the handle; git's note of it must go after that.
+            let _ = self.owner.worktree_prune();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    #[test]
+    fn a_scratch_checkout_has_the_commit_and_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        sandbox.commit("a", "2", "two");
+        sandbox.write(".git/hooks/post-checkout", "#!/bin/sh\ntouch ran\n");
+        let repo = sandbox.repo();
+        let scratch = repo.scratch(&one).unwrap();
+        let path = scratch.path().to_owned();
+        assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "1");
+        assert!(!path.join("ran").exists());
+        assert!(Repo::open(&path).unwrap().is_linked_worktree());
+        assert_eq!(repo.worktrees().unwrap().len(), 2);
+        std::fs::write(path.join("litter"), "x").unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+        let scratch = repo.scratch("HEAD").unwrap();
+        let path = scratch.path().to_owned();
+        scratch.remove().unwrap();
+        assert!(!path.exists() && repo.worktrees().unwrap().len() == 1);
+    }
+
+    #[test]
+    fn both_forms_of_the_list_say_the_same() {
+        let lines = b"worktree /a b\nHEAD 12\nbranch refs/heads/main\n\nworktree /c\nHEAD 34\ndetached\nprunable x\n\n";
+        let nul: Vec<u8> = lines.iter().map(|byte| if *byte == b'\n' { 0 } else { *byte }).collect();
+        let listed = parse(lines, b'\n');
+        assert_eq!(listed, parse(&nul, 0));
+        assert_eq!((listed.len(), listed[0].path.as_path(), listed[1].prunable), (2, Path::new("/a b"), true));
+        assert_eq!(listed[1].commit.as_deref(), Some("34"));
+    }
+
+    #[test]
+    fn an_unknown_commit_leaves_nothing() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        assert!(sandbox.repo().scratch("nothing").is_err());
+        assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
+    }
+}

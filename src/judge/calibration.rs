@@ -1,0 +1,141 @@
+//! A calibration: the noise floors of this machine's paired measurements, with the proof that a known slowdown is seen.
+//! Owns the file's shape and which machine it holds for; must not run anything.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::judge::Change;
+use crate::model::scrub::scrub;
+use crate::model::{Digest, Machine, MetricId};
+
+/// Schema name of calibration files.
+pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
+
+/// What sessions are taken to differ by at the least, as a share: the few that a calibration can afford say little about
+/// other days.
+pub const LEAST_SESSION_FLOOR: f64 = 0.02;
+
+/// What one machine's calibration found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    pub schema: String,
+    pub tool: String,
+    pub generated_at: DateTime<Utc>,
+    pub machine: Machine,
+    pub commands: Vec<CalibratedCommand>,
+}
+
+/// What was found for one command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedCommand {
+    pub name: String,
+    /// The command without its secrets: a floor holds for this one only.
+    pub cmd: String,
+    /// How many pairs of it with itself.
+    pub pairs: u32,
+    /// The smallest change, as a share, that counts, by metric.
+    pub floors: BTreeMap<MetricId, f64>,
+    /// How many sessions apart in time were compared; 0 where none were.
+    #[serde(default)]
+    pub sessions: u32,
+    /// How far one session lies from another, as a share, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub session_floors: BTreeMap<MetricId, f64>,
+    /// The slowdown that was added, as a share of its time, and what was seen of it.
+    pub injected: Option<Injected>,
+}
+
+/// A known slowdown and what was seen of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Injected {
+    /// The metric that decides about the command.
+    pub metric: MetricId,
+    /// What was added, as a share of the command's time.
+    pub share: f64,
+    pub seen: Change,
+}
+
+/// The name of a machine's calibration file: what tells machines apart, and nothing that varies on one.
+pub fn key(machine: &Machine) -> String {
+    let parts = json!({
+        "os": machine.os,
+        "arch": machine.arch,
+        "cpu": machine.cpu,
+        "cores": machine.cores,
+        "virtualization": machine.virtualization,
+        "host": machine.host_digest,
+    });
+    Digest::of_json(&parts).short().to_owned()
+}
+
+impl Calibration {
+    /// The floors that hold for the commands as they are now, by metric.
+    pub fn floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
+        self.valid(configured, |command| &command.floors, 0.0)
+    }
+
+    /// How far sessions lie apart for the commands as they are now, by metric, but never below
+    /// [`LEAST_SESSION_FLOOR`].
+    pub fn session_floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
+        self.valid(configured, |command| &command.session_floors, LEAST_SESSION_FLOOR)
+    }
+
+    fn valid<'a>(
+        &self,
+        configured: impl Fn(&str) -> Option<&'a str>,
+        floors: impl Fn(&CalibratedCommand) -> &BTreeMap<MetricId, f64>,
+        least: f64,
+    ) -> BTreeMap<MetricId, f64> {
+        // An older version kept the command as it is.
+        let same = |command: &&CalibratedCommand| {
+            configured(&command.name).is_some_and(|cmd| scrub(cmd) == scrub(&command.cmd))
+        };
+        let valid = self.commands.iter().filter(same);
+        let all = valid.flat_map(|command| floors(command).clone());
+        all.filter(|(_, floor)| floor.is_finite()).map(|(metric, floor)| (metric, floor.max(least))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_holds_only_for_the_command_it_was_found_with() {
+        let calibration = Calibration {
+            schema: SCHEMA.to_owned(),
+            tool: String::new(),
+            generated_at: DateTime::UNIX_EPOCH,
+            machine: Machine::default(),
+            commands: vec![CalibratedCommand {
+                name: "t".to_owned(),
+                cmd: "make".to_owned(),
+                pairs: 30,
+                floors: BTreeMap::from([(MetricId::new("timing.t.cpu"), 0.004)]),
+                sessions: 5,
+                session_floors: BTreeMap::from([(MetricId::new("timing.t.cpu"), 0.001)]),
+                injected: None,
+            }],
+        };
+        let apart = calibration.session_floors(|_| Some("make"));
+        assert_eq!(apart.into_values().collect::<Vec<f64>>(), [LEAST_SESSION_FLOOR]);
+        assert_eq!(calibration.floors(|_| Some("make")).len(), 1);
+        assert!(calibration.floors(|_| Some("make -j2")).is_empty());
+        assert!(calibration.floors(|_| None).is_empty());
+        let kept = scrub("bench --token correcthorse");
+        let mut secret = calibration;
+        secret.commands[0].cmd = kept;
+        assert_eq!(secret.floors(|_| Some("bench --token correcthorse")).len(), 1);
+    }
+
+    #[test]
+    fn load_does_not_make_another_machine() {
+        let quiet = Machine { load_1m: Some(0.1), ..Machine::default() };
+        let busy = Machine { load_1m: Some(9.0), on_battery: Some(true), ..Machine::default() };
+        assert_eq!(key(&quiet), key(&busy));
+        assert_ne!(key(&quiet), key(&Machine { cores: Some(64), ..Machine::default() }));
+    }
+}

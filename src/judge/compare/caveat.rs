@@ -1,0 +1,330 @@
+//! What to hold against a comparison even where a verdict was reached. Owns the list of caveats; must not change a verdict.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::compare::{MetricRow, variables};
+use crate::judge::{Change, Circumstances, series};
+use crate::model::snapshot::SCHEMA_V1;
+use crate::model::{Design, Flaw, MetricId, PairSession, Sampling, Snapshot, Unusable, WorkTree};
+
+/// Which snapshot a caveat is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    Before,
+    After,
+}
+
+/// Something to hold against a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "caveat", rename_all = "snake_case")]
+pub enum Caveat {
+    /// Sampled metrics with one sample on a side, from which nothing follows.
+    SingleRuns {
+        metrics: Vec<MetricId>,
+    },
+    /// Sampled metrics compared across two sessions instead of in alternating pairs.
+    Unpaired {
+        metrics: Vec<MetricId>,
+    },
+    /// A metric could not be used on one side.
+    Unusable {
+        side: Which,
+        metric: MetricId,
+        reason: Unusable,
+    },
+    /// Both snapshots were taken at one commit: what differs between them is in no commit.
+    SameCommit {
+        commit: String,
+    },
+    /// Both sides are one and the same snapshot: nothing was compared.
+    SameSnapshot,
+    /// Both snapshots are known to be of the same code and tuneables.
+    SameCode,
+    DirtyTree {
+        side: Which,
+        paths: Option<u64>,
+        /// Whether the original tool wrote this, which counted its own files as work.
+        own_files_counted: bool,
+    },
+    /// The baseline is bound to a digest of the files and to no commit, so no ancestry proves that it came first.
+    NoAncestry,
+    /// Something lay uncommitted in the repository outside the project's directory, which may have been measured too.
+    DirtyOutside {
+        side: Which,
+        paths: Vec<String>,
+    },
+    OtherMachine {
+        parts: Vec<String>,
+    },
+    /// Version 1 recorded no machine: that both are of one machine is an assumption.
+    MachineNotRecorded {
+        side: Which,
+    },
+    /// Sizes count every file, build litter included; how much git tracks was not recorded.
+    TrackedBytesNotRecorded {
+        paths: Vec<String>,
+    },
+    /// The largest resident set is that of the measuring process, not the command's own.
+    MaxRssAtFloor {
+        metrics: Vec<MetricId>,
+    },
+    /// CPU time changed for the better and wall time for the worse, or the other way round.
+    CpuAndWallDisagree {
+        timing: String,
+        /// Whether CPU time is the one that improved.
+        cpu_improved: bool,
+    },
+    /// A tuneable's file changed, but a variable overrides the key on both sides: the change had no effect.
+    EnvHidesTuneable {
+        key: String,
+        layer: String,
+        file: String,
+    },
+    /// Watched variables had other values after the change.
+    EnvDiffers {
+        names: Vec<String>,
+    },
+    /// The reference workload moved between the sessions.
+    Drift {
+        ratio: f64,
+    },
+    /// No reference workload was recorded on both sides: drift between the sessions is unknown.
+    DriftUnknown,
+    /// The pairs were taken of other commits than the snapshots.
+    PairOfOtherCommits,
+    /// The snapshot after the change is older than the baseline.
+    OutOfOrder,
+    /// The same change was compared before; set by whoever knows of that.
+    Repeated {
+        /// How many comparisons there were since the baseline, this one included.
+        times: u32,
+    },
+}
+
+/// Whether both sides are one measurement, be it in two files.
+pub(crate) fn is_same_snapshot(before: &Snapshot, after: &Snapshot) -> bool {
+    (before.id.is_some() && before.id == after.id) || before == after
+}
+
+/// Every caveat, in a fixed order.
+pub(crate) fn caveats(
+    before: &Snapshot,
+    after: &Snapshot,
+    pair: Option<&PairSession>,
+    metrics: &[MetricRow],
+    known: &Circumstances,
+) -> Vec<Caveat> {
+    let mut found = Vec::new();
+    about_code(before, after, known, &mut found);
+    about_machine(before, after, metrics, known, &mut found);
+    about_samples(metrics, &mut found);
+    if let Some(pair) = pair {
+        let commit = |snapshot: &Snapshot| snapshot.revision.as_ref().and_then(|revision| revision.commit.clone());
+        let differs =
+            |known: Option<String>, arm: &Option<String>| matches!((known, arm), (Some(a), Some(b)) if a != *b);
+        if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
+            found.push(Caveat::PairOfOtherCommits);
+        }
+    }
+    about_sizes(before, after, metrics, &mut found);
+    about_memory(before, after, pair, &mut found);
+    about_times(metrics, &mut found);
+    about_tuneables(before, after, &mut found);
+    let names: Vec<String> = variables::changes(before, after).into_iter().map(|change| change.name).collect();
+    if !names.is_empty() {
+        found.push(Caveat::EnvDiffers { names });
+    }
+    found
+}
+
+fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found: &mut Vec<Caveat>) {
+    if after.generated_at < before.generated_at {
+        found.push(Caveat::OutOfOrder);
+    }
+    if is_same_snapshot(before, after) {
+        found.push(Caveat::SameSnapshot);
+    } else if known.same_code {
+        found.push(Caveat::SameCode);
+    } else if let (Some(old), Some(new)) = (&before.git.commit, &after.git.commit)
+        && old == new
+        && !only_settings_differ(before, after)
+    {
+        found.push(Caveat::SameCommit { commit: new.clone() });
+    }
+    if before.revision.as_ref().is_some_and(|revision| revision.work_tree == WorkTree::Unversioned) {
+        found.push(Caveat::NoAncestry);
+    }
+    for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
+        let own_files_counted = snapshot.schema == SCHEMA_V1;
+        let dirty = match snapshot.revision.as_ref().map(|revision| &revision.work_tree) {
+            Some(WorkTree::Dirty { paths, .. }) => Some(Some(u64::from(*paths))),
+            Some(WorkTree::Unknown { .. }) => Some(None),
+            Some(WorkTree::Clean | WorkTree::Unversioned) => None,
+            None => snapshot.git.dirty.unwrap_or(false).then_some(snapshot.git.dirty_count),
+        };
+        if let Some(paths) = dirty {
+            found.push(Caveat::DirtyTree { side, paths, own_files_counted });
+        }
+        if !snapshot.git.dirty_outside.is_empty() {
+            found.push(Caveat::DirtyOutside { side, paths: snapshot.git.dirty_outside.clone() });
+        }
+    }
+}
+
+/// Whether the same code ran with other tuneables or variables: then these are what the difference is attributed to.
+fn only_settings_differ(before: &Snapshot, after: &Snapshot) -> bool {
+    let code = before.revision.as_ref().zip(after.revision.as_ref());
+    code.is_some_and(|(before, after)| before.same_code(after))
+        && (before.tuneables != after.tuneables || before.env != after.env)
+}
+
+/// Version 1 recorded a platform only: a different one is a different machine, the same one proves nothing.
+pub(crate) fn other_platform(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let (old, new) = (&before.system.platform, &after.system.platform);
+    let differs = !old.is_empty() && !new.is_empty() && old != new;
+    if differs { vec!["platform".to_owned()] } else { Vec::new() }
+}
+
+fn about_machine(
+    before: &Snapshot,
+    after: &Snapshot,
+    metrics: &[MetricRow],
+    known: &Circumstances,
+    found: &mut Vec<Caveat>,
+) {
+    if !known.other_machine.is_empty() {
+        found.push(Caveat::OtherMachine { parts: known.other_machine.clone() });
+    }
+    for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
+        if snapshot.machine.is_none() {
+            found.push(Caveat::MachineNotRecorded { side });
+        }
+    }
+    let unpaired = metrics.iter().any(|row| row.sampling == Sampling::Sampled && !is_paired(row));
+    match known.reference_ratio {
+        _ if !unpaired => {}
+        None => found.push(Caveat::DriftUnknown),
+        Some(ratio) if (ratio - 1.0).abs() > known.min_effect => found.push(Caveat::Drift { ratio }),
+        Some(_) => {}
+    }
+}
+
+fn is_paired(row: &MetricRow) -> bool {
+    row.pairs.is_some() || row.result.finding().is_some_and(|finding| finding.design == Design::Paired)
+}
+
+fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
+    let sampled = || metrics.iter().filter(|row| row.sampling == Sampling::Sampled && !is_paired(row));
+    let both = |row: &&MetricRow| row.before.is_some() && row.after.is_some();
+    let single = |row: &&MetricRow| [row.before, row.after].into_iter().flatten().any(|level| level.n == 1);
+    let names = |rows: &mut dyn Iterator<Item = &MetricRow>| rows.map(|row| row.metric.clone()).collect::<Vec<_>>();
+    let singles = names(&mut sampled().filter(both).filter(single));
+    let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)));
+    if !singles.is_empty() {
+        found.push(Caveat::SingleRuns { metrics: singles });
+    }
+    if !unpaired.is_empty() {
+        found.push(Caveat::Unpaired { metrics: unpaired });
+    }
+    for row in metrics {
+        let (side, reason) = match &row.result {
+            Change::Invalid { because: Flaw::Before { reason } } => (Which::Before, reason),
+            Change::Invalid { because: Flaw::After { reason } } => (Which::After, reason),
+            _ => continue,
+        };
+        let never_recorded = *reason == Unusable::NotMeasured && row.before.is_none() && row.after.is_none();
+        if !never_recorded {
+            found.push(Caveat::Unusable { side, metric: row.metric.clone(), reason: reason.clone() });
+        }
+    }
+}
+
+fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {
+    let untracked =
+        |snapshot: &Snapshot, path: &str| snapshot.sizes.get(path).is_some_and(|s| s.tracked_bytes.is_none());
+    let changed = |path: &str| {
+        let id = format!("size.{path}");
+        metrics
+            .iter()
+            .any(|row| row.metric.as_str() == id && matches!(row.result, Change::Improved(_) | Change::Regressed(_)))
+    };
+    let paths: BTreeSet<&String> = before.sizes.keys().chain(after.sizes.keys()).collect();
+    let paths: Vec<String> = paths
+        .into_iter()
+        .filter(|path| changed(path) && (untracked(before, path) || untracked(after, path)))
+        .cloned()
+        .collect();
+    if !paths.is_empty() {
+        found.push(Caveat::TrackedBytesNotRecorded { paths });
+    }
+}
+
+/// A run cannot show less than the measuring process held when it started the run.
+#[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
+fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>, found: &mut Vec<Caveat>) {
+    let mut at_floor = BTreeSet::new();
+    for snapshot in [before, after] {
+        let Some(floor) = snapshot.rss_floor_bytes else { continue };
+        for (id, reading) in series::metrics(snapshot) {
+            let low = reading.is_ok_and(|series| series.samples.iter().any(|bytes| *bytes <= floor as f64));
+            if id.as_str().ends_with(".max_rss") && low {
+                at_floor.insert(id);
+            }
+        }
+    }
+    if let Some((pair, floor)) = pair.and_then(|pair| Some((pair, pair.rss_floor_bytes? as f64))) {
+        for (id, reading) in series::pair_metrics(pair) {
+            let low = reading.is_ok_and(|series| series.pairs.iter().any(|p| p.before <= floor || p.after <= floor));
+            if id.as_str().ends_with(".max_rss") && low {
+                at_floor.insert(id);
+            }
+        }
+    }
+    if !at_floor.is_empty() {
+        found.push(Caveat::MaxRssAtFloor { metrics: at_floor.into_iter().collect() });
+    }
+}
+
+fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
+    for cpu in metrics {
+        let Some(timing) = cpu.metric.as_str().strip_prefix("timing.").and_then(|name| name.strip_suffix(".cpu"))
+        else {
+            continue;
+        };
+        let wall_id = format!("timing.{timing}.wall");
+        let Some(wall) = metrics.iter().find(|row| row.metric.as_str() == wall_id) else { continue };
+        found.extend(cpu_against_wall(timing, &cpu.result, &wall.result));
+    }
+}
+
+/// The caveat on a command whose CPU time and wall time changed in opposite directions.
+pub fn cpu_against_wall(timing: &str, cpu: &Change, wall: &Change) -> Option<Caveat> {
+    let cpu_improved = match (cpu, wall) {
+        (Change::Improved(_), Change::Regressed(_)) => true,
+        (Change::Regressed(_), Change::Improved(_)) => false,
+        _ => return None,
+    };
+    Some(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved })
+}
+
+fn about_tuneables(before: &Snapshot, after: &Snapshot, found: &mut Vec<Caveat>) {
+    let digest = |snapshot: &Snapshot, path: &str| {
+        snapshot.tuneable_files.iter().find(|file| file.path == path).and_then(|file| file.sha256.clone())
+    };
+    for (key, tuneable) in &after.tuneables {
+        let overridden = before.tuneables.get(key).is_some_and(|old| old.layer == tuneable.layer);
+        if !overridden || !tuneable.layer.starts_with("env:") {
+            continue;
+        }
+        for file in tuneable.hides.iter().filter(|file| digest(before, file) != digest(after, file)) {
+            found.push(Caveat::EnvHidesTuneable {
+                key: key.clone(),
+                layer: tuneable.layer.clone(),
+                file: file.clone(),
+            });
+        }
+    }
+}

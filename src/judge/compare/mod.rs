@@ -1,0 +1,494 @@
+//! Comparing two snapshots, with the pairs taken between them where there are any: every metric, every criterion, one
+//! outcome, and what to hold against it. Owns the compare file; must not render text.
+
+pub mod caveat;
+pub mod definition;
+pub mod legacy;
+pub mod metric_row;
+pub mod pair_row;
+pub mod tuneables;
+pub mod variables;
+
+pub use caveat::{Caveat, Which};
+pub use legacy::Deltas;
+pub(crate) use metric_row::Sides;
+pub use metric_row::{Level, MetricRow};
+pub use pair_row::PairRow;
+pub use tuneables::TuneableChange;
+pub use variables::VariableChange;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::judge::compare::metric_row::{for_metric, metric_rows};
+use crate::judge::{Change, Circumstances, Decisive, effect, rule, series};
+use crate::model::{Criterion, GitV1, MetricId, Outcome, PairSession, Revision, Sampling, Snapshot, Trigger, Verdict};
+
+/// Schema name of compare files.
+pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
+
+/// The minimum effect where neither the contract nor a calibration says otherwise: 1 %.
+pub const DEFAULT_MIN_EFFECT: f64 = 0.01;
+
+/// What a contract demands of the metrics.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Demands {
+    pub kpi: Option<Criterion>,
+    pub guardrails: Vec<Criterion>,
+    pub trigger: Option<Trigger>,
+}
+
+/// What is known about noise before anything is compared. All numbers are shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The smallest change that counts, for metrics without a noise floor above it.
+    pub min_effect: f64,
+    /// Noise floors of paired comparison by metric, as calibrated on this machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noise_floors: BTreeMap<MetricId, f64>,
+    /// How far one session may differ from the next, for metrics whose sessions were not calibrated.
+    pub session_floor: f64,
+    /// The same by metric, as calibrated on this machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub session_floors: BTreeMap<MetricId, f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            min_effect: DEFAULT_MIN_EFFECT,
+            noise_floors: BTreeMap::new(),
+            session_floor: effect::DEFAULT_SESSION_FLOOR,
+            session_floors: BTreeMap::new(),
+        }
+    }
+}
+
+/// A compare file. `before`, `after` and `deltas` are as version 1 has them, with more beside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    pub schema: String,
+    pub before: Side,
+    pub after: Side,
+    /// Version 1's differences; a missing side is null.
+    pub deltas: Deltas,
+    /// The gravest verdict of KPI and guardrails; without any, of the decisive metrics.
+    pub outcome: Outcome,
+    /// KPI, guardrails and trigger with their verdicts.
+    pub criteria: Vec<CriterionRow>,
+    /// Words of a trigger that a person has to judge by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger_words: Option<String>,
+    /// Every metric of either side, by name.
+    pub metrics: Vec<MetricRow>,
+    /// Tuneables whose effective value or layer changed, by key.
+    pub tuneables: Vec<TuneableChange>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<VariableChange>,
+    pub decisive: Vec<DecisiveRow>,
+    pub caveats: Vec<Caveat>,
+    /// The circumstances that the verdicts were reached under; `min_effect` is that of metrics without a noise floor.
+    pub circumstances: Circumstances,
+    /// The settings that they were reached with.
+    pub settings: Settings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair_id: Option<String>,
+    /// Why there is none, where pairs were wanted; in words, set by whoever tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_paired: Option<String>,
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    pub label: String,
+    pub generated_at: DateTime<Utc>,
+    pub git: GitV1,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+}
+
+/// What a criterion is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Kpi,
+    Guardrail,
+    /// The rollback trigger: `pass` means that it fired.
+    Trigger,
+}
+
+/// A criterion and its verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CriterionRow {
+    pub role: Role,
+    pub criterion: Criterion,
+    pub result: Verdict,
+}
+
+/// Which time decides about a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisiveRow {
+    pub timing: String,
+    pub time: Decisive,
+}
+
+/// Compares two snapshots. The same inputs give the same comparison, byte for byte.
+pub fn compare(
+    before: &Snapshot,
+    after: &Snapshot,
+    pair: Option<&PairSession>,
+    demands: &Demands,
+    settings: &Settings,
+) -> Comparison {
+    let mut sides = Sides {
+        before: series::metrics(before),
+        after: series::metrics(after),
+        paired: pair.map(series::pair_metrics).unwrap_or_default(),
+    };
+    sides.refuse_redefined(&definition::redefined(&before.definitions, &after.definitions));
+    let circumstances = circumstances(before, after, settings);
+    let metrics = metric_rows(&sides, &circumstances, settings);
+    let criteria = criterion_rows(&sides, demands, &circumstances, settings);
+    let decisive = decisive_rows(before, after, pair);
+    let outcome = match caveat::is_same_snapshot(before, after) {
+        true => Outcome::Invalid,
+        false => outcome(&criteria, &metrics, &decisive),
+    };
+    let tuneables = tuneables::changes(before, after);
+    let caveats = caveat::caveats(before, after, pair, &metrics, &circumstances);
+    let trigger_words = match &demands.trigger {
+        Some(Trigger::Words(words)) => Some(words.clone()),
+        _ => None,
+    };
+    Comparison {
+        schema: SCHEMA.to_owned(),
+        before: side(before),
+        after: side(after),
+        deltas: legacy::deltas(before, after),
+        outcome,
+        criteria,
+        trigger_words,
+        metrics,
+        tuneables,
+        env: variables::changes(before, after),
+        decisive,
+        caveats,
+        circumstances,
+        settings: settings.clone(),
+        pair_id: pair.map(|session| session.id.clone()),
+        not_paired: None,
+    }
+}
+
+fn side(snapshot: &Snapshot) -> Side {
+    Side {
+        label: snapshot.label.clone(),
+        generated_at: snapshot.generated_at,
+        git: snapshot.git.clone(),
+        id: snapshot.id.clone(),
+        revision: snapshot.revision.clone(),
+    }
+}
+
+fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Circumstances {
+    let machines = before.machine.as_ref().zip(after.machine.as_ref());
+    let other_machine = machines.map_or_else(
+        || caveat::other_platform(before, after),
+        |(before, after)| before.differences(after).into_iter().map(str::to_owned).collect(),
+    );
+    let code = before.revision.as_ref().zip(after.revision.as_ref());
+    let same_files = code.is_some_and(|(before, after)| before.same_code(after));
+    Circumstances {
+        other_machine,
+        same_code: same_files && before.tuneables == after.tuneables && before.env == after.env,
+        reference_ratio: effect::reference_ratio(&before.reference_s, &after.reference_s),
+        session_floor: settings.session_floor,
+        min_effect: settings.min_effect,
+    }
+}
+
+fn criterion_rows(sides: &Sides, demands: &Demands, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
+    let trigger = match &demands.trigger {
+        Some(Trigger::Measured(criterion)) => Some((Role::Trigger, criterion)),
+        _ => None,
+    };
+    let kpi = demands.kpi.iter().map(|criterion| (Role::Kpi, criterion));
+    let guardrails = demands.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
+    kpi.chain(guardrails)
+        .chain(trigger)
+        .map(|(role, criterion)| {
+            let known = for_metric(known, settings, &criterion.metric);
+            let result = rule::judge(criterion, sides.measured(&criterion.metric), &known);
+            CriterionRow { role, criterion: criterion.clone(), result }
+        })
+        .collect()
+}
+
+fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>) -> Vec<DecisiveRow> {
+    let mut rows: BTreeMap<&str, Decisive> = BTreeMap::new();
+    for timing in &after.timings {
+        let old = before.timings.iter().find(|other| other.name == timing.name);
+        let runs = timing.samples.iter().chain(old.iter().flat_map(|old| &old.samples));
+        rows.insert(&timing.name, Decisive::by_runs(runs));
+    }
+    for command in pair.iter().flat_map(|session| &session.commands) {
+        rows.insert(&command.name, Decisive::of_pairs(command));
+    }
+    rows.into_iter().map(|(timing, decisive)| DecisiveRow { timing: timing.to_owned(), time: decisive }).collect()
+}
+
+/// A fired trigger is as grave as a failure; one that has not fired says nothing. Without KPI and guardrails the decisive
+/// times, the rates and the KPIs speak; sizes do not, as nearly every change of code moves them.
+fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[DecisiveRow]) -> Outcome {
+    let fired = criteria.iter().any(|row| row.role == Role::Trigger && row.result.outcome() == Outcome::Pass);
+    if fired {
+        return Outcome::Fail;
+    }
+    let demanded = criteria.iter().filter(|row| row.role != Role::Trigger);
+    if let Some(gravest) = demanded.map(|row| row.result.outcome()).max() {
+        return gravest;
+    }
+    let decides = |row: &&MetricRow| {
+        let name = row.metric.as_str();
+        let time = decisive.iter().any(|row| row.time.metric(&row.timing).as_str() == name);
+        time || name.starts_with("kpi.") || row.sampling == Sampling::Rate
+    };
+    let speaking = metrics.iter().filter(decides).filter(|row| !settled_rate(row));
+    speaking.map(|row| outcome_of(&row.result)).max().unwrap_or(Outcome::Inconclusive)
+}
+
+/// A rate at which nothing failed on either side has nothing to hold against the change.
+fn settled_rate(row: &MetricRow) -> bool {
+    let all = |side: Option<Level>| side.is_some_and(|level| level.value >= 1.0);
+    row.sampling == Sampling::Rate && all(row.before) && all(row.after)
+}
+
+fn outcome_of(change: &Change) -> Outcome {
+    match change {
+        Change::Improved(_) | Change::NoDifference(_) => Outcome::Pass,
+        Change::Inconclusive { .. } => Outcome::Inconclusive,
+        Change::Invalid { .. } => Outcome::Invalid,
+        Change::Regressed(_) => Outcome::Fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::judge::compare::Which;
+    use crate::model::ingest::{parse_pair, parse_snapshot};
+
+    use super::*;
+
+    fn snapshot(version: u8, body: &str) -> Snapshot {
+        let text = format!(
+            r#"{{"schema":"vibeship_optimizer.snapshot.v{version}","generated_at":"2026-02-15T13:23:31Z","label":"x",{body}}}"#
+        );
+        parse_snapshot(text.as_bytes()).unwrap()
+    }
+
+    fn runs(walls: &[f64]) -> String {
+        let run = |wall: &f64| format!(r#"{{"wall_s":{wall},"user_s":{wall},"system_s":0,"exit_code":0}}"#);
+        let samples: Vec<String> = walls.iter().map(run).collect();
+        format!(r#""timings":[{{"name":"t","cmd":"c","last_rc":0,"samples":[{}]}}]"#, samples.join(","))
+    }
+
+    fn session(ratio: f64, n: u32) -> PairSession {
+        let run = |wall: f64| format!(r#"{{"wall_s":{wall},"user_s":{wall},"system_s":0,"exit_code":0}}"#);
+        let pair = |i: u32| {
+            let after = ratio * (1.0 + f64::from((i * 7) % 11) / 1000.0);
+            format!(r#"{{"before":{},"after":{},"after_first":{}}}"#, run(1.0), run(after), i % 2 == 1)
+        };
+        let pairs: Vec<String> = (0..n).map(pair).collect();
+        let arm = r#"{"rev":"r","commit":null,"tree":null}"#;
+        let text = format!(
+            r#"{{"schema":"vibeship_optimizer.pair.v1","id":"i","tool":"t","started_at":"2026-02-15T13:23:31Z",
+            "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{arm},"after":{arm},
+            "commands":[{{"name":"t","cmd":"c","pairs":[{}],"stopped":"settled"}}]}}"#,
+            pairs.join(",")
+        );
+        parse_pair(text.as_bytes()).unwrap()
+    }
+
+    fn demands(kpi: &str) -> Demands {
+        Demands { kpi: Some(Criterion::parse(kpi).unwrap()), ..Demands::default() }
+    }
+
+    fn with(before: &Snapshot, after: &Snapshot) -> Comparison {
+        compare(before, after, None, &Demands::default(), &Settings::default())
+    }
+
+    #[test]
+    fn pairs_decide_where_single_runs_could_not() {
+        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[0.8])));
+        let kpi = demands("timing.t.cpu <= -10%");
+        let alone = compare(&before, &after, None, &kpi, &Settings::default());
+        assert_eq!(alone.outcome, Outcome::Inconclusive);
+        assert!(alone.caveats.iter().any(|caveat| matches!(caveat, Caveat::SingleRuns { .. })));
+        let paired = compare(&before, &after, Some(&session(0.8, 10)), &kpi, &Settings::default());
+        assert_eq!(paired.outcome, Outcome::Pass);
+        assert!(!paired.caveats.iter().any(|caveat| matches!(caveat, Caveat::SingleRuns { .. })));
+    }
+
+    #[test]
+    fn the_gravest_verdict_is_the_outcome_and_a_fired_trigger_is_a_failure() {
+        let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[1.1])));
+        let outcome = |guardrail: &str, trigger: &str| {
+            let demands = Demands {
+                kpi: Some(Criterion::parse("timing.t.cpu <= +50%").unwrap()),
+                guardrails: vec![Criterion::parse(guardrail).unwrap()],
+                trigger: Some(Trigger::parse(trigger).unwrap()),
+            };
+            compare(&before, &after, Some(&session(1.2, 20)), &demands, &Settings::default()).outcome
+        };
+        assert_eq!(outcome("timing.t.wall <= +30%", "someone complains"), Outcome::Pass);
+        assert_eq!(outcome("timing.t.wall <= +10%", "someone complains"), Outcome::Fail);
+        assert_eq!(outcome("timing.t.max_rss <= +10%", "someone complains"), Outcome::Invalid);
+        assert_eq!(outcome("timing.t.wall <= +30%", "timing.t.wall > +10%"), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_missing_side_is_null_and_never_zero() {
+        let size = r#""sizes":{"lib":{"path":"/lib","bytes":10}}"#;
+        let comparison = with(&snapshot(2, size), &snapshot(2, r#""missing_sizes":["lib"]"#));
+        let json = serde_json::to_value(&comparison).unwrap();
+        let delta = &json["deltas"]["sizes"]["lib"];
+        assert_eq!(
+            (&delta["before_bytes"], &delta["after_bytes"], &delta["delta_bytes"]),
+            (&Value::from(10), &Value::Null, &Value::Null)
+        );
+        let gone = |caveat: &Caveat| matches!(caveat, Caveat::Unusable { side: Which::After, .. });
+        assert!(comparison.caveats.iter().any(gone), "{:?}", comparison.caveats);
+    }
+
+    #[test]
+    fn the_times_of_a_failed_command_are_null() {
+        let timing =
+            |rc: i32| format!(r#""timings":[{{"name":"t","cmd":"c","runs":1,"last_rc":{rc},"mean_s":2,"all_s":[2]}}]"#);
+        let comparison = with(&snapshot(1, &timing(1)), &snapshot(1, &timing(0)));
+        let delta = &comparison.deltas.timings[0];
+        assert_eq!((delta.before_mean_s, delta.after_mean_s, delta.delta_mean_s), (None, Some(2.0), None));
+        assert_eq!((delta.before_last_rc, delta.after_last_rc), (Some(1), Some(0)));
+        assert_eq!(comparison.outcome, Outcome::Invalid);
+    }
+
+    #[test]
+    fn changed_tuneables_are_listed_and_an_override_that_hides_one_is_named() {
+        let tuneables = |value: u8, layer: &str, digest: char| {
+            let digest: String = std::iter::repeat_n(digest, 64).collect();
+            format!(
+                r#""tuneables":{{"a":{{"value":{value},"layer":"{layer}","hides":["t.json"]}},"b":{{"value":1,"layer":"t.json"}}}},
+                "tuneable_files":[{{"path":"t.json","sha256":"{digest}"}}]"#
+            )
+        };
+        let changed = with(&snapshot(2, &tuneables(1, "t.json", 'a')), &snapshot(2, &tuneables(2, "env:A", 'b')));
+        assert_eq!(changed.tuneables.len(), 1);
+        assert_eq!(
+            (changed.tuneables[0].key.as_str(), changed.tuneables[0].new_layer.as_deref()),
+            ("a", Some("env:A"))
+        );
+        let hidden = with(&snapshot(2, &tuneables(1, "env:A", 'a')), &snapshot(2, &tuneables(1, "env:A", 'b')));
+        let named = |caveat: &Caveat| matches!(caveat, Caveat::EnvHidesTuneable { key, .. } if key == "a");
+        assert!(hidden.tuneables.is_empty() && hidden.caveats.iter().any(named));
+    }
+
+    #[test]
+    fn a_watched_variable_with_another_value_is_listed_and_held_against_the_comparison() {
+        let watching = |env: &str| snapshot(2, &format!(r#""env":{{{env}}}"#));
+        let before = watching(r#""A":"1","FOO":"bar","ONLY":"x""#);
+        let changed = with(&before, &watching(r#""A":"1","FOO":null"#));
+        let foo = VariableChange { name: "FOO".into(), old: Some("bar".into()), new: None };
+        assert_eq!(changed.env, [foo]);
+        assert!(changed.caveats.contains(&Caveat::EnvDiffers { names: vec!["FOO".into()] }), "{:?}", changed.caveats);
+        let same = with(&before, &watching(r#""A":"1","FOO":"bar","NEW":"x""#));
+        assert!(same.env.is_empty() && !same.caveats.iter().any(|it| matches!(it, Caveat::EnvDiffers { .. })));
+    }
+
+    #[test]
+    fn pairs_from_a_baseline_of_zero_are_no_separate_sessions() {
+        let kpi = r#""kpis":[{"name":"errors","unit":"","better":"lower","sampling":"sampled","values":[0,0,0,0]}]"#;
+        let side = snapshot(2, kpi);
+        let pairs: Vec<String> = (0..10).map(|i| format!("[0,{}]", i % 2)).collect();
+        let mut session = serde_json::to_value(session(1.0, 10)).unwrap();
+        session["kpis"] = serde_json::from_str(&format!(
+            r#"[{{"kpi":{{"name":"errors","unit":"","better":"lower","sampling":"sampled","values":[]}},"pairs":[{}]}}]"#,
+            pairs.join(",")
+        ))
+        .unwrap();
+        let session = parse_pair(session.to_string().as_bytes()).unwrap();
+        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        let row = comparison.metrics.iter().find(|row| row.metric.as_str() == "kpi.errors").unwrap();
+        assert_eq!((row.pairs, row.result.finding()), (Some(10), None));
+        let apart =
+            |it: &Caveat| matches!(it, Caveat::Unpaired { .. } | Caveat::DriftUnknown | Caveat::SingleRuns { .. });
+        assert!(!comparison.caveats.iter().any(apart), "{:?}", comparison.caveats);
+    }
+
+    #[test]
+    fn cpu_and_wall_that_disagree_are_named() {
+        let pair = r#"{"before":{"wall_s":2,"user_s":1.5,"system_s":0,"exit_code":0},
+            "after":{"wall_s":3,"user_s":1.0,"system_s":0,"exit_code":0},"after_first":false}"#;
+        let text = serde_json::to_string(&session(1.0, 1)).unwrap();
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        value["commands"][0]["pairs"] = vec![serde_json::from_str::<Value>(pair).unwrap(); 10].into();
+        let session = parse_pair(value.to_string().as_bytes()).unwrap();
+        let side = snapshot(2, &runs(&[1.0]));
+        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        assert!(comparison.caveats.contains(&Caveat::CpuAndWallDisagree { timing: "t".into(), cpu_improved: true }));
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes_and_read_back_the_same() {
+        let (before, after) = (snapshot(2, &runs(&[1.0, 1.1, 1.2, 1.3])), snapshot(2, &runs(&[1.0, 1.2, 1.1, 1.4])));
+        let write = || {
+            let kpi = demands("timing.t.wall <= +5%");
+            let comparison = compare(&before, &after, Some(&session(1.01, 12)), &kpi, &Settings::default());
+            serde_json::to_string(&comparison).unwrap()
+        };
+        assert_eq!(write(), write());
+        let read: Comparison = serde_json::from_str(&write()).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), write());
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the evidence files of a public project are read from beside the repository"
+    )]
+    fn real_evidence_of_one_run_each_settles_nothing() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/spark");
+        let read = |name: &str| std::fs::read(folder.join(name)).ok();
+        let mut grown = Vec::new();
+        for change in [
+            "chg-20260215-132034",
+            "chg-20260215-142935-step1-advisory-speed-default-force_p",
+            "chg-20260215-144142-step2-self-evolution-speed-stable-se",
+        ] {
+            let sides =
+                (read(&format!("{change}_before_snapshot.json")), read(&format!("{change}_after_snapshot.json")));
+            let (Some(before), Some(after)) = sides else { return };
+            let (before, after) = (parse_snapshot(&before).unwrap(), parse_snapshot(&after).unwrap());
+            let comparison = with(&before, &after);
+            assert_eq!(comparison.outcome, Outcome::Inconclusive, "{change}");
+            for row in comparison.metrics.iter().filter(|row| row.metric.as_str().starts_with("timing.")) {
+                assert!(matches!(row.result, Change::Inconclusive { .. }), "{change}: {row:?}");
+            }
+            let caveat = |wanted: fn(&Caveat) -> bool| comparison.caveats.iter().any(wanted);
+            assert!(caveat(|c| matches!(c, Caveat::SingleRuns { .. })), "{change}");
+            assert!(caveat(|c| matches!(c, Caveat::DirtyTree { own_files_counted: true, .. })), "{change}");
+            let lib = comparison.metrics.iter().find(|row| row.metric.as_str() == "size.lib").unwrap();
+            if let Change::Regressed(finding) = &lib.result {
+                grown.push(finding.estimate.value);
+                let named = |c: &Caveat| matches!(c, Caveat::TrackedBytesNotRecorded { paths } if paths.iter().any(|p| p == "lib"));
+                assert!(comparison.caveats.iter().any(named), "{change}");
+            }
+        }
+        assert!(grown.iter().any(|share| *share > 1.0), "lib more than doubled in one of them: {grown:?}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Which of CPU and wall time decides about a command, and when its pairs are settled. Owns that choice and the
+//! stopping rule of the pair engine; must not run anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{Change, Circumstances, Measured, PairedReading, rule, series};
+use crate::model::{Better, Criterion, MetricId, PairedCommand, PairedKpi, Reading, Run, Unusable, Verdict};
+use crate::stats::Plan;
+
+/// A command whose CPU time is at least this share of its wall time, when nothing disturbs it, waits for nothing.
+const CPU_BOUND: f64 = 0.85;
+/// A command that uses more CPU time than this multiple of its wall time works on several cores.
+const PARALLEL: f64 = 1.15;
+
+/// Which time decides about a command, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decisive", content = "because", rename_all = "snake_case")]
+pub enum Decisive {
+    Cpu(CpuReason),
+    Wall(WallReason),
+}
+
+/// Why CPU time decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CpuReason {
+    /// The command computes on one core and waits for nothing: both times are the same, and CPU time is disturbed less.
+    CpuBound,
+}
+
+/// Why wall time decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WallReason {
+    /// The command waits (for disk, network, a clock), which CPU time does not see.
+    Waits,
+    /// The command works on several cores, so that their summed CPU time is not what a user waits for.
+    Parallel,
+    NoCpuTime,
+}
+
+impl Decisive {
+    /// The end of the decisive metric's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Wall(_) => "wall",
+        }
+    }
+
+    /// The decisive metric of the command `name`.
+    pub fn metric(self, name: &str) -> MetricId {
+        MetricId::new(format!("timing.{name}.{}", self.suffix()))
+    }
+
+    /// By the runs. Other load on the machine adds to wall time alone: what a run is known to have waited for a core is
+    /// left out, and for the rest the least disturbed quarter of the runs is what counts.
+    pub fn by_runs<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
+        let mut shares = Vec::new();
+        for run in runs {
+            let Some(cpu) = run.cpu_s() else { return Self::Wall(WallReason::NoCpuTime) };
+            if run.unqueued_s() > 0.0 {
+                shares.push(cpu / run.unqueued_s());
+            }
+        }
+        shares.sort_by(f64::total_cmp);
+        match shares.get(shares.len() * 3 / 4) {
+            None => Self::Wall(WallReason::NoCpuTime),
+            Some(share) if *share < CPU_BOUND => Self::Wall(WallReason::Waits),
+            Some(share) if *share > PARALLEL => Self::Wall(WallReason::Parallel),
+            Some(_) => Self::Cpu(CpuReason::CpuBound),
+        }
+    }
+
+    /// For a command's pairs.
+    pub fn of_pairs(command: &PairedCommand) -> Self {
+        Self::by_runs(command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]))
+    }
+}
+
+/// What to do after a pair.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Every question is settled at a look of the schedule: stop.
+    Settled,
+    /// Go on; about so many more pairs would settle it at the present noise, where that can be said.
+    Continue { more: Option<u32> },
+}
+
+/// Whether a command's pairs settle what is asked of it: the criteria about its metrics or, where there are none,
+/// whether its decisive time changed. Only at the looks of the schedule, whatever the data say between them.
+pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> Decision {
+    let metrics: BTreeMap<MetricId, PairedReading> = series::command_pairs(command).into_iter().collect();
+    let mut open: Vec<Option<u32>> = Vec::new();
+    let mut asked = false;
+    for criterion in criteria {
+        let Some(reading) = metrics.get(&criterion.metric) else { continue };
+        asked = true;
+        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(reading, |m| rule::judge(criterion, m, known)) {
+            open.push(more_runs);
+        }
+    }
+    if !asked && let Change::Inconclusive { more_runs, .. } = live(command, known).1 {
+        open.push(more_runs);
+    }
+    at_look(Plan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
+}
+
+/// The same for a KPI's pairs.
+pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
+    let reading = series::kpi_pairs(measured);
+    let id = MetricId::new(format!("kpi.{}", measured.kpi.name));
+    let mut open: Vec<Option<u32>> = Vec::new();
+    let mut asked = false;
+    for criterion in criteria.iter().filter(|criterion| criterion.metric == id) {
+        asked = true;
+        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| rule::judge(criterion, m, known)) {
+            open.push(more_runs);
+        }
+    }
+    let better = measured.kpi.better;
+    if !asked
+        && let Change::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| rule::change(m, better, known))
+    {
+        open.push(more_runs);
+    }
+    at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
+}
+
+/// Settled when nothing is open at a look; else how many more pairs the most doubtful question needs.
+fn at_look(plan: Plan, pairs: usize, open: Vec<Option<u32>>) -> Decision {
+    if open.is_empty() && plan.is_look(pairs) {
+        return Decision::Settled;
+    }
+    let to_look = plan.next_look(pairs).and_then(|look| u32::try_from(look - pairs).ok());
+    // An answer can only be had at a look; one that cannot be estimated stays unknown.
+    let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
+    Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
+}
+
+/// The decisive metric of a command and whether it changed, by the pairs so far: for display while they run, too.
+pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+    by(Decisive::of_pairs(command), command, known)
+}
+
+/// The same where it is known otherwise which time decides.
+pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+    let id = time.metric(&command.name);
+    let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);
+    let reading =
+        found.map_or_else(|| Err(crate::model::Flaw::Before { reason: Unusable::NotMeasured }), |(_, reading)| reading);
+    let change = of_pairs_only(&reading, |measured| rule::change(measured, Better::Lower, known));
+    (id, change)
+}
+
+fn of_pairs_only<T>(reading: &PairedReading, judge: impl FnOnce(Measured<'_>) -> T) -> T {
+    let nothing: Reading = Err(Unusable::NotMeasured);
+    judge(Measured { before: &nothing, after: &nothing, paired: Some(reading) })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Pair, Stop};
+
+    use super::*;
+
+    fn command(n: u32, ratio: f64, cpu_share: f64) -> PairedCommand {
+        let run = |wall_s: f64| Run {
+            wall_s,
+            user_s: Some(wall_s * cpu_share),
+            system_s: Some(0.0),
+            max_rss_bytes: None,
+            queued_s: None,
+            exit_code: Some(0),
+            timed_out: false,
+        };
+        let pair = |i: u32| {
+            let noise = 1.0 + f64::from((i * 7) % 11) / 1000.0;
+            Pair { before: run(1.0), after: run(ratio * noise), after_first: i % 2 == 1, reference_s: None, core: None }
+        };
+        let pairs = (0..n).map(pair).collect();
+        PairedCommand {
+            name: "t".into(),
+            cmd: "c".into(),
+            timeout_s: 9.0,
+            min_pairs: 0,
+            max_pairs: 0,
+            pairs,
+            stopped: Stop::Settled,
+        }
+    }
+
+    fn known() -> Circumstances {
+        Circumstances { min_effect: 0.01, ..Circumstances::default() }
+    }
+
+    fn criteria(text: &str) -> Vec<Criterion> {
+        vec![Criterion::parse(text).unwrap()]
+    }
+
+    #[test]
+    fn it_stops_at_looks_only() {
+        assert_eq!(settled(&command(9, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(1) });
+        assert_eq!(settled(&command(10, 1.5, 1.0), &[], &known()), Decision::Settled);
+        assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(9) });
+    }
+
+    #[test]
+    fn an_open_criterion_keeps_it_going_and_says_for_how_long() {
+        let settles = settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +5%"), &known());
+        assert_eq!(settles, Decision::Settled);
+        let Decision::Continue { more: Some(more) } =
+            settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +0.6%"), &known())
+        else {
+            panic!("the bound lies within the interval");
+        };
+        assert!(more >= 5, "{more}");
+    }
+
+    #[test]
+    fn criteria_about_other_metrics_leave_the_question_whether_it_changed() {
+        assert_eq!(settled(&command(10, 1.5, 1.0), &criteria("size.lib <= +5%"), &known()), Decision::Settled);
+    }
+
+    #[test]
+    fn what_waits_for_nothing_but_a_core_is_decided_by_cpu_time() {
+        let mut crowded = command(6, 1.0, 0.3);
+        assert_eq!(Decisive::of_pairs(&crowded), Decisive::Wall(WallReason::Waits));
+        for run in crowded.pairs.iter_mut().flat_map(|pair| [&mut pair.before, &mut pair.after]) {
+            run.queued_s = Some(run.wall_s * 0.69);
+        }
+        assert_eq!(Decisive::of_pairs(&crowded), Decisive::Cpu(CpuReason::CpuBound));
+    }
+
+    #[test]
+    fn cpu_time_decides_about_what_computes_and_wall_time_about_what_waits() {
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.99)), Decisive::Cpu(CpuReason::CpuBound));
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.3)), Decisive::Wall(WallReason::Waits));
+        assert_eq!(Decisive::of_pairs(&command(6, 1.0, 1.9)), Decisive::Wall(WallReason::Parallel));
+        let mut without = command(6, 1.0, 1.0);
+        without.pairs[0].before.user_s = None;
+        assert_eq!(Decisive::of_pairs(&without), Decisive::Wall(WallReason::NoCpuTime));
+        assert_eq!(live(&command(6, 1.0, 0.3), &known()).0.as_str(), "timing.t.wall");
+    }
+}

@@ -1,0 +1,376 @@
+//! How much a metric changed, with its interval: from alternating pairs, from two separate sessions, or exactly.
+//! Owns which method applies to which samples and how far an interval is widened; must not know any bound.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{PairSample, PairedReading, PairedSeries};
+use crate::model::{Design, Doubt, Estimate, Finding, Flaw, Reading, Sampling, Series, Unusable};
+use crate::stats::{self, Interval, Successes, looks, median, proportion, rank_sum, winsorized};
+
+/// Confidence of every interval.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// The fewest samples a side from which two separate sessions can be told apart: with 4 and 4 the rank-sum test's
+/// smallest two-sided p-value is 2/70 = 0.029, with 3 and 3 it is 0.1.
+pub const FEWEST_UNPAIRED: u32 = 4;
+
+/// The fewest samples whose median has a 95 % interval.
+pub const FEWEST_LEVEL: u32 = 6;
+
+/// How far one session may differ from the next, as a share, where nothing better was measured on this machine: medians of
+/// ten runs taken a minute apart differed by up to 13 % in nine of ten cases (`docs/measurement.md`).
+pub const DEFAULT_SESSION_FLOOR: f64 = 0.10;
+
+/// A reference workload that moved by more than this share between two sessions voids every comparison of them.
+pub const MOST_DRIFT: f64 = 0.10;
+
+/// What is known about the circumstances of a comparison.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Circumstances {
+    /// Parts of the machine's fingerprint that differ between the snapshots; empty on one machine.
+    pub other_machine: Vec<String>,
+    /// Whether both sides are known to be the same code with the same tuneables.
+    pub same_code: bool,
+    /// Median time of the reference workload, after over before; `None` where it was not recorded on both sides.
+    pub reference_ratio: Option<f64>,
+    /// How far one session may differ from the next, as a share ([`DEFAULT_SESSION_FLOOR`] where not calibrated).
+    pub session_floor: f64,
+    /// The smallest change, as a share, that counts (the larger of the noise floor and the contract's).
+    pub min_effect: f64,
+}
+
+/// Why there is no interval.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undecided {
+    Doubt(Doubt),
+    Flaw(Flaw),
+}
+
+impl From<Flaw> for Undecided {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+/// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, in points (−0.05 is from 99 % to 94 %).
+pub fn relative(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    any_relative(before, after, paired, known).and_then(finite)
+}
+
+/// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
+/// an infinite share.
+fn finite(finding: Finding) -> Result<Finding, Undecided> {
+    let Estimate { value, low, high, confidence } = finding.estimate;
+    if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
+        return Ok(finding);
+    }
+    Err(Flaw::NotComparable { what: "the values lie too far apart for a number".to_owned() }.into())
+}
+
+fn any_relative(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    match paired {
+        Some(Ok(series)) if series.sampling == Sampling::Exact => {
+            let (before, after) = arms(series);
+            exact_relative(&before, &after, known)
+        }
+        Some(Ok(series)) => paired_relative(series, known),
+        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
+        _ => {
+            let (before, after) = both_sides(before, after, known)?;
+            match after.sampling {
+                Sampling::Exact => exact_relative(before, after, known),
+                Sampling::Rate => rate_difference(&before.samples, &after.samples, Design::Unpaired, known),
+                Sampling::Sampled => unpaired_relative(before, after, known),
+            }
+        }
+    }
+}
+
+/// Whether the pairs just do not have the metric, so that the snapshots may speak for it.
+fn never_paired(flaw: &Flaw) -> bool {
+    matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
+}
+
+/// The two arms of a paired metric as series of their own.
+fn arms(series: &PairedSeries) -> (Series, Series) {
+    let arm = |of: fn(&PairSample) -> f64| Series {
+        id: series.id.clone(),
+        unit: series.unit.clone(),
+        better: series.better,
+        sampling: series.sampling,
+        ordered: true,
+        samples: series.pairs.iter().map(of).collect(),
+    };
+    (arm(|pair| pair.before), arm(|pair| pair.after))
+}
+
+/// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
+pub fn level(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    any_level(before, after, paired, known).and_then(finite)
+}
+
+fn any_level(
+    before: &Reading,
+    after: &Reading,
+    paired: Option<&PairedReading>,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    match paired {
+        Some(Ok(series)) if series.sampling == Sampling::Exact => {
+            let (before, after) = arms(series);
+            exact_level(&Ok(before), &after, known)
+        }
+        Some(Ok(series)) => {
+            let values: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
+            let level = series.plan.level(values.len());
+            level_of(&values, series.sampling, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
+        }
+        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
+        _ => {
+            let side = after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+            if side.sampling == Sampling::Exact {
+                return exact_level(before, side, known);
+            }
+            check_machine(known)?;
+            level_of(&side.samples, side.sampling, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)))
+        }
+    }
+}
+
+fn both_sides<'a>(
+    before: &'a Reading,
+    after: &'a Reading,
+    known: &Circumstances,
+) -> Result<(&'a Series, &'a Series), Flaw> {
+    let before = before.as_ref().map_err(|reason| Flaw::Before { reason: reason.clone() })?;
+    let after = after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+    let differs = |what: &str, a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| Flaw::NotComparable {
+        what: format!("{what}: {a:?} before, {b:?} after"),
+    };
+    if before.sampling != after.sampling {
+        return Err(differs("sampling", &before.sampling, &after.sampling));
+    }
+    if before.better != after.better {
+        return Err(differs("better direction", &before.better, &after.better));
+    }
+    if before.unit.factor_to(&after.unit).is_none() {
+        return Err(differs("unit", &before.unit.symbol(), &after.unit.symbol()));
+    }
+    if after.sampling == Sampling::Sampled {
+        check_machine(known)?;
+    }
+    Ok((before, after))
+}
+
+fn check_machine(known: &Circumstances) -> Result<(), Flaw> {
+    if known.other_machine.is_empty() {
+        return Ok(());
+    }
+    Err(Flaw::OtherMachine { parts: known.other_machine.clone() })
+}
+
+/// The baseline's samples in the unit of the other side.
+fn converted(before: &Series, after: &Series) -> Vec<f64> {
+    let factor = before.unit.factor_to(&after.unit).unwrap_or(1.0);
+    before.samples.iter().map(|sample| sample * factor).collect()
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn estimate(interval: Interval, confidence: f64) -> Estimate {
+    Estimate { value: interval.value, low: interval.low, high: interval.high, confidence }
+}
+
+/// An interval of log-ratios as shares of the baseline.
+fn shares_of(logs: Interval) -> Interval {
+    Interval { value: logs.value.exp_m1(), low: logs.low.exp_m1(), high: logs.high.exp_m1(), ..logs }
+}
+
+fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+    if series.sampling == Sampling::Rate {
+        let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
+        let after: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
+        return rate_difference(&before, &after, Design::Paired, known);
+    }
+    let n = series.pairs.len();
+    let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(n), need: count(looks::FEWEST) });
+    let level = series.plan.level(n).ok_or_else(too_few)?;
+    let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
+    let (differences, scale) = if positive {
+        (series.pairs.iter().map(|pair| (pair.after / pair.before).ln()).collect(), None)
+    } else {
+        let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
+        let differences: Vec<f64> = series.pairs.iter().map(|pair| pair.after - pair.before).collect();
+        (differences, Some(baseline_size(&before)?))
+    };
+    let found = winsorized::interval(&differences, level).ok_or_else(too_few)?;
+    Ok(Finding {
+        estimate: estimate(scale.map_or_else(|| shares_of(found), |size| scaled(found, size)), CONFIDENCE),
+        design: Design::Paired,
+        n_before: count(n),
+        n_after: count(n),
+        p_value: Some(winsorized::p_value(&differences)),
+        min_effect: known.min_effect,
+    })
+}
+
+/// The size of the baseline that differences are shares of, where values may be zero or below.
+fn baseline_size(before: &[f64]) -> Result<f64, Flaw> {
+    let size = median::median(before).unwrap_or(0.0).abs();
+    if size > 0.0 { Ok(size) } else { Err(Flaw::ZeroBaseline) }
+}
+
+fn scaled(found: Interval, size: f64) -> Interval {
+    Interval { value: found.value / size, low: found.low / size, high: found.high / size, ..found }
+}
+
+fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+    let (first, second) = (converted(before, after), &after.samples);
+    let have = count(first.len().min(second.len()));
+    let too_few = || Undecided::Doubt(Doubt::TooFew { have, need: FEWEST_UNPAIRED });
+    if have < FEWEST_UNPAIRED {
+        return Err(too_few());
+    }
+    let drift = drift(known)?;
+    let positive = first.iter().chain(second).all(|value| *value > 0.0);
+    let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<f64>>();
+    let found = if positive {
+        let shift = rank_sum::shift(&logs(&first), &logs(second), CONFIDENCE).ok_or_else(too_few)?;
+        shares_of(shift.widened(drift))
+    } else {
+        let size = baseline_size(&first)?;
+        scaled(rank_sum::shift(&first, second, CONFIDENCE).ok_or_else(too_few)?, size).widened(drift)
+    };
+    Ok(Finding {
+        estimate: estimate(found, CONFIDENCE),
+        design: Design::Unpaired,
+        n_before: count(first.len()),
+        n_after: count(second.len()),
+        p_value: rank_sum::test(&first, second).map(|test| test.p_value),
+        min_effect: known.min_effect,
+    })
+}
+
+/// How far the two sessions may lie apart without any change, on the logarithmic scale: what the reference workload
+/// moved, and what sessions differ by anyway.
+pub fn drift(known: &Circumstances) -> Result<f64, Undecided> {
+    let moved = match known.reference_ratio {
+        Some(ratio) if ratio > 0.0 && ratio.is_finite() => ratio.ln().abs(),
+        Some(ratio) => return Err(Undecided::Doubt(Doubt::Drift { ratio })),
+        None => 0.0,
+    };
+    match known.reference_ratio {
+        Some(ratio) if moved > MOST_DRIFT.ln_1p() => Err(Undecided::Doubt(Doubt::Drift { ratio })),
+        _ => Ok(moved + known.session_floor.ln_1p()),
+    }
+}
+
+fn rate_difference(before: &[f64], after: &[f64], design: Design, known: &Circumstances) -> Result<Finding, Undecided> {
+    let (first, second) = (Successes::of(before), Successes::of(after));
+    let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(before.len().min(after.len())), need: 1 });
+    let found = proportion::difference(first, second, CONFIDENCE).ok_or_else(too_few)?;
+    Ok(Finding {
+        estimate: estimate(found, CONFIDENCE),
+        design,
+        n_before: count(before.len()),
+        n_after: count(after.len()),
+        p_value: proportion::fisher_exact(first, second),
+        min_effect: known.min_effect,
+    })
+}
+
+/// The value that all samples share.
+fn the_value(samples: &[f64]) -> Result<f64, Undecided> {
+    let not_exact = || Undecided::Doubt(Doubt::NotExact);
+    let first = *samples.first().ok_or_else(not_exact)?;
+    if samples.iter().all(|sample| *sample == first) { Ok(first) } else { Err(not_exact()) }
+}
+
+fn exact_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+    let first = the_value(&converted(before, after))?;
+    let second = the_value(&after.samples)?;
+    if known.same_code && first != second {
+        return Err(Undecided::Doubt(Doubt::NotExact));
+    }
+    if first == 0.0 && second != 0.0 {
+        return Err(Flaw::ZeroBaseline.into());
+    }
+    let share = if first == second { 0.0 } else { (second - first) / first.abs() };
+    Ok(exact_finding(share, before.samples.len(), after.samples.len()))
+}
+
+fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+    let value = the_value(&after.samples)?;
+    let mut n_before = 0;
+    if let Ok(before) = before {
+        n_before = before.samples.len();
+        let differs = converted(before, after).iter().any(|sample| *sample != value);
+        if known.same_code && before.unit.factor_to(&after.unit).is_some() && differs {
+            return Err(Undecided::Doubt(Doubt::NotExact));
+        }
+    }
+    Ok(exact_finding(value, n_before, after.samples.len()))
+}
+
+/// No noise floor applies to a value that has no noise.
+fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
+    Finding {
+        estimate: Estimate::exact(value),
+        design: Design::Exact,
+        n_before: count(n_before),
+        n_after: count(n_after),
+        p_value: None,
+        min_effect: 0.0,
+    }
+}
+
+/// The level of some samples, by the confidence of its interval and the share by which that is widened for what another
+/// session would have given; `None` where there are too few.
+fn level_of(
+    values: &[f64],
+    sampling: Sampling,
+    design: Design,
+    known: &Circumstances,
+    precision: Option<(f64, f64)>,
+) -> Result<Finding, Undecided> {
+    let n = count(values.len());
+    let too_few = |need: u32| Undecided::Doubt(Doubt::TooFew { have: n, need });
+    let found = if sampling == Sampling::Rate {
+        Successes::of(values).wilson(CONFIDENCE).ok_or_else(|| too_few(1))?
+    } else {
+        let (confidence, floor) = precision.ok_or_else(|| too_few(FEWEST_LEVEL))?;
+        let found = median::interval(values, confidence).ok_or_else(|| too_few(FEWEST_LEVEL))?;
+        found.widened(found.value.abs() * floor)
+    };
+    Ok(Finding {
+        estimate: estimate(found, CONFIDENCE),
+        design,
+        n_before: n,
+        n_after: n,
+        p_value: None,
+        min_effect: known.min_effect,
+    })
+}
+
+/// The median of the reference workload after over before; `None` where either side has none.
+pub fn reference_ratio(before: &[f64], after: &[f64]) -> Option<f64> {
+    let ratio = stats::median::median(after)? / stats::median::median(before)?;
+    ratio.is_finite().then_some(ratio)
+}

@@ -1,0 +1,168 @@
+//! The noise of paired measurement on a machine, from pairs of one unchanged program (A/A): the floor below which no change
+//! counts, and how often the judgement is wrong or right. Owns these two questions; must not run anything.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{Change, Circumstances, Measured, PairSample, PairedReading, PairedSeries, rule};
+use crate::model::{Better, Reading, Unusable};
+use crate::stats::{Plan, binomial, real, winsorized};
+
+/// A tally of false alarms less likely than this is not chance.
+const IMPLAUSIBLE: f64 = 0.01;
+
+/// What came of judging many trials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub trials: u32,
+    pub slower: u32,
+    pub faster: u32,
+    /// Judged not different beyond the minimum effect.
+    pub same: u32,
+    pub open: u32,
+}
+
+/// The noise floor of an A/A measurement, as a share: the end of its interval that lies further from zero. What a
+/// comparison of the same program with itself cannot exclude is not to be called a change. `None` where there are too few
+/// pairs for an interval, or times that are not above zero.
+pub fn floor(series: &PairedSeries) -> Option<f64> {
+    let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
+    let ratios: Vec<f64> = series.pairs.iter().map(|pair| (pair.after / pair.before).ln()).collect();
+    let found = winsorized::interval(&ratios, series.plan.level(ratios.len())?).filter(|_| positive)?;
+    Some(found.low.exp_m1().abs().max(found.high.exp_m1().abs()))
+}
+
+/// How far one session of a metric lies from another, as a share: nine tenths of all pairs of sessions lie closer
+/// together. Takes each session's median; `None` for fewer than 3 sessions or medians not above zero.
+pub fn session_floor(medians: &[f64]) -> Option<f64> {
+    if medians.len() < 3 || medians.iter().any(|median| *median <= 0.0) {
+        return None;
+    }
+    let mut apart: Vec<f64> = Vec::new();
+    for (i, a) in medians.iter().enumerate() {
+        apart.extend(medians[i + 1..].iter().map(|b| (b / a).ln().abs()));
+    }
+    apart.sort_by(f64::total_cmp);
+    let rank = (apart.len() * 9).div_ceil(10).saturating_sub(1);
+    apart.get(rank).map(|distance| distance.exp_m1())
+}
+
+/// Judges an A/A measurement cut into trials of `plan_pairs` pairs each, under the stopping rule, with the head's times
+/// multiplied by 1 + `slowdown` (0 for false alarms). Pairs that do not fill a trial are left out.
+pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circumstances) -> Tally {
+    let mut found = Tally::default();
+    for trial in series.pairs.chunks_exact((plan_pairs as usize).max(1)) {
+        let slowed = |pair: &PairSample| PairSample { after: pair.after * (1.0 + slowdown), ..*pair };
+        let pairs: Vec<PairSample> = trial.iter().map(slowed).collect();
+        found.trials += 1;
+        match judged(series, &pairs, plan_pairs, known) {
+            Change::Regressed(_) => found.slower += 1,
+            Change::Improved(_) => found.faster += 1,
+            Change::NoDifference(_) => found.same += 1,
+            Change::Inconclusive { .. } | Change::Invalid { .. } => found.open += 1,
+        }
+    }
+    found
+}
+
+/// How far each trial's estimate lies from the true change, as shares, smallest first. Trials of `plan_pairs` pairs are
+/// estimated from all of them; `share` is the true change (0.05 where the head is 5 % slower).
+pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
+    let error = |trial: &[PairSample]| {
+        let ratios: Vec<f64> = trial.iter().map(|pair| (pair.after / pair.before).ln()).collect();
+        let level = Plan::new(0, plan_pairs).level(ratios.len())?;
+        Some((winsorized::interval(&ratios, level)?.value.exp_m1() - share).abs())
+    };
+    let mut found: Vec<f64> = series.pairs.chunks_exact((plan_pairs as usize).max(1)).filter_map(error).collect();
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+/// The judgement at the first look that settles the question, at the latest at the end.
+fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> Change {
+    let plan = Plan::new(0, plan_pairs);
+    let nothing: Reading = Err(Unusable::NotMeasured);
+    let at = |n: usize| {
+        let paired: PairedReading = Ok(PairedSeries { plan, pairs: pairs[..n].to_vec(), ..series.clone() });
+        rule::change(Measured { before: &nothing, after: &nothing, paired: Some(&paired) }, Better::Lower, known)
+    };
+    let looks = (1..pairs.len()).filter(|n| plan.is_look(*n));
+    looks.map(at).find(|change| !change.is_open()).unwrap_or_else(|| at(pairs.len()))
+}
+
+impl Tally {
+    /// The share of trials judged slower, from 0 to 1; 0 without trials.
+    pub fn share_slower(&self) -> f64 {
+        real(self.slower as usize) / real(self.trials.max(1) as usize)
+    }
+
+    /// Whether so many false alarms are more than a true rate of `level` explains: as many or more would come in
+    /// fewer than one of a hundred such tallies.
+    pub fn exceeds(&self, level: f64) -> bool {
+        binomial::upper_tail(self.trials as usize, (self.slower + self.faster) as usize, level) < IMPLAUSIBLE
+    }
+
+    /// The share of trials judged faster or slower, from 0 to 1; 0 without trials.
+    pub fn share_changed(&self) -> f64 {
+        real((self.slower + self.faster) as usize) / real(self.trials.max(1) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{MetricId, Sampling, Unit};
+
+    use super::*;
+
+    /// Scatter of ± half a percent without any pattern in the order, and one wild run in twenty.
+    fn unchanged(n: u32) -> PairedSeries {
+        let noise = |i: u32| {
+            let hash = i.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);
+            let scatter = f64::from(hash >> 16) / 65_536.0 * 0.01 - 0.005;
+            if hash.is_multiple_of(20) { 1.3 } else { 1.0 + scatter }
+        };
+        let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1), after_first: i % 2 == 1 };
+        PairedSeries {
+            id: MetricId::new("timing.t.cpu"),
+            unit: Unit::seconds(),
+            better: Better::Lower,
+            sampling: Sampling::Sampled,
+            plan: Plan::default(),
+            pairs: (0..n).map(pair).collect(),
+        }
+    }
+
+    fn known() -> Circumstances {
+        Circumstances { min_effect: 0.01, ..Circumstances::default() }
+    }
+
+    #[test]
+    fn the_floor_is_what_the_program_compared_with_itself_cannot_exclude() {
+        let found = floor(&unchanged(40)).unwrap();
+        assert!(found > 0.0005 && found < 0.01, "{found}");
+        assert_eq!(floor(&unchanged(5)), None);
+    }
+
+    #[test]
+    fn trials_of_the_unchanged_program_raise_few_alarms_and_slowed_ones_are_seen() {
+        let series = unchanged(1000);
+        let same = tally(&series, 20, 0.0, &known());
+        assert_eq!(same.trials, 50);
+        assert!(same.share_changed() <= 0.02 && same.same >= 45, "{same:?}");
+        let slowed = tally(&series, 20, 0.05, &known());
+        assert!(slowed.share_slower() >= 0.98 && slowed.faster == 0, "{slowed:?}");
+    }
+
+    #[test]
+    fn a_few_alarms_of_few_trials_are_chance_and_many_are_not() {
+        let tally = |slower, trials| Tally { trials, slower, ..Tally::default() };
+        assert!(!tally(0, 0).exceeds(0.05) && !tally(2, 20).exceeds(0.05) && !tally(4, 20).exceeds(0.05));
+        assert!(tally(5, 20).exceeds(0.05) && tally(20, 200).exceeds(0.05) && !tally(15, 200).exceeds(0.05));
+    }
+
+    #[test]
+    fn sessions_lie_apart_as_far_as_nine_tenths_of_them_do() {
+        assert_eq!(session_floor(&[1.0, 1.1]), None);
+        assert!((session_floor(&[1.0, 1.0, 1.0, 1.1]).unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(session_floor(&[1.0, 0.0, 1.0]), None);
+    }
+}

@@ -1,0 +1,489 @@
+//! Holding a metric against a criterion: the four verdicts, and whether a metric changed at all. Owns when an interval
+//! decides; must not compute one (see `effect`).
+//!
+//! - A criterion **passes** when the whole interval satisfies it and **fails** when the whole interval violates it. For a
+//!   KPI that is superiority, for a guardrail non-inferiority against its margin (G. Piaggio and others, "Reporting of
+//!   noninferiority and equivalence randomized trials", JAMA 308 (2012) 2594–2604).
+//! - A verdict that claims a change (no change at all would have given another) also needs the minimum effect.
+//! - For a rate a signed percentage is in points of the rate: `http.health.ok >= -1%` allows 99 % to become 98 %.
+//! - `>= 1`, `>= 100%` and `== 1` of a rate mean that nothing may fail: one failure decides against it, none decides for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{Circumstances, PairedReading, Undecided, effect};
+use crate::model::verdict::LEFT_OUT;
+use crate::model::{
+    Better, Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Op, Reading, Sampling, Unit, Verdict,
+};
+use crate::stats::power;
+
+/// Everything a metric was measured as.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    pub before: &'a Reading,
+    pub after: &'a Reading,
+    /// In alternating pairs, where there were any; preferred to the snapshots for everything but exact metrics.
+    pub paired: Option<&'a PairedReading>,
+}
+
+/// Holds a metric against a criterion.
+pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstances) -> Verdict {
+    let found = match &criterion.bound {
+        Bound::Relative { share } => compare_code(measured, known)
+            .and_then(|()| effect::relative(measured.before, measured.after, measured.paired, known))
+            .map(|finding| (finding, *share)),
+        Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured).and_then(|bound| {
+            let finding = effect::level(measured.before, measured.after, measured.paired, known)?;
+            Ok((finding, bound))
+        }),
+    };
+    match found {
+        Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured), known),
+        Err(Undecided::Doubt(because)) => {
+            let more_runs = missing_runs(&because);
+            Verdict::Inconclusive { finding: None, because, more_runs }
+        }
+        Err(Undecided::Flaw(because)) => Verdict::Invalid { because },
+    }
+}
+
+/// The same code twice shows no change, unless pairs or an exact metric say that it does.
+fn compare_code(measured: Measured<'_>, known: &Circumstances) -> Result<(), Undecided> {
+    let exact = measured.after.as_ref().is_ok_and(|series| series.sampling == Sampling::Exact);
+    if known.same_code && measured.paired.is_none() && !exact { Err(Flaw::SameCode.into()) } else { Ok(()) }
+}
+
+fn is_rate(measured: Measured<'_>) -> bool {
+    sampling_and_unit(measured).is_some_and(|(sampling, _)| sampling == Sampling::Rate)
+}
+
+fn sampling_and_unit(measured: Measured<'_>) -> Option<(Sampling, &Unit)> {
+    match measured.paired {
+        Some(Ok(series)) => Some((series.sampling, &series.unit)),
+        _ => measured.after.as_ref().ok().map(|series| (series.sampling, &series.unit)),
+    }
+}
+
+fn bound_in_unit_of_metric(value: f64, unit: Option<&Unit>, measured: Measured<'_>) -> Result<f64, Undecided> {
+    let (Some(written), Some((_, own))) = (unit, sampling_and_unit(measured)) else { return Ok(value) };
+    let what = || format!("unit: measured in {:?}, bound in {:?}", own.symbol(), written.symbol());
+    let factor = written.factor_to(own).ok_or_else(|| Flaw::NotComparable { what: what() })?;
+    Ok(value * factor)
+}
+
+fn missing_runs(doubt: &Doubt) -> Option<u32> {
+    match doubt {
+        Doubt::TooFew { have, need } => Some(need.saturating_sub(*have).max(1)),
+        _ => None,
+    }
+}
+
+/// Whether the criterion holds on the whole interval, nowhere in it, or neither.
+fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
+    let (low, high) = (op.holds(interval.low, bound), op.holds(interval.high, bound));
+    match op {
+        Op::Eq => match (low && high, bound < interval.low || bound > interval.high) {
+            (true, _) => Some(true),
+            (false, outside) => outside.then_some(false),
+        },
+        _ => (low == high).then_some(low),
+    }
+}
+
+fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known: &Circumstances) -> Verdict {
+    let estimate = finding.estimate;
+    if rate && !criterion.is_relative() && bound >= 1.0 && matches!(criterion.op, Op::Ge | Op::Eq) {
+        let holds = criterion.op.holds(estimate.value, bound);
+        return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
+    }
+    let standing = if rate { 0.0 } else { standing(&finding, criterion.is_relative(), known) };
+    let Some(holds) = on_interval(criterion.op, &estimate, bound) else {
+        let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), standing);
+        return Verdict::Inconclusive { finding: Some(finding), because: Doubt::Straddles, more_runs };
+    };
+    let claims_change = criterion.is_relative() && criterion.op.holds(0.0, bound) != holds;
+    if claims_change && !finding.counts() {
+        let more_runs = runs_to_count(&finding, standing);
+        return Verdict::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs };
+    }
+    if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) }
+}
+
+/// The part of an interval's half-width that no number of runs makes smaller, what two sessions lie apart by anyway: as a
+/// logarithm for a share, else in the unit of the estimate.
+fn standing(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
+    match finding.design {
+        Design::Paired | Design::Exact => 0.0,
+        Design::Unpaired if relative => effect::drift(known).unwrap_or(f64::INFINITY),
+        Design::Unpaired => finding.estimate.value.abs() * known.session_floor,
+    }
+}
+
+/// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
+/// estimate as the bound is. `None` where no number would.
+fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, standing: f64) -> Option<u32> {
+    // Where something stands, a share was widened as a logarithm.
+    let scale = |at: f64| if relative && standing > 0.0 && at > -1.0 { at.ln_1p() } else { at };
+    let Estimate { value, low, high, .. } = finding.estimate;
+    let end = if bound >= value { high } else { low };
+    let reach = (scale(end) - scale(value)).abs() - standing;
+    power::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - standing)
+}
+
+/// About how many more samples tell whether the change counts: its interval has to leave out what a change that counts
+/// leaves out or, where the estimate is smaller, to lie within the minimum effect. `None` where no number would.
+fn runs_to_count(finding: &Finding, standing: f64) -> Option<u32> {
+    let (Estimate { value, low, high, .. }, least) = (finding.estimate, finding.least());
+    if value.abs() >= least {
+        return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, standing);
+    }
+    let reach = (high - value).max(value - low) - standing;
+    power::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - standing)
+}
+
+fn samples(finding: &Finding) -> usize {
+    finding.n_before.min(finding.n_after).max(1) as usize
+}
+
+/// Whether a metric changed, by what the samples say and by no bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// It changed for the better, by the minimum effect at least.
+    Improved(Finding),
+    /// It changed for the worse, by the minimum effect at least.
+    Regressed(Finding),
+    /// It changed by less than the minimum effect, if at all: the whole interval lies within it.
+    NoDifference(Finding),
+    Inconclusive {
+        finding: Option<Finding>,
+        because: Doubt,
+        /// About how many more pairs (or runs a side) would settle it at the present noise.
+        more_runs: Option<u32>,
+    },
+    /// Nothing can be concluded, and more runs would not help.
+    Invalid { because: Flaw },
+}
+
+impl Change {
+    /// The numbers behind it, where there are any.
+    pub fn finding(&self) -> Option<&Finding> {
+        match self {
+            Self::Improved(finding) | Self::Regressed(finding) | Self::NoDifference(finding) => Some(finding),
+            Self::Inconclusive { finding, .. } => finding.as_ref(),
+            Self::Invalid { .. } => None,
+        }
+    }
+
+    /// Whether more runs could still settle it.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Inconclusive { .. })
+    }
+}
+
+/// Whether a metric changed by what counts ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
+pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
+    let found = compare_code(measured, known)
+        .and_then(|()| effect::relative(measured.before, measured.after, measured.paired, known));
+    let finding = match found {
+        Ok(finding) => finding,
+        Err(Undecided::Doubt(because)) => {
+            let more_runs = missing_runs(&because);
+            return Change::Inconclusive { finding: None, because, more_runs };
+        }
+        Err(Undecided::Flaw(because)) => return Change::Invalid { because },
+    };
+    if finding.counts() {
+        let worse = (finding.estimate.value > 0.0) == (better == Better::Lower);
+        return if worse { Change::Regressed(finding) } else { Change::Improved(finding) };
+    }
+    if finding.is_ruled_out() {
+        return Change::NoDifference(finding);
+    }
+    let moved = finding.estimate.low > 0.0 || finding.estimate.high < 0.0;
+    let because = if moved { Doubt::BelowMinEffect } else { Doubt::Straddles };
+    let standing = if is_rate(measured) { 0.0 } else { standing(&finding, true, known) };
+    let more_runs = runs_to_count(&finding, standing);
+    Change::Inconclusive { finding: Some(finding), because, more_runs }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::judge::{PairSample, PairedSeries};
+    use crate::model::{MetricId, Outcome, Series, Unusable};
+    use crate::stats::Plan;
+
+    use super::*;
+
+    fn series(sampling: Sampling, unit: &str, samples: &[f64]) -> Reading {
+        let id = MetricId::new("m");
+        let unit = Unit::new(unit);
+        Ok(Series { id, unit, better: Better::Lower, sampling, ordered: true, samples: samples.to_vec() })
+    }
+
+    fn sampled(samples: &[f64]) -> Reading {
+        series(Sampling::Sampled, "s", samples)
+    }
+
+    /// `n` pairs around a ratio, with half a percent of scatter and one wild pair in ten.
+    fn pairs(ratio: f64, n: u32) -> PairedReading {
+        let sample = |i: u32| {
+            let noise = f64::from((i * 7) % 11) / 1000.0 - 0.005;
+            let wild = if i % 10 == 9 { 1.5 } else { 1.0 };
+            PairSample { before: 2.0, after: 2.0 * ratio * (1.0 + noise) * wild, after_first: i % 2 == 1 }
+        };
+        pairs_of((0..n).map(sample).collect())
+    }
+
+    fn pairs_of(pairs: Vec<PairSample>) -> PairedReading {
+        Ok(PairedSeries {
+            id: MetricId::new("m"),
+            unit: Unit::seconds(),
+            better: Better::Lower,
+            sampling: Sampling::Sampled,
+            plan: Plan::default(),
+            pairs,
+        })
+    }
+
+    fn known() -> Circumstances {
+        Circumstances { session_floor: 0.02, min_effect: 0.01, ..Circumstances::default() }
+    }
+
+    fn missing() -> Reading {
+        Err(Unusable::NotMeasured)
+    }
+
+    fn of_pairs(text: &str, paired: &PairedReading) -> Verdict {
+        let nothing = missing();
+        let measured = Measured { before: &nothing, after: &nothing, paired: Some(paired) };
+        judge(&Criterion::parse(text).unwrap(), measured, &known())
+    }
+
+    fn of_sides(text: &str, before: &Reading, after: &Reading, known: &Circumstances) -> Verdict {
+        judge(&Criterion::parse(text).unwrap(), Measured { before, after, paired: None }, known)
+    }
+
+    #[test]
+    fn a_kpi_passes_when_the_whole_interval_is_beyond_its_bound() {
+        assert_eq!(of_pairs("m <= -10%", &pairs(0.85, 20)).outcome(), Outcome::Pass);
+        assert_eq!(of_pairs("m <= -10%", &pairs(1.0, 20)).outcome(), Outcome::Fail);
+        let Verdict::Inconclusive { because: Doubt::Straddles, more_runs: Some(more), .. } =
+            of_pairs("m <= -10%", &pairs(0.9005, 20))
+        else {
+            panic!("an estimate this near to the bound settles nothing");
+        };
+        assert!(more > 20, "{more}");
+    }
+
+    #[test]
+    fn a_guardrail_passes_when_the_whole_interval_is_within_its_margin() {
+        assert_eq!(of_pairs("m <= +5%", &pairs(1.02, 20)).outcome(), Outcome::Pass);
+        assert_eq!(of_pairs("m <= +5%", &pairs(1.08, 20)).outcome(), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_change_below_the_minimum_effect_is_not_claimed() {
+        let verdict = of_pairs("m < +0%", &pairs(0.994, 60));
+        assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::BelowMinEffect, .. }), "{verdict:?}");
+        assert_eq!(of_pairs("m < +0%", &pairs(0.98, 60)).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn an_interval_that_barely_leaves_out_zero_is_no_change_however_large_its_estimate() {
+        let noisy = |shift: f64| -> PairedReading {
+            let spread = [-0.026, -0.021, -0.012, -0.008, -0.003, 0.004, 0.007, 0.013, 0.019, 0.027];
+            let sample =
+                |(i, at): (usize, &f64)| PairSample { before: 1.0, after: 1.0 + shift + at, after_first: i % 2 == 1 };
+            let pairs: Vec<PairSample> = spread.iter().enumerate().map(sample).collect();
+            pairs_of(pairs)
+        };
+        let open = change_of(&noisy(0.0225));
+        let Change::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs: Some(_) } = open
+        else {
+            panic!("{open:?}");
+        };
+        assert!(finding.estimate.low > 0.0 && finding.estimate.value > finding.min_effect, "{finding:?}");
+        assert!(matches!(change_of(&noisy(0.04)), Change::Regressed(_)));
+    }
+
+    #[test]
+    fn fewer_than_six_pairs_never_decide() {
+        for n in 1..6 {
+            let verdict = of_pairs("m <= -10%", &pairs(0.1, n));
+            assert!(
+                matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { need: 6, .. }, more_runs: Some(more), .. } if more == 6 - n),
+                "{verdict:?}"
+            );
+        }
+        assert_eq!(of_pairs("m <= -10%", &pairs(0.1, 6)).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn one_run_a_side_never_decides() {
+        let verdict = of_sides("m <= +5%", &sampled(&[1.0]), &sampled(&[99.0]), &known());
+        assert!(
+            matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { have: 1, need: 4 }, .. }),
+            "{verdict:?}"
+        );
+        let verdict = of_sides("m <= 12s", &sampled(&[1.0]), &sampled(&[1.0]), &known());
+        assert!(
+            matches!(verdict, Verdict::Inconclusive { because: Doubt::TooFew { have: 1, need: 6 }, .. }),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn drift_widens_what_two_sessions_say_and_voids_it_past_the_limit() {
+        let before: Vec<f64> = (0..10).map(|i| 1.0 + f64::from(i) / 1000.0).collect();
+        let after: Vec<f64> = before.iter().map(|b| b * 1.08).collect();
+        let verdict = |ratio: Option<f64>| {
+            let known = Circumstances { reference_ratio: ratio, ..known() };
+            of_sides("m <= +2%", &sampled(&before), &sampled(&after), &known)
+        };
+        assert_eq!(verdict(None).outcome(), Outcome::Fail);
+        assert!(matches!(verdict(Some(1.07)), Verdict::Inconclusive { because: Doubt::Straddles, .. }));
+        assert!(matches!(verdict(Some(0.8)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
+        assert!(matches!(verdict(Some(0.0)), Verdict::Inconclusive { because: Doubt::Drift { .. }, .. }));
+    }
+
+    #[test]
+    fn runs_that_cannot_settle_two_sessions_are_not_asked_for() {
+        let around = |centre: f64| sampled(&(0..40).map(|i| centre + f64::from(i) / 2000.0).collect::<Vec<_>>());
+        let apart = Circumstances { session_floor: 0.10, ..known() };
+        let more = |after: f64| {
+            let verdict = of_sides("m <= +2%", &around(1.0), &around(after), &apart);
+            let Verdict::Inconclusive { because: Doubt::Straddles, more_runs, .. } = verdict else {
+                panic!("{verdict:?}")
+            };
+            more_runs
+        };
+        assert_eq!(more(1.0), None);
+        assert!(more(0.925).is_some_and(|more| more < 100_000), "{:?}", more(0.925));
+        let (before, after) = (around(1.0), around(1.0));
+        let measured = Measured { before: &before, after: &after, paired: None };
+        assert!(matches!(change(measured, Better::Lower, &apart), Change::Inconclusive { more_runs: None, .. }));
+    }
+
+    #[test]
+    fn one_value_decides_about_an_exact_metric() {
+        let exact = |value: f64| series(Sampling::Exact, "B", &[value]);
+        assert_eq!(of_sides("m <= 2KiB", &exact(1.0), &exact(2048.0), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m <= 2KiB", &exact(1.0), &exact(2049.0), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m <= +10%", &exact(1000.0), &exact(1100.0), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m <= +0%", &exact(1000.0), &exact(1001.0), &known()).outcome(), Outcome::Fail);
+        let twice = series(Sampling::Exact, "B", &[1.0, 2.0]);
+        let verdict = of_sides("m <= 2KiB", &exact(1.0), &twice, &known());
+        assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::NotExact, .. }));
+    }
+
+    #[test]
+    fn an_interval_without_an_end_is_never_a_finding() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let spread: Vec<f64> = (0..8).map(|i| if i % 2 == 0 { 1e-300 } else { 1e300 }).collect();
+        for (before, after) in [(exact(1e-300), exact(1e300)), (sampled(&[1e-300; 8]), sampled(&spread))] {
+            let verdict = of_sides("m <= +5%", &before, &after, &known());
+            let text = serde_json::to_string(&verdict).unwrap();
+            assert!(!text.contains("\"high\":null") && !text.contains("\"value\":null"), "{text}");
+            assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn different_values_for_the_same_code_are_not_exact() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let known = Circumstances { same_code: true, ..known() };
+        for text in ["m <= 5", "m <= +5%"] {
+            let verdict = of_sides(text, &exact(1.0), &exact(1.01), &known);
+            assert!(matches!(verdict, Verdict::Inconclusive { because: Doubt::NotExact, .. }), "{text}: {verdict:?}");
+        }
+        let many = sampled(&[1.0; 8]);
+        assert_eq!(of_sides("m <= +5%", &many, &many, &known), Verdict::Invalid { because: Flaw::SameCode });
+    }
+
+    #[test]
+    fn what_is_missing_is_invalid_and_never_zero() {
+        let many = sampled(&[1.0; 8]);
+        let before = of_sides("m <= +5%", &missing(), &many, &known());
+        assert_eq!(before, Verdict::Invalid { because: Flaw::Before { reason: Unusable::NotMeasured } });
+        let after = of_sides("m <= 5s", &many, &missing(), &known());
+        assert_eq!(after, Verdict::Invalid { because: Flaw::After { reason: Unusable::NotMeasured } });
+    }
+
+    #[test]
+    fn units_convert_or_make_it_invalid() {
+        let many = sampled(&[0.3; 8]);
+        assert_eq!(of_sides("m <= 350ms", &many, &many, &known()).outcome(), Outcome::Pass);
+        let verdict = of_sides("m <= 5MiB", &many, &many, &known());
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }));
+        let milli = series(Sampling::Sampled, "ms", &[300.0; 8]);
+        assert_eq!(of_sides("m <= +5%", &milli, &many, &known()).outcome(), Outcome::Pass);
+        let other = series(Sampling::Sampled, "B", &[300.0; 8]);
+        let verdict = of_sides("m <= +5%", &other, &many, &known());
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::NotComparable { .. } }));
+    }
+
+    #[test]
+    fn there_is_no_share_of_a_zero_baseline() {
+        let exact = |value: f64| series(Sampling::Exact, "", &[value]);
+        let verdict = of_sides("m <= +5%", &exact(0.0), &exact(3.0), &known());
+        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+        assert_eq!(of_sides("m <= +5%", &exact(0.0), &exact(0.0), &known()).outcome(), Outcome::Pass);
+        let verdict = of_sides("m <= +5%", &sampled(&[0.0; 8]), &sampled(&[1.0; 8]), &known());
+        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+    }
+
+    #[test]
+    fn another_machine_makes_samples_invalid_but_not_sizes() {
+        let known = Circumstances { other_machine: vec!["CPU model".into()], ..known() };
+        let many = sampled(&[1.0; 8]);
+        let verdict = of_sides("m <= +5%", &many, &many, &known);
+        assert!(matches!(verdict, Verdict::Invalid { because: Flaw::OtherMachine { .. } }));
+        let size = series(Sampling::Exact, "B", &[8.0]);
+        assert_eq!(of_sides("m <= +5%", &size, &size, &known).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn rates_are_judged_as_proportions_in_points() {
+        let rate = |ok: usize, of: usize| {
+            let samples: Vec<f64> = (0..of).map(|i| if i < ok { 1.0 } else { 0.0 }).collect();
+            series(Sampling::Rate, "", &samples)
+        };
+        assert_eq!(of_sides("m >= 100%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= 1", &rate(5, 5), &rate(4, 5), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Inconclusive);
+        assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(1000, 1000), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(198, 200), &known()).outcome(), Outcome::Pass);
+        assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(150, 200), &known()).outcome(), Outcome::Fail);
+    }
+
+    fn change_of(paired: &PairedReading) -> Change {
+        let nothing = missing();
+        change(Measured { before: &nothing, after: &nothing, paired: Some(paired) }, Better::Lower, &known())
+    }
+
+    #[test]
+    fn a_change_is_named_by_its_direction_and_the_metrics() {
+        assert!(matches!(change_of(&pairs(1.03, 20)), Change::Regressed(_)));
+        assert!(matches!(change_of(&pairs(0.97, 20)), Change::Improved(_)));
+        assert!(matches!(change_of(&pairs(1.0, 20)), Change::NoDifference(_)));
+        let open = change_of(&pairs(1.007, 10));
+        assert!(matches!(open, Change::Inconclusive { more_runs: Some(_), .. }), "{open:?}");
+    }
+
+    #[test]
+    fn values_of_zero_and_below_are_compared_by_their_differences() {
+        let pairs =
+            (0..12).map(|i| PairSample { before: -2.0, after: -1.5 - 0.001 * f64::from(i), after_first: false });
+        let paired: PairedReading = Ok(PairedSeries {
+            id: MetricId::new("m"),
+            unit: Unit::none(),
+            better: Better::Higher,
+            sampling: Sampling::Sampled,
+            plan: Plan::default(),
+            pairs: pairs.collect(),
+        });
+        let Verdict::Pass(finding) = of_pairs("m >= +20%", &paired) else { panic!("from -2 to -1.5 is +25 %") };
+        assert!((finding.estimate.value - 0.247).abs() < 0.005, "{finding:?}");
+    }
+}

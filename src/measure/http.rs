@@ -1,0 +1,330 @@
+//! Asking an endpoint several times and holding each answer against what is expected of it. Records no secret of
+//! the URL; must not judge the latencies.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::{ExpectJson, HttpProbe, Method};
+use crate::measure::pointer::follow;
+use crate::model::scrub::{is_secret_name, scrub, scrub_url};
+use crate::model::strict_json::parse_json;
+use crate::model::{Http, HttpRequest, Limits};
+use crate::os::{Answer, HttpError, Request, http};
+
+/// How many redirects of one request are followed.
+const MAX_REDIRECTS: u32 = 5;
+/// After so many timeouts in a row the endpoint is not asked again: each costs its full deadline.
+const TIMEOUTS_TO_STOP: u32 = 2;
+
+/// What makes requests: the network, or a script of answers in tests.
+pub trait Web {
+    /// Makes one request.
+    fn ask(&self, request: &Request) -> Result<Answer, HttpError>;
+}
+
+/// The network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Network;
+
+impl Web for Network {
+    fn ask(&self, request: &Request) -> Result<Answer, HttpError> {
+        http::ask(request)
+    }
+}
+
+/// Asks the endpoint as often as configured, unless `stop` says that the user has had enough or it keeps timing out.
+pub fn probe(web: &dyn Web, config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http {
+    let request = request(config);
+    let mut result = Http {
+        url: scrub_url(&config.url),
+        name: Some(config.name.clone()),
+        timeout_s: config.timeout_s,
+        ok: false,
+        status: None,
+        error: None,
+        requests: Vec::new(),
+    };
+    let (mut failed, mut first_failure, mut timeouts) = (0_u32, None, 0);
+    for _ in 0..config.requests {
+        if stop() || timeouts == TIMEOUTS_TO_STOP {
+            break;
+        }
+        let (latency, failure) = match web.ask(&request) {
+            Ok(answer) => {
+                result.status = Some(answer.status);
+                timeouts = 0;
+                (answer.latency, unexpected(config, &request, &answer).map(|failure| scrub(&failure)))
+            }
+            Err(error) => {
+                let timed_out = matches!(error, HttpError::TimedOut(_));
+                timeouts = if timed_out { timeouts + 1 } else { 0 };
+                (if timed_out { request.timeout } else { Duration::ZERO }, Some(scrub(&error.to_string())))
+            }
+        };
+        failed += u32::from(failure.is_some());
+        result.requests.push(HttpRequest { latency_s: latency.as_secs_f64(), ok: failure.is_none() });
+        first_failure = first_failure.or(failure);
+    }
+    let made = result.requests.len();
+    result.ok = failed == 0 && made > 0;
+    result.error = match first_failure {
+        Some(failure) if made > 1 => Some(format!("{failed} of {made} requests: {failure}")),
+        None if made == 0 => Some("not asked: interrupted".to_owned()),
+        other => other,
+    };
+    result
+}
+
+fn request(config: &HttpProbe) -> Request {
+    // A redirect may be what is expected; and a secret header must not travel to another host.
+    let wants_redirect = config.expect_status.is_some_and(|status| (300..400).contains(&status));
+    let max_redirects = if wants_redirect || sends_secret(config) { 0 } else { MAX_REDIRECTS };
+    Request {
+        url: config.url.clone(),
+        head_only: config.method == Method::Head,
+        headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
+        max_body_bytes: config.max_body_bytes,
+        max_redirects,
+    }
+}
+
+fn sends_secret(config: &HttpProbe) -> bool {
+    config.headers.keys().any(|name| is_secret_name(name) || name.to_ascii_lowercase().contains("auth"))
+}
+
+/// What is wrong with an answer.
+fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<String> {
+    if !config.accepts_status(answer.status) {
+        let expected = config.expect_status.map_or("200 to 399".to_owned(), |status| status.to_string());
+        return Some(format!("status {}, expected {expected}", answer.status));
+    }
+    let unfollowed = (300..400).contains(&answer.status) && answer.status != 304 && config.expect_status.is_none();
+    if unfollowed && request.max_redirects == 0 {
+        return Some(format!(
+            "status {}: redirects are not followed with a secret header; give the final URL",
+            answer.status
+        ));
+    }
+    if let Some(expected) = &config.expect_contains
+        && !String::from_utf8_lossy(&answer.body).contains(expected.as_str())
+    {
+        return Some(format!("the body ({} bytes) does not contain {expected:?}", answer.body.len()));
+    }
+    if config.expect_json.is_empty() {
+        return None;
+    }
+    match parse_json(&answer.body, Limits::default()) {
+        Ok(value) => config.expect_json.iter().find_map(|expected| mismatch(&value, expected)),
+        Err(error) => Some(format!("the body is no JSON: {error}")),
+    }
+}
+
+fn mismatch(value: &Value, expected: &ExpectJson) -> Option<String> {
+    let found = match follow(value, &expected.pointer) {
+        Ok(found) => found,
+        Err(nowhere) => return Some(nowhere.to_string()),
+    };
+    let wanted = expected.equals.as_ref()?;
+    let differs = || {
+        let shown: String = scrub(&found.to_string()).chars().take(100).collect();
+        format!("{} is {shown}, expected {wanted}", expected.pointer)
+    };
+    (!same(found, wanted)).then(differs)
+}
+
+/// Equality in which 1 and 1.0 are the same number.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x == y || (x.as_f64().is_some() && x.as_f64() == y.as_f64()),
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Serves each connection by `answer`, given the request's text, until the test ends.
+    fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut request = Vec::new();
+                let mut buffer = [0; 1024];
+                while !request.windows(4).any(|w| w == b"\r\n\r\n") {
+                    match stream.read(&mut buffer) {
+                        Ok(n) if n > 0 => request.extend_from_slice(&buffer[..n]),
+                        _ => break,
+                    }
+                }
+                answer(&String::from_utf8_lossy(&request), &mut stream);
+            }
+        });
+        format!("http://{address}")
+    }
+
+    fn reply(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    }
+
+    fn fixed(status: &'static str, body: &'static str) -> String {
+        serve(move |_, stream| {
+            let _ = stream.write_all(reply(status, body).as_bytes());
+        })
+    }
+
+    fn asked(url: &str, set: impl Fn(&mut HttpProbe)) -> Http {
+        let mut config = HttpProbe::new("p", url);
+        config.requests = 2;
+        set(&mut config);
+        probe(&Network, &config, &|| false)
+    }
+
+    fn error(http: &Http) -> &str {
+        assert!(!http.ok, "{http:?}");
+        http.error.as_deref().unwrap()
+    }
+
+    #[test]
+    fn an_expected_answer_is_ok_with_a_latency_for_each_request() {
+        let url = fixed("200 OK", r#"{"status": "ok", "n": 1}"#);
+        let http = asked(&url, |c| {
+            c.expect_contains = Some("ok".to_owned());
+            c.expect_json = vec![ExpectJson { pointer: "/n".to_owned(), equals: Some(json!(1.0)) }];
+        });
+        assert!(http.ok, "{http:?}");
+        assert_eq!((http.status, http.requests.len()), (Some(200), 2));
+        assert!(http.requests.iter().all(|r| r.ok && r.latency_s > 0.0));
+    }
+
+    #[test]
+    fn an_unexpected_answer_says_what_was_expected() {
+        let url = fixed("500 Internal Server Error", "{}");
+        assert_eq!(error(&asked(&url, |_| ())), "2 of 2 requests: status 500, expected 200 to 399");
+        assert!(asked(&url, |c| c.expect_status = Some(500)).ok);
+        let url = fixed("200 OK", r#"{"state": "down"}"#);
+        let contains = asked(&url, |c| c.expect_contains = Some("up".to_owned()));
+        assert!(error(&contains).contains("does not contain \"up\""), "{contains:?}");
+        let pointer = |pointer: &str| ExpectJson { pointer: pointer.to_owned(), equals: Some(json!("up")) };
+        let differs = asked(&url, |c| c.expect_json = vec![pointer("/state")]);
+        assert!(error(&differs).ends_with("/state is \"down\", expected \"up\""), "{differs:?}");
+        let nowhere = asked(&url, |c| c.expect_json = vec![pointer("/stat")]);
+        assert!(error(&nowhere).contains("did you mean state?"), "{nowhere:?}");
+        let url = fixed("200 OK", "<html>");
+        let html = asked(&url, |c| c.expect_json = vec![pointer("/state")]);
+        assert!(error(&html).contains("the body is no JSON"), "{html:?}");
+    }
+
+    #[test]
+    fn a_refused_connection_and_a_bad_address_are_failures_and_no_panic() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        assert!(error(&asked(&url, |_| ())).contains("connection refused"));
+        for bad in
+            ["", "http://", "http://[::1", "http://a b/", "nonsense", "http://127.0.0.1:99999/", "ftp://127.0.0.1/"]
+        {
+            let http = asked(bad, |c| c.timeout_s = 2.0);
+            assert!(!error(&http).is_empty(), "{bad}");
+        }
+        let header = asked(&fixed("200 OK", ""), |c| drop(c.headers.insert("a b".to_owned(), "x\ny".to_owned())));
+        assert!(error(&header).contains("cannot be asked"), "{header:?}");
+    }
+
+    #[test]
+    fn a_body_without_end_and_one_that_never_comes_are_cut_off() {
+        let endless = serve(|_, stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 4096]).is_ok() {}
+        });
+        let http = asked(&endless, |c| c.max_body_bytes = 10_000);
+        assert!(error(&http).contains("longer than the 10000 bytes"), "{http:?}");
+        let (hold, held) = mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let slow = serve(move |_, stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
+            let _ = stream.flush();
+            // Until the test has seen its timeouts.
+            let _ = held.lock().map(|held| held.recv());
+        });
+        let http = asked(&slow, |c| {
+            c.requests = 9;
+            c.timeout_s = 0.1;
+        });
+        drop(hold);
+        assert!(error(&http).starts_with("2 of 2 requests: no complete answer within 0.1 s"), "{http:?}");
+    }
+
+    #[test]
+    fn a_body_that_just_fits_is_read() {
+        let url = fixed("200 OK", "12345");
+        assert!(asked(&url, |c| c.max_body_bytes = 5).ok);
+        assert!(!asked(&url, |c| c.max_body_bytes = 4).ok);
+    }
+
+    #[test]
+    fn redirects_are_followed_to_a_limit_and_never_with_a_secret_header() {
+        let once = serve(|request, stream| {
+            let text = if request.starts_with("GET /end ") {
+                reply("200 OK", "end")
+            } else {
+                "HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+            };
+            let _ = stream.write_all(text.as_bytes());
+        });
+        assert!(asked(&once, |c| c.expect_contains = Some("end".to_owned())).ok);
+        assert!(asked(&once, |c| c.expect_status = Some(302)).ok);
+        let secret = asked(&once, |c| drop(c.headers.insert("X-Api-Key".to_owned(), "k".to_owned())));
+        assert!(error(&secret).contains("redirects are not followed"), "{secret:?}");
+        let forever = serve(|_, stream| {
+            let _ = stream
+                .write_all(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        });
+        assert!(error(&asked(&forever, |_| ())).contains("more than 5 redirects"));
+    }
+
+    #[test]
+    fn userinfo_authorizes_and_is_not_recorded() {
+        let url = serve(|request, stream| {
+            let authorized = request.to_ascii_lowercase().contains("authorization: basic dtpw");
+            let _ = stream.write_all(reply(if authorized { "200 OK" } else { "401 No" }, "").as_bytes());
+        });
+        let http = asked(&format!("{}/?token=abc", url.replace("http://", "http://u:p@")), |_| ());
+        assert!(http.ok, "{http:?}");
+        assert_eq!(http.url, format!("{url}/?token=***"));
+    }
+
+    #[test]
+    fn a_head_request_reads_no_body() {
+        let url = serve(|request, stream| {
+            let status = if request.starts_with("HEAD ") { "200 OK" } else { "405 No" };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: 9999\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+        });
+        let http = asked(&url, |c| c.method = Method::Head);
+        assert!(http.ok, "{http:?}");
+    }
+
+    #[test]
+    fn nothing_is_asked_once_the_user_has_stopped_it() {
+        struct Never;
+        impl Web for Never {
+            fn ask(&self, _: &Request) -> Result<Answer, HttpError> {
+                panic!("asked");
+            }
+        }
+        let http = probe(&Never, &HttpProbe::new("p", "http://x"), &|| true);
+        assert_eq!(error(&http), "not asked: interrupted");
+    }
+}

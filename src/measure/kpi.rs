@@ -1,0 +1,432 @@
+//! Reading a KPI: running its command, finding the number in what it wrote, and keeping the raw text as evidence.
+//! Says precisely why there is no number; must not judge the number.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::config::{Extract, KpiProbe};
+use crate::measure::command::error_tail;
+use crate::measure::pointer::{follow, kind};
+use crate::measure::{Nowhere, Runner};
+use crate::model::conceal::conceal;
+use crate::model::scrub::scrub;
+use crate::model::strict_json::parse_json;
+use crate::model::{JsonError, Kpi, Limits, Sampling};
+use crate::os::process::{Invocation, Output};
+use crate::os::{Ended, Finished, SpawnError, Spec};
+
+/// The longest output or file that a number is looked for in, in bytes.
+pub const MAX_BYTES: usize = 16 << 20;
+const ERROR_BYTES: usize = 4096;
+
+/// Where a KPI is measured: the project itself, or one arm of a pair.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Directory in which the command runs and from which files are named.
+    pub root: &'a Path,
+    pub env: &'a [(OsString, Option<OsString>)],
+}
+
+/// One value, and the text that it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub value: f64,
+    /// What may be kept of the text, or of the configured artifact; values that look secret are concealed.
+    pub raw: Vec<u8>,
+    /// The share of its time that the command waited for a core, where it is known to be one thread.
+    pub waited: Option<f64>,
+}
+
+/// A KPI as evidence (without its artifact, which is not written yet), and the raw text of its last value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    pub kpi: Kpi,
+    /// The bytes to keep as its artifact; `None` when there is no value.
+    pub raw: Option<Vec<u8>>,
+    pub interrupted: bool,
+}
+
+/// Why a KPI has no value.
+#[derive(Debug, thiserror::Error)]
+pub enum KpiError {
+    #[error("{0}")]
+    NotStarted(#[from] SpawnError),
+    #[error("`{cmd}` {how}{}", said(tail))]
+    CommandFailed {
+        cmd: String,
+        how: String,
+        /// The end of what it wrote to standard error.
+        tail: String,
+    },
+    #[error("interrupted")]
+    Interrupted,
+    /// Its file does not exist or cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// Its command left the file as it was.
+    #[error("`{cmd}` succeeded but did not write {}", path.display())]
+    Stale { cmd: String, path: PathBuf },
+    #[error("{origin} is longer than the {MAX_BYTES} bytes that are read")]
+    TooLong { origin: String },
+    #[error("{origin} is no JSON: {source}")]
+    NotJson { origin: String, source: JsonError },
+    #[error("{origin}: {source}")]
+    Nowhere { origin: String, source: Nowhere },
+    #[error("{origin}: nothing matches the regex {pattern:?}")]
+    NoMatch { origin: String, pattern: String },
+    /// What was found is no finite number.
+    #[error("{origin}: {found} is not a finite number")]
+    NotANumber { origin: String, found: String },
+}
+
+/// Measures a KPI as often as configured. It ends at the first failure, which leaves it without values.
+pub fn measure(
+    runner: &mut dyn Runner,
+    place: Place<'_>,
+    config: &KpiProbe,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Measured {
+    let mut kpi = unmeasured(config);
+    let (mut raw, mut interrupted) = (None, false);
+    for run in 1..=config.runs {
+        match sample(runner, place, config) {
+            Ok(sample) => {
+                kpi.values.push(sample.value);
+                raw = Some(sample.raw);
+            }
+            Err(error) => {
+                interrupted = matches!(error, KpiError::Interrupted);
+                let which = if config.runs > 1 { format!("run {run} of {}: ", config.runs) } else { String::new() };
+                kpi.error = Some(format!("{which}{}", scrub(&error.to_string())));
+                break;
+            }
+        }
+        progress(run, config.runs);
+    }
+    if let Some(other) = kpi.values.iter().find(|value| config.exact && **value != kpi.values[0]) {
+        kpi.error = Some(format!("is configured as exact, but gave {} and {other}: drop `exact: true`", kpi.values[0]));
+    }
+    if kpi.error.is_some() {
+        kpi.values.clear();
+        raw = None;
+    }
+    Measured { kpi, raw, interrupted }
+}
+
+/// Measures one value.
+pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> Result<Sample, KpiError> {
+    let file = config.file.as_ref().map(|file| place.root.join(file));
+    let before = file.as_deref().map(stamp);
+    let finished = match &config.cmd {
+        Some(cmd) => Some(run(runner, place, config, cmd)?),
+        None => None,
+    };
+    let waited = finished.as_ref().and_then(|finished| {
+        let queued = finished.queued_alone()?;
+        Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
+    });
+    let (origin, text) = match (&file, &config.cmd, finished) {
+        (Some(path), cmd, _) => {
+            if let Some(cmd) = cmd.as_ref().filter(|_| before.flatten().is_some() && before == Some(stamp(path))) {
+                return Err(KpiError::Stale { cmd: cmd.clone(), path: path.clone() });
+            }
+            (path.display().to_string(), read(path)?)
+        }
+        (None, Some(cmd), Some(finished)) => {
+            let origin = format!("the output of `{cmd}`");
+            match finished.stdout.whole() {
+                Some(bytes) => (origin, bytes),
+                None => return Err(KpiError::TooLong { origin }),
+            }
+        }
+        // The config's reading demands a command or a file.
+        (None, _, _) => return Err(KpiError::NotANumber { origin: config.name.clone(), found: "nothing".to_owned() }),
+    };
+    let value = extract(&config.extract, &text, &origin)?;
+    let raw = match &config.artifact {
+        Some(artifact) => read(&place.root.join(artifact))?,
+        None => text,
+    };
+    Ok(Sample { value, raw: concealed(raw), waited })
+}
+
+/// A KPI as evidence that has no values yet.
+pub fn unmeasured(config: &KpiProbe) -> Kpi {
+    Kpi {
+        name: config.name.clone(),
+        unit: config.unit.symbol().to_owned(),
+        better: config.better,
+        sampling: if config.exact { Sampling::Exact } else { Sampling::Sampled },
+        values: Vec::new(),
+        error: None,
+        artifact: None,
+    }
+}
+
+/// The number in a text. `origin` names the text in errors.
+pub fn extract(how: &Extract, text: &[u8], origin: &str) -> Result<f64, KpiError> {
+    let not_a_number = |found: String| KpiError::NotANumber { origin: origin.to_owned(), found };
+    match how {
+        Extract::Whole => {
+            let text = String::from_utf8_lossy(text);
+            let text = text.trim_start_matches('\u{feff}').trim();
+            number(text).ok_or_else(|| not_a_number(if text.is_empty() { "nothing".to_owned() } else { shown(text) }))
+        }
+        Extract::Pointer(pointer) => {
+            let value = parse_json(text, Limits { max_bytes: MAX_BYTES, ..Limits::default() })
+                .map_err(|source| KpiError::NotJson { origin: origin.to_owned(), source })?;
+            let found =
+                follow(&value, pointer).map_err(|source| KpiError::Nowhere { origin: origin.to_owned(), source })?;
+            found.as_f64().filter(|number| number.is_finite()).ok_or_else(|| {
+                let scalar = matches!(found, Value::String(_) | Value::Bool(_));
+                let value = if scalar { format!(" ({})", shown(&found.to_string())) } else { String::new() };
+                not_a_number(format!("what {pointer} leads to, {}{value},", kind(found)))
+            })
+        }
+        Extract::Regex(pattern) => {
+            let text = String::from_utf8_lossy(text);
+            let no_match = || KpiError::NoMatch { origin: origin.to_owned(), pattern: pattern.clone() };
+            let regex = regex::Regex::new(pattern).map_err(|_| no_match())?;
+            let last = regex.captures_iter(&text).last().and_then(|captures| captures.get(1)).ok_or_else(no_match)?;
+            number(last.as_str().trim()).ok_or_else(|| not_a_number(format!("the match {}", shown(last.as_str()))))
+        }
+    }
+}
+
+fn run(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe, cmd: &str) -> Result<Finished, KpiError> {
+    let reads_output = config.file.is_none();
+    let spec = Spec {
+        invocation: Invocation::Shell(cmd.to_owned()),
+        cwd: place.root.to_owned(),
+        env: place.env.to_vec(),
+        timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
+        stdout: if reads_output { Output::Keep { head_bytes: MAX_BYTES, tail_bytes: 0 } } else { Output::Discard },
+        stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
+    };
+    let finished = runner.run(&spec)?;
+    let how = match finished.ended {
+        Ended::Code(0) => return Ok(finished),
+        Ended::Interrupted => return Err(KpiError::Interrupted),
+        Ended::Code(code) => format!("failed with exit code {code}"),
+        Ended::Signal(signal) => format!("was ended by signal {signal}"),
+        Ended::TimedOut => format!("took longer than {} s", config.timeout_s),
+    };
+    let tail = if matches!(finished.ended, Ended::Code(_)) { error_tail(&finished) } else { String::new() };
+    Err(KpiError::CommandFailed { cmd: cmd.to_owned(), how, tail })
+}
+
+/// What changes when a file is written.
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KpiError> {
+    let unreadable = |source| KpiError::Unreadable { path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(KpiError::TooLong { origin: path.display().to_string() });
+    }
+    Ok(bytes)
+}
+
+fn number(text: &str) -> Option<f64> {
+    // Rust also reads "inf" and "nan".
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(60).collect();
+    if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+}
+
+fn said(tail: &str) -> String {
+    if tail.is_empty() { String::new() } else { format!(": {tail}") }
+}
+
+/// The bytes with what looks secret concealed: in JSON value by value, so that it stays JSON, else in the text.
+/// Bytes without secrets are kept to the bit.
+fn concealed(raw: Vec<u8>) -> Vec<u8> {
+    if let Ok(value) = parse_json(&raw, Limits { max_bytes: MAX_BYTES, ..Limits::default() }) {
+        let hidden = concealed_value("", &value);
+        return if hidden == value { raw } else { format!("{hidden:#}\n").into_bytes() };
+    }
+    match std::str::from_utf8(&raw) {
+        Ok(text) => {
+            let hidden = scrub(text);
+            if hidden == text { raw } else { hidden.into_bytes() }
+        }
+        Err(_) => raw,
+    }
+}
+
+fn concealed_value(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, item)| (key.clone(), concealed_value(key, item))).collect())
+        }
+        Value::Array(items) => items.iter().map(|item| concealed_value(name, item)).collect(),
+        // A number is what is measured, whatever its name.
+        Value::String(_) => conceal(name, value),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Better, Unit};
+    use crate::os::process::{Captured, Launch};
+
+    /// Writes `stdout`, and its run's number into `file` if there is one.
+    #[derive(Default)]
+    struct Script {
+        outputs: Vec<&'static str>,
+        ended: Option<Ended>,
+        writes: Option<PathBuf>,
+        ran: usize,
+    }
+
+    impl Runner for Script {
+        fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError> {
+            let mut stdout = Captured::new(spec.stdout);
+            stdout.push(self.outputs.get(self.ran).or(self.outputs.last()).unwrap_or(&"").as_bytes());
+            let mut stderr = Captured::new(spec.stderr);
+            stderr.push(b"no such table; password=hunter2");
+            self.ran += 1;
+            if let Some(path) = &self.writes {
+                fs::write(path, format!("{{\"n\": {}{}}}", self.ran, " ".repeat(self.ran))).unwrap();
+            }
+            Ok(Finished {
+                first_thread: None,
+                wall: Duration::ZERO,
+                user: None,
+                system: None,
+                max_rss_bytes: None,
+                ended: self.ended.unwrap_or(Ended::Code(0)),
+                launch: Launch::Direct,
+                stdout,
+                stderr,
+            })
+        }
+    }
+
+    fn config(extract: Extract) -> KpiProbe {
+        KpiProbe {
+            name: "k".to_owned(),
+            cmd: Some("bench".to_owned()),
+            file: None,
+            extract,
+            unit: Unit::new("ms"),
+            better: Better::Lower,
+            exact: false,
+            runs: 3,
+            timeout_s: 5.0,
+            artifact: None,
+        }
+    }
+
+    fn pointer(pointer: &str) -> Extract {
+        Extract::Pointer(pointer.to_owned())
+    }
+
+    fn measured(root: &Path, config: &KpiProbe, script: &mut Script) -> Measured {
+        measure(script, Place { root, env: &[] }, config, &mut |_, _| ())
+    }
+
+    #[test]
+    fn each_run_of_a_command_gives_a_value_in_run_order() {
+        let mut script = Script { outputs: vec!["{\"p\": 3}", "{\"p\": 1.5}", "{\"p\": 2e0}"], ..Script::default() };
+        let got = measured(Path::new("."), &config(pointer("/p")), &mut script);
+        assert_eq!(got.kpi.values, [3.0, 1.5, 2.0]);
+        assert_eq!((got.kpi.error, got.kpi.unit.as_str(), got.kpi.sampling), (None, "ms", Sampling::Sampled));
+        assert_eq!(got.raw.unwrap(), b"{\"p\": 2e0}");
+    }
+
+    #[test]
+    fn a_number_is_found_whole_by_pointer_or_by_the_last_match() {
+        let regex = |pattern: &str| Extract::Regex(pattern.to_owned());
+        for (how, text, expected) in [
+            (Extract::Whole, "\u{feff} 12.5\r\n", 12.5),
+            (pointer(""), "-3", -3.0),
+            (pointer("/a/0/b"), "{\"a\": [{\"b\": 7}]}", 7.0),
+            (regex("p95=([0-9.]+)"), "p95=1.0 warming\np95=2.5ms", 2.5),
+        ] {
+            assert_eq!(extract(&how, text.as_bytes(), "x").unwrap(), expected, "{how:?}");
+        }
+        for (how, text, expected) in [
+            (Extract::Whole, "12.5ms", "x: \"12.5ms\" is not a finite number"),
+            (Extract::Whole, "", "x: nothing is not a finite number"),
+            (Extract::Whole, "nan", "x: \"nan\" is not a finite number"),
+            (pointer("/a"), "{\"a\": NaN}", "x is no JSON: line 1, column 7: NaN is not a finite number"),
+            (pointer("/a"), "{\"a\": }", "x is no JSON: line 1, column 7"),
+            (pointer("/a"), "{\"a\": \"3\"}", "what /a leads to, a text (\"\\\"3\\\"\"), is not a finite number"),
+            (pointer("/a"), "{\"a\": {}}", "what /a leads to, an object, is not a finite number"),
+            (pointer("/ab"), "{\"a\": 1}", "x: /ab leads nowhere: the whole value has no \"ab\""),
+            (regex("q=(.*)"), "p=1", "x: nothing matches the regex \"q=(.*)\""),
+            (regex("q=(.*)"), "q=inf", "x: the match \"inf\" is not a finite number"),
+        ] {
+            let error = extract(&how, text.as_bytes(), "x").unwrap_err().to_string();
+            assert!(error.contains(expected), "{how:?} {text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_failed_run_leaves_no_values_and_says_why() {
+        let mut script = Script { ended: Some(Ended::Code(3)), outputs: vec!["1"], ..Script::default() };
+        let got = measured(Path::new("."), &config(Extract::Whole), &mut script);
+        assert_eq!((got.kpi.values.len(), got.raw, script.ran), (0, None, 1));
+        assert_eq!(got.kpi.error.unwrap(), "run 1 of 3: `bench` failed with exit code 3: no such table; password=***");
+        let mut script = Script { ended: Some(Ended::TimedOut), ..Script::default() };
+        let got = measured(Path::new("."), &config(Extract::Whole), &mut script);
+        assert!(got.kpi.error.unwrap().contains("took longer than 5 s"));
+        let mut script = Script { ended: Some(Ended::Interrupted), ..Script::default() };
+        assert!(measured(Path::new("."), &config(Extract::Whole), &mut script).interrupted);
+    }
+
+    #[test]
+    fn a_file_that_the_command_did_not_write_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.json");
+        let mut with_file = config(pointer("/n"));
+        with_file.file = Some("out.json".to_owned());
+        let got = measured(dir.path(), &with_file, &mut Script::default());
+        assert!(got.kpi.error.unwrap().contains("cannot read"));
+        fs::write(&path, "{\"n\": 9}").unwrap();
+        let got = measured(dir.path(), &with_file, &mut Script::default());
+        assert!(got.kpi.error.unwrap().contains("`bench` succeeded but did not write"));
+        let mut script = Script { writes: Some(path), ..Script::default() };
+        assert_eq!(measured(dir.path(), &with_file, &mut script).kpi.values, [1.0, 2.0, 3.0]);
+        with_file.cmd = None;
+        with_file.runs = 1;
+        assert_eq!(measured(dir.path(), &with_file, &mut script).kpi.values, [3.0]);
+    }
+
+    #[test]
+    fn an_exact_kpi_that_varies_has_no_value() {
+        let mut exact = config(Extract::Whole);
+        exact.exact = true;
+        let mut script = Script { outputs: vec!["1", "1", "2"], ..Script::default() };
+        let got = measured(Path::new("."), &exact, &mut script);
+        assert_eq!(got.kpi.values, Vec::<f64>::new());
+        assert!(got.kpi.error.unwrap().contains("gave 1 and 2"));
+    }
+
+    #[test]
+    fn secrets_in_the_raw_text_are_concealed_and_other_bytes_are_kept() {
+        let json = br#"{"token": 3, "api_key": "abc", "p": 1}"#.to_vec();
+        let kept = String::from_utf8(concealed(json)).unwrap();
+        assert!(kept.contains("sha256:") && !kept.contains("abc"), "{kept}");
+        assert_eq!(extract(&pointer("/p"), kept.as_bytes(), "x").unwrap(), 1.0);
+        assert_eq!(concealed(b"{ \"p\":1.50 }\r\n".to_vec()), b"{ \"p\":1.50 }\r\n");
+        assert_eq!(concealed(b"password=x p95=1".to_vec()), b"password=*** p95=1");
+        assert_eq!(concealed(vec![0xff, 0xfe]), [0xff, 0xfe]);
+    }
+}

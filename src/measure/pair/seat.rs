@@ -1,0 +1,108 @@
+//! The core that both runs of a pair are held on. Each core of a virtual machine has its own speed at any moment: two runs on
+//! different cores differ by that, two on one core do not. Owns whether to hold them, where, and when to move on; must
+//! not run anything.
+//!
+//! A program of several threads or processes is left free: on one core it would be another program. Which it is shows
+//! in the warm-up.
+
+use crate::config::Pin;
+use crate::model::{Pair, Run};
+use crate::os::{Core, cpu};
+
+/// The share of its time that a run may wait for the core before another is tried.
+const MOST_QUEUED: f64 = 0.1;
+
+/// The shares of their time that the two runs of a pair waited for a core; `None` for one that is not known to be one thread.
+pub type Waited = [Option<f64>; 2];
+
+/// Of the runs of a command.
+pub fn waited(pair: &Pair) -> Waited {
+    let share = |run: &Run| run.queued_s.map(|queued| queued / run.wall_s.max(f64::MIN_POSITIVE));
+    [share(&pair.before), share(&pair.after)]
+}
+
+/// Where the runs of a command are held.
+#[derive(Debug)]
+pub struct Seat {
+    pin: Pin,
+    alone: Option<bool>,
+    cores: Vec<Core>,
+    at: usize,
+}
+
+impl Seat {
+    /// Nothing is held before the warm-up is over.
+    pub fn new(pin: Pin) -> Self {
+        Self { pin, alone: None, cores: Vec::new(), at: 0 }
+    }
+
+    /// Takes notice of a pair that was free to move.
+    pub fn warmed_up(&mut self, waited: Waited) {
+        let both = waited.iter().all(Option::is_some);
+        self.alone = Some(both && self.alone.unwrap_or(true));
+    }
+
+    /// The core for the next pair; `None` where the runs are to be free.
+    pub fn take(&mut self) -> Option<Core> {
+        let hold = match self.pin {
+            Pin::Never => false,
+            Pin::Always => true,
+            Pin::Auto => self.alone == Some(true),
+        };
+        if hold && self.cores.is_empty() {
+            self.cores = cpu::allowed();
+        }
+        self.cores.get(self.at).copied().filter(|_| hold)
+    }
+
+    /// Moves on to the next core where both runs of a pair had to queue for this one.
+    pub fn made(&mut self, waited: Waited) {
+        let queued = waited.iter().all(|share| share.is_some_and(|share| share > MOST_QUEUED));
+        if queued && !self.cores.is_empty() {
+            self.at = (self.at + 1) % self.cores.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::command;
+
+    fn after(pin: Pin, warm_ups: &[Waited]) -> Seat {
+        let mut seat = Seat::new(pin);
+        warm_ups.iter().for_each(|waited| seat.warmed_up(*waited));
+        seat
+    }
+
+    #[test]
+    fn what_a_run_waited_is_a_share_of_its_own_time() {
+        let run = |queued_s| Run { wall_s: 2.0, queued_s, ..command::run_not_started() };
+        let (before, after) = (run(Some(0.5)), run(None));
+        assert_eq!(
+            waited(&Pair { before, after, after_first: false, reference_s: None, core: None }),
+            [Some(0.25), None]
+        );
+    }
+
+    #[test]
+    fn only_runs_of_one_thread_on_both_sides_are_held() {
+        let some = !cpu::allowed().is_empty();
+        assert_eq!(after(Pin::Auto, &[[Some(0.0), Some(0.0)]]).take().is_some(), some);
+        assert!(after(Pin::Auto, &[[Some(0.0), None]]).take().is_none());
+        assert!(after(Pin::Auto, &[[Some(0.0), None], [Some(0.0), Some(0.0)]]).take().is_none());
+        assert!(after(Pin::Auto, &[]).take().is_none());
+        assert!(after(Pin::Never, &[[Some(0.0), Some(0.0)]]).take().is_none());
+        assert_eq!(after(Pin::Always, &[[None, None]]).take().is_some(), some);
+    }
+
+    #[test]
+    fn a_core_that_others_use_is_left_for_the_next() {
+        let mut seat = after(Pin::Always, &[]);
+        let (Some(first), several) = (seat.take(), cpu::allowed().len() > 1) else { return };
+        seat.made([Some(0.5), Some(0.0)]);
+        assert_eq!(seat.take(), Some(first));
+        seat.made([Some(0.5), Some(0.2)]);
+        assert_eq!(seat.take() != Some(first), several);
+    }
+}

@@ -1,0 +1,116 @@
+//! Following a JSON pointer (RFC 6901), with an account of how far it led where it leads nowhere.
+
+use serde_json::Value;
+
+use crate::model::nearest::nearest;
+
+/// More names than this in a message help nobody.
+const SHOWN: usize = 5;
+
+/// Where a pointer stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer} leads nowhere: {} {problem}", place(reached))]
+pub struct Nowhere {
+    pub pointer: String,
+    /// Its longest part that leads somewhere; empty for the whole value.
+    pub reached: String,
+    pub problem: String,
+}
+
+/// The value that `pointer` leads to.
+pub fn follow<'v>(value: &'v Value, pointer: &str) -> Result<&'v Value, Nowhere> {
+    let nowhere = |reached: &str, problem: String| {
+        Err(Nowhere { pointer: pointer.to_owned(), reached: reached.to_owned(), problem })
+    };
+    if pointer.is_empty() {
+        return Ok(value);
+    }
+    if !pointer.starts_with('/') {
+        return nowhere("", "is all there is: a pointer begins with `/`".to_owned());
+    }
+    let (mut here, mut reached) = (value, 0);
+    for token in pointer[1..].split('/') {
+        let key = token.replace("~1", "/").replace("~0", "~");
+        let next = match here {
+            Value::Object(map) => map.get(&key),
+            Value::Array(items) if is_index(&key) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => None,
+        };
+        match next {
+            Some(next) => here = next,
+            None => return nowhere(&pointer[..reached], instead(here, &key)),
+        }
+        reached += 1 + token.len();
+    }
+    Ok(here)
+}
+
+/// What kind of value it is, with its article.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn place(reached: &str) -> String {
+    if reached.is_empty() { "the whole value".to_owned() } else { reached.to_owned() }
+}
+
+fn is_index(key: &str) -> bool {
+    key == "0" || (!key.starts_with('0') && !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn instead(here: &Value, key: &str) -> String {
+    match here {
+        Value::Object(map) if map.is_empty() => "is an empty object".to_owned(),
+        Value::Object(map) => {
+            let close = nearest(key, map.keys().map(String::as_str), SHOWN);
+            if close.is_empty() {
+                let names: Vec<&str> = map.keys().take(SHOWN).map(String::as_str).collect();
+                let more = if map.len() > SHOWN { ", …" } else { "" };
+                format!("has no {key:?}; it has {}{more}", names.join(", "))
+            } else {
+                format!("has no {key:?}; did you mean {}?", close.join(" or "))
+            }
+        }
+        Value::Array(items) => format!("is an array of {}, which has no {key:?}", items.len()),
+        other => format!("is {}, which has nothing below it", kind(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pointers_follow_the_examples_of_rfc_6901() {
+        let value = json!({"foo": ["bar", "baz"], "": 0, "a/b": 1, "m~n": 8, " ": 7});
+        for (pointer, expected) in
+            [("/foo/0", json!("bar")), ("/", json!(0)), ("/a~1b", json!(1)), ("/m~0n", json!(8)), ("/ ", json!(7))]
+        {
+            assert_eq!(follow(&value, pointer), Ok(&expected), "{pointer}");
+        }
+        assert_eq!(follow(&value, ""), Ok(&value));
+        assert!(follow(&value, "/foo/01").is_err() && follow(&value, "/foo/-").is_err());
+    }
+
+    #[test]
+    fn a_pointer_that_leads_nowhere_says_how_far_it_came() {
+        let value = json!({"latency": {"p50": 1, "p95": 2}, "runs": [1, 2]});
+        for (pointer, expected) in [
+            ("/latency/p59", "/latency/p59 leads nowhere: /latency has no \"p59\"; did you mean p50 or p95?"),
+            ("/zebra/x", "/zebra/x leads nowhere: the whole value has no \"zebra\"; it has latency, runs"),
+            ("/runs/2", "/runs/2 leads nowhere: /runs is an array of 2, which has no \"2\""),
+            ("/latency/p50/x", "/latency/p50/x leads nowhere: /latency/p50 is a number, which has nothing below it"),
+        ] {
+            assert_eq!(follow(&value, pointer).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Which code is being measured: git's word for it, or a digest of the files where git has none. Owns what counts as
+//! known; must not read a failing git as "clean" or "no repository".
+
+use std::path::Path;
+
+use crate::git::{GitError, Repo, Scope, Side};
+use crate::model::{Digest, GitV1, Revision, WorkTree};
+use crate::os::{files, tree};
+
+/// What was seen of a project's code.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub revision: Revision,
+    /// The same for readers of version 1.
+    pub git: GitV1,
+    /// The repository, when the project is under git.
+    pub repo: Option<Repo>,
+}
+
+/// Which files do not count, by path from the project's root.
+#[derive(Clone, Copy)]
+pub struct Own<'a> {
+    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// What the tool leaves lying; own only as long as it is untracked.
+    pub is_left: &'a dyn Fn(&[u8]) -> bool,
+}
+
+/// Looks at the project at `root`, in `repo` where it was opened already. Never fails: what cannot be known is in the
+/// result as unknown, with the reason.
+pub fn observe(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Seen {
+    seen(root, repo, own, true)
+}
+
+/// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
+pub fn revision(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Revision {
+    seen(root, repo, own, false).revision
+}
+
+fn seen(root: &Path, repo: Option<&Repo>, own: Own<'_>, describe: bool) -> Seen {
+    let opened = match repo {
+        Some(repo) => Ok(Some(repo.clone())),
+        // There may be one by now.
+        None => open(root),
+    };
+    match opened {
+        Ok(Some(repo)) => in_git(&repo, root, own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
+        Ok(None) => unversioned(root, own, None),
+        Err(e) => unknown(None, &e),
+    }
+}
+
+/// Opens the repository of a project; `None` when it is under none, or ignored by the one around it.
+pub fn open(root: &Path) -> Result<Option<Repo>, GitError> {
+    match Repo::open(root) {
+        Ok(repo) if !repo.prefix().is_empty() && repo.is_ignored(root)? => Ok(None),
+        Ok(repo) => Ok(Some(repo)),
+        Err(GitError::NotARepository { .. }) => Ok(None),
+        // Without a repository anywhere above, nothing is lost by having no git.
+        Err(GitError::Missing) if root.ancestors().all(|dir| dir.join(".git").symlink_metadata().is_err()) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The digest of a commit's (or tree's) code within the project, as a [`Revision`] holds it.
+pub fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Digest, GitError> {
+    let below = strip(repo.prefix(), is_own);
+    parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
+}
+
+/// What lies uncommitted in the project, by path from the repository's root.
+pub fn uncommitted(repo: &Repo, own: Own<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+    let (below, left) = (strip(repo.prefix(), own.is_own), strip(repo.prefix(), own.is_left));
+    let dirt = repo.dirt(&Scope { prefix: repo.prefix(), is_own: &below }, &left)?;
+    Ok(dirt.map(|dirt| dirt.paths).unwrap_or_default())
+}
+
+fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen, GitError> {
+    let below = strip(repo.prefix(), own.is_own);
+    let left = strip(repo.prefix(), own.is_left);
+    let scope = Scope { prefix: repo.prefix(), is_own: &below };
+    let head = repo.head()?;
+    let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
+    let Some(at) = head.at else {
+        return Ok(unversioned(root, own, Some((repo, branch))));
+    };
+    let dirt = repo.dirt(&scope, &left)?;
+    let work_tree = match &dirt {
+        None => WorkTree::Clean,
+        Some(dirt) => {
+            let paths = u32::try_from(dirt.paths.len()).unwrap_or(u32::MAX);
+            WorkTree::Dirty { paths, digest: parsed(&dirt.sha256)? }
+        }
+    };
+    let mut git = GitV1 {
+        is_git: true,
+        git_root: Some(repo.root().display().to_string()),
+        branch: Some(branch.clone()),
+        commit: Some(at.commit.clone()),
+        dirty: Some(dirt.is_some()),
+        dirty_count: Some(dirt.as_ref().map_or(0, |dirt| dirt.paths.len() as u64)),
+        ..GitV1::default()
+    };
+    if describe {
+        let described = repo.describe(&at.commit)?;
+        git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
+        git.diff_stat = Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() });
+        git.dirty_outside = beside(repo, own)?;
+    }
+    let code = Some(code_of(repo, &at.commit, own.is_own)?);
+    let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
+    Ok(Seen { revision, git, repo: Some(repo.clone()) })
+}
+
+/// What lies uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
+/// repository is not.
+fn beside(repo: &Repo, own: Own<'_>) -> Result<Vec<String>, GitError> {
+    const KEPT: usize = 50;
+    let is_own = |path: &[u8]| {
+        let starts = std::iter::once(0).chain((0..path.len()).filter(|at| path[*at] == b'/').map(|at| at + 1));
+        starts.map(|at| &path[at..]).any(|rest| (own.is_own)(rest) || (own.is_left)(rest))
+    };
+    let paths = repo.uncommitted_outside(repo.prefix())?;
+    let counting = paths.iter().filter(|path| !is_own(path)).take(KEPT);
+    Ok(counting.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+}
+
+/// The tracked files that differ, with their lines, in the manner of `git diff --numstat`.
+fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
+    const SHOWN: usize = 50;
+    let counts = repo.line_counts("HEAD", Side::WorkTree, scope)?;
+    let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
+    let line = |count: &crate::git::LineCount| {
+        let path = String::from_utf8_lossy(&count.path);
+        format!("{}\t{}\t{path}", number(count.added), number(count.deleted))
+    };
+    let mut lines: Vec<String> = counts.iter().take(SHOWN).map(line).collect();
+    if counts.len() > SHOWN {
+        lines.push(format!("and {} more", counts.len() - SHOWN));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Seen {
+    let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
+    let digest = tree::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
+    let (code, work_tree) = match digest.map(|tree| tree.sha256.parse::<Digest>()) {
+        Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
+        Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
+        Err(e) => (None, WorkTree::Unknown { reason: format!("cannot read the project's files: {e}") }),
+    };
+    let (repo, branch) = unborn.map(|(repo, branch)| (repo.clone(), branch)).unzip();
+    let git = GitV1 {
+        is_git: repo.is_some(),
+        git_root: repo.as_ref().map(|repo| repo.root().display().to_string()),
+        branch: branch.clone(),
+        ..GitV1::default()
+    };
+    Seen { revision: Revision { commit: None, tree: None, code, branch, work_tree }, git, repo }
+}
+
+fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
+    let work_tree = WorkTree::Unknown { reason: error.to_string() };
+    let revision = Revision { commit: None, tree: None, code: None, branch: None, work_tree };
+    let git_root = repo.map(|repo| repo.root().display().to_string());
+    let git = GitV1 { is_git: repo.is_some(), git_root, ..GitV1::default() };
+    Seen { revision, git, repo: repo.cloned() }
+}
+
+fn strip<'a>(prefix: &'a [u8], is_own: &'a dyn Fn(&[u8]) -> bool) -> impl Fn(&[u8]) -> bool + 'a {
+    move |path: &[u8]| path.strip_prefix(prefix).is_some_and(is_own)
+}
+
+fn parsed(sha256: &str) -> Result<Digest, GitError> {
+    sha256
+        .parse()
+        .map_err(|e: crate::model::NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
+}
+
+/// A path in the repository as it lies on disk.
+pub fn on_disk(repo: &Repo, path: &[u8]) -> std::path::PathBuf {
+    repo.root().join(files::path_from_bytes(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    const OWN: Own<'static> = Own { is_own: &|path| path == b"own" || path.starts_with(b"own/"), is_left: &|_| false };
+
+    #[test]
+    fn a_commit_that_touches_own_files_alone_is_the_same_code() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let before = observe(sandbox.path(), None, OWN).revision;
+        sandbox.commit("own/x", "1", "two");
+        let after = observe(sandbox.path(), None, OWN).revision;
+        assert_ne!(before.commit, after.commit);
+        assert!(before.same_code(&after) && after.is_settled());
+        sandbox.write("a", "2");
+        let seen = observe(sandbox.path(), None, OWN);
+        assert!(matches!(seen.revision.work_tree, WorkTree::Dirty { paths: 1, .. }));
+        assert!(!seen.revision.same_code(&after));
+        assert_eq!((seen.git.dirty_count, seen.git.diff_stat.as_deref()), (Some(1), Some("1\t1\ta")));
+        assert!(seen.git.describe.unwrap().ends_with("-dirty"));
+    }
+
+    #[test]
+    fn a_project_below_the_root_of_its_repository_has_its_own_code_and_own_files() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("api/a", "1", "one");
+        let root = sandbox.path().join("api");
+        let before = observe(&root, None, OWN).revision;
+        sandbox.write("api/own/x", "1");
+        sandbox.commit("web/a", "1", "two");
+        sandbox.write("web/a", "2");
+        sandbox.write("api/own/x", "2");
+        let after = observe(&root, None, OWN).revision;
+        assert!(before.same_code(&after) && after.is_settled());
+        sandbox.write("own/x", "1");
+        let nothing = Own { is_own: &|_| false, is_left: &|_| false };
+        assert!(observe(sandbox.path(), None, nothing).revision.dirty_digest().is_some());
+    }
+
+    #[test]
+    fn without_git_or_a_commit_the_files_stand_for_the_code() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), "1").unwrap();
+        let bare = observe(dir.path(), None, OWN);
+        assert_eq!(bare.revision.work_tree, WorkTree::Unversioned);
+        assert!(!bare.git.is_git && bare.revision.code.is_some());
+        let sandbox = Sandbox::new();
+        sandbox.write("a", "1");
+        let unborn = observe(sandbox.path(), None, OWN);
+        assert!(unborn.git.is_git);
+        assert_eq!((unborn.revision.branch.as_deref(), unborn.revision.commit), (Some("main"), None));
+        assert_eq!(unborn.revision.code, bare.revision.code);
+    }
+
+    #[test]
+    fn a_directory_that_the_repository_around_it_ignores_is_unversioned() {
+        let sandbox = Sandbox::new();
+        sandbox.commit(".gitignore", "/scratch/\n", "one");
+        sandbox.write("scratch/a", "1");
+        let seen = observe(&sandbox.path().join("scratch"), None, OWN);
+        assert_eq!(seen.revision.work_tree, WorkTree::Unversioned);
+        assert!(!seen.git.is_git);
+    }
+
+    #[test]
+    fn a_failing_git_is_unknown_and_never_clean() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
+        let seen = observe(sandbox.path(), None, OWN);
+        assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }));
+        assert!(!seen.revision.is_settled() && seen.git.dirty.is_none());
+        std::fs::write(sandbox.path().join(".git/HEAD"), "garbage").unwrap();
+        let seen = observe(sandbox.path(), None, OWN);
+        assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }), "{:?}", seen.revision);
+    }
+}

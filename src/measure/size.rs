@@ -1,0 +1,298 @@
+//! The size of a configured path: all bytes below it, and those of the files that git tracks.
+//!
+//! Bytes are apparent sizes (what reading a file gives): a sparse file counts in full and a hard link under each of its
+//! names. A symbolic link inside the tree is never followed and counts as one file of its own length; the configured
+//! path itself may be a link. The tool's own files and `.git` are left out. What cannot be read is a warning.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Component, Path};
+use std::{fs, io};
+
+use walkdir::{DirEntry, WalkDir};
+
+use crate::model::Size;
+
+/// More warnings than this for one path are only counted.
+const MAX_WARNINGS: usize = 5;
+
+/// What measuring a path gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measured {
+    /// Its size, and what of it could not be read.
+    Size(Size, Vec<String>),
+    Missing,
+    /// It cannot be looked at, for this reason.
+    Unreadable(String),
+}
+
+/// The files that are left out, or counted apart. Paths are relative to the project's root, with `/` on every
+/// platform.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The files that git tracks; `None` where git cannot say.
+    pub tracked: Option<&'a BTreeSet<Vec<u8>>>,
+    /// Whether a path is the tool's own.
+    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+}
+
+/// Measures `path`, which is relative to `root` (or absolute).
+pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
+    let start = root.join(path);
+    match fs::metadata(&start) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Measured::Missing;
+        }
+        Err(error) => return Measured::Unreadable(format!("cannot read {path}: {error}")),
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(metadata) => return single_file(root, path, &metadata, known),
+    }
+    let base = relative_to_root(root, path);
+    let tracked = known.tracked.filter(|_| base.is_some());
+    let mut tally = Tally::default();
+    let mut walk = WalkDir::new(&start).sort_by_file_name().into_iter();
+    loop {
+        let entry = match walk.next() {
+            None => break,
+            Some(Ok(entry)) => entry,
+            Some(Err(error)) => {
+                tally.warn(format!("{path}: {error}"));
+                continue;
+            }
+        };
+        let name = project_path(base.as_deref(), &start, &entry);
+        if is_left_out(&entry, name.as_deref(), known.is_own) {
+            if entry.file_type().is_dir() {
+                walk.skip_current_dir();
+            }
+            continue;
+        }
+        // A configured path that is a link to a directory stands for the directory.
+        if entry.depth() > 0 && !entry.file_type().is_dir() {
+            tally.add(path, &entry, tracked.zip(name.as_ref()).is_some_and(|(tracked, name)| tracked.contains(name)));
+        }
+    }
+    let size = Size {
+        path: start.to_string_lossy().into_owned(),
+        bytes: tally.bytes,
+        tracked_bytes: tracked.map(|_| tally.tracked_bytes),
+        files: Some(tally.files),
+        tracked_files: tracked.map(|_| tally.tracked_files),
+    };
+    Measured::Size(size, tally.into_warnings(path))
+}
+
+fn single_file(root: &Path, path: &str, metadata: &fs::Metadata, known: Known<'_>) -> Measured {
+    let name = relative_to_root(root, path);
+    let is_tracked = known.tracked.zip(name).map(|(tracked, name)| tracked.contains(&name));
+    let size = Size {
+        path: root.join(path).to_string_lossy().into_owned(),
+        bytes: metadata.len(),
+        tracked_bytes: is_tracked.map(|is_tracked| if is_tracked { metadata.len() } else { 0 }),
+        files: Some(1),
+        tracked_files: is_tracked.map(u64::from),
+    };
+    Measured::Size(size, Vec::new())
+}
+
+#[derive(Default)]
+struct Tally {
+    bytes: u64,
+    files: u64,
+    tracked_bytes: u64,
+    tracked_files: u64,
+    warnings: Vec<String>,
+    unread: usize,
+}
+
+impl Tally {
+    fn add(&mut self, path: &str, entry: &DirEntry, is_tracked: bool) {
+        match entry.metadata() {
+            Ok(metadata) => {
+                self.bytes += metadata.len();
+                self.files += 1;
+                if is_tracked {
+                    self.tracked_bytes += metadata.len();
+                    self.tracked_files += 1;
+                }
+            }
+            Err(error) => self.warn(format!("{path}: {error}")),
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.unread += 1;
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(format!("size of {warning}"));
+        }
+    }
+
+    fn into_warnings(mut self, path: &str) -> Vec<String> {
+        if self.unread > self.warnings.len() {
+            self.warnings.push(format!("size of {path}: {} further paths unread", self.unread - self.warnings.len()));
+        }
+        self.warnings
+    }
+}
+
+/// The configured path from the root, without `.` and `..`; `None` where it leads out of the project.
+fn relative_to_root(root: &Path, path: &str) -> Option<Vec<u8>> {
+    let path = Path::new(path);
+    let path = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let mut parts: Vec<&OsStr> = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => parts.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => drop(parts.pop()?),
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(joined(parts.into_iter()))
+}
+
+/// An entry's path from the project's root.
+fn project_path(base: Option<&[u8]>, start: &Path, entry: &DirEntry) -> Option<Vec<u8>> {
+    let base = base?;
+    let below = entry.path().strip_prefix(start).ok()?;
+    let below = joined(below.components().map(Component::as_os_str));
+    Some(match (base.is_empty(), below.is_empty()) {
+        (_, true) => base.to_vec(),
+        (true, _) => below,
+        _ => [base, b"/", &below].concat(),
+    })
+}
+
+fn joined<'p>(parts: impl Iterator<Item = &'p OsStr>) -> Vec<u8> {
+    parts.map(OsStr::as_encoded_bytes).collect::<Vec<_>>().join(&b'/')
+}
+
+fn is_left_out(entry: &DirEntry, name: Option<&[u8]>, is_own: &dyn Fn(&[u8]) -> bool) -> bool {
+    (entry.depth() > 0 && entry.file_name() == ".git") || name.is_some_and(|name| !name.is_empty() && is_own(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Project(tempfile::TempDir);
+
+    impl Project {
+        fn new(files: &[(&str, usize)]) -> Self {
+            let project = Self(tempfile::tempdir().unwrap());
+            for (name, bytes) in files {
+                project.write(name, *bytes);
+            }
+            project
+        }
+
+        fn write(&self, name: &str, bytes: usize) {
+            let path = self.0.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, vec![b'x'; bytes]).unwrap();
+        }
+
+        fn measure(&self, path: &str, tracked: &[&str]) -> (Size, Vec<String>) {
+            let tracked: BTreeSet<Vec<u8>> = tracked.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let is_own = |name: &[u8]| name.starts_with(b".vibeship-optimizer");
+            let known = Known { tracked: Some(&tracked), is_own: &is_own };
+            match measure(self.0.path(), path, known) {
+                Measured::Size(size, warnings) => (size, warnings),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    fn outcome(root: &Path, path: &str) -> Measured {
+        measure(root, path, Known { tracked: None, is_own: &|_| false })
+    }
+
+    #[test]
+    fn all_bytes_and_tracked_bytes_are_counted_apart() {
+        let project = Project::new(&[("lib/a.py", 10), ("lib/sub/b.py", 5), ("lib/__pycache__/a.pyc", 100), ("x", 7)]);
+        for spelling in ["lib", "./lib", "lib/", "lib/../lib"] {
+            let (size, warnings) = project.measure(spelling, &["lib/a.py", "lib/sub/b.py", "lib/gone.py", "x"]);
+            assert_eq!((size.bytes, size.files), (115, Some(3)), "{spelling}");
+            assert_eq!((size.tracked_bytes, size.tracked_files), (Some(15), Some(2)), "{spelling}");
+            assert!(warnings.is_empty());
+        }
+        let (file, _) = project.measure("x", &["x"]);
+        assert_eq!((file.bytes, file.files, file.tracked_bytes), (7, Some(1), Some(7)));
+    }
+
+    #[test]
+    fn what_is_missing_is_missing_and_not_zero() {
+        let project = Project::new(&[("x", 1)]);
+        assert_eq!(outcome(project.0.path(), "nothing"), Measured::Missing);
+        assert_eq!(outcome(project.0.path(), "x/below"), Measured::Missing);
+        fs::create_dir(project.0.path().join("empty")).unwrap();
+        assert_eq!(project.measure("empty", &[]).0.bytes, 0);
+    }
+
+    #[test]
+    fn own_files_and_git_are_left_out_at_the_root() {
+        let project = Project::new(&[("a", 3), (".git/objects/x", 50), (".vibeship-optimizer/config.yml", 70)]);
+        project.write("sub/.git", 9);
+        let (size, _) = project.measure(".", &["a"]);
+        assert_eq!((size.bytes, size.files, size.tracked_bytes), (3, Some(1), Some(3)));
+    }
+
+    #[test]
+    fn without_git_or_outside_the_project_nothing_is_claimed_of_tracked_bytes() {
+        let project = Project::new(&[("root/a", 3), ("b", 4)]);
+        let Measured::Size(size, _) = outcome(project.0.path(), "b") else { panic!() };
+        assert_eq!(size.tracked_bytes, None);
+        let tracked = BTreeSet::from([b"b".to_vec()]);
+        let known = Known { tracked: Some(&tracked), is_own: &|_| false };
+        let Measured::Size(size, _) = measure(&project.0.path().join("root"), "../b", known) else { panic!() };
+        assert_eq!((size.bytes, size.tracked_bytes), (4, None));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_counted_and_not_followed_and_loops_end() {
+        use std::os::unix::fs::symlink;
+        let project = Project::new(&[("lib/a", 10), ("big/b", 1000)]);
+        let root = project.0.path();
+        symlink("../big", root.join("lib/link")).unwrap();
+        symlink(".", root.join("lib/loop")).unwrap();
+        symlink("nowhere", root.join("lib/dangling")).unwrap();
+        symlink("lib", root.join("alias")).unwrap();
+        let expected = (10 + "../big".len() + ".".len() + "nowhere".len()) as u64;
+        assert_eq!(project.measure("lib", &[]).0.bytes, expected);
+        assert_eq!(project.measure("alias", &[]).0.bytes, expected);
+        symlink("gone", root.join("broken")).unwrap();
+        assert_eq!(outcome(root, "broken"), Measured::Missing);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_utf8_are_counted_and_recognized() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let project = Project::new(&[("lib/a", 1)]);
+        let name = OsStr::from_bytes(b"\xff.bin");
+        if fs::write(project.0.path().join("lib").join(name), "12345").is_err() {
+            return; // Some file systems take only UTF-8.
+        }
+        let tracked = BTreeSet::from([b"lib/\xff.bin".to_vec()]);
+        let known = Known { tracked: Some(&tracked), is_own: &|_| false };
+        let Measured::Size(size, _) = measure(project.0.path(), "lib", known) else { panic!() };
+        assert_eq!((size.bytes, size.tracked_bytes), (6, Some(5)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_read_is_a_warning() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let project = Project::new(&[("lib/a", 1), ("lib/closed/b", 2)]);
+        let closed = project.0.path().join("lib/closed");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        let may_read_all = fs::read_dir(&closed).is_ok();
+        let (size, warnings) = project.measure("lib", &[]);
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+        if may_read_all {
+            return; // Root may read everything.
+        }
+        assert_eq!((size.bytes, warnings.len()), (1, 1), "{warnings:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The contract of a change: what should improve, what must not get worse, when and how to go back.
+//! Owns when it is complete; must not know whether its metrics can be measured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Criterion, Trigger};
+
+/// The rollback action where none is given, as in the original.
+pub const DEFAULT_ROLLBACK: &str = "git revert <sha>";
+
+/// The five parts. Parts may be missing while it is being written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Contract {
+    pub hypothesis: String,
+    /// The primary KPI: what must hold for the change to be promoted.
+    pub kpi: Option<Criterion>,
+    pub guardrails: Vec<Criterion>,
+    /// When to go back after it is rolled out.
+    pub trigger: Option<Trigger>,
+    /// How to go back; `<sha>` stands for the change's commit.
+    pub rollback: String,
+    /// The smallest change, as a share of the baseline (0.02 is 2 %), that counts as one. `None`: the noise floor decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_effect: Option<f64>,
+}
+
+/// A part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Hypothesis,
+    Kpi,
+    Guardrails,
+    Trigger,
+    Rollback,
+}
+
+impl Contract {
+    /// The parts that are still missing, in the order in which they are asked for.
+    pub fn missing(&self) -> Vec<Part> {
+        let parts = [
+            (self.hypothesis.trim().is_empty(), Part::Hypothesis),
+            (self.kpi.is_none(), Part::Kpi),
+            (self.guardrails.is_empty(), Part::Guardrails),
+            (self.trigger.is_none(), Part::Trigger),
+            (self.rollback.trim().is_empty(), Part::Rollback),
+        ];
+        parts.into_iter().filter_map(|(missing, part)| missing.then_some(part)).collect()
+    }
+
+    /// Every criterion in it: KPI, guardrails, and the trigger where it is one.
+    pub fn criteria(&self) -> impl Iterator<Item = &Criterion> {
+        let trigger = match &self.trigger {
+            Some(Trigger::Measured(criterion)) => Some(criterion),
+            _ => None,
+        };
+        self.kpi.iter().chain(&self.guardrails).chain(trigger)
+    }
+
+    /// `self` with the parts of `newer` that are given put over it; an empty part leaves the old one.
+    #[must_use]
+    pub fn merged_with(mut self, newer: Self) -> Self {
+        if !newer.hypothesis.trim().is_empty() {
+            self.hypothesis = newer.hypothesis;
+        }
+        if !newer.guardrails.is_empty() {
+            self.guardrails = newer.guardrails;
+        }
+        if !newer.rollback.trim().is_empty() {
+            self.rollback = newer.rollback;
+        }
+        self.kpi = newer.kpi.or(self.kpi);
+        self.trigger = newer.trigger.or(self.trigger);
+        self.min_effect = newer.min_effect.or(self.min_effect);
+        self
+    }
+}

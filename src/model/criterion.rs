@@ -1,0 +1,438 @@
+//! A criterion: `METRIC OP BOUND`, as contracts state it. Owns its grammar and the place of every mistake in it;
+//! must not judge.
+//!
+//! The grammar, with white space allowed around each part:
+//!
+//! ```text
+//! METRIC  any name without control characters, `<` and `>`; inner spaces allowed
+//! OP      <=  <  >=  >  ==      (the last run of operator characters in the text)
+//! BOUND   NUMBER [UNIT]         absolute, in UNIT or else in the metric's own unit: 12s, 350 ms, 40MiB, 0.32, 99%
+//!         SIGN NUMBER %         relative to the baseline: -10%, +5%, +0%
+//! ```
+//!
+//! The sign makes a percentage relative. An unsigned one (`99%`) is an absolute share, which only metrics that
+//! are shares can meet: against a duration or a size it is refused with the advice to write `+5%` or `-5%`
+//! (see `measurable`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::{MetricId, Unit};
+
+/// How a metric is held against its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    #[serde(rename = "<=")]
+    Le,
+    #[serde(rename = "<")]
+    Lt,
+    #[serde(rename = ">=")]
+    Ge,
+    #[serde(rename = ">")]
+    Gt,
+    #[serde(rename = "==")]
+    Eq,
+}
+
+impl Op {
+    /// The operator as written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Le => "<=",
+            Self::Lt => "<",
+            Self::Ge => ">=",
+            Self::Gt => ">",
+            Self::Eq => "==",
+        }
+    }
+
+    /// Whether `value OP bound` holds.
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Le => value <= bound,
+            Self::Lt => value < bound,
+            Self::Ge => value >= bound,
+            Self::Gt => value > bound,
+            Self::Eq => value == bound,
+        }
+    }
+
+    fn parse(symbol: &str) -> Option<Self> {
+        [Self::Le, Self::Lt, Self::Ge, Self::Gt, Self::Eq].into_iter().find(|op| op.symbol() == symbol)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.symbol())
+    }
+}
+
+/// What a metric is held against. All numbers are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    Absolute {
+        value: f64,
+        /// Its unit; `None` means the metric's own.
+        unit: Option<Unit>,
+    },
+    /// A change relative to the baseline, as a share: `-0.1` for `-10%`.
+    Relative { share: f64 },
+}
+
+/// One criterion. Equal criteria are equal as written; it is stored as its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criterion {
+    pub metric: MetricId,
+    pub op: Op,
+    pub bound: Bound,
+    /// The text as it was given, without white space around it.
+    pub text: String,
+}
+
+/// Text that is no criterion.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("criterion {text:?}, column {}: {kind}", .column + 1)]
+pub struct CriterionError {
+    /// The text as given, without white space around it.
+    pub text: String,
+    /// Where in `text` the mistake is, in characters from 0.
+    pub column: usize,
+    pub kind: CriterionMistake,
+}
+
+/// What is wrong with text that should be a criterion.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CriterionMistake {
+    #[error("it is empty; write METRIC OP BOUND, such as `timing.tests.wall <= +5%`")]
+    Empty,
+    #[error("no operator; write one of <= < >= > == between metric and bound")]
+    NoOperator,
+    /// The operator is none of the five.
+    #[error("{found:?} is no operator; write one of <= < >= > ==")]
+    UnknownOperator { found: String },
+    #[error("no metric before the operator, such as `timing.tests.wall`")]
+    NoMetric,
+    /// The name holds what no name may.
+    #[error("a metric's name cannot hold {found:?}")]
+    BadMetric { found: char },
+    #[error("no bound after the operator, such as `12s`, `40MiB`, `0.32` or `-10%`")]
+    NoBound,
+    /// The bound does not begin with a number.
+    #[error("{found:?} is not a number; write one such as `12s`, `40MiB`, `0.32` or `-10%`")]
+    NotANumber { found: String },
+    /// The number is infinite, not a number, or too large to be held.
+    #[error("{found:?} is not a finite number")]
+    NotFinite { found: String },
+    /// More follows where the criterion should end.
+    #[error("{found:?} follows the bound; a bound is one number with at most one unit")]
+    Trailing { found: String },
+}
+
+impl Criterion {
+    /// Reads `METRIC OP BOUND`.
+    pub fn parse(text: &str) -> Result<Self, CriterionError> {
+        let text = text.trim();
+        let fail = |at: usize, kind: CriterionMistake| CriterionError {
+            text: text.to_owned(),
+            column: text.get(..at).map_or(0, |head| head.chars().count()),
+            kind,
+        };
+        if text.is_empty() {
+            return Err(fail(0, CriterionMistake::Empty));
+        }
+        let (start, end) = operator_span(text).ok_or_else(|| fail(text.len(), CriterionMistake::NoOperator))?;
+        let found = &text[start..end];
+        let op = Op::parse(found)
+            .ok_or_else(|| fail(start, CriterionMistake::UnknownOperator { found: found.to_owned() }))?;
+        let metric = text[..start].trim();
+        if metric.is_empty() {
+            return Err(fail(0, CriterionMistake::NoMetric));
+        }
+        if let Some((at, bad)) = metric.char_indices().find(|(_, c)| matches!(c, '<' | '>') || c.is_control()) {
+            return Err(fail(at, CriterionMistake::BadMetric { found: bad }));
+        }
+        let rest = &text[end..];
+        let bound_at = end + (rest.len() - rest.trim_start().len());
+        let bound = parse_bound(rest.trim_start()).map_err(|(offset, kind)| fail(bound_at + offset, kind))?;
+        Ok(Self { metric: MetricId::new(metric), op, bound, text: text.to_owned() })
+    }
+
+    /// Where the bound begins in `text`, in characters from 0.
+    pub fn bound_column(&self) -> usize {
+        let end = operator_span(&self.text).map_or(0, |(_, end)| end);
+        let rest = &self.text[end..];
+        self.text[..end].chars().count() + rest.chars().take_while(|c| c.is_whitespace()).count()
+    }
+
+    /// Whether the bound is relative to the baseline.
+    pub fn is_relative(&self) -> bool {
+        matches!(self.bound, Bound::Relative { .. })
+    }
+}
+
+fn is_operator_char(c: char) -> bool {
+    matches!(c, '<' | '>' | '=' | '!' | '≤' | '≥' | '≠')
+}
+
+/// Byte span of the last run of operator characters.
+fn operator_span(text: &str) -> Option<(usize, usize)> {
+    let (last, c) = text.char_indices().rev().find(|(_, c)| is_operator_char(*c))?;
+    let end = last + c.len_utf8();
+    let run = text[..end].chars().rev().take_while(|c| is_operator_char(*c)).map(char::len_utf8).sum::<usize>();
+    Some((end - run, end))
+}
+
+/// Reads a bound; errors carry their byte offset in `text`.
+fn parse_bound(text: &str) -> Result<Bound, (usize, CriterionMistake)> {
+    if text.is_empty() {
+        return Err((0, CriterionMistake::NoBound));
+    }
+    let length = number_length(text);
+    let word = || text.split_whitespace().next().unwrap_or_default().to_owned();
+    if length == 0 {
+        let bare = word().trim_start_matches(['+', '-']).to_lowercase();
+        let infinite = ["nan", "inf", "infinity", "∞"].contains(&bare.trim_end_matches('%'));
+        let kind = if infinite {
+            CriterionMistake::NotFinite { found: word() }
+        } else {
+            CriterionMistake::NotANumber { found: word() }
+        };
+        return Err((0, kind));
+    }
+    let (number, tail) = text.split_at(length);
+    let value: f64 = number.parse().map_err(|_| (0, CriterionMistake::NotANumber { found: number.to_owned() }))?;
+    if !value.is_finite() {
+        return Err((0, CriterionMistake::NotFinite { found: number.to_owned() }));
+    }
+    let unit = tail.trim();
+    let unit_at = length + (tail.len() - tail.trim_start().len());
+    if unit == "%" && number.starts_with(['+', '-']) {
+        return Ok(Bound::Relative { share: value / 100.0 });
+    }
+    if let Some(bad) = unit.find(|c: char| !is_unit_char(c)) {
+        return Err((unit_at + bad, CriterionMistake::Trailing { found: unit[bad..].trim().to_owned() }));
+    }
+    if unit.starts_with(|c: char| !(c.is_alphabetic() || c == '%')) {
+        return Err((unit_at, CriterionMistake::Trailing { found: unit.to_owned() }));
+    }
+    Ok(Bound::Absolute { value, unit: (!unit.is_empty()).then(|| Unit::new(unit)) })
+}
+
+fn is_unit_char(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '%' | '/' | '^' | '·' | '_' | '-')
+}
+
+/// How many bytes at the start of `text` are a number: `[+-] digits [. digits] [e [+-] digits]`.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let whole = digits(sign);
+    let mut at = sign + whole;
+    let mut fraction = 0;
+    if bytes.get(at) == Some(&b'.') {
+        fraction = digits(at + 1);
+        if fraction > 0 {
+            at += 1 + fraction;
+        }
+    }
+    if whole + fraction == 0 {
+        return 0;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let signed = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        let exponent = if at + 1 + signed <= bytes.len() { digits(at + 1 + signed) } else { 0 };
+        if exponent > 0 {
+            at += 1 + signed + exponent;
+        }
+    }
+    at
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Criterion {
+    type Err = CriterionError;
+
+    fn from_str(text: &str) -> Result<Self, CriterionError> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for Criterion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Criterion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What calls for a rollback: something measured, or words that a person has to judge by.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// A criterion: the rollback is called for when it holds.
+    Measured(Criterion),
+    /// Plain words, without white space around them; never empty.
+    Words(String),
+}
+
+/// The first parts of metric names; what begins with one of them and holds an operator is meant as a criterion.
+pub const METRIC_PREFIXES: [&str; 4] = ["timing.", "size.", "http.", "kpi."];
+
+impl Trigger {
+    /// Reads a trigger. Text that parses as a criterion is one; text that was plainly meant as one (a metric's
+    /// prefix and an operator) but does not parse is refused; anything else is words. Empty text is refused.
+    pub fn parse(text: &str) -> Result<Self, CriterionError> {
+        let text = text.trim();
+        match Criterion::parse(text) {
+            Ok(criterion) => Ok(Self::Measured(criterion)),
+            Err(error) if text.is_empty() => Err(error),
+            Err(error) => {
+                let meant =
+                    METRIC_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) && operator_span(text).is_some();
+                if meant { Err(error) } else { Ok(Self::Words(text.to_owned())) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Measured(criterion) => criterion.fmt(f),
+            Self::Words(words) => f.write_str(words),
+        }
+    }
+}
+
+impl FromStr for Trigger {
+    type Err = CriterionError;
+
+    fn from_str(text: &str) -> Result<Self, CriterionError> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for Trigger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trigger {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn absolute(value: f64, unit: &str) -> Bound {
+        Bound::Absolute { value, unit: (!unit.is_empty()).then(|| Unit::new(unit)) }
+    }
+
+    fn mistake(text: &str) -> (usize, CriterionMistake) {
+        let error = Criterion::parse(text).unwrap_err();
+        (error.column, error.kind)
+    }
+
+    #[test]
+    fn every_form_of_bound_is_read() {
+        let bound = |text: &str| Criterion::parse(text).unwrap().bound;
+        assert_eq!(bound("timing.tests.wall <= 12s"), absolute(12.0, "s"));
+        assert_eq!(bound("timing.tests.wall<=350 ms"), absolute(350.0, "ms"));
+        assert_eq!(bound("size.lib < 40MiB"), absolute(40.0, "MiB"));
+        assert_eq!(bound("kpi.score > 0.32"), absolute(0.32, ""));
+        assert_eq!(bound("kpi.score > -1.5e-3"), absolute(-0.0015, ""));
+        assert_eq!(bound("kpi.rate >= 5 req/s"), absolute(5.0, "req/s"));
+        assert_eq!(bound("timing.a.wall <= -10%"), Bound::Relative { share: -0.1 });
+        assert_eq!(bound("timing.a.wall <= +5 %"), Bound::Relative { share: 0.05 });
+        assert_eq!(bound("http.health.ok >= 99%"), absolute(99.0, "%"));
+    }
+
+    #[test]
+    fn names_may_hold_spaces_slashes_and_urls() {
+        let name = |text: &str| Criterion::parse(text).unwrap().metric.as_str().to_owned();
+        assert_eq!(name("size.src/my lib-2 == 0B"), "size.src/my lib-2");
+        assert_eq!(name("http.http://localhost:8787/h?a=b.ok >= 1"), "http.http://localhost:8787/h?a=b.ok");
+    }
+
+    #[test]
+    fn every_mistake_has_its_kind_and_its_column() {
+        use CriterionMistake as M;
+        assert_eq!(mistake("  "), (0, M::Empty));
+        assert_eq!(mistake("timing.a.wall"), (13, M::NoOperator));
+        assert_eq!(mistake("a => 5"), (2, M::UnknownOperator { found: "=>".into() }));
+        assert_eq!(mistake("a ≤ 5"), (2, M::UnknownOperator { found: "≤".into() }));
+        assert_eq!(mistake("a = 5"), (2, M::UnknownOperator { found: "=".into() }));
+        assert_eq!(mistake(" <= 5"), (0, M::NoMetric));
+        assert_eq!(mistake("é<b <= 5"), (1, M::BadMetric { found: '<' }));
+        assert_eq!(mistake("é <= "), (4, M::NoBound));
+        assert_eq!(mistake("a <=  fast"), (6, M::NotANumber { found: "fast".into() }));
+        assert_eq!(mistake("a <= NaN"), (5, M::NotFinite { found: "NaN".into() }));
+        assert_eq!(mistake("a <= -inf%"), (5, M::NotFinite { found: "-inf%".into() }));
+        assert_eq!(mistake("a <= 1e999"), (5, M::NotFinite { found: "1e999".into() }));
+        assert_eq!(mistake("a <= 5 ms please"), (9, M::Trailing { found: "please".into() }));
+        assert_eq!(mistake("a <= 0,32"), (6, M::Trailing { found: ",32".into() }));
+    }
+
+    #[test]
+    fn the_message_counts_columns_from_one() {
+        let error = Criterion::parse("a => 5").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"criterion "a => 5", column 3: "=>" is no operator; write one of <= < >= > =="#
+        );
+    }
+
+    #[test]
+    fn a_trigger_is_a_criterion_or_words_and_never_a_broken_criterion() {
+        assert!(matches!(Trigger::parse("timing.a.wall > +10%"), Ok(Trigger::Measured(_))));
+        assert!(matches!(Trigger::parse("users complain"), Ok(Trigger::Words(_))));
+        assert!(matches!(Trigger::parse("errors => many, then act"), Ok(Trigger::Words(_))));
+        assert!(Trigger::parse("timing.a.wall => 10%").is_err());
+        assert!(Trigger::parse("  ").is_err());
+    }
+
+    #[test]
+    fn it_is_stored_as_its_text() {
+        let json = serde_json::to_string(&Criterion::parse(" a  <= 5% ").unwrap()).unwrap();
+        assert_eq!(json, r#""a  <= 5%""#);
+        assert!(serde_json::from_str::<Criterion>(r#""a""#).is_err());
+        assert_eq!(serde_json::from_str::<Trigger>(r#""by eye""#).unwrap(), Trigger::Words("by eye".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_what_is_displayed_gives_the_same(
+            name in "[a-z][a-z0-9/._:-]{0,12}( [a-z]{1,4})?", op in "(<=|<|>=|>|==)", value in "[+-]?[0-9]{1,5}(\\.[0-9]{1,3})?",
+            unit in "( ?(s|ms|MiB|%|qps))?",
+        ) {
+            let criterion = Criterion::parse(&format!("{name} {op}{value}{unit}")).unwrap();
+            prop_assert_eq!(Criterion::parse(&criterion.to_string()).unwrap(), criterion);
+        }
+
+        #[test]
+        fn no_text_panics_and_every_column_is_within_it(text in "\\PC*|[a-z <>=!≤%+.e0-9-]{0,20}") {
+            if let Err(error) = Criterion::parse(&text) {
+                prop_assert!(error.column <= error.text.chars().count());
+            }
+            let _ = Trigger::parse(&text);
+        }
+    }
+}

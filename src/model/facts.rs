@@ -1,0 +1,299 @@
+//! What the world looked like when a gate was asked for: gathered by commands, judged by gates, kept in events.
+//! Plain data; must not decide anything.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Artifact, ChangeId, Contract, Outcome, Revision, Verdict};
+
+/// A commit between the baseline and the head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaCommit {
+    pub sha: String,
+    pub subject: String,
+    /// Change ids in its trailers, in order; may be malformed, so plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change_ids: Vec<String>,
+    /// Whether it touches the tool's own files only.
+    #[serde(default)]
+    pub evidence_only: bool,
+    #[serde(default)]
+    pub merge: bool,
+    /// Whether it touches the tool's own files too, which have gone on since: `git revert` meets them as conflicts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_files: bool,
+}
+
+/// A tuneable that changed, with values as evidence holds them (digests for secrets).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TuneableChange {
+    pub key: String,
+    /// Value in the baseline; `None` when it was not set.
+    pub before: Option<serde_json::Value>,
+    /// Value now; `None` when it is no longer set.
+    pub after: Option<serde_json::Value>,
+    /// The layer that the present value comes from.
+    pub layer: Option<String>,
+}
+
+/// What changed since the baseline.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delta {
+    /// Commits since the baseline, oldest first, evidence commits included.
+    pub commits: Vec<DeltaCommit>,
+    /// Files changed outside the tool's own, from the project's root.
+    pub files: Vec<String>,
+    pub tuneables: Vec<TuneableChange>,
+    /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<String>,
+    /// Changed files that are neither knobs nor prose, tests or the config: code, which a tuneable change leaves alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
+    /// Changed files that belong to the contracts surface.
+    pub contract_surface: Vec<String>,
+    /// Whether docs and tests of the contracts surface changed too.
+    pub contract_docs: bool,
+}
+
+impl Delta {
+    /// The commits that are the change itself.
+    pub fn own_commits(&self) -> impl Iterator<Item = &DeltaCommit> {
+        self.commits.iter().filter(|commit| !commit.evidence_only)
+    }
+}
+
+/// The result of one check of `validate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name: `test`, `smoke:health`, or a configured one.
+    pub name: String,
+    pub kind: CheckKind,
+    pub passed: bool,
+    pub what: String,
+    pub seconds: f64,
+    /// Why it failed: exit code, timeout, answer; with the scrubbed tail of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// The kinds of check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    Test,
+    Lint,
+    Build,
+    Smoke,
+    /// A check command of the config's own.
+    Command,
+}
+
+/// A criterion and its verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    pub criterion: String,
+    pub verdict: Verdict,
+}
+
+/// The verdicts on a contract.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdicts {
+    pub kpi: Judged,
+    /// On every guardrail, in the contract's order.
+    pub guardrails: Vec<Judged>,
+    /// On the trigger where it is a criterion: `pass` means that it fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Judged>,
+}
+
+impl Verdicts {
+    /// Whether the rollback trigger fired.
+    pub fn fired(&self) -> bool {
+        self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
+    }
+
+    /// Whether they are verdicts on exactly what the contract states, in its order.
+    pub fn are_on(&self, contract: &Contract) -> bool {
+        let judged = std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger);
+        judged.map(|judged| judged.criterion.as_str()).eq(contract.criteria().map(|criterion| criterion.text.as_str()))
+    }
+
+    /// KPI and guardrails that do not pass.
+    pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {
+        std::iter::once(&self.kpi).chain(&self.guardrails).filter(|judged| judged.verdict.outcome() != Outcome::Pass)
+    }
+
+    /// Guardrails that are violated or cannot be judged.
+    pub fn broken_guardrails(&self) -> impl Iterator<Item = &Judged> {
+        self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
+    }
+
+    /// Guardrails, and the trigger, that are neither violated nor proven to hold.
+    pub fn unsettled_guards(&self) -> impl Iterator<Item = &Judged> {
+        let guards = self.guardrails.iter().chain(&self.trigger);
+        guards.filter(|judged| judged.verdict.outcome() == Outcome::Inconclusive)
+    }
+
+    /// The gravest outcome of KPI and guardrails; a fired trigger is a failure.
+    pub fn overall(&self) -> Outcome {
+        let worst = self.not_passing().map(|judged| judged.verdict.outcome()).max().unwrap_or(Outcome::Pass);
+        if self.fired() { Outcome::Fail } else { worst }
+    }
+}
+
+/// Whether a change is in the code that is checked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InEffect {
+    Yes,
+    /// Its commit is not in the history.
+    Absent,
+    /// It was taken back by a later commit.
+    Reverted,
+    NoCommit,
+}
+
+/// What became of trying the rollback before it is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rehearsal", rename_all = "snake_case")]
+pub enum Rehearsal {
+    /// `git revert` of the commits applies cleanly.
+    Applies {
+        commits: Vec<String>,
+    },
+    Conflicts {
+        paths: Vec<String>,
+    },
+    /// There is no commit to revert (the delta lies outside the repository, or there is no repository).
+    NotApplicable,
+    /// It reverts, but the project's checks fail on the result.
+    ChecksFail {
+        names: Vec<String>,
+    },
+}
+
+/// An artifact that is not what was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactFault {
+    pub path: String,
+    /// Whether it is gone (otherwise it is altered).
+    pub missing: bool,
+    /// Whether the commit checked out has the file as it was recorded.
+    #[serde(default)]
+    pub committed: bool,
+    /// Where it lies as it was recorded, while something that no event recorded has its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
+/// How far the evidence of a change reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// Bound to commits of a clean tree.
+    Full,
+    /// Bound to a digest of the files: there is no commit.
+    Unversioned,
+    /// Taken on a dirty tree by request: shows a tendency, proves nothing.
+    Indicative,
+}
+
+/// A stage of the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Canary,
+    Live,
+    Full,
+}
+
+impl Stage {
+    /// Every stage in order.
+    pub const ALL: [Self; 3] = [Self::Canary, Self::Live, Self::Full];
+
+    /// Its name in commands and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::Live => "live",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A configured stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    pub stage: Stage,
+    /// Hours it has to last before the next may begin.
+    pub soak_hours: f64,
+}
+
+/// What the config demands of a change. Frozen into the record at promotion; later configs may only demand more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The rollout's stages in order; the last is always full.
+    pub stages: Vec<StagePlan>,
+    pub min_monitor_days: u32,
+    pub require_attestation: bool,
+}
+
+impl Policy {
+    /// The stricter of both in everything that time or review decides; the stages are `self`'s.
+    #[must_use]
+    pub fn tightened_by(mut self, other: &Self) -> Self {
+        self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
+        self.require_attestation |= other.require_attestation;
+        self
+    }
+
+    /// What both demand: every stage of either, for the longer time.
+    #[must_use]
+    pub fn joined_with(self, other: &Self) -> Self {
+        let mut stages: Vec<StagePlan> = Vec::new();
+        for plan in self.stages.iter().chain(&other.stages) {
+            match stages.iter_mut().find(|known| known.stage == plan.stage) {
+                Some(known) => known.soak_hours = known.soak_hours.max(plan.soak_hours),
+                None => stages.push(*plan),
+            }
+        }
+        stages.sort_by_key(|plan| plan.stage);
+        Self { stages, ..self.tightened_by(other) }
+    }
+
+    /// Whether `other` demands anything that this does not.
+    pub fn is_looser_than(&self, other: &Self) -> bool {
+        *self != self.clone().joined_with(other)
+    }
+}
+
+/// A snapshot that was taken for a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Taken {
+    pub snapshot: Artifact,
+    /// The KPI outputs it was read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kpi_artifacts: Vec<Artifact>,
+    pub revision: Revision,
+    pub taken_at: DateTime<Utc>,
+}
+
+/// Another change as far as opening or following up is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    pub id: ChangeId,
+    /// Whether it is past its decision or ended.
+    pub decided: bool,
+}
+
+/// A review that was attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    pub artifact: Artifact,
+    /// Digest over everything that was reviewed (see [`crate::workflow::Change::review_digest`]).
+    pub reviewed: crate::model::Digest,
+    pub tool: String,
+    pub reasoning_mode: String,
+}

@@ -1,0 +1,241 @@
+//! Timings in the JSON that hyperfine exports, both ways. Owns that file's shape; must not open files.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::model::scrub::scrub;
+use crate::model::strict_json::{parse_as, parse_json};
+use crate::model::{CpuMeans, IngestError, Limits, Run, Snapshot, Timing};
+
+/// Why an export gives no timing.
+#[derive(Debug, thiserror::Error)]
+pub enum HyperfineError {
+    /// It is not acceptable JSON, or not of hyperfine's shape.
+    #[error(transparent)]
+    Json(#[from] IngestError),
+    /// It holds several results, and the timing's name is no command of theirs.
+    #[error("it holds {found} results; set `name` to the command of the one that is meant: {commands}")]
+    Several { found: usize, commands: String },
+    /// Several results are of the command that is meant.
+    #[error(
+        "it holds {found} results of {command:?}; export them apart, or give each a --command-name and set `name` to one"
+    )]
+    Alike { found: usize, command: String },
+    /// It holds no run times, only their mean; or a number that is none.
+    #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
+    NoTimes { command: String },
+}
+
+#[derive(Deserialize)]
+struct Export {
+    results: Vec<ResultOf>,
+}
+
+#[derive(Deserialize)]
+struct ResultOf {
+    command: String,
+    /// What this tool calls the command; hyperfine has no such field.
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    user: Option<f64>,
+    #[serde(default)]
+    system: Option<f64>,
+    #[serde(default)]
+    times: Vec<f64>,
+    #[serde(default)]
+    exit_codes: Vec<Option<i32>>,
+    #[serde(default)]
+    memory_usage_byte: Vec<u64>,
+}
+
+/// The timing called `name` out of an export. With several results it is the one of that name or command. CPU times are left
+/// out: the export has only their means, and a mean is no sample.
+pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
+    // Twice over, so that duplicate keys and numbers that are none are refused before anything is believed.
+    parse_json(bytes, Limits::default()).map_err(IngestError::from)?;
+    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+    let mut found: Vec<&ResultOf> = export.results.iter().collect();
+    for is_it in [is_named as fn(&ResultOf, &str) -> bool, is_of] {
+        if found.len() > 1 && found.iter().any(|result| is_it(result, name)) {
+            found.retain(|result| is_it(result, name));
+        }
+    }
+    let [result] = found[..] else {
+        if let [first, _, ..] = found[..]
+            && found.iter().all(|result| result.command == first.command)
+        {
+            return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
+        }
+        let commands: Vec<String> =
+            export.results.iter().map(|result| format!("{:?}", scrub(&result.command))).collect();
+        return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
+    };
+    timing(name, result)
+}
+
+fn is_named(result: &ResultOf, name: &str) -> bool {
+    result.name.as_deref() == Some(name)
+}
+
+fn is_of(result: &ResultOf, name: &str) -> bool {
+    result.command == name
+}
+
+/// Whether bytes look like an export: an object with `results` and no schema.
+pub fn is_export(bytes: &[u8]) -> bool {
+    let value = parse_json(bytes, Limits::default()).ok();
+    value.is_some_and(|value| value["results"].is_array() && value["schema"].is_null())
+}
+
+/// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is known of it.
+pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Result<Snapshot, HyperfineError> {
+    parse_json(bytes, Limits::default()).map_err(IngestError::from)?;
+    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+    let mut snapshot = Snapshot::bare(label, generated_at);
+    for result in &export.results {
+        let wanted = scrub(result.name.as_deref().unwrap_or(&result.command));
+        let is_taken = |name: &str| snapshot.timings.iter().any(|timing| timing.name == name);
+        // Results of one command are told apart by their place, which is the same on both sides of a comparison.
+        let numbered = (2..).map(|n: u64| format!("{wanted} ({n})"));
+        let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
+        snapshot.timings.push(timing(&name, result)?);
+    }
+    Ok(snapshot)
+}
+
+fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
+    let usable = |time: &f64| time.is_finite() && *time >= 0.0;
+    if result.times.is_empty() || !result.times.iter().all(usable) {
+        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
+    }
+    let run = |(index, wall_s): (usize, &f64)| Run {
+        wall_s: *wall_s,
+        user_s: None,
+        system_s: None,
+        max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
+        queued_s: None,
+        // hyperfine stops at a failing run unless told otherwise, and then writes every code.
+        exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
+        timed_out: false,
+    };
+    let samples: Vec<Run> = result.times.iter().enumerate().map(run).collect();
+    let last_rc = samples.iter().rev().map(|run| run.exit_code).find(|code| *code != Some(0)).unwrap_or(Some(0));
+    let mut timing = Timing {
+        name: name.to_owned(),
+        cmd: scrub(&result.command),
+        runs: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+        timeout_s: 0.0,
+        last_rc,
+        last_err: String::new(),
+        mean_s: None,
+        p95_s: None,
+        all_s: Vec::new(),
+        samples,
+        direct: None,
+        cpu_means: (result.user.is_some() || result.system.is_some())
+            .then_some(CpuMeans { user_s: result.user, system_s: result.system }),
+    };
+    timing.summarize(result.times.clone());
+    Ok(timing)
+}
+
+/// A snapshot's timings as hyperfine would have exported them.
+pub fn export(snapshot: &Snapshot) -> Value {
+    let results: Vec<Value> = snapshot.timings.iter().filter(|timing| !timing.all_s.is_empty()).map(exported).collect();
+    json!({ "results": results, "tool": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")) })
+}
+
+fn exported(timing: &Timing) -> Value {
+    let in_order: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
+    let times = if in_order.is_empty() { timing.all_s.clone() } else { in_order };
+    let count = times.len() as f64;
+    let mean = times.iter().sum::<f64>() / count;
+    let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    let of_runs = |part: fn(&Run) -> Option<f64>| {
+        let parts: Vec<f64> = timing.samples.iter().filter_map(part).collect();
+        (!parts.is_empty()).then(|| parts.iter().sum::<f64>() / parts.len() as f64)
+    };
+    let sorted = &timing.all_s;
+    let middle = sorted.len() / 2;
+    let median = if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+    let codes: Vec<Option<i32>> = timing.samples.iter().map(|run| run.exit_code).collect();
+    json!({
+        "command": timing.cmd,
+        "name": timing.name,
+        "mean": mean,
+        "stddev": if times.len() > 1 { Some(variance.sqrt()) } else { None },
+        "median": median,
+        "user": of_runs(|run| run.user_s).or(timing.cpu_means.and_then(|means| means.user_s)),
+        "system": of_runs(|run| run.system_s).or(timing.cpu_means.and_then(|means| means.system_s)),
+        "min": sorted.first(),
+        "max": sorted.last(),
+        "times": times,
+        "exit_codes": if codes.is_empty() { vec![timing.last_rc; timing.all_s.len()] } else { codes },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_takes_percentiles_by_nearest_rank() {
+        let times: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+        let text = format!(r#"{{"results":[{{"command":"a","times":[{}]}}]}}"#, times.join(","));
+        let timing = import("x", text.as_bytes()).unwrap();
+        assert_eq!((timing.p95_s, timing.mean_s), (Some(19.0), Some(10.5)));
+    }
+
+    const EXPORT: &str = r#"{"results":[{"command":"sleep 0.1","mean":0.11,"stddev":0.01,"median":0.11,"user":0.001,
+        "system":0.001,"min":0.1,"max":0.12,"times":[0.12,0.1,0.11],"exit_codes":[0,0,0]}]}"#;
+
+    #[test]
+    fn an_export_gives_its_run_times_in_run_order() {
+        let timing = import("nap", EXPORT.as_bytes()).unwrap();
+        let walls: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
+        assert_eq!((timing.name.as_str(), timing.cmd.as_str(), walls), ("nap", "sleep 0.1", vec![0.12, 0.1, 0.11]));
+        assert_eq!((timing.last_rc, timing.all_s[0]), (Some(0), 0.1));
+    }
+
+    #[test]
+    fn a_whole_export_is_a_snapshot_of_its_commands() {
+        let taken = DateTime::UNIX_EPOCH;
+        assert!(is_export(EXPORT.as_bytes()) && !is_export(br#"{"schema":"x","results":[]}"#));
+        let found = snapshot("old", taken, EXPORT.as_bytes()).unwrap();
+        assert_eq!((found.label.as_str(), found.timings[0].name.as_str()), ("old", "sleep 0.1"));
+    }
+
+    #[test]
+    fn several_results_need_the_name_of_the_one_that_is_meant() {
+        let two = r#"{"results":[{"command":"a","times":[1]},{"command":"b","times":[2]}]}"#;
+        assert!(matches!(import("x", two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
+        assert_eq!(import("b", two.as_bytes()).unwrap().all_s, vec![2.0]);
+    }
+
+    #[test]
+    fn two_results_of_one_command_are_read_and_what_was_exported_is_read_back() {
+        let two =
+            r#"{"results":[{"command":"spin","times":[1],"user":0.5,"system":0.25},{"command":"spin","times":[2]}]}"#;
+        let found = snapshot("old", DateTime::UNIX_EPOCH, two.as_bytes()).unwrap();
+        let names = |found: &Snapshot| found.timings.iter().map(|timing| timing.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&found), ["spin", "spin (2)"]);
+        let own = export(&found);
+        assert_eq!((&own["results"][0]["user"], &own["results"][0]["system"]), (&0.5.into(), &0.25.into()));
+        let back = snapshot("old", DateTime::UNIX_EPOCH, own.to_string().as_bytes()).unwrap();
+        assert_eq!(names(&back), names(&found));
+        assert_eq!(import("spin (2)", own.to_string().as_bytes()).unwrap().all_s, vec![2.0]);
+        let alike = import("spin", two.as_bytes());
+        assert!(matches!(alike, Err(HyperfineError::Alike { found: 2, .. })), "{alike:?}");
+    }
+
+    #[test]
+    fn a_result_without_usable_times_is_refused() {
+        for times in ["[]", "[-1.0]"] {
+            let text = format!(r#"{{"results":[{{"command":"a","times":{times}}}]}}"#);
+            assert!(matches!(import("x", text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
+        }
+        assert!(import("x", b"[]").is_err());
+    }
+}

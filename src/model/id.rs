@@ -1,0 +1,165 @@
+//! Change ids. Owns which texts are ids (they become file names) and how a new one is made from a title.
+//! Must not check whether an id is taken.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The most characters of an id; the original makes at most 56, people write longer ones.
+const MAX_ID: usize = 120;
+/// The most characters of the slug in a generated id, as in the original.
+const MAX_SLUG: usize = 36;
+
+/// An id such as `chg-20260218-123900-faster-cache`: safe as a file name on every platform and as a trailer value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ChangeId(String);
+
+/// Text that is no change id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadId {
+    /// Does not begin with `chg-` and something after it.
+    #[error(
+        "{0:?} is not a change id: ids begin with \"chg-\" and a letter or digit, like chg-20260218-123900-faster-cache"
+    )]
+    Prefix(String),
+    /// Holds a character that ids do not have.
+    #[error("{id:?} is not a change id: it holds {found:?}, and ids hold only letters, digits, '-' and '_'")]
+    Character {
+        /// The text, cut to a sane length.
+        id: String,
+        /// The first character that does not belong.
+        found: char,
+    },
+    #[error("the change id beginning {0:?} is too long: ids have at most 120 characters")]
+    TooLong(String),
+}
+
+impl ChangeId {
+    /// Makes an id from the moment and the title: `chg-YYYYMMDD-HHMMSS-slug`. `attempt` 0 gives the plain id,
+    /// higher ones a numbered variant for when it is taken.
+    pub fn generate(at: DateTime<Utc>, title: &str, attempt: u32) -> Self {
+        let suffix = if attempt == 0 { String::new() } else { format!("-{}", attempt + 1) };
+        let slug = slug(title, MAX_SLUG - suffix.len().min(MAX_SLUG));
+        let stamp = at.format("%Y%m%d-%H%M%S");
+        let name = if slug.is_empty() { format!("chg-{stamp}{suffix}") } else { format!("chg-{stamp}-{slug}{suffix}") };
+        Self(name)
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lower-case words of the title joined by `-`; everything else is dropped, as in the original.
+fn slug(title: &str, max: usize) -> String {
+    let mut out = String::new();
+    for c in title.chars() {
+        let c = c.to_ascii_lowercase();
+        if c.is_ascii_alphanumeric() || c == '_' {
+            out.push(c);
+        } else if !out.ends_with('-') && !out.is_empty() {
+            out.push('-');
+        }
+        if out.len() >= max {
+            break;
+        }
+    }
+    out.trim_matches('-').to_owned()
+}
+
+impl FromStr for ChangeId {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let shown: String = text.chars().take(80).collect();
+        if text.len() > MAX_ID {
+            return Err(BadId::TooLong(shown));
+        }
+        if let Some(found) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))) {
+            return Err(BadId::Character { id: shown, found });
+        }
+        match text.strip_prefix("chg-").and_then(|rest| rest.chars().next()) {
+            Some(first) if first.is_ascii_alphanumeric() => Ok(Self(text.to_owned())),
+            _ => Err(BadId::Prefix(shown)),
+        }
+    }
+}
+
+impl fmt::Display for ChangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChangeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moment() -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 2, 15, 14, 29, 35).unwrap()
+    }
+
+    #[test]
+    fn a_generated_id_holds_the_moment_and_a_slug_of_at_most_36_characters() {
+        let id = ChangeId::generate(moment(), "Step1: advisory speed, default FORCE_programmatic", 0);
+        assert_eq!(id.as_str(), "chg-20260215-142935-step1-advisory-speed-default-force_p");
+    }
+
+    #[test]
+    fn the_second_of_two_equal_titles_in_one_second_is_numbered() {
+        assert_eq!(ChangeId::generate(moment(), "cache", 1).as_str(), "chg-20260215-142935-cache-2");
+    }
+
+    #[test]
+    fn ids_seen_in_the_field_are_ids() {
+        for id in ["chg-20260218-123900", "chg-advisory-source-roles-realignment"] {
+            assert_eq!(id.parse::<ChangeId>().unwrap().as_str(), id);
+        }
+    }
+
+    #[test]
+    fn nothing_that_could_leave_the_directory_is_an_id() {
+        for id in [
+            "../../x",
+            "chg-../x",
+            "chg-a/b",
+            "chg-a\\b",
+            "-chg-a",
+            "chg--a",
+            "chg-",
+            "",
+            "chg-a\n",
+            "chg-a\u{0}",
+            "chg-é",
+        ] {
+            assert!(id.parse::<ChangeId>().is_err(), "{id:?}");
+        }
+        assert!(format!("chg-{}", "a".repeat(200)).parse::<ChangeId>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_title_gives_a_valid_id(title in ".{0,200}", attempt in 0u32..20) {
+            let id = ChangeId::generate(moment(), &title, attempt);
+            prop_assert_eq!(id.as_str().parse::<ChangeId>().unwrap(), id);
+        }
+
+        #[test]
+        fn any_text_is_an_id_or_an_error(text in any::<String>()) {
+            let _ = text.parse::<ChangeId>();
+        }
+    }
+}

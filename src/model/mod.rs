@@ -1,0 +1,54 @@
+//! Plain data and how it is parsed: ids, criteria, metrics, units, snapshots, events. No I/O, no clock, no decisions.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod artifact;
+pub mod class;
+pub mod conceal;
+pub mod contract;
+pub mod criterion;
+pub mod digest;
+pub mod event;
+pub mod facts;
+pub mod gate;
+pub mod hyperfine;
+pub mod id;
+pub mod ingest;
+pub mod machine;
+pub mod measurable;
+pub mod metric;
+pub mod nearest;
+pub mod pair;
+pub mod revision;
+pub mod scrub;
+pub mod snapshot;
+pub mod strict_json;
+pub mod surface;
+pub mod unit;
+pub mod verdict;
+
+pub use artifact::Artifact;
+pub use class::Class;
+pub use contract::{Contract, Part};
+pub use criterion::{Bound, Criterion, CriterionError, Op, Trigger};
+pub use digest::{Digest, NotADigest};
+pub use event::{Event, Kind, Opened};
+pub use facts::{
+    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
+    Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
+};
+pub use gate::Gate;
+pub use id::{BadId, ChangeId};
+pub use ingest::IngestError;
+pub use machine::Machine;
+pub use measurable::{Measurable, MetricSpec, Unmeasurable};
+pub use metric::{Better, MetricId, Reading, Sampling, Series, Unusable};
+pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
+pub use revision::{Revision, WorkTree};
+pub use snapshot::{
+    CpuMeans, GitV1, Http, HttpRequest, Kpi, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
+};
+pub use strict_json::{JsonError, Limits};
+pub use surface::Surface;
+pub use unit::Unit;
+pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Verdict};

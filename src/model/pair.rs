@@ -1,0 +1,105 @@
+//! Paired evidence: the runs of baseline and head taken in alternation in one session. Owns the file's shape;
+//! must not run anything or judge.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Machine, Run};
+
+/// Schema name of pair files.
+pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
+
+/// One paired measurement of two arms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairSession {
+    pub schema: String,
+    pub id: String,
+    pub tool: String,
+    /// The change it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    pub started_at: DateTime<Utc>,
+    pub generated_at: DateTime<Utc>,
+    pub machine: Machine,
+    /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_floor_bytes: Option<u64>,
+    pub before: Arm,
+    pub after: Arm,
+    pub commands: Vec<PairedCommand>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kpis: Vec<PairedKpi>,
+    /// What could not be done as asked, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One side of a paired measurement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// The revision asked for, such as `HEAD~1`.
+    pub rev: String,
+    pub commit: Option<String>,
+    /// Its tree hash: proof that the arms differ.
+    pub tree: Option<String>,
+}
+
+/// One command's pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairedCommand {
+    pub name: String,
+    pub cmd: String,
+    #[serde(default)]
+    pub timeout_s: f64,
+    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub min_pairs: u32,
+    /// Most pairs, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub max_pairs: u32,
+    /// The pairs in the order they were run.
+    pub pairs: Vec<Pair>,
+    pub stopped: Stop,
+}
+
+/// One pair of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    pub before: Run,
+    pub after: Run,
+    /// Whether the head ran first in this pair.
+    pub after_first: bool,
+    /// The reference workload's time in seconds, run beside this pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_s: Option<f64>,
+    /// The core, by the system's number, that both runs were held on; `None` where they were free to move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
+}
+
+/// A KPI's pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairedKpi {
+    pub kpi: crate::model::Kpi,
+    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub min_pairs: u32,
+    /// Most pairs, fixed before the first pair; 0 where not recorded.
+    #[serde(default)]
+    pub max_pairs: u32,
+    /// Values as (before, after), in the order they were taken.
+    pub pairs: Vec<(f64, f64)>,
+}
+
+/// Why sampling ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// A look of the schedule settled every criterion.
+    Settled,
+    /// The most pairs that were asked for.
+    MaxPairs,
+    MaxTime,
+    Failed,
+    Interrupted,
+}

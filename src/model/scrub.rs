@@ -1,0 +1,471 @@
+//! Keeping secrets out of evidence. Owns the one rule for what looks secret, the digests that stand in for such
+//! values, and the masking of URLs and of captured output. A rule of thumb: it must rather hide too much.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Match, Regex};
+
+/// What stands in place of a secret in running text.
+pub const MASK: &str = "***";
+
+/// Words of a name that make any text a secret, also at the end of a longer word (`PGPASSWORD`).
+const STRONG: &[&str] = &[
+    "apikey",
+    "authorization",
+    "bearer",
+    "cookie",
+    "credential",
+    "credentials",
+    "jwt",
+    "accesskey",
+    "passphrase",
+    "passwd",
+    "password",
+    "passwords",
+    "privatekey",
+    "pwd",
+    "secret",
+    "secretkey",
+    "secrets",
+];
+/// Last words of a variable's or an option's name that make a secret of any text there, not of one drawn at random
+/// alone: `GITHUB_TOKEN=…`, `--token …`. A setting called `pad_token` is none.
+const LAST: &[&str] = &["pass", "pat", "token"];
+/// Words that make a secret of a text that looks like one; `max_tokens: 4096` and `cache_key: users` do not.
+const WEAK: &[&str] =
+    &["auth", "dsn", "key", "keys", "pass", "pat", "session", "sid", "sig", "signature", "token", "tokens"];
+/// Words before `token` that make it a sign of a language, not a secret, or a measure of one.
+const TOKEN_KINDS: &[&str] = &[
+    "begin", "bos", "cls", "end", "eol", "eos", "image", "mask", "pad", "per", "sep", "special", "start", "stop", "unk",
+];
+/// Words before `key` that make the name a strong one.
+const KEY_KINDS: &[&str] =
+    &["access", "account", "api", "encryption", "license", "master", "private", "secret", "shared", "signing", "ssh"];
+/// How the tokens of well-known services begin.
+const PREFIXES: &[&str] = &[
+    "AIza",
+    "AKIA",
+    "ASIA",
+    "SG.",
+    "dckr_pat_",
+    "dop_v1_",
+    "gho_",
+    "ghp_",
+    "ghr_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "npm_",
+    "pypi-",
+    "rk_live_",
+    "shpat_",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "xoxa-",
+    "xoxb-",
+    "xoxp-",
+    "xoxr-",
+    "ya29.",
+];
+/// A number of fewer digits may be a setting.
+const LEAST_DIGITS: usize = 10;
+/// Fewer characters after a prefix are a word like any other.
+const LEAST_TOKEN: usize = 16;
+
+static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| regex::escape(prefix)).collect();
+    let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
+    let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
+    let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
+    let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
+    Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}")).ok()
+});
+/// What stands between `://` and the last `@` before the path; or, in addresses that nobody escaped, `user:pass/word@`.
+static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let escaped = r#"[^/?#\s@"']*(?:@[^/?#\s@"']*)*@"#;
+    let plain = r#"[^/?#\s@:"']+:[0-9]*[^0-9/\s@"'][^\s"']*@"#;
+    Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})")).ok()
+});
+static NAMED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
+/// Secrets that a command line names by their place: what stays, and the secret.
+static PLACED: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
+    let shapes = [
+        r#"((?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?[^\s:"'=]+:)([^\s"'@]+)"#,
+        r"(\b(?:mysql|mariadb)[\w\-]*\b[^|;&\n]*?\s-p)([^\s;|&]+)",
+        r"(\bsshpass\s+-p[ \t]*)([^\s;|&]+)",
+        r"(\bredis-cli\b[^|;&\n]*?\s-a[ \t]+)([^\s;|&]+)",
+    ];
+    shapes.iter().map(|shape| Regex::new(shape).ok()).collect()
+});
+/// What follows the name of a scheme of authentication.
+static SCHEME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(bearer|basic)[ \t]+([A-Za-z0-9._~+/=\-]{8,})").ok());
+/// A value that only says where the secret is: `$NAME`, `${NAME}`, `$(…)`, `%NAME%`.
+static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^(?i:(?:bearer|basic|token)[ \t]+)?["']?(?:\$(?:env:)?\w+|\$\{\w+\}?|\$\([^)]*\)?|%\w+%)["']?$"#).ok()
+});
+
+static LONG_WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+_=\-]{32,}").ok());
+
+/// Whether the text `value` of the key, variable or option `name` looks secret.
+pub fn is_secret(name: &str, value: &str) -> bool {
+    if value.trim().is_empty() || matches!(value.trim(), "true" | "false" | "null") {
+        return false;
+    }
+    match strength(name) {
+        Strength::Strong => true,
+        Strength::Weak => {
+            looks_random(value)
+                || (is_variable(name) && ends_as_secret(name) && is_word(value))
+                || (holds_token(name) && is_token(value))
+        }
+        Strength::None => false,
+    }
+}
+
+/// Whether a name ends as one of what proves who somebody is: `api_token`, `accessToken`, `cache.token`. Those of a
+/// language (`pad_token`) do not, nor do counts (`max_tokens`, `token_count`).
+fn holds_token(name: &str) -> bool {
+    let words = words(name);
+    let mut backwards = words.iter().rev().skip_while(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+    let ends = backwards.next().is_some_and(|last| last.ends_with("token"));
+    ends && backwards.next().is_none_or(|kind| !TOKEN_KINDS.contains(&kind.as_str()))
+}
+
+/// Any text, however short; a number only where it is too long to be a setting.
+fn is_token(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let long = value.bytes().filter(u8::is_ascii_digit).count() >= LEAST_DIGITS;
+    value.chars().any(char::is_alphanumeric) && (long || value.parse::<f64>().is_err())
+}
+
+/// Named as environment variables are.
+fn is_variable(name: &str) -> bool {
+    !name.contains(|c: char| c.is_lowercase())
+}
+
+fn ends_as_secret(name: &str) -> bool {
+    words(name)
+        .last()
+        .is_some_and(|last| LAST.iter().any(|end| last == end || (*end == "token" && last.ends_with(end))))
+}
+
+/// A text that could be a password: no number, and not of one sign or three.
+fn is_word(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    value.chars().filter(|c| c.is_alphanumeric()).count() >= 4 && value.parse::<f64>().is_err()
+}
+
+/// Whether a key, variable, header or query parameter of that name usually holds a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    strength(name) != Strength::None
+}
+
+/// A URL without its userinfo, and with the values of secret query parameters masked.
+pub fn scrub_url(url: &str) -> String {
+    let masked = replace(&USERINFO, url, "$1");
+    let (address, fragment) = masked.split_once('#').map_or((masked.as_str(), None), |(a, f)| (a, Some(f)));
+    let Some((path, query)) = address.split_once('?') else { return replace(&KNOWN_TOKEN, &masked, MASK) };
+    let pairs: Vec<String> = query.split('&').map(query_pair).collect();
+    let fragment = fragment.map(|fragment| format!("#{}", query_pair(fragment))).unwrap_or_default();
+    replace(&KNOWN_TOKEN, &format!("{path}?{}{fragment}", pairs.join("&")), MASK)
+}
+
+/// A command line or captured output with everything masked that looks secret: userinfo in URLs, `name=value` and
+/// `name: value` of secret names, authorization headers, private keys, tokens of well-known services, passwords by
+/// their place in a command. What only names a variable stays.
+pub fn scrub(text: &str) -> String {
+    let Some(text) = unmistakable(text) else { return MASK.to_owned() };
+    let (Some(named), Some(placed)) = (NAMED.as_ref(), PLACED.as_ref()) else { return MASK.to_owned() };
+    let text = placed.iter().fold(text, |text, shape| {
+        let hide = |found: &Captures<'_>| {
+            let value = &found[2];
+            let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
+            if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
+        };
+        shape.replace_all(&text, hide).into_owned()
+    });
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = named.captures_at(&text, at) {
+        let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { break };
+        out.push_str(&text[at..whole.end()]);
+        at = whole.end();
+        let value = value_at(&text, &name, at);
+        if is_given(&text, &name, whole.end()) && is_secret_here(&text, &name, value) {
+            out.push_str(MASK);
+            at += value.len();
+        }
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// Prose with only that masked which can be nothing but a secret: tokens and keys by their form, userinfo in URLs.
+/// `password: hashing is slow` stays.
+pub fn scrub_prose(text: &str) -> String {
+    unmistakable(text).unwrap_or_else(|| MASK.to_owned())
+}
+
+/// The text without what is a secret by its form alone; `None` where a pattern did not compile.
+fn unmistakable(text: &str) -> Option<String> {
+    let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
+    let text = replace(&KNOWN_TOKEN, &text, MASK);
+    let scheme = |found: &Captures<'_>| {
+        if looks_random(&found[2]) { format!("{} {MASK}", &found[1]) } else { found[0].to_owned() }
+    };
+    let text = SCHEME.as_ref()?.replace_all(&text, scheme).into_owned();
+    let hide = |found: &Captures<'_>| if is_drawn(&found[0]) { MASK.to_owned() } else { found[0].to_owned() };
+    Some(LONG_WORD.as_ref()?.replace_all(&text, hide).into_owned())
+}
+
+/// Whether what follows a name is its value: after `=` or `:`, or after an option's name.
+fn is_given(text: &str, name: &Match<'_>, end: usize) -> bool {
+    text[name.end()..end].contains(['=', ':']) || is_option(text, name)
+}
+
+/// `--name` or `-name`, at the beginning of a word.
+fn is_option(text: &str, name: &Match<'_>) -> bool {
+    let dashes = text[..name.start()].trim_end_matches('-');
+    dashes.len() < name.start() && dashes.chars().next_back().is_none_or(|c| c.is_whitespace() || "\"'=([".contains(c))
+}
+
+/// Whether the value of a name is a secret, where it stands: options and parameters of a URL hold what they say.
+fn is_secret_here(text: &str, name: &Match<'_>, value: &str) -> bool {
+    if value.is_empty() || is_reference(value) {
+        return false;
+    }
+    let name_text = name.as_str();
+    let is_header = name_text.contains('-') && name_text.starts_with(|c: char| c.is_ascii_uppercase());
+    let says = is_header || is_option(text, name);
+    let is_parameter = text[..name.start()].ends_with(['?', '&']) && text[name.end()..].starts_with('=');
+    is_secret_in_text(text, name, value)
+        || (says && ends_as_secret(name_text) && is_word(value))
+        || (is_parameter && is_secret_name(name_text))
+}
+
+/// As [`is_secret`]; but a bare `token: word` with a space is what parsers say of their input.
+fn is_secret_in_text(text: &str, name: &Match<'_>, value: &str) -> bool {
+    let is_bare = name.as_str().eq_ignore_ascii_case("token");
+    let after = &text[name.end()..];
+    let between = &after[..after.find(value).unwrap_or(0)];
+    let is_speech = is_bare && between.contains(char::is_whitespace) && !between.starts_with(['"', '\'', '\\']);
+    if is_speech {
+        looks_random(value) || (is_variable(name.as_str()) && is_word(value))
+    } else {
+        is_secret(name.as_str(), value)
+    }
+}
+
+fn is_reference(value: &str) -> bool {
+    REFERENCE.as_ref().is_some_and(|reference| reference.is_match(value.trim().trim_end_matches(['"', '\''])))
+}
+
+#[derive(PartialEq, Eq)]
+enum Strength {
+    None,
+    Weak,
+    Strong,
+}
+
+fn strength(name: &str) -> Strength {
+    let words = words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let has_end = |list: &[&str]| words.iter().any(|word| list.iter().any(|end| end.len() > 5 && word.ends_with(end)));
+    let special_key = words.windows(2).any(|pair| KEY_KINDS.contains(&pair[0].as_str()) && pair[1].starts_with("key"));
+    if has(STRONG) || has_end(STRONG) || special_key {
+        Strength::Strong
+    } else if has(WEAK) || words.iter().any(|word| word.ends_with("token")) {
+        Strength::Weak
+    } else {
+        Strength::None
+    }
+}
+
+/// The words of `snake_case`, `kebab-case`, `dotted.names` and `camelCase`, in lower case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut last_lower = false;
+    for c in name.chars() {
+        let boundary = !c.is_alphanumeric() || (c.is_uppercase() && last_lower);
+        if boundary {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric() {
+            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
+        }
+        last_lower = c.is_lowercase() || c.is_ascii_digit();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Eight characters or more in one piece, that are no number and no path, with digits or mixed case among them.
+fn looks_random(text: &str) -> bool {
+    let text = text.trim();
+    let mixed = text.chars().any(|c| c.is_ascii_digit())
+        || (text.chars().any(char::is_uppercase) && text.chars().any(char::is_lowercase));
+    text.chars().count() >= 8 && mixed && !text.contains(char::is_whitespace) && text.parse::<f64>().is_err()
+}
+
+/// Whether a long word looks drawn at random: upper case, lower case and digits take turns in it. Digests in
+/// hexadecimal, UUIDs and identifiers made of words do not; a capital that begins a word is no turn.
+fn is_drawn(word: &str) -> bool {
+    const DIGIT: u8 = 0;
+    const UPPER: u8 = 1;
+    const LOWER: u8 = 2;
+    let class = |c: char| {
+        if c.is_ascii_digit() {
+            DIGIT
+        } else if c.is_ascii_uppercase() {
+            UPPER
+        } else {
+            LOWER
+        }
+    };
+    let classes: Vec<u8> = word.chars().filter(char::is_ascii_alphanumeric).map(class).collect();
+    let pairs = || classes.windows(2).filter(|pair| pair[0] != pair[1]);
+    let turns = pairs().filter(|pair| pair[..] != [UPPER, LOWER]).count();
+    let digit_runs = pairs().filter(|pair| pair[1] == DIGIT).count() + usize::from(classes.first() == Some(&DIGIT));
+    classes.contains(&UPPER) && classes.contains(&LOWER) && digit_runs >= 2 && turns * 5 >= classes.len()
+}
+
+fn query_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, value)) if is_secret_name(name) && !value.is_empty() => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    }
+}
+
+/// The value of a name, from `at`: a quoted string, what is left of the quotes that the name stands in, the rest of
+/// the line after a header's name, or one word.
+fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
+    let line = text[at..].split(['\n', '\r']).next().unwrap_or_default();
+    for quote in ["\\\"", "\"", "'"] {
+        if let Some(inner) = line.strip_prefix(quote) {
+            return inner.find(quote).map_or(line, |end| &line[..end + 2 * quote.len()]);
+        }
+    }
+    let around = text[..name.start()].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+    let closed = around.filter(|quote| !text[name.end()..].starts_with(*quote)).and_then(|quote| line.find(quote));
+    let line = &line[..closed.unwrap_or(line.len())];
+    let name = name.as_str().to_ascii_lowercase();
+    if name.ends_with("authorization") || name.ends_with("cookie") {
+        return line;
+    }
+    let end = line.find([' ', '\t', ',', ';', '&', ')', '}', ']']).unwrap_or(line.len());
+    &line[..end]
+}
+
+fn replace(regex: &LazyLock<Option<Regex>>, text: &str, by: &str) -> String {
+    // A pattern that did not compile hides everything; a test shows that all do.
+    regex.as_ref().map_or_else(|| MASK.to_owned(), |regex| regex.replace_all(text, by).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some() && LONG_WORD.is_some());
+        assert!(PLACED.is_some() && SCHEME.is_some() && REFERENCE.is_some());
+    }
+
+    #[test]
+    fn urls_lose_userinfo_and_secret_parameters() {
+        assert_eq!(
+            scrub_url("http://u:p@ss@h:1/x?a=1&api_key=zz&token=t#frag"),
+            "http://h:1/x?a=1&api_key=***&token=***#frag"
+        );
+        assert_eq!(scrub_url("https://h/x?q=max"), "https://h/x?q=max");
+        assert_eq!(scrub_url("not a url"), "not a url");
+    }
+
+    #[test]
+    fn output_is_masked_where_it_looks_secret_and_nowhere_else() {
+        for (output, masked) in [
+            ("Error: password=hunter2 refused", "Error: password=*** refused"),
+            ("{\"api_key\": \"abc def\", \"n\": 1}", "{\"api_key\": ***, \"n\": 1}"),
+            ("> Authorization: Bearer abc.def\r\n> Host: x", "> Authorization: ***\r\n> Host: x"),
+            ("run --password hunter2 --verbose", "run --password *** --verbose"),
+            ("git clone https://me:tok@host/r.git", "git clone https://***@host/r.git"),
+            ("use sk-abcdefghijklmnopqrstuv now", "use *** now"),
+            ("the password was wrong", "the password was wrong"),
+            ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
+            ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
+            ("SECRET='a b' next", "SECRET=*** next"),
+            ("{\"token\": \"abc\"} api_token: abc", "{\"token\": ***} api_token: ***"),
+            ("unexpected token: comma; let token = next;", "unexpected token: comma; let token = next;"),
+        ] {
+            assert_eq!(scrub(output), masked);
+        }
+    }
+
+    #[test]
+    fn secrets_in_command_lines_are_masked_and_the_rest_of_the_command_stays() {
+        for (cmd, masked) in [
+            ("curl -H \"Authorization: Bearer abcd\" http://h/x", "curl -H \"Authorization: ***\" http://h/x"),
+            ("curl -H 'X-Auth-Token: correcthorse' h", "curl -H 'X-Auth-Token: ***' h"),
+            ("bench --token=correcthorse --runs 5", "bench --token=*** --runs 5"),
+            ("bench -token correcthorse", "bench -token ***"),
+            ("PASSWORD=x PGPASSWORD='a b' make", "PASSWORD=*** PGPASSWORD=*** make"),
+            ("GH_TOKEN=correcthorse make", "GH_TOKEN=*** make"),
+            ("curl -u admin:hunter2 h", "curl -u admin:*** h"),
+            ("curl 'http://h/?q=1&token=abc'", "curl 'http://h/?q=1&token=***"),
+            ("psql postgres://u:p/w@h/db", "psql postgres://***@h/db"),
+            ("mysql -uroot -phunter2 db", "mysql -uroot -p*** db"),
+            ("sshpass -p hunter2 ssh h", "sshpass -p *** ssh h"),
+            (r#"curl -d "{\"password\": \"hunter 2\"}" h"#, r#"curl -d "{\"password\": ***}" h"#),
+            ("curl https://hooks.slack.com/services/T0/B0/abcd", "curl https://***"),
+            ("do Bearer abcdEFGH1234", "do Bearer ***"),
+            ("http h Authorization:\"Basic eA==\"", "http h Authorization:***"),
+        ] {
+            assert_eq!(scrub(cmd), masked);
+        }
+        for plain in [
+            "cargo test --release -- --test-threads=1",
+            "bench --token $TOKEN --password \"$DB_PASSWORD\" --pass ${X}",
+            "curl -H \"Authorization: Bearer $TOKEN\" http://localhost:8080/p@x",
+            "docker run -u 1000:1000 -p 8080:80 image",
+            "sort --key=2 -k3 --max_tokens 4096",
+            "mkdir -p x && mysql -p db",
+            "python -m tokenize --pad_token 3 a:b",
+        ] {
+            assert_eq!(scrub(plain), plain);
+        }
+    }
+
+    #[test]
+    fn prose_keeps_its_words() {
+        assert_eq!(scrub_prose("password: hashing is slow; token = word"), "password: hashing is slow; token = word");
+        assert_eq!(scrub_prose("with ghp_0123456789abcdefghij"), "with ***");
+    }
+
+    #[test]
+    fn long_random_words_are_masked_and_digests_and_identifiers_are_not() {
+        assert_eq!(scrub("got wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY9a now"), "got *** now");
+        for plain in [
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+            "test_the_Very_Long_Name_Of_Some_Function_number_12",
+            "--------------------------------------------",
+            "ThisIsTheNameOfAClassInSomeJavaProgramFactory2",
+        ] {
+            assert_eq!(scrub(plain), plain);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_scrubbed_without_a_panic_and_only_once(text in "([a-z_]{0,9}|password|token|[=:&?#@/'\" \n\té{},]){0,12}") {
+            let once = scrub(&text);
+            proptest::prop_assert_eq!(scrub(&once), once);
+            drop(scrub_url(&text));
+        }
+    }
+}

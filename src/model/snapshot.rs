@@ -1,0 +1,317 @@
+//! A snapshot: everything measured at one moment, version 2 on disk (a superset of version 1), and its
+//! reading as metrics. Owns the file's shape and the names of the metrics; must not measure or judge.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{Better, Machine, Revision, Sampling};
+
+/// Schema name of the files written here.
+pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
+/// Schema name of the original's files, which are read.
+pub const SCHEMA_V1: &str = "vibeship_optimizer.snapshot.v1";
+
+/// One snapshot file. Fields that version 1 also has keep its names and units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub schema: String,
+    pub generated_at: DateTime<Utc>,
+    /// Free label; the default name of its file.
+    pub label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name and version of the tool that wrote it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The change that it belongs to (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    /// `before`, `after`, a stage or a day of that change (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub system: System,
+    /// The v1 description of the checkout; `revision` says more.
+    #[serde(default)]
+    pub git: GitV1,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_floor_bytes: Option<u64>,
+    /// Sizes by configured path. A path that does not exist is in `missing_sizes`, not here.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, Size>,
+    /// Configured paths that do not exist (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_sizes: Vec<String>,
+    #[serde(default)]
+    pub timings: Vec<Timing>,
+    #[serde(default)]
+    pub http: Vec<Http>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kpis: Vec<Kpi>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tuneables: BTreeMap<String, Tuneable>,
+    /// Files the tuneables were read from, in layer order (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuneable_files: Vec<TuneableFile>,
+    /// Watched environment variables (v2): the value, or its digest where it looks secret; `None` when unset.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Option<String>>,
+    /// Samples in seconds of the fixed built-in reference workload, taken between the other samples (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference_s: Vec<f64>,
+    /// How each metric was measured, as digests by the beginning of its name (v2): snapshots that differ here did not
+    /// measure the same thing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<String, crate::model::Digest>,
+    /// What could not be measured as asked, in words (v2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Snapshot {
+    /// A snapshot of which only label and moment are known yet.
+    pub fn bare(label: &str, generated_at: DateTime<Utc>) -> Self {
+        Self {
+            schema: SCHEMA_V2.to_owned(),
+            generated_at,
+            label: label.to_owned(),
+            id: None,
+            tool: None,
+            change_id: None,
+            role: None,
+            started_at: None,
+            system: System::default(),
+            git: GitV1::default(),
+            revision: None,
+            machine: None,
+            rss_floor_bytes: None,
+            sizes: BTreeMap::new(),
+            missing_sizes: Vec::new(),
+            timings: Vec::new(),
+            http: Vec::new(),
+            kpis: Vec::new(),
+            tuneables: BTreeMap::new(),
+            tuneable_files: Vec::new(),
+            env: BTreeMap::new(),
+            reference_s: Vec::new(),
+            definitions: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Version 1's description of the platform.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct System {
+    pub platform: String,
+    /// Version of the measuring runtime (the original's Python; ours names the tool).
+    pub python: String,
+    pub executable: String,
+    pub cwd: String,
+}
+
+/// Version 1's description of the checkout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GitV1 {
+    pub is_git: bool,
+    pub git_root: Option<String>,
+    pub branch: Option<String>,
+    pub commit: Option<String>,
+    pub describe: Option<String>,
+    /// Whether anything is uncommitted. Ours leaves the tool's own files out, the original did not.
+    pub dirty: Option<bool>,
+    pub dirty_count: Option<u64>,
+    pub diff_stat: Option<String>,
+    /// What lay uncommitted in the repository outside the project's directory, from the repository's root (v2).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dirty_outside: Vec<String>,
+}
+
+/// The size of one configured path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Size {
+    pub path: String,
+    /// All bytes below it, build litter included.
+    pub bytes: u64,
+    /// Bytes of the files that git tracks below it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Number of tracked files below it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_files: Option<u64>,
+}
+
+/// A timed command and its runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    pub name: String,
+    pub cmd: String,
+    #[serde(default)]
+    pub runs: u32,
+    #[serde(default)]
+    pub timeout_s: f64,
+    /// Exit code of the last run; -1 or 124 in v1 files for a timeout.
+    #[serde(default, deserialize_with = "exit_code")]
+    pub last_rc: Option<i32>,
+    /// Tail of standard error of the last failing run, scrubbed.
+    #[serde(default)]
+    pub last_err: String,
+    #[serde(default)]
+    pub mean_s: Option<f64>,
+    /// 95th percentile of wall time in seconds.
+    #[serde(default)]
+    pub p95_s: Option<f64>,
+    /// Wall times in seconds, sorted, as version 1 has them.
+    #[serde(default)]
+    pub all_s: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Run>,
+    /// Whether the program was started directly, the shell having nothing to do (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<bool>,
+    /// Mean CPU times of an import that has no others (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_means: Option<CpuMeans>,
+}
+
+/// Means of CPU times over all runs. A mean is no sample: nothing is concluded from it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CpuMeans {
+    pub user_s: Option<f64>,
+    pub system_s: Option<f64>,
+}
+
+impl Timing {
+    /// Fills in version 1's summary from wall times in seconds: mean, 95th percentile (nearest rank: the smallest
+    /// value that at least 95 % of the values do not exceed), sorted list.
+    pub fn summarize(&mut self, mut wall_s: Vec<f64>) {
+        wall_s.sort_by(f64::total_cmp);
+        // No series has 2^52 runs.
+        self.mean_s = (!wall_s.is_empty()).then(|| wall_s.iter().sum::<f64>() / wall_s.len() as f64);
+        let rank = (wall_s.len() * 95).div_ceil(100);
+        self.p95_s = rank.checked_sub(1).and_then(|index| wall_s.get(index)).copied();
+        self.all_s = wall_s;
+    }
+}
+
+/// One run of a timed command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub wall_s: f64,
+    /// User CPU time in seconds, of the process and the children it waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_s: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_s: Option<f64>,
+    /// Largest resident set in bytes of any process among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rss_bytes: Option<u64>,
+    /// Seconds that the run was ready and had no core, where it is known to be of one thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_s: Option<f64>,
+    /// Exit code; `None` when ended by a signal.
+    #[serde(default, deserialize_with = "exit_code")]
+    pub exit_code: Option<i32>,
+    /// Whether the run was ended at its timeout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
+}
+
+impl Run {
+    /// User and system CPU time in seconds; `None` where either was not recorded.
+    pub fn cpu_s(&self) -> Option<f64> {
+        self.user_s.zip(self.system_s).map(|(user, system)| user + system)
+    }
+
+    /// Wall time in seconds less what the run is known to have spent ready, without a core.
+    pub fn unqueued_s(&self) -> f64 {
+        self.wall_s - self.queued_s.unwrap_or(0.0)
+    }
+}
+
+/// An HTTP probe and its requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// The URL without userinfo and with secret query values masked.
+    pub url: String,
+    /// Name of the probe (v2); v1 probes are named by their URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub timeout_s: f64,
+    /// Whether every request gave what was expected.
+    pub ok: bool,
+    #[serde(default)]
+    pub status: Option<u16>,
+    #[serde(default)]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<HttpRequest>,
+}
+
+/// One request of a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// Seconds until the body (up to its limit) was read.
+    pub latency_s: f64,
+    /// Whether the answer was the expected one.
+    pub ok: bool,
+}
+
+/// A KPI and its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kpi {
+    pub name: String,
+    #[serde(default)]
+    pub unit: String,
+    pub better: Better,
+    pub sampling: Sampling,
+    /// Values in the order taken; empty when it failed.
+    pub values: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The raw output that the value was read from, kept as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<crate::model::Artifact>,
+}
+
+/// The effective value of one tuneable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tuneable {
+    /// The value; a digest string where it looks secret.
+    pub value: Value,
+    /// The file or `env:NAME` that it comes from.
+    pub layer: String,
+    /// Layers below that set it too, from the nearest down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hides: Vec<String>,
+}
+
+/// One file that tuneables were read from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TuneableFile {
+    pub path: String,
+    /// Digest of its bytes; `None` when it does not exist.
+    pub sha256: Option<crate::model::Digest>,
+}
+
+/// Windows gives exit codes of 32 bits without sign (0xC000013A for Ctrl-C); they are kept as the same bits with sign.
+fn exit_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    let Some(code) = Option::<i64>::deserialize(deserializer)? else { return Ok(None) };
+    let bits = i32::try_from(code).or_else(|_| u32::try_from(code).map(u32::cast_signed));
+    bits.map(Some).map_err(|_| serde::de::Error::custom(format!("{code} is no exit code (32 bits)")))
+}

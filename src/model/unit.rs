@@ -1,0 +1,120 @@
+//! Units of measured values and the conversions between them. Owns the table of known unit symbols;
+//! must not know what a metric is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A unit by its symbol. Time and byte units convert into each other; any other symbol is the user's own
+/// and equals only itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unit(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dimension {
+    Time,
+    Bytes,
+    Share,
+}
+
+/// Symbol, dimension, and how many base units (seconds, bytes, 1) one of it is.
+const KNOWN: &[(&str, Dimension, f64)] = &[
+    ("ns", Dimension::Time, 1e-9),
+    ("us", Dimension::Time, 1e-6),
+    ("µs", Dimension::Time, 1e-6),
+    ("ms", Dimension::Time, 1e-3),
+    ("s", Dimension::Time, 1.0),
+    ("min", Dimension::Time, 60.0),
+    ("h", Dimension::Time, 3600.0),
+    ("B", Dimension::Bytes, 1.0),
+    ("kB", Dimension::Bytes, 1e3),
+    ("KB", Dimension::Bytes, 1e3),
+    ("MB", Dimension::Bytes, 1e6),
+    ("GB", Dimension::Bytes, 1e9),
+    ("KiB", Dimension::Bytes, 1024.0),
+    ("MiB", Dimension::Bytes, 1_048_576.0),
+    ("GiB", Dimension::Bytes, 1_073_741_824.0),
+    ("", Dimension::Share, 1.0),
+    ("%", Dimension::Share, 0.01),
+];
+
+impl Unit {
+    /// The unit written `symbol`; surrounding white space is dropped.
+    pub fn new(symbol: &str) -> Self {
+        Self(symbol.trim().to_owned())
+    }
+
+    /// Seconds, the base of every duration in evidence.
+    pub fn seconds() -> Self {
+        Self::new("s")
+    }
+
+    /// Bytes, the base of every size in evidence.
+    pub fn bytes() -> Self {
+        Self::new("B")
+    }
+
+    /// A bare number: counts, shares, scores.
+    pub fn none() -> Self {
+        Self::new("")
+    }
+
+    /// The symbol as written.
+    pub fn symbol(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether values are durations.
+    pub fn is_time(&self) -> bool {
+        self.known().is_some_and(|(d, _)| d == Dimension::Time)
+    }
+
+    /// Whether values are sizes in bytes.
+    pub fn is_bytes(&self) -> bool {
+        self.known().is_some_and(|(d, _)| d == Dimension::Bytes)
+    }
+
+    /// What a value in `self` is multiplied by to be a value in `other`; `None` where they do not convert.
+    pub fn factor_to(&self, other: &Self) -> Option<f64> {
+        if self == other {
+            return Some(1.0);
+        }
+        let (from, a) = self.known()?;
+        let (to, b) = other.known()?;
+        (from == to).then_some(a / b)
+    }
+
+    /// Every symbol that converts, for error messages.
+    pub fn known_symbols() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(symbol, _, _)| *symbol).filter(|symbol| !symbol.is_empty())
+    }
+
+    fn known(&self) -> Option<(Dimension, f64)> {
+        KNOWN.iter().find(|(symbol, _, _)| *symbol == self.0).map(|(_, dimension, factor)| (*dimension, *factor))
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_convert_to_times_and_never_to_bytes() {
+        assert_eq!(Unit::new("ms").factor_to(&Unit::seconds()), Some(1e-3));
+        assert_eq!(Unit::new("MiB").factor_to(&Unit::bytes()), Some(1_048_576.0));
+        assert_eq!(Unit::new("ms").factor_to(&Unit::bytes()), None);
+    }
+
+    #[test]
+    fn an_unknown_unit_equals_only_itself() {
+        assert_eq!(Unit::new("qps").factor_to(&Unit::new("qps")), Some(1.0));
+        assert_eq!(Unit::new("qps").factor_to(&Unit::none()), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! The four verdicts, as closed enums that carry their evidence. Text is made in `report/` only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Unusable;
+
+/// The share of the minimum effect that the interval of a change that counts leaves out (`docs/measurement.md`).
+pub const LEFT_OUT: f64 = 0.5;
+
+/// A number with the interval that it is known to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub value: f64,
+    /// Lower end of the interval; equal to `value` for an exact metric.
+    pub low: f64,
+    pub high: f64,
+    /// Coverage of the interval, such as 0.95; 1 for an exact metric.
+    pub confidence: f64,
+}
+
+impl Estimate {
+    /// A value known exactly.
+    pub fn exact(value: f64) -> Self {
+        Self { value, low: value, high: value, confidence: 1.0 }
+    }
+}
+
+/// How the samples of the two sides were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Design {
+    Paired,
+    /// Two sessions; the interval is widened by drift.
+    Unpaired,
+    Exact,
+}
+
+/// What was concluded about one criterion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    Pass(Finding),
+    Fail(Finding),
+    /// The interval straddles the bound, or too little was measured to draw one.
+    Inconclusive {
+        finding: Option<Finding>,
+        because: Doubt,
+        /// About how many more pairs (or runs a side) would settle it at the present noise.
+        more_runs: Option<u32>,
+    },
+    /// Nothing can be concluded, and more runs would not help.
+    Invalid {
+        because: Flaw,
+    },
+}
+
+/// The numbers behind a verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was compared with the bound, in the bound's own terms: a share of the baseline for relative
+    /// bounds (0.05 is +5 %), the metric's unit for absolute ones.
+    pub estimate: Estimate,
+    pub design: Design,
+    /// Samples (pairs, when paired) on the baseline's side.
+    pub n_before: u32,
+    /// Samples (pairs, when paired) on the head's side.
+    pub n_after: u32,
+    /// Two-sided p-value of "no difference" where a test was made.
+    pub p_value: Option<f64>,
+    /// The smallest change, as a share, that counts as one here (noise floor or the contract's).
+    pub min_effect: f64,
+}
+
+/// Why a verdict is not conclusive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "doubt", rename_all = "snake_case")]
+pub enum Doubt {
+    Straddles,
+    TooFew {
+        have: u32,
+        need: u32,
+    },
+    /// The difference is smaller than the minimum effect.
+    BelowMinEffect,
+    /// The reference workload moved too much between the two sessions.
+    Drift {
+        /// Ratio of the reference workload's medians, after over before.
+        ratio: f64,
+    },
+    /// An exact metric gave different values for the same code.
+    NotExact,
+}
+
+/// Why a verdict is invalid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "flaw", rename_all = "snake_case")]
+pub enum Flaw {
+    /// The metric is unusable in the baseline.
+    Before { reason: Unusable },
+    /// The metric is unusable after the change.
+    After { reason: Unusable },
+    /// The two snapshots come from different machines.
+    OtherMachine { parts: Vec<String> },
+    /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
+    SameCode,
+    /// The command, the unit or the sampling differs between the two sides.
+    NotComparable { what: String },
+    /// The baseline is zero, so there is no share of it.
+    ZeroBaseline,
+    /// An evidence file is not what was recorded.
+    Altered { path: String },
+}
+
+/// The verdicts in order of gravity; the overall one of a comparison is the gravest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Pass,
+    Inconclusive,
+    Invalid,
+    Fail,
+}
+
+impl Finding {
+    /// Whether there is a change that counts: by its size, the minimum effect at least, and by what the interval leaves
+    /// out, half of it. Leaving out zero alone is not enough: where the noise is as large as the minimum effect, every
+    /// interval that leaves out zero by chance has an estimate of that size.
+    pub fn counts(&self) -> bool {
+        let least = self.least();
+        let nearest = if self.estimate.value < 0.0 { -self.estimate.high } else { self.estimate.low };
+        nearest > 0.0 && nearest >= least * LEFT_OUT && self.estimate.value.abs() >= least
+    }
+
+    /// Whether any change is smaller than one that counts, by the whole interval (equivalence in the sense of D. J.
+    /// Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) 657–680).
+    pub fn is_ruled_out(&self) -> bool {
+        self.estimate.low >= -self.least() && self.estimate.high <= self.least()
+    }
+
+    /// The smallest change that counts; an exact value has no noise that one could hide in.
+    pub fn least(&self) -> f64 {
+        if self.design == Design::Exact { 0.0 } else { self.min_effect }
+    }
+}
+
+impl Verdict {
+    /// Which of the four it is.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Pass(_) => Outcome::Pass,
+            Self::Fail(_) => Outcome::Fail,
+            Self::Inconclusive { .. } => Outcome::Inconclusive,
+            Self::Invalid { .. } => Outcome::Invalid,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Facts about this machine: processor, memory, governor, virtualization, power, load. Each is read where the system
+//! keeps it and is `None` where it cannot be read. Must not compare machines.
+
+#[cfg(not(target_os = "linux"))]
+use std::process::Command;
+#[cfg(not(target_os = "linux"))]
+use std::process::Stdio;
+
+/// What the machine is and how busy it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Host {
+    pub os: String,
+    pub arch: String,
+    pub cpu: Option<String>,
+    /// Logical processors usable by this process, affinity and cgroup quota considered.
+    pub cores: Option<u32>,
+    pub memory_bytes: Option<u64>,
+    pub governor: Option<String>,
+    pub virtualization: Option<String>,
+    /// Host name; names the machine, so it must not reach evidence as it is.
+    pub hostname: Option<String>,
+    /// The system's own id of this installation; likewise.
+    pub machine_id: Option<String>,
+    pub on_battery: Option<bool>,
+    pub load_1m: Option<f64>,
+}
+
+/// The host's name, for telling a person which machine holds a lock; `None` where it is not to be had cheaply.
+pub fn name() -> Option<String> {
+    let of_variable = || std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+    let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    of_kernel().or_else(of_variable).map(|name| name.trim().to_owned())
+}
+
+impl Host {
+    /// Reads what can be read. Takes some milliseconds on Linux, some tens where other programs must be asked.
+    pub fn read() -> Self {
+        let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok());
+        let host = Self {
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            cores,
+            ..Self::default()
+        };
+        system::fill(host)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs;
+    use std::path::Path;
+
+    use crate::os::Host;
+    use crate::os::host::text;
+
+    pub(crate) fn fill(host: Host) -> Host {
+        let file = |path: &str| fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let cpuinfo = file("/proc/cpuinfo").unwrap_or_default();
+        Host {
+            cpu: text::cpu_model(&cpuinfo),
+            memory_bytes: file("/proc/meminfo").and_then(|meminfo| text::memory_total(&meminfo)),
+            governor: file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").and_then(text::line),
+            virtualization: virtualization(&cpuinfo, &file),
+            hostname: file("/proc/sys/kernel/hostname").and_then(text::line),
+            machine_id: file("/etc/machine-id").or_else(|| file("/var/lib/dbus/machine-id")).and_then(text::line),
+            on_battery: on_battery(&file),
+            load_1m: file("/proc/loadavg").and_then(|load| text::first_number(&load)),
+            ..host
+        }
+    }
+
+    fn virtualization(cpuinfo: &str, file: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        let container = if Path::new("/.dockerenv").exists() {
+            Some("docker".to_owned())
+        } else if Path::new("/run/.containerenv").exists() {
+            Some("podman".to_owned())
+        } else {
+            file("/run/systemd/container").and_then(text::line)
+        };
+        let wsl =
+            file("/proc/sys/kernel/osrelease").filter(|release| release.to_ascii_lowercase().contains("microsoft"));
+        let product = ["sys_vendor", "product_name"].map(|name| file(&format!("/sys/class/dmi/id/{name}")));
+        let dmi = text::hypervisor_of(&product.map(Option::unwrap_or_default).join(" "));
+        let flag = text::has_hypervisor_flag(cpuinfo).then(|| "hypervisor".to_owned());
+        let machine = wsl.map(|_| "wsl".to_owned()).or(dmi.map(str::to_owned)).or(flag);
+        match (machine, container) {
+            (Some(machine), Some(container)) => Some(format!("{container} in {machine}")),
+            (machine, container) => container.or(machine),
+        }
+    }
+
+    /// On battery: some battery discharges, or there is mains power and none of it is online.
+    fn on_battery(file: &dyn Fn(&str) -> Option<String>) -> Option<bool> {
+        let supplies = fs::read_dir("/sys/class/power_supply").ok()?;
+        let mut mains = Vec::new();
+        let mut discharging = false;
+        for supply in supplies.flatten() {
+            let path = supply.path();
+            let read = |name: &str| file(&path.join(name).to_string_lossy()).and_then(text::line);
+            match read("type").as_deref() {
+                Some("Mains") => mains.extend(read("online").map(|online| online == "1")),
+                // The battery of a mouse does not power the machine.
+                Some("Battery") if read("scope").as_deref() != Some("Device") => {
+                    discharging |= read("status").as_deref() == Some("Discharging");
+                }
+                _ => {}
+            }
+        }
+        if mains.is_empty() { discharging.then_some(true) } else { Some(!mains.contains(&true)) }
+    }
+}
+
+#[cfg(target_os = "macos")]
+mod system {
+    use crate::os::Host;
+    use crate::os::host::{answer, text};
+
+    pub(crate) fn fill(host: Host) -> Host {
+        let sysctl = |name: &str| answer("/usr/sbin/sysctl", &["-n", name]).and_then(text::line);
+        let hypervisor = sysctl("kern.hv_vmm_present").filter(|present| present == "1");
+        Host {
+            cpu: sysctl("machdep.cpu.brand_string"),
+            memory_bytes: sysctl("hw.memsize").and_then(|bytes| bytes.parse().ok()),
+            virtualization: hypervisor.map(|_| "hypervisor".to_owned()),
+            hostname: sysctl("kern.hostname"),
+            machine_id: answer("/usr/sbin/ioreg", &["-rd1", "-c", "IOPlatformExpertDevice"])
+                .and_then(|tree| text::quoted_value(&tree, "IOPlatformUUID")),
+            on_battery: answer("/usr/bin/pmset", &["-g", "batt"]).map(|power| power.contains("'Battery Power'")),
+            load_1m: sysctl("vm.loadavg").and_then(|load| text::first_number(load.trim_start_matches(['{', ' ']))),
+            ..host
+        }
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use crate::os::Host;
+    use crate::os::host::{answer, text};
+
+    pub(crate) fn fill(host: Host) -> Host {
+        let registry = |key: &str, value: &str| {
+            answer("reg", &["query", key, "/v", value]).and_then(|out| text::registry_value(&out, value))
+        };
+        let cpu = registry(r"HKLM\HARDWARE\DESCRIPTION\System\CentralProcessor\0", "ProcessorNameString");
+        let bios = r"HKLM\HARDWARE\DESCRIPTION\System\BIOS";
+        let product =
+            ["SystemManufacturer", "SystemProductName"].map(|value| registry(bios, value).unwrap_or_default());
+        Host {
+            cpu: cpu.or_else(|| std::env::var("PROCESSOR_IDENTIFIER").ok()),
+            cores: host.cores.or_else(|| std::env::var("NUMBER_OF_PROCESSORS").ok()?.parse().ok()),
+            virtualization: text::hypervisor_of(&product.join(" ")).map(str::to_owned),
+            hostname: std::env::var("COMPUTERNAME").ok(),
+            machine_id: registry(r"HKLM\SOFTWARE\Microsoft\Cryptography", "MachineGuid"),
+            governor: answer("powercfg", &["/getactivescheme"]).and_then(|scheme| text::power_scheme(&scheme)),
+            ..host
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+mod system {
+    use crate::os::Host;
+    use crate::os::host::{answer, text};
+
+    pub(crate) fn fill(host: Host) -> Host {
+        Host { hostname: answer("uname", &["-n"]).and_then(text::line), ..host }
+    }
+}
+
+/// What a system program prints; `None` where it is missing or fails.
+#[cfg(not(target_os = "linux"))]
+fn answer(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Reading the systems' texts; kept for all of them on every platform, so that every platform's tests cover them.
+#[cfg_attr(not(test), expect(dead_code, reason = "each system reads some of these"))]
+mod text {
+    pub(crate) fn line(text: String) -> Option<String> {
+        let line = text.lines().next()?.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    pub(crate) fn first_number(text: &str) -> Option<f64> {
+        text.split_whitespace().next()?.replace(',', ".").parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim()))
+    }
+
+    /// x86 has `model name`; other architectures name the machine or only the core's numbers.
+    pub(crate) fn cpu_model(cpuinfo: &str) -> Option<String> {
+        let value = |wanted: &str| fields(cpuinfo).find(|(key, value)| *key == wanted && !value.is_empty());
+        let named = ["model name", "cpu model", "Model", "Hardware", "cpu", "uarch"].into_iter().find_map(value);
+        let parts = || {
+            let (_, implementer) = value("CPU implementer")?;
+            let (_, part) = value("CPU part")?;
+            Some(format!("implementer {implementer} part {part}"))
+        };
+        named.map(|(_, name)| name.to_owned()).or_else(parts)
+    }
+
+    pub(crate) fn has_hypervisor_flag(cpuinfo: &str) -> bool {
+        fields(cpuinfo).any(|(key, value)| key == "flags" && value.split_whitespace().any(|flag| flag == "hypervisor"))
+    }
+
+    pub(crate) fn memory_total(meminfo: &str) -> Option<u64> {
+        let (_, value) = fields(meminfo).find(|(key, _)| *key == "MemTotal")?;
+        value.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// The hypervisor that a vendor and product name stand for.
+    pub(crate) fn hypervisor_of(product: &str) -> Option<&'static str> {
+        const KNOWN: &[(&str, &str)] = &[
+            ("qemu", "qemu"),
+            ("kvm", "kvm"),
+            ("vmware", "vmware"),
+            ("virtualbox", "virtualbox"),
+            ("innotek", "virtualbox"),
+            ("xen", "xen"),
+            ("parallels", "parallels"),
+            ("bhyve", "bhyve"),
+            ("microsoft corporation virtual machine", "hyper-v"),
+            ("amazon ec2", "ec2"),
+            ("google compute engine", "gce"),
+            ("firecracker", "firecracker"),
+        ];
+        let product = product.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+        KNOWN.iter().find(|(mark, _)| product.contains(mark)).map(|(_, name)| *name)
+    }
+
+    /// The value of `"key" = "value"`.
+    pub(crate) fn quoted_value(tree: &str, key: &str) -> Option<String> {
+        let (_, rest) = tree.split_once(&format!("\"{key}\""))?;
+        rest.split('"').nth(1).map(str::to_owned)
+    }
+
+    /// The data of `    Name    REG_SZ    data`.
+    pub(crate) fn registry_value(out: &str, name: &str) -> Option<String> {
+        let line = out.lines().find_map(|line| line.trim().strip_prefix(name))?;
+        let (_, data) = line.trim_start().split_once(char::is_whitespace)?;
+        let data = data.trim();
+        (!data.is_empty()).then(|| data.to_owned())
+    }
+
+    /// The name in the parentheses that end powercfg's line (its words are in the system's language), else the scheme's id.
+    pub(crate) fn power_scheme(out: &str) -> Option<String> {
+        let line = out.lines().map(str::trim).find(|line| !line.is_empty())?;
+        let named = line.strip_suffix(')').and_then(|line| line.rsplit_once('(')).map(|(_, name)| name);
+        let id = || line.split_whitespace().find(|word| word.len() == 36 && word.matches('-').count() == 4);
+        named.or_else(id).map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_host_has_an_architecture_and_processors() {
+        let host = Host::read();
+        assert!(!host.os.is_empty() && !host.arch.is_empty());
+        assert!(host.cores.is_some_and(|cores| cores > 0));
+    }
+
+    #[test]
+    fn the_cpu_is_named_on_every_architecture() {
+        let x86 = "processor\t: 0\nmodel name\t: Fast CPU @ 3GHz\nflags\t\t: fpu hypervisor lm\n";
+        assert_eq!(text::cpu_model(x86).as_deref(), Some("Fast CPU @ 3GHz"));
+        assert!(text::has_hypervisor_flag(x86));
+        let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n";
+        assert_eq!(text::cpu_model(arm).as_deref(), Some("implementer 0x41 part 0xd0c"));
+        assert!(!text::has_hypervisor_flag(arm));
+        assert_eq!(text::cpu_model(""), None);
+    }
+
+    #[test]
+    fn numbers_are_read_with_their_units() {
+        assert_eq!(text::memory_total("MemFree: 1 kB\nMemTotal:       2048 kB\n"), Some(2048 * 1024));
+        assert_eq!(text::first_number("0.52 0.58 0.59 1/389 1234"), Some(0.52));
+        assert_eq!(text::first_number("nan"), None);
+        assert_eq!(text::line(" powersave \nx".to_owned()).as_deref(), Some("powersave"));
+        assert_eq!(text::line("\n".to_owned()), None);
+    }
+
+    #[test]
+    fn hypervisors_are_known_by_their_products() {
+        assert_eq!(text::hypervisor_of("QEMU\n Standard PC"), Some("qemu"));
+        assert_eq!(text::hypervisor_of("Microsoft Corporation\n Virtual Machine\n"), Some("hyper-v"));
+        assert_eq!(text::hypervisor_of("Microsoft Corporation Surface"), None);
+    }
+
+    #[test]
+    fn other_systems_answers_are_read() {
+        assert_eq!(
+            text::quoted_value("  \"IOPlatformUUID\" = \"AB-CD\"\n", "IOPlatformUUID").as_deref(),
+            Some("AB-CD")
+        );
+        let query = "\r\nHKEY_LOCAL_MACHINE\\X\r\n    MachineGuid    REG_SZ    12-34 x\r\n\r\n";
+        assert_eq!(text::registry_value(query, "MachineGuid").as_deref(), Some("12-34 x"));
+        let scheme = "Energieschema-GUID: 381b4222-f694-41f0-9685-ff5bb260df2e  (Ausbalanciert)\r\n";
+        assert_eq!(text::power_scheme(scheme).as_deref(), Some("Ausbalanciert"));
+    }
+}

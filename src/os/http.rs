@@ -1,0 +1,140 @@
+//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own. Must not know what
+//! the answer is for.
+//!
+//! The proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are honoured, except for addresses of
+//! this very machine, which no proxy could reach as it is meant. Certificates are checked against the built-in roots.
+
+use std::error::Error as _;
+use std::io::{self, Read as _};
+use std::time::{Duration, Instant};
+
+/// What to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub url: String,
+    /// Whether to ask for the head alone.
+    pub head_only: bool,
+    pub headers: Vec<(String, String)>,
+    /// Deadline for everything: name, connection, redirects, answer, body.
+    pub timeout: Duration,
+    /// Largest body that is read, in bytes.
+    pub max_body_bytes: u64,
+    /// How many redirects are followed; with 0 the redirect itself is the answer.
+    pub max_redirects: u32,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Its body; empty for a request of the head alone.
+    pub body: Vec<u8>,
+    /// From the start of the request to the end of the body.
+    pub latency: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// The address or a header is malformed.
+    #[error("cannot be asked: {0}")]
+    BadRequest(String),
+    #[error("no complete answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    #[error("the body is longer than the {0} bytes that are read (max_body_bytes)")]
+    BodyTooLarge(u64),
+    #[error("more than {0} redirects")]
+    TooManyRedirects(u32),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Makes one request.
+pub fn ask(request: &Request) -> Result<Answer, HttpError> {
+    let agent = agent(request);
+    let mut message = ureq::http::Request::builder().uri(&request.url);
+    message = message.method(if request.head_only { "HEAD" } else { "GET" });
+    for (name, value) in &request.headers {
+        message = message.header(name, value);
+    }
+    let message = message.body(()).map_err(|error| HttpError::BadRequest(error.to_string()))?;
+    let start = Instant::now();
+    let answer = agent.run(message).map_err(|error| explain(error, request))?;
+    let status = answer.status().as_u16();
+    let mut body = Vec::new();
+    if !request.head_only {
+        // One byte more than allowed tells a body that is too long from one that just fits.
+        let mut limited = answer.into_body().into_reader().take(request.max_body_bytes.saturating_add(1));
+        limited.read_to_end(&mut body).map_err(|error| explain(error.into(), request))?;
+        if body.len() as u64 > request.max_body_bytes {
+            return Err(HttpError::BodyTooLarge(request.max_body_bytes));
+        }
+    }
+    Ok(Answer { status, body, latency: start.elapsed() })
+}
+
+fn agent(request: &Request) -> ureq::Agent {
+    let mut config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(request.timeout))
+        .max_redirects(request.max_redirects)
+        .max_redirects_will_error(request.max_redirects > 0)
+        .max_idle_connections(0)
+        .user_agent(concat!("vibeship-optimizer/", env!("CARGO_PKG_VERSION")));
+    if is_own_machine(&request.url) {
+        config = config.proxy(None);
+    }
+    config.build().new_agent()
+}
+
+fn is_own_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
+    let without_port = if host.starts_with('[') {
+        host.split(']').next().unwrap_or_default().trim_start_matches('[')
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    let loopback = without_port.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    loopback || without_port == "localhost" || without_port.ends_with(".localhost")
+}
+
+fn explain(error: ureq::Error, request: &Request) -> HttpError {
+    match error {
+        ureq::Error::Timeout(_) => HttpError::TimedOut(request.timeout),
+        ureq::Error::TooManyRedirects => HttpError::TooManyRedirects(request.max_redirects),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => HttpError::BadRequest(error.to_string()),
+        ureq::Error::HostNotFound => HttpError::Failed("the host's name cannot be resolved".to_owned()),
+        ureq::Error::Io(error) => HttpError::Failed(explain_io(&error)),
+        other => {
+            let cause = other.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            HttpError::Failed(format!("{other}{cause}"))
+        }
+    }
+}
+
+fn explain_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused: nothing listens there".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
+            "the connection was closed before the answer was complete".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_are_known() {
+        for own in ["http://127.0.0.1:80/x", "http://u:p@localhost/", "https://[::1]:8/x", "http://a.localhost?x"] {
+            assert!(is_own_machine(own), "{own}");
+        }
+        for other in ["http://127.example.com/", "http://10.0.0.1/", "http://localhost.example.com", "nonsense"] {
+            assert!(!is_own_machine(other), "{other}");
+        }
+    }
+}

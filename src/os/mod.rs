@@ -1,0 +1,18 @@
+//! Clock, processes, files, host and HTTP: every difference between platforms is here.
+
+pub mod clock;
+pub mod cpu;
+pub mod files;
+pub mod host;
+pub mod http;
+pub mod interrupt;
+pub mod process;
+pub mod tree;
+
+pub use clock::Clock;
+pub use cpu::Core;
+pub use host::Host;
+pub use http::{Answer, HttpError, Request};
+pub use interrupt::Interrupt;
+pub use process::{Ended, Finished, FirstThread, SpawnError, Spec};
+pub use tree::FieldHasher;

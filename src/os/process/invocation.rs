@@ -1,0 +1,187 @@
+//! How a configured command line is started: through the shell, or directly where that is the same. Must not start it.
+//!
+//! A shell costs about as much as a small program and its own noise, which would drown a 2 % effect. A line
+//! that consists of plain words (no quoting, expansion, redirection, assignment, list) and names a program file,
+//! not a word of the shell's own, means to the shell exactly "run that file with these arguments"; such a line
+//! is started directly, with the words as they are. Everything else goes to `/bin/sh -c`, or `cmd` on Windows.
+
+use std::ffi::OsString;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invocation {
+    /// A line for the shell, which is started directly where the shell would add nothing.
+    Shell(String),
+    /// A program and its arguments; the program is looked up on `PATH`.
+    Argv(Vec<OsString>),
+}
+
+/// How a run was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    Direct,
+    Shell,
+}
+
+/// Words that a shell takes for itself: POSIX reserved words, special and regular built-ins, and what common
+/// shells add. `true`, `echo` and their like exist as files too, but those may differ from the built-in.
+const SHELL_WORDS: &[&str] = &[
+    "!",
+    ".",
+    ":",
+    "[",
+    "[[",
+    "alias",
+    "bg",
+    "bind",
+    "break",
+    "builtin",
+    "caller",
+    "case",
+    "cd",
+    "chdir",
+    "command",
+    "compgen",
+    "complete",
+    "continue",
+    "coproc",
+    "declare",
+    "dirs",
+    "disown",
+    "do",
+    "done",
+    "echo",
+    "elif",
+    "else",
+    "enable",
+    "esac",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "fc",
+    "fg",
+    "fi",
+    "for",
+    "function",
+    "getopts",
+    "hash",
+    "help",
+    "history",
+    "if",
+    "in",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "logout",
+    "mapfile",
+    "popd",
+    "print",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "select",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    "suspend",
+    "test",
+    "then",
+    "time",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "until",
+    "wait",
+    "whence",
+    "while",
+];
+
+/// The same of `cmd.exe`.
+const CMD_WORDS: &[&str] = &[
+    "assoc", "break", "call", "cd", "chdir", "cls", "color", "copy", "date", "del", "dir", "dpath", "echo", "endlocal",
+    "erase", "exit", "for", "ftype", "goto", "if", "keys", "md", "mkdir", "mklink", "move", "path", "pause", "popd",
+    "prompt", "pushd", "rd", "rem", "ren", "rename", "rmdir", "set", "setlocal", "shift", "start", "time", "title",
+    "type", "ver", "verify", "vol",
+];
+
+/// The words of a line that any shell would take literally; `None` where the shell has something to do.
+pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
+    let literal = |c: char| {
+        c.is_ascii_alphanumeric() || "_-./:+@".contains(c) || if windows { c == '\\' } else { "%,=".contains(c) }
+    };
+    let words: Vec<String> = line.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let program = words.first()?;
+    let plain = words.iter().all(|word| word.chars().all(literal));
+    // `a=b` in front is an assignment; a slash in front of cmd's first word is an option.
+    let plain = plain && !program.contains('=') && !(windows && program.contains('/'));
+    let own = if windows { CMD_WORDS } else { SHELL_WORDS };
+    let lower = program.to_ascii_lowercase();
+    let name = if windows { lower.as_str() } else { program.as_str() };
+    (plain && !own.contains(&name)).then_some(words)
+}
+
+/// What stands between two commands that the shell runs one after the other, whatever becomes of the first.
+pub const AND_THEN: &str = if cfg!(windows) { " & " } else { " ; " };
+
+/// Words as a line that the shell reads as these words again; `None` where it cannot.
+pub fn shell_line(words: &[String]) -> Option<String> {
+    if !cfg!(windows) {
+        return shlex::try_join(words.iter().map(String::as_str)).ok();
+    }
+    // `cmd` has no way to write a quote within quotes, and expands what stands between percent signs.
+    let writable = words.iter().all(|word| !word.contains(['"', '%', '\n']));
+    writable.then(|| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_words_need_no_shell() {
+        let words = plain_words("  cargo test\t--features=a,b ./x:y ", false).unwrap();
+        assert_eq!(words, ["cargo", "test", "--features=a,b", "./x:y"]);
+    }
+
+    #[test]
+    fn whatever_the_shell_would_touch_goes_to_the_shell() {
+        let lines = [
+            "a | b", "a && b", "a; b", "a &", "a > f", "a $X", "a `b`", "a 'b'", "a \"b\"", "a \\b", "a *", "a ?",
+            "a [b]", "~/a", "a ~", "a {b,c}", "(a)", "a # b", "X=1 a", "! a", "a\nb", "a\rb", "", " ", "é",
+        ];
+        for line in lines {
+            assert_eq!(plain_words(line, false), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_shell_itself_goes_to_the_shell() {
+        for line in ["cd x", "exit 3", "test -f x", "echo x", "true", ". ./env", "time make"] {
+            assert_eq!(plain_words(line, false), None, "{line:?}");
+        }
+        assert_eq!(plain_words("DIR", true), None);
+        assert!(plain_words("/bin/true", false).is_some());
+    }
+
+    #[test]
+    fn windows_has_its_own_characters() {
+        assert!(plain_words(r"tools\run.exe -x", true).is_some());
+        for line in ["a %X%", "a ^b", "a,b", "./a", "a=b"] {
+            assert_eq!(plain_words(line, true), None, "{line:?}");
+        }
+    }
+}

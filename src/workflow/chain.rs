@@ -1,0 +1,71 @@
+//! The hash chain over a record's events: sealing new ones and finding what was altered. Must not interpret events.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::model::{Digest, Event, Kind};
+
+/// What is wrong with a chain, and at which place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("it holds no event")]
+    Empty,
+    /// The numbering has a gap: an event was removed, added or moved.
+    #[error("event {expected} is missing or out of place (found number {found} there)")]
+    Sequence { expected: u64, found: u64 },
+    /// An event does not follow the one before it.
+    #[error("event {0} does not follow the one before it: an event was removed, replaced or reordered")]
+    Link(u64),
+    /// An event's content is not what was sealed.
+    #[error("event {0} was altered after it was recorded")]
+    Altered(u64),
+}
+
+/// Makes the next event of a chain that ends in `last`.
+pub fn seal(last: Option<&Event>, what: Kind, actor: Option<String>, at: DateTime<Utc>) -> Event {
+    let seq = last.map_or(1, |event| event.seq + 1);
+    let prev = last.map(|event| event.digest.clone());
+    // Digests are over what is written, so the moment is cut to what RFC 3339 with microseconds keeps.
+    let at = chrono::SubsecRound::trunc_subsecs(at, 6);
+    let mut event = Event { seq, at, actor, what, prev, digest: Digest::of_bytes(b"") };
+    event.digest = digest_of(&to_value(&event));
+    event
+}
+
+/// Checks a whole chain as it was read: raw values, so that a field this version does not know is covered too.
+pub fn verify(events: &[Value]) -> Result<(), Broken> {
+    if events.is_empty() {
+        return Err(Broken::Empty);
+    }
+    let mut prev: Option<&str> = None;
+    for (index, event) in events.iter().enumerate() {
+        let expected = index as u64 + 1;
+        let found = event["seq"].as_u64().unwrap_or(0);
+        if found != expected {
+            return Err(Broken::Sequence { expected, found });
+        }
+        if event["prev"].as_str() != prev {
+            return Err(Broken::Link(expected));
+        }
+        let digest = event["digest"].as_str().unwrap_or_default();
+        if digest_of(event).as_str() != digest {
+            return Err(Broken::Altered(expected));
+        }
+        prev = Some(digest);
+    }
+    Ok(())
+}
+
+/// The event as it is written.
+pub fn to_value(event: &Event) -> Value {
+    // Events hold strings, numbers that are finite, and maps with string keys: none of that can fail.
+    serde_json::to_value(event).unwrap_or(Value::Null)
+}
+
+fn digest_of(event: &Value) -> Digest {
+    let mut bare = event.clone();
+    if let Some(fields) = bare.as_object_mut() {
+        fields.shift_remove("digest");
+    }
+    Digest::of_json(&bare)
+}

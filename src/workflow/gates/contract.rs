@@ -1,0 +1,226 @@
+//! Gate 1: the contract. Written before the baseline, frozen by it.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, Kind, MetricId, Op, Trigger};
+use crate::workflow::{Change, ContractFacts, Missing, Refusal, Senseless, gates, rollback_text};
+
+/// Takes the parts given; a contract may be written in several steps, and is complete when no part is missing.
+pub fn decide(change: &Change, facts: &ContractFacts) -> Result<Vec<Kind>, Refusal> {
+    gates::enter(change, Gate::Contract)?;
+    if change.baseline.is_some() || !change.rollout.is_empty() {
+        return Err(Refusal::new(Gate::Contract, Missing::Frozen));
+    }
+    known(Gate::Contract, &facts.unknown)?;
+    let contract = change.contract.clone().merged_with(facts.parts.clone());
+    // A guardrail that is the KPI itself guards nothing.
+    let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
+    if let Some(criterion) = doubled {
+        return senseless(criterion.to_string(), Senseless::Doubled);
+    }
+    if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
+        let criterion = format!("minimum effect {effect}");
+        return senseless(criterion, Senseless::NoShare);
+    }
+    if let Some((criterion, why)) = demands_nothing(&contract, &facts.better) {
+        return senseless(criterion.to_string(), why);
+    }
+    // An earlier version's records are read as they are.
+    let emergency = change.opened.class == Class::Emergency && !facts.better.is_empty();
+    if emergency && contract.rollback.contains(rollback_text::PLACE) {
+        return senseless(contract.rollback, Senseless::NoCommit);
+    }
+    if contract == change.contract { Ok(Vec::new()) } else { Ok(vec![Kind::ContractSet { contract }]) }
+}
+
+fn senseless(criterion: String, why: Senseless) -> Result<Vec<Kind>, Refusal> {
+    Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion, why }))
+}
+
+/// The first criterion that holds without an improvement, or whatever is measured. Says nothing about metrics
+/// whose better direction is not known.
+fn demands_nothing<'c>(
+    contract: &'c Contract,
+    better: &BTreeMap<MetricId, Better>,
+) -> Option<(&'c Criterion, Senseless)> {
+    let kpi = contract.kpi.as_ref();
+    let known = |criterion: &Criterion| better.contains_key(&criterion.metric);
+    if let Some(criterion) = contract.criteria().find(|criterion| known(criterion) && never_holds(criterion)) {
+        let is_trigger = matches!(&contract.trigger, Some(Trigger::Measured(trigger)) if trigger == criterion);
+        let why =
+            if is_trigger { Senseless::CannotFire } else { Senseless::CannotHold { kpi: kpi == Some(criterion) } };
+        return Some((criterion, why));
+    }
+    if let Some(kpi) = kpi
+        && better.get(&kpi.metric).is_some_and(|better| !improves(kpi, *better))
+    {
+        return Some((kpi, Senseless::NoImprovement));
+    }
+    if let Some(Trigger::Measured(trigger)) = &contract.trigger
+        && better.get(&trigger.metric).is_some_and(|better| fires_on_good(trigger, *better))
+    {
+        return Some((trigger, Senseless::FiresOnGood));
+    }
+    contract.guardrails.iter().filter(|guardrail| better.contains_key(&guardrail.metric)).find_map(|guardrail| {
+        if kpi.is_some_and(|kpi| follows_from(guardrail, kpi)) {
+            Some((guardrail, Senseless::LooserThanKpi))
+        } else {
+            always_holds(guardrail).then_some((guardrail, Senseless::CannotFail))
+        }
+    })
+}
+
+/// Whether a KPI demands that its metric moves the right way. A bound of its own is a demand whatever it is.
+fn improves(kpi: &Criterion, better: Better) -> bool {
+    let Bound::Relative { share } = kpi.bound else { return true };
+    match (better, kpi.op) {
+        (Better::Lower, Op::Le | Op::Eq) => share < 0.0,
+        (Better::Lower, Op::Lt) => share <= 0.0,
+        (Better::Higher, Op::Ge | Op::Eq) => share > 0.0,
+        (Better::Higher, Op::Gt) => share >= 0.0,
+        (Better::Lower, Op::Ge | Op::Gt) | (Better::Higher, Op::Le | Op::Lt) => false,
+    }
+}
+
+/// Whether a trigger holds for the baseline's own value and every better one. A demand for an improvement does not.
+fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
+    let Bound::Relative { share } = trigger.bound else { return false };
+    match (better, trigger.op) {
+        (Better::Lower, Op::Le) => share >= 0.0,
+        (Better::Lower, Op::Lt) => share > 0.0,
+        (Better::Higher, Op::Ge) => share <= 0.0,
+        (Better::Higher, Op::Gt) => share < 0.0,
+        _ => false,
+    }
+}
+
+/// Whether the guardrail holds wherever the KPI does: the same metric, the same direction, a looser bound.
+fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
+    if guardrail.metric != kpi.metric {
+        return false;
+    }
+    let (guarded, wanted) = match (&guardrail.bound, &kpi.bound) {
+        (Bound::Relative { share: guarded }, Bound::Relative { share: wanted }) => (*guarded, *wanted),
+        (Bound::Absolute { value: guarded, unit: a }, Bound::Absolute { value: wanted, unit: b }) if a == b => {
+            (*guarded, *wanted)
+        }
+        _ => return false,
+    };
+    match (guardrail.op, kpi.op) {
+        (Op::Le | Op::Lt, Op::Le | Op::Lt) => guarded >= wanted,
+        (Op::Ge | Op::Gt, Op::Ge | Op::Gt) => guarded <= wanted,
+        _ => false,
+    }
+}
+
+/// Whether a criterion holds for every value that its metric can have: durations, sizes and rates are never below
+/// zero. What a KPI can be is not known.
+fn always_holds(criterion: &Criterion) -> bool {
+    let never_negative = ["timing.", "size.", "http."].iter().any(|kind| criterion.metric.as_str().starts_with(kind));
+    match (criterion.op, &criterion.bound) {
+        (Op::Ge, Bound::Absolute { value, .. }) => never_negative && *value <= 0.0,
+        (Op::Gt, Bound::Absolute { value, .. }) => never_negative && *value < 0.0,
+        (Op::Ge, Bound::Relative { share }) => never_negative && *share <= -1.0,
+        (Op::Gt, Bound::Relative { share }) => never_negative && *share < -1.0,
+        _ => false,
+    }
+}
+
+/// Whether a criterion holds for no value that its metric can have: durations, sizes and rates are never below zero, and
+/// no rate is above one.
+fn never_holds(criterion: &Criterion) -> bool {
+    let metric = criterion.metric.as_str();
+    if !["timing.", "size.", "http."].iter().any(|kind| metric.starts_with(kind)) {
+        return false;
+    }
+    let most = if metric.ends_with(".ok") { 1.0 } else { f64::INFINITY };
+    let (least, most, bound) = match &criterion.bound {
+        Bound::Relative { share } => (-1.0, f64::INFINITY, *share),
+        Bound::Absolute { value, unit } => {
+            let percent = unit.as_ref().is_some_and(|unit| unit.symbol() == "%");
+            (0.0, most, if percent { value / 100.0 } else { *value })
+        }
+    };
+    match criterion.op {
+        Op::Lt => bound <= least,
+        Op::Le => bound < least,
+        Op::Gt => bound >= most,
+        Op::Ge => bound > most,
+        Op::Eq => bound < least || bound > most,
+    }
+}
+
+/// Demands that every metric of the contract can be measured.
+pub(crate) fn known(gate: Gate, unknown: &[(MetricId, Option<MetricId>)]) -> Result<(), Refusal> {
+    let Some(((metric, nearest), more)) = unknown.split_first() else { return Ok(()) };
+    let missing = Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
+    Err(Refusal::new(gate, missing))
+}
+
+/// Demands that no part is missing, naming all that are.
+pub(crate) fn complete(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    let parts = change.contract.missing();
+    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::ContractParts { parts })) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kpi: &str, guardrail: &str, better: Better) -> Option<Senseless> {
+        let contract = Contract {
+            kpi: Some(Criterion::parse(kpi).unwrap()),
+            guardrails: vec![Criterion::parse(guardrail).unwrap()],
+            ..Contract::default()
+        };
+        let known = contract.criteria().map(|criterion| (criterion.metric.clone(), better)).collect();
+        demands_nothing(&contract, &known).map(|(_, why)| why)
+    }
+
+    #[test]
+    fn a_contract_that_demands_nothing_is_no_contract() {
+        let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
+        for kpi in ["kpi.v <= +1000%", "kpi.v <= +0%", "kpi.v >= -10%", "kpi.v == +0%"] {
+            assert_eq!(lower(kpi, "size.lib <= +1%"), Some(Senseless::NoImprovement), "{kpi}");
+        }
+        for kpi in ["kpi.v <= -10%", "kpi.v < +0%", "kpi.v <= 1000"] {
+            assert_eq!(lower(kpi, "size.lib <= +1%"), None, "{kpi}");
+        }
+        assert_eq!(said("kpi.v <= -10%", "kpi.w >= -1%", Better::Higher), Some(Senseless::NoImprovement));
+        assert_eq!(said("kpi.v >= +10%", "kpi.w >= -1%", Better::Higher), None);
+        assert_eq!(lower("kpi.v <= -10%", "kpi.v <= +5%"), Some(Senseless::LooserThanKpi));
+        assert_eq!(lower("kpi.v <= -10%", "kpi.v >= -90%"), None, "a bound on the other side guards something");
+        for guardrail in ["size.lib >= 0", "timing.t.wall > -1s", "size.lib >= -100%"] {
+            assert_eq!(lower("kpi.v <= -10%", guardrail), Some(Senseless::CannotFail), "{guardrail}");
+        }
+        assert_eq!(lower("kpi.v <= -10%", "kpi.w >= 0"), None, "a KPI may be negative");
+    }
+
+    #[test]
+    fn a_criterion_that_no_value_can_meet_is_refused_wherever_it_stands() {
+        let holds_never = |text: &str| never_holds(&Criterion::parse(text).unwrap());
+        for text in
+            ["timing.t.wall < 0", "timing.t.wall <= -200%", "size.src <= -150%", "size.src < -100%", "http.a.ok > 100%"]
+        {
+            assert!(holds_never(text), "{text}");
+        }
+        for text in ["size.src <= 0", "timing.t.wall <= -99%", "kpi.v < 0", "kpi.v <= -200%", "timing.t.ok >= 100%"] {
+            assert!(!holds_never(text), "{text}");
+        }
+        let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
+        assert_eq!(lower("timing.t.wall < 0", "kpi.w <= 1"), Some(Senseless::CannotHold { kpi: true }));
+        assert_eq!(lower("kpi.w < 1", "size.src <= -150%"), Some(Senseless::CannotHold { kpi: false }));
+    }
+
+    #[test]
+    fn a_trigger_that_fires_on_what_is_good_is_no_trigger() {
+        let fires = |trigger: &str, better| fires_on_good(&Criterion::parse(trigger).unwrap(), better);
+        for trigger in ["kpi.v <= +20%", "kpi.v < +1%", "kpi.v <= +0%"] {
+            assert!(fires(trigger, Better::Lower) && !fires(trigger, Better::Higher), "{trigger}");
+        }
+        for trigger in ["kpi.v > +20%", "kpi.v > -5%", "kpi.v < -90%", "kpi.v <= 3"] {
+            assert!(!fires(trigger, Better::Lower), "{trigger}");
+        }
+        assert!(fires("kpi.v >= -5%", Better::Higher));
+    }
+}

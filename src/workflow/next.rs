@@ -1,0 +1,122 @@
+//! What comes next for a change: the same order as the gates, asked from the other side. Must not refuse anything.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::model::{Class, Gate, Outcome, Part, Policy, Stage, Strength};
+use crate::workflow::gates::{self, rollout};
+use crate::workflow::{Change, window};
+
+/// The next step of a change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Write the missing parts of the contract.
+    Contract {
+        parts: Vec<Part>,
+    },
+    Baseline,
+    /// Make the one change and validate it.
+    Validate,
+    After,
+    Compare,
+    Promote,
+    /// Decide by hand: something does not pass.
+    Decide {
+        outcome: Outcome,
+    },
+    Hold,
+    /// Begin a stage, now or when the one before has soaked.
+    Rollout {
+        stage: Stage,
+        not_before: Option<DateTime<Utc>>,
+    },
+    Attest,
+    Alarms,
+    /// Name the change that takes the emergency over.
+    FollowUp,
+    Tick,
+    Wait {
+        until: DateTime<Utc>,
+    },
+    Verify,
+    /// Take a snapshot that confirms the rollback.
+    ConfirmRollback,
+    Ended {
+        end: &'static str,
+    },
+}
+
+/// The next step under `policy` at `now`.
+pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    if let Some(end) = &change.end {
+        let step = Step::Ended { end: gates::end_name(end) };
+        return if awaits_confirmation(change) { Step::ConfirmRollback } else { step };
+    }
+    let open = change.opened.class.gates().iter().copied().find(|gate| !gates::passed(change, *gate));
+    match open {
+        None => Step::Hold,
+        Some(Gate::Open | Gate::Contract) => Step::Contract { parts: change.contract.missing() },
+        Some(Gate::Baseline) => Step::Baseline,
+        Some(Gate::Validate) => Step::Validate,
+        Some(Gate::After) => Step::After,
+        Some(Gate::Compare) => Step::Compare,
+        Some(Gate::Decide) => decision(change),
+        Some(Gate::Rollout) => stage(change, policy, now),
+        Some(Gate::Verify) => monitoring(change, policy, now),
+    }
+}
+
+/// Whether a change was rolled back, and nobody measured since whether the baseline's values are back.
+pub fn awaits_confirmation(change: &Change) -> bool {
+    let unconfirmed = change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
+    change.end.is_some() && unconfirmed && change.baseline.is_some()
+}
+
+fn decision(change: &Change) -> Step {
+    // Evidence from a dirty tree is never promoted, so that is for a person to end.
+    if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
+        return Step::Decide { outcome: Outcome::Inconclusive };
+    }
+    match change.comparison.as_ref().map(|comparison| comparison.verdicts.overall()) {
+        None | Some(Outcome::Pass) => Step::Promote,
+        Some(outcome) => Step::Decide { outcome },
+    }
+}
+
+fn stage(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    let plan = rollout::plan(change, policy);
+    let stage = plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage);
+    let not_before = change.stage().and_then(|last| {
+        let soak = plan.iter().find(|planned| planned.stage == last.stage)?;
+        Some(window::later(last.at, rollout::hours(soak.soak_hours))).filter(|until| *until > now)
+    });
+    Step::Rollout { stage, not_before }
+}
+
+fn monitoring(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
+    if !change.open_alarms.is_empty() {
+        return Step::Alarms;
+    }
+    let Some(from) = change.fully_rolled_out_at() else { return Step::Tick };
+    let policy = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
+    let days = policy.min_monitor_days.max(window::MIN_DAYS);
+    let ticked = window::ticked_days(change, from, now);
+    if ticked.len() < days as usize && !ticked.contains(&now.date_naive()) {
+        return Step::Tick;
+    }
+    let closes = window::closes(from, days);
+    if now < closes || ticked.len() < days as usize {
+        let tomorrow = now.date_naive().succ_opt().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|at| at.and_utc());
+        let until = if ticked.len() < days as usize { tomorrow.unwrap_or(closes) } else { closes };
+        return Step::Wait { until };
+    }
+    let fresh = change.attestation.as_ref().is_some_and(|a| a.reviewed == change.review_digest());
+    if policy.require_attestation && !fresh {
+        return Step::Attest;
+    }
+    if change.opened.class == Class::Emergency && change.follow_up.is_none() {
+        return Step::FollowUp;
+    }
+    Step::Verify
+}

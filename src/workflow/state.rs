@@ -1,0 +1,304 @@
+//! A change as its events tell it. Owns the folding of events into state; state is never stored. Must not decide
+//! whether an event may happen.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::model::{
+    Artifact, Attestation, ChangeId, Check, Contract, Delta, Event, Judged, Kind, Opened, Policy, Rehearsal, Revision,
+    Stage, Strength, Taken, Verdicts,
+};
+use crate::workflow::chain;
+
+/// A change: its record's events and what they add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub opened: Opened,
+    pub opened_at: DateTime<Utc>,
+    /// The contract as it stands; frozen once there is a baseline.
+    pub contract: Contract,
+    pub baseline: Option<Baseline>,
+    pub validation: Option<Validation>,
+    pub after: Option<After>,
+    pub comparison: Option<Comparison>,
+    pub promotion: Option<Promotion>,
+    pub rollout: Vec<StageDone>,
+    /// For how many days it is to be measured, where somebody said so.
+    pub monitor_days: Option<u32>,
+    pub ticks: Vec<Tick>,
+    pub open_alarms: Vec<Judged>,
+    pub attestation: Option<Attestation>,
+    /// The change that took an emergency over.
+    pub follow_up: Option<ChangeId>,
+    pub rollback: Option<RolledBack>,
+    pub end: Option<End>,
+    /// The latest moment that any event so far claims. What follows is never taken to be earlier, so that a clock
+    /// set back cannot open the monitoring window in the past.
+    pub latest_at: DateTime<Utc>,
+    pub events: Vec<Event>,
+}
+
+/// The captured baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    pub taken: Taken,
+    pub strength: Strength,
+    pub at: DateTime<Utc>,
+}
+
+/// A validation that passed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validation {
+    pub revision: Revision,
+    pub delta: Delta,
+    pub checks: Vec<Check>,
+    pub artifact: Artifact,
+    pub at: DateTime<Utc>,
+}
+
+/// The captured state after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct After {
+    pub taken: Taken,
+    pub rollback: String,
+    pub at: DateTime<Utc>,
+}
+
+/// The comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub markdown: Artifact,
+    pub json: Artifact,
+    pub pair: Option<Artifact>,
+    pub verdicts: Verdicts,
+    pub at: DateTime<Utc>,
+}
+
+/// The promotion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promotion {
+    pub rehearsal: Rehearsal,
+    pub policy: Policy,
+    pub note: Artifact,
+    pub at: DateTime<Utc>,
+}
+
+/// A stage that began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageDone {
+    pub stage: Stage,
+    pub at: DateTime<Utc>,
+    pub taken: Taken,
+    pub verdicts: Option<Verdicts>,
+    pub policy: Option<Policy>,
+}
+
+/// A monitored day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    pub at: DateTime<Utc>,
+    pub utc_date: NaiveDate,
+    pub day: u32,
+    pub taken: Taken,
+    pub report: Artifact,
+    /// Guardrails violated and the trigger, if it fired.
+    pub alarms: Vec<Judged>,
+}
+
+/// A rollback.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolledBack {
+    pub reason: String,
+    /// The reverting commit, where the tool made one.
+    pub commit: Option<String>,
+    pub at: DateTime<Utc>,
+    /// The snapshot after it and what was not back; `None` until one was taken.
+    pub confirmed: Option<(Taken, Vec<Judged>)>,
+}
+
+/// How a change ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    Verified { summary: String, at: DateTime<Utc> },
+    Held { reason: String },
+    Rejected { reason: String },
+    RolledBack,
+}
+
+/// A list of events that is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotARecord {
+    /// The first event does not open a change.
+    #[error("its first event does not open a change")]
+    NotOpened,
+    #[error("event {0} opens the change a second time")]
+    OpenedTwice(u64),
+}
+
+impl Change {
+    /// A change just opened by `event`.
+    fn begun(event: &Event) -> Result<Self, NotARecord> {
+        let Kind::Opened(opened) = &event.what else { return Err(NotARecord::NotOpened) };
+        Ok(Self {
+            opened: opened.clone(),
+            opened_at: event.at,
+            contract: Contract::default(),
+            baseline: None,
+            validation: None,
+            after: None,
+            comparison: None,
+            promotion: None,
+            rollout: Vec::new(),
+            monitor_days: None,
+            ticks: Vec::new(),
+            open_alarms: Vec::new(),
+            attestation: None,
+            follow_up: None,
+            rollback: None,
+            end: None,
+            latest_at: event.at,
+            events: vec![event.clone()],
+        })
+    }
+
+    /// The state that a record's events add up to.
+    pub fn replay(events: &[Event]) -> Result<Self, NotARecord> {
+        let (first, rest) = events.split_first().ok_or(NotARecord::NotOpened)?;
+        let mut change = Self::begun(first)?;
+        for event in rest {
+            change = change.followed_by(event)?;
+        }
+        Ok(change)
+    }
+
+    /// The state after one more event, already sealed.
+    pub fn followed_by(mut self, event: &Event) -> Result<Self, NotARecord> {
+        if matches!(event.what, Kind::Opened(_)) {
+            return Err(NotARecord::OpenedTwice(event.seq));
+        }
+        self.apply(event.clone());
+        Ok(self)
+    }
+
+    /// How often it was compared since its baseline was captured.
+    pub fn comparisons_since_baseline(&self) -> u32 {
+        let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken { .. }));
+        u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared { .. })).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Seals `what` behind the last event and folds it in.
+    pub fn record(&mut self, what: Kind, actor: Option<String>, at: DateTime<Utc>) {
+        let event = chain::seal(self.events.last(), what, actor, at);
+        self.apply(event);
+    }
+
+    /// Folds one more event in. The order of events is `decide`'s business: any order folds without panic.
+    fn apply(&mut self, event: Event) {
+        let at = event.at.max(self.latest_at);
+        self.latest_at = at;
+        match event.what.clone() {
+            Kind::ContractSet { contract } => self.contract = contract,
+            Kind::BaselineTaken { taken, strength } => {
+                self.baseline = Some(Baseline { taken, strength, at });
+                self.forget_from_validation();
+            }
+            Kind::Validated { revision, delta, checks, artifact } => {
+                self.forget_from_validation();
+                self.validation = Some(Validation { revision, delta, checks, artifact, at });
+            }
+            Kind::ValidationFailed { rejects, .. } => {
+                self.forget_from_validation();
+                if rejects {
+                    self.end = Some(End::Rejected { reason: "validation failed".to_owned() });
+                }
+            }
+            Kind::AfterTaken { taken, rollback } => {
+                self.after = Some(After { taken, rollback, at });
+                self.comparison = None;
+            }
+            Kind::Compared { markdown, json, pair, verdicts } => {
+                self.comparison = Some(Comparison { markdown, json, pair, verdicts, at });
+            }
+            Kind::Promoted { rehearsal, policy, note } => {
+                self.promotion = Some(Promotion { rehearsal, policy, note, at });
+            }
+            Kind::Held { reason } => self.end = Some(End::Held { reason }),
+            Kind::Rejected { reason } => self.end = Some(End::Rejected { reason }),
+            Kind::Verified { summary } => self.end = Some(End::Verified { summary, at }),
+            other => self.apply_rollout(other, at),
+        }
+        self.events.push(event);
+    }
+
+    fn apply_rollout(&mut self, what: Kind, at: DateTime<Utc>) {
+        match what {
+            Kind::RolledOut { stage, taken, verdicts, policy } => {
+                self.rollout.push(StageDone { stage, at, taken, verdicts, policy });
+            }
+            Kind::Ticked { utc_date, day, taken, report, alarms } => {
+                self.open_alarms.extend(alarms.iter().cloned());
+                self.ticks.push(Tick { at, utc_date, day, taken, report, alarms });
+            }
+            Kind::MonitorStarted { days } => self.monitor_days = Some(days),
+            Kind::AlarmResolved { .. } => self.open_alarms.clear(),
+            Kind::Attested { attestation } => self.attestation = Some(attestation),
+            Kind::FollowedUp { by } => self.follow_up = Some(by),
+            Kind::RolledBack { reason, commit } => {
+                self.rollback = Some(RolledBack { reason, commit, at, confirmed: None });
+                self.end = Some(End::RolledBack);
+            }
+            Kind::RollbackConfirmed { taken, not_back } => {
+                if let Some(rollback) = &mut self.rollback {
+                    rollback.confirmed = Some((taken, not_back));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_from_validation(&mut self) {
+        self.validation = None;
+        self.after = None;
+        self.comparison = None;
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ChangeId {
+        &self.opened.change_id
+    }
+
+    /// The last event's number.
+    pub fn seq(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
+    /// When the last event was recorded.
+    pub fn last_at(&self) -> DateTime<Utc> {
+        self.events.last().map_or(self.opened_at, |event| event.at)
+    }
+
+    /// Whether it has not ended.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Whether its decision is behind it (or it ended without one).
+    pub fn is_decided(&self) -> bool {
+        !self.is_open() || self.promotion.is_some() || !self.rollout.is_empty()
+    }
+
+    /// The stage that was entered last, if any.
+    pub fn stage(&self) -> Option<&StageDone> {
+        self.rollout.last()
+    }
+
+    /// When the full rollout began.
+    pub fn fully_rolled_out_at(&self) -> Option<DateTime<Utc>> {
+        self.rollout.iter().find(|done| done.stage == Stage::Full).map(|done| done.at)
+    }
+
+    /// What was frozen at promotion (at rollout, for an emergency).
+    pub fn frozen_policy(&self) -> Option<&Policy> {
+        let promoted = self.promotion.as_ref().map(|promotion| &promotion.policy);
+        promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
+    }
+}

@@ -1,0 +1,201 @@
+//! What a measurement says of a change that is rolled out: its guardrails and its trigger, held against the state that
+//! the change is measured by. The same files give the same conclusions on any later day. Must not read files.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
+use crate::judge::{Comparison, Demands, Role, Settings};
+use crate::model::{Artifact, Criterion, Judged, Outcome, Policy, Snapshot, Trigger, Verdicts};
+use crate::workflow::{Change, window};
+
+/// The verdicts of one measurement on the contract.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Watch {
+    /// On the KPI; it raises no alarm, since the guardrails say what must not happen.
+    pub kpi: Option<Judged>,
+    /// On the guardrails, in the contract's order.
+    pub guardrails: Vec<Judged>,
+    /// On the trigger, where it is a criterion.
+    pub trigger: Option<Judged>,
+}
+
+impl Watch {
+    /// What must not go unnoticed: a guardrail that is violated, the trigger where it fired, and either where it can no
+    /// longer be judged. An inconclusive verdict is none: a day's few runs seldom settle one.
+    pub fn alarms(&self) -> Vec<Judged> {
+        let broken = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid);
+        let fired = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Invalid);
+        let guardrails = self.guardrails.iter().filter(broken);
+        guardrails.chain(self.trigger.iter().filter(fired)).cloned().collect()
+    }
+
+    /// Whether nothing of the contract came to a verdict.
+    pub fn judged_nothing(&self) -> bool {
+        !self.kpi.iter().chain(&self.guardrails).chain(&self.trigger).any(is_settled)
+    }
+
+    /// As a rollout stage records them; `None` where the KPI was not judged.
+    pub fn verdicts(&self) -> Option<Verdicts> {
+        let kpi = self.kpi.clone()?;
+        Some(Verdicts { kpi, guardrails: self.guardrails.clone(), trigger: self.trigger.clone() })
+    }
+}
+
+/// Whether a verdict says something: yes or no.
+fn is_settled(judged: &Judged) -> bool {
+    matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Fail)
+}
+
+/// What the monitored days could not judge. It bars nothing: the promotion has judged the change, and what a day's few
+/// runs leave open is no sign that it broke. But whoever calls it verified is to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unjudged {
+    /// Days on which nothing of the contract came to a verdict.
+    pub days: Vec<NaiveDate>,
+    /// Guardrails, and the trigger, that came to one on no day.
+    pub criteria: Vec<String>,
+}
+
+/// What `days` (their dates, with the verdicts of each measurement) leave unjudged of the contract.
+pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
+    if days.is_empty() {
+        return Unjudged::default();
+    }
+    let calm: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| !watch.judged_nothing()).map(|day| day.0).collect();
+    let dates: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
+    let judged = days.iter().flat_map(|(_, watch)| watch.guardrails.iter().chain(&watch.trigger));
+    let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
+    let trigger = match &change.contract.trigger {
+        Some(Trigger::Measured(criterion)) => Some(criterion),
+        _ => None,
+    };
+    let guards = change.contract.guardrails.iter().chain(trigger).map(|criterion| criterion.text.clone());
+    Unjudged {
+        days: dates.difference(&calm).copied().collect(),
+        criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
+    }
+}
+
+/// Why a change is not measured now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    AlreadyMeasured,
+    /// Every day that was asked for has one, and the window is closed.
+    Complete,
+    /// The clock is behind what the record knows already: which day it is cannot be told.
+    ClockBackwards,
+}
+
+impl Idle {
+    /// Its name in answers for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyMeasured => "already_ran_today",
+            Self::Complete => "monitor_complete",
+            Self::ClockBackwards => "clock_backwards",
+        }
+    }
+}
+
+/// Whether there is a reason not to measure a rolled out change now. `force` measures a day once more, but never by a
+/// clock that is wrong.
+pub fn idle(change: &Change, policy: &Policy, now: DateTime<Utc>, force: bool) -> Option<Idle> {
+    if window::later(now, window::CLOCK_TOLERANCE) < change.latest_at {
+        return Some(Idle::ClockBackwards);
+    }
+    let from = change.fully_rolled_out_at().filter(|_| !force)?;
+    let have = window::ticked_days(change, from, now);
+    if have.contains(&now.date_naive()) {
+        return Some(Idle::AlreadyMeasured);
+    }
+    let days = window::monitor_days(change, policy);
+    (have.len() >= days as usize && now >= window::closes(from, days)).then_some(Idle::Complete)
+}
+
+/// The snapshot that a rolled out change is held against: its baseline, or for an emergency, which has none, the
+/// state at its rollout.
+pub fn reference(change: &Change) -> Option<&Artifact> {
+    let rolled_out = change.rollout.first().map(|done| &done.taken);
+    change.baseline.as_ref().map(|baseline| &baseline.taken).or(rolled_out).map(|taken| &taken.snapshot)
+}
+
+/// The settings that a change is judged with for as long as it lives: those of its recorded comparison, so that a later
+/// calibration or config does not move a verdict. Without one (an emergency), the contract's and the defaults.
+pub fn settings(change: &Change, recorded: Option<&Comparison>) -> Settings {
+    let min_effect = change.contract.min_effect.unwrap_or(DEFAULT_MIN_EFFECT);
+    recorded.map_or_else(|| Settings { min_effect, ..Settings::default() }, |comparison| comparison.settings.clone())
+}
+
+/// Judges `today` against `reference`. An emergency has no baseline: of its contract, the criteria with a bound of their
+/// own are judged, and the others cannot be.
+pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Watch {
+    let has_baseline = change.baseline.is_some();
+    let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
+    let contract = &change.contract;
+    let trigger = match &contract.trigger {
+        Some(Trigger::Measured(criterion)) if !kept(&criterion) => None,
+        trigger => trigger.clone(),
+    };
+    let demands = Demands {
+        kpi: contract.kpi.as_ref().filter(kept).cloned(),
+        guardrails: contract.guardrails.iter().filter(kept).cloned().collect(),
+        trigger,
+    };
+    let comparison = if has_baseline {
+        compare::compare(reference, today, None, &demands, settings)
+    } else {
+        compare::compare(&unattributed(reference), today, None, &demands, settings)
+    };
+    let of = |role: Role| {
+        let rows = comparison.criteria.iter().filter(move |row| row.role == role);
+        rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() })
+    };
+    Watch { kpi: of(Role::Kpi).next(), guardrails: of(Role::Guardrail).collect(), trigger: of(Role::Trigger).next() }
+}
+
+/// How far `today` has drifted from the state right after the change: the same code on another day.
+pub fn drift(after: &Snapshot, today: &Snapshot, settings: &Settings) -> Comparison {
+    compare::compare(&unattributed(after), today, None, &Demands::default(), settings)
+}
+
+/// The snapshot without its revision. That the code is the same is what drift is about, and no flaw of the comparison.
+fn unattributed(snapshot: &Snapshot) -> Snapshot {
+    Snapshot { revision: None, ..snapshot.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Design, Estimate, Finding, Flaw, Verdict};
+
+    fn judged(outcome: Outcome) -> Judged {
+        let estimate = Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 };
+        let design = Design::Exact;
+        let finding = Finding { estimate, design, n_before: 5, n_after: 5, p_value: None, min_effect: 0.01 };
+        let verdict = match outcome {
+            Outcome::Pass => Verdict::Pass(finding),
+            Outcome::Fail => Verdict::Fail(finding),
+            _ => Verdict::Invalid { because: Flaw::SameCode },
+        };
+        Judged { criterion: "m <= +5%".to_owned(), verdict }
+    }
+
+    #[test]
+    fn a_violated_guardrail_a_fired_trigger_and_what_cannot_be_judged_are_alarms() {
+        let calm = Watch {
+            kpi: Some(judged(Outcome::Fail)),
+            guardrails: vec![judged(Outcome::Pass)],
+            trigger: Some(judged(Outcome::Fail)),
+        };
+        assert!(calm.alarms().is_empty());
+        let alarmed = |guardrail, trigger| {
+            let watch = Watch { guardrails: vec![judged(guardrail)], trigger: Some(judged(trigger)), kpi: None };
+            watch.alarms().len()
+        };
+        assert_eq!(alarmed(Outcome::Fail, Outcome::Fail), 1);
+        assert_eq!(alarmed(Outcome::Pass, Outcome::Pass), 1);
+        assert_eq!(alarmed(Outcome::Invalid, Outcome::Invalid), 2);
+    }
+}

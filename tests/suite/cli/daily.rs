@@ -1,0 +1,110 @@
+//! The day's lists, the timer's command, and the page of all changes.
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::support::{Sandbox, kpi};
+
+#[test]
+fn a_day_does_not_end_with_a_change_that_nobody_decided_about() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    let record = sandbox.read(sandbox.record());
+    let open = sandbox.run(&["day", "close"]).exits(1);
+    assert!(open.stderr.contains(&sandbox.id()) && open.stderr.contains("--decide"), "{open}");
+    assert_eq!(sandbox.read(sandbox.record()), record);
+    let decide = |what: &str| {
+        sandbox.run(&["day", "close", "--format", "json", "--decide", &format!("{}={what}", sandbox.id())])
+    };
+    assert_eq!(decide("undecided").code, 2, "why is missing");
+    assert_eq!(decide("maybe:x").code, 2);
+    assert_eq!(sandbox.run(&["day", "close", "--decide", "chg-nobody=hold:x"]).code, 2);
+    let closed = decide("hold:one more day of data").ok().json();
+    assert_eq!((&closed["stable"], &closed["decisions"][0]["decision"]), (&json!(true), &json!("hold")));
+    let shown = sandbox.shown();
+    let kinds: Vec<&str> =
+        shown["events"].as_array().unwrap().iter().map(|it| it["what"]["kind"].as_str().unwrap()).collect();
+    assert!(kinds.ends_with(&["ticked", "day_decided"]), "the day was measured, then decided: {kinds:?}");
+    assert!(sandbox.read("VIBESHIP_OPTIMIZER.md").contains("one more day of data"));
+    let _ = sandbox.run(&["day", "close"]).ok();
+    sandbox.later(Duration::days(1));
+    let _ = sandbox.run(&["day", "close"]).exits(1);
+}
+
+#[test]
+fn the_morning_names_tuneables_that_are_not_as_they_were_left() {
+    let sandbox = Sandbox::new();
+    sandbox.config_plus("tuneables: {files: [tune.json], env: {limit: APP_LIMIT}}\n");
+    sandbox.write("tune.json", "{\"limit\": 10}\n").commit_as("tune", &[]);
+    sandbox.rolled_out("halve it");
+    let well = sandbox.run(&["day", "open", "--format", "json"]).ok().json();
+    assert_eq!((&well["well"], &well["tuneables"]["limit"]["layer"]), (&json!(true), &json!("tune.json")));
+    assert_eq!(well["changes"][0]["change_id"], sandbox.id());
+    sandbox.set("APP_LIMIT", "99");
+    let moved = sandbox.run(&["day", "open", "--format", "json"]).exits(1).json();
+    assert_eq!(moved["tuneables_moved"][0]["key"], "limit");
+    let text = sandbox.run(&["day", "open"]).exits(1);
+    assert!(text.stdout.contains("env:APP_LIMIT") && text.stdout.contains("it was"), "{text}");
+    let found = sandbox.run(&["preflight"]).ok().json();
+    assert!(found["findings"].as_array().unwrap().iter().any(|it| it["code"] == "TUNEABLES_UNRECORDED"), "{found}");
+}
+
+#[test]
+fn the_morning_asks_the_health_probes() {
+    let sandbox = Sandbox::new();
+    // Nothing listens on port 9 (discard) of a test machine.
+    sandbox.config_plus("http_probes: [{url: \"http://127.0.0.1:9/health\", timeout_s: 2}]\n");
+    let morning = sandbox.run(&["day", "open", "--format", "json"]).exits(1).json();
+    assert!(morning["health"][0]["failure"].is_string(), "{morning}");
+}
+
+#[test]
+fn the_autopilot_ticks_and_says_what_is_pending() {
+    let sandbox = Sandbox::new();
+    let idle = sandbox.run(&["autopilot", "tick"]).ok().json();
+    assert_eq!(idle["schema"], "vibeship_optimizer.autopilot_tick.v1");
+    assert_eq!((&idle["monitor"]["skipped"], &idle["monitor"]["reason"]), (&json!(true), &json!("no_active_monitor")));
+    sandbox.rolled_out("halve it");
+    let pending = sandbox.run(&["autopilot", "tick"]).exits(3).json();
+    assert_eq!((&pending["monitor"]["skipped"], &pending["verify"]["ok"]), (&json!(false), &json!(false)));
+    assert_eq!(pending["verify"]["pending"], true);
+    assert_eq!(pending["change_id"], sandbox.id());
+    for _ in 0..2 {
+        sandbox.later(Duration::days(1));
+        let _ = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).ok();
+    }
+    sandbox.later(Duration::hours(25));
+    let ready = sandbox.run(&["autopilot", "tick"]).ok().json();
+    assert_eq!(ready["verify"]["ok"], true, "{ready}");
+    assert_ne!(sandbox.shown()["status"], "verified", "calling it verified is a person's word");
+    sandbox.write("ops.json", kpi(500.0));
+    let alarm = sandbox.run(&["autopilot", "tick", "--force", "--ok-on-pending"]).exits(1);
+    assert!(alarm.stderr.contains("To roll back: git revert"), "{alarm}");
+}
+
+#[test]
+fn the_page_stands_alone_and_the_summary_says_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve <b>it</b> & 'more'");
+    let _ = sandbox.run(&["monitor", "tick"]).ok();
+    let answer = sandbox.run(&["report"]).ok();
+    let page = sandbox.read(".vibeship-optimizer/cache/report.html");
+    assert!(answer.stdout.contains("report.html"), "{answer}");
+    assert!(page.starts_with("<!doctype html>") && page.contains(&sandbox.id()), "{page}");
+    assert!(!page.contains("<b>it</b>") && !page.contains("<script") && !page.contains("http-equiv=\"refresh"));
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "nothing comes over the network");
+    assert_eq!(
+        sandbox.git(&["check-ignore", ".vibeship-optimizer/cache/report.html"]),
+        ".vibeship-optimizer/cache/report.html"
+    );
+    let summary = sandbox.run(&["report", "--format", "markdown"]).ok();
+    assert!(summary.stdout.contains(&sandbox.id()) && summary.stdout.contains("| "), "{summary}");
+    let record = sandbox.record();
+    let over = sandbox.run(&["report", "--out", &record]).exits(2);
+    assert!(over.stderr.contains("in the state directory"), "{over}");
+    let text = sandbox.read(&record).replacen("halve", "hulve", 1);
+    sandbox.write(&record, text);
+    let damaged = sandbox.run(&["report", "--out", "page.html"]).exits(2);
+    assert!(damaged.stderr.contains("was altered"), "{damaged}");
+    assert!(sandbox.read("page.html").contains("was altered"));
+}

@@ -1,0 +1,139 @@
+//! The documents say what is: their commands parse, their links lead somewhere, their tables are complete.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+use crate::support::Sandbox;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).replace("\r\n", "\n")
+}
+
+fn documents() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    all.push(root().join("README.md"));
+    all
+}
+
+/// The names of the variants of an enum as they are written in files.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let source = read(file);
+    let body = source.split_once(&format!("pub enum {name} {{\n")).unwrap().1.split_once("\n}").unwrap().0;
+    let names = Regex::new(r"(?m)^    ([A-Z]\w*)").unwrap();
+    let snake = |name: &str| Regex::new("(.)([A-Z])").unwrap().replace_all(name, "${1}_$2").to_lowercase();
+    names.captures_iter(body).map(|found| snake(&found[1])).collect()
+}
+
+#[test]
+fn every_command_in_the_documents_parses() {
+    let s = Sandbox::new();
+    let inline = Regex::new(r"`(vibeship-optimizer [^`\n]+)`").unwrap();
+    let mut seen = 0;
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with("vibeship-optimizer ")).map(str::to_owned);
+        let inlines = inline.captures_iter(&text).map(|found| found[1].to_owned());
+        for command in lines.chain(inlines) {
+            let words = shlex::split(&command).unwrap_or_else(|| panic!("{command} in {}", path.display()));
+            let before_own_command = words.iter().position(|word| word == "--").unwrap_or(words.len());
+            let mut arguments: Vec<&str> = words[1..before_own_command].iter().map(String::as_str).collect();
+            // Help is given once everything before it has been understood.
+            arguments.push("--help");
+            let output = s.run(&arguments);
+            assert_eq!(output.code, 0, "{} has a command that does not parse: {output}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} commands were found");
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        for found in link.captures_iter(&text) {
+            let (file, anchor) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            if file.contains("://") {
+                continue;
+            }
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {file} does not exist", path.display());
+            let there = fs::read_to_string(&target).unwrap_or_default();
+            let slug = |line: &str| {
+                let kept = line.trim_start_matches('#').trim().to_lowercase();
+                kept.chars()
+                    .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                    .collect::<String>()
+                    .replace(' ', "-")
+            };
+            let leads = anchor.is_empty() || there.lines().any(|line| line.starts_with('#') && slug(line) == anchor);
+            assert!(leads, "{}: {file} has no heading #{anchor}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_page_on_gates_has_every_gate_class_and_refusal() {
+    let page = read("docs/gates.md");
+    for (number, gate) in variants("src/model/gate.rs", "Gate").iter().enumerate() {
+        assert!(page.contains(&format!("| {number} | {gate} | ")), "{gate}");
+    }
+    for code in variants("src/workflow/refusal.rs", "Missing") {
+        assert!(page.contains(&format!("| `{code}` | ")), "{code}");
+    }
+    for class in variants("src/model/class.rs", "Class") {
+        assert!(page.contains(&format!("| `{class}` | ")), "{class}");
+    }
+}
+
+#[test]
+fn the_page_on_files_has_every_event_field_and_config_key() {
+    let page = read("docs/format.md");
+    for kind in variants("src/model/event.rs", "Kind") {
+        assert!(page.contains(&format!("`{kind}`")), "event {kind}");
+    }
+    let source = read("src/model/snapshot.rs");
+    let body = source.split_once("pub struct Snapshot {").unwrap().1.split_once("\n}").unwrap().0;
+    for field in Regex::new(r"(?m)^    pub (\w+):").unwrap().captures_iter(body) {
+        assert!(&field[1] == "schema" || page.contains(&format!("`{}`", &field[1])), "field {}", &field[1]);
+    }
+    let source = read("src/config/mod.rs");
+    let keys = source.split_once("const KEYS").unwrap().1.split_once("];").unwrap().0;
+    for key in Regex::new("\"(\\w+)\"").unwrap().captures_iter(keys) {
+        assert!(page.contains(&format!("| `{}", &key[1])), "config key {}", &key[1]);
+    }
+}
+
+#[test]
+fn the_map_of_the_source_is_the_tree() {
+    let page = read("docs/architecture.md");
+    let paths = Regex::new(r"`((?:src|tests)/[\w./]*)`").unwrap();
+    for found in paths.captures_iter(&page) {
+        assert!(root().join(&found[1]).exists(), "{} does not exist", &found[1]);
+    }
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let shown = if entry.path().is_dir() { format!("`src/{name}/`") } else { format!("`src/{name}`") };
+        assert!(name == "lib.rs" || page.contains(&shown), "{shown} is not on the map");
+    }
+}
+
+#[test]
+fn documents_have_no_word_of_where_they_were_made() {
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in ["TODO", "FIXME", "/root/", "/work/"] {
+            assert!(!text.contains(word), "{} has {word}", path.display());
+        }
+    }
+}

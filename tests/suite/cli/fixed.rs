@@ -1,0 +1,180 @@
+//! What the baseline fixes beside the contract: how a change is built, paired and checked.
+
+use vibeship_optimizer::model::{Digest, Event, Kind};
+use vibeship_optimizer::store::record::write;
+use vibeship_optimizer::workflow::{Change, chain};
+
+use crate::support::{CONFIG, Sandbox};
+
+/// The baseline's snapshot as if an earlier version had written it, and the record with it.
+fn unfixed(s: &Sandbox) {
+    let mut snapshot = s.json(s.evidence("before_snapshot.json"));
+    let general = |key: &String| {
+        ["commands.", "pair.", "validation.", "surfaces.", "contract_docs."].iter().any(|stem| key.starts_with(stem))
+    };
+    snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| !general(key));
+    let text = format!("{snapshot:#}\n");
+    let events: Vec<Event> = serde_json::from_value(s.json(s.record())["events"].clone()).unwrap();
+    let mut sealed: Vec<Event> = Vec::new();
+    for mut event in events {
+        if let Kind::BaselineTaken { taken, .. } = &mut event.what {
+            taken.snapshot.sha256 = Digest::of_bytes(text.as_bytes());
+        }
+        sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
+    }
+    s.write(s.evidence("before_snapshot.json"), text);
+    s.write(s.record(), write::bytes(&Change::replay(&sealed).unwrap()));
+}
+
+#[test]
+fn a_test_command_made_easier_after_the_baseline_is_refused_by_its_key() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "exit 3"));
+    s.start("easy").contract().before().improve(50.0);
+    s.write("vibeship_optimizer.yml", CONFIG).commit_as("easier", &["--amend", "--no-edit"]);
+    insta::assert_snapshot!(s.on(&["validate"]), @r#"
+    $ validate --change-id chg-20260302-090000-easy
+    exit 1
+    --- stderr
+    refused at gate 3 (validate): commands.test of the config is not as at the baseline, which fixed how the change is built and checked
+    next: git diff -- .vibeship-optimizer vibeship_optimizer.yml  # see what changed
+    next: vibeship-optimizer validate --change-id chg-20260302-090000-easy  # put it back, then
+    or:   vibeship-optimizer change reject --change-id chg-20260302-090000-easy --reason "WHY"  # drop the change, commit the new config, and start over: the next baseline fixes it
+    "#);
+    s.write("vibeship_optimizer.yml", CONFIG.replace("exit 0", "exit 3"))
+        .commit_as("as it was", &["--amend", "--no-edit"]);
+    let _ = s.on(&["validate"]).exits(1).says(&["exit"]);
+}
+
+#[test]
+fn a_test_command_that_is_committed_before_the_baseline_is_used_and_one_more_check_is_welcome() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "git --version"));
+    s.start("another test").contract().before().improve(50.0);
+    let more = "commands: {test: git --version, checks: [{name: more, cmd: git --version}]}";
+    s.write("vibeship_optimizer.yml", CONFIG.replace("commands: {test: \"exit 0\"}", more));
+    s.commit_as("tune", &["--amend", "--no-edit"]).validate();
+    let checks: Vec<String> = s.json(s.evidence("validation.json"))["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(checks, ["test", "more"]);
+}
+
+#[test]
+fn pairs_that_are_prepared_or_switched_in_another_way_than_at_the_baseline_are_not_compared() {
+    let s = Sandbox::new();
+    let paired = |pair: &str| {
+        CONFIG.replace("pair: {enabled: false}", pair).replace("commands: {", "commands: {build: git --version, ")
+    };
+    let own = ".vibeship-optimizer/config.yml";
+    s.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    s.write(own, paired("pair: {share: [node_modules]}")).commit_as("configure", &[]);
+    s.start("pairs").contract().before().improve(50.0).validate().after();
+    for (config, key) in [
+        (paired("pair: {enabled: false, share: [node_modules]}"), "pair.enabled"),
+        (paired("pair: {prepare: git --help, share: [node_modules]}"), "pair.prepare"),
+        (paired("pair: {share: [node_modules, src]}"), "pair.share"),
+        (paired("pair: {share: [node_modules], min_effect: 0%}"), "pair.min_effect"),
+        (
+            paired("pair: {share: [node_modules]}").replace("build: git --version", "build: git --help"),
+            "commands.build",
+        ),
+    ] {
+        s.write(own, config);
+        s.refuses(&["compare"], 5, "redefined");
+        let answer = s.on(&["compare", "--format", "json"]).json();
+        assert!(answer["message"].as_str().unwrap().contains(key), "{key}: {answer}");
+    }
+    s.write(own, paired("pair: {share: [node_modules], max_pairs: 12}")).compare();
+}
+
+#[test]
+fn a_baseline_of_an_earlier_version_goes_on_and_says_what_it_did_not_fix() {
+    let s = Sandbox::new();
+    s.start("old").contract().before();
+    unfixed(&s);
+    s.improve(50.0);
+    let _ = s.on(&["validate"]).ok().says(&["the baseline was taken by an earlier version"]);
+}
+
+#[test]
+fn stages_taken_out_of_the_config_for_the_promotion_alone_are_still_rolled_out() {
+    let s = Sandbox::new();
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary, soak_hours: 2}}, {{name: full}}]}}\n");
+    s.config(&strict).compared("staged");
+    s.write("vibeship_optimizer.yml", CONFIG);
+    let _ = s.on(&["change", "promote"]).ok().says(&["the committed config demands more"]);
+    s.write("vibeship_optimizer.yml", &strict);
+    s.refuses(&["change", "rollout", "full"], 7, "stage_order");
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    s.refuses(&["change", "rollout", "full"], 7, "soak");
+    s.later(chrono::Duration::hours(3));
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    let _ = s.on(&["change", "show", "--format", "json"]).ok();
+}
+
+#[test]
+fn a_stage_that_was_committed_away_and_back_is_owed_at_the_rollout_and_a_lasting_edit_holds() {
+    let s = Sandbox::new();
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    s.config(&strict).compared("staged");
+    s.config(CONFIG);
+    let _ = s.on(&["change", "promote"]).ok().never_says(&["demands more"]);
+    let lasting = s.git(&["rev-parse", "HEAD"]);
+    s.config(&strict);
+    s.refuses(&["change", "rollout", "full"], 7, "stage_order");
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    s.git(&["reset", "-q", "--hard", &lasting]);
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    // What began stays lawful, whatever the config says since.
+    let _ = s.run(&["check"]).ok();
+}
+
+#[test]
+fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    let found = |s: &Sandbox| {
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "--allow-empty", "-m", "Evidence"]);
+        let answer = s.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).json();
+        let findings = answer["findings"].as_array().unwrap().clone();
+        findings.iter().filter(|found| found["code"] == "POLICY_LOOSENED").count()
+    };
+    s.config(&strict).compared("staged");
+    s.config(CONFIG);
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    assert_eq!(found(&s), 0, "a config that stays as it is may be another");
+    s.config(&strict);
+    assert_eq!(found(&s), 1);
+}
+
+#[test]
+fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is_welcome() {
+    let s = Sandbox::new();
+    let own = ".vibeship-optimizer/config.yml";
+    let with = |rest: &str| format!("{CONFIG}{rest}");
+    let strict = with("surfaces: {contracts: ['api/**']}\n");
+    s.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    s.write(own, &strict).commit_as("configure", &[]);
+    s.start("api").contract().before().write("api/schema.json", "{}\n").improve(50.0);
+    s.refuses(&["validate"], 3, "contract_docs");
+    for (config, key) in [
+        (CONFIG.to_owned(), "surfaces.contracts.api/**"),
+        (format!("{strict}contract_docs: {{docs: ['**'], tests: ['**']}}\n"), "contract_docs.docs"),
+        (format!("{strict}contract_docs: {{docs: [], tests: []}}\n"), "contract_docs.tests"),
+    ] {
+        s.write(own, config);
+        s.refuses(&["validate"], 3, "redefined");
+        let answer = s.on(&["validate", "--format", "json"]).json();
+        assert!(answer["message"].as_str().unwrap().contains(key), "{key}: {answer}");
+    }
+    s.write(own, with("surfaces: {contracts: ['api/**', 'proto/**']}\n"));
+    s.write("docs/api.txt", "1\n").write("tests/api.txt", "1\n").commit_as("tune", &["--amend", "--no-edit"]);
+    s.validate();
+}

@@ -1,0 +1,112 @@
+//! Changes hidden from git, or under the tool's own names. Each is seen; the honest use beside it goes on.
+
+use crate::support::{CONFIG, Sandbox, kpi};
+
+/// A change with its baseline, and a commit that changes nothing that counts.
+fn begun() -> Sandbox {
+    let s = Sandbox::new();
+    s.start("hide").contract().before();
+    s
+}
+
+#[cfg(unix)]
+#[test]
+fn a_metric_edited_behind_a_clean_filter_is_not_measured() {
+    let s = Sandbox::new();
+    s.write(".gitattributes", "ops.json filter=hide\n").commit_as("attributes", &[]);
+    s.git(&["config", "filter.hide.clean", "sed s/50/100/"]);
+    s.start("filter").contract().before();
+    s.write("src/main.txt", "a comment\n").commit("tune").validate();
+    s.write("ops.json", kpi(50.0)).git(&["add", "ops.json"]);
+    assert_eq!(s.git(&["status", "--porcelain", "--", "ops.json"]), "", "git calls it unchanged");
+    s.refuses(&["snapshot", "--as", "after"], 4, "unknown_state");
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["ops.json", ".gitattributes"]);
+    s.write("ops.json", kpi(100.0)).git(&["add", "ops.json"]);
+    s.after();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_script_edited_behind_a_clean_filter_is_seen_and_an_honest_filter_is_none_of_our_business() {
+    let s = Sandbox::new();
+    s.write("bench.sh", "echo 100\n").write(".gitattributes", "*.sh filter=swap\n*.json text eol=crlf\n");
+    s.git(&["config", "filter.swap.clean", "tr 15 51"]);
+    s.git(&["config", "filter.swap.smudge", "tr 15 51"]);
+    s.git(&["config", "core.autocrlf", "true"]);
+    s.config(&CONFIG.replace("pair:", "timings: [{name: bench, cmd: sh bench.sh, runs: 2}]\npair:"));
+    s.compared("honest");
+    s.git(&["config", "filter.swap.clean", "sed 's/.*/echo 500/'"]);
+    s.write("bench.sh", "echo 1\n");
+    s.start_with("filter", &["--parallel"]).contract();
+    s.git(&["add", "bench.sh"]);
+    assert_eq!(s.git(&["status", "--porcelain", "--", "bench.sh"]), "", "git calls it unchanged");
+    s.refuses(&["snapshot", "--as", "before"], 2, "unknown_state");
+}
+
+#[test]
+fn a_metric_among_the_tools_own_files_is_refused_before_it_is_measured() {
+    let s = Sandbox::new();
+    let own = |path: &str| CONFIG.replace("file: ops.json", &format!("file: {path}"));
+    s.write("reports/optimizer/ops.json", kpi(100.0)).write(".vibeship-optimizer/legacy/ops.json", kpi(100.0));
+    s.config(&own("reports/optimizer/ops.json")).start("own").contract();
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    $ snapshot --as before --change-id chg-20260302-090000-own
+    exit 1
+    --- stderr
+    refused at gate 2 (baseline): what the config measures by lies among the tool's own files, whose changes count as nothing: kpi.ops (reports/optimizer/ops.json)
+    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-own --as before  # move the files elsewhere, name them there in the config, commit, then
+    ");
+    for path in [".vibeship-optimizer/legacy/ops.json", "src/../reports/optimizer/ops.json"] {
+        s.config(&own(path)).refuses(&["snapshot", "--as", "before"], 2, "own_source");
+    }
+    for (from, to) in [
+        ("exit 0", "sh reports/optimizer/test.txt"),
+        ("size_paths", "tuneables: {files: [reports/optimizer/t.json]}\nsize_paths"),
+        ("enabled: false", "enabled: false, share: [reports/optimizer]"),
+    ] {
+        s.config(&CONFIG.replace(from, to)).refuses(&["snapshot", "--as", "before"], 2, "own_source");
+    }
+    // Beside them, and as a place to write to, they do no harm.
+    let beside = CONFIG.replace("exit 0", "git status reports/optimizer > .vibeship-optimizer/cache/log.txt");
+    s.config(&beside).before();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_metric_that_a_link_leads_to_among_the_tools_own_files_is_refused() {
+    let s = Sandbox::new();
+    s.write("reports/optimizer/ops.json", kpi(100.0));
+    std::fs::remove_file(s.path("ops.json")).unwrap();
+    std::os::unix::fs::symlink("reports/optimizer/ops.json", s.path("ops.json")).unwrap();
+    s.commit_as("link", &[]).start("own").contract();
+    s.refuses(&["snapshot", "--as", "before"], 2, "own_source");
+}
+
+#[test]
+fn code_committed_under_the_name_of_a_temporary_file_or_in_the_cache_is_the_change() {
+    for path in ["reports/optimizer/.vibeship-write-a.tmp", ".vibeship-write-a.tmp", ".vibeship-optimizer/cache/run.py"]
+    {
+        let s = begun();
+        s.improve(50.0);
+        s.write(path, "code").git(&["add", "-f", path]);
+        s.git(&["commit", "-q", "-m", "evidence"]);
+        s.refuses(&["validate"], 3, "many_commits");
+        s.write(path, "other code");
+        s.refuses(&["validate"], 3, "dirty");
+    }
+    // What a killed write left is none.
+    let s = begun();
+    s.improve(50.0).write("reports/optimizer/.vibeship-write-a.tmp", "left").validate();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_among_the_tools_own_files_is_the_change() {
+    let s = begun();
+    s.improve(50.0);
+    std::os::unix::fs::symlink("../../src/main.txt", s.path("reports/optimizer/x.json")).unwrap();
+    s.refuses(&["validate"], 3, "dirty");
+    s.git(&["add", "reports/optimizer/x.json"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    s.refuses(&["validate"], 3, "many_commits");
+}

@@ -1,0 +1,163 @@
+//! Which change a command means.
+
+use crate::support::Sandbox;
+
+fn two() -> (Sandbox, String, String) {
+    let s = Sandbox::new();
+    let first = s.start("first").id();
+    let second = s.start_with("second", &["--parallel"]).id();
+    (s, first, second)
+}
+
+#[test]
+fn the_only_open_change_is_meant_without_an_id() {
+    let s = Sandbox::new();
+    s.start("only");
+    let shown = s.run(&["change", "show", "--format", "json"]).ok().json();
+    assert_eq!(shown["change_id"], s.id());
+}
+
+#[test]
+fn two_open_changes_are_listed_instead_of_guessed() {
+    let (s, first, second) = two();
+    insta::assert_snapshot!(s.run(&["validate"]), @r"
+    $ validate
+    exit 2
+    --- stderr
+    error: 2 changes are open: chg-20260302-090000-first, chg-20260302-090000-second
+    hint: name one with --change-id, or choose it with: vibeship-optimizer change use <id>
+    ");
+    let _ = s.run(&["change", "note", "x"]).troubled(&[&first, &second]);
+}
+
+#[test]
+fn the_variable_goes_before_the_chosen_change_and_the_flag_before_both() {
+    let (s, first, second) = two();
+    let _ = s.run(&["change", "use", &first]).ok();
+    let shown = |arguments: &[&str]| {
+        let mut all = vec!["change", "show", "--format", "json"];
+        all.extend(arguments);
+        s.run(&all).ok().json()["change_id"].clone()
+    };
+    assert_eq!(shown(&[]), first);
+    s.set("VIBESHIP_CHANGE_ID", &second);
+    assert_eq!(shown(&[]), second);
+    assert_eq!(shown(&["--change-id", &first]), first);
+}
+
+#[test]
+fn an_ended_choice_is_forgotten() {
+    let (s, first, second) = two();
+    let _ = s.run(&["change", "use", &first]).ok();
+    let _ = s.run(&["change", "reject", "--change-id", &first, "--reason", "no"]).ok();
+    assert_eq!(s.run(&["change", "show", "--format", "json"]).ok().json()["change_id"], second);
+}
+
+#[test]
+fn without_an_open_change_the_command_to_open_one_is_told() {
+    insta::assert_snapshot!(Sandbox::new().run(&["validate"]), @r#"
+    $ validate
+    exit 2
+    --- stderr
+    error: no change is open
+    hint: vibeship-optimizer change start --title "<short hypothesis>"
+    hint: vibeship-optimizer change list shows the ended ones; name one with --change-id
+    "#);
+}
+
+#[test]
+fn a_bad_variable_names_itself() {
+    let s = Sandbox::new();
+    s.start("x");
+    s.set("VIBESHIP_CHANGE_ID", "../../etc/passwd");
+    insta::assert_snapshot!(s.run(&["validate"]), @r#"
+    $ validate
+    exit 2
+    --- stderr
+    error: VIBESHIP_CHANGE_ID: "../../etc/passwd" is not a change id: it holds '.', and ids hold only letters, digits, '-' and '_'
+    hint: unset VIBESHIP_CHANGE_ID or give --change-id
+    "#);
+}
+
+#[test]
+fn an_unknown_id_is_trouble_and_not_a_refusal() {
+    let s = Sandbox::new();
+    s.start("x");
+    insta::assert_snapshot!(s.run(&["validate", "--change-id", "chg-20260101-000000-nobody"]), @r"
+    $ validate --change-id chg-20260101-000000-nobody
+    exit 2
+    --- stderr
+    error: there is no change chg-20260101-000000-nobody (looked for [PROJECT]/.vibeship-optimizer/changes/chg-20260101-000000-nobody.json)
+    ");
+}
+
+#[test]
+fn a_second_undecided_change_needs_parallel() {
+    let s = Sandbox::new();
+    s.start("first");
+    let refused = s.run(&["change", "start", "--title", "second"]);
+    insta::assert_snapshot!(refused, @r#"
+    $ change start --title second
+    exit 1
+    --- stderr
+    refused at gate 0 (open): another change is open and undecided: chg-20260302-090000-first
+    next: vibeship-optimizer status --change-id chg-20260302-090000-first  # go on with that one
+    or:   vibeship-optimizer change start --title second --parallel  # open a second, whose effects may mix
+    "#);
+    assert_eq!(s.run(&["change", "list"]).ok().json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn twenty_started_in_one_second_have_twenty_ids_and_twenty_sections() {
+    let s = Sandbox::new();
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    let start = ["change", "start", "--title", "same", "--parallel"];
+    let running: Vec<_> =
+        (0..20).map(|_| s.tool(&start).stdout(std::process::Stdio::piped()).spawn().unwrap()).collect();
+    for child in running {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    let list = s.run(&["change", "list"]).ok().json();
+    let ids: std::collections::BTreeSet<String> =
+        list.as_array().unwrap().iter().map(|entry| entry["change_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 20);
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    for id in ids {
+        assert!(logbook.contains(&format!("<!-- vibeship-optimizer:begin {id} -->")), "{id} is missing");
+    }
+}
+
+#[test]
+fn an_ended_change_is_not_chosen_and_a_choice_that_ended_is_said_to_be_gone() {
+    let s = Sandbox::new();
+    s.start("first");
+    let first = s.id();
+    s.start_with("second", &["--parallel"]);
+    let second = s.id();
+    let _ = s.run(&["change", "use", &first]).ok();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]).never_says(&["is not open any more"]);
+    let _ = s.run(&["change", "reject", "--change-id", &first, "--reason", "no"]).ok();
+    let other = s.run(&["change", "show"]).ok();
+    let _ = other.says(&[&format!("{first}, which was chosen, is not open any more; this is about {second}")]);
+    let refused = s.run(&["change", "use", &first]).exits(1);
+    let _ = refused.says(&["has ended (rejected)", "change list", &format!("change show --change-id {first}")]);
+}
+
+#[test]
+fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
+    let s = Sandbox::new();
+    s.start("first");
+    let first = s.id();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]);
+    s.start_with("second", &["--parallel"]);
+    let _ = s.run(&["change", "show"]).troubled(&["2 changes are open", "change use"]);
+    let _ = s.run(&["change", "use", &first]).ok();
+    let _ = s.run(&["change", "show"]).ok().says(&[&first]);
+    let readme = include_str!("../../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let order = "in `VIBESHIP_CHANGE_ID`, else the only open one, else the open one chosen with";
+    assert!(readme.contains(order), "the README says it in the order of --help");
+    let _ = s
+        .run(&["change", "show", "--help"])
+        .ok()
+        .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one chosen"]);
+}

@@ -1,0 +1,36 @@
+//! The commands as a user runs them, one file per verb, in one test binary.
+
+mod advice;
+mod bad_input;
+mod cheats;
+mod compare;
+mod contract;
+mod crash;
+mod daily;
+mod decide;
+mod docs;
+mod drop_in;
+mod exit_codes;
+mod fixed;
+mod hidden;
+mod ids;
+mod init;
+#[cfg(unix)]
+mod interrupted;
+mod logbook;
+mod monitor;
+mod old_stores;
+#[cfg(unix)]
+mod pairs;
+mod places;
+mod processes;
+#[cfg(unix)]
+mod reports;
+mod review;
+mod secrets;
+mod snapshot;
+mod spark;
+mod surroundings;
+mod validate;
+mod verify;
+mod workflow;

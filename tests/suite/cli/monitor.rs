@@ -1,0 +1,494 @@
+//! Monitoring over simulated days: ticks, missed days, clocks, alarms, rollbacks, and days that were made up.
+
+use chrono::Duration;
+use serde_json::{Value, json};
+use vibeship_optimizer::model::{Policy, Rehearsal};
+
+use crate::support::{Sandbox, kpi};
+
+fn tick(sandbox: &Sandbox) -> Value {
+    sandbox.run(&["monitor", "tick"]).ok().json()
+}
+
+/// Three days of ticks after the rollout, and the end of the window.
+fn three_days(sandbox: &Sandbox) {
+    for _ in 0..3 {
+        assert_eq!(tick(sandbox)["skipped"], false);
+        sandbox.later(Duration::hours(24));
+    }
+    sandbox.later(Duration::hours(1));
+}
+
+#[test]
+fn a_change_is_verified_after_three_days_of_ticks_and_not_before() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    let first = tick(&sandbox);
+    assert_eq!((first["day"].as_u64(), first["runs_completed"].as_u64()), (Some(0), Some(1)));
+    assert_eq!(first["report"], sandbox.evidence("day0.md"));
+    let verify = ["change", "verify", "--apply", "--summary", "it held"];
+    assert_eq!(sandbox.on(&verify).code, 3);
+    sandbox.later(Duration::hours(24));
+    tick(&sandbox);
+    sandbox.later(Duration::hours(24));
+    tick(&sandbox);
+    assert_eq!(sandbox.on(&verify).code, 3, "three days are measured, but the window is open");
+    sandbox.later(Duration::hours(25));
+    let answer = sandbox.on(&verify).ok().json();
+    assert_eq!(answer["applied"], true, "{answer}");
+    let status = sandbox.run(&["monitor", "status"]).ok().json();
+    assert_eq!(status["active"], false, "a verified change is monitored no more");
+}
+
+#[test]
+fn a_day_counts_once_however_often_it_is_forced() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    let again = tick(&sandbox);
+    assert_eq!((&again["skipped"], &again["reason"]), (&json!(true), &json!("already_ran_today")));
+    for _ in 0..3 {
+        let forced = sandbox.run(&["monitor", "tick", "--force"]).ok().json();
+        assert_eq!((&forced["skipped"], &forced["runs_completed"]), (&json!(false), &json!(1)));
+    }
+    let verify = sandbox.on(&["change", "verify", "--apply", "--summary", "three forced ticks"]);
+    assert_eq!(verify.code, 3, "{verify}");
+    // Every measurement of the day is kept.
+    assert!(sandbox.path(sandbox.evidence("day0_snapshot.superseded-3.json")).exists());
+}
+
+#[test]
+fn a_missed_day_and_a_week_without_ticks_cost_days_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    sandbox.later(Duration::days(7));
+    let late = tick(&sandbox);
+    assert_eq!((late["day"].as_u64(), late["runs_completed"].as_u64()), (Some(7), Some(2)));
+    assert_eq!(sandbox.on(&["change", "verify"]).code, 3, "the window is over, but one day of three is missing");
+    sandbox.later(Duration::days(1));
+    tick(&sandbox);
+    let _ = sandbox.on(&["change", "verify"]).ok();
+}
+
+#[test]
+fn days_are_utc_days_wherever_the_clock_hangs() {
+    // Rolled out at 09:00 UTC; the sandbox lives twelve hours and three quarters east of it.
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    sandbox.later(Duration::minutes(14 * 60 + 59));
+    assert_eq!(tick(&sandbox)["reason"], "already_ran_today", "23:59 UTC is the same day");
+    sandbox.later(Duration::minutes(2));
+    let next = tick(&sandbox);
+    assert_eq!((next["today_utc"].as_str(), next["day"].as_u64()), (Some("2026-03-03"), Some(1)));
+}
+
+#[test]
+fn a_clock_that_went_backwards_measures_nothing_and_adds_no_day() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    let record = sandbox.read(sandbox.record());
+    sandbox.later(Duration::days(-1));
+    for flags in [&["monitor", "tick"][..], &["monitor", "tick", "--force"]] {
+        let output = sandbox.run(flags).exits(3);
+        assert_eq!(output.json()["reason"], "clock_backwards", "{output}");
+    }
+    assert_eq!(sandbox.read(sandbox.record()), record);
+    sandbox.later(Duration::days(2));
+    assert_eq!(tick(&sandbox)["runs_completed"], 2);
+}
+
+#[test]
+fn a_fired_trigger_is_an_alarm_that_blocks_verification_until_it_is_resolved() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    sandbox.write("ops.json", kpi(150.0));
+    let output = sandbox.run(&["monitor", "tick"]).exits(1);
+    assert_eq!(output.json()["raised"][0]["criterion"], "kpi.ops > +10%", "{output}");
+    let sha = sandbox.git(&["rev-parse", "HEAD"]);
+    assert!(output.stderr.contains("trigger kpi.ops > +10% fired"), "{output}");
+    assert!(output.stderr.contains(&format!("To roll back: git revert {sha}")) || output.stderr.contains("git revert"));
+    assert!(sandbox.read(sandbox.evidence("day0.md")).contains("**fired**"));
+    sandbox.write("ops.json", kpi(50.0)).later(Duration::hours(24));
+    assert_eq!(sandbox.run(&["monitor", "tick"]).code, 1, "the alarm stays open on a calm day");
+    for _ in 0..2 {
+        sandbox.later(Duration::hours(24));
+        assert_eq!(sandbox.run(&["monitor", "tick"]).code, 1);
+    }
+    assert_eq!(sandbox.on(&["change", "verify", "--apply", "--summary", "x"]).code, 1);
+    sandbox.refuses(&["change", "resolve", "--reason", " "], 8, "reason");
+    let _ = sandbox.on(&["change", "resolve", "--reason", "a load test"]).ok();
+    sandbox.refuses(&["change", "resolve", "--reason", "again"], 8, "no_alarm");
+    let _ = sandbox.on(&["change", "verify", "--apply", "--summary", "it held"]).ok();
+}
+
+#[test]
+fn a_rollback_is_confirmed_by_a_measurement() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-q", "-m", "evidence"]);
+    let _ = sandbox.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
+    assert!(sandbox.read("ops.json").contains("100"), "the revert is made");
+    let _ = sandbox.on(&["snapshot", "--as", "after"]).ok();
+    assert_eq!(sandbox.shown()["status"], "rolled_back");
+    let tick = sandbox.run(&["monitor", "tick"]).ok().json();
+    assert_eq!(tick["reason"], "no_active_monitor");
+    sandbox.refuses(&["monitor", "tick"], 8, "ended");
+}
+
+#[test]
+fn what_is_not_back_after_a_rollback_is_told_by_its_metric() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
+    s.write("src/main.txt", "slow ".repeat(100));
+    let _ =
+        s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back at the baseline: size.src <= +100% is fail"]);
+}
+
+#[test]
+fn several_changes_are_monitored_at_once_with_one_measurement() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    let first = sandbox.id();
+    sandbox.start("halve it again").contract().before().improve(20.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let answer = tick(&sandbox);
+    let mut ids: Vec<&str> =
+        answer["changes"].as_array().unwrap().iter().map(|it| it["change_id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    let (one, other) = (first.as_str(), sandbox.id());
+    assert_eq!(ids, if one < other.as_str() { [one, &other] } else { [&other, one] });
+    assert!(sandbox.path(format!("reports/optimizer/{first}_day0_snapshot.json")).exists());
+    assert!(sandbox.path(sandbox.evidence("day0_snapshot.json")).exists());
+    let status = sandbox.run(&["monitor", "status"]).ok().json();
+    assert_eq!((status["active"].as_bool(), status["changes"].as_array().unwrap().len()), (Some(true), 2));
+}
+
+#[test]
+fn the_monitor_starts_with_the_full_rollout_and_with_the_recorded_baseline_only() {
+    let sandbox = Sandbox::new();
+    sandbox.compared("halve it");
+    sandbox.refuses(&["monitor", "start"], 8, "earlier");
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    sandbox.refuses(&["monitor", "start"], 8, "not_rolled_out");
+    sandbox.refuses(&["monitor", "tick"], 8, "not_rolled_out");
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let after = sandbox.evidence("after_snapshot.json");
+    let other = sandbox.on(&["monitor", "start", "--baseline", &after]).exits(2);
+    assert!(other.stderr.contains("not the change's recorded baseline"), "{other}");
+    let before = sandbox.evidence("before_snapshot.json");
+    let answer = sandbox.on(&["monitor", "start", "--baseline", &before, "--days", "1"]).ok().json();
+    assert_eq!(answer["monitor"], format!("[PROJECT]/{}", sandbox.record()));
+    let days = sandbox.run(&["monitor", "status"]).ok().json()["days"].clone();
+    assert_eq!(days, 3, "fewer days than verification demands are not enough");
+}
+
+#[test]
+fn the_original_s_monitor_is_shown_and_not_gone_on_with() {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.run(&["init", "--no-prompt"]).ok();
+    let state = json!({"schema": "vibeship_optimizer.monitor.v1", "change_id": "chg-1", "active": true, "days": 5});
+    sandbox.write(".vibeship-optimizer/monitor.json", state.to_string());
+    let status = sandbox.run(&["monitor", "status"]).ok().json();
+    assert_eq!((&status["active"], &status["legacy"], &status["days"]), (&json!(false), &json!(true), &json!(5)));
+    assert_eq!(tick(&sandbox)["reason"], "no_active_monitor");
+}
+
+#[test]
+fn a_checkout_without_the_change_is_not_measured_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    sandbox.git(&["checkout", "-q", "--detach", "HEAD~1"]);
+    let output = sandbox.run(&["monitor", "tick"]).exits(1);
+    assert!(output.stderr.contains("not in the history of what is checked out"), "{output}");
+}
+
+#[test]
+fn a_change_that_cannot_be_measured_does_not_cost_another_its_day() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    let first = sandbox.id();
+    sandbox.start("a third of it").contract().before().improve(30.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    // What is checked out has the first change and not the second.
+    sandbox.git(&["checkout", "-q", "--detach", "HEAD~1"]);
+    let _ = sandbox.run(&["monitor", "tick"]).exits(1);
+    assert!(sandbox.path(format!("reports/optimizer/{first}_day0.md")).exists());
+    assert!(!sandbox.path(sandbox.evidence("day0.md")).exists());
+}
+
+/// Edits the record's events and seals the chain anew, as somebody with an editor and a script could.
+fn forge(sandbox: &Sandbox, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Event>)) {
+    use vibeship_optimizer::workflow::{Change, chain};
+    let record = sandbox.json(sandbox.record());
+    let mut events: Vec<vibeship_optimizer::model::Event> = serde_json::from_value(record["events"].clone()).unwrap();
+    edit(&mut events);
+    let mut sealed: Vec<vibeship_optimizer::model::Event> = Vec::new();
+    for event in events {
+        sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
+    }
+    let change = Change::replay(&sealed).unwrap();
+    let bytes = vibeship_optimizer::store::record::write::bytes(&change);
+    sandbox.write(sandbox.record(), bytes);
+}
+
+#[test]
+fn backdated_events_do_not_verify() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    tick(&sandbox);
+    // The rollout and its tick are said to have been four days ago.
+    forge(&sandbox, |events| {
+        for event in events.iter_mut() {
+            event.at -= Duration::days(4);
+        }
+    });
+    let verify = sandbox.on(&["change", "verify", "--apply", "--summary", "x"]).exits(1);
+    assert!(verify.stderr.contains("not when it was recorded"), "{verify}");
+}
+
+#[test]
+fn a_day_that_was_made_up_from_another_does_not_verify() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    three_days(&sandbox);
+    let _ = sandbox.on(&["change", "verify"]).ok();
+    // Day 2 is replaced by a copy of day 1, with every digest and moment in the record put right.
+    let copied = sandbox.json(sandbox.evidence("day1_snapshot.json"));
+    let real = sandbox.json(sandbox.evidence("day2_snapshot.json"));
+    let write = |id: &Value, role: &str| {
+        let mut snapshot = copied.clone();
+        snapshot["generated_at"] = real["generated_at"].clone();
+        snapshot["started_at"] = real["started_at"].clone();
+        snapshot["id"] = id.clone();
+        snapshot["role"] = json!(role);
+        let text = format!("{snapshot:#}\n");
+        sandbox.write(sandbox.evidence("day2_snapshot.json"), &text);
+        let digest = vibeship_optimizer::model::Digest::of_bytes(text.as_bytes());
+        forge(&sandbox, |events| {
+            let last = events.last_mut().unwrap();
+            let Kind::Ticked { taken, .. } = &mut last.what else { panic!("the last event is a tick") };
+            taken.snapshot.sha256 = digest;
+        });
+        sandbox.on(&["change", "verify", "--apply", "--summary", "x"])
+    };
+    let stale = write(&copied["id"], "day2").exits(1);
+    assert!(stale.stderr.contains("its id was made at another moment"), "{stale}");
+    let other = write(&real["id"], "day1").exits(1);
+    assert!(other.stderr.contains("its role is not what the record says"), "{other}");
+}
+
+#[test]
+fn an_alarm_cannot_be_taken_out_of_a_day() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    sandbox.write("ops.json", kpi(150.0));
+    let _ = sandbox.run(&["monitor", "tick"]).exits(1);
+    forge(&sandbox, |events| {
+        let Kind::Ticked { alarms, .. } = &mut events.last_mut().unwrap().what else { panic!("a tick") };
+        alarms.clear();
+    });
+    let verify = sandbox.on(&["change", "verify"]).exits(1);
+    assert!(verify.stderr.contains("the recorded verdicts do not come out of it again"), "{verify}");
+}
+
+#[test]
+fn an_emergency_is_watched_by_its_absolute_criteria_and_has_to_be_followed_up() {
+    let sandbox = Sandbox::new();
+    sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "48h"]);
+    let _ = sandbox
+        .on(&[
+            "change",
+            "contract",
+            "--hypothesis",
+            "less load",
+            "--kpi",
+            "kpi.ops <= 500",
+            "--guardrail",
+            "kpi.ops <= 200",
+            "--trigger",
+            "kpi.ops > +10%",
+            "--rollback",
+            "unset LIMIT",
+        ])
+        .ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let emergency = sandbox.id();
+    let calm = tick(&sandbox);
+    assert_eq!(calm["raised"], json!([]));
+    sandbox.write("ops.json", kpi(300.0)).later(Duration::days(1));
+    let alarm = sandbox.run(&["monitor", "tick"]).exits(1).json();
+    assert_eq!(alarm["raised"][0]["criterion"], "kpi.ops <= 200");
+    sandbox.later(Duration::days(2));
+    let preflight = sandbox.run(&["preflight"]).ok().json();
+    let codes: Vec<&str> =
+        preflight["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"ENV_OVERRIDE_EXPIRED"), "{preflight}");
+    sandbox.refuses(&["change", "follow-up", "--by", &emergency], 8, "follow_up");
+    assert_eq!(sandbox.on(&["change", "follow-up", "--by", "chg-nobody"]).code, 2);
+}
+
+#[test]
+fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
+    use vibeship_optimizer::model::{Artifact, Digest, Kind};
+    let sandbox = Sandbox::new();
+    sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "6d"]);
+    let contract = ["--hypothesis", "less load", "--kpi", "kpi.ops <= 500", "--guardrail", "kpi.ops <= 200"];
+    let rest = ["--trigger", "kpi.ops > 900", "--rollback", "unset LIMIT"];
+    let _ = sandbox.on(&[&["change", "contract"][..], &contract, &rest].concat()).ok();
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let emergency = sandbox.id();
+    three_days(&sandbox);
+    sandbox.start_with("for good", &["--parallel"]).contract().before();
+    let by = sandbox.id();
+    let _ = sandbox.run(&["change", "follow-up", "--change-id", &emergency, "--by", &by]).ok();
+    let honest = sandbox.read(sandbox.record());
+    let note = Artifact { path: sandbox.evidence("rollback.md"), sha256: Digest::of_bytes(b"undo it") };
+    sandbox.write(&note.path, "undo it");
+    forge(&sandbox, |events| {
+        let mut made_up = events.last().unwrap().clone();
+        let policy = Policy { stages: Vec::new(), min_monitor_days: 3, require_attestation: false };
+        made_up.what = Kind::Promoted { rehearsal: Rehearsal::NotApplicable, policy, note };
+        events.push(made_up);
+    });
+    let verify = || sandbox.run(&["change", "verify", "--change-id", &emergency]);
+    assert_eq!(verify().code, 1, "a copied promotion");
+    sandbox.write(sandbox.record(), honest).improve(50.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let _ = verify().ok();
+    // Its evidence has to be whole as well.
+    sandbox.write(sandbox.evidence("after_snapshot.json"), "{}");
+    assert_eq!(verify().code, 1, "altered evidence");
+}
+
+#[test]
+fn a_monitor_before_the_rollout_is_told_what_comes_first() {
+    let s = Sandbox::new();
+    s.config_plus("rollout: {stages: [{name: canary}, {name: full}]}\n").compared("x");
+    let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change promote --change-id"]);
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change rollout canary --change-id"]);
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    let _ = s.on(&["monitor", "tick"]).exits(1).says(&["next: vibeship-optimizer change rollout full --change-id"]);
+}
+
+#[test]
+fn the_earliest_verification_and_the_planned_end_are_told_apart() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let state = s.on(&["monitor", "status"]).ok().json();
+    assert_eq!(state["verify_from"], "2026-03-05T09:00:00Z", "{state}");
+    assert_eq!((&state["closes_at"], &state["days"]), (&"2026-03-07T09:00:00Z".into(), &5.into()), "{state}");
+    let text = s.on(&["monitor", "status", "--format", "text"]).ok();
+    let _ = text.says(&["Verified from", "2026-03-05 09:00 UTC", "Measured until", "2026-03-07 09:00 UTC"]);
+}
+
+#[test]
+fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
+    let sandbox = Sandbox::new();
+    sandbox.rolled_out("halve it");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-q", "-m", "evidence"]);
+    let record = sandbox.record();
+    let whole = sandbox.read(&record);
+    for code in ["RECORD_UNREADABLE", "RECORD_MISSING"] {
+        match code {
+            "RECORD_MISSING" => std::fs::remove_file(sandbox.path(&record)).unwrap(),
+            _ => drop(sandbox.write(&record, "{")),
+        }
+        let tick = sandbox.run(&["monitor", "tick"]).exits(2);
+        assert_eq!(tick.json()["reason"], "records_not_known", "{tick}");
+        assert_eq!(tick.json()["records_not_known"][0]["path"], record, "{tick}");
+        let pilot = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).exits(1);
+        let answer = pilot.json();
+        assert_eq!(answer["verify"]["ok"], false, "{pilot}");
+        assert_eq!(answer["preflight"]["findings"][0]["code"], code, "{pilot}");
+        assert!(answer["preflight"]["findings"][0]["message"].as_str().unwrap().contains(&record), "{pilot}");
+        let status = sandbox.run(&["status"]).exits(2);
+        assert!(status.stderr.contains(&record), "{status}");
+        let check = sandbox.run(&["check"]).exits(1);
+        assert!(check.stdout.contains(code) && check.stdout.contains(&record), "{check}");
+        assert!(!check.stdout.contains("EVIDENCE_UNKNOWN"), "its evidence is known: {check}");
+        sandbox.write(&record, &whole);
+    }
+    std::fs::remove_file(sandbox.path(&record)).unwrap();
+    let heal = format!("git restore --source=HEAD --staged --worktree -- {record}");
+    let _ = sandbox.run(&["check"]).exits(1).says(&[&heal]);
+    sandbox.git(&["restore", "--source=HEAD", "--staged", "--worktree", "--", &record]);
+    assert_eq!(tick(&sandbox)["skipped"], false);
+}
+
+#[test]
+fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification() {
+    let sandbox = Sandbox::new();
+    // A value that is not exact is one run, which decides nothing.
+    sandbox.write("lag.json", "{\"lag\": 5}\n");
+    let kpis = "  - {name: lag, file: lag.json, pointer: /lag, better: lower}\nsize_paths";
+    sandbox.config(&crate::support::CONFIG.replace("size_paths", kpis));
+    sandbox.start("halve it").contract();
+    let _ = sandbox.on(&["change", "contract", "--trigger", "kpi.lag > +10%"]).ok();
+    sandbox.before().improve(50.0).validate().after().compare();
+    let _ = sandbox.on(&["change", "promote"]).ok();
+    let stage = sandbox.on(&["change", "rollout", "full"]).ok();
+    assert!(stage.stderr.contains("full: begun although kpi.lag > +10% is undecided"), "{stage}");
+    let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
+    let line = logbook.lines().find(|line| line.contains("Rollout full")).unwrap();
+    assert!(line.contains("undecided") && line.contains("kpi.lag > +10%"), "{line}");
+    three_days(&sandbox);
+    let said = "no monitored day could judge kpi.lag > +10%";
+    let _ = sandbox.run(&["status"]).ok().says(&[said]).never_says(&["nothing of the contract"]);
+    let answer = sandbox.on(&["change", "verify", "--apply", "--summary", "it held"]).ok();
+    assert_eq!(answer.json()["warnings"], json!([said]), "{answer}");
+    assert!(answer.stderr.contains(said), "{answer}");
+}
+
+#[test]
+fn a_day_measured_again_is_one_day_and_each_measurement_is_told_where_it_lies() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.run(&["monitor", "tick"]).ok();
+    s.later(Duration::minutes(1));
+    let _ = s.run(&["monitor", "tick", "--force"]).ok();
+    let kept = s.evidence("day0_snapshot.superseded-1.json");
+    assert!(s.path(&kept).is_file());
+    let runs = s.run(&["monitor", "status"]).ok().json()["runs"].clone();
+    assert_eq!(
+        (&runs[0]["snapshot"], &runs[1]["snapshot"]),
+        (&kept.clone().into(), &s.evidence("day0_snapshot.json").into())
+    );
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains(&format!("]({kept})")));
+    let status = s.run(&["status"]).ok();
+    assert_eq!(status.stdout.matches("2026-03-02").count(), 2, "the rollout and its one day: {status}");
+}
+
+#[test]
+fn next_run_measures_the_day_and_tells_once_what_comes_then() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let ran = s.run(&["next", "--run"]).ok().says(&["wait until"]);
+    assert!(s.path(s.evidence("day0_snapshot.json")).is_file(), "{ran}");
+}
+
+#[test]
+fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_told() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.write("src/main.txt", "as it was\n");
+    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["it is not in effect", "src/main.txt"]);
+    assert!(s.shown()["events"].as_array().unwrap().iter().all(|event| event["kind"] != "ticked"));
+    s.git(&["checkout", "-q", "HEAD", "--", "src/main.txt"]);
+    s.write("idea.txt", "next idea\n");
+    assert_eq!(tick(&s)["runs_completed"], 1);
+    assert!(s.read(s.evidence("day0.md")).contains("with uncommitted work"));
+}

@@ -1,0 +1,157 @@
+//! Measuring in pairs: `pair`, `compare` of a change, `calibrate`, `selftest`. The programs differ by far more than any noise.
+
+use serde_json::Value;
+
+use crate::support::{CONFIG, Sandbox};
+
+const FAST: &str = "300";
+const SLOW: &str = "9000";
+
+fn work(rounds: &str) -> String {
+    format!("i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); done\n")
+}
+
+/// A repository whose last commit makes its program as slow or as fast as given.
+fn repository(before: &str, after: &str) -> Sandbox {
+    let s = Sandbox::new();
+    s.write("work.sh", work(before)).commit_as("one", &[]);
+    s.write("work.sh", work(after)).commit_as("other", &[]);
+    s
+}
+
+fn no_worktree_is_left(s: &Sandbox) {
+    assert_eq!(s.git(&["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
+fn a_slowdown_is_a_no_and_a_speed_up_a_yes() {
+    let s = repository(FAST, SLOW);
+    let asked = ["--runs", "10", "--", "sh", "work.sh"];
+    let slower = s.run(&[&["pair"], &asked[..]].concat()).exits(1).says(&["regressed", "is decided by"]);
+    assert!(slower.stdout.contains("HEAD~1"), "{slower}");
+    let _ = s.run(&[&["pair", "--before", "HEAD", "--after", "HEAD~1"], &asked[..]].concat()).ok().says(&["improved"]);
+    no_worktree_is_left(&s);
+}
+
+#[test]
+fn the_pairs_are_written_in_the_order_a_b_b_a_and_on_one_core_each() {
+    let s = repository(FAST, SLOW);
+    let _ = s.run(&["pair", "--runs", "10", "--json-out", "p.json", "--", "sh", "work.sh"]).exits(1);
+    let session = s.json("p.json");
+    assert_eq!(session["schema"], "vibeship_optimizer.pair.v1");
+    let pairs = session["commands"][0]["pairs"].as_array().unwrap();
+    let first: Vec<bool> = pairs.iter().map(|pair| pair["after_first"].as_bool().unwrap()).collect();
+    assert_eq!(first, [false, true, false, true, false, true, false, true, false, true]);
+    assert_ne!(session["before"]["tree"], session["after"]["tree"]);
+    // Where the system counts what a run's first thread does, this one is known to be alone and is held.
+    if pairs.iter().all(|pair| pair["before"]["queued_s"].is_number()) {
+        assert!(pairs.iter().all(|pair| pair["core"].is_number()), "{session:#}");
+    }
+}
+
+#[test]
+fn a_command_of_several_processes_is_left_free_to_move() {
+    let s = repository(FAST, SLOW);
+    let line = "sh work.sh; sh work.sh; true";
+    let _ = s.run(&["pair", "--runs", "6", "--json-out", "p.json", "--", line]).exits(1);
+    let pairs = s.json("p.json")["commands"][0]["pairs"].clone();
+    assert!(pairs.as_array().unwrap().iter().all(|pair| pair["core"] == Value::Null), "{pairs:#}");
+}
+
+#[test]
+fn one_version_has_nothing_to_be_compared_with_and_too_few_pairs_decide_nothing() {
+    let s = repository(FAST, SLOW);
+    let one = ["pair", "--before", "HEAD", "--after", "HEAD", "--", "sh", "work.sh"];
+    let _ = s.run(&one).troubled(&["same"]);
+    let _ = s.run(&["pair", "--runs", "5", "--", "sh", "work.sh"]).troubled(&["--runs 5", "fewer than 6"]);
+    let _ = s.run(&["pair", "--before", "nowhere", "--", "sh", "work.sh"]).troubled(&["nowhere"]);
+    let _ = s.run(&["pair"]).troubled(&["no timed command", "vibeship-optimizer pair -- COMMAND"]);
+    no_worktree_is_left(&s);
+}
+
+#[test]
+fn a_command_that_fails_in_one_version_has_no_verdict_but_a_no() {
+    let s = Sandbox::new();
+    s.write("work.sh", "exit 0\n").commit_as("one", &[]);
+    s.write("work.sh", "echo broken >&2; exit 3\n").commit_as("other", &[]);
+    let _ = s.run(&["pair", "--", "sh", "work.sh"]).exits(1).says(&["invalid", "broken"]);
+    no_worktree_is_left(&s);
+}
+
+#[test]
+fn a_change_is_compared_in_pairs_and_the_report_says_how() {
+    let s = Sandbox::new();
+    s.write("work.sh", work(SLOW));
+    let timed = "timings: [{name: work, cmd: sh work.sh, runs: 3}]\npair: {enabled: true, max_pairs: 10}\n";
+    s.config(&CONFIG.replace("pair: {enabled: false}\n", timed));
+    let demands =
+        ["--hypothesis", "fewer rounds", "--kpi", "timing.work.wall <= -20%", "--guardrail", "size.src <= +1%"];
+    let ends = ["--trigger", "timing.work.wall > +5%"];
+    s.start_with("fewer rounds", &[&demands[..], &ends[..]].concat()).before();
+    s.write("work.sh", work(FAST)).commit("fewer rounds").validate().after();
+    let _ = s.on(&["compare", "--exit-code"]).ok();
+    let report = s.read(s.evidence("compare.md"));
+    for said in ["In alternating pairs in one session", "pass", "improved", "ready without a core"] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+    let _ = s.on(&["compare", "--out", "copy.md", "--json-out", "copy.json"]).ok();
+    let copy = s.read("copy.md");
+    let picture = copy.split("](").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    assert!(picture.starts_with("reports/optimizer/") && s.path(picture).is_file(), "{copy}");
+    let loose = s.git(&["status", "--porcelain", "--", ":(exclude)reports", ":(exclude).vibeship-optimizer"]);
+    assert!(!loose.contains(".svg"), "{loose}");
+    let own = s.evidence("compare.md");
+    let _ = s.on(&["compare", "--out", &own, "--json-out", "own.json"]).ok();
+    for made in ["copy.md", "copy.json", "own.json"] {
+        std::fs::remove_file(s.path(made)).unwrap();
+    }
+    let session = s.json(s.evidence("pair.json"));
+    assert_eq!(session["change_id"], s.id().as_str());
+    assert_eq!(session["commands"][0]["pairs"].as_array().unwrap().len(), 10);
+    assert!(s.path(s.evidence("compare.json")).is_file());
+    no_worktree_is_left(&s);
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn a_calibration_holds_floors_of_pairs_and_of_sessions_for_the_command_as_it_is() {
+    let s = Sandbox::new();
+    s.write("work.sh", work(SLOW));
+    s.config_plus("timings: [{name: work, cmd: sh work.sh, runs: 3}]\n");
+    let asked =
+        ["calibrate", "--pairs", "10", "--inject", "100%", "--sessions", "3", "--pause", "0", "--format", "json"];
+    let found = s.run(&asked).ok().json();
+    let command = &found["commands"][0];
+    assert_eq!((command["pairs"].as_u64(), command["sessions"].as_u64()), (Some(10), Some(3)));
+    for floors in ["floors", "session_floors"] {
+        assert!(command[floors]["timing.work.wall"].as_f64().unwrap() >= 0.0, "{found:#}");
+    }
+    assert_eq!(command["injected"]["seen"]["change"], "regressed", "{found:#}");
+    let path = |label: &str| {
+        let answer = s.run(&["snapshot", "--label", label, "--format", "json"]).ok().json();
+        answer["path"].as_str().unwrap().to_owned()
+    };
+    let (before, after) = (path("a"), path("b"));
+    let settings = |s: &Sandbox| {
+        s.run(&["compare", "--before", &before, "--after", &after, "--format", "json"]).ok().json()["settings"].clone()
+    };
+    let used = settings(&s);
+    assert!(used["session_floors"]["timing.work.wall"].as_f64().unwrap() >= 0.02, "{used:#}");
+    s.config_plus("timings: [{name: work, cmd: sh work.sh again, runs: 3}]\n");
+    assert_eq!(settings(&s)["session_floors"], Value::Null, "another command is not calibrated");
+    let _ = s.run(&["calibrate", "--sessions", "2"]).troubled(&["--sessions 2", "at least 3"]);
+}
+
+#[test]
+fn a_selftest_tells_what_it_saw_of_slowdowns_that_it_made() {
+    let s = Sandbox::new();
+    let few = ["selftest", "--trials", "1", "--pairs", "10", "--duration-ms", "10", "--slowdown", "100%"];
+    let output = s.run(&[&few[..], &["--format", "json"]].concat());
+    let found = output.json();
+    assert_eq!(found["schema"], "vibeship_optimizer.selftest.v1");
+    let rows = found["rows"].as_array().unwrap();
+    let metrics: Vec<&str> = rows.iter().map(|row| row["metric"].as_str().unwrap()).collect();
+    assert_eq!(metrics, ["timing.spin.wall", "timing.spin.cpu", "timing.spin.wall", "timing.spin.cpu"]);
+    // Wall time may drown in what else this machine does.
+    assert_eq!((&rows[3]["slowdown"], &rows[3]["tally"]["slower"]), (&1.0.into(), &1.into()), "{found:#}");
+}

@@ -1,0 +1,129 @@
+//! `snapshot`: the baseline, the state after, and those of no change.
+
+use crate::support::{Sandbox, kpi};
+
+#[test]
+fn a_plain_snapshot_prints_its_path_alone() {
+    let s = Sandbox::new();
+    insta::assert_snapshot!(s.run(&["snapshot", "--label", "now"]), @r"
+    $ snapshot --label now
+    exit 0
+    --- stdout
+    [PROJECT]/.vibeship-optimizer/snapshots/20260302T090000_now.json
+    ");
+    assert_eq!(
+        s.run(&["snapshot", "--label", "now"]).ok().stdout.lines().count(),
+        1,
+        "a second gets a name of its own"
+    );
+}
+
+#[test]
+fn a_dirty_tree_is_refused_for_a_baseline() {
+    let s = Sandbox::new();
+    s.start("x").contract().write("src/main.txt", "edited\n");
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r#"
+    $ snapshot --as before --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 2 (baseline): 1 path lies uncommitted outside the tool's own files
+      src/main.txt
+    next: git stash push -u -- ':(top)src/main.txt'  # set the work aside
+    then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
+    or:   git add -- ':(top)src/main.txt' && git commit -m "WHAT CHANGED" -- ':(top)src/main.txt'  # commit it: it is no part of the change then
+    or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty  # measure it as it is, which can never be promoted
+    "#);
+}
+
+#[test]
+fn the_tools_own_files_do_not_make_a_tree_dirty() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.write("reports/optimizer/notes.txt", "mine").before();
+    let snapshot = s.json(s.evidence("before_snapshot.json"));
+    assert_eq!(snapshot["git"]["dirty"], false);
+}
+
+#[test]
+fn a_baseline_of_a_dirty_tree_is_indicative_and_never_promoted() {
+    let s = Sandbox::new();
+    s.start("x").contract().write("src/main.txt", "edited\n");
+    let _ = s.on(&["snapshot", "--as", "before", "--allow-dirty"]).ok();
+    s.improve(50.0).validate().after().compare();
+    s.refuses(&["change", "promote"], 6, "only_indicative");
+}
+
+#[test]
+fn a_baseline_after_the_change_is_too_late() {
+    let s = Sandbox::new();
+    s.start("x").contract().improve(50.0);
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r#"
+    $ snapshot --as before --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
+      [SHORT] tune
+    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
+    then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
+    then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # as one commit
+    "#);
+}
+
+#[test]
+fn a_metric_that_cannot_be_measured_makes_no_baseline() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.write("ops.json", "{\"ops\": \"many\"}").commit_as("break", &[]);
+    s.refuses(&["snapshot", "--as", "before"], 2, "unmeasured");
+}
+
+#[test]
+fn an_after_of_other_code_than_the_validated_is_refused() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate();
+    s.write("src/main.txt", "more\n").commit_as("sneak in", &[]);
+    s.refuses(&["snapshot", "--as", "after"], 4, "not_validated_code");
+    s.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    s.write("src/main.txt", "uncommitted\n").refuses(&["snapshot", "--as", "after"], 4, "dirty");
+}
+
+#[test]
+fn evidence_may_be_committed_between_validation_and_after() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    s.after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn a_missing_size_path_is_missing_and_not_zero() {
+    let s = Sandbox::new();
+    s.config(&crate::support::CONFIG.replace("[src]", "[src, gone]"));
+    let snapshot = s.run(&["snapshot", "--format", "json"]).ok().json();
+    let sizes = &snapshot["snapshot"]["sizes"];
+    assert!(sizes["gone"]["bytes"].is_null(), "{sizes}");
+    assert_eq!(sizes["src"]["bytes"], 5, "{sizes}");
+}
+
+#[test]
+fn every_run_is_kept_in_order_with_its_exit_code() {
+    let s = Sandbox::new();
+    s.config_plus("timings:\n  - {name: fails, cmd: \"exit 3\", runs: 3}\n");
+    let snapshot = s.run(&["snapshot", "--format", "json"]).ok().json();
+    let timing = &snapshot["snapshot"]["timings"][0];
+    assert_eq!(timing["last_rc"], 3, "{timing}");
+    assert_eq!(timing["samples"].as_array().map(Vec::len), Some(3), "{timing}");
+}
+
+#[test]
+fn a_hyperfine_file_cannot_overwrite_evidence() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let path = s.evidence("before_snapshot.json");
+    let was = s.read(&path);
+    let _ = s.run(&["snapshot", "--export-hyperfine", &path]).troubled(&["before_snapshot.json"]);
+    assert_eq!(s.read(&path), was);
+    s.write("ops.json", kpi(1.0));
+}

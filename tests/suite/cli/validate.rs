@@ -1,0 +1,180 @@
+//! `validate`: one commit after the baseline, and every check passes.
+
+use crate::support::{CONFIG, Sandbox, kpi};
+
+fn ready() -> Sandbox {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    s
+}
+
+#[test]
+fn nothing_changed_is_no_change() {
+    let s = ready();
+    insta::assert_snapshot!(s.on(&["validate"]), @r#"
+    $ validate --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
+    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # make the one change, then commit it
+    then: vibeship-optimizer validate --change-id chg-20260302-090000-x
+    "#);
+}
+
+#[test]
+fn two_commits_cannot_be_told_apart() {
+    let s = ready();
+    s.improve(50.0).improve(40.0);
+    insta::assert_snapshot!(s.on(&["validate"]), @r#"
+    $ validate --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
+      [SHORT] tune
+      [SHORT] tune
+    next: git reset --soft [SHORT]~1  # make one commit of them
+    then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
+    then: vibeship-optimizer validate --change-id chg-20260302-090000-x
+    "#);
+}
+
+#[test]
+fn a_commit_of_another_change_is_not_this_one() {
+    let s = ready();
+    s.write("ops.json", crate::support::kpi(50.0));
+    s.commit_as("other", &["--trailer", "Optimizer-Change: chg-20260101-000000-other"]);
+    insta::assert_snapshot!(s.on(&["validate"]), @r"
+    $ validate --change-id chg-20260302-090000-x
+    exit 1
+    --- stderr
+    refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-20260101-000000-other)
+      [SHORT] other
+    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before  # let it be part of the baseline
+    or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before  # take it out before that
+    ");
+}
+
+#[test]
+fn uncommitted_work_is_not_validated() {
+    let s = ready();
+    s.improve(50.0).write("src/main.txt", "loose\n").refuses(&["validate"], 3, "dirty");
+}
+
+#[test]
+fn a_baseline_that_is_no_ancestor_proves_nothing() {
+    let s = ready();
+    s.git(&["checkout", "-q", "--orphan", "elsewhere"]);
+    s.improve(50.0).refuses(&["validate"], 3, "baseline_not_ancestor");
+}
+
+#[test]
+fn an_empty_commit_changes_nothing() {
+    let s = ready();
+    s.git(&["commit", "-q", "--allow-empty", "-m", "empty", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.refuses(&["validate"], 3, "no_delta");
+}
+
+#[test]
+fn a_config_without_a_test_validates_no_code() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("commands: {test: \"exit 0\"}\n", ""));
+    s.start("x").contract().before().improve(50.0).refuses(&["validate"], 3, "no_tests");
+}
+
+#[test]
+fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "exit 7"));
+    s.start("x").contract().before().improve(50.0);
+    let failed = s.on(&["validate"]).exits(1);
+    insta::assert_snapshot!(failed.stderr, @r"
+    checking test: exit 7
+    The change is rejected. Roll back now:
+      git revert [COMMIT]
+    ");
+    assert_eq!(s.shown()["status"], "rejected");
+    s.refuses(&["snapshot", "--as", "after"], 4, "ended");
+}
+
+#[test]
+fn retry_keeps_a_failed_change_open() {
+    let s = Sandbox::new();
+    s.config(&format!("{}validation: {{on_failure: retry}}\n", CONFIG.replace("exit 0", "git grep -q 50 -- ops.json")));
+    s.start("x").contract().before().improve(60.0);
+    let _ = s.on(&["validate"]).exits(1);
+    s.write("ops.json", crate::support::kpi(50.0));
+    s.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    s.validate().after();
+}
+
+#[test]
+fn a_contract_surface_needs_docs_and_tests_in_the_commit() {
+    let s = Sandbox::new();
+    s.config_plus("surfaces: {contracts: [src/main.txt]}\n");
+    s.start("x").contract().before().write("src/main.txt", "other\n").improve(50.0);
+    s.refuses(&["validate"], 3, "contract_docs");
+    s.write("docs/api.md", "new\n").write("tests/api_test.py", "new\n");
+    s.git(&["add", "docs", "tests"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit"]);
+    s.validate();
+}
+
+#[test]
+fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
+    let s = Sandbox::new();
+    s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract().before();
+    s.write("ops.json", kpi(50.0)).commit_as("tune", &[]);
+    let told = s.on(&["validate"]).ok();
+    let amend = format!("git commit --amend --no-edit --trailer \"Tuning: {}\"", s.id());
+    let _ = told.says(&["warning: the commit [SHORT] does not carry the change's id", &amend]);
+    s.git(&["commit", "-q", "--amend", "--no-edit", "--trailer", &format!("Tuning: {}", s.id())]);
+    let _ = s.on(&["validate"]).ok().never_says(&["does not carry", "--amend"]);
+}
+
+#[test]
+fn advice_names_the_trailer_of_the_config() {
+    let s = Sandbox::new();
+    s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract();
+    let trailer = format!("--trailer \"Tuning: {}\"", s.id());
+    let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.on(&["validate"]).exits(1).says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.on(&["status"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+    let _ = s.run(&["llm", "prompt"]).ok().says(&["`Tuning: ID`"]);
+    let _ = s.run(&["report", "--format", "markdown"]).ok().says(&[&trailer]).never_says(&["Optimizer-Change"]);
+}
+
+#[test]
+fn a_rejected_commit_is_named_until_it_is_out_of_the_tree() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json")).start("x").contract().before();
+    s.improve(50.0);
+    let failed = s.on(&["validate"]).exits(1);
+    assert!(failed.stderr.contains("git revert [COMMIT]"), "{failed}");
+    let apply = format!("change rollback --change-id {} --reason \"WHY\" --apply", s.id());
+    let status = s.run(&["status"]).ok();
+    let _ = status.says(&["still in the tree: [SHORT] of the rejected change", &apply]);
+    let json = s.run(&["status", "--format", "json"]).ok().json();
+    assert_eq!(json["left_in_tree"], serde_json::json!([s.id()]));
+    let _ = s.on(&["change", "rollback", "--reason", "the test fails", "--apply"]).ok();
+    assert_eq!(s.read("ops.json"), kpi(100.0), "the commit that failed is the one that is taken back");
+    let _ = s.run(&["status"]).ok().says(&["No change is open."]).never_says(&["still in the tree"]);
+}
+
+#[test]
+fn a_rejection_says_that_it_ended_and_what_is_left() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let empty = s.on(&["change", "reject", "--reason", "no"]).ok();
+    let _ = empty.says(&["hint: the change has ended: rejected"]).never_says(&["nothing: it", "still in the tree"]);
+    s.start("y").contract().before().improve(50.0).validate();
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok().says(&["its commit is still in the tree", "--apply"]);
+}
+
+#[test]
+fn a_star_of_a_surface_stays_within_one_directory() {
+    let s = Sandbox::new();
+    s.config_plus("surfaces: {contracts: ['src/*.txt']}\n");
+    s.start("x").contract().before().write("src/deep/other.txt", "new\n").improve(50.0).validate();
+    let touched = s.json(s.evidence("validation.json"))["delta"]["contract_surface"].clone();
+    assert!(touched.as_array().is_none_or(Vec::is_empty), "{touched}");
+}

@@ -1,0 +1,326 @@
+//! What a team meets on an ordinary day: editors, several open changes, missing programs.
+
+use crate::enforcement::sandbox::{KEY, Sandbox};
+
+/// A ready change with the improvement staged, and the hooks.
+fn staged() -> (Sandbox, String) {
+    let sandbox = Sandbox::hooked();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    (sandbox, id)
+}
+
+/// An editor that writes this line above all that the buffer holds.
+fn typing_first(sandbox: &Sandbox, line: &str) -> String {
+    let editor = sandbox.home().join("editor.sh");
+    let text = format!("#!/bin/sh\n{{ printf '%s' '{line}'; cat \"$1\"; }} > \"$1.new\" && mv \"$1.new\" \"$1\"\n");
+    std::fs::write(&editor, text).unwrap();
+    format!("core.editor=sh '{}'", editor.display())
+}
+
+#[test]
+fn a_subject_typed_on_the_first_line_of_the_editor_is_no_part_of_the_trailer() {
+    let (sandbox, id) = staged();
+    let editor = typing_first(&sandbox, "Fewer steps");
+    sandbox.git(&["-c", &editor, "commit", "-q"]).passes();
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+    let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
+    assert_eq!(message.trim_end(), format!("Fewer steps\n\n{KEY}: {id}"));
+}
+
+/// A change that is promoted and still watched.
+fn promoted(sandbox: &Sandbox) -> String {
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    id
+}
+
+#[test]
+fn beside_a_watched_change_a_commit_belongs_to_the_one_that_waits_for_it() {
+    let sandbox = Sandbox::hooked();
+    let first = promoted(&sandbox);
+    let second = sandbox.opened_beside("fewer still");
+    sandbox.baseline(&second);
+    sandbox.write("src/steps.txt", "60\n");
+    sandbox.git(&["commit", "-qam", "Fewer still"]).passes();
+    assert_eq!(sandbox.ids("HEAD"), [second.as_str()]);
+    sandbox.write("src/steps.txt", "50\n");
+    sandbox.git(&["commit", "-qam", "Fewer again"]).refused(&[
+        "what is open has its one commit already",
+        &first,
+        &second,
+        "change start",
+    ]);
+}
+
+#[test]
+fn a_commit_that_several_changes_wait_for_is_refused_with_their_names() {
+    let (sandbox, first) = staged();
+    let second = sandbox.opened_beside("another");
+    let answer = sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    answer.refused(&["several are open", &first, &second, "change use chg-"]);
+}
+
+#[test]
+fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_revert_are_made() {
+    let sandbox = Sandbox::hooked();
+    sandbox.write("notes/x.md", "x\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "A note"]).passes();
+    sandbox.write("vibeship_optimizer.yml", "version: 1\nkpis: nonsense\n");
+    sandbox.write("notes/y.md", "y\n");
+    sandbox.git(&["add", "notes"]).passes();
+    assert_ne!(sandbox.git(&["commit", "-qm", "Another"]).code, 0, "commit-msg refuses what it cannot judge");
+    let answer = sandbox.git(&["commit", "-q", "--no-verify", "-m", "Another"]).passes();
+    assert!(answer.err.contains("the message gets no trailer"), "{}", answer.err);
+    for name in ["prepare-commit-msg", "commit-msg"] {
+        let hook = sandbox.root().join(".git/hooks").join(name);
+        let text = std::fs::read_to_string(&hook).unwrap();
+        let moved = text.replace(env!("CARGO_BIN_EXE_vibeship-optimizer"), "/nowhere/vibeship-optimizer");
+        std::fs::write(&hook, moved).unwrap();
+    }
+    let answer = sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    assert!(answer.err.contains("The message gets no trailer."), "{}", answer.err);
+}
+
+/// A promoted change whose only commit on main is a squash without its id, found again; gives the old commit too.
+fn relinked() -> (Sandbox, String, String, String) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]).passes();
+    let old = sandbox.head();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+    sandbox.tool(&["change", "relink"]).passes();
+    sandbox.evidence();
+    (sandbox, id, old, base)
+}
+
+#[test]
+fn after_a_relink_no_rollback_names_the_commit_that_is_gone() {
+    let (sandbox, id, old, _) = relinked();
+    let record = sandbox.read(&format!(".vibeship-optimizer/changes/{id}.json"));
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["rollback"], format!("git revert {}", record["commit"].as_str().unwrap()));
+    assert_ne!(record["commit"], old.as_str());
+    let rolled = sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]);
+    assert_eq!(rolled.code, 0, "{}{}", rolled.out, rolled.err);
+    assert!(!format!("{}{}", rolled.out, rolled.err).contains(&old), "{}{}", rolled.out, rolled.err);
+    let back = sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    assert!(!format!("{}{}", back.out, back.err).contains(&format!("git revert {old}")), "{}{}", back.out, back.err);
+    let shown = sandbox.tool(&["change", "show", &id]).passes();
+    assert!(!shown.out.contains(&format!("git revert {old}")), "{}", shown.out);
+}
+
+#[test]
+fn a_revert_of_the_commit_that_was_squashed_takes_the_change_out() {
+    let (sandbox, id, old, base) = relinked();
+    sandbox.git(&["revert", "--no-edit", &old]).passes();
+    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    sandbox.evidence();
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.contains(&"NOT_REVERTED".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
+    let sandbox = Sandbox::hooked();
+    let base = sandbox.head();
+    let id = promoted(&sandbox);
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]).passes();
+    let relink = format!("vibeship-optimizer change relink --change-id {id}");
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).refused(&[&relink]);
+    sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).passes();
+}
+
+#[test]
+fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.write("src/lock.txt", "1\n");
+    sandbox.git(&["add", "src"]).passes();
+    let author = "--author=renovate[bot] <29139614+renovate[bot]@users.noreply.example.org>";
+    sandbox.git(&["commit", "-qm", "Update", author]).passes();
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+    sandbox.write("src/lock.txt", "2\n");
+    sandbox.git(&["commit", "-qam", "Update", "--author=renovatex[bot] <x@example.org>"]).passes();
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    for (wrong, code) in [("chg_Wrong!", "MALFORMED_ID"), ("chg-nobody", "UNKNOWN_ID")] {
+        sandbox.write("src/steps.txt", "80\n");
+        sandbox.git(&["commit", "-qam", &format!("Fewer --- steps\n\n---\nbody\n\n{KEY}: {wrong}")]).passes();
+        let text = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
+        let heal = "git -c trailer.ifexists=replace commit --amend --no-edit --trailer";
+        let text = text.refused(&[code, heal]);
+        assert!(!text.out.contains(" git commit --amend"), "{}", text.out);
+        let trailer = format!("{KEY}: {id}");
+        let amend = ["-c", "trailer.ifexists=replace", "commit", "-q", "--amend", "--no-edit", "--trailer", &trailer];
+        sandbox.git(&amend).passes();
+        assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+        assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    }
+}
+
+/// The heal of the finding with this code.
+fn heal(sandbox: &Sandbox, base: &str, code: &str) -> String {
+    let out = sandbox.tool(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).out;
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let found = value["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code);
+    found.unwrap_or_else(|| panic!("no {code} in {out}"))["heal"].as_str().unwrap().to_owned()
+}
+
+/// Runs it as a person would who copies the line.
+#[cfg(unix)]
+fn carry_out(sandbox: &Sandbox, command: &str) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer"));
+    let line = command
+        .replace("\"WHY\"", "'it hurt'")
+        .replace("vibeship-optimizer change", &format!("'{}' change", program.display()));
+    let output = sandbox.command(std::path::Path::new("sh"), sandbox.root()).args(["-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
+    let (sandbox, id, _, base) = relinked();
+    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
+    sandbox.evidence();
+    carry_out(&sandbox, &heal(&sandbox, &base, "NOT_REVERTED"));
+    sandbox.evidence();
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
+    let sandbox = Sandbox::new();
+    sandbox.ready("fewer steps");
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    let heal = heal(&sandbox, &base, "RECORD_REMOVED");
+    carry_out(&sandbox, &heal.replace("BASE", &base));
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
+}
+
+#[test]
+fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed() {
+    let sandbox = Sandbox::hooked();
+    let id = sandbox.opened("code", "fewer steps");
+    sandbox.improve();
+    let mut git = sandbox.command(std::path::Path::new("git"), sandbox.root());
+    let output = git.env("PRE_COMMIT", "1").args(["commit", "-qm", "Fewer steps"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("next: git add .vibeship-optimizer"), "{said}");
+    assert!(said.contains("stage the record first") && said.contains(&id) && !said.contains("git stash"), "{said}");
+}
+
+#[test]
+fn a_tag_brings_no_commit_past_the_check() {
+    let sandbox = Sandbox::hooked();
+    let remote = sandbox.home().join("remote.git");
+    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]).passes();
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]).passes();
+    sandbox.git(&["push", "-q", "-u", "origin", "main"]).passes();
+    sandbox.git(&["tag", "-m", "One", "v1"]).passes();
+    sandbox.git(&["push", "-q", "origin", "v1"]).passes();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-q", "--no-verify", "-am", "Slips past"]).passes();
+    sandbox.git(&["tag", "-m", "Two", "v2"]).passes();
+    sandbox.git(&["push", "-q", "origin", "v2"]).refused(&["refs/tags/v2 is not pushed", "COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["push", "-q", "origin", ":v1"]).passes();
+}
+
+#[test]
+fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.emergency("stop it", "2d");
+    let ago = |minutes: i64| chrono::Utc::now() - chrono::Duration::minutes(minutes);
+    crate::enforcement::slips::forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            if let Kind::Opened(opened) = kind {
+                opened.expires = Some(ago(60));
+            }
+        }
+    });
+    crate::enforcement::slips::shift(&sandbox, &id, -180);
+    sandbox.write("reports/optimizer/notes.md", "none yet\n");
+    sandbox.evidence_later(&ago(120).to_rfc3339());
+    for require in ["baseline", "promoted"] {
+        let codes = sandbox.codes_with(&format!("{base}..HEAD"), &["--require", require]);
+        assert_eq!(codes, ["ENV_OVERRIDE_EXPIRED"], "{require}");
+    }
+    let status = sandbox.tool(&["status", "--change-id", &id]);
+    assert!(status.out.contains("holds until") && status.out.contains("takes it over"), "{}", status.out);
+}
+
+#[test]
+fn a_line_of_the_message_that_begins_with_a_hash_stays_above_the_trailer() {
+    let (sandbox, id) = staged();
+    sandbox.git(&["commit", "-qm", "Fixes it\n#123 is related"]).passes();
+    let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
+    assert_eq!(message.trim_end(), format!("Fixes it\n#123 is related\n\n{KEY}: {id}"));
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+}
+
+#[test]
+fn of_several_ids_the_open_one_is_advised() {
+    let sandbox = Sandbox::hooked();
+    let ended = sandbox.opened("code", "a first idea");
+    sandbox.tool(&["change", "reject", "--change-id", &ended, "--reason", "no good"]).passes();
+    let open = sandbox.ready("fewer steps");
+    sandbox.improve();
+    let message = format!("Fewer\n\n{KEY}: {ended}\n{KEY}: {open}");
+    sandbox
+        .git(&["commit", "-qm", &message])
+        .refused(&[&format!("next: git commit -m \"WHAT CHANGED\" --trailer \"{KEY}: {open}")]);
+}
+
+#[test]
+fn a_relink_of_a_commit_that_is_no_changes_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Nobody's"]).passes();
+    sandbox.tool(&["change", "relink", "HEAD"]).refused(&[
+        "no change that lost its commit",
+        "git revert",
+        "change start",
+    ]);
+}
+
+#[test]
+fn a_route_that_is_not_answered_names_all_flags_at_once() {
+    let sandbox = Sandbox::new();
+    let answer = sandbox.tool(&["route", "--urgent", "yes"]);
+    assert!(answer.err.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.err);
+}

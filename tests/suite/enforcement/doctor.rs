@@ -1,0 +1,177 @@
+//! The doctor proves that git really runs the hooks: each way in which hooks fall silent is told, with what heals it.
+
+use std::path::Path;
+
+use crate::enforcement::sandbox::{Answer, Sandbox};
+
+/// What the doctor says of the hooks: whether it passes, the codes of what is to be done and of what is worth
+/// knowing, and all that it says.
+fn doctor_in(sandbox: &Sandbox, dir: &Path, more: &[&str]) -> (i32, Vec<String>, Vec<String>, String) {
+    let Answer { code, out, err } = sandbox.tool_in(dir, &[&["doctor", "--format", "json"], more].concat());
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    let codes = |key: &str| -> Vec<String> {
+        let list = value[key].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned());
+        list.filter(|code| code.starts_with("HOOKS")).collect()
+    };
+    (code, codes("actions"), codes("warnings"), out)
+}
+
+fn doctor(sandbox: &Sandbox) -> (i32, Vec<String>, Vec<String>, String) {
+    doctor_in(sandbox, sandbox.root(), &[])
+}
+
+/// The hooks are silent, the doctor says so with these words, and a commit without a change passes.
+#[track_caller]
+fn is_silent(sandbox: &Sandbox, words: &[&str]) {
+    let (code, actions, _, out) = doctor(sandbox);
+    assert_eq!((code, actions.as_slice()), (1, ["HOOKS_SILENT".to_owned()].as_slice()), "{out}");
+    for word in words {
+        assert!(out.contains(word), "no {word:?} in {out}");
+    }
+    assert_eq!(sandbox.tool(&["hooks", "status"]).code, 1);
+    sandbox.write("src/steps.txt", "81\n");
+    sandbox.git(&["commit", "-qam", "Unseen"]).passes();
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+}
+
+/// `doctor --apply` heals them: git runs the hooks again.
+#[track_caller]
+fn is_healed_by_applying(sandbox: &Sandbox) {
+    let (code, _, _, out) = doctor_in(sandbox, sandbox.root(), &["--apply"]);
+    assert_eq!(code, 0, "{out}");
+    holds(sandbox);
+}
+
+#[track_caller]
+fn holds(sandbox: &Sandbox) {
+    let (code, actions, warnings, out) = doctor(sandbox);
+    assert_eq!((code, actions.len(), warnings.len()), (0, 0, 0), "{out}");
+    sandbox.write("src/steps.txt", "82\n");
+    sandbox.git(&["commit", "-qam", "Seen"]).refused(&["the commit names no change"]);
+    sandbox.git(&["checkout", "-q", "--", "src"]).passes();
+}
+
+#[cfg(unix)]
+fn mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn hook_file(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+    #[cfg(unix)]
+    mode(path, 0o755);
+}
+
+#[test]
+fn missing_hooks_are_worth_knowing_and_wrong_where_the_config_wants_them() {
+    let sandbox = Sandbox::new();
+    let (code, actions, warnings, out) = doctor(&sandbox);
+    assert_eq!((code, actions.len(), warnings), (0, 0, vec!["HOOKS_MISSING".to_owned()]), "{out}");
+    assert!(out.contains("vibeship-optimizer hooks install"), "{out}");
+    let (_, _, warnings, _) = doctor_in(&sandbox, sandbox.root(), &["--apply"]);
+    assert_eq!(warnings, ["HOOKS_MISSING"], "nobody asked for them");
+    assert!(!sandbox.root().join(".git/hooks").exists());
+    let config = sandbox.read("vibeship_optimizer.yml").replace("  require:", "  hooks: true\n  require:");
+    sandbox.write("vibeship_optimizer.yml", &config);
+    let (code, actions, _, out) = doctor(&sandbox);
+    assert_eq!((code, actions), (1, vec!["HOOKS_MISSING".to_owned()]), "{out}");
+    sandbox.git(&["commit", "-qam", "Want the hooks"]).passes();
+    is_healed_by_applying(&sandbox);
+}
+
+#[test]
+fn a_hooks_path_that_leads_elsewhere_is_silence() {
+    for (setting, words) in [
+        ("nowhere", ["commit-msg is missing", "nowhere"]),
+        (".githooks", ["commit-msg is missing", ".git/hooks/commit-msg"]),
+    ] {
+        let sandbox = Sandbox::hooked();
+        holds(&sandbox);
+        sandbox.git(&["config", "core.hooksPath", setting]).passes();
+        is_silent(&sandbox, &words);
+        is_healed_by_applying(&sandbox);
+    }
+    let sandbox = Sandbox::hooked();
+    let global = sandbox.home().join("global hooks");
+    std::fs::create_dir(&global).unwrap();
+    sandbox.git(&["config", "--global", "core.hooksPath", global.to_str().unwrap()]).passes();
+    is_silent(&sandbox, &["global hooks", "git config core.hooksPath .githooks && vibeship-optimizer hooks install"]);
+    sandbox.git(&["config", "core.hooksPath", ".githooks"]).passes();
+    sandbox.tool(&["hooks", "install"]).passes();
+    holds(&sandbox);
+    sandbox.git(&["config", "core.hooksPath", "/dev/null"]).passes();
+    is_silent(&sandbox, &["git config --unset core.hooksPath"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_that_cannot_be_executed_is_silence() {
+    let sandbox = Sandbox::hooked();
+    mode(&sandbox.root().join(".git/hooks/commit-msg"), 0o644);
+    is_silent(&sandbox, &["commit-msg is not executable"]);
+    is_healed_by_applying(&sandbox);
+    // All rights, and an interpreter that is not there.
+    let hook = sandbox.root().join(".git/hooks/commit-msg");
+    let text = std::fs::read_to_string(&hook).unwrap().replace("#!/bin/sh", "#!/nowhere/sh");
+    std::fs::write(&hook, text).unwrap();
+    let (code, actions, _, out) = doctor(&sandbox);
+    assert_eq!((code, actions), (1, vec!["HOOKS_SILENT".to_owned()]), "{out}");
+    assert!(out.contains("git does not run it"), "{out}");
+}
+
+#[test]
+fn a_hook_that_another_program_replaced_is_silence() {
+    let sandbox = Sandbox::hooked();
+    let hook = sandbox.root().join(".git/hooks/commit-msg");
+    std::fs::rename(&hook, hook.with_file_name("commit-msg.old")).unwrap();
+    hook_file(&hook, "#!/bin/sh\nexit 0\n");
+    is_silent(&sandbox, &["commit-msg is another program's hook, without ours", "commit-msg.old"]);
+    is_healed_by_applying(&sandbox);
+    // Replaced while one from before ours is kept: which of the two counts is for a person to say.
+    hook_file(&hook, "#!/bin/sh\nexit 0\n");
+    is_silent(&sandbox, &["another program replaced our hook", "commit-msg.before-vibeship-optimizer"]);
+    let (code, ..) = doctor_in(&sandbox, sandbox.root(), &["--apply"]);
+    assert_eq!(code, 1);
+    std::fs::remove_file(hook.with_file_name("commit-msg.before-vibeship-optimizer")).unwrap();
+    is_healed_by_applying(&sandbox);
+}
+
+#[test]
+fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["config", "core.hooksPath", ".githooks"]).passes();
+    sandbox.tool(&["hooks", "install"]).passes();
+    holds(&sandbox);
+    let linked = sandbox.home().join("linked tree");
+    sandbox.git(&["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]).passes();
+    let (code, actions, _, out) = doctor(&sandbox);
+    assert_eq!((code, actions), (1, vec!["HOOKS_SILENT".to_owned()]), "{out}");
+    assert!(out.contains("linked tree' hooks install"), "{out}");
+    let (code, actions, _, out) = doctor_in(&sandbox, &linked, &[]);
+    assert_eq!((code, actions), (1, vec!["HOOKS_SILENT".to_owned()]), "{out}");
+    let (code, _, _, out) = doctor_in(&sandbox, &linked, &["--apply"]);
+    assert_eq!(code, 0, "{out}");
+    holds(&sandbox);
+}
+
+#[cfg(unix)]
+#[test]
+fn hook_managers_count_when_git_runs_them_and_their_files_name_us() {
+    let sandbox = Sandbox::new();
+    sandbox.write("lefthook.yml", include_str!("../../../examples/lefthook.yml"));
+    is_silent(&sandbox, &["lefthook install  # lefthook is told to run the hooks"]);
+    // What lefthook writes names lefthook alone, and what it runs stands in its own file.
+    let runner = sandbox.home().join("lefthook-runner");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vibeship-optimizer"), &runner).unwrap();
+    for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
+        let call = format!("exec '{}' hook-run {hook} \"$@\"", runner.display());
+        let text = format!("#!/bin/sh\nif [ \"$LEFTHOOK\" = \"0\" ]; then exit 0; fi\n{call}\n");
+        hook_file(&sandbox.root().join(".git/hooks").join(hook), &text);
+    }
+    let status = sandbox.tool(&["hooks", "status"]).passes();
+    assert!(status.out.contains("commit-msg: another program's hook that hands over; git runs it"), "{}", status.out);
+    assert!(status.out.contains("pre-push: another program's hook that hands over; not tried"), "{}", status.out);
+    holds(&sandbox);
+}

@@ -1,0 +1,354 @@
+//! Attempts to slip past, each caught by the range check.
+
+use std::path::Path;
+
+use crate::enforcement::sandbox::{KEY, Sandbox};
+
+pub(crate) fn since(base: &str) -> String {
+    format!("{base}..HEAD")
+}
+
+/// A tracked, committed change; the base is before all of it.
+pub(crate) fn tracked() -> (Sandbox, String, String) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    (sandbox, id, base)
+}
+
+pub(crate) fn record_path(id: &str) -> String {
+    format!(".vibeship-optimizer/changes/{id}.json")
+}
+
+/// The record rewritten by whoever has this tool's sources: events edited, every digest computed anew.
+pub(crate) fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>)) {
+    forge_at(sandbox, id, 0, edit);
+}
+
+/// The same with what is added that many days after the last event.
+fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>)) {
+    use vibeship_optimizer::model::{Event, Kind};
+    use vibeship_optimizer::store::record::write;
+    use vibeship_optimizer::workflow::{Change, chain};
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
+    let mut kinds: Vec<Kind> = events.iter().map(|event| event.what.clone()).collect();
+    edit(&mut kinds);
+    let mut sealed: Vec<Event> = Vec::new();
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let old = events.get(index).or(events.last()).unwrap();
+        let later = if index < events.len() { 0 } else { days };
+        sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
+    }
+    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+}
+
+/// The record with every moment moved by that many minutes, as if it had been made then.
+pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
+    use vibeship_optimizer::model::Event;
+    use vibeship_optimizer::store::record::write;
+    use vibeship_optimizer::workflow::{Change, chain};
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
+    let mut sealed: Vec<Event> = Vec::new();
+    for event in events {
+        let at = event.at + chrono::Duration::minutes(minutes);
+        sealed.push(chain::seal(sealed.last(), event.what, event.actor, at));
+    }
+    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn a_trailer_quoted_in_the_body_is_none() {
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    sandbox.write("src/steps.txt", "70\n");
+    let message = format!("More\n\n{KEY}: {id}\nis what the last commit said.\n\nThis one says nothing.\n");
+    sandbox.git(&["commit", "-qam", &message]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn an_edited_record_is_found() {
+    let (sandbox, id, base) = tracked();
+    let text = sandbox.read(&record_path(&id));
+    sandbox.write(&record_path(&id), &text.replace("-10%", "+90%"));
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNREADABLE"]);
+}
+
+#[test]
+fn a_record_rewritten_with_a_recomputed_chain_is_found_against_the_base() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            if let Kind::ContractSet { contract } = kind {
+                contract.hypothesis = "anything".to_owned();
+            }
+        }
+    });
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REWRITTEN"]);
+}
+
+#[test]
+fn a_record_forged_within_the_range_is_unlawful() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = tracked();
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNLAWFUL"]);
+}
+
+#[test]
+fn a_removed_record_is_found() {
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-q", &record_path(&id)]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REMOVED"]);
+}
+
+#[test]
+fn altered_and_missing_evidence_is_found_in_the_tree() {
+    let (sandbox, id, base) = tracked();
+    let file = format!("reports/optimizer/{id}_before_snapshot.json");
+    let text = sandbox.read(&file);
+    sandbox.write(&file, &text.replacen("100", "900", 1));
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_ALTERED".to_owned()));
+    sandbox.git(&["rm", "-q", &file]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_MISSING".to_owned()));
+}
+
+#[test]
+fn evidence_made_after_the_fact_is_found() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    let made = sandbox.head();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // The baseline is measured on the code before, as if it had come first.
+    sandbox.git(&["checkout", "-q", "-b", "late", &base]).passes();
+    let id = sandbox.ready("fewer steps");
+    sandbox.git(&["cherry-pick", &made]).passes();
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["EVIDENCE_AFTER_THE_FACT"]);
+    // A baseline that is committed after the change does not even lie before it.
+    sandbox.git(&["checkout", "-q", "-b", "later", &made]).passes();
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["checkout", "late", "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    let codes = sandbox.codes(&since(&base));
+    assert!(
+        codes.contains(&"EVIDENCE_AFTER_THE_FACT".to_owned()) || codes.contains(&"BASELINE_NOT_FIRST".to_owned()),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn a_baseline_on_other_code_is_not_first() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]).passes();
+    sandbox.write("notes/n.md", "1\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "Prose"]).passes();
+    let id = sandbox.ready("fewer steps");
+    sandbox.git(&["checkout", "-q", "-b", "here", &base]).passes();
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["checkout", "elsewhere", "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["BASELINE_NOT_FIRST"]);
+}
+
+#[test]
+fn events_of_the_future_and_events_put_into_the_past_are_found() {
+    use vibeship_optimizer::model::Kind;
+    let note = || Kind::Noted { text: "x".to_owned() };
+    for (days, code) in [(2, "RECORD_FROM_FUTURE"), (-2, "RECORD_BACKDATED")] {
+        let (sandbox, id, _) = tracked();
+        let base = sandbox.head();
+        forge_at(&sandbox, &id, days, |kinds| kinds.push(note()));
+        sandbox.evidence();
+        assert_eq!(sandbox.codes(&since(&base)), [code]);
+    }
+}
+
+#[test]
+fn another_commit_than_the_validated_one_is_found_and_relinking_it_needs_proof() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    // The same change on another base: a rebase made a new hash.
+    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]).passes();
+    sandbox.write("notes/n.md", "1\n");
+    sandbox.git(&["add", "notes"]).passes();
+    sandbox.git(&["commit", "-qm", "Prose"]).passes();
+    sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
+    let answer = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    assert!(answer.out.contains("by patch-id"), "{}", answer.out);
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let nothing = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+    assert!(nothing.out.contains("nothing relinked"), "{}", nothing.out);
+}
+
+#[test]
+fn an_id_lost_in_a_squash_is_found_again() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
+    sandbox.tool(&["change", "relink"]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
+fn a_relink_that_is_not_the_same_change_is_unproven() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let old = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    let new = sandbox.head();
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Relinked { commits: vec![(old, new)], by: "patch-id".to_owned() }));
+    sandbox.evidence();
+    let codes = sandbox.codes(&since(&base));
+    assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn a_chain_of_relinks_is_held_against_the_validated_commit() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    let after = sandbox.head();
+    sandbox.write("src/steps.txt", "1\n");
+    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    let other = sandbox.head();
+    let nowhere = format!("{:0>40}", 1);
+    let moved = |old: &str, new: &str| Kind::Relinked {
+        commits: vec![(old.to_owned(), new.to_owned())],
+        by: "patch-id".to_owned(),
+    };
+    let honest = sandbox.read(&record_path(&id));
+    for chain in [
+        vec![moved(&validated, &nowhere), moved(&nowhere, &other), moved(&other, &other)],
+        vec![moved(&validated, &nowhere), moved(&nowhere, &other)],
+        vec![moved(&other, &other)],
+    ] {
+        sandbox.write(&record_path(&id), &honest);
+        forge(&sandbox, &id, |kinds| kinds.extend(chain.clone()));
+        sandbox.evidence();
+        let codes = sandbox.codes(&since(&after));
+        assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
+        assert_eq!(codes.contains(&"RECORD_UNLAWFUL".to_owned()), chain.len() != 2, "{codes:?}");
+    }
+    // Moved twice in earnest, and back.
+    sandbox.git(&["checkout", "-q", "-B", "main", &after]).passes();
+    for branch in ["once", "twice"] {
+        sandbox.git(&["checkout", "-q", "-b", branch, &format!("{validated}^")]).passes();
+        sandbox.write("notes/n.md", branch);
+        sandbox.git(&["add", "notes"]).passes();
+        sandbox.git(&["commit", "-qm", "Prose"]).passes();
+        sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+        if branch == "twice" {
+            sandbox.git(&["checkout", "-q", "once", "--", ".vibeship-optimizer"]).passes();
+        }
+        sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
+        sandbox.evidence();
+        assert!(sandbox.codes(&since(&base)).is_empty(), "{branch}");
+    }
+}
+
+#[test]
+fn what_a_record_says_of_a_commit_is_held_against_git() {
+    use vibeship_optimizer::model::{Digest, Kind};
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    let honest = sandbox.head();
+    for (part, words) in [("tree", "its tree is not"), ("code", "its code is not"), ("files", "files of its delta")] {
+        forge(&sandbox, &id, |kinds| {
+            let Some(Kind::Validated { revision, delta, .. }) = kinds.last_mut() else {
+                panic!("it was validated last")
+            };
+            match part {
+                "tree" => revision.tree = Some("0".repeat(40)),
+                "code" => revision.code = Some(Digest::of_bytes(b"other")),
+                _ => delta.files = vec!["docs/n.md".to_owned()],
+            }
+        });
+        sandbox.evidence();
+        let codes = sandbox.codes(&since(&base));
+        assert!(codes.contains(&"VERDICTS_DIFFER".to_owned()), "{part}: {codes:?}");
+        sandbox.tool(&["check", "--range", &since(&base)]).refused(&[words]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    }
+}
+
+#[test]
+fn promoted_verdicts_are_computed_again_from_the_tree() {
+    let (sandbox, id, base) = tracked();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
+    sandbox.tool(&["compare", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.evidence();
+    assert!(sandbox.codes_with(&since(&base), &["--require", "promoted"]).is_empty());
+}
+
+#[test]
+fn the_trailer_command_prints_what_a_pull_request_needs() {
+    let (sandbox, id, _) = tracked();
+    let answer = sandbox.tool(&["change", "trailer", "--change-id", &id]).passes();
+    assert_eq!(answer.out, format!("{KEY}: {id}\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn work_staged_before_the_baseline_is_set_aside_without_the_record() {
+    let sandbox = Sandbox::hooked();
+    let id = sandbox.opened("code", "fewer steps");
+    sandbox.improve();
+    sandbox.git(&["add", "-A"]).passes();
+    let refused = sandbox.git(&["commit", "-m", "Fewer steps", "--trailer", &format!("Optimizer-Change: {id}")]);
+    assert_ne!(refused.code, 0);
+    let steps = refused.err.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: ")));
+    for step in steps {
+        let step = step.split("  # ").next().unwrap();
+        let here = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
+        let step = format!("PATH={here}:$PATH; {step}");
+        let ran = sandbox.command(Path::new("sh"), sandbox.root()).args(["-c", &step]).output().unwrap();
+        assert!(ran.status.success(), "{step}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    assert_eq!(sandbox.read("src/steps.txt"), "80\n");
+    assert_eq!(sandbox.ids("HEAD"), [id]);
+    assert!(sandbox.git(&["stash", "list"]).out.is_empty());
+}

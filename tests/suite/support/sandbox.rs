@@ -1,0 +1,390 @@
+//! A throwaway project in a home of its own: nothing of the machine's settings reaches a command run here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use chrono::{DateTime, Duration, TimeZone as _, Utc};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::CommandOutput;
+use super::normal::normal;
+use super::template::Template;
+
+/// A config whose only KPI is read from a file and exact, so that every verdict is certain and no run is timed.
+pub(crate) const CONFIG: &str = "\
+version: 1
+commands: {test: \"exit 0\"}
+kpis:
+  - {name: ops, file: ops.json, pointer: /ops, better: lower, exact: true}
+size_paths: [src]
+pair: {enabled: false}
+review: {require_attestation: false}
+";
+
+/// Who works here; and that git leaves out what a throwaway repository has no use for.
+const GIT_SETTINGS: &str = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n\
+    [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+
+/// The file that the KPI of [`CONFIG`] is read from.
+pub(crate) fn kpi(ops: f64) -> String {
+    format!("{{\"ops\": {ops}}}\n")
+}
+
+/// One project with its own home, clock and environment.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+    root: PathBuf,
+    here: RefCell<PathBuf>,
+    now: Cell<DateTime<Utc>>,
+    change: RefCell<String>,
+    env: RefCell<BTreeMap<String, String>>,
+}
+
+impl Sandbox {
+    /// A git repository with one commit: a source file, the KPI's file at 100, and [`CONFIG`].
+    pub(crate) fn new() -> Self {
+        static MADE: OnceLock<Template> = OnceLock::new();
+        let made = MADE.get_or_init(|| {
+            let first = Self::without_git();
+            first.git(&["init", "-q"]);
+            first.write("vibeship_optimizer.yml", CONFIG);
+            first.git(&["add", "-A"]);
+            first.git(&["commit", "-q", "-m", "start"]);
+            Template::of(&first.path(".git"))
+        });
+        let sandbox = Self::without_git();
+        sandbox.write("vibeship_optimizer.yml", CONFIG);
+        made.write(&sandbox.path(".git"));
+        sandbox
+    }
+
+    /// The same files outside any repository, without a config.
+    pub(crate) fn without_git() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // The tool shows the project's path without links (/tmp is one on some systems).
+        let base = fs::canonicalize(dir.path()).unwrap();
+        let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));
+        let root = base.join("project");
+        for made in ["project/src", "home", "tmp"] {
+            fs::create_dir_all(base.join(made)).unwrap();
+        }
+        fs::write(base.join("home/gitconfig"), GIT_SETTINGS).unwrap();
+        let sandbox = Self {
+            dir,
+            here: RefCell::new(root.clone()),
+            root,
+            now: Cell::new(Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()),
+            change: RefCell::new(String::new()),
+            env: RefCell::default(),
+        };
+        sandbox.write("src/main.txt", "slow\n");
+        sandbox.write("ops.json", kpi(100.0));
+        sandbox
+    }
+
+    /// The project's root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path in the project.
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Runs what follows in a directory, made if need be.
+    pub(crate) fn go_to(&self, dir: impl AsRef<Path>) -> &Self {
+        let dir = self.root.join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        *self.here.borrow_mut() = dir;
+        self
+    }
+
+    /// Sets a variable for what follows.
+    pub(crate) fn set(&self, name: &str, value: &str) -> &Self {
+        self.env.borrow_mut().insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Unsets a variable of [`Sandbox::set`].
+    pub(crate) fn unset(&self, name: &str) -> &Self {
+        self.env.borrow_mut().remove(name);
+        self
+    }
+
+    /// Moves the clock.
+    pub(crate) fn later(&self, by: Duration) -> &Self {
+        self.now.set(self.now.get() + by);
+        self
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn write(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.root.join(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Reads a file of the project.
+    #[track_caller]
+    pub(crate) fn read(&self, relative: impl AsRef<Path>) -> String {
+        let path = self.root.join(relative);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Reads a JSON file of the project.
+    #[track_caller]
+    pub(crate) fn json(&self, relative: impl AsRef<Path>) -> Value {
+        serde_json::from_str(&self.read(relative)).unwrap()
+    }
+
+    /// Replaces the config and commits it.
+    pub(crate) fn config(&self, text: &str) -> &Self {
+        self.write("vibeship_optimizer.yml", text).commit_as("configure", &[])
+    }
+
+    /// Adds lines to [`CONFIG`] and commits it.
+    pub(crate) fn config_plus(&self, lines: &str) -> &Self {
+        self.config(&format!("{CONFIG}{lines}"))
+    }
+
+    /// A command with the clean environment of this sandbox.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let base = self.root.parent().unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(&*self.here.borrow()).env_clear();
+        let kept = ["PATH", "SystemRoot", "ComSpec", "PATHEXT", "windir", "LLVM_PROFILE_FILE"];
+        command.envs(kept.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        for name in ["HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "APPDATA", "LOCALAPPDATA"] {
+            command.env(name, base.join("home"));
+        }
+        for name in ["TMPDIR", "TEMP", "TMP"] {
+            command.env(name, base.join("tmp"));
+        }
+        let now = self.now.get().to_rfc3339();
+        command
+            .envs([("LANG", "C"), ("LC_ALL", "C"), ("TZ", "XXX-12:45"), ("GIT_CONFIG_NOSYSTEM", "1")])
+            .env("GIT_CONFIG_GLOBAL", base.join("home/gitconfig"))
+            .env("GIT_CEILING_DIRECTORIES", base)
+            .envs(["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "VIBESHIP_OPTIMIZER_TEST_NOW"].map(|name| (name, &now)))
+            .env("VIBESHIP_OPTIMIZER_LOCK_WAIT_S", "60")
+            .envs(&*self.env.borrow());
+        command
+    }
+
+    /// Runs git, which must succeed, and gives what it printed.
+    #[track_caller]
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        let output = self.command("git").args(arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The tool's command, not run yet.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_vibeship-optimizer"));
+        command.args(arguments);
+        command
+    }
+
+    /// Runs the tool.
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
+        self.run_os(&arguments.iter().map(OsStr::new).collect::<Vec<_>>())
+    }
+
+    /// Runs the tool with arguments that need not be Unicode.
+    pub(crate) fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
+        let mut command = assert_cmd::Command::from_std(self.tool(&[]));
+        let output = command.args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
+        let places: [(&Path, &str); 2] = [(&self.root, "[PROJECT]"), (self.root.parent().unwrap(), "[TEMP]")];
+        let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        CommandOutput {
+            command: normal(&shown.join(" "), &places),
+            code: output.status.code().unwrap_or(-1),
+            stdout: normal(&String::from_utf8(output.stdout).unwrap(), &places),
+            stderr: normal(&String::from_utf8(output.stderr).unwrap(), &places),
+        }
+    }
+
+    /// Opens a change that what follows is about.
+    #[track_caller]
+    pub(crate) fn start(&self, title: &str) -> &Self {
+        self.start_with(title, &[])
+    }
+
+    /// Opens a change with further flags.
+    #[track_caller]
+    pub(crate) fn start_with(&self, title: &str, flags: &[&str]) -> &Self {
+        let mut arguments = vec!["change", "start", "--title", title];
+        arguments.extend(flags);
+        let answer = self.run(&arguments).ok().json();
+        *self.change.borrow_mut() = answer["change_id"].as_str().unwrap().to_owned();
+        self
+    }
+
+    /// The id of the change that was started last.
+    pub(crate) fn id(&self) -> String {
+        self.change.borrow().clone()
+    }
+
+    /// A path of the change's evidence, from the root.
+    pub(crate) fn evidence(&self, rest: &str) -> String {
+        format!("reports/optimizer/{}_{rest}", self.id())
+    }
+
+    /// The path of the change's record, from the root.
+    pub(crate) fn record(&self) -> String {
+        format!(".vibeship-optimizer/changes/{}.json", self.id())
+    }
+
+    /// Runs a command on the change; the id comes last.
+    pub(crate) fn on(&self, arguments: &[&str]) -> CommandOutput {
+        let id = self.id();
+        let mut all = arguments.to_vec();
+        all.extend(["--change-id", &id]);
+        self.run(&all)
+    }
+
+    /// Writes a contract that halving the KPI fulfils.
+    #[track_caller]
+    pub(crate) fn contract(&self) -> &Self {
+        let output = self.on(&[
+            "change",
+            "contract",
+            "--hypothesis",
+            "half the operations",
+            "--kpi",
+            "kpi.ops <= -10%",
+            "--guardrail",
+            "size.src <= +100%",
+            "--trigger",
+            "kpi.ops > +10%",
+        ]);
+        let _ = output.ok();
+        self
+    }
+
+    /// Captures the baseline.
+    #[track_caller]
+    pub(crate) fn before(&self) -> &Self {
+        let _ = self.on(&["snapshot", "--label", "before", "--as", "before"]).ok();
+        self
+    }
+
+    /// Sets the KPI and commits with the change's id.
+    #[track_caller]
+    pub(crate) fn improve(&self, ops: f64) -> &Self {
+        self.write("ops.json", kpi(ops)).commit("tune")
+    }
+
+    /// Commits everything but the tool's own files, with the change's id.
+    #[track_caller]
+    pub(crate) fn commit(&self, subject: &str) -> &Self {
+        let trailer = format!("Optimizer-Change: {}", self.id());
+        self.commit_as(subject, &["--trailer", &trailer])
+    }
+
+    /// Commits everything but the tool's own files.
+    #[track_caller]
+    pub(crate) fn commit_as(&self, subject: &str, flags: &[&str]) -> &Self {
+        self.git(&[
+            "add",
+            "-A",
+            "--",
+            ":(top,exclude).vibeship-optimizer",
+            ":(top,exclude)reports",
+            ":(top,exclude)*.md",
+        ]);
+        let mut arguments = vec!["commit", "-q", "-m", subject];
+        arguments.extend(flags);
+        self.git(&arguments);
+        self
+    }
+
+    /// Passes the validation.
+    #[track_caller]
+    pub(crate) fn validate(&self) -> &Self {
+        let _ = self.on(&["validate"]).ok();
+        self
+    }
+
+    /// Captures the state after.
+    #[track_caller]
+    pub(crate) fn after(&self) -> &Self {
+        let _ = self.on(&["snapshot", "--label", "after", "--as", "after"]).ok();
+        self
+    }
+
+    /// Compares.
+    #[track_caller]
+    pub(crate) fn compare(&self) -> &Self {
+        let _ = self.on(&["compare"]).ok();
+        self
+    }
+
+    /// A change whose comparison passes.
+    #[track_caller]
+    pub(crate) fn compared(&self, title: &str) -> &Self {
+        self.start(title).contract().before().improve(50.0).validate().after().compare()
+    }
+
+    /// A change that is promoted and fully rolled out.
+    #[track_caller]
+    pub(crate) fn rolled_out(&self, title: &str) -> &Self {
+        self.compared(title);
+        let _ = self.on(&["change", "promote"]).ok();
+        let _ = self.on(&["change", "rollout", "full"]).ok();
+        self
+    }
+
+    /// Demands that a command on the change is refused with the code given, leaving the record as it is.
+    #[track_caller]
+    pub(crate) fn refuses(&self, arguments: &[&str], gate: u64, code: &str) -> &Self {
+        let record = self.read(self.record());
+        let mut all = arguments.to_vec();
+        all.extend(["--format", "json"]);
+        let output = self.on(&all);
+        let answer = output.json();
+        assert_eq!((answer["code"].as_str(), answer["gate_number"].as_u64()), (Some(code), Some(gate)), "{output}");
+        assert_eq!(output.code, if answer["not_yet"] == true { 3 } else { 1 }, "{output}");
+        assert!(answer["next"].as_array().is_some_and(|next| !next.is_empty()), "{output}");
+        assert_eq!(self.read(self.record()), record, "a refusal leaves the record as it is");
+        self
+    }
+
+    /// The answer of `change show`, as JSON.
+    #[track_caller]
+    pub(crate) fn shown(&self) -> Value {
+        self.on(&["change", "show", "--format", "json"]).ok().json()
+    }
+
+    /// Path and content of every file of the project outside `.git`, to see that a command writes nothing.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.root.clone()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.ends_with(".git") {
+                    open.push(path);
+                } else if path.is_file() {
+                    found.insert(path.clone(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    /// The directory above the project; not part of any repository.
+    pub(crate) fn outside(&self) -> &Path {
+        debug_assert!(self.dir.path().exists());
+        self.root.parent().unwrap()
+    }
+}

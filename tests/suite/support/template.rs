@@ -1,0 +1,41 @@
+//! A directory kept in memory, so that what every test begins with is made once per process and then copied.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Its directories, and its files with what is in them, by path from it.
+pub(crate) struct Template {
+    dirs: Vec<PathBuf>,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Template {
+    /// Reads a directory; the samples that git puts into new repositories are left out.
+    pub(crate) fn of(root: &Path) -> Self {
+        let mut template = Self { dirs: Vec::new(), files: Vec::new() };
+        let mut open = vec![PathBuf::new()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(root.join(&dir)).unwrap() {
+                let entry = entry.unwrap();
+                let path = dir.join(entry.file_name());
+                if entry.file_type().unwrap().is_dir() {
+                    open.push(path);
+                } else if path.extension().is_none_or(|extension| extension != "sample") {
+                    template.files.push((path, fs::read(entry.path()).unwrap()));
+                }
+            }
+            template.dirs.push(dir);
+        }
+        template
+    }
+
+    /// Writes it to a place where nothing is.
+    pub(crate) fn write(&self, root: &Path) {
+        for dir in &self.dirs {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        for (path, bytes) in &self.files {
+            fs::write(root.join(path), bytes).unwrap();
+        }
+    }
+}
