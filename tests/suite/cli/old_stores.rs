@@ -148,3 +148,81 @@ fn what_the_original_calls_verified_is_not_reopened_by_writing_to_it() {
     assert_eq!(here, before);
     let _ = s.run(&["change", "show", id]).ok();
 }
+
+/// The repository that version 0.2.0 left: fourteen changes in every state, with their evidence and history.
+fn repository_of_0_2_0() -> Sandbox {
+    let s = Sandbox::without_git();
+    fs::remove_dir_all(s.path("src")).unwrap();
+    fs::remove_file(s.path("ops.json")).unwrap();
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stores/0.2.0.bundle");
+    s.git(&["init", "-q"]);
+    s.git(&["fetch", "-q", bundle.to_str().unwrap(), "main"]);
+    s.git(&["reset", "-q", "--hard", "FETCH_HEAD"]);
+    s.later(chrono::Duration::days(5) + chrono::Duration::hours(3));
+    s
+}
+
+#[test]
+fn every_state_of_0_2_0_is_read_and_its_evidence_still_holds() {
+    let s = repository_of_0_2_0();
+    let list = s.run(&["change", "list", "--format", "json"]).ok().json();
+    let states: Vec<String> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| {
+            let id = change["change_id"].as_str().unwrap();
+            format!("{} {}", change["status"].as_str().unwrap(), id.split_once("00-").unwrap().1)
+        })
+        .collect();
+    insta::assert_snapshot!(states.join("\n"), @r"
+    verified verified
+    held held
+    rejected rejected
+    rolled_back rolled-back
+    monitoring emergency
+    compared experiment
+    monitoring monitoring
+    measured after
+    compared compared
+    planned contracted
+    planned planned
+    promoted promoted
+    validated validated
+    baseline tuneable
+    ");
+    let _ = s.run(&["check", "--format", "text"]).ok().says(&["nothing found in 0 commits and 14 records"]);
+    let first = s.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    let range = format!("{first}..HEAD");
+    let _ = s
+        .run(&["check", "--range", &range, "--format", "text"])
+        .ok()
+        .says(&["nothing found in 44 commits and 14 records"]);
+    let _ = s.run(&["verify", "--change-id", "chg-20260302-090000-verified"]).ok();
+    assert_eq!(s.git(&["status", "--porcelain"]), "", "reading writes nothing");
+}
+
+#[test]
+fn every_state_of_0_2_0_is_continued() {
+    let s = repository_of_0_2_0();
+    let id = |name: &str| {
+        let list = s.run(&["change", "list", "--format", "json"]).ok().json();
+        let ids = list.as_array().unwrap().iter().map(|change| change["change_id"].as_str().unwrap().to_owned());
+        ids.into_iter().find(|id| id.ends_with(name)).unwrap()
+    };
+    let on = |words: &[&str], name: &str| s.run(&[words, &["--change-id", &id(name)]].concat());
+    let _ = on(&["snapshot", "--as", "after"], "-validated").ok();
+    let _ = on(&["compare"], "-after").ok();
+    let _ = on(&["change", "rollout", "canary"], "-promoted").ok();
+    let _ = on(&["change", "hold", "--reason", "not sure"], "-experiment").ok();
+    let _ = on(&["snapshot", "--as", "before"], "-contracted").ok();
+    let contract =
+        ["change", "contract", "--hypothesis", "h", "--kpi", "kpi.ops <= -1%", "--guardrail", "size.src <= +50%"];
+    let _ = on(&[&contract[..], &["--trigger", "words"]].concat(), "-planned").ok();
+    s.later(chrono::Duration::days(1));
+    let _ = on(&["monitor", "tick"], "-monitoring").ok();
+    let _ = on(&["change", "follow-up", "--by", &id("-monitoring")], "-emergency").ok();
+    let _ = on(&["review", "bundle"], "-monitoring").ok();
+    let _ = s.run(&["report", "--out", "page.html"]).ok();
+    let _ = s.run(&["check", "--format", "text"]).ok().says(&["nothing found"]);
+}
