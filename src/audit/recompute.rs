@@ -2,24 +2,9 @@
 //! caller hands over their bytes.
 
 use crate::audit::{monitored, session, settings, validation};
-use crate::judge::{Comparison, Demands, Role, compare};
-use crate::model::{Artifact, Contract, Judged, Verdict, Verdicts, ingest};
+use crate::judge::{Comparison, compare};
+use crate::model::{Artifact, Judged, Verdict, Verdicts, ingest};
 use crate::workflow::Change;
-
-/// What a contract demands of the metrics.
-pub fn demands(contract: &Contract) -> Demands {
-    Demands { kpi: contract.kpi.clone(), guardrails: contract.guardrails.clone(), trigger: contract.trigger.clone() }
-}
-
-/// The verdicts on a contract out of a comparison; `None` when it judged no KPI.
-pub fn verdicts(comparison: &Comparison) -> Option<Verdicts> {
-    let of = |role: Role| -> Vec<Judged> {
-        let rows = comparison.criteria.iter().filter(|row| row.role == role);
-        rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() }).collect()
-    };
-    let kpi = of(Role::Kpi).into_iter().next()?;
-    Some(Verdicts { kpi, guardrails: of(Role::Guardrail), trigger: of(Role::Trigger).into_iter().next() })
-}
 
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again. Missing and
 /// altered files are for others to report: `fetch` gives `None` for them.
@@ -54,7 +39,7 @@ fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u
         Some(format!("{}: {}", artifact.path, session::problem(change, (&before, &after), pair)?))
     });
     let bound = bound.or_else(|| {
-        let said = verdicts(&stored).is_some_and(|said| first_difference(&recorded.verdicts, &said).is_none());
+        let said = stored.verdicts().is_some_and(|said| first_difference(&recorded.verdicts, &said).is_none());
         let other = (!said).then(|| "its verdicts are not those of the record".to_owned());
         let wrong = settings::problem(&change.contract, &before, &stored.settings).or(other)?;
         Some(format!("{}: {wrong}", recorded.json.path))
@@ -62,8 +47,8 @@ fn comparison_problem(change: &Change, fetch: &dyn Fn(&Artifact) -> Option<Vec<u
     if bound.is_some() {
         return bound;
     }
-    let again = compare::compare(&before, &after, pair.as_ref(), &demands(&change.contract), &stored.settings);
-    let Some(again) = verdicts(&again) else { return Some("the contract has no KPI to judge".to_owned()) };
+    let again = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
+    let Some(again) = again.verdicts() else { return Some("the contract has no KPI to judge".to_owned()) };
     first_difference(&recorded.verdicts, &again)
 }
 

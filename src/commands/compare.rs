@@ -12,8 +12,8 @@ use crate::commands::{
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::{self, Caveat};
-use crate::judge::{Comparison, Demands, Settings};
-use crate::model::{Artifact, ChangeId, Digest, Gate, Outcome, PairSession, Snapshot, hyperfine, ingest};
+use crate::judge::{Comparison, Settings};
+use crate::model::{Artifact, ChangeId, Contract, Digest, Gate, Outcome, PairSession, Snapshot, hyperfine, ingest};
 use crate::report::plot::Strip;
 use crate::report::{self, CompareView, invocation};
 use crate::store::{Record, Role, atomic, guard};
@@ -130,7 +130,7 @@ fn of_files(
     let old = parse(before)?;
     let new = parse(after)?;
     let settings = judge::settings(ctx, None)?;
-    let comparison = compare::compare(&old, &new, None, &Demands::default(), &settings);
+    let comparison = compare::compare(&old, &new, None, &Contract::default(), &settings);
     let strips = plots::strips(&comparison, (&old, &new), None);
     let beside = plots::beside(args.out.as_deref(), &strips);
     for plot in &beside {
@@ -187,8 +187,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let new = evidence::snapshot(ctx, &after.taken.snapshot)?;
     let settings = judge::settings(ctx, Some(&change.contract))?;
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
-    let demands = judge::demands(&change.contract);
-    let mut comparison = compare::compare(&old, &new, pair.as_ref(), &demands, &settings);
+    let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
     let times = change.comparisons_since_baseline().saturating_add(1);
     comparison.caveats.extend((times > 1).then_some(Caveat::Repeated { times }));
@@ -223,7 +222,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         markdown: markdown.artifact(change.id())?,
         json: json.artifact(change.id())?,
         pair: inputs.get(2).cloned(),
-        verdicts: judge::verdicts(&comparison)?,
+        verdicts: comparison.verdicts().ok_or_else(|| CommandError::trouble("the contract has no KPI"))?,
     });
     let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
     let copied = args.out.as_deref().filter(|out| !is_same(out, &own_report));

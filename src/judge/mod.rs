@@ -12,7 +12,7 @@ pub mod selftest;
 pub mod series;
 
 pub use calibration::{CalibratedCommand, Calibration, Injected};
-pub use compare::{Comparison, CriterionRow, Demands, Role, Settings, Side};
+pub use compare::{Comparison, CriterionRow, Role, Settings, Side};
 pub use decisive::{CpuReason, Decision, Decisive, WallReason};
 pub use effect::{Circumstances, Undecided};
 pub use noise::Tally;

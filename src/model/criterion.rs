@@ -278,6 +278,58 @@ impl<'de> Deserialize<'de> for Criterion {
     }
 }
 
+/// A criterion as a record states it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "String")]
+pub enum Stated {
+    Criterion(Criterion),
+    /// Text of an older record that is no criterion for this version; it is shown as it is.
+    Text(String),
+}
+
+impl Stated {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Criterion(criterion) => &criterion.text,
+            Self::Text(text) => text,
+        }
+    }
+
+    /// The criterion, unless it is only text.
+    pub fn criterion(&self) -> Option<&Criterion> {
+        match self {
+            Self::Criterion(criterion) => Some(criterion),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl From<String> for Stated {
+    fn from(text: String) -> Self {
+        // Only what is written back as it was read: the text is part of a record's digest.
+        let read = Criterion::parse(&text).ok().filter(|criterion| criterion.text == text);
+        read.map_or(Self::Text(text), Self::Criterion)
+    }
+}
+
+impl From<Criterion> for Stated {
+    fn from(criterion: Criterion) -> Self {
+        Self::Criterion(criterion)
+    }
+}
+
+impl fmt::Display for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Stated {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// What calls for a rollback: something measured, or words that a person has to judge by.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
@@ -433,6 +485,15 @@ mod tests {
                 prop_assert!(error.column <= error.text.chars().count());
             }
             let _ = Trigger::parse(&text);
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_the_text_of_what_is_no_criterion_and_of_what_was_written_otherwise() {
+        for (text, read) in [("m <= +5%", true), ("m about 5", false), (" m <= +5%", false)] {
+            let stated: Stated = serde_json::from_value(text.into()).unwrap();
+            assert_eq!((stated.criterion().is_some(), stated.as_str()), (read, text));
+            assert_eq!(serde_json::to_value(&stated).unwrap(), text);
         }
     }
 }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Artifact, ChangeId, Contract, Outcome, Revision, Verdict};
+use crate::model::{Artifact, ChangeId, Contract, Outcome, Revision, Stated, Verdict};
 
 /// A commit between the baseline and the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub enum CheckKind {
 /// A criterion and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    pub criterion: String,
+    pub criterion: Stated,
     pub verdict: Verdict,
 }
 

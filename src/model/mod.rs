@@ -30,7 +30,7 @@ pub mod verdict;
 pub use artifact::Artifact;
 pub use class::Class;
 pub use contract::{Contract, Part};
-pub use criterion::{Bound, Criterion, CriterionError, Op, Trigger};
+pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};
 pub use event::{Event, Kind, Opened};
 pub use facts::{

@@ -74,17 +74,17 @@ pub fn trigger_reason(judged: &Judged) -> String {
 }
 
 fn said(judged: &Judged, violates: &str) -> String {
-    let criterion = Criterion::parse(&judged.criterion).ok();
-    let bound = criterion.as_ref().map_or_else(|| judged.criterion.clone(), values::bound);
+    let criterion = judged.criterion.criterion();
+    let bound = criterion.map_or_else(|| judged.criterion.to_string(), values::bound);
     match &judged.verdict {
         Verdict::Pass(finding) => {
-            format!("{} meets {bound} ({})", measured(criterion.as_ref(), finding), basis(finding))
+            format!("{} meets {bound} ({})", measured(criterion, finding), basis(finding))
         }
         Verdict::Fail(finding) => {
-            format!("{} {violates} {bound} ({})", measured(criterion.as_ref(), finding), basis(finding))
+            format!("{} {violates} {bound} ({})", measured(criterion, finding), basis(finding))
         }
         Verdict::Inconclusive { finding, because, more_runs } => {
-            let shown = finding.as_ref().map(|finding| measured(criterion.as_ref(), finding));
+            let shown = finding.as_ref().map(|finding| measured(criterion, finding));
             unsettled(is_paired(finding.as_ref()), finding.as_ref(), because, *more_runs, shown, &bound)
         }
         Verdict::Invalid { because } => flaw(because),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn said(criterion: &str, verdict: Verdict) -> String {
-        line(&Judged { criterion: criterion.to_owned(), verdict })
+        line(&Judged { criterion: criterion.to_owned().into(), verdict })
     }
 
     fn doubted(because: Doubt, more_runs: Option<u32>) -> String {
@@ -325,8 +325,10 @@ mod tests {
 
     #[test]
     fn a_trigger_that_holds_has_fired() {
-        let judged =
-            Judged { criterion: "timing.t.wall > +20%".into(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
+        let judged = Judged {
+            criterion: "timing.t.wall > +20%".to_owned().into(),
+            verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)),
+        };
         assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
-use crate::judge::{Comparison, Demands, Role, Settings};
-use crate::model::{Artifact, Criterion, Judged, Outcome, Policy, Snapshot, Trigger, Verdicts};
+use crate::judge::{Comparison, Role, Settings};
+use crate::model::{Artifact, Contract, Criterion, Judged, Outcome, Policy, Snapshot, Trigger, Verdicts};
 use crate::workflow::{Change, window};
 
 /// The verdicts of one measurement on the contract.
@@ -138,26 +138,27 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
         Some(Trigger::Measured(criterion)) if !kept(&criterion) => None,
         trigger => trigger.clone(),
     };
-    let demands = Demands {
+    let judged = Contract {
         kpi: contract.kpi.as_ref().filter(kept).cloned(),
         guardrails: contract.guardrails.iter().filter(kept).cloned().collect(),
         trigger,
+        ..Contract::default()
     };
     let comparison = if has_baseline {
-        compare::compare(reference, today, None, &demands, settings)
+        compare::compare(reference, today, None, &judged, settings)
     } else {
-        compare::compare(&unattributed(reference), today, None, &demands, settings)
+        compare::compare(&unattributed(reference), today, None, &judged, settings)
     };
-    let of = |role: Role| {
-        let rows = comparison.criteria.iter().filter(move |row| row.role == role);
-        rows.map(|row| Judged { criterion: row.criterion.to_string(), verdict: row.result.clone() })
-    };
-    Watch { kpi: of(Role::Kpi).next(), guardrails: of(Role::Guardrail).collect(), trigger: of(Role::Trigger).next() }
+    Watch {
+        kpi: comparison.judged(Role::Kpi).next(),
+        guardrails: comparison.judged(Role::Guardrail).collect(),
+        trigger: comparison.judged(Role::Trigger).next(),
+    }
 }
 
 /// How far `today` has drifted from the state right after the change: the same code on another day.
 pub fn drift(after: &Snapshot, today: &Snapshot, settings: &Settings) -> Comparison {
-    compare::compare(&unattributed(after), today, None, &Demands::default(), settings)
+    compare::compare(&unattributed(after), today, None, &Contract::default(), settings)
 }
 
 /// The snapshot without its revision. That the code is the same is what drift is about, and no flaw of the comparison.
@@ -179,7 +180,7 @@ mod tests {
             Outcome::Fail => Verdict::Fail(finding),
             _ => Verdict::Invalid { because: Flaw::SameCode },
         };
-        Judged { criterion: "m <= +5%".to_owned(), verdict }
+        Judged { criterion: "m <= +5%".to_owned().into(), verdict }
     }
 
     #[test]

@@ -24,21 +24,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::metric_row::{for_metric, metric_rows};
 use crate::judge::{Change, Circumstances, Decisive, effect, rule, series};
-use crate::model::{Criterion, GitV1, MetricId, Outcome, PairSession, Revision, Sampling, Snapshot, Trigger, Verdict};
+use crate::model::{
+    Contract, Criterion, GitV1, Judged, MetricId, Outcome, PairSession, Revision, Sampling, Snapshot, Trigger, Verdict,
+    Verdicts,
+};
 
 /// Schema name of compare files.
 pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
 
 /// The minimum effect where neither the contract nor a calibration says otherwise: 1 %.
 pub const DEFAULT_MIN_EFFECT: f64 = 0.01;
-
-/// What a contract demands of the metrics.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Demands {
-    pub kpi: Option<Criterion>,
-    pub guardrails: Vec<Criterion>,
-    pub trigger: Option<Trigger>,
-}
 
 /// What is known about noise before anything is compared. All numbers are shares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +95,23 @@ pub struct Comparison {
     pub not_paired: Option<String>,
 }
 
+impl Comparison {
+    /// The criteria of one role with their verdicts, in the contract's order.
+    pub fn judged(&self, role: Role) -> impl Iterator<Item = Judged> {
+        let rows = self.criteria.iter().filter(move |row| row.role == role);
+        rows.map(|row| Judged { criterion: row.criterion.clone().into(), verdict: row.result.clone() })
+    }
+
+    /// The verdicts on the whole contract; `None` where it has no KPI.
+    pub fn verdicts(&self) -> Option<Verdicts> {
+        Some(Verdicts {
+            kpi: self.judged(Role::Kpi).next()?,
+            guardrails: self.judged(Role::Guardrail).collect(),
+            trigger: self.judged(Role::Trigger).next(),
+        })
+    }
+}
+
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Side {
@@ -142,7 +154,7 @@ pub fn compare(
     before: &Snapshot,
     after: &Snapshot,
     pair: Option<&PairSession>,
-    demands: &Demands,
+    contract: &Contract,
     settings: &Settings,
 ) -> Comparison {
     let mut sides = Sides {
@@ -153,7 +165,7 @@ pub fn compare(
     sides.refuse_redefined(&definition::redefined(&before.definitions, &after.definitions));
     let circumstances = circumstances(before, after, settings);
     let metrics = metric_rows(&sides, &circumstances, settings);
-    let criteria = criterion_rows(&sides, demands, &circumstances, settings);
+    let criteria = criterion_rows(&sides, contract, &circumstances, settings);
     let decisive = decisive_rows(before, after, pair);
     let outcome = match caveat::is_same_snapshot(before, after) {
         true => Outcome::Invalid,
@@ -161,7 +173,7 @@ pub fn compare(
     };
     let tuneables = tuneables::changes(before, after);
     let caveats = caveat::caveats(before, after, pair, &metrics, &circumstances);
-    let trigger_words = match &demands.trigger {
+    let trigger_words = match &contract.trigger {
         Some(Trigger::Words(words)) => Some(words.clone()),
         _ => None,
     };
@@ -212,13 +224,13 @@ fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Ci
     }
 }
 
-fn criterion_rows(sides: &Sides, demands: &Demands, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
-    let trigger = match &demands.trigger {
+fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
+    let trigger = match &contract.trigger {
         Some(Trigger::Measured(criterion)) => Some((Role::Trigger, criterion)),
         _ => None,
     };
-    let kpi = demands.kpi.iter().map(|criterion| (Role::Kpi, criterion));
-    let guardrails = demands.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
+    let kpi = contract.kpi.iter().map(|criterion| (Role::Kpi, criterion));
+    let guardrails = contract.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
     kpi.chain(guardrails)
         .chain(trigger)
         .map(|(role, criterion)| {
@@ -316,12 +328,12 @@ mod tests {
         parse_pair(text.as_bytes()).unwrap()
     }
 
-    fn demands(kpi: &str) -> Demands {
-        Demands { kpi: Some(Criterion::parse(kpi).unwrap()), ..Demands::default() }
+    fn demands(kpi: &str) -> Contract {
+        Contract { kpi: Some(Criterion::parse(kpi).unwrap()), ..Contract::default() }
     }
 
     fn with(before: &Snapshot, after: &Snapshot) -> Comparison {
-        compare(before, after, None, &Demands::default(), &Settings::default())
+        compare(before, after, None, &Contract::default(), &Settings::default())
     }
 
     #[test]
@@ -340,10 +352,11 @@ mod tests {
     fn the_gravest_verdict_is_the_outcome_and_a_fired_trigger_is_a_failure() {
         let (before, after) = (snapshot(2, &runs(&[1.0])), snapshot(2, &runs(&[1.1])));
         let outcome = |guardrail: &str, trigger: &str| {
-            let demands = Demands {
+            let demands = Contract {
                 kpi: Some(Criterion::parse("timing.t.cpu <= +50%").unwrap()),
                 guardrails: vec![Criterion::parse(guardrail).unwrap()],
                 trigger: Some(Trigger::parse(trigger).unwrap()),
+                ..Contract::default()
             };
             compare(&before, &after, Some(&session(1.2, 20)), &demands, &Settings::default()).outcome
         };
@@ -422,7 +435,7 @@ mod tests {
         ))
         .unwrap();
         let session = parse_pair(session.to_string().as_bytes()).unwrap();
-        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        let comparison = compare(&side, &side, Some(&session), &Contract::default(), &Settings::default());
         let row = comparison.metrics.iter().find(|row| row.metric.as_str() == "kpi.errors").unwrap();
         assert_eq!((row.pairs, row.result.finding()), (Some(10), None));
         let apart =
@@ -439,7 +452,7 @@ mod tests {
         value["commands"][0]["pairs"] = vec![serde_json::from_str::<Value>(pair).unwrap(); 10].into();
         let session = parse_pair(value.to_string().as_bytes()).unwrap();
         let side = snapshot(2, &runs(&[1.0]));
-        let comparison = compare(&side, &side, Some(&session), &Demands::default(), &Settings::default());
+        let comparison = compare(&side, &side, Some(&session), &Contract::default(), &Settings::default());
         assert!(comparison.caveats.contains(&Caveat::CpuAndWallDisagree { timing: "t".into(), cpu_improved: true }));
     }
 

@@ -127,16 +127,17 @@ fn caveats(doc: &mut Doc, comparison: &Comparison) {
 mod tests {
     use super::*;
     use crate::judge::compare::compare;
-    use crate::judge::{Change, Demands, Settings};
-    use crate::model::{Criterion, Trigger, Verdict, ingest};
+    use crate::judge::{Change, Settings};
+    use crate::model::{Contract, Criterion, Trigger, Verdict, ingest};
     use crate::report::{Terminal, fixture, terminal as plain};
 
-    fn demands() -> Demands {
+    fn demands() -> Contract {
         let criterion = |text| Criterion::parse(text).unwrap();
-        Demands {
+        Contract {
             kpi: Some(criterion("timing.tests.cpu <= -10%")),
             guardrails: vec![criterion("kpi.advisory_p95_ms <= 250ms"), criterion("http.health.ok >= 100%")],
             trigger: Some(Trigger::parse("timing.tests.wall > +10%").unwrap()),
+            ..Contract::default()
         }
     }
 
@@ -322,8 +323,7 @@ mod tests {
     fn single_runs_conclude_nothing_and_say_so() {
         let (before, after) =
             (fixture::snapshot("before", 2.0, 1, 4000, 1), fixture::snapshot("after", 1.0, 1, 4000, 2));
-        let none =
-            Demands { guardrails: Vec::new(), kpi: None, trigger: Some(Trigger::Words("users complain".into())) };
+        let none = Contract { trigger: Some(Trigger::Words("users complain".into())), ..Contract::default() };
         let mut comparison = compare(&before, &after, None, &none, &Settings::default());
         comparison.not_paired = Some("there are no commits".to_owned());
         let text = markdown(&view(&comparison));
@@ -343,7 +343,7 @@ mod tests {
             ingest::parse_snapshot(&bytes).ok()
         };
         let (Some(before), Some(after)) = (read("before"), read("after")) else { return };
-        let comparison = compare(&before, &after, None, &Demands::default(), &Settings::default());
+        let comparison = compare(&before, &after, None, &Contract::default(), &Settings::default());
         let text = markdown(&view(&comparison));
         assert!(text.contains("- **Outcome:** ? **inconclusive**"), "{text}");
         for section in ["## Git", "## Size deltas", "## Timing deltas", "## HTTP probes", "## What cannot be concluded"]

@@ -13,7 +13,7 @@ pub fn criterion_reason(row: &CriterionRow, comparison: &Comparison) -> String {
         Verdict::Inconclusive { finding, .. } => finding.as_ref(),
         Verdict::Invalid { .. } => None,
     };
-    let judged = Judged { criterion: row.criterion.text.clone(), verdict: row.result.clone() };
+    let judged = Judged { criterion: row.criterion.clone().into(), verdict: row.result.clone() };
     let plain = if row.role == Role::Trigger { verdict::trigger_reason(&judged) } else { verdict::reason(&judged) };
     let (Some(metric), Some(finding), Bound::Absolute { .. }) = (metric, finding, &row.criterion.bound) else {
         return plain;

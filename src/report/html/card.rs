@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Bound, Criterion, Finding, Judged, Verdict, Verdicts};
+use crate::model::{Bound, Finding, Judged, Verdict, Verdicts};
 use crate::report::html::{State, markup};
 use crate::report::plot::{Scale, days, interval};
 use crate::report::{Entry, StepView, Tone, escape, logbook, pipeline, show, values, verdict};
@@ -104,7 +104,7 @@ fn verdict_row(role: &str, judged: &Judged, scale: &Scale) -> String {
     format!(
         "<tr><td>{role}</td><td><code>{}</code></td><td><span class=\"mark {}\">{} {word}</span></td><td>{picture}</td>\
          <td>{}</td></tr>",
-        escape::line(&judged.criterion),
+        escape::line(judged.criterion.as_str()),
         markup::class(tone),
         tone.symbol(),
         escape::line(&why)
@@ -113,7 +113,7 @@ fn verdict_row(role: &str, judged: &Judged, scale: &Scale) -> String {
 
 /// The numbers of a criterion with a bound relative to the baseline; points of a rate are on another scale.
 fn relative(judged: &Judged) -> Option<(&Finding, f64)> {
-    let criterion = Criterion::parse(&judged.criterion).ok()?;
+    let criterion = judged.criterion.criterion()?;
     let Bound::Relative { share } = criterion.bound else { return None };
     let finding = match &judged.verdict {
         Verdict::Pass(finding) | Verdict::Fail(finding) => finding,

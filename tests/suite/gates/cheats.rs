@@ -185,7 +185,7 @@ fn a_stage_without_a_verdict_on_every_guardrail_does_not_begin() {
 #[test]
 fn verdicts_on_something_else_than_the_contract_promote_nothing() {
     let mut softer = all_well();
-    softer.kpi.criterion = "timing.parse.wall <= +50%".to_owned();
+    softer.kpi.criterion = "timing.parse.wall <= +50%".to_owned().into();
     let fewer = Verdicts { guardrails: Vec::new(), ..all_well() };
     let silent = Verdicts { trigger: None, ..all_well() };
     for verdicts in [softer, fewer, silent] {

@@ -65,7 +65,7 @@ fn following(world: &mut World) -> u8 {
 
 /// Verdicts on the KPI that this contract has.
 fn on_contract(world: &World, mut verdicts: Verdicts) -> Verdicts {
-    verdicts.kpi.criterion = world.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default();
+    verdicts.kpi.criterion = world.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default().into();
     verdicts
 }
 
