@@ -4,12 +4,14 @@
 
 pub mod artifact;
 pub mod class;
+pub mod command_line;
 pub mod conceal;
 pub mod contract;
 pub mod criterion;
 pub mod digest;
 pub mod event;
 pub mod facts;
+pub mod fix;
 pub mod gate;
 pub mod hyperfine;
 pub mod id;
@@ -19,16 +21,20 @@ pub mod measurable;
 pub mod metric;
 pub mod nearest;
 pub mod pair;
+pub mod problem;
 pub mod revision;
 pub mod scrub;
 pub mod snapshot;
 pub mod strict_json;
 pub mod surface;
+pub mod text;
+pub mod uncommitted;
 pub mod unit;
 pub mod verdict;
 
 pub use artifact::Artifact;
 pub use class::Class;
+pub use command_line::{CommandLine, PROGRAM};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};
@@ -37,6 +43,7 @@ pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
+pub use fix::{Action, FixContext, How, Step};
 pub use gate::Gate;
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
@@ -44,11 +51,13 @@ pub use machine::Machine;
 pub use measurable::{Measurable, MetricSpec, Unmeasurable};
 pub use metric::{Better, MetricId, Reading, Sampling, Series, Unusable};
 pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
+pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
 pub use strict_json::{JsonError, Limits};
 pub use surface::Surface;
+pub use uncommitted::Uncommitted;
 pub use unit::Unit;
 pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Verdict};

@@ -26,6 +26,7 @@ pub mod objection;
 pub mod pair;
 pub mod pipeline;
 pub mod plot;
+pub mod problem;
 pub mod project;
 pub mod refusal;
 pub mod review;

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+pub use crate::model::text::{count, moment};
 use crate::model::{Bound, Criterion, Estimate, MetricId, Unit};
 
 /// Digits of a number that stands alone.
@@ -151,20 +152,9 @@ pub fn unit_of(metric: &MetricId, bound: Option<&Bound>) -> Unit {
     }
 }
 
-/// A moment to the minute: `2026-02-18 12:39 UTC`.
-pub fn moment(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
 /// A moment as the original's files have it: `2026-02-18T12:39:00Z`.
 pub fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// `1 pair`, `3 pairs`.
-pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
-    let n = n.into();
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The unit in which `magnitude` is read best, as a divisor and a symbol.

@@ -1,0 +1,158 @@
+//! A command that a person can copy and run: typed words, quoted for the shell in one place.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The program's name in commands.
+pub const PROGRAM: &str = "vibeship-optimizer";
+
+/// One word of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    /// Quoted where a shell would read anything into it.
+    Text(String),
+    /// Stands for a person's own words, such as `"WHY"`.
+    Placeholder(&'static str),
+    /// What the shell itself reads, such as `&&` or `|`.
+    Operator(&'static str),
+}
+
+/// One line for a shell: a command, or several that are joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine(Vec<Word>);
+
+impl CommandLine {
+    /// A command without arguments.
+    pub fn new(program: &str) -> Self {
+        Self(vec![Word::Text(program.to_owned())])
+    }
+
+    /// This tool with the words of `subcommand`, such as `change list`.
+    pub fn tool(subcommand: &str) -> Self {
+        Self::new(PROGRAM).words(subcommand.split_whitespace())
+    }
+
+    /// Git with the words of `subcommand`, such as `stash pop`.
+    pub fn git(subcommand: &str) -> Self {
+        Self::new("git").words(subcommand.split_whitespace())
+    }
+
+    /// With one more argument, whatever characters it holds.
+    #[must_use]
+    pub fn word(mut self, word: impl Into<String>) -> Self {
+        self.0.push(Word::Text(word.into()));
+        self
+    }
+
+    /// With these arguments.
+    #[must_use]
+    pub fn words(self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        words.into_iter().fold(self, Self::word)
+    }
+
+    /// With a flag and what a person has to write after it.
+    #[must_use]
+    pub fn ask(self, flag: &str, placeholder: &'static str) -> Self {
+        let mut line = self.word(flag);
+        line.0.push(Word::Placeholder(placeholder));
+        line
+    }
+
+    /// This, and if it succeeds, `next`.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        self.joined("&&", next)
+    }
+
+    /// This, whose output `next` reads.
+    #[must_use]
+    pub fn pipe(self, next: Self) -> Self {
+        self.joined("|", next)
+    }
+
+    /// This, whose output is added to the end of `file`.
+    #[must_use]
+    pub fn append_to(mut self, file: &str) -> Self {
+        self.0.push(Word::Operator(">>"));
+        self.word(file)
+    }
+
+    fn joined(mut self, operator: &'static str, next: Self) -> Self {
+        self.0.push(Word::Operator(operator));
+        self.0.extend(next.0);
+        self
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, word) in self.0.iter().enumerate() {
+            let gap = if number == 0 { "" } else { " " };
+            match word {
+                Word::Text(text) => write!(f, "{gap}{}", quoted(text))?,
+                Word::Placeholder(text) => write!(f, "{gap}\"{text}\"")?,
+                Word::Operator(operator) => write!(f, "{gap}{operator}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for CommandLine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One word as a shell has to be given it: bare where nothing in it means anything to a shell, in double quotes where
+/// those suffice, else in single quotes.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+,:=@%".contains(c);
+    let readable = |c: char| plain(c) || " <>();#&|'".contains(c);
+    let inner = |(at, c): (usize, char)| plain(c) || (at > 0 && c == '~');
+    // At the front, zsh takes `=ls` for the path of ls, and every shell `~root` for a home.
+    let bare = !word.is_empty() && !word.starts_with('=') && word.chars().enumerate().all(inner);
+    let text = word.contains(' ') && word.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if bare {
+        word.to_owned()
+    } else if text && word.chars().all(readable) {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reaches_the_program_as_it_was_meant() {
+        for (word, shown) in [
+            ("plain-1.txt", "plain-1.txt"),
+            ("abc~1", "abc~1"),
+            ("~root", "'~root'"),
+            ("=ls", "'=ls'"),
+            ("", "''"),
+            ("METRIC <= -10%", "\"METRIC <= -10%\""),
+            ("it's here", "\"it's here\""),
+            ("it's", "'it'\\''s'"),
+            ("a $b", "'a $b'"),
+            ("say \"hi\"!", "'say \"hi\"!'"),
+            (":(top)src/x[1]", "':(top)src/x[1]'"),
+        ] {
+            assert_eq!(quoted(word), shown);
+        }
+    }
+
+    #[test]
+    fn commands_are_joined_and_ask_for_words() {
+        let line = CommandLine::git("add -A").and(CommandLine::git("commit").ask("-m", "WHAT CHANGED"));
+        assert_eq!(line.to_string(), "git add -A && git commit -m \"WHAT CHANGED\"");
+        let line = CommandLine::new("printf").words(["%s\\n", "a b"]).append_to(".git/info/exclude");
+        assert_eq!(line.to_string(), "printf '%s\\n' \"a b\" >> .git/info/exclude");
+        let line = CommandLine::git("diff -z").pipe(CommandLine::new("xargs").word("-0"));
+        assert_eq!(line.to_string(), "git diff -z | xargs -0");
+    }
+}

@@ -1,0 +1,213 @@
+//! What to do about a problem: steps in the order in which they are to be done, and the steps that every part of the
+//! tool has to offer.
+
+use serde::Serialize;
+
+use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::{ChangeId, Class, CommandLine, Gate, Part, Stage, Uncommitted};
+
+pub const WHY: &str = "WHY";
+pub const NAME: &str = "NAME";
+pub const WHAT_CHANGED: &str = "WHAT CHANGED";
+pub const WHAT_HAPPENED: &str = "WHAT HAPPENED";
+pub const WHAT_WAS_OBSERVED: &str = "WHAT WAS OBSERVED";
+pub const SHORT_HYPOTHESIS: &str = "SHORT HYPOTHESIS";
+pub const HYPOTHESIS: &str = "WHAT SHOULD IMPROVE, AND WHY";
+pub const OVERRIDE_OUT: &str = "WHAT TAKES THE OVERRIDE OUT";
+
+/// What stands for a person's own words in commands, and is refused as such words itself.
+pub const PLACEHOLDERS: [&str; 9] =
+    [WHY, NAME, "MODE", WHAT_CHANGED, WHAT_HAPPENED, WHAT_WAS_OBSERVED, SHORT_HYPOTHESIS, HYPOTHESIS, OVERRIDE_OUT];
+
+/// How a step stands to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    Next,
+    /// To be done after the one before.
+    Then,
+    /// Instead of what comes before.
+    Or,
+}
+
+/// What a step consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum Action {
+    Run {
+        command: CommandLine,
+    },
+    /// A line that belongs under a key of a file.
+    Edit {
+        file: String,
+        key: String,
+        line: String,
+    },
+    /// What only a person can do; the purpose says it.
+    Decide,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub how: How,
+    /// What it is for; empty for the obvious next command.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+impl Step {
+    fn run(how: How, purpose: impl Into<String>, command: CommandLine) -> Self {
+        Self { how, purpose: purpose.into(), action: Action::Run { command } }
+    }
+
+    /// What to run next.
+    pub fn next(purpose: impl Into<String>, command: CommandLine) -> Self {
+        Self::run(How::Next, purpose, command)
+    }
+
+    /// What to run after the step before.
+    pub fn then(purpose: impl Into<String>, command: CommandLine) -> Self {
+        Self::run(How::Then, purpose, command)
+    }
+
+    /// What to run instead of what comes before.
+    pub fn or(purpose: impl Into<String>, command: CommandLine) -> Self {
+        Self::run(How::Or, purpose, command)
+    }
+
+    /// What a person has to do, in words.
+    pub fn decide(how: How, what: impl Into<String>) -> Self {
+        Self { how, purpose: what.into(), action: Action::Decide }
+    }
+
+    /// A line to write under a key of a file.
+    pub fn edit(how: How, purpose: &str, file: &str, key: &str, line: &str) -> Self {
+        let action = Action::Edit { file: file.to_owned(), key: key.to_owned(), line: line.to_owned() };
+        Self { how, purpose: purpose.to_owned(), action }
+    }
+
+    /// Its command, where it is one.
+    pub fn command(&self) -> Option<&CommandLine> {
+        match &self.action {
+            Action::Run { command } => Some(command),
+            Action::Edit { .. } | Action::Decide => None,
+        }
+    }
+}
+
+/// What the project's own settings and its work tree make of commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixContext {
+    /// The key of the trailer in commits.
+    pub trailer: String,
+    /// A tool and a reasoning mode that may have reviewed.
+    pub review: (String, String),
+    /// A KPI, a guardrail and a trigger that the config can measure, or their shapes.
+    pub criteria: [String; 3],
+    pub uncommitted: Uncommitted,
+}
+
+impl Default for FixContext {
+    fn default() -> Self {
+        Self {
+            trailer: "Optimizer-Change".to_owned(),
+            review: ("other".to_owned(), "human".to_owned()),
+            criteria: ["METRIC <= -10%".to_owned(), "METRIC <= +2%".to_owned(), "METRIC > +10%".to_owned()],
+            uncommitted: Uncommitted::default(),
+        }
+    }
+}
+
+impl FixContext {
+    /// The flag of `git commit` that ties a commit to a change.
+    #[must_use]
+    pub fn with_trailer(&self, commit: CommandLine, id: impl std::fmt::Display) -> CommandLine {
+        commit.word("--trailer").word(format!("{}: {id}", self.trailer))
+    }
+
+    /// Commits everything uncommitted as the change.
+    pub fn commit(&self, id: &ChangeId) -> CommandLine {
+        let commit = CommandLine::git("commit").ask("-m", WHAT_CHANGED);
+        CommandLine::git("add -A").and(self.with_trailer(commit, id))
+    }
+
+    /// Attests a review.
+    pub fn attest(&self, id: &ChangeId) -> CommandLine {
+        let (tool, mode) = &self.review;
+        let line = on(id, "review attest").words(["--tool", tool, "--reasoning-mode", mode]);
+        line.ask("--reviewer", NAME)
+    }
+
+    /// Writes these parts of the contract.
+    pub fn contract(&self, id: &ChangeId, class: Class, parts: &[Part]) -> CommandLine {
+        let [kpi, guardrail, trigger] = &self.criteria;
+        parts.iter().fold(on(id, "change contract"), |line, part| match part {
+            Part::Hypothesis => line.ask("--hypothesis", HYPOTHESIS),
+            Part::Kpi => line.word("--kpi").word(kpi),
+            Part::Guardrails => line.word("--guardrail").word(guardrail),
+            Part::Trigger => line.word("--trigger").word(trigger),
+            // No commit of an emergency could be reverted.
+            Part::Rollback if class == Class::Emergency => line.ask("--rollback", OVERRIDE_OUT),
+            Part::Rollback => line.word("--rollback").word(DEFAULT_ROLLBACK),
+        })
+    }
+
+    /// The command that passes a gate; for the contract, all of its parts.
+    pub fn gate(&self, id: &ChangeId, gate: Gate) -> CommandLine {
+        const PARTS: [Part; 5] = [Part::Hypothesis, Part::Kpi, Part::Guardrails, Part::Trigger, Part::Rollback];
+        match gate {
+            Gate::Open => start(),
+            Gate::Contract => self.contract(id, Class::Code, &PARTS),
+            Gate::Baseline => baseline(id),
+            Gate::Validate => on(id, "validate"),
+            Gate::After => after(id),
+            Gate::Compare => on(id, "compare"),
+            Gate::Decide => on(id, "change promote"),
+            Gate::Rollout => rollout(id, Stage::Full),
+            Gate::Verify => verify(id),
+        }
+    }
+}
+
+/// This tool's `subcommand` on a change.
+pub fn on(id: &ChangeId, subcommand: &str) -> CommandLine {
+    CommandLine::tool(subcommand).words(["--change-id", id.as_str()])
+}
+
+/// Opens a change.
+pub fn start() -> CommandLine {
+    CommandLine::tool("change start").ask("--title", SHORT_HYPOTHESIS)
+}
+
+/// Measures the baseline.
+pub fn baseline(id: &ChangeId) -> CommandLine {
+    CommandLine::tool("snapshot --label before --change-id").word(id.as_str()).words(["--as", "before"])
+}
+
+/// Measures the state after.
+pub fn after(id: &ChangeId) -> CommandLine {
+    CommandLine::tool("snapshot --label after --change-id").word(id.as_str()).words(["--as", "after"])
+}
+
+/// Begins a stage of the rollout.
+pub fn rollout(id: &ChangeId, stage: Stage) -> CommandLine {
+    on(id, &format!("change rollout {}", stage.name()))
+}
+
+/// Ends a change or resolves its alarms, with a reason: `hold`, `reject`, `rollback`, `resolve`.
+pub fn with_reason(id: &ChangeId, verb: &str) -> CommandLine {
+    on(id, &format!("change {verb}")).ask("--reason", WHY)
+}
+
+/// Verifies a change.
+pub fn verify(id: &ChangeId) -> CommandLine {
+    on(id, "change verify --apply").ask("--summary", WHAT_WAS_OBSERVED)
+}
+
+/// Brings a file back as the commit checked out has it.
+pub fn restore(path: &str) -> CommandLine {
+    CommandLine::git("restore --source=HEAD --staged --worktree --").word(path)
+}

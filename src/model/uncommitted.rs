@@ -1,0 +1,129 @@
+//! The files that are not committed, by name, and the commands that commit them or set them aside.
+
+use crate::model::fix::WHAT_CHANGED;
+use crate::model::{CommandLine, text};
+
+/// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
+const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
+/// What the project is measured by: it is committed, and never set aside.
+const SETUP: [&str; 3] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes"];
+/// As many paths are named before the rest is counted.
+const SHOWN: usize = 5;
+
+/// Where the project lies in its repository, and what is uncommitted there; by default nothing is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Uncommitted {
+    /// From the repository's root to the project's, with a `/` at the end, or empty.
+    pub prefix: String,
+    pub paths: Vec<String>,
+}
+
+impl Uncommitted {
+    /// The first paths, and how many there are beside them.
+    pub fn lines(&self) -> Vec<String> {
+        let more = self.paths.len().saturating_sub(SHOWN);
+        let rest = (more > 0).then(|| format!("and {} more", text::count(more as u64, "path", "paths")));
+        self.paths.iter().take(SHOWN).cloned().chain(rest).collect()
+    }
+
+    /// Whether anything but the setup is uncommitted; true where it is not known.
+    pub fn holds_work(&self) -> bool {
+        self.paths.is_empty() || self.work().next().is_some()
+    }
+
+    /// Commits the setup alone; `None` where all of it is committed.
+    pub fn commit_setup(&self) -> Option<CommandLine> {
+        let setup: Vec<String> =
+            self.paths.iter().filter(|path| self.is_setup(path)).map(|path| pathspec("", path)).collect();
+        let commit = CommandLine::git("commit -m").word("Set up vibeship-optimizer");
+        (!setup.is_empty()).then(|| commit_paths(&setup, commit))
+    }
+
+    /// Commits the work, which is then part of what is measured; `None` where it is not known by name.
+    pub fn commit_work(&self) -> Option<CommandLine> {
+        Some(commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
+    }
+
+    /// Sets the work aside, untracked files too, from whatever directory.
+    pub fn stash(&self) -> CommandLine {
+        match self.named() {
+            Some(paths) => stash(paths),
+            None => self.stash_but(OWN.iter().chain(&SETUP)),
+        }
+    }
+
+    /// Sets aside whatever differs by then, the setup with it: it may come from commits that are taken back.
+    pub fn stash_all(&self) -> CommandLine {
+        self.stash_but(OWN.iter())
+    }
+
+    fn stash_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> CommandLine {
+        let left = names.map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));
+        stash(std::iter::once(pathspec("", &self.prefix)).chain(left))
+    }
+
+    /// The work as pathspecs, while it is few paths and each can be written down.
+    fn named(&self) -> Option<Vec<String>> {
+        let work: Vec<&str> = self.work().collect();
+        let odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+        if work.is_empty() || work.len() > SHOWN || work.iter().any(odd) {
+            return None;
+        }
+        Some(work.into_iter().map(|path| pathspec("", path)).collect())
+    }
+
+    fn work(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str).filter(|path| !self.is_setup(path))
+    }
+
+    fn is_setup(&self, path: &str) -> bool {
+        path.strip_prefix(&self.prefix).is_some_and(|path| SETUP.contains(&path))
+    }
+}
+
+fn stash(paths: impl IntoIterator<Item = String>) -> CommandLine {
+    CommandLine::git("stash push -u --").words(paths)
+}
+
+fn commit_paths(paths: &[String], commit: CommandLine) -> CommandLine {
+    CommandLine::git("add --").words(paths).and(commit.word("--").words(paths))
+}
+
+/// A path from the repository's root as git takes it in any directory.
+fn pathspec(magic: &str, path: &str) -> String {
+    let literal = if path.contains(['*', '?', '[', '\\']) { "literal" } else { "" };
+    let words: Vec<&str> = ["top", magic, literal].into_iter().filter(|word| !word.is_empty()).collect();
+    format!(":({}){path}", words.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_paths_are_named_and_many_leave_own_files_and_the_setup_alone() {
+        let of = |paths: &[&str]| Uncommitted {
+            prefix: "pkg/".to_owned(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        };
+        let few = of(&["pkg/.gitattributes", "pkg/it's", "pkg/x[1]"]);
+        assert_eq!(few.stash().to_string(), r"git stash push -u -- ':(top)pkg/it'\''s' ':(top,literal)pkg/x[1]'");
+        assert_eq!(
+            few.commit_setup().unwrap().to_string(),
+            "git add -- ':(top)pkg/.gitattributes' && git commit -m \"Set up vibeship-optimizer\" -- \
+             ':(top)pkg/.gitattributes'"
+        );
+        let many = of(&["pkg/1", "pkg/2", "pkg/3", "pkg/4", "pkg/5", "pkg/6", "pkg/7"]);
+        assert_eq!(many.lines()[4..], ["pkg/5", "and 2 paths more"]);
+        let stash = many.stash().to_string();
+        assert!(
+            stash.starts_with("git stash push -u -- ':(top)pkg/' ':(top,exclude)pkg/.vibeship-optimizer' "),
+            "{stash}"
+        );
+        assert!(
+            stash.contains(" ':(top,exclude)pkg/vibeship_optimizer.yml'") && many.commit_work().is_none(),
+            "{stash}"
+        );
+        assert!(!of(&["pkg/.gitattributes"]).holds_work() && of(&[".gitattributes"]).holds_work());
+    }
+}

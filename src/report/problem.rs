@@ -1,0 +1,120 @@
+//! Problems and their fixes for readers: lines of text and JSON. Every part of the tool shows its advice through this.
+
+use serde_json::{Value, json};
+
+use crate::model::{Action, How, Problem, Step, Subject};
+use crate::report::visible::visible_line;
+
+/// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
+/// nothing else.
+pub fn lines(steps: &[Step]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut has_command = false;
+    for step in steps {
+        // Paths in commands come from whoever wrote them: no line of an answer begins in the middle of one.
+        let purpose = visible_line(&step.purpose);
+        match &step.action {
+            Action::Run { command } => {
+                if !purpose.is_empty() {
+                    lines.push(format!("# {purpose}"));
+                }
+                let label = match step.how {
+                    How::Or => "or:  ",
+                    How::Then if has_command => "then:",
+                    How::Then | How::Next => "next:",
+                };
+                lines.push(format!("{label} {}", visible_line(&command.to_string())));
+                has_command = true;
+            }
+            Action::Edit { file, key, line } => {
+                lines.push(format!("# {}{purpose}: in {}, under {key}:", joint(step.how), visible_line(file)));
+                lines.extend(line.lines().map(|line| format!("#   {}", visible_line(line))));
+            }
+            Action::Decide => lines.push(format!("# {}{purpose}", joint(step.how))),
+        }
+    }
+    lines
+}
+
+fn joint(how: How) -> &'static str {
+    match how {
+        How::Next => "",
+        How::Then => "then ",
+        How::Or => "or ",
+    }
+}
+
+/// The commands among the steps, each with what it is for.
+pub fn commands(steps: &[Step]) -> Value {
+    let command = |step: &Step| {
+        let command = step.command()?.to_string();
+        Some(match step.purpose.as_str() {
+            "" => json!({ "how": step.how, "command": command }),
+            purpose => json!({ "purpose": purpose, "how": step.how, "command": command }),
+        })
+    };
+    steps.iter().filter_map(command).collect()
+}
+
+/// What a problem is about, in one line.
+pub fn place(subject: &Subject) -> String {
+    let commit = subject.commit.as_ref().map(|commit| {
+        let (id, subject) = (commit.id.chars().take(10), commit.subject.chars().take(72));
+        id.chain(" ".chars()).chain(subject).collect::<String>()
+    });
+    let change = subject.change.as_ref().map(ToString::to_string);
+    let parts: Vec<String> = [commit, change, subject.path.clone()].into_iter().flatten().collect();
+    visible_line(&parts.join(" · "))
+}
+
+/// A block of text: severity, code and place; the sentence; the particulars; the steps.
+pub fn block(problem: &Problem) -> Vec<String> {
+    let head = format!("{:<4} {}  {}", problem.severity.name(), problem.code, place(&problem.subject));
+    let message = std::iter::once(visible_line(&problem.message));
+    let details = problem.details.iter().map(|detail| format!("  {}", visible_line(detail)));
+    let rest = message.chain(details).chain(lines(&problem.fixes));
+    std::iter::once(head.trim_end().to_owned()).chain(rest.map(|line| format!("     {line}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandLine, CommitName, Severity};
+
+    #[test]
+    fn a_purpose_stands_above_its_command_and_steps_come_in_their_order() {
+        let problem = Problem {
+            code: "COMMIT_WITHOUT_ID".to_owned(),
+            severity: Severity::Fail,
+            subject: Subject {
+                commit: Some(CommitName { id: "c".repeat(40), subject: "Do\u{1b} it".to_owned() }),
+                path: Some("a\nb".to_owned()),
+                ..Subject::default()
+            },
+            message: "the commit names no change".to_owned(),
+            details: vec!["one".to_owned()],
+            fixes: vec![
+                Step::decide(How::Next, "make the change"),
+                Step::then("find its change", CommandLine::tool("change relink")),
+                Step::then("", CommandLine::git("log -1")),
+                Step::or("take it out", CommandLine::git("revert").word("a\nb")),
+                Step::edit(How::Or, "exempt it", "c.yml", "enforcement.exempt", "- {paths: [x]}"),
+            ],
+        };
+        insta::assert_snapshot!(block(&problem).join("\n"), @r"
+        fail COMMIT_WITHOUT_ID  cccccccccc Do\u{1b} it · a ⏎ b
+             the commit names no change
+               one
+             # make the change
+             # find its change
+             next: vibeship-optimizer change relink
+             then: git log -1
+             # take it out
+             or:   git revert 'a ⏎ b'
+             # or exempt it: in c.yml, under enforcement.exempt:
+             #   - {paths: [x]}
+        ");
+        insta::assert_snapshot!(commands(&problem.fixes).to_string(), @r#"[{"purpose":"find its change","how":"then","command":"vibeship-optimizer change relink"},{"how":"then","command":"git log -1"},{"purpose":"take it out","how":"or","command":"git revert 'a\nb'"}]"#);
+        insta::assert_snapshot!(serde_json::to_string(&problem.fixes[4]).unwrap(), @r#"{"how":"or","purpose":"exempt it","action":"edit","file":"c.yml","key":"enforcement.exempt","line":"- {paths: [x]}"}"#);
+    }
+}
