@@ -1,6 +1,7 @@
 //! What git (or, without git, the files) says about the code here: the revision, and what changed since a baseline.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use globset::GlobSet;
 
@@ -8,7 +9,7 @@ use crate::commands::{Ctx, demands, evidence, source};
 use crate::config::definition::{MIN_EFFECT, TUNEABLES};
 use crate::config::glob;
 use crate::error::CommandError;
-use crate::git::{Commit, Flow, Repo, Reverted, Scope, Side, Walk};
+use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{definition, tuneables};
 use crate::measure::{self, Own, ProcessEnvironment, Seen};
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
@@ -69,7 +70,7 @@ pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Ve
         if commit.trailers.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }
-        Flow::Done
+        ControlFlow::Continue(())
     })?;
     found.retain(|commit| !commit.evidence_only);
     found.reverse();

@@ -8,7 +8,7 @@ use crate::commands::{Ctx, Ill, choose, commit, failure, hook_health, hooks, ini
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::git::version;
+use crate::git::{NEEDED, Version};
 use crate::report;
 use crate::store::{Record, atomic, layout, logbook};
 use crate::workflow::Change;
@@ -94,14 +94,14 @@ pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
 
 /// The git on PATH and the one that is needed.
 fn git() -> Value {
-    let (version, problem) = match version::installed() {
-        Ok(found) if found < version::NEEDED => (Some(found), Some(format!("older than {}", version::NEEDED))),
+    let (version, problem) = match Version::installed() {
+        Ok(found) if found < NEEDED => (Some(found), Some(format!("older than {}", NEEDED))),
         Ok(found) => (Some(found), None),
         Err(error) => (None, Some(error.to_string())),
     };
     json!({
         "version": version.map(|found| found.to_string()),
-        "needed": version::NEEDED.to_string(),
+        "needed": NEEDED.to_string(),
         "problem": problem,
     })
 }

@@ -1,8 +1,10 @@
 //! What the range check asks git at its end, of the few commits that it is about. Must not judge.
 
+use std::ops::ControlFlow;
+
 use crate::audit::{Combined, CommitName, History, Remerged, commit};
 use crate::commands::Witness;
-use crate::git::{FileChange, Flow, Remerge, Scope, Walk};
+use crate::git::{FileChange, Remerge, Scope, Walk};
 use crate::model::ChangeId;
 
 impl History for Witness<'_> {
@@ -70,7 +72,7 @@ impl History for Witness<'_> {
             if carries && reverted.is_empty() && !commit.is_merge() && !commit.is_evidence_only() {
                 found.push(commit.name());
             }
-            Flow::Done
+            ControlFlow::Continue(())
         });
         self.ask(walked, ());
         let of = |commit: &CommitName| reverts.iter().filter(|(_, hash)| commit.id.starts_with(hash)).count();

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::commands::{Ctx, failure, hook_health};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::git::HOOK_RUN;
 use crate::git::Repo;
-use crate::git::version::HOOK_RUN;
 use crate::hooks::{Done, Fired, Hook, State, Target, health, install};
 
 /// Put in, take out and examine the git hooks

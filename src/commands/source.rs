@@ -68,7 +68,7 @@ pub fn unvouched(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
     let is_file = |path: &PathBuf| root.join(path).symlink_metadata().is_ok_and(|meta| meta.is_file());
     let prefix = files::path_from_bytes(repo.prefix());
     let named: Vec<PathBuf> = paths.into_iter().filter(is_file).map(|path| prefix.join(path)).collect();
-    let found = repo.unfaithful(&named)?;
+    let found = repo.hidden_by_filter(&named)?;
     let shown: Vec<String> = found.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     Ok((!shown.is_empty()).then(|| {
         format!(

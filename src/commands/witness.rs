@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use crate::audit::{CommitFacts, EarlierRecord, FileFact, RecordFacts, RecordStat
 use crate::commands::versions;
 use crate::config::{Config, file};
 use crate::error::CommandError;
-use crate::git::{Batch, Commit, FileChange, Flow, GitError, Repo, Scope, Walk};
+use crate::git::{Batch, Commit, FileChange, GitError, Repo, Scope, Walk};
 use crate::measure::revision;
 use crate::model::artifact::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest};
@@ -67,7 +68,7 @@ impl<'a> Witness<'a> {
     ) -> Result<(), CommandError> {
         self.repo.log_range(base, head, &Walk::range(&self.key), &mut |commit| {
             each(self.facts(commit));
-            Flow::Done
+            ControlFlow::Continue(())
         })?;
         Ok(())
     }
@@ -250,7 +251,7 @@ impl<'a> Witness<'a> {
         let mut found = None;
         let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
             found = Some(commit);
-            Flow::Stop
+            ControlFlow::Break(())
         });
         self.ask(walked, ());
         let commit = found?;

@@ -1,11 +1,12 @@
-//! Differences between two commits, or a commit and the work tree: files, line counts, text, and the patch id.
-//! Must not depend on how the user likes to see them.
+//! Which files differ between two commits, or a commit and the work tree, and which of them count: line counts, text and
+//! patch ids, whatever the user's own settings for diffs are.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
+use std::ops::ControlFlow;
 
-use crate::git::change::parse_all;
-use crate::git::{Call, FileChange, Flow, GitError, Repo, Scope};
+use crate::git::call::records;
+use crate::git::{Call, GitError, Repo};
 use crate::os::{FieldHasher, files};
 
 /// Bytes of paths in one call, below every platform's limit.
@@ -13,29 +14,82 @@ const ARGUMENT_BYTES: usize = 20_000;
 /// The most of a patch that an id is taken of.
 const PATCH_LIMIT: u64 = 256 * 1024 * 1024;
 
+/// One differing path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// From the repository's root, with `/`.
+    pub path: Vec<u8>,
+    /// `A` added, `M` modified, `D` deleted, `T` of another type, `U` in conflict. For a merge against all its
+    /// parents, one letter for each.
+    pub status: String,
+    /// Mode before (against the first parent); `000000` when there was nothing.
+    pub old_mode: String,
+    pub new_mode: String,
+    /// Object before; all zeros when there was nothing.
+    pub old_object: String,
+    pub new_object: String,
+}
+
+impl FileChange {
+    /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
+    pub(crate) fn is_regular(&self) -> bool {
+        is_regular(&self.old_mode) && is_regular(&self.new_mode)
+    }
+}
+
+/// Whether a mode is that of a regular file, or of nothing.
+pub(crate) fn is_regular(mode: &str) -> bool {
+    mode.starts_with("100") || mode == "000000"
+}
+
+/// The part of a repository that a question is about.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The project's root below the repository's, with a `/` at its end; empty when the two are the same.
+    pub prefix: &'a [u8],
+    /// Whether a path (from the repository's root, with `/`) is to be left out.
+    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+}
+
+impl Scope<'_> {
+    /// The whole repository.
+    pub(crate) const ALL: Scope<'static> = Scope { prefix: b"", is_own: &|_| false };
+
+    pub(crate) fn counts(&self, path: &[u8]) -> bool {
+        path.starts_with(self.prefix) && !(self.is_own)(path)
+    }
+
+    /// Whether a path of such a mode counts. What is no regular file counts whatever its name: a link or a submodule
+    /// leads elsewhere.
+    pub(crate) fn counts_as(&self, path: &[u8], mode: &str) -> bool {
+        path.starts_with(self.prefix) && !(is_regular(mode) && (self.is_own)(path))
+    }
+
+    pub(crate) fn counts_change(&self, change: &FileChange) -> bool {
+        change.path.starts_with(self.prefix) && !(change.is_regular() && (self.is_own)(&change.path))
+    }
+}
+
 /// The newer side of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side<'a> {
     Commit(&'a str),
-    /// The tracked files as they lie in the work tree.
+    /// The tracked files as they are in the work tree.
     WorkTree,
 }
 
 /// How many lines of a file differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineCount {
-    /// Path from the repository's root, with `/`.
     pub path: Vec<u8>,
-    /// Lines added; `None` for a binary file.
+    /// `None` for a binary file, here and below.
     pub added: Option<u64>,
-    /// Lines deleted; `None` for a binary file.
     pub deleted: Option<u64>,
 }
 
-/// A difference as text.
+/// A difference as text; bytes that are no UTF-8 are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffText {
-    /// The text; bytes that are no UTF-8 are replaced.
     pub text: String,
     /// Whether it goes on beyond the limit.
     pub truncated: bool,
@@ -43,72 +97,68 @@ pub struct DiffText {
 
 impl Repo {
     /// The files within the scope that differ.
-    pub fn changed_files(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
-        let call = self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev"]);
-        let shown = call.shown();
-        let output = call.arg("--").long().ok()?;
-        let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
-        let mut changes = parse_all(&output).ok_or_else(unreadable)?;
-        changes.retain(|change| scope.counts_change(change));
-        Ok(changes)
+    pub(crate) fn changed_files(
+        &self,
+        base: &str,
+        side: Side<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<FileChange>, GitError> {
+        raw_changes(self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev", "--"]).long(), scope)
     }
 
     /// The files within the scope that the next commit would change. A hook must hand over the index that git
     /// gave it (`GIT_INDEX_FILE`): for a partial commit it is not the usual one.
-    pub fn staged_files(&self, index: Option<&OsStr>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+    pub(crate) fn staged_files(&self, index: Option<&OsStr>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
         let base = match self.head()?.at {
             Some(at) => at.commit,
             None => self.empty_tree()?,
         };
-        let call = match index {
-            Some(index) => self.git().env("GIT_INDEX_FILE", index),
-            None => self.git(),
-        };
+        let call = index.into_iter().fold(self.git(), |call, index| call.env("GIT_INDEX_FILE", index));
         staged_against(call, &base, scope)
     }
 
     /// The line counts of the files within the scope that differ.
-    pub fn line_counts(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<LineCount>, GitError> {
-        let call = self.diff_call(base, side)?.args(["--numstat", "-z"]);
-        let shown = call.shown();
-        let output = call.arg("--").long().ok()?;
-        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
-        let counts: Option<Vec<LineCount>> = records.map(line_count).collect();
-        let unreadable = || GitError::Unreadable { args: shown, what: "not ADDED DELETED PATH".to_owned() };
-        let mut counts = counts.ok_or_else(unreadable)?;
+    pub(crate) fn line_counts(
+        &self,
+        base: &str,
+        side: Side<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<LineCount>, GitError> {
+        let call = self.diff_call(base, side)?.args(["--numstat", "-z", "--"]).long();
+        let mut counts: Vec<LineCount> =
+            call.parsed("ADDED DELETED PATH", |output| records(output).map(line_count).collect())?;
         counts.retain(|count| scope.counts(&count.path));
         Ok(counts)
     }
 
     /// The difference within the scope as text of at most `limit` bytes.
-    pub fn diff_text(&self, base: &str, side: Side<'_>, scope: &Scope<'_>, limit: u64) -> Result<DiffText, GitError> {
+    pub(crate) fn diff_text(
+        &self,
+        base: &str,
+        side: Side<'_>,
+        scope: &Scope<'_>,
+        limit: u64,
+    ) -> Result<DiffText, GitError> {
         let (bytes, truncated) = self.diff_bytes(base, side, scope, limit, &[])?;
-        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = String::from_utf8_lossy(&bytes);
         // A character that the limit cut in two.
-        if truncated {
-            while text.ends_with('\u{FFFD}') {
-                text.pop();
-            }
-        }
-        Ok(DiffText { text, truncated })
+        let text = if truncated { text.trim_end_matches('\u{FFFD}') } else { &text };
+        Ok(DiffText { text: text.to_owned(), truncated })
     }
 
     /// The id of the difference within the scope, which survives rebase and cherry-pick; `None` when nothing
     /// differs. White space counts: it means something in many languages, and in most formats of tuneables.
-    pub fn patch_id(&self, base: &str, head: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
+    pub(crate) fn patch_id(&self, base: &str, head: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
         let side = Side::Commit(head);
         let (patch, truncated) = self.diff_bytes(base, side, scope, PATCH_LIMIT, &["--binary", "--full-index"])?;
         if truncated {
             return Err(GitError::TooMuch { args: format!("diff {base} {head}"), limit: PATCH_LIMIT });
         }
-        if patch.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(patch_digest(&patch)))
+        Ok((!patch.is_empty()).then(|| patch_digest(&patch)))
     }
 
     /// The patch id of one commit against its first parent (or against nothing).
-    pub fn patch_id_of(&self, commit: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
+    pub(crate) fn patch_id_of(&self, commit: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
         let commit = self.resolve(commit)?;
         match self.resolve(&format!("{commit}^1")) {
             Ok(parent) => self.patch_id(&parent, &commit, scope),
@@ -118,7 +168,7 @@ impl Repo {
     }
 
     /// The id of the tree without files, to compare a first commit with.
-    pub fn empty_tree(&self) -> Result<String, GitError> {
+    pub(crate) fn empty_tree(&self) -> Result<String, GitError> {
         self.git().args(["hash-object", "-t", "tree", "--stdin"]).input(Vec::new()).line()
     }
 
@@ -158,7 +208,7 @@ impl Repo {
             call.long().stream(|reader| {
                 (&mut *reader).take(room).read_to_end(&mut text)?;
                 more = !reader.fill_buf()?.is_empty();
-                Ok(if more { Flow::Stop } else { Flow::Done })
+                Ok(if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
             if more {
                 return Ok((text, true));
@@ -171,13 +221,41 @@ impl Repo {
 /// The files within the scope that differ between a commit (or tree) and the index that `call` reads.
 pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
     let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
-    let call = call.args(args).arg(base).arg("--");
-    let shown = call.shown();
-    let output = call.ok()?;
-    let unreadable = || GitError::Unreadable { args: shown, what: "not git's raw format".to_owned() };
-    let mut changes = parse_all(&output).ok_or_else(unreadable)?;
+    raw_changes(call.args(args).arg(base).arg("--"), scope)
+}
+
+fn raw_changes(call: Call, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+    let mut changes = call.parsed("git's raw format", parse_raw_output)?;
     changes.retain(|change| scope.counts_change(change));
     Ok(changes)
+}
+
+fn parse_raw_output(output: &[u8]) -> Option<Vec<FileChange>> {
+    let mut tokens = records(output);
+    let mut changes = Vec::new();
+    while let Some(header) = tokens.next() {
+        changes.push(parse_raw(header, tokens.next()?)?);
+    }
+    Some(changes)
+}
+
+/// Reads `:MODE MODE OBJECT OBJECT STATUS`, and the form with more parents, which has a colon for each.
+pub(crate) fn parse_raw(header: &[u8], path: &[u8]) -> Option<FileChange> {
+    let text = std::str::from_utf8(header).ok()?.trim_start_matches('\n');
+    let rest = text.trim_start_matches(':');
+    let parents = text.len() - rest.len();
+    let fields: Vec<&str> = rest.split(' ').collect();
+    if parents == 0 || path.is_empty() || fields.len() != 2 * parents + 3 {
+        return None;
+    }
+    Some(FileChange {
+        path: path.to_vec(),
+        status: fields[2 * parents + 2].to_owned(),
+        old_mode: fields[0].to_owned(),
+        new_mode: fields[parents].to_owned(),
+        old_object: fields[parents + 1].to_owned(),
+        new_object: fields[2 * parents + 1].to_owned(),
+    })
 }
 
 /// Digest of a patch without what moving it to another base changes: line numbers and the ids of whole files.
@@ -314,5 +392,22 @@ mod tests {
         let split = chunks(&paths);
         assert_eq!(split.iter().map(|c| c.len()).collect::<Vec<_>>(), [2, 2, 1]);
         assert!(chunks(&[]).is_empty());
+    }
+
+    #[test]
+    fn one_parent_and_several_are_read() {
+        let one = parse_raw(b"\n:100644 100755 aa bb M", b"x").unwrap();
+        assert_eq!((one.old_mode.as_str(), one.new_mode.as_str()), ("100644", "100755"));
+        assert_eq!((one.old_object.as_str(), one.new_object.as_str(), one.status.as_str()), ("aa", "bb", "M"));
+        let two = parse_raw(b"::100644 100644 100755 aa bb cc MM", b"x").unwrap();
+        assert_eq!((two.new_mode.as_str(), two.new_object.as_str(), two.status.as_str()), ("100755", "cc", "MM"));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in [&b"100644 100644 a b M"[..], b":100644 a b M", b"", b":\xFF"] {
+            assert_eq!(parse_raw(bad, b"x"), None);
+        }
+        assert_eq!(parse_raw_output(b":100644 100644 a b M\0"), None, "a path is missing");
     }
 }

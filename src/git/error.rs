@@ -1,11 +1,10 @@
-//! How git can fail, told apart as far as the caller must act differently. Must not retry.
+//! How git can fail, told apart as far as the caller must act differently, and which version of it is needed.
 
 use std::path::PathBuf;
+use std::{fmt, io};
 
-use crate::git::Version;
-use crate::git::version::NEEDED;
+use crate::git::Call;
 
-/// A failure of git.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     #[error("{} is not in a git repository", dir.display())]
@@ -15,37 +14,91 @@ pub enum GitError {
     NoWorkTree { dir: PathBuf },
     #[error("git is not installed or not on PATH; install git {NEEDED} or newer")]
     Missing,
-    /// Git does not know what was asked of it.
     #[error("git {found} does not know `git {args}`; install git {NEEDED} or newer")]
     TooOld { found: Version, args: String },
-    /// Git refuses a repository that belongs to another user.
     #[error("git does not trust {} because it belongs to another user; if you do, run: {fix}", dir.display())]
-    DubiousOwnership {
-        dir: PathBuf,
-        /// The command that makes git trust it.
-        fix: String,
-    },
+    DubiousOwnership { dir: PathBuf, fix: String },
     #[error("{spec:?} names no commit in this repository")]
     UnknownRevision { spec: String },
     #[error("git {args} failed ({status}): {stderr}")]
     Failed { args: String, status: String, stderr: String },
-    /// Git took too long and was ended.
     #[error("git {args} did not end within {limit_s} s and was stopped")]
     TimedOut { args: String, limit_s: u64 },
-    /// Git gave more than anyone should hold in memory.
     #[error("git {args} gave more than {limit} bytes")]
     TooMuch { args: String, limit: u64 },
-    /// Git's output was not what its documentation promises.
     #[error("git {args} gave output that cannot be read: {what}")]
     Unreadable { args: String, what: String },
     /// Something around git failed: starting it, or reading a file that it named.
     #[error("cannot {action}: {source}")]
-    Io { action: String, source: std::io::Error },
+    Io { action: String, source: io::Error },
 }
 
 impl GitError {
-    /// Whether this says that there is no repository, rather than that git could not say.
-    pub fn is_no_repository(&self) -> bool {
-        matches!(self, Self::NotARepository { .. })
+    /// Of starting git, or talking to it.
+    pub(crate) fn io(action: &str, args: &str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Io { action: format!("{action} git {args}"), source },
+        }
+    }
+
+    /// Of a file or directory that git named or needs.
+    pub(crate) fn file(action: &str, path: &std::path::Path, source: io::Error) -> Self {
+        Self::Io { action: format!("{action} {}", path.display()), source }
+    }
+}
+
+/// A version of git, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u32, u32);
+
+/// The oldest git that the tool works with; it brought `--diff-merges`.
+pub(crate) const NEEDED: Version = Version(2, 31);
+/// `git hook run`; an older git cannot be asked whether the hooks fire.
+pub(crate) const HOOK_RUN: Version = Version(2, 36);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl Version {
+    /// The git on PATH.
+    pub(crate) fn installed() -> Result<Self, GitError> {
+        let said = Call::new(&std::env::temp_dir()).without_literal_paths().arg("--version").line()?;
+        let unreadable =
+            || GitError::Unreadable { args: "--version".to_owned(), what: said.chars().take(80).collect() };
+        Self::parse(&said).ok_or_else(unreadable)
+    }
+
+    /// Out of `git version 2.39.3 (Apple Git-146)`, `git version 2.47.1.windows.1`.
+    fn parse(said: &str) -> Option<Self> {
+        let mut parts = said.strip_prefix("git version ")?.split(['.', ' ', '-']);
+        Some(Self(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_every_build_of_git_says_them() {
+        assert_eq!(Version::parse("git version 2.39.3 (Apple Git-146)"), Some(Version(2, 39)));
+        assert_eq!(Version::parse("git version 2.47.1.windows.1"), Some(Version(2, 47)));
+        assert_eq!(Version::parse("git version 2.31.0-rc2"), Some(Version(2, 31)));
+        assert_eq!(Version::parse("hub version 2"), None);
+        assert!(Version(2, 9) < NEEDED && NEEDED < HOOK_RUN && Version::installed().unwrap() >= NEEDED);
+    }
+
+    #[test]
+    fn the_documents_name_the_same_versions() {
+        let read = |path: &str| {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+            std::fs::read_to_string(path).unwrap()
+        };
+        assert!(read("README.md").contains(&format!("git {NEEDED} or newer")));
+        assert!(read("docs/enforcement.md").contains(&format!("git {HOOK_RUN} or newer")));
     }
 }

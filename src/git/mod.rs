@@ -1,45 +1,158 @@
 //! Git, run as a program and never through a shell. A git that is missing or fails is an error: no caller can
-//! take it for "clean" or "no repository". Must not know changes or evidence.
-//!
-//! [`repo::Repo`] is the way in; the other files add to it.
+//! take it for "clean" or "no repository". [`Repo`] is the way in; the other files add to it.
 
-pub mod batch;
-pub mod change;
-pub mod diff;
-pub mod error;
-pub mod facts;
-pub mod faithful;
-pub mod history;
-mod memo;
-pub mod objects;
-mod pipe;
-pub mod remerge;
-pub mod repo;
-pub mod revert;
-pub mod run;
-pub mod scope;
-pub mod status;
-pub mod version;
-pub mod worktree;
+pub(crate) mod call;
+mod diff;
+mod error;
+mod filters;
+mod head;
+mod log;
+mod merges;
+mod objects;
+mod repo;
+mod revert;
+mod status;
+mod worktree;
 
-#[cfg(test)]
-pub(crate) mod sandbox;
+pub(crate) use call::Call;
+pub use diff::{DiffText, FileChange, LineCount, Scope, Side};
+pub use error::{GitError, Version};
+pub(crate) use error::{HOOK_RUN, NEEDED};
+pub use head::{CommitAndTree, Head, Operation};
+pub use log::{Commit, Walk};
+pub use merges::Remerge;
+pub use objects::{Batch, TrackedFile, TreeEntry};
+pub use repo::Repo;
+pub use revert::Reverted;
+pub(crate) use worktree::Scratch;
+
 #[cfg(test)]
 pub(crate) use sandbox::Sandbox;
 
-pub use batch::Batch;
-pub use change::FileChange;
-pub use diff::{LineCount, Side};
-pub use error::GitError;
-pub use facts::Operation;
-pub use history::{Commit, Walk};
-pub(crate) use memo::Memo;
-pub use objects::TreeEntry;
-pub(crate) use pipe::Deadlined;
-pub use remerge::Remerge;
-pub use repo::Repo;
-pub use revert::Reverted;
-pub use run::{Call, Flow};
-pub use scope::Scope;
-pub use version::Version;
-pub use worktree::Scratch;
+#[cfg(test)]
+mod sandbox {
+    //! Throwaway repositories for tests, which no configuration of the person or machine reaches.
+
+    use std::path::Path;
+    use std::process::Command;
+
+    use crate::git::Repo;
+
+    pub(crate) struct Sandbox {
+        dir: tempfile::TempDir,
+    }
+
+    impl Sandbox {
+        pub(crate) fn new() -> Self {
+            Self::with_format("sha1")
+        }
+
+        pub(crate) fn with_format(format: &str) -> Self {
+            let sandbox = Self { dir: tempfile::tempdir().unwrap() };
+            sandbox.git(&["init", "-q", "-b", "main", "--template=", &format!("--object-format={format}"), "."]);
+            // What the code under test runs reads this repository's own configuration, which overrules others.
+            let settings = "[user]\n\tname = Tester\n\temail = tester@example.org\n[commit]\n\tgpgSign = false\n\
+                            [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+            let path = sandbox.path().join(".git/config");
+            let config = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(path, format!("{config}{settings}")).unwrap();
+            sandbox
+        }
+
+        /// Settings that break tools which read git's output for people.
+        pub(crate) fn hostile(self) -> Self {
+            for (key, value) in [
+                ("color.ui", "always"),
+                ("color.diff", "always"),
+                ("core.pager", "false"),
+                ("core.quotepath", "true"),
+                ("core.fsmonitor", "/nonexistent/fsmonitor"),
+                ("diff.external", "/nonexistent/diff"),
+                ("diff.noprefix", "true"),
+                ("diff.mnemonicPrefix", "true"),
+                ("diff.renames", "copies"),
+                ("diff.orderFile", "/nonexistent/order"),
+                ("diff.submodule", "log"),
+                ("diff.wordRegex", "."),
+                ("diff.ignoreSubmodules", "all"),
+                ("diff.relative", "true"),
+                ("log.showSignature", "true"),
+                ("log.showRoot", "false"),
+                ("log.decorate", "full"),
+                ("log.diffMerges", "on"),
+                ("log.follow", "true"),
+                ("log.mailmap", "true"),
+                ("log.date", "relative"),
+                ("status.showUntrackedFiles", "no"),
+                ("status.short", "true"),
+                ("status.branch", "true"),
+                ("status.relativePaths", "true"),
+                ("status.renames", "copies"),
+                ("format.pretty", "oneline"),
+                ("i18n.logOutputEncoding", "ISO-8859-1"),
+                ("trailer.separators", "=#"),
+                ("alias.log", "!false"),
+                ("core.commentChar", "O"),
+            ] {
+                self.git(&["config", key, value]);
+            }
+            self
+        }
+
+        pub(crate) fn path(&self) -> &Path {
+            self.dir.path()
+        }
+
+        pub(crate) fn repo(&self) -> Repo {
+            Repo::open(self.path()).unwrap()
+        }
+
+        pub(crate) fn write(&self, path: &str, text: &str) {
+            let path = self.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+
+        /// Writes one file and commits everything. Returns the commit.
+        pub(crate) fn commit(&self, path: &str, text: &str, message: &str) -> String {
+            self.write(path, text);
+            self.commit_all(message)
+        }
+
+        pub(crate) fn commit_all(&self, message: &str) -> String {
+            self.git(&["add", "-A"]);
+            self.git(&["commit", "-q", "--allow-empty", "--cleanup=verbatim", "-m", message]);
+            self.git(&["rev-parse", "HEAD"])
+        }
+
+        pub(crate) fn git(&self, args: &[&str]) -> String {
+            let mut command = Command::new("git");
+            for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("GIT_")) {
+                command.env_remove(key);
+            }
+            let output = command
+                .current_dir(self.path())
+                .args([
+                    "-c",
+                    "color.ui=false",
+                    "-c",
+                    "core.fsmonitor=false",
+                    "-c",
+                    "diff.orderFile=/dev/null",
+                    "-c",
+                    "protocol.file.allow=always",
+                ])
+                .args(args)
+                .env("HOME", self.path().join(".no-home"))
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env("GIT_CONFIG_GLOBAL", self.path().join(".no-config"))
+                .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
+                .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
+                .env("LC_ALL", "C")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        }
+    }
+}

@@ -1,9 +1,14 @@
-//! Reading commits' files from git's objects, never from the work tree. Must not interpret their content.
+//! Reading commits' files from git's objects, never from the work tree: listings, digests, and many contents through
+//! one process.
 
-use std::rc::Rc;
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout};
 
+use crate::git::call::records;
 use crate::git::{GitError, Repo, Scope};
 use crate::os::{FieldHasher, files};
+
+const BATCH: &str = "cat-file --batch";
 
 /// One entry of a commit's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,44 +16,40 @@ pub struct TreeEntry {
     /// Mode as git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
     pub mode: String,
     pub object: String,
-    /// Path from the repository's root, with `/`.
+    /// From the repository's root, with `/`.
     pub path: Vec<u8>,
 }
 
 /// A tracked file in the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackedFile {
-    /// Path from the repository's root, with `/`.
+    /// From the repository's root, with `/`.
     pub path: Vec<u8>,
-    /// Bytes on disk; `None` when it is absent or a submodule.
+    /// On disk; `None` when it is absent or a submodule.
     pub bytes: Option<u64>,
+}
+
+/// A running reader of objects. Ends when dropped.
+#[derive(Debug)]
+pub struct Batch {
+    child: Child,
+    ask: Option<ChildStdin>,
+    answer: BufReader<ChildStdout>,
 }
 
 impl Repo {
     /// Every file of a commit (or tree) below any of `prefixes`, in git's order; without one, all of them.
-    pub fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+    pub(crate) fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
         let call = self.git().args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", treeish]);
         let call = call.args(prefixes.iter().map(|prefix| files::path_from_bytes(prefix)));
-        let shown = call.shown();
-        let output = call.ok()?;
-        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
-        let parsed: Option<Vec<TreeEntry>> = records.map(tree_entry).collect();
-        parsed.ok_or_else(|| GitError::Unreadable { args: shown, what: "not MODE TYPE OBJECT PATH".to_owned() })
+        call.parsed("MODE TYPE OBJECT PATH", |output| records(output).map(tree_entry).collect())
     }
 
     /// Digest of what a commit (or tree) holds within the scope: equal for equal code, whatever else the
     /// commits contain. 64 hexadecimal digits.
-    pub fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
+    pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
         let mut hasher = FieldHasher::default();
-        let entries = match self.memo().listing(treeish, scope.prefix) {
-            Some(entries) => entries,
-            None => {
-                let below: &[&[u8]] = if scope.prefix.is_empty() { &[] } else { &[scope.prefix] };
-                let entries: Rc<[TreeEntry]> = self.tree_entries(treeish, below)?.into();
-                self.memo().listed(treeish, scope.prefix, entries.clone());
-                entries
-            }
-        };
+        let entries = self.listing(treeish, scope.prefix)?;
         for entry in entries.iter().filter(|entry| scope.counts_as(&entry.path, &entry.mode)) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());
@@ -59,22 +60,18 @@ impl Repo {
     }
 
     /// The content of a file in a commit; `None` when the commit has no file there.
-    pub fn blob(&self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        let mut batch = self.batch()?;
-        match batch.read_path(commit, path, limit)? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => Ok(None),
-        }
+    pub(crate) fn blob(&self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        self.batch()?.read_path(commit, path, limit)
     }
 
     /// The tracked files below a path (from the repository's root) with their sizes on disk.
-    pub fn tracked_files(&self, below: &[u8]) -> Result<Vec<TrackedFile>, GitError> {
+    pub(crate) fn tracked_files(&self, below: &[u8]) -> Result<Vec<TrackedFile>, GitError> {
         let mut call = self.git().args(["ls-files", "-z", "--cached"]);
         if !below.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(below));
         }
         let output = call.ok()?;
-        let mut paths: Vec<&[u8]> = output.split(|byte| *byte == 0).filter(|path| !path.is_empty()).collect();
+        let mut paths: Vec<&[u8]> = records(&output).collect();
         // A file in conflict is listed once for each side.
         paths.dedup();
         let tracked = paths.into_iter().map(|path| {
@@ -84,6 +81,76 @@ impl Repo {
         });
         Ok(tracked.collect())
     }
+
+    /// Starts a reader. There is no time limit on it: each answer comes from local objects.
+    pub(crate) fn batch(&self) -> Result<Batch, GitError> {
+        let mut child = self.git().args(["cat-file", "--batch"]).spawn_piped()?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(ask), Some(answer)) => Ok(Batch { child, ask: Some(ask), answer: BufReader::new(answer) }),
+            _ => Err(unreadable("it has no pipes")),
+        }
+    }
+}
+
+impl Batch {
+    /// The content of a file in a commit; `None` when the commit has no file there.
+    pub(crate) fn read_path(&mut self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        if path.contains(&b'\n') {
+            return Err(unreadable("a path with a line end cannot be asked for"));
+        }
+        self.read(&[commit.as_bytes(), b":", path].concat(), limit)
+    }
+
+    /// The content of a blob by its id; `None` when there is none.
+    pub(crate) fn read_object(&mut self, id: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        self.read(id.as_bytes(), limit)
+    }
+
+    fn read(&mut self, name: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        if name.is_empty() || name.contains(&b'\n') || name.starts_with(b"-") {
+            return Err(unreadable("not a name of an object"));
+        }
+        let io = |source| GitError::Io { action: format!("talk to git {BATCH}"), source };
+        let Some(ask) = self.ask.as_mut() else { return Err(unreadable("it has ended")) };
+        ask.write_all(name).and_then(|()| ask.write_all(b"\n")).and_then(|()| ask.flush()).map_err(io)?;
+        let mut header = Vec::new();
+        self.answer.read_until(b'\n', &mut header).map_err(io)?;
+        let Some(header) = header.strip_suffix(b"\n") else { return Err(unreadable("it ended before answering")) };
+        // The answer repeats the name, which may hold anything but a line end.
+        if header.ends_with(b" missing") || header.ends_with(b" ambiguous") {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(header);
+        let mut fields = text.split(' ');
+        let (kind, size) = (fields.nth(1), fields.next().and_then(|size| size.parse::<u64>().ok()));
+        let (Some(kind), Some(size)) = (kind, size) else { return Err(unreadable(&text)) };
+        let keep = kind == "blob" && size <= limit;
+        let mut bytes = Vec::new();
+        if keep {
+            (&mut self.answer).take(size).read_to_end(&mut bytes).map_err(io)?;
+        } else {
+            io::copy(&mut (&mut self.answer).take(size), &mut io::sink()).map_err(io)?;
+        }
+        let mut end = [0u8; 1];
+        self.answer.read_exact(&mut end).map_err(io)?;
+        match (kind, keep) {
+            ("blob", true) => Ok(Some(bytes)),
+            ("blob", false) => Err(GitError::TooMuch { args: BATCH.to_owned(), limit }),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // Closing its input ends it.
+        self.ask = None;
+        let _ = self.child.wait();
+    }
+}
+
+fn unreadable(what: &str) -> GitError {
+    GitError::Unreadable { args: BATCH.to_owned(), what: what.to_owned() }
 }
 
 fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
@@ -156,5 +223,21 @@ mod tests {
         let files = sandbox.repo().tracked_files(b"lib").unwrap();
         assert_eq!(files, [TrackedFile { path: b"lib/[x]*".to_vec(), bytes: Some(3) }]);
         assert_eq!(sandbox.repo().tracked_files(b"lib/[x]*").unwrap(), files, "a path is no pattern");
+    }
+
+    #[test]
+    fn many_objects_are_read_in_any_order_and_missing_ones_told() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a b", "first\n", "one");
+        let two = sandbox.commit("a b", "", "two");
+        let repo = sandbox.repo();
+        let mut batch = repo.batch().unwrap();
+        assert_eq!(batch.read_path(&two, b"a b", 100).unwrap().unwrap(), b"");
+        assert_eq!(batch.read_path(&one, b"missing", 100).unwrap(), None);
+        assert_eq!(batch.read_path(&one, b"a b", 100).unwrap().unwrap(), b"first\n");
+        assert!(matches!(batch.read_path(&one, b"a b", 2), Err(GitError::TooMuch { limit: 2, .. })));
+        assert_eq!(batch.read_path(&one, b"a b", 100).unwrap().unwrap(), b"first\n", "it goes on after that");
+        assert_eq!(batch.read_object(&"0".repeat(40), 100).unwrap(), None);
+        assert!(batch.read_path(&one, b"a\nb", 100).is_err());
     }
 }

@@ -1,20 +1,40 @@
-//! Finding the repository that a directory lies in. Owns the difference between "none", "not trusted" and
-//! "git could not say"; must not read what is in it.
+//! Finding the repository of a directory, and what was learned of it that cannot change. Owns the difference between
+//! "none", "not trusted" and "git could not say".
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use crate::git::{Call, GitError, Memo};
+use crate::git::{Call, GitError, TreeEntry};
 use crate::os::files;
 
 /// A repository with a checkout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Repo {
     root: PathBuf,
     prefix: Vec<u8>,
     git_dir: PathBuf,
     common_dir: PathBuf,
     shallow: bool,
-    memo: Memo,
+    memo: Rc<Memo>,
+}
+
+/// What git has said of full object ids, which cannot change while the program runs: an id is the digest of what it
+/// names. Nothing is kept here that a branch, a checkout or the configuration decides.
+#[derive(Debug, Default)]
+struct Memo {
+    commits: RefCell<BTreeSet<String>>,
+    /// The last listing alone, since a tree may have a million files.
+    listing: RefCell<Option<Listing>>,
+}
+
+/// The files of a commit below a prefix.
+#[derive(Debug, Clone)]
+struct Listing {
+    commit: String,
+    prefix: Vec<u8>,
+    entries: Rc<[TreeEntry]>,
 }
 
 /// What is asked when a repository is opened, in this order.
@@ -28,13 +48,11 @@ const ASKED: [&str; 6] = [
 ];
 
 impl Repo {
-    /// Finds the checkout that `dir` lies in.
-    pub fn open(dir: &Path) -> Result<Self, GitError> {
-        let call = Call::new(dir).arg("rev-parse").args(ASKED);
-        let shown = call.shown();
-        let output = call.output()?;
+    /// Finds the checkout that `dir` is in.
+    pub(crate) fn open(dir: &Path) -> Result<Self, GitError> {
+        let output = Call::new(dir).arg("rev-parse").args(ASKED).output()?;
         if output.code != Some(0) {
-            return Err(explain(dir, &output.stderr).unwrap_or_else(|| output.failed(shown)));
+            return Err(explain(dir, &output.stderr).unwrap_or_else(|| output.failed()));
         }
         let [inside, shallow, git_dir, common, root, prefix] = match lines(&output.stdout) {
             Some(answers) => answers,
@@ -50,49 +68,69 @@ impl Repo {
             common_dir: files::canonical(&dir.join(common)).unwrap_or_else(|_| git_dir.clone()),
             git_dir: files::canonical(&git_dir).unwrap_or(git_dir),
             shallow: shallow == b"true",
-            memo: Memo::default(),
+            memo: Rc::default(),
         })
     }
 
     /// The checkout's root.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The directory it was opened at, below the root, with `/` between and at the end; empty at the root.
-    pub fn prefix(&self) -> &[u8] {
+    pub(crate) fn prefix(&self) -> &[u8] {
         &self.prefix
     }
 
     /// This checkout's git directory.
-    pub fn git_dir(&self) -> &Path {
+    pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
 
     /// The git directory shared by all checkouts of the repository.
-    pub fn common_dir(&self) -> &Path {
+    pub(crate) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
     /// Whether history was cut off when cloning, so that questions about it have no true answer.
-    pub fn is_shallow(&self) -> bool {
+    pub(crate) fn is_shallow(&self) -> bool {
         self.shallow
     }
 
-    /// Whether this is a linked worktree.
-    pub fn is_linked_worktree(&self) -> bool {
-        self.git_dir != self.common_dir
-    }
-
-    /// What cannot change of what git has said already.
-    pub(crate) fn memo(&self) -> &Memo {
-        &self.memo
-    }
-
-    /// Starts a call in the checkout's root.
-    pub fn git(&self) -> Call {
+    /// A call in the checkout's root.
+    pub(crate) fn git(&self) -> Call {
         Call::new(&self.root)
     }
+
+    /// Remembers that there is a commit with this full id.
+    pub(crate) fn saw(&self, id: &str) {
+        self.memo.commits.borrow_mut().insert(id.to_owned());
+    }
+
+    /// Whether a commit with this id was seen. A name that is no full id never was.
+    pub(crate) fn has_seen(&self, id: &str) -> bool {
+        self.memo.commits.borrow().contains(id)
+    }
+
+    /// The files of a commit (or tree) below a prefix. The last listing of a full id is remembered.
+    pub(crate) fn listing(&self, treeish: &str, prefix: &[u8]) -> Result<Rc<[TreeEntry]>, GitError> {
+        let last = self.memo.listing.borrow().clone();
+        if let Some(last) = last.filter(|last| last.commit == treeish && last.prefix == prefix) {
+            return Ok(last.entries);
+        }
+        let below: &[&[u8]] = if prefix.is_empty() { &[] } else { &[prefix] };
+        let entries: Rc<[TreeEntry]> = self.tree_entries(treeish, below)?.into();
+        if is_full_id(treeish) {
+            let listing = Listing { commit: treeish.to_owned(), prefix: prefix.to_vec(), entries: entries.clone() };
+            *self.memo.listing.borrow_mut() = Some(listing);
+        }
+        Ok(entries)
+    }
+}
+
+/// Whether a text is the whole id of an object, in lower case, as git prints it.
+pub(crate) fn is_full_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
@@ -120,16 +158,9 @@ fn lines(output: &[u8]) -> Option<[Vec<u8>; ASKED.len()]> {
 fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()], GitError> {
     let mut answers = [const { Vec::new() }; ASKED.len()];
     for (answer, what) in answers.iter_mut().zip(ASKED) {
-        *answer = Call::new(dir).args(["rev-parse", what]).ok().map(without_line_end)?;
+        *answer = Call::new(dir).args(["rev-parse", what]).line_bytes()?;
     }
     Ok(answers)
-}
-
-fn without_line_end(mut bytes: Vec<u8>) -> Vec<u8> {
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    bytes
 }
 
 /// Git prints `C:/x` on Windows; the system's own separators there make paths comparable.
@@ -141,12 +172,12 @@ fn native(bytes: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::Sandbox;
+    use crate::git::{Sandbox, Scope};
 
     #[test]
     fn no_repository_is_told_from_a_damaged_one() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Repo::open(dir.path()).unwrap_err().is_no_repository());
+        assert!(matches!(Repo::open(dir.path()), Err(GitError::NotARepository { .. })));
         std::fs::create_dir(dir.path().join(".git")).unwrap();
         let error = Repo::open(dir.path()).unwrap_err();
         assert!(matches!(error, GitError::Failed { .. }), "{error}");
@@ -166,7 +197,7 @@ mod tests {
         let repo = Repo::open(&sandbox.path().join("a b/c")).unwrap();
         assert_eq!(repo.prefix(), b"a b/c/");
         assert_eq!(repo.root(), files::canonical(sandbox.path()).unwrap());
-        assert!(!repo.is_linked_worktree() && !repo.is_shallow());
+        assert!(repo.git_dir() == repo.common_dir() && !repo.is_shallow());
     }
 
     #[test]
@@ -197,5 +228,41 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_a_name_means_is_asked_again_each_time() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        let repo = sandbox.repo();
+        let before = repo.code_digest("HEAD", &Scope::ALL).unwrap();
+        assert_eq!(repo.resolve("HEAD").unwrap(), one);
+        let two = sandbox.commit("a", "2", "two");
+        assert_eq!((repo.resolve("HEAD").unwrap(), repo.resolve("main").unwrap()), (two.clone(), two.clone()));
+        assert_eq!(repo.head().unwrap().at.unwrap().commit, two);
+        assert_ne!(repo.code_digest("HEAD", &Scope::ALL).unwrap(), before);
+        assert_eq!(repo.code_digest(&one, &Scope::ALL).unwrap(), before);
+    }
+
+    #[test]
+    fn a_branch_that_is_named_like_an_id_is_no_commit_of_that_id() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let name = "1".repeat(40);
+        sandbox.git(&["update-ref", &format!("refs/heads/{name}"), "HEAD"]);
+        let repo = sandbox.repo();
+        assert!(repo.resolve(&name).is_err() && !repo.has_seen(&name));
+    }
+
+    #[test]
+    fn the_listing_of_another_prefix_or_commit_is_not_taken_for_it() {
+        let sandbox = Sandbox::new();
+        sandbox.write("api/a", "1");
+        let one = sandbox.commit("b", "1", "one");
+        let two = sandbox.commit("b", "2", "two");
+        let repo = sandbox.repo();
+        let count = |commit: &str, prefix: &[u8]| repo.listing(commit, prefix).unwrap().len();
+        assert_eq!((count(&one, b"api/"), count(&one, b""), count(&two, b"")), (1, 2, 2));
+        assert_ne!(repo.listing(&one, b"").unwrap(), repo.listing(&two, b"").unwrap());
     }
 }

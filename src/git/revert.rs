@@ -1,8 +1,9 @@
 //! Taking commits back: tried in a throwaway checkout, and performed there too, so that the user's own checkout
-//! only ever moves forward to a finished commit. Must not decide which commits.
+//! only ever moves forward to a finished commit.
 
 use std::path::Path;
 
+use crate::git::call::records;
 use crate::git::diff::staged_against;
 use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
 
@@ -22,9 +23,9 @@ pub enum Reverted {
 }
 
 impl Repo {
-    /// Tries to take commits back (given newest first) on top of `head`, in a throwaway checkout. Files that
+    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. Files that
     /// `is_own` names stay as they are, whatever the commits did to them.
-    pub fn rehearse_revert(
+    pub(crate) fn rehearse_revert(
         &self,
         head: &str,
         newest_first: &[String],
@@ -34,7 +35,7 @@ impl Repo {
     }
 
     /// The same; where it applies, `then` may use the checkout, by its root, before that disappears.
-    pub fn rehearse_revert_then(
+    pub(crate) fn rehearse_revert_then(
         &self,
         head: &str,
         newest_first: &[String],
@@ -50,10 +51,10 @@ impl Repo {
         outcome
     }
 
-    /// Takes commits back (given newest first) with one commit on top of the branch checked out. Everything is
+    /// Takes commits back, newest first, with one commit on top of the branch checked out. Everything is
     /// done elsewhere first: a conflict, or local changes to a file concerned, leave the checkout as it was.
     /// No hook runs: a rollback is never gated. Returns the new commit when it applies.
-    pub fn perform_revert(
+    pub(crate) fn perform_revert(
         &self,
         newest_first: &[String],
         is_own: &dyn Fn(&[u8]) -> bool,
@@ -88,13 +89,11 @@ impl Repo {
             if is_merge {
                 call = call.args(["--mainline", "1"]);
             }
-            let call = call.arg(&commit).long();
-            let shown = call.shown();
-            let output = call.output()?;
+            let output = call.arg(&commit).long().output()?;
             let failed = output.code != Some(0);
             let unmerged = if failed { unmerged(scratch)? } else { Vec::new() };
             if failed && unmerged.is_empty() {
-                return Err(output.failed(shown));
+                return Err(output.failed());
             }
             files = restore_own(scratch, &unmerged, is_own)?;
             let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
@@ -142,7 +141,7 @@ fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
 
 fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
     let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
-    Ok(output.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+    Ok(records(&output).map(<[u8]>::to_vec).collect())
 }
 
 #[cfg(test)]

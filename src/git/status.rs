@@ -1,9 +1,11 @@
-//! What lies uncommitted, and a digest of it. Owns the reading of `git status`; must not decide whether it matters.
+//! What is not committed, and a digest of it: the reading of `git status`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::git::{GitError, Repo, Scope, change};
+use crate::git::call::records;
+use crate::git::diff::is_regular;
+use crate::git::{Call, GitError, Repo, Scope};
 use crate::os::{FieldHasher, files, tree};
 
 /// Submodules within submodules deeper than this are not looked into.
@@ -11,10 +13,10 @@ const MAX_DEPTH: u32 = 8;
 
 /// Uncommitted work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dirt {
+pub(crate) struct Dirt {
     /// The differing paths from the repository's root, in byte order.
     pub paths: Vec<Vec<u8>>,
-    /// SHA-256 over these paths and what lies at them now, as 64 hexadecimal digits. What is staged and what
+    /// SHA-256 over these paths and what is at them now, as 64 hexadecimal digits. What is staged and what
     /// is not makes no difference.
     pub sha256: String,
 }
@@ -23,7 +25,7 @@ impl Repo {
     /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
     /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Untracked
     /// files that `is_left` names do not count either.
-    pub fn dirt(&self, scope: &Scope<'_>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<Option<Dirt>, GitError> {
+    pub(crate) fn dirt(&self, scope: &Scope<'_>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<Option<Dirt>, GitError> {
         self.dirt_to_depth(scope, is_left, MAX_DEPTH)
     }
 
@@ -48,27 +50,29 @@ impl Repo {
         Ok(Some(Dirt { paths: entries.into_keys().collect(), sha256: hasher.finish() }))
     }
 
-    /// Whether any of these files, from the repository's root, is not committed as it lies there. What git ignores
-    /// and what is not there at all does not count.
-    pub fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
-        let there = || files.iter().filter(|file| self.root().join(file).is_file());
-        if there().next().is_none() {
+    /// Whether any of these files, from the repository's root, is not committed as it is on disk. What git ignores
+    /// and what does not exist does not count.
+    pub(crate) fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
+        let existing: Vec<&PathBuf> = files.iter().filter(|file| self.root().join(file).is_file()).collect();
+        if existing.is_empty() {
             return Ok(false);
         }
-        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=no"]);
-        Ok(!call.args(["--no-renames", "--"]).args(there()).ok()?.is_empty())
+        Ok(!self.status().arg("--").args(existing).ok()?.is_empty())
     }
 
-    /// What lies uncommitted in the repository outside the project at `prefix`, from the repository's root.
-    pub fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+    /// What is not committed in the repository outside the project at `prefix`, from the repository's root.
+    pub(crate) fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
         if prefix.is_empty() {
             return Ok(Vec::new());
         }
-        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
-        let output = call.args(["--ignored=no", "--no-ahead-behind", "--no-branch"]).long().ok()?;
-        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
-        let paths = records.filter_map(|record| entry(record).map(|entry| entry.path.to_vec()));
+        let output = self.status().ok()?;
+        let paths = records(&output).filter_map(|record| entry(record).map(|entry| entry.path.to_vec()));
         Ok(paths.filter(|path| !path.starts_with(prefix)).collect())
+    }
+
+    fn status(&self) -> Call {
+        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
+        call.args(["--ignored=no", "--no-ahead-behind", "--no-branch"]).long()
     }
 
     /// Paths that differ, and whether each is a submodule.
@@ -77,30 +81,22 @@ impl Repo {
         scope: &Scope<'_>,
         is_left: &dyn Fn(&[u8]) -> bool,
     ) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
-        let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
-        let mut call = call.args(["--ignored=no", "--ignore-submodules=none", "--no-ahead-behind", "--no-branch"]);
+        let mut call = self.status().arg("--ignore-submodules=none");
         if !scope.prefix.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
         }
-        let shown = call.shown();
-        let output = call.long().ok()?;
-        let mut entries = BTreeMap::new();
-        for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
-            let Some(entry) = entry(record) else {
-                let what = String::from_utf8_lossy(record).into_owned();
-                return Err(GitError::Unreadable { args: shown, what });
-            };
-            let counts = match entry.is_regular {
-                _ if !entry.path.starts_with(scope.prefix) => false,
-                Some(is_regular) => !is_regular || scope.counts(entry.path),
-                None if is_left(entry.path) => false,
-                None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
-            };
-            if counts {
-                entries.insert(entry.path.to_vec(), entry.is_submodule);
-            }
-        }
-        Ok(entries)
+        let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
+            _ if !entry.path.starts_with(scope.prefix) => false,
+            Some(is_regular) => !is_regular || scope.counts(entry.path),
+            None if is_left(entry.path) => false,
+            None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
+        };
+        call.parsed("git's status", |output| {
+            let entries = records(output).map(|record| entry(record).map(|entry| (record, entry)));
+            let entries = entries.collect::<Option<Vec<_>>>()?.into_iter();
+            let counted = entries.filter(|(record, entry)| counts(record, entry));
+            Some(counted.map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect())
+        })
     }
 
     /// Whether an untracked path is a link or another repository.
@@ -112,14 +108,13 @@ impl Repo {
     /// Files whose change git was told not to look at, and that have changed.
     fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
         let listing = self.git().args(["ls-files", "-v", "-s", "-z"]).ok()?;
-        let hidden = listing.split(|byte| *byte == 0).filter_map(hidden_entry);
         let mut changed = Vec::new();
-        for (path, blob) in hidden.filter(|(path, _)| scope.counts(path)) {
+        for (path, blob) in records(&listing).filter_map(hidden_entry).filter(|(path, _)| scope.counts(path)) {
             let on_disk = self.root().join(files::path_from_bytes(path));
             // Absent files are what sparse checkouts are made of.
             let Ok(meta) = on_disk.symlink_metadata() else { continue };
             let now = if meta.file_type().is_symlink() {
-                let target = std::fs::read_link(&on_disk).map_err(|e| unreadable(&on_disk, e))?;
+                let target = std::fs::read_link(&on_disk).map_err(|e| GitError::file("read", &on_disk, e))?;
                 self.git().args(["hash-object", "--stdin"]).input(files::path_bytes(&target)).line()?
             } else {
                 self.git().args(["hash-object", "--"]).arg(files::path_from_bytes(path)).line()?
@@ -139,13 +134,13 @@ impl Repo {
         hasher: &mut FieldHasher,
     ) -> Result<(), GitError> {
         let full = self.root().join(files::path_from_bytes(path));
-        let content = tree::digest_path(&full).map_err(|e| unreadable(&full, e))?;
+        let content = tree::digest_path(&full).map_err(|e| GitError::file("read", &full, e))?;
         hasher.field(content.kind.as_bytes());
         hasher.field(content.sha256.as_bytes());
         if content.kind != "directory" {
             return Ok(());
         }
-        // A submodule, or another repository that lies here untracked.
+        // A submodule, or another repository that is untracked here.
         match Self::open(&full) {
             Ok(inner) if depth > 0 && inner.root() != self.root() => {
                 let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
@@ -155,7 +150,7 @@ impl Repo {
                 Ok(())
             }
             Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
-                let inside = tree::digest_directory(&full, &|_| false).map_err(|e| unreadable(&full, e))?;
+                let inside = tree::digest_directory(&full, &|_| false).map_err(|e| GitError::file("read", &full, e))?;
                 hasher.field(inside.sha256.as_bytes());
                 Ok(())
             }
@@ -163,10 +158,6 @@ impl Repo {
             Err(e) => Err(e),
         }
     }
-}
-
-fn unreadable(path: &Path, source: std::io::Error) -> GitError {
-    GitError::Io { action: format!("read {}", path.display()), source }
 }
 
 /// One record of git's status.
@@ -187,7 +178,7 @@ fn entry(record: &[u8]) -> Option<Entry<'_>> {
         _ => return None,
     };
     let mut known = record.split(|byte| *byte == b' ').skip(3).take(modes);
-    let is_regular = (modes > 0).then(|| known.all(|mode| str::from_utf8(mode).is_ok_and(change::is_regular)));
+    let is_regular = (modes > 0).then(|| known.all(|mode| str::from_utf8(mode).is_ok_and(is_regular)));
     let mut fields = record.splitn(fields_before_path + 1, |byte| *byte == b' ');
     let submodule = record.splitn(4, |byte| *byte == b' ').nth(2).is_some_and(|field| field.first() == Some(&b'S'));
     let path = fields.nth(fields_before_path)?;

@@ -1,5 +1,4 @@
-//! Further checkouts of a repository: throwaway ones that disappear again, and the list of all. Must not touch
-//! the checkout that the user works in.
+//! Further checkouts of a repository: throwaway ones that disappear again, and the list of all.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use crate::os::files;
 
 /// A checkout as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub(crate) struct Listed {
     pub path: PathBuf,
     pub commit: Option<String>,
     /// Whether git thinks that its directory is gone.
@@ -17,7 +16,7 @@ pub struct Listed {
 
 /// A throwaway checkout of one commit. Removed when dropped.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     owner: Repo,
     commit: String,
     path: PathBuf,
@@ -26,7 +25,7 @@ pub struct Scratch {
 
 impl Repo {
     /// Checks a commit out into a new directory; no hook runs.
-    pub fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
+    pub(crate) fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
         let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
         let dir = tempfile::Builder::new().prefix("vibeship-tree-").tempdir().map_err(source_error)?;
         let base = files::canonical(dir.path()).map_err(source_error)?;
@@ -38,32 +37,31 @@ impl Repo {
     }
 
     /// Checks a commit out at `path`, which must not exist; no hook runs.
-    pub fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
+    pub(crate) fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
         let commit = self.resolve(commit)?;
         let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path).arg(commit);
         call.long().ok().map(|_| ())
     }
 
     /// Removes a checkout with all that is in it, also when git has lost sight of it.
-    pub fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
+    pub(crate) fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
         let call = self.git().without_hooks().args(["worktree", "remove", "--force", "--force"]).arg(path);
         if call.long().ok().is_ok() {
             return Ok(());
         }
         if path.exists() {
-            let error = |source| GitError::Io { action: format!("remove {}", path.display()), source };
-            std::fs::remove_dir_all(path).map_err(error)?;
+            std::fs::remove_dir_all(path).map_err(|source| GitError::file("remove", path, source))?;
         }
         self.worktree_prune()
     }
 
     /// Forgets checkouts whose directory is gone.
-    pub fn worktree_prune(&self) -> Result<(), GitError> {
+    pub(crate) fn worktree_prune(&self) -> Result<(), GitError> {
         self.git().args(["worktree", "prune", "--expire=now"]).ok().map(|_| ())
     }
 
     /// All checkouts of the repository, the main one first.
-    pub fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
+    pub(crate) fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
         let list = || self.git().args(["worktree", "list", "--porcelain"]);
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),
@@ -90,23 +88,20 @@ fn parse(output: &[u8], end: u8) -> Vec<Listed> {
 }
 
 impl Scratch {
-    /// Its root.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The commit that was checked out.
-    pub fn commit(&self) -> &str {
+    pub(crate) fn commit(&self) -> &str {
         &self.commit
     }
 
-    /// Starts a call in it, without hooks.
-    pub fn git(&self) -> Call {
+    pub(crate) fn git(&self) -> Call {
         Call::new(&self.path).without_hooks()
     }
 
     /// Removes it, and says so when that fails (dropping is silent).
-    pub fn remove(mut self) -> Result<(), GitError> {
+    pub(crate) fn remove(mut self) -> Result<(), GitError> {
         let result = self.owner.worktree_remove(&self.path);
         self.dir = None;
         result
@@ -139,7 +134,8 @@ mod tests {
         let path = scratch.path().to_owned();
         assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "1");
         assert!(!path.join("ran").exists());
-        assert!(Repo::open(&path).unwrap().is_linked_worktree());
+        let linked = Repo::open(&path).unwrap();
+        assert!(linked.git_dir() != linked.common_dir());
         assert_eq!(repo.worktrees().unwrap().len(), 2);
         std::fs::write(path.join("litter"), "x").unwrap();
         drop(scratch);

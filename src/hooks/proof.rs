@@ -14,7 +14,7 @@ pub enum Fired {
     No {
         said: String,
     },
-    /// This git cannot be asked (it is older than [`HOOK_RUN`](crate::git::version::HOOK_RUN)).
+    /// This git cannot be asked (it is older than [`HOOK_RUN`](crate::git::HOOK_RUN)).
     CannotAsk,
     /// It was not asked: the hook is another program's, and runs more than ours.
     NotAsked,

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::git::run::CLEARED;
+use crate::git::call::CLEARED;
 use crate::measure::pair::cargo;
 use crate::os::files;
 

@@ -1,12 +1,13 @@
-//! Making a merge anew, to see what whoever made it put into it beside what merging gives. Writes objects to a
-//! throwaway place alone; must not touch the checkout or the repository.
+//! What merges and reverts hold beside what git makes of the same parents: `git merge-tree` repeats them, with its objects
+//! in a throwaway directory, and `git diff-tree` compares.
 
 use std::collections::BTreeSet;
 
-use crate::git::change::parse_raw;
+use crate::git::call::records;
+use crate::git::diff::parse_raw;
 use crate::git::{Call, FileChange, GitError, Repo};
 
-/// A merge as it is against a merge of its parents as git makes it.
+/// A commit as it is against what git makes of its parents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remerge {
     pub differs: Vec<FileChange>,
@@ -17,57 +18,51 @@ pub struct Remerge {
 /// Git's exit code for an option that it does not know.
 const USAGE: i32 = 129;
 
-/// A merge and its two parents, as full hashes.
-pub type Merged<'a> = (&'a str, &'a str, &'a str);
-
-/// A commit and the one that it says it takes back.
-pub type Reversal<'a> = (&'a str, &'a str);
-
-/// What a commit is held against: a line for `git merge-tree --stdin`.
-struct Again {
-    commit: String,
-    line: String,
-}
+/// A commit, and what it is compared with: a line for `git merge-tree --stdin`.
+type Repeat = (String, String);
 
 impl Repo {
-    /// Makes merges of two parents anew and compares, all of them in two processes. `None` where this git cannot (it
-    /// is older than 2.39); else one answer for each. `attributes` is the commit whose attributes hold, so that those
-    /// that came later turn no merge into a conflict; a git older than 2.41 takes those that lie in the work tree.
-    pub fn remerge(&self, merges: &[Merged<'_>], attributes: Option<&str>) -> Result<Option<Vec<Remerge>>, GitError> {
-        let again = merges
-            .iter()
-            .map(|(merge, one, other)| Again { commit: (*merge).to_owned(), line: format!("{one} {other}") });
-        self.made_again(again.collect(), attributes)
+    /// Repeats merges (with their two parents, as full hashes) and compares, all of them in two processes. `None` where
+    /// this git cannot (it is older than 2.39); else one answer for each. `attributes` is the commit whose attributes
+    /// hold, so that later ones turn no merge into a conflict; a git older than 2.41 takes those of the work tree.
+    pub(crate) fn remerge(
+        &self,
+        merges: &[(&str, &str, &str)],
+        attributes: Option<&str>,
+    ) -> Result<Option<Vec<Remerge>>, GitError> {
+        let repeat = |(commit, one, other): &(&str, &str, &str)| ((*commit).to_owned(), format!("{one} {other}"));
+        let repeats: Vec<Repeat> = merges.iter().map(repeat).collect();
+        self.repeat(&repeats, attributes)
     }
 
-    /// Takes commits back anew, as `git revert` does (a merge against its first parent), and compares with the commits
-    /// that say that they do it. `None` where this git cannot (it is older than 2.40); else one answer for each, which
-    /// is nothing where one of the commits is not known or has no parent.
-    pub fn reverse(
+    /// Takes commits back again, as `git revert` does (a merge against its first parent), and compares with the commits
+    /// that say that they do it. `None` where this git cannot (it is older than 2.40); else one answer for each pair of
+    /// revert and reverted, which is nothing where one of the commits is not known or has no parent.
+    pub(crate) fn reverse(
         &self,
-        reversals: &[Reversal<'_>],
+        reversals: &[(&str, &str)],
         attributes: Option<&str>,
     ) -> Result<Option<Vec<Option<Remerge>>>, GitError> {
-        let parents = reversals.iter().flat_map(|(commit, reverted)| [commit, reverted]);
-        let parents = self.objects(parents.map(|commit| format!("{commit}^1^{{commit}}")))?;
-        let known = self.objects(reversals.iter().map(|(_, reverted)| format!("{reverted}^{{commit}}")))?;
-        let again: Vec<Option<Again>> = reversals
-            .iter()
-            .zip(parents.chunks(2).zip(&known))
-            .map(|((commit, _), (parents, reverted))| {
-                let (Some(Some(ours)), Some(Some(theirs))) = (parents.first(), parents.get(1)) else { return None };
-                let line = format!("{} -- {ours} {theirs}", reverted.as_ref()?);
-                Some(Again { commit: (*commit).to_owned(), line })
-            })
-            .collect();
-        let possible: Vec<bool> = again.iter().map(Option::is_some).collect();
-        let Some(made) = self.made_again(again.into_iter().flatten().collect(), attributes)? else { return Ok(None) };
+        let names = |(commit, reverted): &(&str, &str)| {
+            [format!("{commit}^1^{{commit}}"), format!("{reverted}^1^{{commit}}"), format!("{reverted}^{{commit}}")]
+        };
+        let ids = self.objects(reversals.iter().flat_map(names))?;
+        let repeat = |((commit, _), ids): (&(&str, &str), &[Option<String>])| match ids {
+            [Some(ours), Some(theirs), Some(base)] => {
+                Some(((*commit).to_owned(), format!("{base} -- {ours} {theirs}")))
+            }
+            _ => None,
+        };
+        let repeats: Vec<Option<Repeat>> = reversals.iter().zip(ids.chunks(3)).map(repeat).collect();
+        let possible: Vec<bool> = repeats.iter().map(Option::is_some).collect();
+        let repeats: Vec<Repeat> = repeats.into_iter().flatten().collect();
+        let Some(made) = self.repeat(&repeats, attributes)? else { return Ok(None) };
         let mut made = made.into_iter();
         Ok(Some(possible.into_iter().map(|possible| if possible { made.next() } else { None }).collect()))
     }
 
-    fn made_again(&self, again: Vec<Again>, attributes: Option<&str>) -> Result<Option<Vec<Remerge>>, GitError> {
-        if again.is_empty() {
+    fn repeat(&self, repeats: &[Repeat], attributes: Option<&str>) -> Result<Option<Vec<Remerge>>, GitError> {
+        if repeats.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
@@ -80,26 +75,26 @@ impl Repo {
         let call = beside(git).args(["-c", "merge.renames=true", "-c", "merge.renormalize=false"]);
         let call = call.args(["-c", "merge.directoryRenames=conflict", "-c", "diff.renameLimit=7000"]);
         let call = call.args(["merge-tree", "--stdin", "--name-only", "--no-messages", "--allow-unrelated-histories"]);
-        let shown = call.shown();
-        let asked: String = again.iter().map(|again| format!("{}\n", again.line)).collect();
+        let asked: String = repeats.iter().map(|(_, line)| format!("{line}\n")).collect();
         let output = call.input(asked.into_bytes()).long().output()?;
         match output.code {
             Some(0 | 1) => {}
             Some(USAGE) => return Ok(None),
             // One that takes no base cannot read the line.
             Some(_) if output.stderr.contains("malformed input line") => return Ok(None),
-            _ => return Err(output.failed(shown)),
+            _ => return Err(output.failed()),
         }
-        let unreadable = || GitError::Unreadable { args: shown.clone(), what: "not a merge a line".to_owned() };
-        let made = made_anew(&output.stdout).filter(|made| made.len() == again.len()).ok_or_else(unreadable)?;
-        let args = ["diff-tree", "--stdin", "-r", "--raw", "-z", "--no-abbrev", "--no-renames"];
-        let call = beside(self.git()).args(args).arg("--ignore-submodules=none");
-        let trees = self.objects(again.iter().map(|again| format!("{}^{{tree}}", again.commit)))?;
+        let unreadable =
+            || GitError::Unreadable { args: "merge-tree".to_owned(), what: "not a merge a line".to_owned() };
+        let made = merged_trees(&output.stdout).filter(|made| made.len() == repeats.len()).ok_or_else(unreadable)?;
+        let trees = self.objects(repeats.iter().map(|(commit, _)| format!("{commit}^{{tree}}")))?;
         let trees: Vec<String> = trees.into_iter().collect::<Option<_>>().ok_or_else(unreadable)?;
-        let asked: String = made.iter().zip(&trees).map(|((again, _), tree)| format!("{again} {tree}\n")).collect();
-        let raw = call.input(asked.into_bytes()).long().ok()?;
-        let differences = differences(&raw).filter(|all| all.len() == again.len()).ok_or_else(unreadable)?;
-        let both = made.into_iter().zip(differences);
+        let asked: String = made.iter().zip(&trees).map(|((made, _), tree)| format!("{made} {tree}\n")).collect();
+        let args = ["diff-tree", "--stdin", "-r", "--raw", "-z", "--no-abbrev", "--no-renames"];
+        let call = beside(self.git()).args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
+        let all =
+            call.parsed("a line and its files", |raw| differences(raw).filter(|all| all.len() == repeats.len()))?;
+        let both = made.into_iter().zip(all);
         Ok(Some(both.map(|((_, conflicts), differs)| Remerge { differs, conflicts }).collect()))
     }
 
@@ -114,22 +109,19 @@ impl Repo {
     }
 
     /// The files of merges that differ from every parent, all of them in one process.
-    pub fn combined(&self, merges: &[&str]) -> Result<Vec<Vec<FileChange>>, GitError> {
+    pub(crate) fn combined(&self, merges: &[&str]) -> Result<Vec<Vec<FileChange>>, GitError> {
         if merges.is_empty() {
             return Ok(Vec::new());
         }
         let args = ["diff-tree", "--stdin", "-c", "-r", "--raw", "-z", "--no-abbrev", "--no-renames"];
-        let call = self.git().args(args).arg("--ignore-submodules=none");
-        let shown = call.shown();
         let asked: String = merges.iter().map(|merge| format!("{merge}\n")).collect();
-        let raw = call.input(asked.into_bytes()).long().ok()?;
-        let unreadable = || GitError::Unreadable { args: shown, what: "not a commit and its files".to_owned() };
-        combined(&raw).filter(|all| all.len() == merges.len()).ok_or_else(unreadable)
+        let call = self.git().args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
+        call.parsed("a commit and its files", |raw| combined(raw).filter(|all| all.len() == merges.len()))
     }
 }
 
 /// The tree of each merge, and the paths that conflict in it: a status, the tree, paths and an empty field for each.
-fn made_anew(output: &[u8]) -> Option<Vec<(String, BTreeSet<Vec<u8>>)>> {
+fn merged_trees(output: &[u8]) -> Option<Vec<(String, BTreeSet<Vec<u8>>)>> {
     let output = output.strip_suffix(b"\n").unwrap_or(output);
     let mut fields = output.split(|byte| *byte == 0).peekable();
     let mut made = Vec::new();
@@ -166,7 +158,7 @@ fn differences(raw: &[u8]) -> Option<Vec<Vec<FileChange>>> {
 /// The files of each commit: its id, then the files in git's raw format, each ended by a NUL.
 fn combined(raw: &[u8]) -> Option<Vec<Vec<FileChange>>> {
     let mut all: Vec<Vec<FileChange>> = Vec::new();
-    let mut tokens = raw.split(|byte| *byte == 0).filter(|token| !token.is_empty());
+    let mut tokens = records(raw);
     while let Some(token) = tokens.next() {
         if token.starts_with(b":") {
             all.last_mut()?.push(parse_raw(token, tokens.next()?)?);

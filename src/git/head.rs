@@ -1,9 +1,9 @@
-//! What a repository says about itself: head, names, configuration, operations under way. Must not change anything.
+//! What is checked out, what names mean, and what the repository is configured and busy with.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::git::memo::is_full_id;
+use crate::git::repo::is_full_id;
 use crate::git::{GitError, Repo};
 use crate::os::files;
 
@@ -11,7 +11,7 @@ use crate::os::files;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub branch: Option<String>,
-    /// The commit and its tree; `None` before the first commit.
+    /// `None` before the first commit.
     pub at: Option<CommitAndTree>,
 }
 
@@ -36,16 +36,15 @@ pub enum Operation {
 
 impl Repo {
     /// What is checked out.
-    pub fn head(&self) -> Result<Head, GitError> {
+    pub(crate) fn head(&self) -> Result<Head, GitError> {
         let args = ["rev-parse", "HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD"];
         let output = self.git().args(args).output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
         if output.code == Some(0)
-            && let [commit, tree, reference] = *said.lines().collect::<Vec<_>>()
+            && let [commit, tree, reference] = *text(&output.stdout).lines().collect::<Vec<_>>()
             && is_full_id(commit)
             && is_full_id(tree)
         {
-            self.memo().saw(commit);
+            self.saw(commit);
             let branch = (reference != "HEAD").then(|| branch_name(reference));
             return Ok(Head { branch, at: Some(CommitAndTree { commit: commit.to_owned(), tree: tree.to_owned() }) });
         }
@@ -54,170 +53,116 @@ impl Repo {
 
     /// Before the first commit, with a damaged branch, or with another thing named HEAD.
     fn head_in_doubt(&self) -> Result<Head, GitError> {
-        let call = self.git().args(["symbolic-ref", "-q", "HEAD"]);
-        let shown = call.shown();
-        let output = call.output()?;
-        let reference = match output.code {
-            Some(0) => Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
-            Some(1) => None,
-            _ => return Err(output.failed(shown)),
-        };
+        let reference = self.git().args(["symbolic-ref", "-q", "HEAD"]).answer()?.map(|said| text(&said));
         let branch = reference.as_deref().map(branch_name);
-        let resolves = self.git().args(["rev-parse", "--verify", "-q", "HEAD"]).output()?.code == Some(0);
-        if !resolves {
-            let exists = reference.as_ref().is_some_and(|r| self.common_dir().join(r).exists());
-            if reference.is_none() || exists {
-                let what = format!("{} cannot be resolved", reference.as_deref().unwrap_or("HEAD"));
-                return Err(GitError::Unreadable { args: "rev-parse HEAD".to_owned(), what });
-            }
-            return Ok(Head { branch, at: None });
+        if !self.rev_parse("HEAD")?.is_empty() {
+            return Ok(Head { branch, at: Some(self.commit_and_tree("HEAD")?) });
         }
-        Ok(Head { branch, at: Some(self.commit_and_tree("HEAD")?) })
+        if reference.as_ref().is_none_or(|reference| self.common_dir().join(reference).exists()) {
+            let what = format!("{} cannot be resolved", reference.as_deref().unwrap_or("HEAD"));
+            return Err(GitError::Unreadable { args: "rev-parse HEAD".to_owned(), what });
+        }
+        Ok(Head { branch, at: None })
     }
 
     /// The commit that a revision names, with its tree. Safe for text that looks like an option.
-    pub fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
+    pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
         let commit = self.resolve(spec)?;
         let tree = self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line()?;
         Ok(CommitAndTree { commit, tree })
     }
 
     /// The full id of the commit that a revision names. Safe for text that looks like an option.
-    pub fn resolve(&self, spec: &str) -> Result<String, GitError> {
+    pub(crate) fn resolve(&self, spec: &str) -> Result<String, GitError> {
         let unknown = || GitError::UnknownRevision { spec: spec.chars().take(200).collect() };
         if spec.is_empty() || spec.contains(['\0', '\n']) {
             return Err(unknown());
         }
-        if self.memo().has_seen(spec) {
+        if self.has_seen(spec) {
             return Ok(spec.to_owned());
         }
         // `:/text` takes all that follows for the text, so that nothing can be asked of it in one go.
         let found = spec.starts_with(":/").then(|| self.rev_parse(spec)).transpose()?;
-        let wanted = format!("{}^{{commit}}", found.as_deref().unwrap_or(spec));
-        let text = self.rev_parse(&wanted)?;
-        if !is_full_id(&text) {
+        let id = self.rev_parse(&format!("{}^{{commit}}", found.as_deref().unwrap_or(spec)))?;
+        if !is_full_id(&id) {
             return Err(unknown());
         }
-        self.memo().saw(&text);
-        Ok(text)
+        self.saw(&id);
+        Ok(id)
     }
 
-    /// What git makes of a revision; nothing where it knows none.
+    /// The id of what a revision names; empty where git knows none.
     fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
-        let call = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]);
-        let output = call.output()?;
-        let known = output.code == Some(0);
-        Ok(if known { String::from_utf8_lossy(&output.stdout).trim_end().to_owned() } else { String::new() })
+        let output = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]).output()?;
+        Ok(if output.code == Some(0) { text(&output.stdout) } else { String::new() })
     }
 
-    /// Whether `ancestor` is `of` or lies before it.
-    pub fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
+    /// Whether `ancestor` is `of` or comes before it.
+    pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
         let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
-        let call = self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]);
-        let shown = call.shown();
-        let output = call.output()?;
-        match output.code {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(output.failed(shown)),
-        }
+        Ok(self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]).answer()?.is_some())
     }
 
     /// The best common ancestor; `None` when the histories share none.
-    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
         let (one, other) = (self.resolve(one)?, self.resolve(other)?);
-        let call = self.git().args(["merge-base", &one, &other]);
-        let shown = call.shown();
-        let output = call.output()?;
-        match output.code {
-            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())),
-            Some(1) => Ok(None),
-            _ => Err(output.failed(shown)),
-        }
+        Ok(self.git().args(["merge-base", &one, &other]).answer()?.map(|said| text(&said)))
     }
 
     /// A name for a commit: the nearest tag with a distance, or its short id.
-    pub fn describe(&self, commit: &str) -> Result<String, GitError> {
+    pub(crate) fn describe(&self, commit: &str) -> Result<String, GitError> {
         let commit = self.resolve(commit)?;
         self.git().args(["describe", "--always", &commit]).line()
     }
 
     /// The value of a configuration key; the last one when there are several.
-    pub fn config(&self, key: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn config(&self, key: &str) -> Result<Option<String>, GitError> {
         self.config_of(&["--get", key])
     }
 
     /// The value that this repository's own configuration gives a key, whatever the account or the system says.
-    pub fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
         self.config_of(&["--local", "--get", key])
     }
 
-    /// Every key that a pattern fits, with its value, in the order in which the last one counts.
-    fn config_like(&self, pattern: &str) -> Result<Vec<(String, String)>, GitError> {
-        let call = self.git().args(["config", "--null", "--get-regexp", pattern]);
-        let shown = call.shown();
-        let output = call.output()?;
-        match output.code {
-            Some(0) => {}
-            Some(1) => return Ok(Vec::new()),
-            _ => return Err(output.failed(shown)),
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let pair = |entry: &str| {
-            let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
-            (key.to_owned(), value.to_owned())
-        };
-        Ok(text.split('\0').filter(|entry| !entry.is_empty()).map(pair).collect())
-    }
-
     fn config_of(&self, args: &[&str]) -> Result<Option<String>, GitError> {
-        let call = self.git().args(["config", "--null"]).args(args);
-        let shown = call.shown();
-        let output = call.output()?;
-        match output.code {
-            Some(0) => {
-                let text = String::from_utf8_lossy(&output.stdout);
-                Ok(Some(text.trim_end_matches('\0').to_owned()))
-            }
-            Some(1) => Ok(None),
-            _ => Err(output.failed(shown)),
-        }
+        let said = self.git().args(["config", "--null"]).args(args).answer()?;
+        Ok(said.map(|said| String::from_utf8_lossy(&said).trim_end_matches('\0').to_owned()))
     }
 
     /// The person at work, as `Name <address>`, or the part of it that is configured.
-    pub fn user(&self) -> Result<Option<String>, GitError> {
+    pub(crate) fn user(&self) -> Result<Option<String>, GitError> {
         let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
         let (mut name, mut email) = (from_env("GIT_AUTHOR_NAME"), from_env("GIT_AUTHOR_EMAIL"));
         if name.is_none() || email.is_none() {
-            let configured = self.config_like(r"^user\.(name|email)$")?;
-            let value = |key: &str| configured.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            let args = ["config", "--null", "--get-regexp", r"^user\.(name|email)$"];
+            let configured = text(&self.git().args(args).answer()?.unwrap_or_default());
+            // The last one counts.
+            let entries = || configured.rsplit('\0').filter_map(|entry| entry.split_once('\n'));
+            let value = |key: &str| entries().find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
             name = name.or_else(|| value("user.name"));
             email = email.or_else(|| value("user.email"));
         }
         let clean = |v: Option<String>| v.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         Ok(match (clean(name), clean(email)) {
             (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
-            (Some(one), None) | (None, Some(one)) => Some(one),
-            (None, None) => None,
+            (name, email) => name.or(email),
         })
     }
 
-    /// Whether git knows, by whatever it goes by, who a commit made here would be of.
-    pub fn can_commit(&self) -> bool {
+    /// Whether git knows, from whatever source, who a commit made here would be of.
+    pub(crate) fn can_commit(&self) -> bool {
         ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"].iter().all(|who| self.git().args(["var", who]).ok().is_ok())
     }
 
     /// Where git looks for hooks, whether or not the directory exists.
-    pub fn hooks_dir(&self) -> Result<PathBuf, GitError> {
-        let mut bytes = self.git().args(["rev-parse", "--git-path", "hooks"]).ok()?;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
+    pub(crate) fn hooks_dir(&self) -> Result<PathBuf, GitError> {
+        let bytes = self.git().args(["rev-parse", "--git-path", "hooks"]).line_bytes()?;
         Ok(self.root().join(files::path_from_bytes(&bytes)))
     }
 
     /// The operation that is under way in this checkout, if any.
-    pub fn operation(&self) -> Option<Operation> {
+    pub(crate) fn operation(&self) -> Option<Operation> {
         let marks = [
             ("rebase-merge", Operation::Rebase),
             ("rebase-apply", Operation::Apply),
@@ -230,42 +175,35 @@ impl Repo {
     }
 
     /// The remote branch that the current one follows, as a revision; `None` when it follows none.
-    pub fn upstream(&self) -> Result<Option<String>, GitError> {
+    pub(crate) fn upstream(&self) -> Result<Option<String>, GitError> {
         let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];
         let output = self.git().args(args).output()?;
-        let name = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        Ok((output.code == Some(0) && !name.is_empty()).then_some(name))
+        Ok(Some(text(&output.stdout)).filter(|name| output.code == Some(0) && !name.is_empty()))
     }
 
     /// Whether a path is ignored.
-    pub fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
+    pub(crate) fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
         let call = self.git().without_literal_paths().args(["check-ignore", "--quiet", "--"]).arg(path);
-        let shown = call.shown();
-        let output = call.output()?;
-        match output.code {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(output.failed(shown)),
-        }
+        Ok(call.answer()?.is_some())
     }
 
-    /// Which of these paths, below the place that the repository was opened at, are ignored; as they were given.
-    pub fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
+    /// Which of these paths, below the place that the repository was opened at, are ignored.
+    pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
         let full = |path: &&str| [self.prefix(), path.as_bytes()].concat();
         let asked: Vec<Vec<u8>> = paths.iter().map(full).collect();
         let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(asked.join(&0));
-        let shown = call.shown();
-        let output = call.output()?;
-        if !matches!(output.code, Some(0 | 1)) {
-            return Err(output.failed(shown));
-        }
-        let ignored: BTreeSet<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        let answer = call.answer()?.unwrap_or_default();
+        let ignored: BTreeSet<&[u8]> = answer.split(|byte| *byte == 0).collect();
         let both = paths.iter().zip(&asked);
         Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| *path).collect())
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 
 fn branch_name(reference: &str) -> String {

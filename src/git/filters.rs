@@ -1,29 +1,29 @@
-//! Whether files lie in the work tree as git would check them out. A filter can make git call a file unchanged that is
-//! not. Must not decide which files matter.
+//! Files whose change a filter hides: with one, git can call a file unchanged that is not.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::git::call::records;
 use crate::git::{GitError, Repo};
+use crate::model::Digest;
 use crate::os::files;
 
 impl Repo {
-    /// Of these files (from the repository's root) those that are tracked, go through a filter or a keyword, and do not
-    /// lie there as checking them out anew would give them. Line ends and encodings are git's own business.
-    pub fn unfaithful(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
+    /// Of these files (from the repository's root) those that are tracked, go through a filter or a keyword, and are
+    /// not on disk as checking them out again would give them. Line ends and encodings are git's own business.
+    pub(crate) fn hidden_by_filter(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
         let filtered = self.filtered(paths)?;
         if filtered.is_empty() {
             return Ok(Vec::new());
         }
-        let names = || filtered.iter().map(|path| files::path_from_bytes(path));
-        let listing = self.git().args(["ls-files", "-s", "-z", "--"]).args(names()).ok()?;
-        let blobs: BTreeMap<&[u8], &str> = listing.split(|byte| *byte == 0).filter_map(staged).collect();
+        let names = filtered.iter().map(|path| files::path_from_bytes(path));
+        let listing = self.git().args(["ls-files", "-s", "-z", "--"]).args(names).ok()?;
+        let blobs: BTreeMap<&[u8], &str> = records(&listing).filter_map(staged).collect();
         let mut found = Vec::new();
         for (path, blob) in blobs {
-            if !self.is_faithful(path, blob)? {
+            if !self.is_as_checked_out(path, blob)? {
                 found.push(path.to_vec());
             }
         }
@@ -46,10 +46,9 @@ impl Repo {
         Ok(found)
     }
 
-    fn is_faithful(&self, path: &[u8], blob: &str) -> Result<bool, GitError> {
+    fn is_as_checked_out(&self, path: &[u8], blob: &str) -> Result<bool, GitError> {
         let on_disk = self.root().join(files::path_from_bytes(path));
-        let bytes = fs::read(&on_disk)
-            .map_err(|source| GitError::Io { action: format!("read {}", on_disk.display()), source })?;
+        let bytes = fs::read(&on_disk).map_err(|source| GitError::file("read", &on_disk, source))?;
         let raw = self.git().args(["hash-object", "--no-filters", "--stdin"]).input(bytes.clone()).line()?;
         if raw == blob {
             return Ok(true);
@@ -57,13 +56,13 @@ impl Repo {
         let held = self.git().args(["cat-file", "blob", blob]).ok()?;
         // What git-lfs holds says itself what the file is; nothing has to be fetched to see that.
         if let Some(oid) = lfs_oid(&held) {
-            return Ok(oid == hex(&bytes));
+            return Ok(oid == Digest::of_bytes(&bytes).as_str());
         }
-        let mut path_flag = std::ffi::OsString::from("--path=");
+        let mut path_flag = OsString::from("--path=");
         path_flag.push(files::path_from_bytes(path));
-        let given = self.git().args(["cat-file", "--filters"]).arg(path_flag).arg(blob).long().ok()?;
+        let checked_out = self.git().args(["cat-file", "--filters"]).arg(path_flag).arg(blob).long().ok()?;
         // How lines end is git's own business, and may differ from how they were written.
-        Ok(plain_lines(&given) == plain_lines(&bytes))
+        Ok(plain_lines(&checked_out) == plain_lines(&bytes))
     }
 }
 
@@ -87,23 +86,15 @@ fn lfs_oid(held: &[u8]) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("oid sha256:"))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::git::{Sandbox, Scope};
 
-    fn unfaithful(sandbox: &Sandbox, path: &str) -> bool {
+    fn is_hidden(sandbox: &Sandbox, path: &str) -> bool {
         assert_eq!(sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap(), None, "git calls it unchanged");
-        !sandbox.repo().unfaithful(&[PathBuf::from(path)]).unwrap().is_empty()
+        !sandbox.repo().hidden_by_filter(&[PathBuf::from(path)]).unwrap().is_empty()
     }
 
     #[test]
@@ -112,13 +103,13 @@ mod tests {
         sandbox.git(&["config", "filter.hide.clean", "sed s/50/100/"]);
         sandbox.write(".gitattributes", "v.json filter=hide\n");
         sandbox.commit("v.json", "100\n", "one");
-        assert!(!unfaithful(&sandbox, "v.json"));
+        assert!(!is_hidden(&sandbox, "v.json"));
         sandbox.write("v.json", "50\n");
         sandbox.git(&["add", "v.json"]);
-        assert!(unfaithful(&sandbox, "v.json"));
+        assert!(is_hidden(&sandbox, "v.json"));
         std::fs::remove_file(sandbox.path().join("v.json")).unwrap();
         sandbox.git(&["checkout", "--", "v.json"]);
-        assert!(!unfaithful(&sandbox, "v.json"));
+        assert!(!is_hidden(&sandbox, "v.json"));
     }
 
     #[test]
@@ -129,26 +120,26 @@ mod tests {
         sandbox.write(".gitattributes", "v.json filter=swap\n*.txt text eol=crlf\n");
         sandbox.write("c.txt", "a\r\nb\r\n");
         sandbox.commit("v.json", "aab\n", "one");
-        assert!(!unfaithful(&sandbox, "v.json") && !unfaithful(&sandbox, "c.txt"));
+        assert!(!is_hidden(&sandbox, "v.json") && !is_hidden(&sandbox, "c.txt"));
     }
 
     #[test]
     fn a_pointer_of_git_lfs_says_what_the_file_is_without_its_program() {
         let sandbox = Sandbox::new();
         let pointer = |text: &str| {
-            let oid = hex(text.as_bytes());
+            let oid = Digest::of_bytes(text.as_bytes());
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {}\n", text.len())
         };
-        // As after a clone without the program: the pointer itself lies there.
+        // As after a clone without the program: the pointer itself is there.
         sandbox.write(".gitattributes", "v.json filter=lfs\n");
         sandbox.commit("v.json", &pointer("100\n"), "one");
-        assert!(!unfaithful(&sandbox, "v.json"));
+        assert!(!is_hidden(&sandbox, "v.json"));
         sandbox.git(&["config", "filter.lfs.clean", &format!("printf %s '{}'", pointer("100\n"))]);
         sandbox.write("v.json", "100\n");
         sandbox.git(&["add", "v.json"]);
-        assert!(!unfaithful(&sandbox, "v.json"));
+        assert!(!is_hidden(&sandbox, "v.json"));
         sandbox.write("v.json", "50\n");
         sandbox.git(&["add", "v.json"]);
-        assert!(unfaithful(&sandbox, "v.json"), "the filter says the same of everything");
+        assert!(is_hidden(&sandbox, "v.json"), "the filter says the same of everything");
     }
 }

@@ -1,14 +1,15 @@
-//! Walking history in one `git log`, however long it is. Owns the reading of its output; must not judge commits.
+//! Walking history in one `git log`, however long it is, and the trailers of messages.
 
 use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 
-use crate::git::change::parse_raw;
-use crate::git::{FileChange, Flow, GitError, Repo, Scope};
+use crate::git::diff::parse_raw;
+use crate::git::{FileChange, GitError, Repo, Scope};
 
 /// Begins each commit's record, and can begin nothing else in the output.
 const SENTINEL: &str = "commit:";
-/// Fields of a record, each ended by a NUL; the sentinel and the hash are the first.
-const FIELDS: [&str; 8] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B", "TRAILERS"];
+/// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
+const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
 
 /// One commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +30,19 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether it has several parents.
-    pub fn is_merge(&self) -> bool {
+    pub(crate) fn is_merge(&self) -> bool {
         self.parents.len() > 1
     }
 
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
-    pub fn touches(&self, scope: &Scope<'_>) -> bool {
+    pub(crate) fn touches(&self, scope: &Scope<'_>) -> bool {
         self.files.iter().any(|file| scope.counts_change(file))
     }
 }
 
 /// What a merge's files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MergeFiles {
-    Nothing,
+enum MergeFiles {
     /// Those that differ from the first parent.
     FirstParent,
     /// Those that differ from every parent: what the merge itself brought in.
@@ -53,74 +52,55 @@ pub enum MergeFiles {
 /// How to walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
-    /// Follow only the first parent of merges.
-    pub first_parent: bool,
-    pub merges: MergeFiles,
-    pub trailer: String,
+    merges: MergeFiles,
+    trailer: String,
     /// Only commits with this text in their message; no others are compared with their parents, which takes most of
     /// the time.
-    pub naming: Option<String>,
+    naming: Option<String>,
 }
 
 impl Walk {
     /// All commits, with what merges themselves brought in.
-    pub fn all(trailer: &str) -> Self {
-        Self { first_parent: false, merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
+    pub(crate) fn all(trailer: &str) -> Self {
+        Self { merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
     }
 
     /// All commits, merges as what they did to their first parent.
-    pub fn range(trailer: &str) -> Self {
+    pub(crate) fn range(trailer: &str) -> Self {
         Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
     }
 
     /// The commits that name `text`, among all.
-    pub fn naming(trailer: &str, text: &str) -> Self {
+    pub(crate) fn naming(trailer: &str, text: &str) -> Self {
         Self { naming: Some(text.to_owned()), ..Self::all(trailer) }
-    }
-
-    /// The first-parent line alone, merges as what they did to it.
-    pub fn mainline(trailer: &str) -> Self {
-        Self { first_parent: true, merges: MergeFiles::FirstParent, trailer: trailer.to_owned(), naming: None }
     }
 }
 
 impl Repo {
     /// Hands over each commit that `head` has and `base` has not (all of them without a base), newest first,
     /// while git finds them: one process, and one commit in memory at a time.
-    pub fn log_range(
+    pub(crate) fn log_range(
         &self,
         base: Option<&str>,
         head: &str,
         walk: &Walk,
-        each: &mut dyn FnMut(Commit) -> Flow,
+        each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<(), GitError> {
         check_key(&walk.trailer)?;
         let head = self.resolve(head)?;
-        let mut format = format!("--format=tformat:{SENTINEL}%H%x00");
-        for field in FIELDS {
-            match field {
-                "TRAILERS" => {
-                    format.push_str(&format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", walk.trailer));
-                }
-                plain => format.push_str(plain),
-            }
-            format.push_str("%x00");
-        }
+        let trailers = format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", walk.trailer);
+        let format = format!("--format=tformat:{SENTINEL}%H%x00{}%x00{trailers}%x00", FIELDS.join("%x00"));
         let merges = match walk.merges {
-            MergeFiles::Nothing => "--diff-merges=off",
             MergeFiles::FirstParent => "--diff-merges=first-parent",
             MergeFiles::Own => "--diff-merges=combined",
         };
-        let args =
-            ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-color", "--no-ext-diff", "--no-relative"];
         // Which lines of a message are comments must not depend on who reads it.
-        let mut call = self.git().args(["-c", "core.commentChar=#"]).args(args);
+        let mut call =
+            self.git().args(["-c", "core.commentChar=#", "log", "-z", "--raw", "--no-abbrev", "--no-renames"]);
+        call = call.args(["--no-color", "--no-ext-diff", "--no-relative", "--no-show-signature", "--no-mailmap"]);
         // A submodule that `.gitmodules` says to ignore is a change like any other.
-        call = call.args(["--no-show-signature", "--no-mailmap", "--ignore-submodules=none"]);
-        call = call.args(["--encoding=UTF-8", "--no-notes", "--no-decorate", "--topo-order", merges, &format]);
-        if walk.first_parent {
-            call = call.arg("--first-parent");
-        }
+        call = call.args(["--ignore-submodules=none", "--encoding=UTF-8", "--no-notes", "--no-decorate"]);
+        call = call.args(["--topo-order", merges, &format]);
         if let Some(text) = &walk.naming {
             call = call.args(["--fixed-strings", &format!("--grep={text}")]);
         }
@@ -132,11 +112,11 @@ impl Repo {
     }
 
     /// The commits that `head` has and `base` has not, oldest first.
-    pub fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>, GitError> {
+    pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>, GitError> {
         let mut commits = Vec::new();
         self.log_range(base, head, walk, &mut |commit| {
             commits.push(commit);
-            Flow::Done
+            ControlFlow::Continue(())
         })?;
         commits.reverse();
         Ok(commits)
@@ -144,7 +124,7 @@ impl Repo {
 
     /// The values of a trailer in a message that is not committed yet, by git's own rules; comments and what
     /// follows a scissors line do not count.
-    pub fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
+    pub(crate) fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
         check_key(key)?;
         let call = self.git().args(["interpret-trailers", "--parse", "--no-divider"]).input(message.to_vec());
         let output = call.ok()?;
@@ -165,7 +145,10 @@ fn check_key(key: &str) -> Result<(), GitError> {
     Err(GitError::Unreadable { args: "log".to_owned(), what })
 }
 
-fn read_commits(reader: &mut dyn BufRead, each: &mut dyn FnMut(Commit) -> Flow) -> io::Result<Flow> {
+fn read_commits(
+    reader: &mut dyn BufRead,
+    each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
     let mut token = Vec::new();
     let mut more = next(reader, &mut token)?;
     while more {
@@ -180,16 +163,16 @@ fn read_commits(reader: &mut dyn BufRead, each: &mut dyn FnMut(Commit) -> Flow) 
             }
             more = next(reader, &mut token)?;
         }
-        if each(commit) == Flow::Stop {
-            return Ok(Flow::Stop);
+        if each(commit).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(Flow::Done)
+    Ok(ControlFlow::Continue(()))
 }
 
 fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
     let id = first.strip_prefix(SENTINEL.as_bytes()).ok_or_else(|| garbled(first))?;
-    let mut fields: [String; FIELDS.len()] = Default::default();
+    let mut fields: [String; FIELDS.len() + 1] = Default::default();
     let mut token = Vec::new();
     for field in &mut fields {
         if !next(reader, &mut token)? {
@@ -261,7 +244,7 @@ mod tests {
         );
         assert_eq!(commits[0].commit_time, 1_767_323_045);
         assert_eq!(paths(&commits[0]), ["a", "dir/new file"]);
-        assert_eq!((commits[1].files[0].status.as_str(), commits[1].files[0].is_present()), ("D", false));
+        assert_eq!((commits[1].files[0].status.as_str(), commits[1].files[0].new_mode.as_str()), ("D", "000000"));
         assert!(commits[2].files.is_empty() && !commits[2].touches(&Scope::ALL));
     }
 
@@ -316,7 +299,7 @@ mod tests {
         let sandbox = Sandbox::new().hostile();
         sandbox.commit("a", "1", "one");
         sandbox.git(&["checkout", "-q", "-b", "side"]);
-        let side = sandbox.commit("b", "1", "side");
+        sandbox.commit("b", "1", "side");
         sandbox.git(&["checkout", "-q", "main"]);
         let main = sandbox.commit("c", "1", "main");
         sandbox.git(&["merge", "-q", "--no-commit", "--no-ff", "side"]);
@@ -332,9 +315,6 @@ mod tests {
         };
         assert_eq!(files(MergeFiles::Own), ["smuggled"]);
         assert_eq!(files(MergeFiles::FirstParent), ["b", "smuggled"]);
-        assert!(files(MergeFiles::Nothing).is_empty());
-        let mainline = repo.commits(Some(&main), "HEAD", &Walk::mainline(KEY)).unwrap();
-        assert!(mainline.iter().all(|c| c.id != side) && mainline.len() == 1);
     }
 
     #[test]
@@ -347,7 +327,7 @@ mod tests {
         let walk = Walk::all(KEY);
         let stop = &mut |_: Commit| {
             seen += 1;
-            Flow::Stop
+            ControlFlow::Break(())
         };
         sandbox.repo().log_range(None, "HEAD", &walk, stop).unwrap();
         assert_eq!(seen, 1);
