@@ -328,10 +328,7 @@ fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit,
         _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
         Some(Format::Markdown) => ctx.ui.answer(&report::compare::markdown(view))?,
         None if !ctx.ui.answers_a_person() => ctx.ui.answer(&report::compare::markdown(view))?,
-        _ => {
-            let width = ctx.ui.answers_a_person().then(|| ctx.ui.width());
-            ctx.show(&report::compare::terminal::document(view, width))?;
-        }
+        _ => ctx.show(&report::compare::short(view))?,
     }
     Ok(if args.exit_code { exit_of(view.comparison.outcome) } else { Exit::Yes })
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::judge::{Comparison, series};
 use crate::model::{MetricId, PairSession, Snapshot};
 use crate::os::files;
-use crate::report::compare::detail::is_headline;
+use crate::report::compare::is_headline;
 use crate::report::plot::Strip;
 use crate::store::{Project, artifact};
 
 /// A strip for every metric of the contract and every decisive time that has samples to show.
-pub fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
+pub(crate) fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
     let (before, after) = (series::metrics(sides.0), series::metrics(sides.1));
     let paired = pair.map(series::pair_metrics).unwrap_or_default();
     let strip = |id: &MetricId| match paired.get(id) {
@@ -30,7 +30,7 @@ pub struct Beside {
 }
 
 /// The pictures that lie beside the report `out`, named by it: `cmp.md` has `cmp_….svg`.
-pub fn beside(out: Option<&Path>, strips: &[Strip]) -> Vec<Beside> {
+pub(crate) fn beside(out: Option<&Path>, strips: &[Strip]) -> Vec<Beside> {
     let Some(out) = out else { return Vec::new() };
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     let picture = |strip: &Strip| {

@@ -10,7 +10,7 @@ use crate::commands::{Ctx, Format, evidence, failure, plots};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
-use crate::report::{Entry, Page, html, markdown, summary};
+use crate::report::{Entry, Page, markdown, page, summary};
 use crate::store::record::read;
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
@@ -50,12 +50,12 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
     match (args.out, markdown) {
         (None, true) => ctx.ui.answer(&markdown::render(&summary::document(&page)))?,
         (Some(out), true) => wrote(ctx, out, &markdown::render(&summary::document(&page)))?,
-        (Some(out), false) => wrote(ctx, out, &html::page(&page))?,
+        (Some(out), false) => wrote(ctx, out, &page::page(&page))?,
         (None, false) => {
             let path = ctx.project.cache_dir().join(FILE);
             let _lock = ctx.lock()?;
             ctx.project.prepare_state()?;
-            guard::write(&ctx.project, &path, html::page(&page).as_bytes())?;
+            guard::write(&ctx.project, &path, page::page(&page).as_bytes())?;
             tell(ctx, &path)?;
         }
     }

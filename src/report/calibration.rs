@@ -1,8 +1,7 @@
 //! A calibration for people: the floors, and whether the added slowdown was seen.
 
 use crate::judge::{Calibration, Injected};
-use crate::report::compare::row::change_mark;
-use crate::report::{Align, Doc, Table, Text, values};
+use crate::report::{Doc, Table, code, metric, values};
 
 /// Whether the whole interval lies above what was added.
 fn showed_more(injected: &Injected) -> bool {
@@ -10,57 +9,38 @@ fn showed_more(injected: &Injected) -> bool {
 }
 
 /// The whole answer.
-pub fn document(found: &Calibration) -> Doc {
+pub(crate) fn document(found: &Calibration) -> Doc {
+    let mut floors = Table::new("lrr", ["Metric", "Pairs", "Noise floor"]);
+    let mut apart = Table::new("lrr", ["Metric", "Sessions", "Lie apart"]);
+    let mut injected = Table::new("lrlrl", ["Command", "Added", "Decided by", "Seen", "Verdict"]);
+    for command in &found.commands {
+        let pairs = || command.pairs.to_string().into();
+        for (metric, floor) in &command.floors {
+            floors.row([code(metric.as_str()), pairs(), values::plain_share(*floor).into()]);
+        }
+        for (metric, floor) in &command.session_floors {
+            let sessions = command.sessions.to_string().into();
+            apart.row([code(metric.as_str()), sessions, values::plain_share(*floor).into()]);
+        }
+        if let Some(it) = &command.injected {
+            injected.row([
+                code(command.name.as_str()),
+                values::share(it.share).into(),
+                code(it.metric.as_str()),
+                it.seen.finding().map(|finding| values::share_estimate(&finding.estimate)).into(),
+                metric::change_mark(&it.seen).plain(if showed_more(it) { ": more than was added" } else { "" }),
+            ]);
+        }
+    }
     let mut doc = Doc::new();
     doc.heading(1, "Calibration");
-    let mut floors = Table::new([("Metric", Align::Left), ("Pairs", Align::Right), ("Noise floor", Align::Right)]);
-    for command in &found.commands {
-        for (metric, floor) in &command.floors {
-            floors.row([
-                Text::new().code(metric.as_str()),
-                command.pairs.to_string().into(),
-                values::plain_share(*floor).into(),
-            ]);
-        }
-    }
     doc.table(floors);
-    let mut apart = Table::new([("Metric", Align::Left), ("Sessions", Align::Right), ("Lie apart", Align::Right)]);
-    for command in &found.commands {
-        for (metric, floor) in &command.session_floors {
-            apart.row([
-                Text::new().code(metric.as_str()),
-                command.sessions.to_string().into(),
-                values::plain_share(*floor).into(),
-            ]);
-        }
-    }
-    if !apart.rows.is_empty() {
-        doc.table(apart);
-    }
-    let mut injected = Table::new([
-        ("Command", Align::Left),
-        ("Added", Align::Right),
-        ("Decided by", Align::Left),
-        ("Seen", Align::Right),
-        ("Verdict", Align::Left),
-    ]);
-    for command in &found.commands {
-        let Some(it) = &command.injected else { continue };
-        let (tone, word) = change_mark(&it.seen);
-        let seen = it.seen.finding().map(|finding| values::share_estimate(&finding.estimate));
-        injected.row([
-            Text::new().code(command.name.as_str()),
-            values::share(it.share).into(),
-            Text::new().code(it.metric.as_str()),
-            seen.unwrap_or_else(|| "–".to_owned()).into(),
-            Text::new().mark(tone, word).plain(if showed_more(it) { ": more than was added" } else { "" }),
-        ]);
-    }
+    doc.table(apart);
     doc.table(injected);
     doc.paragraph(
         "No change below a command's noise floor is called one on this machine. The added slowdown is this tool's own \
-         work, run after the command in one arm; starting it costs both arms the same, so less than was added may show; more shows where other work on the \
-         machine slows what was added, too.",
+         work, run after the command on one side; starting it costs both sides the same, so less than was added may \
+         show; more shows where other work on the machine slows what was added, too.",
     );
     doc
 }

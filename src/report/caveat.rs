@@ -1,16 +1,13 @@
-//! What cannot be concluded from a comparison, in plain words. Must not find caveats, nor leave any out.
+//! What cannot be concluded from a comparison, in plain words.
 
 use crate::judge::compare::{Caveat, Which};
 use crate::model::MetricId;
-use crate::report::{Text, values, verdict};
+use crate::report::{Text, code, codes, values, verdict};
 
 /// The caveat as a sentence.
-pub fn text(caveat: &Caveat) -> Text {
-    of_the_samples(caveat).or_else(|| of_the_code(caveat)).unwrap_or_else(|| of_the_rest(caveat))
-}
-
-fn of_the_samples(caveat: &Caveat) -> Option<Text> {
-    let text = match caveat {
+#[expect(clippy::too_many_lines, reason = "one arm for each caveat")]
+pub(crate) fn text(caveat: &Caveat) -> Text {
+    match caveat {
         Caveat::SingleRuns { metrics } => names(metrics).plain(
             ": one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.",
         ),
@@ -18,14 +15,15 @@ fn of_the_samples(caveat: &Caveat) -> Option<Text> {
             ": measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; \
              alternating pairs would narrow them.",
         ),
-        Caveat::Unusable { side, metric, reason } => Text::new()
-            .code(metric.as_str())
-            .plain(format!(": no usable value {}: {}.", which(*side), verdict::unusable(reason))),
+        Caveat::Unusable { side, metric, reason } => {
+            let why = format!(": no usable value {}: {}.", which(*side), verdict::unusable(reason));
+            code(metric.as_str()).plain(why)
+        }
         Caveat::MaxRssAtFloor { metrics } => names(metrics)
             .plain(": the memory of the measuring process was larger than the command's, so the command's is unknown."),
         Caveat::CpuAndWallDisagree { timing, cpu_improved } => {
             let (cpu, wall) = if *cpu_improved { ("better", "worse") } else { ("worse", "better") };
-            Text::new().code(timing.as_str()).plain(format!(
+            code(timing.as_str()).plain(format!(
                 ": CPU time changed for the {cpu} and wall time for the {wall}. It may wait more or work in parallel \
                  differently; neither number alone tells what a user would notice."
             ))
@@ -39,15 +37,8 @@ fn of_the_samples(caveat: &Caveat) -> Option<Text> {
             "No reference workload was recorded on both sides, so it is unknown how much the machine itself moved \
              between the two sessions.",
         ),
-        _ => return None,
-    };
-    Some(text)
-}
-
-fn of_the_code(caveat: &Caveat) -> Option<Text> {
-    let text = match caveat {
         Caveat::SameCommit { commit } => Text::from("Both snapshots were taken at commit ")
-            .code(commit.chars().take(12).collect::<String>())
+            .code(values::short_sha(commit))
             .plain(". What differs between them is in no commit, so it cannot be attributed to one."),
         Caveat::SameSnapshot => {
             Text::from("Both sides are one and the same snapshot, so nothing was compared. Give two different files.")
@@ -57,22 +48,19 @@ fn of_the_code(caveat: &Caveat) -> Option<Text> {
         ),
         Caveat::DirtyTree { side, paths, own_files_counted } => {
             let paths = paths.map(|n| format!(" ({})", values::count(n, "path", "paths"))).unwrap_or_default();
-            let own = if *own_files_counted {
-                " The tool that recorded it counted its own files as uncommitted work, so this may mean little."
-            } else {
-                ""
+            let own = match own_files_counted {
+                true => " The tool that recorded it counted its own files as uncommitted work, so this may mean little.",
+                false => "",
             };
-            Text::from(format!(
-                "Uncommitted work{paths} was measured {}. No commit holds exactly what ran.{own}",
-                which(*side)
-            ))
+            let side = which(*side);
+            Text::from(format!("Uncommitted work{paths} was measured {side}. No commit holds exactly what ran.{own}"))
         }
         Caveat::NoAncestry => Text::from(
             "The baseline is bound to a digest of the files, since there was no commit: that it came before the change is \
              as it was recorded, and cannot be proven by ancestry.",
         ),
         Caveat::DirtyOutside { side, paths } => Text::from(format!(
-            "Outside the project's directory {} lay uncommitted {}, and it is not known whether what was measured \
+            "Outside the project's directory {} had uncommitted changes {}, and it is not known whether what was measured \
              reads them.",
             first_few(paths),
             which(*side)
@@ -83,13 +71,6 @@ fn of_the_code(caveat: &Caveat) -> Option<Text> {
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
-        _ => return None,
-    };
-    Some(text)
-}
-
-fn of_the_rest(caveat: &Caveat) -> Text {
-    match caveat {
         Caveat::OtherMachine { parts } => Text::from(format!(
             "The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
             parts.join(", ")
@@ -102,19 +83,15 @@ fn of_the_rest(caveat: &Caveat) -> Text {
             ": sizes count every file, build litter included, and how much of it git tracks was not recorded. A \
              difference may be litter alone.",
         ),
-        Caveat::EnvHidesTuneable { key, layer, file } => Text::new()
-            .code(key.as_str())
-            .plain(" changed in ")
-            .code(file.as_str())
-            .plain(", but ")
-            .code(layer.as_str())
-            .plain(" overrides it on both sides: that part of the change had no effect."),
+        Caveat::EnvHidesTuneable { key, layer, file } => {
+            let changed = code(key.as_str()).plain(" changed in ").code(file.as_str()).plain(", but ");
+            changed.code(layer.as_str()).plain(" overrides it on both sides: that part of the change had no effect.")
+        }
         Caveat::EnvDiffers { names } => Text::from("The environment differed between the snapshots: ")
             .text(codes(names.iter().map(String::as_str)))
             .plain(" had another value. What was not measured in pairs may show that and not the change."),
         Caveat::Repeated { times } => {
-            let tries = i32::try_from(*times).unwrap_or(i32::MAX);
-            let chance = 1.0 - 0.975_f64.powi(tries);
+            let chance = 1.0 - 0.975_f64.powi(i32::try_from(*times).unwrap_or(i32::MAX));
             Text::from(format!(
                 "This is comparison {times} since the baseline. Each is another throw: what one calls faster without cause \
                  once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs \
@@ -122,13 +99,11 @@ fn of_the_rest(caveat: &Caveat) -> Text {
                 values::plain_share(chance)
             ))
         }
-        // Those above have the rest; a test holds every variant to a sentence of its own.
-        _ => Text::new(),
     }
 }
 
 /// The warning of a snapshot that was taken with such paths beside the project; none where there are none.
-pub fn beside(paths: &[String]) -> Option<String> {
+pub(crate) fn beside(paths: &[String]) -> Option<String> {
     (!paths.is_empty()).then(|| {
         format!(
             "uncommitted outside the project's directory: {}; if what is measured reads them, no commit holds what ran",
@@ -153,10 +128,6 @@ fn which(side: Which) -> &'static str {
 
 fn names(metrics: &[MetricId]) -> Text {
     codes(metrics.iter().map(MetricId::as_str))
-}
-
-fn codes<'a>(names: impl Iterator<Item = &'a str>) -> Text {
-    names.enumerate().fold(Text::new(), |text, (i, name)| text.plain(if i == 0 { "" } else { ", " }).code(name))
 }
 
 #[cfg(test)]
@@ -191,9 +162,8 @@ mod tests {
             Caveat::OutOfOrder,
             Caveat::Repeated { times: 3 },
         ];
-        assert!(all.iter().all(|caveat| !text(caveat).is_empty()));
         let mut doc = Doc::new();
-        doc.list(all.iter().map(text).collect());
+        doc.list(all.iter().map(text));
         assert!(!markdown::render(&doc).contains("  "), "two spaces within a sentence");
         insta::assert_snapshot!(markdown::render(&doc), @r"
         - `timing.tests.wall`, `timing.lint.wall`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
@@ -204,7 +174,7 @@ mod tests {
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
         - The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as it was recorded, and cannot be proven by ancestry.
-        - Outside the project's directory a, b, c and 1 more lay uncommitted after the change, and it is not known whether what was measured reads them.
+        - Outside the project's directory a, b, c and 1 more had uncommitted changes after the change, and it is not known whether what was measured reads them.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
         - The machine was not recorded in the baseline. That both are of one machine is an assumption.
         - `lib`: sizes count every file, build litter included, and how much of it git tracks was not recorded. A difference may be litter alone.

@@ -3,12 +3,12 @@
 use crate::report::visible::{visible, visible_line};
 
 /// Text for an element or a quoted attribute, on one line. Characters that XML 1.0 has no way to hold are shown.
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     escaped(&visible_line(text))
 }
 
 /// Text for an element; line ends stay.
-pub fn lines(text: &str) -> String {
+pub(crate) fn lines(text: &str) -> String {
     escaped(&visible(text))
 }
 

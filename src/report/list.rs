@@ -1,39 +1,32 @@
-//! All changes, a line each. Must not read records.
+//! All changes, a line each.
 
 use serde_json::Value;
 
-use crate::report::{Align, Doc, Table, Text, Tone};
+use crate::report::visible::visible_line;
+use crate::report::{Doc, Table, Tone, code, mark};
 
 /// The table, from the entries that the JSON answer has (see `v1`).
-pub fn document(entries: &[Value]) -> Doc {
-    let mut doc = Doc::new();
-    if entries.is_empty() {
-        doc.paragraph("There is no change yet.");
-        return doc;
-    }
-    let mut table =
-        Table::new([("Change", Align::Left), ("State", Align::Left), ("Opened", Align::Left), ("Title", Align::Left)]);
+pub(crate) fn document(entries: &[Value]) -> Doc {
+    let mut table = Table::new("llll", ["Change", "State", "Opened", "Title"]);
     for entry in entries {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
         let status = text("status");
+        let tone = match status {
+            "verified" => Tone::Good,
+            "rejected" | "rolled_back" => Tone::Bad,
+            "held" => Tone::Quiet,
+            _ => Tone::Now,
+        };
         table.row([
-            Text::new().code(text("change_id")),
-            Text::new().mark(tone(status), status.replace('_', " ")),
-            Text::from(text("started_at")),
-            Text::from(crate::report::visible::visible_line(text("title"))),
+            code(text("change_id")),
+            mark(tone, status.replace('_', " ")),
+            text("started_at").into(),
+            visible_line(text("title")).into(),
         ]);
     }
-    doc.table(table);
+    let mut doc = Doc::new();
+    doc.table_or(table, "There is no change yet.");
     doc
-}
-
-fn tone(status: &str) -> Tone {
-    match status {
-        "verified" => Tone::Good,
-        "rejected" | "rolled_back" => Tone::Bad,
-        "held" => Tone::Quiet,
-        _ => Tone::Now,
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::report::Doc;
 use crate::report::invocation::PROGRAM;
 
 /// The workflow with its commands, and what a model must not do. `key` is the trailer's.
-pub fn prompt(key: &str) -> String {
+pub(crate) fn prompt(key: &str) -> String {
     format!(
         "\
 You help with a project whose every tuning change has to prove itself with {PROGRAM}.
@@ -42,7 +42,7 @@ Rules:
 }
 
 /// The bundle as a document.
-pub fn bundle(bundle: &Value) -> Doc {
+pub(crate) fn bundle(bundle: &Value) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, "What is known of this project");
     doc.code(bundle["prompt"].as_str().unwrap_or_default());

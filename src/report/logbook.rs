@@ -1,34 +1,33 @@
 //! A change's section of the logbook, rendered wholly from its record: the same record gives the same text on any
-//! day. Must not read a clock, nor write the markers around the section.
+//! day. The markers around the section are the store's.
 
 use std::collections::BTreeSet;
 
-use crate::model::{Judged, Kind, Strength, Taken, Verdicts};
-use crate::report::refusal::detail;
-use crate::report::{Align, Doc, Progress, Table, Task, Text, Tone, markdown, pipeline, show, values, verdict};
+use crate::model::{Check, DeltaCommit, Event, Kind, Strength, Taken, TuneableChange, Verdicts};
+use crate::report::{Doc, Progress, Table, Text, Tone, code, compare, mark, markdown, pipeline, show, values, verdict};
+use crate::workflow::state::RolledBack;
 use crate::workflow::{Change, End, view_v1};
 
 /// The text that opens a new logbook.
-pub const HEADING: &str = "# Optimization logbook\n\n\
+pub(crate) const HEADING: &str = "# Optimization logbook\n\n\
     Every change that vibeship-optimizer tracks has a section here, rendered from its record and brought up to date\n\
     by the tool. Text outside the sections is yours and is never touched.\n";
 
 /// The section of a change as markdown.
-pub fn section(change: &Change) -> String {
+pub(crate) fn section(change: &Change) -> String {
     markdown::render(&document(change))
 }
 
-/// The section of a change as a document.
-pub fn document(change: &Change) -> Doc {
+/// The section of a change.
+pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, change.opened.title.as_str());
-    doc.fields(header(change));
+    header(&mut doc, change);
     doc.tasks(gates(change));
-    contract(&mut doc, change);
-    delta(&mut doc, change);
+    contract_and_delta(&mut doc, change);
     if let Some(comparison) = &change.comparison {
         doc.heading(3, "Verdicts");
-        doc.table(verdicts(&comparison.verdicts));
+        doc.table(verdict::table(verdict::rows(&comparison.verdicts)));
     }
     decision(&mut doc, change);
     days(&mut doc, change);
@@ -38,11 +37,10 @@ pub fn document(change: &Change) -> Doc {
 }
 
 /// The parts that a page shows folded away below its own: everything but title, gates, verdicts and days.
-pub fn folded(change: &Change) -> Doc {
+pub(crate) fn folded(change: &Change) -> Doc {
     let mut doc = Doc::new();
-    doc.fields(header(change));
-    contract(&mut doc, change);
-    delta(&mut doc, change);
+    header(&mut doc, change);
+    contract_and_delta(&mut doc, change);
     decision(&mut doc, change);
     evidence(&mut doc, change);
     notes(&mut doc, change);
@@ -50,7 +48,7 @@ pub fn folded(change: &Change) -> Doc {
 }
 
 /// The state of a change as a mark.
-pub fn status_mark(change: &Change) -> Text {
+pub(crate) fn status_mark(change: &Change) -> Text {
     let tone = match &change.end {
         Some(End::Verified { .. }) => Tone::Good,
         Some(End::Rejected { .. } | End::RolledBack) => Tone::Bad,
@@ -59,178 +57,125 @@ pub fn status_mark(change: &Change) -> Text {
         None => Tone::Now,
     };
     let alarmed = if change.open_alarms.is_empty() { "" } else { ", alarm open" };
-    Text::new().mark(tone, format!("{}{alarmed}", view_v1::status(change).replace('_', " ")))
+    mark(tone, format!("{}{alarmed}", view_v1::status(change).replace('_', " ")))
 }
 
-fn field(name: &str, text: impl Into<Text>) -> (String, Text) {
-    (name.to_owned(), text.into())
-}
-
-fn header(change: &Change) -> Vec<(String, Text)> {
+fn header(doc: &mut Doc, change: &Change) {
     let opened = &change.opened;
     let by = change.events.first().and_then(|event| event.actor.as_deref());
     let by = by.map(|actor| format!(" by {actor}")).unwrap_or_default();
-    let mut fields = vec![
-        field("Change", Text::new().code(change.id().as_str())),
-        field("Class", opened.class.name()),
-        field("Status", status_mark(change)),
-        field("Opened", format!("{}{by}", values::moment(change.opened_at))),
-    ];
+    doc.field("Change", code(change.id().as_str()));
+    doc.field("Class", opened.class.name());
+    doc.field("Status", status_mark(change));
+    doc.field("Opened", format!("{}{by}", values::moment(change.opened_at)));
     let texts = [
         ("Risk", opened.risk.as_str()),
         ("Validation today", &opened.validation_today),
         ("Validation in the next days", &opened.validation_next_days),
         ("Incident", opened.incident.as_deref().unwrap_or_default()),
     ];
-    fields.extend(texts.into_iter().filter(|(_, text)| !text.trim().is_empty()).map(|(name, text)| field(name, text)));
-    fields.extend(opened.from.iter().map(|id| field("From experiment", Text::new().code(id.as_str()))));
-    fields.extend(opened.expires.map(|at| field("Override expires", values::moment(at))));
-    fields.extend(change.follow_up.iter().map(|id| field("Taken over by", Text::new().code(id.as_str()))));
-    fields.extend(opened.imported.iter().map(|digest| field("Continues record", Text::new().code(digest.short()))));
-    fields
+    for (name, text) in texts.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
+        doc.field(name, text);
+    }
+    let others = [
+        ("From experiment", opened.from.as_ref().map(|id| code(id.as_str()))),
+        ("Override expires", opened.expires.map(|at| values::moment(at).into())),
+        ("Taken over by", change.follow_up.as_ref().map(|id| code(id.as_str()))),
+        ("Continues record", opened.imported.as_ref().map(|digest| code(digest.short()))),
+    ];
+    for (name, text) in others {
+        if let Some(text) = text {
+            doc.field(name, text);
+        }
+    }
 }
 
-fn gates(change: &Change) -> Vec<Task> {
-    let station = |it: pipeline::Station| {
-        let name = format!("{} {}", it.gate.number(), it.gate.name());
-        let text = match (it.progress, it.at) {
-            (Progress::Done, Some(at)) => Text::from(name).plain(format!(", {}", values::moment(at))),
-            (Progress::Here, _) => Text::new().strong(name).plain(", next"),
-            (Progress::Stopped, _) => Text::from(name).plain(", not reached"),
-            _ => Text::from(name),
+fn gates(change: &Change) -> Vec<(bool, Text)> {
+    let stations = pipeline::stations(change).into_iter();
+    let task = stations.map(|(gate, progress)| {
+        let name = format!("{} {}", gate.number(), gate.name());
+        let text = match progress {
+            Progress::Done(Some(at)) => format!("{name}, {}", values::moment(at)).into(),
+            Progress::Here => Text::new().strong(name).plain(", next"),
+            Progress::Stopped => format!("{name}, not reached").into(),
+            Progress::Done(None) | Progress::Ahead => name.into(),
         };
-        Task { done: it.progress == Progress::Done, text }
-    };
-    pipeline::stations(change).into_iter().map(station).collect()
+        (matches!(progress, Progress::Done(_)), text)
+    });
+    task.collect()
 }
 
-fn contract(doc: &mut Doc, change: &Change) {
+fn contract_and_delta(doc: &mut Doc, change: &Change) {
     doc.heading(3, "Contract");
-    doc.fields(show::contract_fields(change));
-}
-
-fn delta(doc: &mut Doc, change: &Change) {
+    show::contract_fields(doc, change);
     let Some(validation) = &change.validation else { return };
     doc.heading(3, "Delta");
-    let commit = |it: &crate::model::DeltaCommit| {
-        Text::new().code(it.sha.chars().take(12).collect::<String>()).plain(format!(" {}", it.subject))
-    };
-    let delta = &validation.delta;
-    doc.list(delta.own_commits().map(commit).collect());
-    let mut tuneables = Table::new([
-        ("Tuneable", Align::Left),
-        ("Before", Align::Left),
-        ("After", Align::Left),
-        ("Layer", Align::Left),
-    ]);
-    for tuneable in &delta.tuneables {
-        tuneables.row(tuneable_row(tuneable));
+    let commit = |it: &DeltaCommit| code(values::short_sha(&it.sha)).plain(format!(" {}", it.subject));
+    doc.list(validation.delta.own_commits().map(commit));
+    let mut tuneables = Table::new("llll", ["Tuneable", "Before", "After", "Layer"]);
+    for TuneableChange { key, before, after, layer } in &validation.delta.tuneables {
+        let layer = layer.as_deref().map_or_else(Text::new, code);
+        tuneables.row([code(key.as_str()), compare::setting(before.as_ref()), compare::setting(after.as_ref()), layer]);
     }
     doc.table(tuneables);
-    let check = |it: &crate::model::Check| {
-        let tone = if it.passed { Tone::Good } else { Tone::Bad };
-        let word = if it.passed { "passed" } else { "failed" };
-        Text::new().mark(tone, word).plain(" ").code(it.name.as_str())
-    };
-    doc.list(validation.checks.iter().map(check).collect());
-}
-
-/// A changed tuneable as a row: key, old, new, layer.
-pub fn tuneable_row(tuneable: &crate::model::TuneableChange) -> Vec<Text> {
-    let value = |value: &Option<serde_json::Value>| match value {
-        Some(serde_json::Value::String(text)) => Text::new().code(text.as_str()),
-        Some(value) => Text::new().code(value.to_string()),
-        None => Text::from("not set"),
-    };
-    let layer = tuneable.layer.as_deref().map_or_else(Text::new, |layer| Text::new().code(layer));
-    vec![Text::new().code(tuneable.key.as_str()), value(&tuneable.before), value(&tuneable.after), layer]
-}
-
-/// The verdicts on a contract as a table.
-pub fn verdicts(verdicts: &Verdicts) -> Table {
-    let mut table =
-        Table::new([("", Align::Left), ("Criterion", Align::Left), ("Verdict", Align::Left), ("Why", Align::Left)]);
-    let row = |role: &str, judged: &Judged| {
-        let outcome = judged.verdict.outcome();
-        vec![
-            Text::from(role),
-            Text::new().code(judged.criterion.as_str()),
-            Text::new().mark(outcome.into(), verdict::word(outcome)),
-            Text::from(verdict::reason(judged)),
-        ]
-    };
-    table.row(row("KPI", &verdicts.kpi));
-    for judged in &verdicts.guardrails {
-        table.row(row("guardrail", judged));
-    }
-    if let Some(judged) = &verdicts.trigger {
-        table.row(trigger_row(judged));
-    }
-    table
-}
-
-/// A trigger's row: that its criterion holds is bad.
-fn trigger_row(judged: &Judged) -> Vec<Text> {
-    let (tone, word) = verdict::trigger_mark(judged.verdict.outcome());
-    vec![
-        Text::from("trigger"),
-        Text::new().code(judged.criterion.as_str()),
-        Text::new().mark(tone, word),
-        Text::from(verdict::trigger_reason(judged)),
-    ]
+    let check = |it: &Check| show::passed(it.passed).plain(" ").code(it.name.as_str());
+    doc.list(validation.checks.iter().map(check));
 }
 
 fn decision(doc: &mut Doc, change: &Change) {
-    let mut fields = Vec::new();
+    let mut decided = Doc::new();
     if let Some(promotion) = &change.promotion {
-        fields.push(field("Promoted", values::moment(promotion.at)));
+        decided.field("Promoted", values::moment(promotion.at));
     }
     for done in &change.rollout {
         let mut text = Text::from(values::moment(done.at));
         for judged in done.verdicts.iter().flat_map(Verdicts::unsettled_guards) {
             text = text.plain("; ").mark(Tone::Unsure, "undecided").plain(" ").code(judged.criterion.as_str());
         }
-        fields.push(field(&format!("Rollout {}", done.stage.name()), text));
+        decided.field(&format!("Rollout {}", done.stage.name()), text);
     }
     match &change.end {
-        Some(End::Held { reason }) => fields.push(field("Held, because", reason.as_str())),
-        Some(End::Rejected { reason }) => fields.push(field("Rejected, because", reason.as_str())),
+        Some(End::Held { reason }) => decided.field("Held, because", reason.as_str()),
+        Some(End::Rejected { reason }) => decided.field("Rejected, because", reason.as_str()),
         Some(End::Verified { summary, at }) => {
-            fields.push(field("Verified", values::moment(*at)));
-            fields.push(field("Observed", summary.as_str()));
+            decided.field("Verified", values::moment(*at));
+            decided.field("Observed", summary.as_str());
         }
-        _ => {}
+        Some(End::RolledBack) | None => {}
     }
     if let Some(rollback) = &change.rollback {
-        fields.push(field("Rolled back", values::moment(rollback.at)));
-        fields.push(field("Because", rollback.reason.as_str()));
-        fields.extend(rollback.commit.iter().map(|sha| field("Reverted by", Text::new().code(sha.as_str()))));
-        let confirmed = match &rollback.confirmed {
-            None => Text::new().mark(Tone::Unsure, "not measured yet"),
-            Some((_, not_back)) if not_back.is_empty() => {
-                Text::new().mark(Tone::Good, "the baseline's values are back")
-            }
-            Some((_, not_back)) => {
-                let lines: Vec<String> = not_back.iter().map(verdict::full_line).collect();
-                Text::new().mark(Tone::Bad, "not back").plain(format!(": {}", lines.join("; ")))
-            }
-        };
-        fields.push(field("Confirmed", confirmed));
+        decided.field("Rolled back", values::moment(rollback.at));
+        decided.field("Because", rollback.reason.as_str());
+        if let Some(sha) = &rollback.commit {
+            decided.field("Reverted by", code(sha.as_str()));
+        }
+        decided.field("Confirmed", confirmed(rollback));
     }
-    if !fields.is_empty() {
+    if !decided.blocks().is_empty() {
         doc.heading(3, "Decision");
-        doc.fields(fields);
+        doc.append(decided);
+    }
+}
+
+fn confirmed(rollback: &RolledBack) -> Text {
+    match &rollback.confirmed {
+        None => mark(Tone::Unsure, "not measured yet"),
+        Some((_, not_back)) if not_back.is_empty() => mark(Tone::Good, "the baseline's values are back"),
+        Some((_, not_back)) => {
+            let lines: Vec<String> = not_back.iter().map(verdict::full_line).collect();
+            mark(Tone::Bad, "not back").plain(format!(": {}", lines.join("; ")))
+        }
     }
 }
 
 fn days(doc: &mut Doc, change: &Change) {
-    let mut table = Table::new([("Day", Align::Right), ("UTC date", Align::Left), ("Alarms", Align::Left)]);
+    let mut table = Table::new("rll", ["Day", "UTC date", "Alarms"]);
     for tick in &change.ticks {
         let alarms = if tick.alarms.is_empty() {
-            Text::new().mark(Tone::Good, "none")
+            mark(Tone::Good, "none")
         } else {
             let lines: Vec<String> = tick.alarms.iter().map(verdict::alarm_line).collect();
-            Text::new().mark(Tone::Bad, "alarm").plain(format!(" {}", lines.join("; ")))
+            mark(Tone::Bad, "alarm").plain(format!(" {}", lines.join("; ")))
         };
         table.row([tick.day.to_string().into(), tick.utc_date.to_string().into(), alarms]);
     }
@@ -241,13 +186,13 @@ fn days(doc: &mut Doc, change: &Change) {
 }
 
 fn evidence(doc: &mut Doc, change: &Change) {
-    let mut table = Table::new([("Evidence", Align::Left), ("SHA-256, first 12 digits", Align::Left)]);
+    let mut table = Table::new("ll", ["Evidence", "SHA-256, first 12 digits"]);
     let mut seen = BTreeSet::new();
     for artifact in change.artifacts() {
         let path = change.lies_at(artifact);
         // What was measured twice with the same outcome is one file.
         if seen.insert((path.clone(), artifact.sha256.as_str())) {
-            table.row([Text::new().link(path.as_str(), path.as_str()), Text::new().code(artifact.sha256.short())]);
+            table.row([Text::new().link(path), code(artifact.sha256.short())]);
         }
     }
     if table.rows.is_empty() {
@@ -270,39 +215,49 @@ fn strength(strength: Strength, taken: &Taken) -> Text {
 }
 
 fn notes(doc: &mut Doc, change: &Change) {
-    let mut items = Vec::new();
-    for event in &change.events {
-        let text = match &event.what {
-            Kind::Noted { text } => Text::from(text.as_str()),
-            Kind::MonitorStarted { days } => Text::from(format!("to be measured on {days} days")),
-            Kind::AlarmResolved { reason } => Text::from(format!("alarms resolved: {reason}")),
-            Kind::DayDecided { utc_date, decision, reason } => {
-                Text::from(format!("decision of {utc_date}: {decision}, because {reason}"))
-            }
-            Kind::ValidationFailed { checks, .. } => {
-                let failed: Vec<&str> = checks.iter().filter(|it| !it.passed).map(|it| it.name.as_str()).collect();
-                Text::from(format!("validation failed: {}", failed.join(", ")))
-            }
-            Kind::Relinked { commits, by } => {
-                Text::from(format!("{} found again by {by}", values::count(commits.len() as u64, "commit", "commits")))
-            }
-            Kind::Attested { attestation } => {
-                Text::from(format!("review attested: {}, {}", attestation.tool, attestation.reasoning_mode))
-            }
-            _ => continue,
-        };
-        items.push(Text::from(format!("{}: ", values::moment(event.at))).text(text));
-    }
+    let item = |event: &Event| Some(format!("{}: {}", values::moment(event.at), note(&event.what)?).into());
+    let items: Vec<Text> = change.events.iter().filter_map(item).collect();
     if !items.is_empty() {
         doc.heading(3, "Notes");
         doc.list(items);
     }
 }
 
-/// Every commit of a delta in one line each, for other reports.
-pub fn commit_lines(change: &Change) -> Vec<String> {
-    let delta = change.validation.iter().flat_map(|validation| validation.delta.own_commits());
-    delta.map(detail::commit).collect()
+/// What no other part of the section says.
+fn note(event: &Kind) -> Option<String> {
+    Some(match event {
+        Kind::Noted { text } => text.clone(),
+        Kind::MonitorStarted { days } => format!("to be measured on {days} days"),
+        Kind::AlarmResolved { reason } => format!("alarms resolved: {reason}"),
+        Kind::DayDecided { utc_date, decision, reason } => {
+            format!("decision of {utc_date}: {decision}, because {reason}")
+        }
+        Kind::ValidationFailed { checks, .. } => {
+            let failed: Vec<&str> = checks.iter().filter(|it| !it.passed).map(|it| it.name.as_str()).collect();
+            format!("validation failed: {}", failed.join(", "))
+        }
+        Kind::Relinked { commits, by } => {
+            format!("{} found again by {by}", values::count(commits.len() as u64, "commit", "commits"))
+        }
+        Kind::Attested { attestation } => {
+            format!("review attested: {}, {}", attestation.tool, attestation.reasoning_mode)
+        }
+        Kind::Opened(_)
+        | Kind::ContractSet { .. }
+        | Kind::BaselineTaken { .. }
+        | Kind::Validated { .. }
+        | Kind::AfterTaken { .. }
+        | Kind::Compared { .. }
+        | Kind::Promoted { .. }
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::RolledOut { .. }
+        | Kind::Ticked { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RolledBack { .. }
+        | Kind::RollbackConfirmed { .. }
+        | Kind::Verified { .. } => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,31 +1,35 @@
 //! Markdown as GitHub reads it. Owns the escaping: text is shown as text and never becomes structure, a link, a
-//! mention or a comment. Must not choose what is said.
+//! mention or a comment.
+
+use std::fmt::Write as _;
 
 use crate::report::visible::{visible, visible_line};
-use crate::report::{Align, Block, Doc, Span, Table, Task, Text};
+use crate::report::{Align, Block, Doc, Span, Table, Text, bar};
 
 /// The document as markdown, ending in one line end; an empty document is empty text.
-pub fn render(doc: &Doc) -> String {
+pub(crate) fn render(doc: &Doc) -> String {
     let blocks: Vec<String> = doc.blocks().iter().map(block).filter(|text| !text.is_empty()).collect();
     if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
 }
 
 fn block(block: &Block) -> String {
     match block {
-        Block::Heading(level, text) => {
-            format!("{} {}", "#".repeat(usize::from(*level)), inline(text, Place::Line))
+        Block::Heading(level, text) => format!("{} {}", "#".repeat(usize::from(*level)), inline(text)),
+        Block::Paragraph(text) => guarded(&inline(text)),
+        Block::List(items) => lines(items.iter().map(|item| format!("- {}", guarded(&inline(item))))),
+        Block::Tasks(tasks) => {
+            lines(tasks.iter().map(|(done, text)| format!("- [{}] {}", if *done { 'x' } else { ' ' }, inline(text))))
         }
-        Block::Paragraph(text) => guarded(inline(text, Place::Line)),
-        Block::List(items) => lines(items.iter().map(|item| format!("- {}", guarded(inline(item, Place::Line))))),
-        Block::Tasks(tasks) => lines(tasks.iter().map(task)),
         Block::Table(content) => table(content),
-        Block::Fields(fields) => lines(
-            fields
-                .iter()
-                .map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text, Place::Line))),
-        ),
+        Block::Fields(fields) => {
+            lines(fields.iter().map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text))))
+        }
         Block::Code(text) => fenced(text),
+        Block::Tiles(tiles) => {
+            tiles.iter().map(|it| one(&Span::Mark(it.tone, it.name.clone()))).collect::<Vec<_>>().join(" → ")
+        }
         Block::Image { alt, target } => format!("![{}]({})", escaped(&visible_line(alt)), url(target)),
+        Block::Svg(_) => String::new(),
     }
 }
 
@@ -33,45 +37,41 @@ fn lines(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join("\n")
 }
 
-fn task(task: &Task) -> String {
-    let tick = if task.done { 'x' } else { ' ' };
-    format!("- [{tick}] {}", inline(&task.text, Place::Line))
-}
-
 fn table(table: &Table) -> String {
-    let title = |(name, _): &(String, Align)| cell_escaped(&visible_line(name));
-    let rule = |(_, align): &(String, Align)| match align {
-        Align::Left => "---".to_owned(),
-        Align::Right => "---:".to_owned(),
-    };
+    let rule = |align| if align == Align::Left { "---" } else { "---:" };
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let mut out = vec![row(table.columns.iter().map(title).collect()), row(table.columns.iter().map(rule).collect())];
+    let mut out = vec![
+        row(table.columns.iter().map(|(name, _)| escaped(&visible_line(name))).collect()),
+        row(table.columns.iter().map(|(_, align)| rule(*align).to_owned()).collect()),
+    ];
+    let empty = Text::new();
     for cells in &table.rows {
-        let empty = Text::new();
-        let filled = (0..table.columns.len()).map(|i| inline(cells.get(i).unwrap_or(&empty), Place::Cell));
-        out.push(row(filled.collect()));
+        out.push(row((0..table.columns.len()).map(|i| cell(cells.get(i).unwrap_or(&empty))).collect()));
     }
     out.join("\n")
 }
 
-/// Where running text stands: in a table's cell, a `|` ends the cell even inside code.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Line,
-    Cell,
+/// In a cell a `|` ends the cell even inside code.
+fn cell(text: &Text) -> String {
+    let shown = |span: &Span| match span {
+        Span::Code(_) => one(span).replace('|', "\\|"),
+        Span::Plain(_) | Span::Strong(_) | Span::Mark(..) | Span::Link(_) | Span::Bar(_) => one(span),
+    };
+    text.spans().iter().map(shown).collect()
 }
 
-fn inline(text: &Text, place: Place) -> String {
-    text.spans().iter().map(|span| one(span, place)).collect()
+fn inline(text: &Text) -> String {
+    text.spans().iter().map(one).collect()
 }
 
-fn one(span: &Span, place: Place) -> String {
+fn one(span: &Span) -> String {
     match span {
         Span::Plain(text) => escaped(&visible(text)),
-        Span::Code(text) => code(&visible_line(text), place),
+        Span::Code(text) => code(&visible_line(text)),
         Span::Strong(text) => strong(text),
         Span::Mark(tone, word) => format!("{} {}", escaped(tone.symbol()), strong(word)),
-        Span::Link { text, target } => format!("[{}]({})", escaped(&visible_line(text)), url(target)),
+        Span::Link(path) => format!("[{}]({})", escaped(&visible_line(path)), url(path)),
+        Span::Bar(bar) => code(&bar::characters(bar, bar::WIDTH)),
     }
 }
 
@@ -82,11 +82,6 @@ fn strong(text: &str) -> String {
     if inner.is_empty() { String::new() } else { format!("**{}**", escaped(inner)) }
 }
 
-/// A table's title: nothing in it may end the cell; [`escaped`] sees to that.
-fn cell_escaped(text: &str) -> String {
-    escaped(text)
-}
-
 /// Text that shows as itself. Line ends become `<br>`, so that no line of it can begin a block. `@name` is kept
 /// from notifying anybody, and addresses from becoming links, whose text GitHub would take from the escaped form.
 fn escaped(text: &str) -> String {
@@ -94,10 +89,7 @@ fn escaped(text: &str) -> String {
     let mut before = ' ';
     for (at, c) in text.char_indices() {
         match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' | '&' => {
-                out.push('\\');
-                out.push(c);
-            }
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' | '&' => out.extend(['\\', c]),
             '\n' => out.push_str("<br>"),
             ':' if text[at..].starts_with("://") => out.push_str("\\:"),
             '.' if text[..at].to_ascii_lowercase().ends_with("www") => out.push_str("\\."),
@@ -110,24 +102,23 @@ fn escaped(text: &str) -> String {
 }
 
 /// Keeps the first characters of a block from making it a list, a rule or code.
-fn guarded(text: String) -> String {
-    let text = text.trim_start_matches(' ').to_owned();
+fn guarded(text: &str) -> String {
+    let text = text.trim_start_matches(' ');
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     match text.as_bytes().get(digits) {
         Some(b'.' | b')') if digits > 0 => format!("{}\\{}", &text[..digits], &text[digits..]),
         Some(b'-' | b'+' | b'=') if digits == 0 => format!("\\{text}"),
-        _ => text,
+        _ => text.to_owned(),
     }
 }
 
 /// A code span with a fence that the text does not hold.
-fn code(text: &str, place: Place) -> String {
+fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return String::new();
     }
     let fence = "`".repeat(longest_run(text) + 1);
     let pad = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
-    let text = if place == Place::Cell { text.replace('|', "\\|") } else { text.to_owned() };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
@@ -143,7 +134,6 @@ fn longest_run(text: &str) -> usize {
 
 /// A path as a link's target: everything that could end it is percent-encoded.
 fn url(target: &str) -> String {
-    use std::fmt::Write as _;
     target.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'#') {
             out.push(char::from(byte));
@@ -193,11 +183,9 @@ mod tests {
 
     #[test]
     fn code_holds_any_backticks_and_pipes() {
-        let shown = |text: &str, place| code(text, place);
-        assert_eq!(shown("a|b", Place::Line), "`a|b`");
-        assert_eq!(shown("a|b", Place::Cell), "`a\\|b`");
-        assert_eq!(shown("`x`` y", Place::Line), "``` `x`` y ```");
-        assert_eq!(shown("  ", Place::Line), "");
+        assert_eq!(code("a|b"), "`a|b`");
+        assert_eq!(code("`x`` y"), "``` `x`` y ```");
+        assert_eq!(code("  "), "");
         let mut doc = Doc::new();
         doc.code("```\nnot the end\n```");
         assert_eq!(render(&doc), "````text\n```\nnot the end\n```\n````\n");
@@ -205,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_hostile_cell_stays_in_its_cell() {
-        let mut table = Table::new([("Metric", Align::Left), ("Value", Align::Right)]);
+        let mut table = Table::new("lr", ["Metric", "Value"]);
         table.row([Text::new().code("a|b"), Text::from("x | y\n| z |")]);
         table.row([Text::new().mark(Tone::Bad, "fail")]);
         let mut doc = Doc::new();
@@ -222,12 +210,9 @@ mod tests {
     fn every_block_has_its_form() {
         let mut doc = Doc::new();
         doc.heading(2, "Gates\n## x");
-        doc.tasks(vec![
-            Task { done: true, text: "0 open".into() },
-            Task { done: false, text: Text::new().plain("1 ").strong(" contract ") },
-        ]);
-        doc.fields(vec![("Class".into(), Text::new().code("code"))]);
-        doc.list(vec!["+ a".into(), Text::new().link("the [file]", "a b(c).md")]);
+        doc.tasks([(true, "0 open".into()), (false, Text::new().plain("1 ").strong(" contract "))]);
+        doc.field("Class", Text::new().code("code"));
+        doc.list(vec!["+ a".into(), Text::new().link("a b[c](d).md")]);
         doc.list(Vec::new());
         doc.image("box plot", "x.svg");
         insta::assert_snapshot!(render(&doc), @r"
@@ -239,7 +224,7 @@ mod tests {
         - **Class:** `code`
 
         - \+ a
-        - [the \[file\]](a%20b%28c%29.md)
+        - [a b\[c\](d).md](a%20b%5Bc%5D%28d%29.md)
 
         ![box plot](x.svg)
         ");

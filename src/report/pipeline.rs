@@ -1,68 +1,73 @@
-//! The gates of a change in a row, with where it stands: shown by the logbook, the status and the page. Must not
-//! work out what may happen next.
+//! The gates of a change in a row, with where it stands.
 
 use chrono::{DateTime, Utc};
 
 use crate::model::{Gate, Kind};
-use crate::report::Tone;
-use crate::workflow::{Change, gates};
+use crate::report::doc::Tile;
+use crate::report::{Text, Tone};
+use crate::workflow::{Change, End, gates};
 
 /// Where a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    Done,
+pub(crate) enum Progress {
+    /// Passed, and when.
+    Done(Option<DateTime<Utc>>),
     Here,
     Ahead,
     Stopped,
 }
 
-/// One gate of a change's class.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Station {
-    pub gate: Gate,
-    pub progress: Progress,
-    /// When it was passed, where it was.
-    pub at: Option<DateTime<Utc>>,
-}
-
 impl Progress {
-    /// In one word.
-    pub fn word(self) -> &'static str {
+    fn tone_and_word(self) -> (Tone, &'static str) {
         match self {
-            Self::Done => "done",
-            Self::Here => "next",
-            Self::Ahead => "ahead",
-            Self::Stopped => "not reached",
-        }
-    }
-
-    /// With its symbol.
-    pub fn tone(self) -> Tone {
-        match self {
-            Self::Done => Tone::Good,
-            Self::Here => Tone::Now,
-            Self::Ahead => Tone::Quiet,
-            Self::Stopped => Tone::Bad,
+            Self::Done(_) => (Tone::Good, "done"),
+            Self::Here => (Tone::Now, "next"),
+            Self::Ahead => (Tone::Quiet, "ahead"),
+            Self::Stopped => (Tone::Bad, "not reached"),
         }
     }
 }
 
 /// Every gate that the change's class owes, in order.
-pub fn stations(change: &Change) -> Vec<Station> {
+pub(crate) fn stations(change: &Change) -> Vec<(Gate, Progress)> {
     let mut reached = true;
-    let mut list = Vec::new();
-    for gate in change.opened.class.gates().iter().copied() {
+    let mut station = |gate: Gate| {
         let passed = reached && gates::passed(change, gate);
         let progress = match (passed, reached, change.is_open()) {
-            (true, _, _) => Progress::Done,
+            (true, _, _) => Progress::Done(passed_at(change, gate)),
             (false, true, true) => Progress::Here,
             (false, true, false) => Progress::Stopped,
             (false, false, _) => Progress::Ahead,
         };
         reached = passed;
-        list.push(Station { gate, progress, at: passed.then(|| passed_at(change, gate)).flatten() });
-    }
-    list
+        (gate, progress)
+    };
+    change.opened.class.gates().iter().map(|gate| station(*gate)).collect()
+}
+
+/// The gates as a page shows them.
+pub(crate) fn tiles(change: &Change) -> Vec<Tile> {
+    let tile = |(gate, progress): (Gate, Progress)| {
+        let (tone, word) = progress.tone_and_word();
+        let note = match progress {
+            Progress::Done(Some(at)) => at.format("%Y-%m-%d").to_string(),
+            Progress::Done(None) | Progress::Here | Progress::Ahead | Progress::Stopped => word.to_owned(),
+        };
+        Tile { tone, name: format!("{} {}", gate.number(), gate.name()), note }
+    };
+    stations(change).into_iter().map(tile).collect()
+}
+
+/// The gates in one line: `✓ open → ✓ contract → ▸ baseline (next) → · validate`.
+pub(crate) fn line(change: &Change) -> Text {
+    stations(change).into_iter().enumerate().fold(Text::new(), |text, (i, (gate, progress))| {
+        let (tone, word) = progress.tone_and_word();
+        let name = match progress {
+            Progress::Here | Progress::Stopped => format!("{} ({word})", gate.name()),
+            Progress::Done(_) | Progress::Ahead => gate.name().to_owned(),
+        };
+        text.plain(if i == 0 { "" } else { " → " }).mark(tone, name)
+    })
 }
 
 /// When a passed gate was passed.
@@ -80,8 +85,8 @@ fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
         Gate::Decide => change.promotion.as_ref().map(|promotion| promotion.at),
         Gate::Rollout => change.fully_rolled_out_at(),
         Gate::Verify => match &change.end {
-            Some(crate::workflow::End::Verified { at, .. }) => Some(*at),
-            _ => None,
+            Some(End::Verified { at, .. }) => Some(*at),
+            Some(End::Held { .. } | End::Rejected { .. } | End::RolledBack) | None => None,
         },
     }
 }

@@ -1,99 +1,85 @@
-//! A project's analysis and the state of its setup in words. Must not look at the project.
+//! A project's analysis and the state of its setup in words, from the JSON that programs get.
 
 use serde_json::Value;
 
 use crate::model::Unit;
 use crate::report::visible::visible_line;
-use crate::report::{Align, Doc, Table, Text, Tone, values};
+use crate::report::{Doc, Table, Text, Tone, code, mark, values};
 
-/// The analysis, from the JSON that programs get.
-pub fn analysis(analysis: &Value) -> Doc {
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The analysis of `analyze`.
+pub(crate) fn analysis(analysis: &Value) -> Doc {
     let mut doc = Doc::new();
     let words = |key: &str| {
-        let list = analysis[key].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let joined = list.collect::<Vec<_>>().join(", ");
-        if joined.is_empty() { "none".to_owned() } else { joined }
+        let words: Vec<&str> = list(&analysis[key]).filter_map(Value::as_str).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     };
-    doc.fields(vec![
-        ("Languages".to_owned(), words("languages_detected").into()),
-        ("Intents".to_owned(), words("intents").into()),
-    ]);
-    let bytes = |value: &Value| values::quantity(value.as_f64().unwrap_or_default(), &Unit::bytes());
-    let mut sizes = Table::new([("Directory", Align::Left), ("Size", Align::Right)]);
+    doc.field("Languages", words("languages_detected"));
+    doc.field("Intents", words("intents"));
+    let bytes = |value: &Value| values::quantity(value.as_f64().unwrap_or_default(), &Unit::bytes()).into();
+    let mut sizes = Table::new("lr", ["Directory", "Size"]);
     for (path, size) in analysis["dir_sizes"].as_object().into_iter().flatten() {
-        sizes.row([Text::new().code(path.as_str()), bytes(size).into()]);
+        sizes.row([code(path.as_str()), bytes(size)]);
     }
     doc.table(sizes);
-    let mut files = Table::new([("Largest file", Align::Left), ("Size", Align::Right)]);
-    for file in analysis["largest_files"].as_array().into_iter().flatten() {
-        files.row([Text::new().code(file["path"].as_str().unwrap_or_default()), bytes(&file["bytes"]).into()]);
+    let mut files = Table::new("lr", ["Largest file", "Size"]);
+    for file in list(&analysis["largest_files"]) {
+        files.row([code(word(&file["path"])), bytes(&file["bytes"])]);
     }
     doc.table(files);
-    let unused = analysis["python_unused_dep_hints"]["maybe_unused"].as_array().into_iter().flatten();
-    let unused: Vec<Text> = unused.filter_map(Value::as_str).map(|name| Text::new().code(name)).collect();
+    let unused: Vec<Text> =
+        list(&analysis["python_unused_dep_hints"]["maybe_unused"]).map(|it| code(word(it))).collect();
     if !unused.is_empty() {
         doc.heading(2, "Declared and never imported, as far as can be seen");
         doc.list(unused);
     }
     doc.heading(2, "Questions");
-    let asked = analysis["questions"].as_array().into_iter().flatten();
-    doc.list(asked.filter_map(|question| question["text"].as_str()).map(Text::from).collect());
+    doc.list(list(&analysis["questions"]).map(|question| word(&question["text"]).into()));
     doc
 }
 
-/// With the command that heals it, where one is named.
-fn healed(text: Text, about: &Value) -> Text {
+/// One thing that `doctor` did, would do or noted, with the command that puts it right, where one is named.
+fn item(tone: Tone, label: &str, about: &Value) -> Text {
+    let message = visible_line(word(&about["message"]));
+    let text = mark(tone, label).plain(" ").code(word(&about["code"])).plain(format!(": {message}"));
     match about["heal"].as_str() {
-        Some(heal) => text.plain(". Heal: ").code(heal),
+        Some(fix) => text.plain(". Fix: ").code(fix),
         None => text,
     }
 }
 
-/// What `doctor` did or would do, and what the config measures, from the JSON that programs get.
-pub fn doctor(answer: &Value) -> Doc {
+/// What `doctor` did or would do, and what the config measures.
+pub(crate) fn doctor(answer: &Value) -> Doc {
     let mut doc = Doc::new();
-    let actions = answer["actions"].as_array().into_iter().flatten();
-    let items: Vec<Text> = actions
-        .map(|action| {
-            let (tone, word) = match action["changed"].as_bool() {
-                Some(true) => (Tone::Good, "done"),
-                _ => (Tone::Unsure, "to do"),
-            };
-            let code = action["code"].as_str().unwrap_or_default();
-            let message = visible_line(action["message"].as_str().unwrap_or_default());
-            let text = Text::new().mark(tone, word).plain(" ").code(code).plain(format!(": {message}"));
-            healed(text, action)
+    let mut items = list(&answer["actions"])
+        .map(|action| match action["changed"].as_bool() {
+            Some(true) => item(Tone::Good, "done", action),
+            _ => item(Tone::Unsure, "to do", action),
         })
-        .collect();
-    let noted = answer["warnings"].as_array().is_some_and(|notes| !notes.is_empty());
-    if items.is_empty() && !noted {
-        doc.paragraph(Text::new().mark(Tone::Good, "everything").plain(" is set up"));
+        .peekable();
+    if items.peek().is_none() && list(&answer["warnings"]).next().is_none() {
+        doc.paragraph(mark(Tone::Good, "everything").plain(" is set up"));
     }
     doc.list(items);
-    let warnings = answer["warnings"].as_array().into_iter().flatten().map(|warning| {
-        let code = warning["code"].as_str().unwrap_or_default();
-        let message = visible_line(warning["message"].as_str().unwrap_or_default());
-        healed(Text::new().mark(Tone::Quiet, "note").plain(" ").code(code).plain(format!(": {message}")), warning)
-    });
-    doc.list(warnings.collect());
+    doc.list(list(&answer["warnings"]).map(|warning| item(Tone::Quiet, "note", warning)));
     let git = &answer["git"];
     let version = git["version"].as_str().map_or_else(|| "git".to_owned(), |version| format!("git {version}"));
     doc.paragraph(match git["problem"].as_str() {
-        Some(problem) => Text::new().mark(Tone::Bad, visible_line(&format!("{version}: {problem}"))),
-        None => Text::from(format!(
-            "{version} is there; {} or newer is needed.",
-            git["needed"].as_str().unwrap_or_default()
-        )),
+        Some(problem) => mark(Tone::Bad, visible_line(&format!("{version}: {problem}"))),
+        None => format!("{version} is there; {} or newer is needed.", word(&git["needed"])).into(),
     });
     doc.heading(2, "Metrics that the config measures");
-    let mut table = Table::new([("Metric", Align::Left), ("Unit", Align::Left), ("Better", Align::Left)]);
-    for metric in answer["measures"].as_array().into_iter().flatten() {
-        let text = |key: &str| metric[key].as_str().unwrap_or_default().to_owned();
-        table.row([Text::new().code(text("metric")), text("unit").into(), text("better").into()]);
+    let mut table = Table::new("lll", ["Metric", "Unit", "Better"]);
+    for metric in list(&answer["measures"]) {
+        table.row([code(word(&metric["metric"])), word(&metric["unit"]).into(), word(&metric["better"]).into()]);
     }
-    if table.rows.is_empty() {
-        doc.paragraph("None: name a timing, a size path, a health probe or a KPI in the config.");
-    }
-    doc.table(table);
+    doc.table_or(table, "None: name a timing, a size path, a health probe or a KPI in the config.");
     doc
 }

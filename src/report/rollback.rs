@@ -1,56 +1,58 @@
-//! The rollback note that a promotion leaves: when to go back, how, and how that was tried. Must not decide
-//! whether it is time.
+//! The rollback note that a promotion leaves: when to go back, how, and how that was tried.
 
 use crate::model::{Rehearsal, Trigger};
-use crate::report::{Doc, Text, Tone, invocation, markdown};
+use crate::report::{Doc, Text, Tone, code, invocation, mark, markdown};
 use crate::workflow::{Change, rollback_text};
 
 /// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
 /// touches this tool's own files too or is a merge, the command that does the same stands in its place.
-pub fn action(change: &Change) -> String {
+pub(crate) fn action(change: &Change) -> String {
     let known = rollback_text::known(change);
     let hard = rollback_text::delta(change).is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
-    let hard = hard || change.is_squashed();
     match rollback_text::commits(change).as_slice() {
-        [sha] if hard => known.replace(&format!("git revert {sha}"), &applied(change)),
+        [sha] if hard || change.is_squashed() => known.replace(&format!("git revert {sha}"), &applied(change)),
         _ => known,
     }
 }
 
 /// Has the tool make the reverting commit.
-pub fn applied(change: &Change) -> String {
-    format!("{} --apply", invocation::with_reason(change.id(), "rollback"))
+pub(crate) fn applied(change: &Change) -> String {
+    format!("{} --apply", recorded(change))
 }
 
-/// The action, and what writes it down where it does not do so itself.
-pub fn with_record(change: &Change) -> String {
-    let action = action(change);
-    if action.contains(&applied(change)) {
-        return action;
-    }
-    format!("{action}\n{}", invocation::with_reason(change.id(), "rollback"))
+/// Writes the rollback down.
+fn recorded(change: &Change) -> String {
+    invocation::with_reason(change.id(), "rollback")
+}
+
+/// What writes it down where the action does not do so itself.
+fn then_recorded(change: &Change) -> Option<String> {
+    (!action(change).contains(&applied(change))).then(|| recorded(change))
+}
+
+/// The action, and what writes it down.
+pub(crate) fn with_record(change: &Change) -> String {
+    [Some(action(change)), then_recorded(change)].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// The note as markdown.
-pub fn note(change: &Change, rehearsal: &Rehearsal) -> String {
+pub(crate) fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     let mut doc = Doc::new();
     doc.heading(1, format!("How to take back: {}", change.opened.title));
-    doc.fields(vec![("Change".to_owned(), Text::new().code(change.id().as_str()))]);
+    doc.field("Change", code(change.id().as_str()));
     doc.heading(2, "When");
-    let mut when = match &change.contract.trigger {
-        Some(Trigger::Measured(criterion)) => vec![Text::new().code(criterion.text.as_str()).plain(" holds")],
-        Some(Trigger::Words(words)) => vec![Text::from(words.as_str()).plain(" (a person decides)")],
-        None => Vec::new(),
-    };
+    let trigger = change.contract.trigger.iter().map(|trigger| match trigger {
+        Trigger::Measured(criterion) => code(criterion.text.as_str()).plain(" holds"),
+        Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
+    });
     let guardrails = change.contract.guardrails.iter();
-    when.extend(guardrails.map(|guardrail| Text::new().code(guardrail.text.as_str()).plain(" is violated")));
-    doc.list(when);
+    let guardrails = guardrails.map(|guardrail| code(guardrail.text.as_str()).plain(" is violated"));
+    doc.list(trigger.chain(guardrails));
     doc.heading(2, "How");
     doc.code(action(change));
-    let rest = with_record(change).strip_prefix(&action(change)).unwrap_or_default().trim_start().to_owned();
-    let gap = if rest.is_empty() { "" } else { "\n" };
     doc.paragraph("Then, so that the record knows and the baseline's values are measured to be back:");
-    doc.code(format!("{rest}{gap}{}", invocation::after(change.id())));
+    let rest: Vec<String> = then_recorded(change).into_iter().chain([invocation::after(change.id())]).collect();
+    doc.code(rest.join("\n"));
     doc.heading(2, "Tried before it is needed");
     doc.paragraph(tried(change, rehearsal));
     markdown::render(&doc)
@@ -58,21 +60,19 @@ pub fn note(change: &Change, rehearsal: &Rehearsal) -> String {
 
 fn tried(change: &Change, rehearsal: &Rehearsal) -> Text {
     match rehearsal {
-        Rehearsal::Applies { .. } if action(change).contains(&applied(change)) => {
-            Text::new().mark(Tone::Good, "applies").plain("; this tool's own files stay as they are then")
+        Rehearsal::Applies { .. } if then_recorded(change).is_none() => {
+            mark(Tone::Good, "applies").plain("; this tool's own files stay as they are then")
         }
         Rehearsal::Applies { commits } => {
             let shas: Vec<&str> = commits.iter().map(String::as_str).collect();
-            Text::new().mark(Tone::Good, "applies").plain(": ").code(format!("git revert {}", shas.join(" ")))
+            mark(Tone::Good, "applies").plain(": ").code(format!("git revert {}", shas.join(" ")))
         }
-        Rehearsal::NotApplicable => Text::new()
-            .mark(Tone::Quiet, "not tried")
-            .plain(": there is no commit to revert; the action above is manual"),
-        Rehearsal::Conflicts { paths } => {
-            Text::new().mark(Tone::Bad, "conflicts").plain(format!(" in {}", paths.join(", ")))
+        Rehearsal::NotApplicable => {
+            mark(Tone::Quiet, "not tried").plain(": there is no commit to revert; the action above is manual")
         }
+        Rehearsal::Conflicts { paths } => mark(Tone::Bad, "conflicts").plain(format!(" in {}", paths.join(", "))),
         Rehearsal::ChecksFail { names } => {
-            Text::new().mark(Tone::Bad, "checks fail").plain(format!(" on the result: {}", names.join(", ")))
+            mark(Tone::Bad, "checks fail").plain(format!(" on the result: {}", names.join(", ")))
         }
     }
 }

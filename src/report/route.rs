@@ -5,7 +5,7 @@ use crate::report::invocation::PROGRAM;
 use crate::workflow::{Evidence, Question, Route};
 
 /// The question, as it is asked.
-pub fn question(question: Question) -> &'static str {
+pub(crate) fn question(question: Question) -> &'static str {
     match question {
         Question::Knob => "Is there a threshold, weight, cooldown or limit for it already?",
         Question::Contract => "Does behaviour or the precedence of contracts have to change?",
@@ -15,7 +15,7 @@ pub fn question(question: Question) -> &'static str {
 }
 
 /// The flag that answers a question.
-pub fn flag(question: Question) -> &'static str {
+pub(crate) fn flag(question: Question) -> &'static str {
     match question {
         Question::Knob => "--knob",
         Question::Contract => "--contract",
@@ -25,7 +25,7 @@ pub fn flag(question: Question) -> &'static str {
 }
 
 /// Where the change belongs, in one sentence.
-pub fn way(route: Route) -> &'static str {
+pub(crate) fn way(route: Route) -> &'static str {
     match route {
         Route::Tuneables => "turn the existing knob: tuneables first",
         Route::CodeDocsTests => "code with documents and tests; not tuneables alone",
@@ -36,7 +36,7 @@ pub fn way(route: Route) -> &'static str {
 }
 
 /// One piece of evidence.
-pub fn evidence(evidence: Evidence) -> &'static str {
+pub(crate) fn evidence(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::Snapshots => "snapshots before and after",
         Evidence::KpiArtifact => "the output that the KPI was read from",
@@ -52,7 +52,7 @@ pub fn evidence(evidence: Evidence) -> &'static str {
 }
 
 /// One layer of the control hierarchy.
-pub fn layer(surface: Surface) -> &'static str {
+pub(crate) fn layer(surface: Surface) -> &'static str {
     match surface {
         Surface::Invariants => "code safety and invariants: guards, auth, hard bounds, schema checks",
         Surface::Contracts => "contract documents and architecture rules: the source of truth for precedence",
@@ -63,7 +63,7 @@ pub fn layer(surface: Surface) -> &'static str {
 }
 
 /// The command that opens the change.
-pub fn start(route: Route) -> String {
+pub(crate) fn start(route: Route) -> String {
     let rest = match route {
         Route::EnvOverride => " --incident \"WHAT HAPPENED\" --expires DATE",
         _ => "",

@@ -1,42 +1,45 @@
 //! A self-test for people: how often the judgement is wrong, and how often it sees what is there.
 
-use crate::judge::{Row, Tally};
-use crate::report::{Align, Doc, Table, Text, values};
+use crate::judge::Row;
+use crate::report::{Doc, Table, code, values};
 
 /// The whole answer.
-pub fn document(rows: &[Row], min_effect: f64) -> Doc {
-    let mut doc = Doc::new();
-    doc.heading(1, "Self-test");
-    let mut table = Table::new([
-        ("Metric", Align::Left),
-        ("True change", Align::Right),
-        ("Trials", Align::Right),
-        ("Says slower", Align::Right),
-        ("Says faster", Align::Right),
-        ("Says no difference", Align::Right),
-        ("Undecided", Align::Right),
-        ("Changed, any size", Align::Right),
-        ("Error of 9 in 10", Align::Right),
-    ]);
+pub(crate) fn document(rows: &[Row], min_effect: f64) -> Doc {
+    let titles = [
+        "Metric",
+        "True change",
+        "Trials",
+        "Says slower",
+        "Says faster",
+        "Says no difference",
+        "Undecided",
+        "Changed, any size",
+        "Error of 9 in 10",
+    ];
+    let mut table = Table::new("lrrrrrrrr", titles);
     for row in rows {
-        let part = |n: u32, tally: &Tally| values::plain_share(f64::from(n) / f64::from(tally.trials.max(1)));
+        let tally = &row.tally;
+        let part = |n: u32| values::plain_share(f64::from(n) / f64::from(tally.trials.max(1))).into();
         table.row([
-            Text::new().code(row.metric.as_str()),
+            code(row.metric.as_str()),
             values::share(row.slowdown).into(),
-            row.tally.trials.to_string().into(),
-            part(row.tally.slower, &row.tally).into(),
-            part(row.tally.faster, &row.tally).into(),
-            part(row.tally.same, &row.tally).into(),
-            part(row.tally.open, &row.tally).into(),
+            tally.trials.to_string().into(),
+            part(tally.slower),
+            part(tally.faster),
+            part(tally.same),
+            part(tally.open),
             values::plain_share(row.without_min_effect.share_changed()).into(),
-            row.error_90.map_or_else(|| "–".to_owned(), values::plain_share).into(),
+            row.error_90.map(values::plain_share).into(),
         ]);
     }
+    let mut doc = Doc::new();
+    doc.heading(1, "Self-test");
     doc.table(table);
     doc.paragraph(format!(
         "A true change of 0 % is the program against itself: there, \"slower\" and \"faster\" are false alarms. With the \
          minimum effect of {} unless said otherwise; such an alarm is to come in at most 5 % of trials, and the exit code is \
-         1 where they are more than chance explains or a verdict has the wrong direction. Each trial ends at the first planned look that settles it.",
+         1 where they are more than chance explains or a verdict has the wrong direction. Each trial ends at the first \
+         planned look that settles it.",
         values::plain_share(min_effect)
     ));
     doc

@@ -1,28 +1,22 @@
-//! One change in full: its logbook section and its chain of events. Must not read files.
+//! One change in full: its logbook section and its chain of events.
 
 use crate::model::Trigger;
 use crate::report::refusal::message;
-use crate::report::{Align, Doc, Table, Text, Tone, logbook, values};
+use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, values};
 use crate::workflow::Change;
 
 /// The whole change.
-pub fn document(change: &Change) -> Doc {
+pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = logbook::document(change);
     doc.append(events(change));
     doc
 }
 
 /// The chain of events.
-pub fn events(change: &Change) -> Doc {
+pub(crate) fn events(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(3, "Events");
-    let mut table = Table::new([
-        ("", Align::Right),
-        ("Recorded", Align::Left),
-        ("What", Align::Left),
-        ("By", Align::Left),
-        ("Digest", Align::Left),
-    ]);
+    let mut table = Table::new("rllll", ["", "Recorded", "What", "By", "Digest"]);
     for event in &change.events {
         let kind = serde_json::to_value(&event.what).ok();
         let kind = kind.as_ref().and_then(|value| value["kind"].as_str()).unwrap_or("event").replace('_', " ");
@@ -30,8 +24,8 @@ pub fn events(change: &Change) -> Doc {
             event.seq.to_string().into(),
             values::stamp(event.at).into(),
             kind.into(),
-            event.actor.as_deref().unwrap_or("–").into(),
-            Text::new().code(event.digest.short()),
+            event.actor.clone().into(),
+            code(event.digest.short()),
         ]);
     }
     doc.table(table);
@@ -39,49 +33,48 @@ pub fn events(change: &Change) -> Doc {
 }
 
 /// The contract alone, and what it still misses.
-pub fn contract(change: &Change) -> Doc {
-    let contract = &change.contract;
+pub(crate) fn contract(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("Contract of {}", change.opened.title));
-    doc.fields(contract_fields(change));
-    let missing: Vec<&str> = contract.missing().into_iter().map(message::part).collect();
+    contract_fields(&mut doc, change);
+    let missing: Vec<&str> = change.contract.missing().into_iter().map(message::part).collect();
     doc.paragraph(if change.baseline.is_some() {
-        Text::new().mark(Tone::Good, "frozen").plain(" since the baseline")
+        mark(Tone::Good, "frozen").plain(" since the baseline")
     } else if missing.is_empty() {
-        Text::new().mark(Tone::Good, "complete").plain("; the baseline freezes it")
+        mark(Tone::Good, "complete").plain("; the baseline freezes it")
     } else {
-        Text::new().mark(Tone::Unsure, "incomplete").plain(format!(": {} missing", missing.join(", ")))
+        mark(Tone::Unsure, "incomplete").plain(format!(": {} missing", missing.join(", ")))
     });
     doc
 }
 
 /// The parts of a contract, each with its text or as missing.
-pub fn contract_fields(change: &Change) -> Vec<(String, Text)> {
+pub(crate) fn contract_fields(doc: &mut Doc, change: &Change) {
     let contract = &change.contract;
-    let words = |text: &str| Some(text).filter(|text| !text.trim().is_empty()).map(Text::from);
-    let kpi = contract.kpi.as_ref().map(|kpi| Text::new().code(kpi.text.as_str()));
-    let guardrails = contract.guardrails.iter().enumerate().fold(Text::new(), |text, (i, guardrail)| {
-        text.plain(if i == 0 { "" } else { ", " }).code(guardrail.text.as_str())
-    });
-    let trigger = contract.trigger.as_ref().map(|trigger| match trigger {
-        Trigger::Measured(criterion) => Text::new().code(criterion.text.as_str()),
+    let given = |text: &str| !text.trim().is_empty();
+    let trigger = |trigger: &Trigger| match trigger {
+        Trigger::Measured(criterion) => code(criterion.text.as_str()),
         Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
-    });
-    let rollback = Some(change.rollback_action()).filter(|text| !text.trim().is_empty());
+    };
+    let guardrails = codes(contract.guardrails.iter().map(|guardrail| guardrail.text.as_str()));
     let parts = [
-        ("Hypothesis", words(&contract.hypothesis)),
-        ("Primary KPI", kpi),
-        ("Guardrails", Some(guardrails).filter(|_| !contract.guardrails.is_empty())),
-        ("Rollback trigger", trigger),
-        ("Rollback", rollback.map(|action| Text::new().code(action))),
+        ("Hypothesis", given(&contract.hypothesis).then(|| contract.hypothesis.as_str().into())),
+        ("Primary KPI", contract.kpi.as_ref().map(|kpi| code(kpi.text.as_str()))),
+        ("Guardrails", (!contract.guardrails.is_empty()).then_some(guardrails)),
+        ("Rollback trigger", contract.trigger.as_ref().map(trigger)),
+        ("Rollback", Some(change.rollback_action()).filter(|text| given(text)).map(code)),
     ];
-    let missing = || Text::new().mark(Tone::Quiet, "missing");
-    let mut fields: Vec<(String, Text)> =
-        parts.into_iter().map(|(name, text)| (name.to_owned(), text.unwrap_or_else(missing))).collect();
-    if let Some(share) = contract.min_effect {
-        fields.push(("Least effect that counts".to_owned(), values::plain_share(share).into()));
+    for (name, text) in parts {
+        doc.field(name, text.unwrap_or_else(|| mark(Tone::Quiet, "missing")));
     }
-    fields
+    if let Some(share) = contract.min_effect {
+        doc.field("Least effect that counts", values::plain_share(share));
+    }
+}
+
+/// Whether a check passed.
+pub(crate) fn passed(passed: bool) -> Text {
+    if passed { mark(Tone::Good, "passed") } else { mark(Tone::Bad, "failed") }
 }
 
 #[cfg(test)]

@@ -1,33 +1,33 @@
-//! Where the changes stand: the pipeline of the active one, and a line for each other open one. Must not work out
-//! what comes next.
+//! Where the changes stand: the pipeline of the active one, and a line for each other open one.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use crate::report::visible::visible_line;
 use crate::report::{
-    Align, Doc, Hint, Progress, StepView, Table, Text, Tone, day, invocation, logbook, pipeline, rollback, values,
+    Doc, Hint, StepView, Table, Text, Tone, code, day, invocation, logbook, mark, pipeline, rollback, summary, values,
     verdict,
 };
 use crate::workflow::{Change, Step, Unjudged, rollback_text};
 
 /// Where everything stands.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct StatusView<'a> {
+pub(crate) struct StatusView<'a> {
     /// The change that is clearly meant, with its next step.
-    pub active: Option<(&'a Change, &'a StepView)>,
-    pub others: &'a [(&'a Change, Step)],
+    pub(crate) active: Option<(&'a Change, &'a StepView)>,
+    pub(crate) others: &'a [(&'a Change, Step)],
     /// Rejected or rolled back ones whose commit is still in the tree.
-    pub left: &'a [&'a Change],
+    pub(crate) left: &'a [&'a Change],
     /// Those that were rolled back and not measured since.
-    pub to_confirm: &'a [&'a Change],
+    pub(crate) to_confirm: &'a [&'a Change],
     /// What no monitored day of the active one could judge.
-    pub unjudged: Option<&'a Unjudged>,
-    pub damaged: usize,
+    pub(crate) unjudged: Option<&'a Unjudged>,
+    pub(crate) damaged: usize,
 }
 
 /// The active change with its next step, the other open ones, and what rejected ones left behind.
-pub fn document(view: &StatusView<'_>) -> Doc {
+pub(crate) fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
     match view.active {
         Some((change, next)) => one(&mut doc, view, change, next),
@@ -42,8 +42,20 @@ pub fn document(view: &StatusView<'_>) -> Doc {
             doc.code(format!("{} change start --title \"SHORT HYPOTHESIS\"", invocation::PROGRAM));
         }
     }
-    left_behind(&mut doc, view.left);
-    to_confirm(&mut doc, view.to_confirm);
+    for change in view.left {
+        let commits = rollback_text::commits(change);
+        let commits = commits.iter().map(|sha| values::short_sha(sha)).collect::<Vec<_>>().join(", ");
+        let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
+        let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
+        let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
+        doc.paragraph(text.plain(". To take it out:"));
+        doc.code(rollback::applied(change));
+    }
+    for change in view.to_confirm {
+        let text = mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
+        doc.paragraph(text.plain(". To measure that the baseline's values are back:"));
+        doc.code(invocation::after(change.id()));
+    }
     others(&mut doc, view);
     doc
 }
@@ -53,17 +65,7 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
         return;
     }
     doc.heading(2, if view.active.is_some() { "Other open changes" } else { "Open changes" });
-    let mut table =
-        Table::new([("Change", Align::Left), ("Title", Align::Left), ("State", Align::Left), ("Next", Align::Left)]);
-    for (change, step) in view.others {
-        table.row([
-            Text::new().code(change.id().as_str()),
-            Text::from(crate::report::visible::visible_line(&change.opened.title)),
-            logbook::status_mark(change),
-            Text::from(StepView::new(change, step).text),
-        ]);
-    }
-    doc.table(table);
+    doc.table(open_changes(view.others));
     if view.active.is_none() {
         let choose = |(at, (change, _)): (usize, &(&Change, Step))| {
             let purpose = if at == 0 { "" } else { "or " };
@@ -74,88 +76,56 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     }
 }
 
-fn left_behind(doc: &mut Doc, changes: &[&Change]) {
-    for change in changes {
-        let commits = rollback_text::commits(change);
-        let short = commits.iter().map(|sha| sha.chars().take(12).collect::<String>());
-        let commits = short.collect::<Vec<_>>().join(", ");
-        let text = Text::new().mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
-        let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
-        doc.paragraph(
-            text.plain(format!(" of the {end} change ")).code(change.id().as_str()).plain(". To take it out:"),
-        );
-        doc.code(rollback::applied(change));
+/// Open changes with what comes next, a line each.
+pub(crate) fn open_changes(changes: &[(&Change, Step)]) -> Table {
+    let mut table = Table::new("llll", ["Change", "Title", "State", "Next"]);
+    for (change, step) in changes {
+        table.row([
+            code(change.id().as_str()),
+            visible_line(&change.opened.title).into(),
+            logbook::status_mark(change),
+            StepView::new(change, step).text.into(),
+        ]);
     }
-}
-
-fn to_confirm(doc: &mut Doc, changes: &[&Change]) {
-    for change in changes {
-        let text = Text::new().mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
-        doc.paragraph(text.plain(". To measure that the baseline's values are back:"));
-        doc.code(invocation::after(change.id()));
-    }
+    table
 }
 
 fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
     doc.heading(1, change.opened.title.as_str());
-    let mut fields = vec![
-        (
-            "change".to_owned(),
-            Text::new().code(change.id().as_str()).plain(format!(" ({})", change.opened.class.name())),
-        ),
-        ("state".to_owned(), logbook::status_mark(change)),
-        ("gates".to_owned(), pipeline_text(change)),
-    ];
+    doc.field("change", code(change.id().as_str()).plain(format!(" ({})", change.opened.class.name())));
+    doc.field("state", logbook::status_mark(change));
+    doc.field("gates", pipeline::line(change));
     if let Some(comparison) = &change.comparison {
-        let outcome = comparison.verdicts.overall();
-        let line = verdict::overall(&comparison.verdicts);
-        let why = line.strip_prefix(verdict::word(outcome)).unwrap_or(&line).to_owned();
-        let text = Text::new().mark(outcome.into(), verdict::word(outcome));
-        let colon = if why.starts_with(':') { "" } else { ": " };
-        fields.push(("verdict".to_owned(), text.plain(format!("{colon}{why}"))));
+        let (outcome, why) = verdict::overall(&comparison.verdicts);
+        doc.field("verdict", mark(outcome.into(), verdict::word(outcome)).plain(why));
     }
     if let Some(expires) = change.opened.expires {
-        let follow_up = match &change.follow_up {
-            Some(by) => Text::new().plain("; taken over by ").code(by.as_str()),
-            None => Text::new().plain("; no change takes it over yet"),
-        };
-        let until = format!("holds until {}", values::moment(expires));
-        fields.push(("override".to_owned(), Text::new().plain(until).text(follow_up)));
+        let until = Text::from(format!("holds until {}", values::moment(expires)));
+        doc.field(
+            "override",
+            match &change.follow_up {
+                Some(by) => until.plain("; taken over by ").code(by.as_str()),
+                None => until.plain("; no change takes it over yet"),
+            },
+        );
     }
     if let Some(text) = days(change) {
-        fields.push(("days".to_owned(), text));
+        doc.field("days", text);
     }
     for line in view.unjudged.map(day::unjudged).unwrap_or_default() {
-        fields.push(("not judged".to_owned(), Text::new().mark(Tone::Unsure, line)));
+        doc.field("not judged", mark(Tone::Unsure, line));
     }
     for judged in &change.open_alarms {
-        fields.push(("alarm".to_owned(), Text::new().mark(Tone::Bad, verdict::alarm_line(judged))));
+        doc.field("alarm", mark(Tone::Bad, verdict::alarm_line(judged)));
     }
-    fields.push(("next".to_owned(), Text::new().strong(next.text.as_str())));
-    doc.fields(fields);
-    if !next.next.is_empty() {
-        doc.code(next.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
-    }
-}
-
-/// The gates in a row: `✓ open → ✓ contract → ▸ baseline → · validate`.
-pub fn pipeline_text(change: &Change) -> Text {
-    let stations = pipeline::stations(change);
-    stations.into_iter().enumerate().fold(Text::new(), |text, (i, station)| {
-        let text = if i == 0 { text } else { text.plain(" → ") };
-        let name = match station.progress {
-            Progress::Here => format!("{} (next)", station.gate.name()),
-            Progress::Stopped => format!("{} (not reached)", station.gate.name()),
-            _ => station.gate.name().to_owned(),
-        };
-        text.mark(station.progress.tone(), name)
-    })
+    doc.field("next", Text::new().strong(next.text.as_str()));
+    summary::commands(doc, next);
 }
 
 /// The monitored days: when the window closes and which days have a measurement.
 fn days(change: &Change) -> Option<Text> {
     let from = change.fully_rolled_out_at()?;
-    let mut text = Text::from(format!("since {}: ", values::moment(from)));
+    let text = Text::from(format!("since {}: ", values::moment(from)));
     if change.ticks.is_empty() {
         return Some(text.plain("none measured yet"));
     }
@@ -164,11 +134,10 @@ fn days(change: &Change) -> Option<Text> {
     for tick in &change.ticks {
         *days.entry(tick.utc_date).or_default() |= !tick.alarms.is_empty();
     }
-    for (i, (date, alarmed)) in days.into_iter().enumerate() {
+    Some(days.into_iter().enumerate().fold(text, |text, (i, (date, alarmed))| {
         let tone = if alarmed { Tone::Bad } else { Tone::Good };
-        text = text.plain(if i == 0 { "" } else { ", " }).mark(tone, date.to_string());
-    }
-    Some(text)
+        text.plain(if i == 0 { "" } else { ", " }).mark(tone, date.to_string())
+    }))
 }
 
 #[cfg(test)]

@@ -1,65 +1,45 @@
-//! All changes in short, for a pull request or a terminal: what the page shows, without its pictures. Must not judge.
+//! All changes in short, for a pull request or a terminal: what the page shows, without its pictures.
 
 use chrono::{DateTime, Utc};
 
-use crate::report::html::State;
-use crate::report::plot::{Day, days};
+use crate::report::days::{self, Day};
 use crate::report::visible::visible_line;
-use crate::report::{Align, Doc, Entry, Hint, Page, StepView, Table, Text, Tone, logbook, status, values, verdict};
+use crate::report::{
+    Doc, Entry, Page, StepView, Table, Text, Tone, code, logbook, mark, page, pipeline, values, verdict,
+};
 use crate::workflow::Change;
 
-/// A table of all changes, then each open one with its gates, verdicts, days and next command.
-pub fn document(page: &Page<'_>) -> Doc {
+/// A table of all changes, then each one that needs somebody, with its gates, verdicts and next command.
+pub(crate) fn document(page: &Page<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{}: changes", page.project));
     doc.paragraph(format!("As of {}.", values::moment(page.now)));
-    doc.list(page.problems.iter().map(|it| Text::new().mark(Tone::Bad, it.as_str())).collect());
-    if page.entries.is_empty() {
-        doc.paragraph("There is no change yet.");
-    }
-    let mut table = Table::new([
-        ("Change", Align::Left),
-        ("Title", Align::Left),
-        ("State", Align::Left),
-        ("Verdict", Align::Left),
-        ("Days", Align::Left),
-    ]);
-    for entry in &page.entries {
+    doc.list(page.problems.iter().map(|it| mark(Tone::Bad, it.as_str())));
+    let mut table = Table::new("lllll", ["Change", "Title", "State", "Verdict", "Days"]);
+    for Entry { change, .. } in &page.entries {
+        let outcome = change.comparison.as_ref().map(|comparison| comparison.verdicts.overall());
         table.row([
-            Text::new().code(entry.change.id().as_str()),
-            visible_line(&entry.change.opened.title).into(),
-            logbook::status_mark(entry.change),
-            outcome(entry.change),
-            measured_days(entry.change, page.now),
+            code(change.id().as_str()),
+            visible_line(&change.opened.title).into(),
+            logbook::status_mark(change),
+            outcome.map_or_else(Text::new, |outcome| mark(outcome.into(), verdict::word(outcome))),
+            measured_days(change, page.now),
         ]);
     }
-    doc.table(table);
-    for entry in page.entries.iter().filter(|entry| needs_somebody(entry)) {
+    doc.table_or(table, "There is no change yet.");
+    for entry in page.entries.iter().filter(|entry| entry.is_unfinished() || !entry.faults.is_empty()) {
         one(&mut doc, entry);
     }
     doc
 }
 
-/// Whether a change is open, not confirmed to be rolled back, or has lost evidence.
-fn needs_somebody(entry: &Entry<'_>) -> bool {
-    let unconfirmed = entry.change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
-    entry.change.is_open() || unconfirmed || !entry.faults.is_empty()
-}
-
-fn outcome(change: &Change) -> Text {
-    change.comparison.as_ref().map_or_else(Text::new, |comparison| {
-        let outcome = comparison.verdicts.overall();
-        Text::new().mark(outcome.into(), verdict::word(outcome))
-    })
-}
-
 fn measured_days(change: &Change, now: DateTime<Utc>) -> Text {
     let days = days::days(change, now);
-    let of = |wanted: Day| days.iter().filter(|(_, day)| *day == wanted).count();
-    let (measured, alarms, missed) = (of(Day::Measured), of(Day::Alarm), of(Day::Missed));
     if days.is_empty() {
         return Text::new();
     }
+    let of = |wanted: Day| days.iter().filter(|(_, day)| *day == wanted).count();
+    let (measured, alarms, missed) = (of(Day::Measured), of(Day::Alarm), of(Day::Missed));
     let text = Text::from(format!("{} measured", measured + alarms));
     let text = if missed > 0 { text.plain(format!(", {missed} missed")) } else { text };
     if alarms > 0 { text.plain(", ").mark(Tone::Bad, format!("{alarms} with an alarm")) } else { text }
@@ -68,20 +48,31 @@ fn measured_days(change: &Change, now: DateTime<Utc>) -> Text {
 fn one(doc: &mut Doc, entry: &Entry<'_>) {
     let change = entry.change;
     doc.heading(2, change.opened.title.as_str());
-    doc.fields(vec![
-        ("Change".to_owned(), Text::new().code(change.id().as_str()).plain(format!(", {}", State::of(change).name()))),
-        ("Gates".to_owned(), status::pipeline_text(change)),
-    ]);
+    doc.field("Change", code(change.id().as_str()).plain(format!(", {}", page::state(change))));
+    doc.field("Gates", pipeline::line(change));
     if let Some(comparison) = &change.comparison {
-        doc.table(logbook::verdicts(&comparison.verdicts));
+        doc.table(verdict::table(verdict::rows(&comparison.verdicts)));
     }
-    doc.list(
-        entry.faults.iter().map(|path| Text::new().mark(Tone::Bad, "evidence").plain(format!(" {path}"))).collect(),
-    );
-    let view = StepView::new(change, &entry.step).keyed(entry.keys);
+    faults(doc, entry);
+    next(doc, entry);
+}
+
+/// Evidence that is missing or altered.
+pub(crate) fn faults(doc: &mut Doc, entry: &Entry<'_>) {
+    doc.list(entry.faults.iter().map(|path| mark(Tone::Bad, "evidence").plain(format!(" {path}"))));
+}
+
+/// The next step with its commands.
+pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
+    let view = StepView::new(entry.change, &entry.step).keyed(entry.keys);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
+    commands(doc, &view);
+}
+
+/// The commands of a step.
+pub(crate) fn commands(doc: &mut Doc, view: &StepView) {
     if !view.next.is_empty() {
-        doc.code(view.next.iter().map(Hint::line).collect::<Vec<_>>().join("\n"));
+        doc.code(view.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
     }
 }
 

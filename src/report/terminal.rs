@@ -1,23 +1,22 @@
 //! Text for a terminal: with colour or plain, in a given width or none. Owns wrapping and alignment; colour only
-//! repeats what words and symbols say. Must not print.
+//! repeats what words and symbols say.
 
 use anstyle::{AnsiColor, Style};
 
-use crate::report::visible::{char_width, visible, visible_line};
-use crate::report::{Align, Block, Doc, Span, Table, Text, Tone};
+use crate::report::visible::{char_width, visible, visible_line, width};
+use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, bar};
 
 /// How a terminal shows text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Terminal {
-    pub width: Option<usize>,
-    pub color: bool,
+pub(crate) struct Terminal {
+    pub(crate) width: Option<usize>,
+    pub(crate) color: bool,
 }
 
 /// Columns between those of a table.
 const GAP: usize = 2;
 /// Text is not wrapped to less than this.
 const MIN_COLUMN: usize = 8;
-
 /// A space that no line is broken at, between a symbol and its word.
 const TIE: char = '\u{a0}';
 
@@ -25,42 +24,44 @@ const TIE: char = '\u{a0}';
 type Glyph = (char, Style);
 
 /// The document as text for a terminal, ending in one line end; an empty document is empty text.
-pub fn render(doc: &Doc, terminal: Terminal) -> String {
-    let blocks: Vec<String> = doc.blocks().iter().map(|block| terminal.block(block)).collect();
+pub(crate) fn render(doc: &Doc, terminal: Terminal) -> String {
+    let blocks: Vec<String> =
+        doc.blocks().iter().map(|block| terminal.block(block)).filter(|text| !text.is_empty()).collect();
     if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
-}
-
-/// One run of text, wrapped where the terminal has a width.
-pub fn line(text: &Text, terminal: Terminal) -> String {
-    terminal.wrapped(text, "", 0)
 }
 
 impl Terminal {
     /// No colour and no wrapping, as for a pipe.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::default()
     }
 
     fn block(self, block: &Block) -> String {
         match block {
-            Block::Heading(_, text) => self.paint(&glyphs(text, Style::new().bold(), visible_line)),
+            Block::Heading(_, text) => self.paint(&self.glyphs(text, Style::new().bold(), visible_line)),
             Block::Paragraph(text) => self.wrapped(text, "", 0),
             Block::List(items) => joined(items.iter().map(|item| self.wrapped(item, "- ", 2))),
-            Block::Tasks(tasks) => joined(tasks.iter().map(|task| {
-                let lead = if task.done { "[x] " } else { "[ ] " };
-                self.wrapped(&task.text, lead, 4)
-            })),
+            Block::Tasks(tasks) => joined(
+                tasks.iter().map(|(done, text)| self.wrapped(text, if *done { "[x] " } else { "[ ] " }, "[ ] ".len())),
+            ),
             Block::Table(table) => self.table(table),
             Block::Fields(fields) => self.fields(fields),
             Block::Code(text) => joined(visible(text).trim_end_matches('\n').lines().map(|line| format!("    {line}"))),
+            Block::Tiles(tiles) => {
+                let mark = |text: Text, (i, tile): (usize, &crate::report::Tile)| {
+                    text.plain(if i == 0 { "" } else { " → " }).mark(tile.tone, tile.name.as_str())
+                };
+                self.wrapped(&tiles.iter().enumerate().fold(Text::new(), mark), "", 0)
+            }
             Block::Image { alt, target } => format!("{}: {}", visible_line(alt), visible_line(target)),
+            Block::Svg(_) => String::new(),
         }
     }
 
     /// `lead` before the first line, and `indent` spaces before the others.
     fn wrapped(self, text: &Text, lead: &str, indent: usize) -> String {
         let room = self.width.map(|width| width.saturating_sub(indent).max(MIN_COLUMN));
-        let lines = wrap(&glyphs(text, Style::new(), visible), room);
+        let lines = wrap(&self.glyphs(text, Style::new(), visible), room);
         let pad = " ".repeat(indent);
         let painted = lines.iter().enumerate();
         joined(painted.map(|(i, line)| format!("{}{}", if i == 0 { lead } else { &pad }, self.paint(line))))
@@ -68,9 +69,9 @@ impl Terminal {
 
     fn fields(self, fields: &[(String, Text)]) -> String {
         let names: Vec<String> = fields.iter().map(|(name, _)| visible_line(name)).collect();
-        let widest = names.iter().map(|name| crate::report::visible::width(name)).max().unwrap_or(0);
+        let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
         joined(names.iter().zip(fields).map(|(name, (_, text))| {
-            let pad = " ".repeat(widest - crate::report::visible::width(name) + GAP);
+            let pad = " ".repeat(widest - width(name) + GAP);
             let lead = format!("{}{pad}", self.paint(&styled(name, Style::new().dimmed())));
             self.wrapped(text, &lead, widest + GAP)
         }))
@@ -80,29 +81,19 @@ impl Terminal {
         let heads: Vec<Vec<Glyph>> =
             table.columns.iter().map(|(name, _)| styled(&visible_line(name), Style::new().bold())).collect();
         let empty = Text::new();
-        let rows: Vec<Vec<Vec<Glyph>>> = table
-            .rows
-            .iter()
-            .map(|cells| {
-                let filled = (0..heads.len()).map(|i| cells.get(i).unwrap_or(&empty));
-                filled.map(|cell| glyphs(cell, Style::new(), visible)).collect()
-            })
-            .collect();
-        let mut widths: Vec<usize> = heads.iter().map(|head| columns(head)).collect();
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.split(|glyph| glyph.0 == '\n').map(columns).max().unwrap_or(0));
-            }
-        }
-        let least: Vec<usize> = (0..heads.len())
-            .map(|at| rows.iter().map(|row| longest_word(&row[at])).fold(longest_word(&heads[at]), usize::max))
-            .collect();
+        let cells = |cells: &Vec<Text>| -> Vec<Vec<Glyph>> {
+            let filled = (0..heads.len()).map(|i| cells.get(i).unwrap_or(&empty));
+            filled.map(|cell| self.glyphs(cell, Style::new(), visible)).collect()
+        };
+        let rows: Vec<Vec<Vec<Glyph>>> = table.rows.iter().map(cells).collect();
+        let all = || std::iter::once(&heads).chain(&rows);
+        let widest = |at: usize, of: fn(&[Glyph]) -> usize| all().map(|row| of(&row[at])).max().unwrap_or(0);
+        let mut widths: Vec<usize> = (0..heads.len()).map(|at| widest(at, widest_line)).collect();
+        let least: Vec<usize> = (0..heads.len()).map(|at| widest(at, longest_word)).collect();
         if !self.narrow(&mut widths, &least) {
             return self.stacked(&heads, &rows);
         }
-        let aligns: Vec<Align> = table.columns.iter().map(|(_, align)| *align).collect();
-        let all = std::iter::once(&heads).chain(&rows);
-        joined(all.map(|row| self.row(row, &widths, &aligns)))
+        joined(all().map(|row| self.row(row, &widths, &table.columns)))
     }
 
     /// Takes columns from the widest until the table fits, but none that a word in it needs; says whether it fits.
@@ -120,23 +111,21 @@ impl Terminal {
     /// A table that has no room, row by row: the first cell, and below it the others with the names of their columns.
     fn stacked(self, heads: &[Vec<Glyph>], rows: &[Vec<Vec<Glyph>>]) -> String {
         let room = self.width.unwrap_or(usize::MAX);
-        let pad = " ".repeat(GAP);
         let entry = |row: &Vec<Vec<Glyph>>| {
             let mut lines: Vec<String> = Vec::new();
             for (head, cell) in heads.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
-                let is_first = lines.is_empty();
-                let named = [head.as_slice(), &styled(" ", Style::new())].concat();
-                let cell = if is_first || head.is_empty() { cell.clone() } else { [named, cell.clone()].concat() };
-                let indent = if is_first { "" } else { &pad };
-                let wrapped = wrap(&cell, Some(room.saturating_sub(indent.len())));
-                lines.extend(wrapped.iter().map(|line| format!("{indent}{}", self.paint(line))));
+                let indent = if lines.is_empty() { 0 } else { GAP };
+                let named = [head.as_slice(), &styled(" ", Style::new()), cell].concat();
+                let cell = if indent == 0 || head.is_empty() { cell } else { &named };
+                let wrapped = wrap(cell, Some(room.saturating_sub(indent)));
+                lines.extend(wrapped.iter().map(|line| format!("{}{}", " ".repeat(indent), self.paint(line))));
             }
             lines.join("\n")
         };
         rows.iter().map(entry).collect::<Vec<_>>().join("\n\n")
     }
 
-    fn row(self, cells: &[Vec<Glyph>], widths: &[usize], aligns: &[Align]) -> String {
+    fn row(self, cells: &[Vec<Glyph>], widths: &[usize], titles: &[(String, Align)]) -> String {
         let wrapped: Vec<Vec<Vec<Glyph>>> =
             cells.iter().zip(widths).map(|(cell, width)| wrap(cell, Some(*width))).collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
@@ -145,10 +134,9 @@ impl Terminal {
             for (x, cell) in wrapped.iter().enumerate() {
                 let line: &[Glyph] = cell.get(y).map_or(&[], Vec::as_slice);
                 let pad = " ".repeat(widths[x].saturating_sub(columns(line)));
-                let gap = if x == 0 { "" } else { "  " };
                 let text = self.paint(line);
-                out.push_str(gap);
-                out.push_str(&if aligns[x] == Align::Right { pad + &text } else { text + &pad });
+                out.push_str(if x == 0 { "" } else { "  " });
+                out.push_str(&if titles[x].1 == Align::Right { pad + &text } else { text + &pad });
             }
             out.trim_end().to_owned()
         }))
@@ -168,6 +156,30 @@ impl Terminal {
         }
         out
     }
+
+    fn glyphs(self, text: &Text, base: Style, shown: fn(&str) -> String) -> Vec<Glyph> {
+        let code = base.fg_color(Some(AnsiColor::Cyan.into()));
+        let piece = |span: &Span| match span {
+            Span::Plain(text) => styled(&shown(text), base),
+            Span::Code(text) => styled(&visible_line(text), code),
+            Span::Strong(text) => styled(&shown(text), base.bold()),
+            Span::Mark(tone, word) => {
+                styled(&format!("{}{TIE}{}", tone.symbol(), visible_line(word)), tone_style(*tone))
+            }
+            Span::Link(path) => styled(&shown(path), base.underline()),
+            Span::Bar(bar) => styled(&bar::characters(bar, self.bar_width()), base),
+        };
+        text.spans().iter().flat_map(piece).collect()
+    }
+
+    /// Bars leave the words their room.
+    fn bar_width(self) -> usize {
+        match self.width {
+            Some(width) if width < 110 => 17,
+            Some(width) if width < 130 => 21,
+            _ => bar::WIDTH,
+        }
+    }
 }
 
 fn joined(lines: impl Iterator<Item = String>) -> String {
@@ -178,23 +190,16 @@ fn columns(line: &[Glyph]) -> usize {
     line.iter().map(|glyph| char_width(glyph.0)).sum()
 }
 
+fn widest_line(text: &[Glyph]) -> usize {
+    text.split(|glyph| glyph.0 == '\n').map(columns).max().unwrap_or(0)
+}
+
 fn longest_word(text: &[Glyph]) -> usize {
     text.split(|glyph| glyph.0 == ' ' || glyph.0 == '\n').map(columns).max().unwrap_or(0)
 }
 
 fn styled(text: &str, style: Style) -> Vec<Glyph> {
     text.chars().map(|c| (c, style)).collect()
-}
-
-fn glyphs(text: &Text, base: Style, shown: fn(&str) -> String) -> Vec<Glyph> {
-    let piece = |span: &Span| match span {
-        Span::Plain(text) => styled(&shown(text), base),
-        Span::Code(text) => styled(&visible_line(text), base.fg_color(Some(AnsiColor::Cyan.into()))),
-        Span::Strong(text) => styled(&shown(text), base.bold()),
-        Span::Mark(tone, word) => styled(&format!("{}{TIE}{}", tone.symbol(), visible_line(word)), tone_style(*tone)),
-        Span::Link { text, .. } => styled(&shown(text), base.underline()),
-    };
-    text.spans().iter().flat_map(piece).collect()
 }
 
 fn tone_style(tone: Tone) -> Style {
@@ -249,17 +254,16 @@ fn trimmed(mut line: Vec<Glyph>) -> Vec<Glyph> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Task;
-
     fn sample() -> Doc {
-        let mut table = Table::new([("Metric", Align::Left), ("Verdict", Align::Left), ("Change", Align::Right)]);
+        let mut table = Table::new("llr", ["Metric", "Verdict", "Change"]);
         table.row([Text::new().code("timing.tests.wall"), Text::new().mark(Tone::Good, "pass"), Text::from("-12.0 %")]);
         table.row([Text::new().code("kpi.漢字"), Text::new().mark(Tone::Unsure, "inconclusive"), "+0.4 %".into()]);
         let mut doc = Doc::new();
         doc.heading(1, "A\u{1b}[2Jtitle");
         doc.table(table);
-        doc.tasks(vec![Task { done: true, text: "0 open".into() }, Task { done: false, text: "1 contract".into() }]);
-        doc.fields(vec![("class".into(), "code".into()), ("id".into(), "chg-1".into())]);
+        doc.tasks([(true, "0 open".into()), (false, "1 contract".into())]);
+        doc.field("class", "code");
+        doc.field("id", "chg-1");
         doc.list(vec!["some words that are too long for one line of this width".into()]);
         doc
     }
@@ -316,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_word_longer_than_the_line_is_broken() {
-        let text = Text::from("x".repeat(25));
-        assert_eq!(line(&text, Terminal { width: Some(10), color: false }), "xxxxxxxxxx\nxxxxxxxxxx\nxxxxx");
+        let mut doc = Doc::new();
+        doc.paragraph("x".repeat(25));
+        assert_eq!(render(&doc, Terminal { width: Some(10), color: false }), "xxxxxxxxxx\nxxxxxxxxxx\nxxxxx\n");
     }
 }

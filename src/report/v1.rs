@@ -8,24 +8,24 @@ use crate::report::{RefusalView, values};
 use crate::workflow::{Change, Demand, Refusal, view_v1};
 
 /// One change as `change start` and `change list` answer it. `path` is the record's.
-pub fn entry(change: &Change, path: &str) -> Value {
+pub(crate) fn entry(change: &Change, path: &str) -> Value {
     let (id, opened) = (change.id().as_str(), &change.opened);
     raw_entry(id, &opened.title, view_v1::status(change), &values::stamp(change.opened_at), path)
 }
 
 /// The same for a record of the original that this tool has not taken over.
-pub fn raw_entry(change_id: &str, title: &str, status: &str, started_at: &str, path: &str) -> Value {
+pub(crate) fn raw_entry(change_id: &str, title: &str, status: &str, started_at: &str, path: &str) -> Value {
     json!({ "change_id": change_id, "title": title, "status": status, "started_at": started_at, "path": path })
 }
 
 /// The dry run of `change verify`: every unmet demand is a failure, with what meets it.
-pub fn verify_dry_run(change: &Change, demands: &[Demand], warnings: &[String]) -> Value {
+pub(crate) fn verify_dry_run(change: &Change, demands: &[Demand], warnings: &[String]) -> Value {
     let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
     json!({ "change_id": change.id(), "ok": failures.is_empty(), "failures": failures, "warnings": warnings })
 }
 
 /// The answer of `change verify --apply`; `applied` tells whether the change was verified by it.
-pub fn verify_apply(change: &Change, demands: &[Demand], warnings: &[String], applied: bool) -> Value {
+pub(crate) fn verify_apply(change: &Change, demands: &[Demand], warnings: &[String], applied: bool) -> Value {
     let mut answer = json!({ "schema": "vibeship_optimizer.verify_apply.v1" });
     if let (Some(answer), Value::Object(rest)) = (answer.as_object_mut(), verify_dry_run(change, demands, warnings)) {
         answer.extend(rest);
@@ -35,7 +35,7 @@ pub fn verify_apply(change: &Change, demands: &[Demand], warnings: &[String], ap
 }
 
 /// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
-pub fn verify_refused(change: &Change, refusal: &Refusal, demands: &[Demand], apply: bool) -> Value {
+pub(crate) fn verify_refused(change: &Change, refusal: &Refusal, demands: &[Demand], apply: bool) -> Value {
     let mut answer = match apply {
         false => verify_dry_run(change, demands, &[]),
         true => verify_apply(change, demands, &[], false),

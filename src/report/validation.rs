@@ -1,38 +1,33 @@
-//! The outcome of a validation: each check, what failed and why, and how to go back. Must not decide what follows.
+//! The outcome of a validation: each check, what failed and why, and how to go back.
 
 use crate::model::{Check, Unit};
-use crate::report::{Align, Doc, Table, Text, Tone, rollback, values};
+use crate::report::{Doc, Table, code, rollback, show, values};
 use crate::workflow::Change;
 
 /// The checks of a validation of `change`, as it is after the validation was recorded.
-pub fn document(change: &Change, checks: &[Check]) -> Doc {
+pub(crate) fn document(change: &Change, checks: &[Check]) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("Validation of {}", change.opened.title));
-    let mut table =
-        Table::new([("Check", Align::Left), ("Result", Align::Left), ("Time", Align::Right), ("Ran", Align::Left)]);
+    let mut table = Table::new("llrl", ["Check", "Result", "Time", "Ran"]);
     for check in checks {
-        let (tone, word) = if check.passed { (Tone::Good, "passed") } else { (Tone::Bad, "failed") };
         table.row([
-            Text::new().code(check.name.as_str()),
-            Text::new().mark(tone, word),
+            code(check.name.as_str()),
+            show::passed(check.passed),
             values::quantity(check.seconds, &Unit::seconds()).into(),
-            Text::new().code(check.what.as_str()),
+            code(check.what.as_str()),
         ]);
     }
-    if checks.is_empty() {
-        doc.paragraph("No check is configured; the delta alone was looked at.");
-    }
-    doc.table(table);
-    let failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
-    for check in &failed {
-        doc.heading(3, Text::new().code(check.name.as_str()).plain(" failed"));
-        doc.code(check.failure.as_deref().unwrap_or("no output was kept"));
-    }
-    if failed.is_empty() {
+    doc.table_or(table, "No check is configured; the delta alone was looked at.");
+    let mut failed = checks.iter().filter(|check| !check.passed).peekable();
+    if failed.peek().is_none() {
         return doc;
     }
+    for check in failed {
+        doc.heading(3, code(check.name.as_str()).plain(" failed"));
+        doc.code(check.failure.as_deref().unwrap_or("no output was kept"));
+    }
     if change.is_open() {
-        doc.paragraph("The change stays open: mend it and validate again.");
+        doc.paragraph("The change stays open: fix it and validate again.");
     } else {
         doc.paragraph("The change is rejected. To take it back:");
         doc.code(rollback::with_record(change));

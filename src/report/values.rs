@@ -1,9 +1,9 @@
 //! Numbers as people read them: quantities in a unit that fits, percentages with their sign, estimates with their
-//! interval, moments. Deterministic: the same number is the same text everywhere. Must not judge.
+//! interval, moments. The same number is the same text everywhere.
 
 use chrono::{DateTime, Utc};
 
-pub use crate::model::text::{count, moment};
+pub(crate) use crate::model::text::{count, moment};
 use crate::model::{Bound, Criterion, Estimate, MetricId, Unit};
 
 /// Digits of a number that stands alone.
@@ -14,100 +14,84 @@ const MAX_DECIMALS: i32 = 6;
 const LARGE: i32 = 15;
 const SMALL: i32 = -6;
 
-/// A divisor and the symbol of the unit that it leads to.
-pub type Scale = (f64, String);
-
 /// A value in a unit: `12.34 s`, `1.5 MiB`, `0.32`.
-pub fn quantity(value: f64, unit: &Unit) -> String {
+pub(crate) fn quantity(value: f64, unit: &Unit) -> String {
     let (factor, symbol) = scale(value.abs(), unit);
     with_symbol(&significant(value / factor), &symbol)
 }
 
 /// A difference in a unit, with its sign: `+350 ms`, `-1.5 MiB`.
-pub fn signed_quantity(value: f64, unit: &Unit) -> String {
-    let (factor, symbol) = scale(value.abs(), unit);
-    with_symbol(&plus(significant(value / factor)), &symbol)
+pub(crate) fn signed_quantity(value: f64, unit: &Unit) -> String {
+    plus(quantity(value, unit))
 }
 
 /// A value in a unit with its interval: `12.3 s [11.9 s, 12.8 s]`; an exact one alone.
-pub fn quantity_estimate(estimate: &Estimate, unit: &Unit) -> String {
-    if estimate.low == estimate.high {
-        return quantity(estimate.value, unit);
-    }
+pub(crate) fn quantity_estimate(estimate: &Estimate, unit: &Unit) -> String {
     let largest = estimate.value.abs().max(estimate.low.abs()).max(estimate.high.abs());
     let (factor, symbol) = scale(largest, unit);
     let width = (estimate.high - estimate.low) / factor;
-    let decimals = decimals_for(width);
     let digits = exponent(largest / factor) - exponent(width) + 1;
     let number = |value: f64| match is_extreme(largest / factor) {
         true => scientific(value, digits),
-        false => fixed(value, decimals),
+        false => fixed(value, decimals_for(width)),
     };
-    let shown = |value: f64| with_symbol(&number(value / factor), &symbol);
-    format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
+    with_interval(estimate, |value| quantity(value, unit), |value| with_symbol(&number(value / factor), &symbol))
 }
 
 /// A share as a percentage with its sign: `+1.2 %`.
-pub fn share(value: f64) -> String {
+pub(crate) fn share(value: f64) -> String {
     let percent = value * 100.0;
-    if exponent(percent) >= LARGE {
-        return format!("{} %", plus(scientific(percent, DIGITS - 1)));
-    }
-    let decimals = if percent.abs() < 1.0 { 2 } else { 1 };
-    format!("{} %", plus(fixed(percent, decimals)))
+    percentage(percent, if percent.abs() < 1.0 { 2 } else { 1 })
 }
 
 /// A share as written in a bound: `+2 %`, `-12.5 %`.
-pub fn bound_share(value: f64) -> String {
+fn bound_share(value: f64) -> String {
     format!("{} %", plus(written(value * 100.0, MAX_DECIMALS)))
 }
 
 /// A share without a sign: `2 %`, for sizes of effects.
-pub fn plain_share(value: f64) -> String {
+pub(crate) fn plain_share(value: f64) -> String {
     format!("{} %", written(value * 100.0, 2))
 }
 
 /// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone.
-pub fn share_estimate(estimate: &Estimate) -> String {
-    if estimate.low == estimate.high {
-        return share(estimate.value);
-    }
+pub(crate) fn share_estimate(estimate: &Estimate) -> String {
     let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
-    let number = |percent: f64| match exponent(percent) >= LARGE {
-        true => scientific(percent, DIGITS - 1),
-        false => fixed(percent, decimals),
-    };
     // An end that rounds to zero still says on which side of it it lies.
-    let shown = |value: f64| match number(value * 100.0) {
-        text if value < 0.0 && !text.starts_with('-') => format!("-{text} %"),
-        text => format!("{} %", plus(text)),
+    let shown = |value: f64| match percentage(value * 100.0, decimals) {
+        text if value < 0.0 => text.replacen('+', "-", 1),
+        text => text,
     };
-    format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
+    with_interval(estimate, share, shown)
 }
 
 /// A difference of rates in points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.
-pub fn points_estimate(estimate: &Estimate) -> String {
+pub(crate) fn points_estimate(estimate: &Estimate) -> String {
     share_estimate(estimate).replace(" %", " points")
 }
 
 /// A rate as a percentage with its interval: `98.5 % [95.1 %, 99.9 %]`.
-pub fn rate_estimate(estimate: &Estimate) -> String {
-    if estimate.low == estimate.high {
-        return plain_share(estimate.value);
-    }
+pub(crate) fn rate_estimate(estimate: &Estimate) -> String {
     let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
-    let shown = |value: f64| format!("{} %", fixed(value * 100.0, decimals));
-    format!("{} [{}, {}]", shown(estimate.value), shown(estimate.low), shown(estimate.high))
+    with_interval(estimate, plain_share, |value| format!("{} %", fixed(value * 100.0, decimals)))
+}
+
+fn with_interval(
+    Estimate { value, low, high, .. }: &Estimate,
+    exact: impl Fn(f64) -> String,
+    shown: impl Fn(f64) -> String,
+) -> String {
+    if low == high { exact(*value) } else { format!("{} [{}, {}]", shown(*value), shown(*low), shown(*high)) }
 }
 
 /// Whether a metric is a rate of successes, by its name.
-pub fn is_rate(metric: &MetricId) -> bool {
+pub(crate) fn is_rate(metric: &MetricId) -> bool {
     let name = metric.as_str();
     name.ends_with(".ok") && (name.starts_with("timing.") || name.starts_with("http."))
 }
 
 /// A criterion's operator and bound: `≤ +2 %`, `< 40 MiB`.
-pub fn bound(criterion: &Criterion) -> String {
+pub(crate) fn bound(criterion: &Criterion) -> String {
     let op = match criterion.op.symbol() {
         "<=" => "≤",
         ">=" => "≥",
@@ -120,68 +104,73 @@ pub fn bound(criterion: &Criterion) -> String {
         }
         Bound::Relative { share } => format!("{op} {}", bound_share(*share)),
         Bound::Absolute { value, unit } => {
-            let symbol = unit.as_ref().map_or("", Unit::symbol);
-            format!("{op} {}", with_symbol(&exactly(*value), symbol))
+            // All its digits, in the shorter of both ways.
+            let number = if is_extreme(*value) { format!("{value:e}") } else { value.to_string() };
+            format!("{op} {}", with_symbol(&number, unit.as_ref().map_or("", Unit::symbol)))
         }
     }
 }
 
 /// The unit of a metric's samples as its name tells it; for a KPI, whose unit is the config's own, that of `bound`.
-pub fn unit_of(metric: &MetricId, bound: Option<&Bound>) -> Unit {
+pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
+    /// Prefix and suffix of names, and the unit; the first that fits.
+    const NAMED: [(&str, &str, &str); 14] = [
+        ("timing.", ".wall", "s"),
+        ("timing.", ".cpu", "s"),
+        ("timing.", ".max_rss", "B"),
+        ("timing.", "", ""),
+        ("http.", ".latency", "s"),
+        ("http.", "", ""),
+        ("size.", ".files", ""),
+        ("size.", "", "B"),
+        ("", "_ms", "ms"),
+        ("", "_us", "us"),
+        ("", "_ns", "ns"),
+        ("", "_s", "s"),
+        ("", "_seconds", "s"),
+        ("", "_bytes", "B"),
+    ];
     let name = metric.as_str();
-    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
-    if name.starts_with("timing.") || name.starts_with("http.") {
-        return match () {
-            () if ends(&[".wall", ".cpu", ".latency"]) => Unit::seconds(),
-            () if ends(&[".max_rss"]) => Unit::bytes(),
-            () => Unit::none(),
-        };
-    }
-    if name.starts_with("size.") {
-        return if ends(&[".files"]) { Unit::none() } else { Unit::bytes() };
-    }
-    const NAMED: [(&str, &str); 6] =
-        [("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_s", "s"), ("_seconds", "s"), ("_bytes", "B")];
-    if let Some((_, symbol)) = NAMED.iter().find(|(suffix, _)| name.ends_with(suffix)) {
+    if let Some((.., symbol)) = NAMED.iter().find(|(start, end, _)| name.starts_with(start) && name.ends_with(end)) {
         return Unit::new(symbol);
     }
     match bound {
-        Some(Bound::Absolute { unit: Some(unit), .. }) if unit.is_time() || unit.is_bytes() => Unit::none(),
-        Some(Bound::Absolute { unit: Some(unit), .. }) => unit.clone(),
-        _ => Unit::none(),
+        Bound::Absolute { unit: Some(unit), .. } if !unit.is_time() && !unit.is_bytes() => unit.clone(),
+        Bound::Absolute { .. } | Bound::Relative { .. } => Unit::none(),
     }
 }
 
 /// A moment as the original's files have it: `2026-02-18T12:39:00Z`.
-pub fn stamp(at: DateTime<Utc>) -> String {
+pub(crate) fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A commit's name as people write it.
+pub(crate) fn short_sha(sha: &str) -> String {
+    sha.chars().take(12).collect()
+}
+
 /// The unit in which `magnitude` is read best, as a divisor and a symbol.
-pub fn scale(magnitude: f64, unit: &Unit) -> Scale {
-    let steps: &[(f64, &str)] = if unit.is_time() {
-        &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
-    } else if unit.is_bytes() {
-        &[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")]
+pub(crate) fn scale(magnitude: f64, unit: &Unit) -> (f64, String) {
+    let (base, steps): (Unit, &[(f64, &str)]) = if unit.is_time() {
+        (Unit::seconds(), &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
     } else {
-        return (1.0, unit.symbol().to_owned());
+        (Unit::bytes(), &[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")])
     };
-    let base = if unit.is_time() { Unit::seconds() } else { Unit::bytes() };
-    let to_base = unit.factor_to(&base).unwrap_or(1.0);
-    if magnitude == 0.0 {
-        return (1.0, unit.symbol().to_owned());
-    }
-    let fitting = steps.iter().find(|(step, _)| magnitude * to_base >= *step).or(steps.last());
-    fitting.map_or((1.0, unit.symbol().to_owned()), |(step, symbol)| (step / to_base, (*symbol).to_owned()))
+    let to_base = unit.factor_to(&base).filter(|_| magnitude != 0.0);
+    let fitting = to_base.and_then(|to_base| {
+        let step = steps.iter().find(|(step, _)| magnitude * to_base >= *step).or(steps.last())?;
+        Some((step.0 / to_base, step.1.to_owned()))
+    });
+    fitting.unwrap_or_else(|| (1.0, unit.symbol().to_owned()))
 }
 
 /// A round value on an axis whose round values are `step` apart, with the digits that tell it from its neighbours.
-pub fn tick(value: f64, step: f64, unit: &Unit) -> String {
+pub(crate) fn tick(value: f64, step: f64, unit: &Unit) -> String {
     let (factor, symbol) = scale(value.abs(), unit);
     let (value, step) = (value / factor, step / factor);
-    let digits = exponent(value) - exponent(step) + 1;
     let number = match is_extreme(value) {
-        true => scientific(value, digits),
+        true => scientific(value, exponent(value) - exponent(step) + 1),
         false => written(value, (-exponent(step)).clamp(0, 9) + 1),
     };
     with_symbol(&number, &symbol)
@@ -207,21 +196,19 @@ fn written(value: f64, decimals: i32) -> String {
     if exponent(value) >= LARGE { scientific(value, DIGITS) } else { trimmed(fixed(value, decimals)) }
 }
 
-/// A number with all its digits, in the shorter of both ways.
-fn exactly(value: f64) -> String {
-    if is_extreme(value) { format!("{value:e}") } else { value.to_string() }
+/// A percentage with its sign and so many decimals.
+fn percentage(percent: f64, decimals: i32) -> String {
+    let is_large = exponent(percent) >= LARGE;
+    format!("{} %", plus(if is_large { scientific(percent, DIGITS - 1) } else { fixed(percent, decimals) }))
 }
 
 /// A number to [`DIGITS`] digits, without zeros at its end; whole numbers keep all their digits.
 fn significant(value: f64) -> String {
-    if is_extreme(value) {
-        return scientific(value, DIGITS);
+    match is_extreme(value) {
+        true => scientific(value, DIGITS),
+        false if value.fract() == 0.0 => fixed(value, 0),
+        false => trimmed(fixed(value, (DIGITS - 1 - exponent(value)).clamp(0, 9))),
     }
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        return fixed(value, 0);
-    }
-    let decimals = (DIGITS - 1 - exponent(value)).clamp(0, 9);
-    trimmed(fixed(value, decimals))
 }
 
 /// Decimals that show a width to two digits.
@@ -328,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_metric_is_shown_in_its_own_unit() {
-        let of = |name: &str| unit_of(&MetricId::new(name), None).symbol().to_owned();
+        let of = |name: &str| unit_of(&MetricId::new(name), &Bound::Relative { share: 0.1 }).symbol().to_owned();
         assert_eq!(
             [of("timing.t.wall"), of("timing.t.max_rss"), of("size.lib"), of("size.lib.files"), of("http.h.ok")],
             ["s", "B", "B", "", ""]

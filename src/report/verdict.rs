@@ -1,25 +1,126 @@
-//! Verdicts in words, a line each. Owns the wording of doubts and flaws; must not conclude anything itself.
+//! Verdicts in words: a line, or a table of criteria. Owns the wording of doubts and flaws.
 
+use crate::judge::Role;
 use crate::model::{
-    Bound, Criterion, Design, Doubt, Finding, Flaw, Judged, MetricId, Outcome, Unit, Unusable, Verdict, Verdicts,
+    Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, Outcome, Unit, Unusable, Verdict,
+    Verdicts,
 };
-use crate::report::{Tone, values};
+use crate::report::{Table, Text, Tone, bar, code, mark, values};
 
 /// What helps against drift where there are two builds to take turns.
 const IN_PAIRS: &str = "; measure in pairs";
 
-/// A line on a measurement that stands alone: a stage or a day has no other build to take turns with.
-pub fn alone(line: &str) -> String {
+/// A criterion with its verdict, as a table shows it.
+pub(crate) struct Row {
+    role: Role,
+    criterion: String,
+    tone: Tone,
+    word: &'static str,
+    why: String,
+    /// What of it can be drawn: an estimate relative to the baseline, and its bound.
+    drawn: Option<(Estimate, Option<f64>, Tone)>,
+}
+
+impl Row {
+    /// A comparison knows the metric's `unit`; a record has only its name to go by.
+    pub(crate) fn new(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> Self {
+        let (tone, word) = mark_of(role, verdict.outcome());
+        let drawn = match criterion.bound {
+            // Points of a rate are on another scale.
+            Bound::Relative { share } if !values::is_rate(&criterion.metric) => {
+                finding(verdict).map(|it| (it.estimate, Some(share), tone))
+            }
+            Bound::Relative { .. } | Bound::Absolute { .. } => None,
+        };
+        let why = why(role, criterion, verdict, unit);
+        Self { role, criterion: criterion.text.clone(), tone, word, why, drawn }
+    }
+
+    pub(crate) fn of(role: Role, judged: &Judged) -> Self {
+        match judged.criterion.criterion() {
+            Some(criterion) => Self::new(role, criterion, &judged.verdict, None),
+            None => {
+                let (tone, word) = mark_of(role, judged.verdict.outcome());
+                let criterion = judged.criterion.to_string();
+                Self { role, criterion, tone, word, why: "not a criterion".to_owned(), drawn: None }
+            }
+        }
+    }
+
+    /// Of a measurement that stands alone: it has no other build to take turns with.
+    #[must_use]
+    pub(crate) fn alone(self) -> Self {
+        Self { why: alone(&self.why), ..self }
+    }
+
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.drawn.is_some()
+    }
+
+    fn line(&self) -> String {
+        format!("{}: {}", self.word, self.why)
+    }
+}
+
+/// The verdicts on a contract.
+pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
+    let guardrails = verdicts.guardrails.iter().map(|judged| Row::of(Role::Guardrail, judged));
+    let trigger = verdicts.trigger.iter().map(|judged| Row::of(Role::Trigger, judged));
+    std::iter::once(Row::of(Role::Kpi, &verdicts.kpi)).chain(guardrails).chain(trigger).collect()
+}
+
+/// Criteria with their verdicts, without pictures.
+pub(crate) fn table(rows: Vec<Row>) -> Table {
+    let mut table = Table::new("llll", ["", "Criterion", "Verdict", "Why"]);
+    for row in rows {
+        table.row([role(row.role).into(), code(row.criterion), mark(row.tone, row.word), row.why.into()]);
+    }
+    table
+}
+
+/// The same with a bar for each that can be drawn.
+pub(crate) fn drawn_table(rows: Vec<Row>) -> Table {
+    let mut table = Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]);
+    let bars = bar::on_one_scale(rows.iter().map(|row| row.drawn).collect());
+    for (row, bar) in rows.into_iter().zip(bars) {
+        let bar = bar.map_or_else(Text::new, Text::from);
+        table.row([role(row.role).into(), code(row.criterion), mark(row.tone, row.word), bar, row.why.into()]);
+    }
+    table
+}
+
+/// What a criterion is for, in a word.
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Kpi => "KPI",
+        Role::Guardrail => "guardrail",
+        Role::Trigger => "trigger",
+    }
+}
+
+/// A verdict as a mark: that a trigger's criterion holds is bad.
+fn mark_of(role: Role, outcome: Outcome) -> (Tone, &'static str) {
+    match (role, outcome) {
+        (Role::Kpi | Role::Guardrail, outcome) => (outcome.into(), word(outcome)),
+        (Role::Trigger, Outcome::Pass) => (Tone::Bad, "fired"),
+        (Role::Trigger, Outcome::Fail) => (Tone::Good, "not fired"),
+        (Role::Trigger, Outcome::Inconclusive) => (Tone::Unsure, "undecided"),
+        (Role::Trigger, Outcome::Invalid) => (Tone::Broken, "cannot be judged"),
+    }
+}
+
+/// A line on a measurement that stands alone.
+pub(crate) fn alone(line: &str) -> String {
     line.strip_suffix(IN_PAIRS).unwrap_or(line).to_owned()
 }
 
 /// That a stage begins although a guardrail or the trigger is undecided.
-pub fn goes_on(judged: &Judged) -> String {
+pub(crate) fn goes_on(judged: &Judged) -> String {
     format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
 }
 
 /// The outcome as a word.
-pub fn word(outcome: Outcome) -> &'static str {
+pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "pass",
         Outcome::Fail => "fail",
@@ -29,103 +130,87 @@ pub fn word(outcome: Outcome) -> &'static str {
 }
 
 /// One line: `inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
-pub fn line(judged: &Judged) -> String {
-    format!("{}: {}", word(judged.verdict.outcome()), reason(judged))
+pub(crate) fn line(judged: &Judged) -> String {
+    Row::of(Role::Guardrail, judged).line()
 }
 
 /// One line with the criterion before it.
-pub fn full_line(judged: &Judged) -> String {
+pub(crate) fn full_line(judged: &Judged) -> String {
     format!("{} is {}", judged.criterion, line(judged))
 }
 
 /// One line on an alarm: a guardrail that does not hold, or a trigger that does.
-pub fn alarm_line(judged: &Judged) -> String {
+pub(crate) fn alarm_line(judged: &Judged) -> String {
     match judged.verdict.outcome() {
         // Only a trigger raises an alarm by holding.
         Outcome::Pass => format!("trigger {} {}", judged.criterion, trigger_line(judged)),
-        _ => full_line(judged),
+        Outcome::Fail | Outcome::Inconclusive | Outcome::Invalid => full_line(judged),
     }
 }
 
 /// One line on a rollback trigger, whose criterion holding means that it fired.
-pub fn trigger_line(judged: &Judged) -> String {
-    let (_, word) = trigger_mark(judged.verdict.outcome());
-    format!("{word}: {}", trigger_reason(judged))
+pub(crate) fn trigger_line(judged: &Judged) -> String {
+    Row::of(Role::Trigger, judged).line()
 }
 
-/// A trigger's outcome as a mark: that its criterion holds is bad.
-pub fn trigger_mark(outcome: Outcome) -> (Tone, &'static str) {
-    match outcome {
-        Outcome::Pass => (Tone::Bad, "fired"),
-        Outcome::Fail => (Tone::Good, "not fired"),
-        Outcome::Inconclusive => (Tone::Unsure, "undecided"),
-        Outcome::Invalid => (Tone::Broken, "cannot be judged"),
+/// The overall verdict of a contract, and why.
+pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
+    if verdicts.fired() {
+        return (Outcome::Fail, ": the rollback trigger fired".to_owned());
+    }
+    match verdicts.not_passing().max_by_key(|judged| judged.verdict.outcome()) {
+        None => (Outcome::Pass, ": KPI and every guardrail hold".to_owned()),
+        Some(worst) => (worst.verdict.outcome(), format!(": {}", full_line(worst))),
     }
 }
 
-/// What led to the verdict, without its word.
-pub fn reason(judged: &Judged) -> String {
-    said(judged, "violates")
+/// The numbers of a verdict, where there are any.
+fn finding(verdict: &Verdict) -> Option<&Finding> {
+    match verdict {
+        Verdict::Pass(finding) | Verdict::Fail(finding) => Some(finding),
+        Verdict::Inconclusive { finding, .. } => finding.as_ref(),
+        Verdict::Invalid { .. } => None,
+    }
 }
 
-/// What led to the verdict on a trigger, for which not to hold is no violation.
-pub fn trigger_reason(judged: &Judged) -> String {
-    said(judged, "does not meet")
-}
-
-fn said(judged: &Judged, violates: &str) -> String {
-    let criterion = judged.criterion.criterion();
-    let bound = criterion.map_or_else(|| judged.criterion.to_string(), values::bound);
-    match &judged.verdict {
-        Verdict::Pass(finding) => {
-            format!("{} meets {bound} ({})", measured(criterion, finding), basis(finding))
-        }
+/// What led to a verdict.
+fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> String {
+    let bound = values::bound(criterion);
+    let shown = |finding: &Finding| measured(criterion, finding, unit);
+    match verdict {
+        Verdict::Pass(finding) => format!("{} meets {bound} ({})", shown(finding), basis(finding)),
         Verdict::Fail(finding) => {
-            format!("{} {violates} {bound} ({})", measured(criterion, finding), basis(finding))
+            let violates = if role == Role::Trigger { "does not meet" } else { "violates" };
+            format!("{} {violates} {bound} ({})", shown(finding), basis(finding))
         }
         Verdict::Inconclusive { finding, because, more_runs } => {
-            let shown = finding.as_ref().map(|finding| measured(criterion, finding));
-            unsettled(is_paired(finding.as_ref()), finding.as_ref(), because, *more_runs, shown, &bound)
+            let is_paired = finding.as_ref().is_some_and(|finding| finding.design == Design::Paired);
+            unsettled(is_paired, finding.as_ref(), because, *more_runs, finding.as_ref().map(shown), &bound)
         }
         Verdict::Invalid { because } => flaw(because),
     }
 }
 
-/// The overall verdict of a contract in one line.
-pub fn overall(verdicts: &Verdicts) -> String {
-    if verdicts.fired() {
-        return "fail: the rollback trigger fired".to_owned();
-    }
-    match verdicts.not_passing().max_by_key(|judged| judged.verdict.outcome()) {
-        None => "pass: KPI and every guardrail hold".to_owned(),
-        Some(worst) => full_line(worst),
-    }
-}
-
 /// The estimate in the bound's own terms.
-pub fn measured(criterion: Option<&Criterion>, finding: &Finding) -> String {
-    let estimate = &finding.estimate;
-    match criterion {
-        Some(criterion) if criterion.is_relative() => difference(&criterion.metric, finding),
-        Some(criterion) if values::is_rate(&criterion.metric) => values::rate_estimate(estimate),
-        Some(Criterion { metric, bound: bound @ Bound::Absolute { .. }, .. }) => {
-            values::quantity_estimate(estimate, &values::unit_of(metric, Some(bound)))
+fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> String {
+    match &criterion.bound {
+        Bound::Relative { .. } => difference(&criterion.metric, finding),
+        Bound::Absolute { .. } if values::is_rate(&criterion.metric) => values::rate_estimate(&finding.estimate),
+        bound @ Bound::Absolute { .. } => {
+            let by_name = || values::unit_of(&criterion.metric, bound);
+            values::quantity_estimate(&finding.estimate, &unit.cloned().unwrap_or_else(by_name))
         }
-        _ => values::quantity_estimate(estimate, &Unit::none()),
     }
 }
 
 /// A difference from the baseline: a percentage, for rates in points.
-pub fn difference(metric: &MetricId, finding: &Finding) -> String {
-    if values::is_rate(metric) {
-        values::points_estimate(&finding.estimate)
-    } else {
-        values::share_estimate(&finding.estimate)
-    }
+pub(crate) fn difference(metric: &MetricId, finding: &Finding) -> String {
+    let is_rate = values::is_rate(metric);
+    if is_rate { values::points_estimate(&finding.estimate) } else { values::share_estimate(&finding.estimate) }
 }
 
 /// How much was measured: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
-pub fn basis(finding: &Finding) -> String {
+pub(crate) fn basis(finding: &Finding) -> String {
     match finding.design {
         Design::Paired => values::count(finding.n_before, "pair", "pairs"),
         Design::Unpaired => format!("unpaired, {} and {} runs", finding.n_before, finding.n_after),
@@ -133,14 +218,9 @@ pub fn basis(finding: &Finding) -> String {
     }
 }
 
-/// Whether a finding is of pairs.
-pub fn is_paired(finding: Option<&Finding>) -> bool {
-    finding.is_some_and(|finding| finding.design == Design::Paired)
-}
-
 /// Why nothing was concluded, and how many more runs would help. `paired` is what was measured, which a doubt without a
 /// finding does not tell; `shown` is the estimate, `bound` what it was held against.
-pub fn unsettled(
+pub(crate) fn unsettled(
     paired: bool,
     finding: Option<&Finding>,
     because: &Doubt,
@@ -148,65 +228,46 @@ pub fn unsettled(
     shown: Option<String>,
     bound: &str,
 ) -> String {
-    let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
-    let remedy = match (more_runs, finding) {
-        (Some(more), _) => remedy(more, paired),
-        (None, Some(finding)) if matches!(because, Doubt::Straddles | Doubt::BelowMinEffect) => no_remedy(finding),
-        (None, _) => String::new(),
-    };
-    let why = match finding {
-        Some(finding) if *because == Doubt::BelowMinEffect && finding.estimate.value.abs() >= min_effect => {
-            let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
-            format!(
-                "{shown} comes too near to none: a change that counts leaves out half of {}",
-                values::plain_share(min_effect)
-            )
-        }
-        _ => doubt(paired, because, shown, bound, min_effect),
-    };
-    format!("{why}{remedy}")
-}
-
-/// Why no number of runs is named.
-fn no_remedy(finding: &Finding) -> String {
-    match finding.design {
-        Design::Unpaired => format!("; more runs would not settle it, as two sessions lie apart anyway{IN_PAIRS}"),
-        Design::Paired => "; it lies so near to the bound that no number of pairs would settle it".to_owned(),
-        Design::Exact => String::new(),
-    }
-}
-
-fn remedy(more: u32, paired: bool) -> String {
-    match (more, paired) {
-        (1, true) => "; about 1 more pair would settle it".to_owned(),
-        (more, true) => format!("; about {more} more pairs would settle it"),
-        (1, false) => "; about 1 more run a side would settle it".to_owned(),
-        (more, false) => format!("; about {more} more runs a side would settle it"),
-    }
-}
-
-/// A doubt in words.
-fn doubt(paired: bool, because: &Doubt, shown: Option<String>, bound: &str, min_effect: f64) -> String {
     let shown = shown.unwrap_or_else(|| "what was measured".to_owned());
-    match because {
+    let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
+    let least = values::plain_share(min_effect);
+    let why = match because {
         Doubt::Straddles => format!("{shown} straddles {bound}"),
         Doubt::TooFew { have, need } => {
             let (one, many) = if paired { ("pair", "pairs") } else { ("sample", "samples") };
             format!("{} can decide nothing; it takes at least {need}", values::count(*have, one, many))
         }
-        Doubt::BelowMinEffect => {
-            format!("{shown} is smaller than the least effect that counts, {}", values::plain_share(min_effect))
+        Doubt::BelowMinEffect if finding.is_some_and(|it| it.estimate.value.abs() >= min_effect) => {
+            format!("{shown} comes too near to none: a change that counts leaves out half of {least}")
         }
+        Doubt::BelowMinEffect => format!("{shown} is smaller than the least effect that counts, {least}"),
         Doubt::Drift { ratio } => format!(
             "the machine itself moved {} between the two sessions (reference workload){IN_PAIRS}",
             values::share(ratio - 1.0)
         ),
         Doubt::NotExact => "declared exact, but the same code gave different values".to_owned(),
+    };
+    let is_close = matches!(because, Doubt::Straddles | Doubt::BelowMinEffect);
+    format!("{why}{}", what_helps(more_runs, paired, finding.filter(|_| is_close)))
+}
+
+/// How many more runs would help, or why none of the `close` ones would.
+fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Finding>) -> String {
+    match (more_runs, paired, close.map(|finding| finding.design)) {
+        (Some(1), true, _) => "; about 1 more pair would settle it".to_owned(),
+        (Some(more), true, _) => format!("; about {more} more pairs would settle it"),
+        (Some(1), false, _) => "; about 1 more run a side would settle it".to_owned(),
+        (Some(more), false, _) => format!("; about {more} more runs a side would settle it"),
+        (None, _, Some(Design::Unpaired)) => {
+            format!("; more runs would not settle it, as two sessions differ anyway{IN_PAIRS}")
+        }
+        (None, _, Some(Design::Paired)) => "; too close to the bound to decide, however many pairs".to_owned(),
+        (None, _, Some(Design::Exact) | None) => String::new(),
     }
 }
 
 /// A flaw in words.
-pub fn flaw(because: &Flaw) -> String {
+pub(crate) fn flaw(because: &Flaw) -> String {
     match because {
         Flaw::Before { reason } => format!("the baseline has no usable value: {}", unusable(reason)),
         Flaw::After { reason } => format!("the state after has no usable value: {}", unusable(reason)),
@@ -223,7 +284,7 @@ pub fn flaw(because: &Flaw) -> String {
 }
 
 /// Why a metric has no usable value, in words.
-pub fn unusable(reason: &Unusable) -> String {
+pub(crate) fn unusable(reason: &Unusable) -> String {
     match reason {
         Unusable::NotMeasured => "it was not measured".to_owned(),
         Unusable::Redefined => "the config measures it in another way than in the baseline".to_owned(),
@@ -293,8 +354,9 @@ mod tests {
         inconclusive: the machine itself moved +8.1 % between the two sessions (reference workload); measure in pairs
         inconclusive: declared exact, but the same code gave different values
         ");
-        let drift = doubted(Doubt::Drift { ratio: 1.081 }, None);
-        assert!(alone(&drift).ends_with("between the two sessions (reference workload)"), "{drift}");
+        let drift = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 1.081 }, more_runs: None };
+        let drift = Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned().into(), verdict: drift });
+        assert!(drift.alone().why.ends_with("between the two sessions (reference workload)"));
     }
 
     #[test]
@@ -325,10 +387,8 @@ mod tests {
 
     #[test]
     fn a_trigger_that_holds_has_fired() {
-        let judged = Judged {
-            criterion: "timing.t.wall > +20%".to_owned().into(),
-            verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)),
-        };
+        let judged =
+            Judged { criterion: "timing.t.wall > +20%".to_owned().into(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
         assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
     }
 }

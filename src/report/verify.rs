@@ -1,25 +1,23 @@
-//! The demands of verification, each met or not, and how to meet it. Must not decide whether they are enough.
+//! The demands of verification, each met or not, and how to meet it.
 
 use crate::report::refusal::{detail, hint};
-use crate::report::{Doc, Keys, Text, Tone, values};
+use crate::report::{Doc, Keys, Text, Tone, mark, values};
 use crate::workflow::{Change, Demand};
 
 /// The list. `applied` tells what became of `--apply`; `None` where it was not asked for.
-pub fn document(change: &Change, demands: &[Demand], applied: Option<bool>, keys: Keys<'_>) -> Doc {
+pub(crate) fn document(change: &Change, demands: &[Demand], applied: Option<bool>, keys: Keys<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("{} ({})", change.opened.title, change.id().as_str()));
-    doc.list(demands.iter().map(|demand| item(demand, change, keys)).collect());
+    doc.list(demands.iter().map(|demand| item(demand, change, keys)));
     let open: Vec<&Demand> = demands.iter().filter(|demand| !demand.met).collect();
     let waiting = !open.is_empty() && open.iter().all(|demand| demand.kind.comes_with_time());
     let text = match (applied, open.len()) {
-        (Some(true), _) => Text::new().mark(Tone::Good, "VERIFIED"),
-        (_, 0) => Text::new().mark(Tone::Good, "every demand is met").plain("; verify it with --apply --summary"),
-        (_, _) if waiting => {
-            Text::new().mark(Tone::Unsure, "not yet").plain(": nothing is wrong, only time is missing")
-        }
+        (Some(true), _) => mark(Tone::Good, "VERIFIED"),
+        (_, 0) => mark(Tone::Good, "every demand is met").plain("; verify it with --apply --summary"),
+        (_, _) if waiting => mark(Tone::Unsure, "not yet").plain(": nothing is wrong, only time is missing"),
         (_, n) => {
             let demands = values::count(n as u64, "demand is not met", "demands are not met");
-            Text::new().mark(Tone::Bad, "not verified").plain(format!(": {demands}"))
+            mark(Tone::Bad, "not verified").plain(format!(": {demands}"))
         }
     };
     doc.paragraph(text);
@@ -33,7 +31,7 @@ fn item(demand: &Demand, change: &Change, keys: Keys<'_>) -> Text {
         false if demand.kind.comes_with_time() => (Tone::Unsure, "not yet"),
         false => (Tone::Bad, "not met"),
     };
-    let text = Text::new().mark(tone, word).plain(format!(": {}", detail::demand(demand)));
+    let text = mark(tone, word).plain(format!(": {}", detail::demand(demand)));
     if demand.met {
         return text;
     }

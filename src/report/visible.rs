@@ -3,7 +3,7 @@
 
 /// The text with control and direction characters written out, such as `\u{1b}`; a line end becomes `\n` and a
 /// tab a space. Line ends of Windows count as one.
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -19,13 +19,13 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Like [`visible`], on one line: line ends become `⏎`.
-pub fn visible_line(text: &str) -> String {
+pub(crate) fn visible_line(text: &str) -> String {
     visible(text.trim_matches(['\n', '\r'])).replace('\n', " ⏎ ")
 }
 
 /// Control characters, direction overrides (which can make a line read as another, CVE-2021-42574), and
 /// characters without any width that no script needs.
-pub fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
@@ -33,12 +33,12 @@ pub fn is_hidden(c: char) -> bool {
 }
 
 /// Columns that a text takes on a terminal.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
 /// Columns that a character takes on a terminal: 0 for marks that combine, 2 for wide scripts and pictures.
-pub fn char_width(c: char) -> usize {
+pub(crate) fn char_width(c: char) -> usize {
     match c {
         '\u{0300}'..='\u{036F}'
         | '\u{1AB0}'..='\u{1AFF}'

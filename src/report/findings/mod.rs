@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::audit::{Audit, Finding, Level};
 use crate::report::visible::visible_line;
-use crate::report::{Align, Doc, Table, Text, Tone};
+use crate::report::{Doc, Table, Text, Tone};
 
 /// The schema of the JSON form.
 pub const SCHEMA: &str = "vibeship_optimizer.check.v1";
@@ -122,8 +122,7 @@ pub fn document(audit: &Audit, key: &str) -> Doc {
     let verdict = if audit.passes() { "The check passes" } else { "The check fails" };
     let mut doc = Doc::new();
     doc.heading(2, format!("{verdict}: {}", summary(audit)));
-    let mut table =
-        Table::new([("Level", Align::Left), ("Code", Align::Left), ("Where", Align::Left), ("What", Align::Left)]);
+    let mut table = Table::new("llll", ["Level", "Code", "Where", "What"]);
     for finding in &audit.findings {
         let view = FindingView::new(finding, key);
         let mut what = Text::new().plain(view.message);
@@ -141,7 +140,7 @@ pub fn document(audit: &Audit, key: &str) -> Doc {
         let commit = Text::new().code(words::short(&exempted.commit.id));
         commit.plain(format!(" {}: {}", exempted.commit.subject, exempted.reason))
     });
-    doc.list(exempted.collect());
+    doc.list(exempted);
     doc
 }
 

@@ -1,8 +1,9 @@
-//! The monitored days of a change as a row of boxes: measured, with an alarm, missed, or still to come. Plain HTML and
-//! CSS, so that it prints; the words are there for who sees no colour.
+//! The monitored days of a change: measured, with an alarm, missed, or still to come.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
+use crate::report::Tone;
+use crate::report::doc::Tile;
 use crate::workflow::{Change, window};
 
 /// No page shows more days than a year has.
@@ -10,7 +11,7 @@ const MOST_DAYS: u32 = 366;
 
 /// What a day came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Day {
+pub(crate) enum Day {
     Measured,
     Alarm,
     Missed,
@@ -19,29 +20,19 @@ pub enum Day {
 }
 
 impl Day {
-    fn class(self) -> &'static str {
+    fn tone_and_word(self) -> (Tone, &'static str) {
         match self {
-            Self::Measured => "good",
-            Self::Alarm => "bad",
-            Self::Missed => "quiet",
-            Self::Ahead => "ahead",
-        }
-    }
-
-    /// In words, with a symbol.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Measured => "✓ measured",
-            Self::Alarm => "✗ alarm",
-            Self::Missed => "– missed",
-            Self::Ahead => "· ahead",
+            Self::Measured => (Tone::Good, "measured"),
+            Self::Alarm => (Tone::Bad, "alarm"),
+            Self::Missed => (Tone::Unsure, "missed"),
+            Self::Ahead => (Tone::Quiet, "ahead"),
         }
     }
 }
 
 /// Every day from the full rollout to the end of the window, or to the last measured day if that is later; empty before
 /// the rollout. After a change has ended no day lies ahead.
-pub fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Day)> {
+pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Day)> {
     let Some(from) = change.fully_rolled_out_at() else { return Vec::new() };
     let demanded =
         change.frozen_policy().map_or(window::MIN_DAYS, |policy| policy.min_monitor_days.max(window::MIN_DAYS));
@@ -61,18 +52,13 @@ fn day(change: &Change, date: NaiveDate, now: DateTime<Utc>) -> Day {
     }
 }
 
-/// The boxes; empty text where there is no day.
-pub fn html(change: &Change, now: DateTime<Utc>) -> String {
-    let days = days(change, now);
-    if days.is_empty() {
-        return String::new();
-    }
-    let boxes: String = days
-        .iter()
-        .enumerate()
-        .map(|(i, (date, day))| format!("<li class=\"{}\"><b>Day {i}</b> {date}<br>{}</li>", day.class(), day.words()))
-        .collect();
-    format!("<ol class=\"days\">{boxes}</ol>")
+/// The days as a page shows them.
+pub(crate) fn tiles(change: &Change, now: DateTime<Utc>) -> Vec<Tile> {
+    let tile = |(i, (date, day)): (usize, (NaiveDate, Day))| {
+        let (tone, word) = day.tone_and_word();
+        Tile { tone, name: format!("Day {i}"), note: format!("{date} {word}") }
+    };
+    days(change, now).into_iter().enumerate().map(tile).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! The view model as HTML. Owns the escaping: text is shown as text. Must not choose what is said.
+//! The view model as HTML, without a link or a script. Owns the escaping: text is shown as text.
 
-use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, escape};
+use crate::report::{Align, Bar, Block, Doc, Span, Table, Text, Tile, Tone, escape, values};
 
 /// The document's blocks. Headings go down by `lower` levels, so that a section fits below its page's own.
-pub fn render(doc: &Doc, lower: u8) -> String {
+pub(crate) fn render(doc: &Doc, lower: u8) -> String {
     doc.blocks().iter().map(|it| block(it, lower)).collect()
 }
 
 /// The class that a tone is styled by.
-pub fn class(tone: Tone) -> &'static str {
+fn class(tone: Tone) -> &'static str {
     match tone {
         Tone::Good => "good",
         Tone::Bad => "bad",
@@ -26,35 +26,40 @@ fn block(block: &Block, lower: u8) -> String {
             format!("<h{level}>{}</h{level}>", inline(text))
         }
         Block::Paragraph(text) => format!("<p>{}</p>", inline(text)),
-        Block::List(items) => {
-            format!("<ul>{}</ul>", items.iter().map(|item| format!("<li>{}</li>", inline(item))).collect::<String>())
-        }
+        Block::List(items) => format!("<ul>{}</ul>", all(items, |item| format!("<li>{}</li>", inline(item)))),
         Block::Tasks(tasks) => {
-            let item = |task: &crate::report::Task| {
-                format!("<li>{} {}</li>", if task.done { "☑" } else { "☐" }, inline(&task.text))
-            };
-            format!("<ul class=\"tasks\">{}</ul>", tasks.iter().map(item).collect::<String>())
+            let item =
+                |(done, text): &(bool, Text)| format!("<li>{} {}</li>", if *done { "☑" } else { "☐" }, inline(text));
+            format!("<ul class=\"tasks\">{}</ul>", all(tasks, item))
         }
         Block::Table(content) => table(content),
         Block::Fields(fields) => {
             let field = |(name, text): &(String, Text)| {
                 format!("<div><dt>{}</dt><dd>{}</dd></div>", escape::line(name), inline(text))
             };
-            format!("<dl>{}</dl>", fields.iter().map(field).collect::<String>())
+            format!("<dl>{}</dl>", all(fields, field))
         }
         Block::Code(text) => format!("<pre>{}</pre>", escape::lines(text.trim_end_matches('\n'))),
+        Block::Tiles(tiles) => {
+            let item = |Tile { tone, name, note }: &Tile| {
+                let (class, symbol, name) = (class(*tone), tone.symbol(), escape::line(name));
+                format!("<li class=\"{class}\">{symbol} {name}<small>{}</small></li>", escape::line(note))
+            };
+            format!("<ol class=\"tiles\">{}</ol>", all(tiles, item))
+        }
         // Pages embed their pictures themselves; a path would lead out of the page.
         Block::Image { alt, .. } => format!("<p>{}</p>", escape::line(alt)),
+        Block::Svg(picture) => format!("<div class=\"plots\">{picture}</div>"),
     }
 }
 
-/// Running text.
-pub fn inline(text: &Text) -> String {
-    text.spans().iter().map(one).collect()
+fn all<T>(items: &[T], shown: impl Fn(&T) -> String) -> String {
+    items.iter().map(shown).collect()
 }
 
-fn one(span: &Span) -> String {
-    match span {
+/// Running text.
+pub(crate) fn inline(text: &Text) -> String {
+    all(text.spans(), |span| match span {
         Span::Plain(text) => escape::lines(text).replace('\n', "<br>"),
         Span::Code(text) => format!("<code>{}</code>", escape::line(text)),
         Span::Strong(text) => format!("<b>{}</b>", escape::lines(text).replace('\n', "<br>")),
@@ -62,26 +67,37 @@ fn one(span: &Span) -> String {
             format!("<span class=\"mark {}\">{} {}</span>", class(*tone), tone.symbol(), escape::line(word))
         }
         // The page stands alone and may be sent anywhere, so a path is shown and leads nowhere.
-        Span::Link { text, .. } => format!("<code>{}</code>", escape::line(text)),
-    }
+        Span::Link(path) => format!("<code>{}</code>", escape::line(path)),
+        Span::Bar(bar) => picture(bar),
+    })
+}
+
+/// A bar: the interval from end to end, the estimate as a point, zero as a line and the bound as a broken one.
+fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
+    let x = |value: f64| format!("{:.1}", 4.0 + axis.share(value) * 232.0);
+    let bound = bound.map_or_else(String::new, |it| format!("<path class=\"bound\" d=\"M{} 1V23\"/>", x(it)));
+    format!(
+        "<svg class=\"interval\" viewBox=\"0 0 240 24\" role=\"img\" aria-label=\"{}\">\
+         <path class=\"g\" d=\"M0 12H240\"/><path class=\"a\" d=\"M{} 3V21\"/>{bound}\
+         <g class=\"{}\"><path class=\"bar\" d=\"M{} 12H{}\"/><circle cx=\"{}\" cy=\"12\" r=\"5\"/></g></svg>",
+        escape::line(&values::share_estimate(estimate)),
+        x(0.0),
+        class(*tone),
+        x(estimate.low),
+        x(estimate.high),
+        x(estimate.value),
+    )
 }
 
 /// A table that scrolls by itself where the page is too narrow.
-pub fn table(table: &Table) -> String {
+fn table(table: &Table) -> String {
     let side = |align: Align| if align == Align::Right { " class=\"num\"" } else { "" };
-    let heads: String = table
-        .columns
-        .iter()
-        .map(|(name, align)| format!("<th scope=\"col\"{}>{}</th>", side(*align), escape::line(name)))
-        .collect();
-    let empty = Text::new();
-    let row = |cells: &Vec<Text>| {
-        let cell = |(i, (_, align)): (usize, &(String, Align))| {
-            format!("<td{}>{}</td>", side(*align), inline(cells.get(i).unwrap_or(&empty)))
-        };
-        format!("<tr>{}</tr>", table.columns.iter().enumerate().map(cell).collect::<String>())
-    };
-    let rows: String = table.rows.iter().map(row).collect();
+    let heads =
+        all(&table.columns, |(name, align)| format!("<th scope=\"col\"{}>{}</th>", side(*align), escape::line(name)));
+    let rows = all(&table.rows, |cells| {
+        let cell = |(text, (_, align)): (&Text, &(String, Align))| format!("<td{}>{}</td>", side(*align), inline(text));
+        format!("<tr>{}</tr>", cells.iter().zip(&table.columns).map(cell).collect::<String>())
+    });
     format!("<div class=\"wide\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")
 }
 

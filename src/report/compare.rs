@@ -1,70 +1,112 @@
 //! A comparison as a report: the contract's verdicts first, then the metrics, then what cannot be concluded, then
-//! everything that the original's report had. Must not judge: every verdict is the comparison's.
+//! everything that the original's report had. Every verdict is the comparison's.
 
-pub mod detail;
-pub mod method;
-pub mod row;
-pub mod terminal;
-
-use crate::judge::compare::Caveat;
-use crate::judge::{Comparison, CriterionRow, Role};
-use crate::model::{Artifact, ChangeId, Machine, MetricId, PairSession};
-use crate::report::{Align, Doc, Table, Text, Tone, caveat, markdown, verdict};
+use crate::judge::compare::{Caveat, MetricRow};
+use crate::judge::{Comparison, Side};
+use crate::model::{Artifact, ChangeId, Estimate, Machine, MetricId, PairSession, Sampling, Unit};
+use crate::report::verdict::Row;
+use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, mark, markdown, method, metric, values, verdict};
 
 /// A comparison and what is known beside it.
 #[derive(Debug, Clone, Copy)]
-pub struct CompareView<'a> {
-    pub comparison: &'a Comparison,
+pub(crate) struct CompareView<'a> {
+    pub(crate) comparison: &'a Comparison,
     /// The change it belongs to, with its title.
-    pub change: Option<(&'a ChangeId, &'a str)>,
-    pub pair: Option<&'a PairSession>,
+    pub(crate) change: Option<(&'a ChangeId, &'a str)>,
+    pub(crate) pair: Option<&'a PairSession>,
     /// The machine of the snapshot after the change.
-    pub machine: Option<&'a Machine>,
-    pub inputs: &'a [Artifact],
+    pub(crate) machine: Option<&'a Machine>,
+    pub(crate) inputs: &'a [Artifact],
     /// Plots of metrics, as paths from the report's own directory.
-    pub plots: &'a [(MetricId, String)],
+    pub(crate) plots: &'a [(MetricId, String)],
 }
 
-/// The report as markdown.
-pub fn markdown(view: &CompareView<'_>) -> String {
+/// The whole report as markdown.
+pub(crate) fn markdown(view: &CompareView<'_>) -> String {
     markdown::render(&document(view))
 }
 
-/// The report as a document.
-pub fn document(view: &CompareView<'_>) -> Doc {
+/// The whole report.
+pub(crate) fn document(view: &CompareView<'_>) -> Doc {
+    let comparison = view.comparison;
     let mut doc = Doc::new();
-    head(&mut doc, view);
-    verdicts(&mut doc, view.comparison);
-    detail::metrics(&mut doc, view);
-    caveats(&mut doc, view.comparison);
-    detail::git(&mut doc, view.comparison);
-    detail::sizes(&mut doc, view.comparison);
-    detail::timings(&mut doc, view.comparison);
-    detail::http(&mut doc, view.comparison);
-    detail::tuneables(&mut doc, view.comparison);
-    detail::variables(&mut doc, view.comparison);
+    match view.change {
+        Some((id, title)) => {
+            doc.heading(1, title);
+            doc.field("Change", code(id.as_str()));
+        }
+        None => doc.heading(1, format!("{} → {}", comparison.before.label, comparison.after.label)),
+    }
+    outcome(&mut doc, comparison);
+    if !comparison.criteria.is_empty() || comparison.trigger_words.is_some() {
+        doc.heading(2, "Verdicts");
+        doc.table(verdict::table(criteria(comparison)));
+        trigger_words(&mut doc, comparison);
+    }
+    metrics(&mut doc, view);
+    doc.heading(2, "What cannot be concluded");
+    if comparison.caveats.is_empty() {
+        doc.paragraph("Nothing is held against these numbers.");
+    }
+    doc.list(comparison.caveats.iter().map(caveat::text));
+    git(&mut doc, comparison);
+    sizes(&mut doc, comparison);
+    timings(&mut doc, comparison);
+    http(&mut doc, comparison);
+    changed_settings(&mut doc, comparison);
     method::section(&mut doc, view);
     doc
 }
 
-fn head(doc: &mut Doc, view: &CompareView<'_>) {
+/// What a person at a terminal wants first: the outcome, each criterion and metric with its interval drawn, and what
+/// cannot be concluded.
+pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     let comparison = view.comparison;
-    match view.change {
-        Some((id, title)) => {
-            doc.heading(1, title);
-            doc.fields(vec![("Change".to_owned(), Text::new().code(id.as_str())), overall(comparison)]);
-        }
-        None => {
-            doc.heading(1, format!("{} → {}", comparison.before.label, comparison.after.label));
-            doc.fields(vec![overall(comparison)]);
-        }
+    let mut doc = Doc::new();
+    doc.heading(
+        1,
+        match view.change {
+            Some((id, title)) => format!("{title} ({})", id.as_str()),
+            None => format!("{} → {}", comparison.before.label, comparison.after.label),
+        },
+    );
+    outcome(&mut doc, comparison);
+    let criteria = criteria(comparison);
+    let has_bounds = criteria.iter().any(Row::is_drawn);
+    doc.table(verdict::drawn_table(criteria));
+    trigger_words(&mut doc, comparison);
+    let headline: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(comparison, it)).collect();
+    // Points of a rate and shares of a baseline have no scale in common.
+    let estimate = |it: &&MetricRow| -> Option<(Estimate, Option<f64>, Tone)> {
+        let finding = it.result.finding().filter(|_| it.sampling != Sampling::Rate)?;
+        Some((finding.estimate, None, Tone::Quiet))
+    };
+    let bars = bar::on_one_scale(headline.iter().map(estimate).collect());
+    let has_bars = has_bounds || bars.iter().any(Option::is_some);
+    let mut table = Table::new("lrrlrl", ["Metric", "Before", "After", "", "Change", "Result"]);
+    for (row, bar) in headline.into_iter().zip(bars) {
+        table.row([
+            code(row.metric.as_str()),
+            metric::median(row.before, row),
+            metric::median(row.after, row),
+            bar.map_or_else(Text::new, Text::from),
+            metric::difference(row),
+            metric::change_mark(&row.result),
+        ]);
     }
+    doc.table(table);
+    if has_bars {
+        doc.paragraph(bar::legend(has_bounds));
+    }
+    if !comparison.caveats.is_empty() {
+        doc.heading(2, "What cannot be concluded");
+        doc.list(comparison.caveats.iter().map(caveat::text));
+    }
+    doc
 }
 
-/// The overall outcome as a field.
-fn overall(comparison: &Comparison) -> (String, Text) {
-    let word = verdict::word(comparison.outcome);
-    let text = Text::new().mark(comparison.outcome.into(), word);
+/// The overall outcome, and by what.
+fn outcome(doc: &mut Doc, comparison: &Comparison) {
     let basis = if comparison.caveats.contains(&Caveat::SameSnapshot) {
         " (nothing was compared: both sides are the same snapshot)"
     } else if comparison.criteria.is_empty() {
@@ -72,55 +114,213 @@ fn overall(comparison: &Comparison) -> (String, Text) {
     } else {
         " (the gravest verdict of KPI and guardrails)"
     };
-    ("Outcome".to_owned(), text.plain(basis))
+    doc.field("Outcome", mark(comparison.outcome.into(), verdict::word(comparison.outcome)).plain(basis));
 }
 
-fn verdicts(doc: &mut Doc, comparison: &Comparison) {
-    if comparison.criteria.is_empty() && comparison.trigger_words.is_none() {
-        return;
-    }
-    doc.heading(2, "Verdicts");
-    let mut table =
-        Table::new([("", Align::Left), ("Criterion", Align::Left), ("Verdict", Align::Left), ("Why", Align::Left)]);
-    for it in &comparison.criteria {
-        let (tone, word) = mark(it);
-        table.row([
-            Text::from(role(it.role)),
-            Text::new().code(it.criterion.text.as_str()),
-            Text::new().mark(tone, word),
-            Text::from(row::criterion_reason(it, comparison)),
-        ]);
-    }
-    doc.table(table);
+fn criteria(comparison: &Comparison) -> Vec<Row> {
+    let unit = |id: &MetricId| comparison.metrics.iter().find(|row| row.metric == *id).map(|row| &row.unit);
+    let row =
+        |it: &crate::judge::CriterionRow| Row::new(it.role, &it.criterion, &it.result, unit(&it.criterion.metric));
+    comparison.criteria.iter().map(row).collect()
+}
+
+fn trigger_words(doc: &mut Doc, comparison: &Comparison) {
     if let Some(words) = &comparison.trigger_words {
         doc.paragraph(Text::from("Rollback trigger, which a person has to judge by: ").strong(words.as_str()));
     }
 }
 
-/// What a criterion is for, in a word.
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Kpi => "KPI",
-        Role::Guardrail => "guardrail",
-        Role::Trigger => "trigger",
+/// Whether a metric belongs above the others: it is judged by the contract, decides about a command, is a KPI, or is a
+/// rate that saw a failure.
+pub(crate) fn is_headline(comparison: &Comparison, row: &MetricRow) -> bool {
+    let id = &row.metric;
+    let judged = comparison.criteria.iter().any(|it| it.criterion.metric == *id);
+    let decisive = comparison.decisive.iter().any(|it| it.time.metric(&it.timing) == *id);
+    let failing = row.sampling == Sampling::Rate && !metric::all_well(row);
+    judged || decisive || failing || id.as_str().starts_with("kpi.")
+}
+
+/// The metrics: those that matter first, the rest (but sizes, which have a section) after them.
+fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
+    let all = &view.comparison.metrics;
+    let (headline, mut rest): (Vec<&MetricRow>, Vec<&MetricRow>) =
+        all.iter().partition(|metric| is_headline(view.comparison, metric));
+    rest.retain(|row| !row.metric.as_str().starts_with("size."));
+    if !headline.is_empty() {
+        doc.heading(2, "Metrics");
+        doc.table(metric_table(&headline));
+    }
+    for (metric, path) in view.plots {
+        doc.image(format!("Samples of {metric}, before and after"), path.as_str());
+    }
+    if !rest.is_empty() {
+        doc.heading(2, "Other metrics");
+        doc.table(metric_table(&rest));
     }
 }
 
-/// A criterion's verdict as a mark: that a trigger holds is bad.
-fn mark(it: &CriterionRow) -> (Tone, &'static str) {
-    let outcome = it.result.outcome();
-    match it.role {
-        Role::Trigger => verdict::trigger_mark(outcome),
-        _ => (outcome.into(), verdict::word(outcome)),
+fn metric_table(rows: &[&MetricRow]) -> Table {
+    let mut table = Table::new("lrrrll", ["Metric", "Before", "After", "Change, 95 % interval", "Measured", "Result"]);
+    for row in rows {
+        table.row([
+            code(row.metric.as_str()),
+            metric::level(row.before, row),
+            metric::level(row.after, row),
+            metric::difference(row),
+            metric::amount(row).into(),
+            metric::result(row),
+        ]);
+    }
+    table
+}
+
+/// Which code was measured.
+fn git(doc: &mut Doc, comparison: &Comparison) {
+    doc.heading(2, "Git");
+    let mut table = Table::new("lll", ["", "Before", "After"]);
+    let mut add = |name: &str, of: fn(&Side) -> Text| {
+        table.row([name.into(), of(&comparison.before), of(&comparison.after)]);
+    };
+    add("Label", |side| code(side.label.as_str()));
+    add("Taken", |side| values::moment(side.generated_at).into());
+    add("Branch", |side| code_or_dash(side.git.branch.as_deref()));
+    add("Commit", |side| code_or_dash(side.git.commit.as_deref()));
+    add("Describe", |side| code_or_dash(side.git.describe.as_deref()));
+    add("Uncommitted", uncommitted);
+    add("Snapshot", |side| code_or_dash(side.id.as_deref()));
+    doc.table(table);
+}
+
+fn code_or_dash(text: Option<&str>) -> Text {
+    text.map_or_else(|| None.into(), code)
+}
+
+fn uncommitted(side: &Side) -> Text {
+    match (side.git.is_git, side.git.dirty, side.git.dirty_count) {
+        (false, ..) => "not under git".into(),
+        (_, Some(false), _) => mark(Tone::Good, "nothing"),
+        (_, Some(true), Some(n)) => mark(Tone::Bad, values::count(n, "path", "paths")),
+        (_, Some(true), None) => mark(Tone::Bad, "yes"),
+        (true, None, _) if side.git.branch.is_some() && side.git.commit.is_none() => "no commit yet".into(),
+        (_, None, _) => mark(Tone::Broken, "unknown"),
     }
 }
 
-fn caveats(doc: &mut Doc, comparison: &Comparison) {
-    doc.heading(2, "What cannot be concluded");
-    if comparison.caveats.is_empty() {
-        doc.paragraph("Nothing is held against these numbers.");
+/// Sizes in bytes, and how much of each difference git tracks.
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53 bytes")]
+fn sizes(doc: &mut Doc, comparison: &Comparison) {
+    doc.heading(2, "Size deltas");
+    let mut table = Table::new("lrrrrr", ["Path", "Before", "After", "Delta", "Share", "Delta of tracked files"]);
+    let signed = |bytes: f64| values::signed_quantity(bytes, &Unit::bytes());
+    let bytes = |value: Option<u64>| {
+        value.map_or_else(|| "not measured".into(), |it| values::quantity(it as f64, &Unit::bytes()).into())
+    };
+    for (path, delta) in &comparison.deltas.sizes {
+        let difference = delta.delta_bytes.map(|it| it as f64);
+        let share = difference.zip(delta.before_bytes.filter(|it| *it > 0)).map(|(it, of)| it / of as f64);
+        let id = MetricId::new(format!("size.{path}.tracked"));
+        let tracked = comparison.metrics.iter().find(|row| row.metric == id);
+        let tracked = tracked.and_then(|row| row.before.zip(row.after)).map(|(old, new)| signed(new.value - old.value));
+        table.row([
+            code(path.as_str()),
+            bytes(delta.before_bytes),
+            bytes(delta.after_bytes),
+            difference.map(signed).into(),
+            share.map(values::share).into(),
+            tracked.unwrap_or_else(|| "not recorded".to_owned()).into(),
+        ]);
     }
-    doc.list(comparison.caveats.iter().map(caveat::text).collect());
+    doc.table_or(table, "No size was measured.");
+}
+
+/// Wall times as the original reports them: means and 95th percentiles of all runs of a side, without an interval.
+fn timings(doc: &mut Doc, comparison: &Comparison) {
+    doc.heading(2, "Timing deltas");
+    let titles =
+        ["Command", "Mean before", "Mean after", "Delta", "95th percentile before", "after", "Delta", "Exit codes"];
+    let mut table = Table::new("lrrrrrrl", titles);
+    let time = |value: Option<f64>| value.map(|it| values::quantity(it, &Unit::seconds())).into();
+    let signed = |value: Option<f64>| value.map(|it| values::signed_quantity(it, &Unit::seconds())).into();
+    for delta in &comparison.deltas.timings {
+        table.row([
+            code(delta.name.as_str()),
+            time(delta.before_mean_s),
+            time(delta.after_mean_s),
+            signed(delta.delta_mean_s),
+            time(delta.before_p95_s),
+            time(delta.after_p95_s),
+            signed(delta.delta_p95_s),
+            exit_codes(delta.before_last_rc, delta.after_last_rc),
+        ]);
+    }
+    doc.table_or(table, "No command was timed.");
+    if !comparison.deltas.timings.is_empty() {
+        doc.paragraph("Means of separate runs, as a description; the verdicts above do not rest on them.");
+    }
+}
+
+fn exit_codes(before: Option<i32>, after: Option<i32>) -> Text {
+    let code = |it: Option<i32>| it.map_or_else(|| "–".to_owned(), |code| code.to_string());
+    let text = format!("{} → {}", code(before), code(after));
+    if before == Some(0) && after == Some(0) { text.into() } else { mark(Tone::Bad, text) }
+}
+
+/// The probes' last answers.
+fn http(doc: &mut Doc, comparison: &Comparison) {
+    doc.heading(2, "HTTP probes");
+    let mut table = Table::new("llll", ["URL", "Before", "After", "Error after"]);
+    let answer = |ok: Option<bool>, status: Option<u16>| {
+        let status = status.map_or_else(String::new, |status| format!(" ({status})"));
+        match ok {
+            Some(true) => mark(Tone::Good, "ok").plain(status),
+            Some(false) => mark(Tone::Bad, "failed").plain(status),
+            None => "not measured".into(),
+        }
+    };
+    for delta in &comparison.deltas.http {
+        table.row([
+            code(delta.url.as_str()),
+            answer(delta.before_ok, delta.before_status),
+            answer(delta.after_ok, delta.after_status),
+            delta.after_error.clone().into(),
+        ]);
+    }
+    doc.table_or(table, "No endpoint was probed.");
+}
+
+/// Tuneables whose effective value or layer changed, and watched variables whose value did.
+fn changed_settings(doc: &mut Doc, comparison: &Comparison) {
+    if !comparison.tuneables.is_empty() {
+        doc.heading(2, "Tuneables changed");
+        let mut table = Table::new("lll", ["Key", "Before", "After"]);
+        let shown = |value: &Option<serde_json::Value>, layer: &Option<String>| match (value, layer) {
+            (Some(_), Some(layer)) => setting(value.as_ref()).plain(" from ").code(layer.as_str()),
+            _ => setting(value.as_ref()),
+        };
+        for change in &comparison.tuneables {
+            let (old, new) = (shown(&change.old, &change.old_layer), shown(&change.new, &change.new_layer));
+            table.row([code(change.key.as_str()), old, new]);
+        }
+        doc.table(table);
+    }
+    if !comparison.env.is_empty() {
+        doc.heading(2, "Variables changed");
+        let mut table = Table::new("lll", ["Variable", "Before", "After"]);
+        let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".into(), code);
+        for change in &comparison.env {
+            table.row([code(change.name.as_str()), shown(&change.old), shown(&change.new)]);
+        }
+        doc.table(table);
+    }
+}
+
+/// The value of a tuneable.
+pub(crate) fn setting(value: Option<&serde_json::Value>) -> Text {
+    match value {
+        Some(serde_json::Value::String(text)) => code(text.as_str()),
+        Some(value) => code(value.to_string()),
+        None => "not set".into(),
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +329,7 @@ mod tests {
     use crate::judge::compare::compare;
     use crate::judge::{Change, Settings};
     use crate::model::{Contract, Criterion, Trigger, Verdict, ingest};
-    use crate::report::{Terminal, fixture, terminal as plain};
+    use crate::report::{Terminal, fixture, terminal};
 
     fn demands() -> Contract {
         let criterion = |text| Criterion::parse(text).unwrap();
@@ -268,7 +468,7 @@ mod tests {
 
         - **Least effect that counts:** 1 %
         - **Reference workload, after against before:** +0.00 %
-        - **Arms:** `HEAD~1` at `aaaaaaaaaaaa` against `HEAD` at `bbbbbbbbbbbb`
+        - **Sides:** `HEAD~1` at `aaaaaaaaaaaa` against `HEAD` at `bbbbbbbbbbbb`
         - **Machine:** Example CPU, 8 cores, 16 GiB, linux x86\_64, load 0.40
 
         ## Inputs
@@ -278,7 +478,7 @@ mod tests {
         | `reports/optimizer/chg-1_before_snapshot.json` | `8fc9b7cec2d0e0247ff1bdf630b74074210862dfa832b2707e206ecb93250f20` |
         | `reports/optimizer/chg-1_after_snapshot.json` | `94388d847a3d886dab01174dc2ad61b8cadc3791b05215ea8cce2a13d7004e86` |
         ");
-        let shown = plain::render(&terminal::document(&full, Some(140)), Terminal { width: Some(140), color: false });
+        let shown = terminal::render(&short(&full), Terminal { width: Some(140), color: false });
         insta::assert_snapshot!(shown, @r"
         x | y ⏎ # z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e} (chg-1)
 
@@ -309,7 +509,7 @@ mod tests {
         ");
         for (width, bars) in [(80, 5), (40, 5), (30, 5)] {
             let of = Terminal { width: Some(width), color: false };
-            let narrow = plain::render(&terminal::document(&full, Some(width)), of);
+            let narrow = terminal::render(&short(&full), of);
             assert_eq!(narrow.lines().filter(|line| line.contains("··")).count(), bars, "{narrow}");
             let widest = narrow.lines().skip(3).map(crate::report::visible::width).max().unwrap();
             assert!(widest <= width, "{widest} in {width}: {narrow}");

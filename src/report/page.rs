@@ -1,100 +1,111 @@
-//! All changes on one page that stands alone: no network, no script, no file beside it. Owns the page's shape; the words
-//! are those of the other reports. Must not read a clock: the moment is an argument.
-
-pub mod card;
-pub mod markup;
-pub mod state;
-
-pub use state::State;
+//! All changes on one page that stands alone: no network, no script, no file beside it. Owns the page's shape; what it
+//! says of a change is a document as everywhere.
 
 use chrono::{DateTime, Utc};
 
 use crate::report::plot::{self, Strip};
-use crate::report::{Keys, escape, values};
-use crate::workflow::{Change, Step};
+use crate::report::{
+    Doc, Keys, Text, Tone, code, days, escape, html, logbook, mark, pipeline, show, summary, values, verdict,
+};
+use crate::workflow::{Change, End, Step};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("page.css");
+
+/// The states by which the page is filtered, in the order in which they are offered.
+const STATES: [&str; 6] = ["open", "monitoring", "verified", "held", "rejected", "rolled back"];
 
 /// A change on the page.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry<'a> {
-    pub change: &'a Change,
-    pub step: Step,
-    pub keys: Keys<'a>,
+pub(crate) struct Entry<'a> {
+    pub(crate) change: &'a Change,
+    pub(crate) step: Step,
+    pub(crate) keys: Keys<'a>,
     /// Its samples, as far as its evidence is there.
-    pub plots: Vec<Strip>,
+    pub(crate) plots: Vec<Strip>,
     /// Paths of its evidence that is missing or altered.
-    pub faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
+}
+
+impl Entry<'_> {
+    /// Whether the change is open, or not confirmed to be rolled back.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.change.is_open() || self.change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none())
+    }
 }
 
 /// What the page shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page<'a> {
-    pub project: &'a str,
-    pub now: DateTime<Utc>,
+pub(crate) struct Page<'a> {
+    pub(crate) project: &'a str,
+    pub(crate) now: DateTime<Utc>,
     /// The changes, in the order in which they are shown.
-    pub entries: Vec<Entry<'a>>,
+    pub(crate) entries: Vec<Entry<'a>>,
     /// What could not be read, in words.
-    pub problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// The state of a change, coarser than its status.
+pub(crate) fn state(change: &Change) -> &'static str {
+    match &change.end {
+        Some(End::Verified { .. }) => "verified",
+        Some(End::Held { .. }) => "held",
+        Some(End::Rejected { .. }) => "rejected",
+        Some(End::RolledBack) => "rolled back",
+        None if change.fully_rolled_out_at().is_some() => "monitoring",
+        None => "open",
+    }
 }
 
 /// The page as one HTML file. Filtering is done by the style alone, so that the page needs no script and its policy can
 /// forbid all of them.
-pub fn page(page: &Page<'_>) -> String {
-    let title = format!("{}: changes", page.project);
-    let cards: String = page.entries.iter().map(|entry| card::card(entry, page.now)).collect();
+pub(crate) fn page(page: &Page<'_>) -> String {
+    let title = escape::line(&format!("{}: changes", page.project));
+    let cards: String = page.entries.iter().map(|entry| card(entry, page.now)).collect();
     let empty = if page.entries.is_empty() { "<p>There is no change yet.</p>" } else { "" };
+    let mut problems = Doc::new();
+    problems.list(page.problems.iter().map(|problem| mark(Tone::Bad, problem.as_str())));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{}</title>\n<style>\n{STYLE}{}\n{}</style>\n</head>\n\
-         <body>\n<h1>{}</h1>\n<p class=\"soft\">As of {}. {}</p>\n{}{}<main>\n{cards}{empty}</main>\n</body>\n</html>\n",
-        escape::line(&title),
+         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>\n{STYLE}{}\n{}</style>\n\
+         </head>\n<body>\n<h1>{title}</h1>\n<p class=\"soft\">As of {}. {}</p>\n{}\n{}<main>\n{cards}{empty}</main>\n\
+         </body>\n</html>\n",
         plot::style(".plots "),
         filter_style(),
-        escape::line(&title),
         values::moment(page.now),
         escape::line(&counts(page)),
-        problems(page),
+        html::render(&problems, 0),
         filters(page),
     )
 }
 
 fn counts(page: &Page<'_>) -> String {
-    let of = |wanted: State| page.entries.iter().filter(|entry| State::of(entry.change) == wanted).count();
+    let of = |wanted: &str| page.entries.iter().filter(|entry| state(entry.change) == wanted).count();
     let all = values::count(page.entries.len() as u64, "change", "changes");
-    let parts: Vec<String> = State::ALL
-        .into_iter()
-        .map(|state| (of(state), state.name()))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, name)| format!("{n} {name}"))
-        .collect();
+    let parts = STATES.into_iter().map(|state| (of(state), state)).filter(|(n, _)| *n > 0);
+    let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
     if parts.is_empty() { all } else { format!("{all}: {}.", parts.join(", ")) }
 }
 
-fn problems(page: &Page<'_>) -> String {
-    let items: String =
-        page.problems.iter().map(|problem| format!("<li class=\"bad\">✗ {}</li>", escape::line(problem))).collect();
-    if items.is_empty() { items } else { format!("<ul>{items}</ul>\n") }
+/// A state's name in classes and ids.
+fn class(state: &str) -> String {
+    state.replace(' ', "-")
 }
 
 /// A choice for each state that occurs. The inputs stand before the cards, so that the style can see which is chosen.
 fn filters(page: &Page<'_>) -> String {
-    let occurring: Vec<State> = State::ALL
-        .into_iter()
-        .filter(|state| page.entries.iter().any(|entry| State::of(entry.change) == *state))
-        .collect();
-    if occurring.len() < 2 {
+    let occurs = |state: &&str| page.entries.iter().any(|entry| self::state(entry.change) == *state);
+    let names: Vec<&str> = std::iter::once("all").chain(STATES.into_iter().filter(occurs)).collect();
+    if names.len() < 3 {
         return String::new();
     }
-    let names: Vec<(&str, &str)> =
-        std::iter::once(("all", "all")).chain(occurring.iter().map(|state| (state.class(), state.name()))).collect();
-    let input = |(class, name): &(&str, &str)| {
-        let checked = if *class == "all" { " checked" } else { "" };
+    let input = |name: &&str| {
+        let checked = if *name == "all" { " checked" } else { "" };
+        let class = class(name);
         format!("<input type=\"radio\" name=\"state\" id=\"show-{class}\"{checked} aria-label=\"show {name}\">")
     };
-    let label = |(class, name): &(&str, &str)| format!("<label for=\"show-{class}\">{name}</label>");
+    let label = |name: &&str| format!("<label for=\"show-{}\">{name}</label>", class(name));
     format!(
         "{}\n<div class=\"filters\">{}</div>\n",
         names.iter().map(input).collect::<String>(),
@@ -104,10 +115,9 @@ fn filters(page: &Page<'_>) -> String {
 
 /// The chosen choice stands out, and hides the cards of the others.
 fn filter_style() -> String {
-    let names = std::iter::once("all").chain(State::ALL.into_iter().map(State::class));
-    let rules = |class: &str| {
+    let rules = |class: String| {
         let label = format!("~.filters label[for=show-{class}]");
-        let hides = match class {
+        let hides = match class.as_str() {
             "all" => String::new(),
             class => format!("#show-{class}:checked~main article:not(.is-{class}){{display:none}}"),
         };
@@ -116,7 +126,58 @@ fn filter_style() -> String {
              #show-{class}:focus-visible{label}{{outline:2px solid var(--now);outline-offset:2px}}{hides}"
         )
     };
-    names.map(rules).collect()
+    std::iter::once("all").chain(STATES).map(class).map(rules).collect()
+}
+
+/// One change: title and state, and folded below it its gates, next step, verdicts, samples, days and whole record.
+fn card(entry: &Entry<'_>, now: DateTime<Utc>) -> String {
+    let change = entry.change;
+    // What still needs somebody is unfolded.
+    let open = if change.is_open() { " open" } else { "" };
+    let (id, title) = (code(change.id().as_str()), Text::from(change.opened.title.as_str()));
+    let opened = format!(" {}, opened {}", change.opened.class.name(), values::moment(change.opened_at));
+    let mut rest = logbook::folded(change);
+    rest.append(show::events(change));
+    format!(
+        "<article class=\"is-{}\"><details{open}><summary><h2>{}</h2>{}<small>{}</small></summary>\n\
+         <div class=\"body\">{}<details class=\"more\"><summary>Contract, evidence and events</summary>{}</details></div>\
+         </details></article>\n",
+        class(state(change)),
+        html::inline(&title),
+        html::inline(&logbook::status_mark(change)),
+        html::inline(&id.plain(opened)),
+        html::render(&body(entry, now), 1),
+        html::render(&rest, 1),
+    )
+}
+
+fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
+    let change = entry.change;
+    let mut doc = Doc::new();
+    doc.tiles(pipeline::tiles(change));
+    if entry.is_unfinished() {
+        summary::next(&mut doc, entry);
+    }
+    summary::faults(&mut doc, entry);
+    if let Some(comparison) = &change.comparison {
+        doc.heading(2, "Verdicts");
+        let rows = verdict::rows(&comparison.verdicts);
+        let is_drawn = rows.iter().any(verdict::Row::is_drawn);
+        doc.table(verdict::drawn_table(rows));
+        if is_drawn {
+            doc.paragraph("Point: estimate. Bar: 95 % interval. Line: no change. Broken line: bound.");
+        }
+    }
+    if let Some(picture) = plot::inline(&entry.plots) {
+        doc.heading(2, "Samples");
+        doc.svg(picture);
+    }
+    let days = days::tiles(change, now);
+    if !days.is_empty() {
+        doc.heading(2, "Monitored days");
+        doc.tiles(days);
+    }
+    doc
 }
 
 #[cfg(test)]

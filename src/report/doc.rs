@@ -1,0 +1,291 @@
+//! The one view model of every answer: headings, paragraphs, lists, tables, fields, code, steps, pictures. It owns the
+//! structure; a renderer shows every text as text, whatever it holds.
+
+use crate::model::{Estimate, Outcome};
+use crate::report::Axis;
+
+/// What a mark says, beside its word. Shown as a symbol and, where there is colour, by that too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Unsure,
+    Broken,
+    Now,
+    Quiet,
+}
+
+impl Tone {
+    /// One character that says the same without colour.
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Bad => "✗",
+            Self::Unsure => "?",
+            Self::Broken => "!",
+            Self::Now => "▸",
+            Self::Quiet => "·",
+        }
+    }
+}
+
+impl From<Outcome> for Tone {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Self::Good,
+            Outcome::Inconclusive => Self::Unsure,
+            Outcome::Invalid => Self::Broken,
+            Outcome::Fail => Self::Bad,
+        }
+    }
+}
+
+/// An estimate with its interval, drawn against zero and a bound.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) estimate: Estimate,
+    pub(crate) bound: Option<f64>,
+    pub(crate) axis: Axis,
+    pub(crate) tone: Tone,
+}
+
+/// A piece of running text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Span {
+    Plain(String),
+    /// A name, path, command or value, shown as it is.
+    Code(String),
+    Strong(String),
+    /// A word with its tone, such as `✓ pass`.
+    Mark(Tone, String),
+    /// A link to a file of the project, by its path with `/`.
+    Link(String),
+    Bar(Bar),
+}
+
+/// Running text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Text(Vec<Span>);
+
+impl Text {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub(crate) fn plain(self, text: impl Into<String>) -> Self {
+        self.with(Span::Plain(text.into()))
+    }
+
+    #[must_use]
+    pub(crate) fn code(self, text: impl Into<String>) -> Self {
+        self.with(Span::Code(text.into()))
+    }
+
+    #[must_use]
+    pub(crate) fn strong(self, text: impl Into<String>) -> Self {
+        self.with(Span::Strong(text.into()))
+    }
+
+    #[must_use]
+    pub(crate) fn mark(self, tone: Tone, word: impl Into<String>) -> Self {
+        self.with(Span::Mark(tone, word.into()))
+    }
+
+    #[must_use]
+    pub(crate) fn link(self, path: impl Into<String>) -> Self {
+        self.with(Span::Link(path.into()))
+    }
+
+    #[must_use]
+    pub(crate) fn text(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.0
+    }
+
+    fn with(mut self, span: Span) -> Self {
+        self.0.push(span);
+        self
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl From<Bar> for Text {
+    fn from(bar: Bar) -> Self {
+        Self::new().with(Span::Bar(bar))
+    }
+}
+
+/// The text, or a dash where there is none.
+impl From<Option<String>> for Text {
+    fn from(text: Option<String>) -> Self {
+        text.map_or_else(|| Self::from("–"), Self::from)
+    }
+}
+
+/// A name, path, command or value.
+pub(crate) fn code(text: impl Into<String>) -> Text {
+    Text::new().code(text)
+}
+
+/// Several of them, with commas.
+pub(crate) fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> Text {
+    let names = names.into_iter().enumerate();
+    names.fold(Text::new(), |text, (i, name)| if i == 0 { text.code(name) } else { text.plain(", ").code(name) })
+}
+
+/// A word with its tone.
+pub(crate) fn mark(tone: Tone, word: impl Into<String>) -> Text {
+    Text::new().mark(tone, word)
+}
+
+/// On which side a column's cells stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// A table. Rows shorter than the heading are filled with empty cells.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<(String, Align)>,
+    pub(crate) rows: Vec<Vec<Text>>,
+}
+
+impl Table {
+    /// A table without rows. `aligns` has a letter for each column, as in LaTeX: `l` or `r`.
+    pub(crate) fn new<const N: usize>(aligns: &str, titles: [&str; N]) -> Self {
+        let align = |letter| if letter == 'r' { Align::Right } else { Align::Left };
+        let aligns = aligns.chars().map(align).chain(std::iter::repeat(Align::Left));
+        Self { columns: titles.map(str::to_owned).into_iter().zip(aligns).collect(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Text>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+/// One of several things that follow each other: a gate, a day.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tile {
+    pub(crate) tone: Tone,
+    pub(crate) name: String,
+    pub(crate) note: String,
+}
+
+/// A block of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Block {
+    /// A heading; level 1 is the highest.
+    Heading(u8, Text),
+    Paragraph(Text),
+    List(Vec<Text>),
+    /// Things that are done or not.
+    Tasks(Vec<(bool, Text)>),
+    Table(Table),
+    Fields(Vec<(String, Text)>),
+    Code(String),
+    Tiles(Vec<Tile>),
+    /// A file that shows a picture.
+    Image {
+        alt: String,
+        target: String,
+    },
+    /// A picture itself, for pages; it has its own words.
+    Svg(String),
+}
+
+/// A document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Doc {
+    blocks: Vec<Block>,
+}
+
+impl Doc {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// Adds a heading of a level from 1 to 6.
+    pub(crate) fn heading(&mut self, level: u8, text: impl Into<Text>) {
+        self.blocks.push(Block::Heading(level, text.into()));
+    }
+
+    pub(crate) fn paragraph(&mut self, text: impl Into<Text>) {
+        self.blocks.push(Block::Paragraph(text.into()));
+    }
+
+    /// Adds a list, unless it is empty.
+    pub(crate) fn list(&mut self, items: impl IntoIterator<Item = Text>) {
+        let items: Vec<Text> = items.into_iter().collect();
+        if !items.is_empty() {
+            self.blocks.push(Block::List(items));
+        }
+    }
+
+    pub(crate) fn tasks(&mut self, tasks: impl IntoIterator<Item = (bool, Text)>) {
+        self.blocks.push(Block::Tasks(tasks.into_iter().collect()));
+    }
+
+    /// Adds a table, unless it has no row.
+    pub(crate) fn table(&mut self, table: Table) {
+        if !table.rows.is_empty() {
+            self.blocks.push(Block::Table(table));
+        }
+    }
+
+    /// Adds a table, or what to say where it has no row.
+    pub(crate) fn table_or(&mut self, table: Table, none: &str) {
+        if table.rows.is_empty() { self.paragraph(none) } else { self.table(table) }
+    }
+
+    /// Adds a name with its value, to the fields before it if there are such.
+    pub(crate) fn field(&mut self, name: &str, value: impl Into<Text>) {
+        let field = (name.to_owned(), value.into());
+        match self.blocks.last_mut() {
+            Some(Block::Fields(fields)) => fields.push(field),
+            _ => self.blocks.push(Block::Fields(vec![field])),
+        }
+    }
+
+    /// Adds lines to be shown as they are.
+    pub(crate) fn code(&mut self, text: impl Into<String>) {
+        self.blocks.push(Block::Code(text.into()));
+    }
+
+    pub(crate) fn tiles(&mut self, tiles: Vec<Tile>) {
+        self.blocks.push(Block::Tiles(tiles));
+    }
+
+    pub(crate) fn image(&mut self, alt: impl Into<String>, target: impl Into<String>) {
+        self.blocks.push(Block::Image { alt: alt.into(), target: target.into() });
+    }
+
+    pub(crate) fn svg(&mut self, picture: String) {
+        self.blocks.push(Block::Svg(picture));
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.blocks.extend(other.blocks);
+    }
+}

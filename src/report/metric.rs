@@ -1,0 +1,100 @@
+//! One metric of a comparison in words: its levels, how far it moved, what became of it.
+
+use crate::judge::Change;
+use crate::judge::compare::{Level, MetricRow};
+use crate::model::{Estimate, Sampling};
+use crate::report::{Text, Tone, mark, values, verdict};
+
+/// What became of a metric, as a mark.
+pub(crate) fn change_mark(change: &Change) -> Text {
+    match change {
+        Change::Improved(_) => mark(Tone::Good, "improved"),
+        Change::Regressed(_) => mark(Tone::Bad, "regressed"),
+        Change::NoDifference(_) => mark(Tone::Quiet, "no difference"),
+        Change::Inconclusive { .. } => mark(Tone::Unsure, "inconclusive"),
+        Change::Invalid { .. } => mark(Tone::Broken, "invalid"),
+    }
+}
+
+/// The mark, and the reason where nothing was concluded. `shown` is the difference in words.
+pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) -> Text {
+    let text = change_mark(change);
+    match change {
+        Change::Improved(_) | Change::Regressed(_) | Change::NoDifference(_) => text,
+        Change::Inconclusive { finding, because, more_runs } => {
+            let why = verdict::unsettled(paired, finding.as_ref(), because, *more_runs, shown, "no change");
+            text.plain(format!(": {why}"))
+        }
+        Change::Invalid { because } => text.plain(format!(": {}", verdict::flaw(because))),
+    }
+}
+
+/// The same for a metric of two snapshots.
+pub(crate) fn result(row: &MetricRow) -> Text {
+    if matches!(row.result, Change::Inconclusive { .. }) && never_failed(row) {
+        return mark(Tone::Quiet, "nothing failed");
+    }
+    let finding = row.result.finding();
+    let paired = finding.is_some_and(|finding| finding.design == crate::model::Design::Paired);
+    change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding)))
+}
+
+/// A rate at which nothing failed on either side: that no finite number of runs proves a rate of 100 % helps nobody.
+fn never_failed(row: &MetricRow) -> bool {
+    let still = row.result.finding().is_some_and(|finding| finding.estimate.value == 0.0);
+    still && all_well(row)
+}
+
+/// Whether the metric is a rate at which nothing failed on any side that was measured.
+pub(crate) fn all_well(row: &MetricRow) -> bool {
+    row.sampling == Sampling::Rate && [row.before, row.after].iter().flatten().all(|level| level.value >= 1.0)
+}
+
+/// The difference with its interval. Where there is no estimate, the bare difference of the medians in parentheses, as
+/// it proves nothing.
+pub(crate) fn difference(row: &MetricRow) -> Text {
+    let bare = || {
+        let (before, after) = row.before.zip(row.after)?;
+        let share = (after.value - before.value) / before.value.abs();
+        (row.sampling != Sampling::Rate && share.is_finite()).then(|| format!("({})", values::share(share)))
+    };
+    let shown = |finding: &crate::model::Finding| match row.sampling {
+        Sampling::Rate => values::points_estimate(&finding.estimate),
+        Sampling::Sampled | Sampling::Exact => values::share_estimate(&finding.estimate),
+    };
+    row.result.finding().map(shown).or_else(bare).into()
+}
+
+/// A side's median, with its interval where there is one.
+pub(crate) fn level(side: Option<Level>, row: &MetricRow) -> Text {
+    let shown = |level: Level| {
+        let (low, high) = level.interval.unwrap_or((level.value, level.value));
+        values::quantity_estimate(&Estimate { value: level.value, low, high, confidence: 0.95 }, &row.unit)
+    };
+    match row.sampling {
+        Sampling::Rate => side.map(|level| values::plain_share(level.value)).into(),
+        Sampling::Sampled | Sampling::Exact => side.map(shown).into(),
+    }
+}
+
+/// A side's median alone, as exact as [`level`] has it.
+pub(crate) fn median(side: Option<Level>, row: &MetricRow) -> Text {
+    let with_interval = level(side, row);
+    let first = with_interval.spans().first();
+    match first {
+        Some(crate::report::Span::Plain(text)) => text.split(" [").next().unwrap_or_default().into(),
+        _ => with_interval,
+    }
+}
+
+/// How much was measured: `12 pairs`, or the samples of each side.
+pub(crate) fn amount(row: &MetricRow) -> String {
+    match (row.result.finding(), row.pairs) {
+        (Some(finding), _) => verdict::basis(finding),
+        (None, Some(pairs)) => values::count(pairs, "pair", "pairs"),
+        (None, None) => {
+            let n = |side: Option<Level>| side.map_or(0, |level| level.n);
+            format!("{} and {} runs", n(row.before), n(row.after))
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The samples of metrics on both sides, each side as a strip of points with its median and 95 % interval: one SVG that an
+//! image viewer shows, without script, font or link, in colours that follow the reader's scheme.
+
+use crate::judge::PairedSeries;
+use crate::model::{MetricId, Sampling, Series, Unit};
+use crate::report::{escape, values};
+use crate::stats::median;
+
+const WIDTH: f64 = 640.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 618.0;
+const ROW: f64 = 46.0;
+const TOP: f64 = 34.0;
+/// The height of one metric's part, and of what the marks mean below all of them.
+const PART: f64 = TOP + 2.0 * ROW + 24.0;
+const LEGEND: f64 = 32.0;
+/// About so many round values on the axis.
+const TICKS: f64 = 5.0;
+/// More points than this cannot be told apart; they are thinned out evenly.
+const MOST_POINTS: usize = 300;
+
+/// How many times the spread of the middle half a sample may lie outside of it.
+const REACH: f64 = 5.0;
+/// The least spread, as a share of the middle: samples that are all alike must not make the next one an outlier.
+const LEAST_SPREAD: f64 = 0.01;
+/// Samples are left out only where the others become so many times wider.
+const WORTH: f64 = 3.0;
+
+/// What a picture is styled by. The blue and the orange are Okabe and Ito's, which colour-blind readers tell apart.
+const RULES: [(&str, &str); 10] = [
+    ("text", "font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#24292f"),
+    (".q", "fill:#57606a"),
+    (".a", "stroke:#8c959f;fill:none"),
+    (".g", "stroke:#d0d7de;fill:none"),
+    (".l", "fill:#57606a;stroke:#57606a"),
+    (".b", "fill:#0072b2;stroke:#0072b2"),
+    (".f", "fill:#d55e00;stroke:#d55e00"),
+    (".p", "fill-opacity:.45;stroke:none"),
+    (".i", "stroke-width:5;stroke-opacity:.55;stroke-linecap:round"),
+    (".m", "stroke-width:2.5"),
+];
+
+/// What differs on a dark ground.
+const DARK: [(&str, &str); 7] = [
+    ("text", "fill:#e6edf3"),
+    (".q", "fill:#9198a1"),
+    (".a", "stroke:#6e7681"),
+    (".g", "stroke:#30363d"),
+    (".l", "fill:#9198a1;stroke:#9198a1"),
+    (".b", "fill:#56b4e9;stroke:#56b4e9"),
+    (".f", "fill:#e69f00;stroke:#e69f00"),
+];
+
+/// The samples of a metric. All are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Strip {
+    pub(crate) metric: MetricId,
+    unit: Unit,
+    /// How the samples were taken, in a word: `12 pairs`.
+    basis: String,
+    before: Vec<f64>,
+    after: Vec<f64>,
+}
+
+impl Strip {
+    /// Of two snapshots' series in one unit; `None` where there is too little to see (one sample on a side, exact values,
+    /// successes and failures) or the units differ.
+    pub(crate) fn of_sides(before: &Series, after: &Series) -> Option<Self> {
+        let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
+        let (before, unit) = (before.samples.clone(), (before.unit == after.unit).then(|| after.unit.clone())?);
+        Self { metric: after.id.clone(), unit, basis, before, after: after.samples.clone() }
+            .worth_drawing(after.sampling)
+    }
+
+    /// Of pairs; `None` for fewer than two, and for what is not sampled.
+    pub(crate) fn of_pairs(series: &PairedSeries) -> Option<Self> {
+        let (before, after): (Vec<f64>, Vec<f64>) = series.pairs.iter().map(|pair| (pair.before, pair.after)).unzip();
+        let basis = values::count(before.len() as u64, "pair", "pairs");
+        Self { metric: series.id.clone(), unit: series.unit.clone(), basis, before, after }
+            .worth_drawing(series.sampling)
+    }
+
+    fn worth_drawing(self, sampling: Sampling) -> Option<Self> {
+        (sampling == Sampling::Sampled && self.before.len() >= 2 && self.after.len() >= 2).then_some(self)
+    }
+
+    /// The picture of this metric alone.
+    pub(crate) fn svg(&self) -> String {
+        svg(std::slice::from_ref(self)).unwrap_or_default()
+    }
+
+    fn title(&self) -> String {
+        format!("{}, {}", self.metric, self.basis)
+    }
+
+    /// Title and medians, for who does not see the picture.
+    fn words(&self) -> String {
+        let median = |samples| values::quantity(median::median(samples).unwrap_or_default(), &self.unit);
+        format!("{}: before {}, after {}", self.title(), median(&self.before), median(&self.after))
+    }
+
+    fn part(&self) -> String {
+        let scale = Scale::of(&self.before, &self.after);
+        format!(
+            "<text x=\"0\" y=\"15\">{}</text>{}{}{}",
+            escape::line(&self.title()),
+            self.axis(&scale),
+            self.side("before", "b", &self.before, TOP + ROW / 2.0, &scale),
+            self.side("after", "f", &self.after, TOP + 1.5 * ROW, &scale),
+        )
+    }
+
+    fn axis(&self, scale: &Scale) -> String {
+        let bottom = TOP + 2.0 * ROW;
+        let largest = self.before.iter().chain(&self.after).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let (unit, _) = values::scale(largest, &self.unit);
+        let (step, ticks) = scale.ticks(unit);
+        let line = format!("<path class=\"a\" d=\"M{LEFT} {bottom}H{RIGHT}\"/>");
+        ticks.into_iter().fold(line, |out, tick| {
+            let x = at(scale.pixel(tick));
+            let label = escape::line(&values::tick(tick, step, &self.unit));
+            format!(
+                "{out}<path class=\"g\" d=\"M{x} {TOP}V{bottom}\"/>\
+                 <text class=\"q\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
+                bottom + 18.0
+            )
+        })
+    }
+
+    /// One side: points with a fixed scatter that keeps neighbours apart, the interval as a bar, the median as a mark.
+    fn side(&self, name: &str, class: &str, samples: &[f64], y: f64, scale: &Scale) -> String {
+        let step = samples.len().div_ceil(MOST_POINTS).max(1);
+        let mut out = format!("<text x=\"0\" y=\"{}\">{name}</text><g class=\"{class}\">", at(y + 4.0));
+        for (i, value) in samples.iter().enumerate().step_by(step) {
+            if *value < scale.low || *value > scale.high {
+                continue;
+            }
+            let offset = f64::from(u32::try_from((i / step) * 5 % 11).unwrap_or(0)) * 2.0 - 10.0;
+            let (x, y) = (at(scale.pixel(*value)), at(y + offset));
+            out.push_str(&format!("<circle class=\"p\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"));
+        }
+        if let Some(found) = median::interval(samples, 0.95) {
+            let (low, high) = (at(scale.pixel(found.low)), at(scale.pixel(found.high)));
+            out.push_str(&format!("<path class=\"i\" d=\"M{low} {}H{high}\"/>", at(y)));
+        }
+        if let Some(middle) = median::median(samples) {
+            out.push_str(&format!("<path class=\"m\" d=\"M{} {}v26\"/>", at(scale.pixel(middle)), at(y - 13.0)));
+        }
+        out.push_str("</g>");
+        let beyond = |is_beyond: &dyn Fn(f64) -> bool| samples.iter().copied().filter(|it| is_beyond(*it)).collect();
+        let (low, high): (Vec<f64>, Vec<f64>) = (beyond(&|it| it < scale.low), beyond(&|it| it > scale.high));
+        out + &self.beyond(class, &low, y, false) + &self.beyond(class, &high, y, true)
+    }
+
+    /// Samples that lie outside the picture: an arrow at its edge, with their value, or their number and the outermost.
+    fn beyond(&self, class: &str, samples: &[f64], y: f64, is_right: bool) -> String {
+        let Some(most) = samples.iter().copied().reduce(if is_right { f64::max } else { f64::min }) else {
+            return String::new();
+        };
+        let value = values::quantity(most, &self.unit);
+        let words = if samples.len() == 1 { value } else { format!("{} up to {value}", samples.len()) };
+        let (edge, back, anchor) = if is_right { (RIGHT, RIGHT - 8.0, "end") } else { (LEFT, LEFT + 8.0, "start") };
+        format!(
+            "<path class=\"{class}\" d=\"M{back} {}L{edge} {}L{back} {}Z\"/>\
+             <text class=\"q\" x=\"{edge}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+            at(y - 5.0),
+            at(y),
+            at(y + 5.0),
+            at(y - 12.0),
+            escape::line(&words)
+        )
+    }
+}
+
+/// The picture as a file of its own; `None` where there is nothing to see.
+pub(crate) fn svg(strips: &[Strip]) -> Option<String> {
+    drawn(strips, &format!("<style>{}</style>", style("")))
+}
+
+/// The picture for a page that has the style already.
+pub(crate) fn inline(strips: &[Strip]) -> Option<String> {
+    drawn(strips, "")
+}
+
+/// The style, for everything below `scope`; empty for a picture of its own.
+pub(crate) fn style(scope: &str) -> String {
+    let rules = |rules: &[(&str, &str)]| {
+        rules.iter().map(|(selector, body)| format!("{scope}{selector}{{{body}}}")).collect::<String>()
+    };
+    format!("{}@media(prefers-color-scheme:dark){{{}}}", rules(&RULES), rules(&DARK))
+}
+
+fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
+    let mut parts = String::new();
+    let mut height = 0.0;
+    for strip in strips {
+        parts.push_str(&format!("<g transform=\"translate(0 {height})\">{}</g>", strip.part()));
+        height += PART;
+    }
+    let words: Vec<String> = strips.iter().map(Strip::words).collect();
+    let legend = height + LEGEND - 12.0;
+    height += LEGEND;
+    (!strips.is_empty()).then(|| {
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+             height=\"{height}\" role=\"img\" aria-label=\"{}\">{styled}{parts}\
+             <g class=\"l\" transform=\"translate(0 {legend})\"><circle class=\"p\" cx=\"70\" cy=\"-4\" r=\"3\"/>\
+             <path class=\"i\" d=\"M176 -4H196\"/><path class=\"m\" d=\"M390 -10v12\"/></g>\
+             <g transform=\"translate(0 {legend})\"><text class=\"q\" x=\"80\">one run</text>\
+             <text class=\"q\" x=\"206\">95 % interval of the median</text><text class=\"q\" x=\"400\">median</text></g>\
+             </svg>\n",
+            escape::line(&words.join("; ")),
+        )
+    })
+}
+
+/// A coordinate with one decimal: enough for a pixel, and the same text on every platform.
+fn at(value: f64) -> String {
+    format!("{value:.1}").trim_end_matches(".0").to_owned()
+}
+
+/// What a picture shows, from the lowest to the highest value: all samples, but for a few that lie so far out that the
+/// others could not be told apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scale {
+    low: f64,
+    high: f64,
+}
+
+impl Scale {
+    /// Of two sides, each with its own middle.
+    fn of(before: &[f64], after: &[f64]) -> Self {
+        let all = before.iter().chain(after).copied();
+        let whole = Self::over(all.clone());
+        let fences: Vec<Self> = [before, after].into_iter().filter_map(fence).collect();
+        let near = Self::over(all.filter(|value| fences.iter().any(|it| it.low <= *value && *value <= it.high)));
+        // Halves, as the whole of what a number can hold is no number wide.
+        let width = |it: Self| it.high / 2.0 - it.low / 2.0;
+        if width(whole) > WORTH * width(near).max(f64::MIN_POSITIVE) && near.low < near.high { near } else { whole }
+    }
+
+    fn over(values: impl Iterator<Item = f64>) -> Self {
+        let none = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
+        values.fold(none, |it, value| Self { low: it.low.min(value), high: it.high.max(value) })
+    }
+
+    /// With a little room at both ends.
+    fn ends(&self) -> (f64, f64) {
+        let room = match (self.high > self.low, self.high) {
+            (true, _) => (self.high - self.low) * 0.06,
+            (false, 0.0) => 0.05,
+            (false, high) => high.abs() * 0.05,
+        };
+        (self.low - room, self.high + room)
+    }
+
+    fn pixel(&self, value: f64) -> f64 {
+        let (low, high) = self.ends();
+        let share = ((value - low) / (high - low)).clamp(0.0, 1.0);
+        LEFT + 18.0 + share * (RIGHT - LEFT - 32.0)
+    }
+
+    /// Round values on the scale and how far they lie apart: steps of 1, 2 or 5 times a power of ten in units of `unit`.
+    fn ticks(&self, unit: f64) -> (f64, Vec<f64>) {
+        let (low, high) = self.ends();
+        let rough = (high - low) / unit / TICKS;
+        if !rough.is_finite() || rough <= 0.0 {
+            return (1.0, Vec::new());
+        }
+        let power = 10f64.powf(rough.log10().floor());
+        let step =
+            [1.0, 2.0, 5.0, 10.0].into_iter().find(|it| it * power * 1.5 >= rough).unwrap_or(10.0) * power * unit;
+        let (first, last) = ((low / step).ceil(), (high / step).floor());
+        let count = (last - first).clamp(-1.0, 20.0);
+        (step, (0..=20u32).map(f64::from).take_while(|i| *i <= count).map(|i| (first + i) * step).collect())
+    }
+}
+
+/// The middle half with some room on both sides; none for samples that have no middle half.
+fn fence(samples: &[f64]) -> Option<Scale> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |quarters: usize| sorted.get(sorted.len() * quarters / 4).copied();
+    let (low, middle, high) = (at(1)?, at(2)?, at(3)?);
+    let room = REACH * (high - low).max(middle.abs() * LEAST_SPREAD);
+    Some(Scale { low: low - room, high: high + room })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::series;
+    use crate::report::fixture;
+
+    fn strip() -> Strip {
+        let pairs = series::pair_metrics(&fixture::pairs(0.85, 20));
+        Strip::of_pairs(pairs[&MetricId::new("timing.tests.cpu")].as_ref().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn both_sides_have_their_points_median_and_interval() {
+        let svg = strip().svg();
+        assert_eq!(svg.matches("<circle").count(), 41, "one is the legend's");
+        assert_eq!(svg.matches("class=\"i\"").count(), 3);
+        assert_eq!(svg.matches("class=\"m\"").count(), 3);
+        assert!(svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: before 1.9 s, after 1.623 s\""), "{svg}");
+        assert!(!svg.contains("<script") && !svg.contains("href"));
+        assert!(svg.contains("prefers-color-scheme:dark"));
+        assert_eq!(svg, strip().svg());
+    }
+
+    #[test]
+    fn what_lies_far_out_stands_at_the_edge_with_its_value() {
+        let many: Vec<f64> = (0..20).map(|i| 7000.0 + f64::from(i)).collect();
+        let far = |wild: &[f64]| {
+            let after = [&many[..], wild].concat();
+            Strip { unit: Unit::none(), before: many.clone(), after, ..strip() }.svg()
+        };
+        let one = far(&[1e6]);
+        assert!(one.contains(">1000000</text>") && one.contains(">7010</text>"), "{one}");
+        assert!(far(&[1e6, 2e6]).contains(">2 up to 2000000</text>"));
+        let low = far(&[-1e6]);
+        assert!(low.contains("text-anchor=\"start\">-1000000</text>"), "{low}");
+    }
+
+    #[test]
+    fn the_labels_of_very_large_and_very_small_samples_are_short_and_differ() {
+        for size in [7e300, 7e-300] {
+            let before: Vec<f64> = (0..10).map(|i| size * (1.0 + f64::from(i) / 100.0)).collect();
+            let svg = Strip { unit: Unit::none(), after: before.clone(), before, ..strip() }.svg();
+            let labels: Vec<&str> =
+                svg.split("text-anchor=\"middle\">").skip(1).filter_map(|it| it.split('<').next()).collect();
+            assert!(labels.len() >= 3 && labels.iter().all(|label| label.len() < 10), "{labels:?}");
+            assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_never_markup() {
+        let svg = Strip { metric: MetricId::new("kpi.<script>\"&\u{1b}"), ..strip() }.svg();
+        assert!(svg.contains("kpi.&lt;script&gt;&quot;&amp;\\u{1b}"), "{svg}");
+        assert!(!svg.contains("<script"));
+    }
+
+    #[test]
+    fn many_samples_are_thinned_and_one_is_no_picture() {
+        let many = Strip { before: (0..10_000).map(f64::from).collect(), ..strip() };
+        assert!(many.svg().len() < 40_000);
+        let single = series::pair_metrics(&fixture::pairs(0.85, 1));
+        assert_eq!(Strip::of_pairs(single[&MetricId::new("timing.tests.cpu")].as_ref().unwrap()), None);
+        let rate = series::pair_metrics(&fixture::pairs(0.85, 20));
+        assert_eq!(Strip::of_pairs(rate[&MetricId::new("timing.tests.ok")].as_ref().unwrap()), None);
+    }
+
+    #[test]
+    fn several_metrics_are_one_picture() {
+        let two = svg(&[strip(), strip()]).unwrap();
+        assert_eq!(two.matches("<circle").count(), 81);
+        assert_eq!(two.matches("<svg").count(), 1);
+        assert_eq!(svg(&[]), None);
+    }
+
+    fn extent(before: &[f64], after: &[f64]) -> (f64, f64) {
+        let found = Scale::of(before, after);
+        (found.low, found.high)
+    }
+
+    #[test]
+    fn one_sample_far_out_is_left_out_and_a_moderate_one_is_not() {
+        let many = [7000.0, 7010.0, 7020.0, 7030.0, 7040.0, 7050.0, 7060.0];
+        let wild = [&many[..], &[1e6]].concat();
+        assert_eq!(extent(&many, &wild), (7000.0, 7060.0));
+        assert_eq!(extent(&many, &[&many[..], &[7100.0]].concat()), (7000.0, 7100.0));
+        assert_eq!(extent(&many, &[8000.0, 8010.0, 8020.0, 8030.0]), (7000.0, 8030.0));
+        assert_eq!(extent(&[1.0, 2.0], &[1e9, 2e9]), (1.0, 2e9));
+    }
+
+    #[test]
+    fn equal_and_extreme_samples_have_an_extent() {
+        assert_eq!(extent(&[2.0; 4], &[2.0; 4]), (2.0, 2.0));
+        assert_eq!(extent(&[7e300, 8e300], &[-1e308, 1e308]), (-1e308, 1e308));
+    }
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        let (_, ticks) = Scale { low: 1.71, high: 2.02 }.ticks(1.0);
+        let ticks: Vec<String> = ticks.iter().map(|it| format!("{it:.2}")).collect();
+        assert_eq!(ticks, ["1.70", "1.75", "1.80", "1.85", "1.90", "1.95", "2.00"]);
+        let (_, kib) = Scale { low: 1000.0, high: 9000.0 }.ticks(1024.0);
+        assert_eq!(kib, [2048.0, 4096.0, 6144.0, 8192.0]);
+        for value in [2.0, 0.0, -5.0] {
+            let scale = Scale { low: value, high: value };
+            assert!((1..=21).contains(&scale.ticks(1.0).1.len()));
+            assert!((LEFT..=RIGHT).contains(&scale.pixel(2.0)));
+        }
+    }
+}
