@@ -106,21 +106,21 @@ enum ChangeCommand {
     /// Choose the change that commands mean when they are not told
     Use(commands::use_change::UseArgs),
     /// Write something down in a change's record
-    Note(commands::note::NoteArgs),
+    Note(commands::decide::NoteArgs),
     /// Promote a change whose evidence is complete
     Promote(commands::promote::PromoteArgs),
     /// Keep a change as an experiment
-    Hold(commands::hold::HoldArgs),
+    Hold(commands::decide::HoldArgs),
     /// Drop a change
-    Reject(commands::reject::RejectArgs),
+    Reject(commands::decide::RejectArgs),
     /// Begin a stage of the rollout
     Rollout(commands::rollout::RolloutArgs),
     /// Take a change out again
     Rollback(commands::rollback::RollbackArgs),
     /// Declare a change's open alarms harmless
-    Resolve(commands::resolve::ResolveArgs),
+    Resolve(commands::decide::ResolveArgs),
     /// Name the change that takes an emergency's override over
-    FollowUp(commands::follow_up::FollowUpArgs),
+    FollowUp(commands::decide::FollowUpArgs),
     /// Ask whether a change may be called verified, and with --apply call it so
     Verify(commands::verify::VerifyArgs),
     /// Find a change's commit again after a squash or rebase
@@ -243,13 +243,13 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::List(args) => commands::list::run(ctx, args),
         ChangeCommand::Show(args) => commands::show::run(ctx, args),
         ChangeCommand::Use(args) => commands::use_change::run(ctx, args),
-        ChangeCommand::Note(args) => commands::note::run(ctx, args),
+        ChangeCommand::Note(args) => commands::decide::note(ctx, args),
         ChangeCommand::Promote(args) => commands::promote::run(ctx, args),
-        ChangeCommand::Hold(args) => commands::hold::run(ctx, args),
-        ChangeCommand::Reject(args) => commands::reject::run(ctx, args),
+        ChangeCommand::Hold(args) => commands::decide::hold(ctx, args),
+        ChangeCommand::Reject(args) => commands::decide::reject(ctx, args),
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
-        ChangeCommand::Resolve(args) => commands::resolve::run(ctx, args),
-        ChangeCommand::FollowUp(args) => commands::follow_up::run(ctx, args),
+        ChangeCommand::Resolve(args) => commands::decide::resolve(ctx, args),
+        ChangeCommand::FollowUp(args) => commands::decide::follow_up(ctx, args),
         ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
         ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
         ChangeCommand::Relink(args) => commands::relink::run(ctx, args),

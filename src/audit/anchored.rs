@@ -29,7 +29,7 @@ pub fn finding(record: &RecordFacts, objects: &dyn Objects) -> Option<Finding> {
 
 fn revision(event: &Event) -> Option<&Revision> {
     match &event.what {
-        Kind::Validated { revision, .. } => Some(revision),
+        Kind::Validated(validation) => Some(&validation.revision),
         what => what.taken().map(|taken| &taken.revision),
     }
 }

@@ -181,7 +181,7 @@ fn known<'a>(facts: &MessageFacts<'a>, id: &ChangeId) -> Result<&'a Change, Obje
 /// A change is ready for its commit once its class's gates up to the baseline are passed.
 fn ready(facts: &MessageFacts<'_>, change: &Change, id: &ChangeId) -> Result<(), Objection> {
     if let Some(end) = &change.end {
-        return Err(Objection::Ended { id: id.clone(), end: gates::end_name(end) });
+        return Err(Objection::Ended { id: id.clone(), end: end.name() });
     }
     let before = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= Gate::Baseline);
     if let Some(missing) = before.into_iter().find(|gate| !gates::passed(change, *gate)) {

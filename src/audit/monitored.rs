@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use uuid::Uuid;
 
 use crate::judge::{Comparison, Settings};
-use crate::model::{Artifact, Event, Kind, Snapshot, ingest};
+use crate::model::{Artifact, Event, Kind, RolloutStage, Snapshot, ingest};
 use crate::workflow::{Change, watch};
 
 /// How far the moment in a measurement may lie from that of its event: measuring ends shortly before recording.
@@ -76,8 +76,8 @@ fn role(what: &Kind) -> Option<String> {
     match what {
         Kind::BaselineTaken { .. } => Some("before".to_owned()),
         Kind::AfterTaken { .. } => Some("after".to_owned()),
-        Kind::RolledOut { stage, .. } => Some(stage.name().to_owned()),
-        Kind::Ticked { day, .. } => Some(day_role(*day)),
+        Kind::RolledOut(begun) => Some(begun.stage.name().to_owned()),
+        Kind::Ticked(tick) => Some(day_role(tick.day)),
         Kind::RollbackConfirmed { .. } => Some("rollback".to_owned()),
         _ => None,
     }
@@ -137,8 +137,10 @@ impl Held {
     fn differs(&self, change: &Change, what: &Kind, snapshot: &Snapshot) -> Option<String> {
         let again = || watch::watch(change, &self.reference, snapshot, &self.settings);
         let same = match what {
-            Kind::RolledOut { verdicts: Some(verdicts), .. } => again().verdicts().as_ref() == Some(verdicts),
-            Kind::Ticked { alarms, .. } => again().alarms() == *alarms,
+            Kind::RolledOut(RolloutStage { verdicts: Some(verdicts), .. }) => {
+                again().verdicts().as_ref() == Some(verdicts)
+            }
+            Kind::Ticked(tick) => again().alarms() == tick.alarms,
             _ => true,
         };
         (!same).then(|| "the recorded verdicts do not come out of it again".to_owned())

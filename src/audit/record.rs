@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::audit::{Finding, What, recompute};
 use crate::model::{Artifact, ChangeId, Class, Digest, Stage};
-use crate::workflow::{Change, Unlawful, replay};
+use crate::workflow::{Change, InvalidEvent, replay};
 
 /// How far the clocks of two machines may differ.
 pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
@@ -80,13 +80,13 @@ pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
     let mut found = Vec::new();
     match replay::check(&change.events) {
         Ok(()) => {}
-        Err(Unlawful::Refused { seq, refusal }) => {
+        Err(InvalidEvent::Refused { seq, refusal }) => {
             found.push(Finding::fail(What::RecordUnlawful { seq, gate: Some(refusal.gate) }));
         }
-        Err(Unlawful::Differs { seq } | Unlawful::MeasuredAtOtherTime { seq, .. }) => {
+        Err(InvalidEvent::Differs { seq } | InvalidEvent::MeasuredAtOtherTime { seq, .. }) => {
             found.push(Finding::fail(What::RecordUnlawful { seq, gate: None }));
         }
-        Err(Unlawful::NotARecord(_)) => found.push(Finding::fail(What::RecordUnlawful { seq: 1, gate: None })),
+        Err(InvalidEvent::NotARecord(_)) => found.push(Finding::fail(What::RecordUnlawful { seq: 1, gate: None })),
     }
     let future = change.events.iter().find(|event| event.at > latest + CLOCK_TOLERANCE);
     if let Some(event) = future {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::{CommitName, Finding, History, Member, Policy, RecordFacts, What, range, record};
 use crate::model::{ChangeId, Class, Gate};
 use crate::workflow::gates::{self, open};
-use crate::workflow::{Change, End, rollback_text};
+use crate::workflow::{Change, End};
 
 /// What is wrong with the standing commits (oldest first, not empty) of a change; `earlier` are those that it has
 /// before the range.
@@ -29,8 +29,8 @@ pub(crate) fn findings(
     let last = &members[members.len() - 1];
     match &change.end {
         Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
-            let end = gates::end_name(end);
-            let known = rollback_text::commits(change).contains(&last.name.id);
+            let end = end.name();
+            let known = change.commits_to_revert().contains(&last.name.id);
             found.push(Finding::fail(What::NotReverted { end, known }).of_commit(&last.name));
         }
         _ => found.extend(gate(change, demands).map(|finding| finding.of_commit(&last.name))),
@@ -63,7 +63,7 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let (class, require) = (change.opened.class, demands.policy.require);
     let owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
     if let Some(missing) = owed.into_iter().find(|gate| !gates::passed(change, *gate)) {
-        let end = change.end.as_ref().map(gates::end_name);
+        let end = change.end.as_ref().map(End::name);
         return Some(Finding::fail(What::GateNotReached { missing, end }));
     }
     match class {

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::model::{ChangeId, Check, CheckKind, Revision};
-use crate::workflow::{Change, Validation};
+use crate::model::{ChangeId, Check, CheckKind, Revision, Validation};
+use crate::workflow::Change;
 
 /// What of the file the record repeats.
 #[derive(Deserialize)]

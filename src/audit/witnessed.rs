@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitName, EarlierRecord, Finding, Prompt, RecordFacts, What};
-use crate::model::{ChangeId, Event, Kind, Revision, Stage};
+use crate::model::{ChangeId, Event, Kind, Revision, Stage, Validation};
 use crate::workflow::Change;
 
 /// An event as a commit holds it, without trust in the record around it.
@@ -127,7 +127,7 @@ fn late(change: &Change, before: Option<&EarlierRecord>, versions: &[Version], p
     for (index, event) in change.events.iter().enumerate().skip(known) {
         let counts = match &event.what {
             Kind::Ticked { .. } => true,
-            Kind::RolledOut { stage, .. } => *stage == Stage::Full,
+            Kind::RolledOut(begun) => begun.stage == Stage::Full,
             _ => false,
         };
         let holds =
@@ -165,7 +165,7 @@ fn commits_of(what: &Kind) -> Vec<String> {
     let of = |revision: &Revision| revision.commit.clone();
     let mut commits: Vec<String> = what.taken().and_then(|taken| of(&taken.revision)).into_iter().collect();
     match what {
-        Kind::Validated { revision, delta, .. } => {
+        Kind::Validated(Validation { revision, delta, .. }) => {
             commits.extend(of(revision));
             commits.extend(delta.commits.iter().map(|commit| commit.sha.clone()));
         }

@@ -1,11 +1,11 @@
 //! `next --run`: performs every following gate that needs no decision of a person, and stops before the first that does.
 
 use crate::commands::monitor::tick;
-use crate::commands::{Ctx, commit, compare, delta, show, snapshot, validate};
+use crate::commands::{Ctx, collect, commit, compare, show, snapshot, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::ChangeId;
-use crate::workflow::{Command, Missing, Step, next};
+use crate::model::{ChangeId, Gate};
+use crate::workflow::{Change, Missing, Step, World, gates, next};
 
 /// Runs gate after gate; the answer is where the change stands at the end.
 pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
@@ -38,17 +38,8 @@ pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 }
 
 /// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
-fn nothing_changed(ctx: &Ctx, change: &crate::workflow::Change) -> Result<bool, CommandError> {
-    let since = delta::since_baseline(ctx, change)?;
-    let facts = crate::workflow::ValidateFacts {
-        revision: since.revision,
-        descends: since.descends,
-        delta: since.delta,
-        redefined: Vec::new(),
-        has_tests: true,
-        retry: true,
-        outcome: None,
-    };
-    let asked = commit::ask(ctx, change, &Command::Validate(facts));
-    Ok(matches!(asked, Err(CommandError::Refused { refusal, .. }) if refusal.missing == Missing::NoDelta))
+fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+    let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
+    let answer = gates::may_validate(change, &world);
+    Ok(matches!(answer, Err(refusal) if refusal.missing == Missing::NoDelta))
 }

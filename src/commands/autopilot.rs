@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::audit::preflight::{self, Found};
 use crate::audit::{Lost, Severity};
 use crate::commands::monitor::{Ticked, tick};
-use crate::commands::{Ctx, choose, commit, failure, preflight as preflight_command, verify};
+use crate::commands::{Ctx, choose, collect, commit, failure, preflight as preflight_command, verify};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::Gate;
 use crate::report;
 use crate::workflow::{Change, Demand, DemandKind, End, window};
 
@@ -100,7 +101,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
     if matches!(change.end, Some(End::Verified { .. })) {
         return Ok(Vec::new());
     }
-    Ok(window::demands(change, &verify::gather(ctx, change, 0, false)?, ctx.now()))
+    Ok(window::demands(change, &collect::world(ctx, change, Gate::Verify)?, ctx.now()))
 }
 
 fn exit(done: &[Ticked], found: &[Found], verified: &[Verified], ok_on_pending: bool) -> Exit {

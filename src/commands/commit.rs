@@ -10,7 +10,7 @@ use crate::report;
 use crate::report::visible::visible_line;
 use crate::store::record::{Legacy, read, write};
 use crate::store::{Exclusive, Record, Role, artifact, layout, logbook};
-use crate::workflow::{Change, Command, chain, decide};
+use crate::workflow::{Change, Refusal, World, chain, gates};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
 pub struct Pending<'a> {
@@ -37,32 +37,39 @@ pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
     }
 }
 
-/// Asks a gate whether it would open, without recording anything.
-pub fn ask(ctx: &Ctx, change: &Change, command: &Command) -> Result<(), CommandError> {
+/// Fails with what a gate answered, where that is a refusal; nothing is recorded.
+pub fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
     if change.opened.imported.is_some()
         && let Record::Legacy(legacy) = read::one(&ctx.project, change.id())?
     {
         continues(&legacy)?;
     }
-    match decide::decide(change, command, ctx.now()) {
-        Ok(_) => Ok(()),
-        Err(refusal) => Err(CommandError::refused(refusal, Some(change))),
-    }
+    answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))
 }
 
-/// Decides `command` on the newest state of the change, and if it may happen writes `files` and the record.
-pub fn commit(ctx: &Ctx, id: &ChangeId, command: &Command, files: &[Pending<'_>]) -> Result<Change, CommandError> {
+/// Records an event that asks nothing of the world and has no files.
+pub fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change, CommandError> {
+    commit(ctx, id, event, &World::default(), &[])
+}
+
+/// Records `event` on the newest state of the change if its gate lets it, with its files.
+pub fn commit(
+    ctx: &Ctx,
+    id: &ChangeId,
+    event: Kind,
+    world: &World,
+    files: &[Pending<'_>],
+) -> Result<Change, CommandError> {
     let lock = ctx.lock()?;
     let mut change = newest(ctx, &lock, id)?;
     let now = ctx.now();
-    let events =
-        decide::decide(&change, command, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
+    let event = gates::completed(&change, event);
+    gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
     for file in files {
         artifact::write_evidence(&lock, id.as_str(), file.role, &file.bytes)?;
     }
-    let actor = ctx.actor();
-    for event in events {
-        change.record(event, actor.clone(), now);
+    if gates::says_something(&change, &event) {
+        change.record(event, ctx.actor(), now);
     }
     write::extend(&lock, &change)?;
     note_down(ctx, &lock, &change);

@@ -7,17 +7,19 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::{
-    Beside, Ctx, Format, Pending, choose, commit, delta, evidence, failure, judge, pairing, plots, uncommitted,
+    Beside, Ctx, Format, Pending, choose, collect, commit, evidence, failure, judge, pairing, plots, uncommitted,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::{self, Caveat};
 use crate::judge::{Comparison, Settings};
-use crate::model::{Artifact, ChangeId, Contract, Digest, Gate, Outcome, PairSession, Snapshot, hyperfine, ingest};
+use crate::model::{
+    Artifact, ChangeId, Compared, Contract, Digest, Gate, Kind, Outcome, PairSession, Snapshot, hyperfine, ingest,
+};
 use crate::report::plot::Strip;
 use crate::report::{self, CompareView, invocation};
 use crate::store::{Record, Role, atomic, guard};
-use crate::workflow::{Change, Command, CompareFacts, Compared};
+use crate::workflow::{Change, gates};
 
 /// Snapshots are read up to this size.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -173,9 +175,8 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
 
 /// A change's comparison: from the recorded files and, where possible, pairs measured now; recorded itself.
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
-    let redefined = delta::redefined(ctx, change)?;
-    let mut facts = CompareFacts { redefined, faults: raw_faults(ctx, change)?, compared: None };
-    commit::ask(ctx, change, &Command::Compare(facts.clone()))?;
+    let world = collect::world(ctx, change, Gate::Compare)?;
+    commit::ask(ctx, change, gates::may_compare(change, &world))?;
     let own_report = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
     for out in args.out.iter().chain(&args.json_out).filter(|out| !is_same(out, &own_report)) {
         guard::guard_out_path(&ctx.project, out, &[])?;
@@ -218,13 +219,13 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let [markdown, json] = &files[files.len() - 2..] else {
         return Err(CommandError::trouble("the comparison has no files"));
     };
-    facts.compared = Some(Compared {
+    let compared = Compared {
         markdown: markdown.artifact(change.id())?,
         json: json.artifact(change.id())?,
         pair: inputs.get(2).cloned(),
         verdicts: comparison.verdicts().ok_or_else(|| CommandError::trouble("the contract has no KPI"))?,
-    });
-    let change = commit::commit(ctx, change.id(), &Command::Compare(facts), &files)?;
+    };
+    let change = commit::commit(ctx, change.id(), Kind::Compared(compared), &world, &files)?;
     let copied = args.out.as_deref().filter(|out| !is_same(out, &own_report));
     write_copy(ctx, (copied, args.json_out.as_deref()), view, &strips)?;
     let exit = answer(ctx, args, &view)?;
@@ -260,13 +261,6 @@ fn pairs(
             Ok((None, Some(reason)))
         }
     }
-}
-
-/// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
-fn raw_faults(ctx: &Ctx, change: &Change) -> Result<Vec<crate::model::ArtifactFault>, CommandError> {
-    let before = change.baseline.iter().map(|baseline| &baseline.taken.snapshot);
-    let after = change.after.iter().map(|after| &after.taken.snapshot);
-    evidence::faults_in(ctx, &before.chain(after).collect::<Vec<_>>())
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -3,17 +3,17 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, commit, failure, parse};
+use crate::commands::{Ctx, choose, collect, commit, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::effect;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{
-    Better, Bound, Class, Contract, Criterion, Measurable, MetricId, MetricSpec, Op, Part, Sampling, Unmeasurable,
+    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricSpec, Op, Part, Sampling, Unmeasurable,
 };
 use crate::report::{self, criterion_error};
 use crate::stats::Successes;
-use crate::workflow::{Change, Command, ContractFacts};
+use crate::workflow::{Change, UnknownMetric};
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
@@ -75,10 +75,10 @@ pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     if parts == Contract::default() && ctx.ui.can_ask() {
         parts = ask(ctx, &change, &measurable)?;
     }
-    let facts = facts(parts, &measurable)?;
-    warn_of_empty_timings(ctx, &facts)?;
-    warn_of_rates(ctx, &facts)?;
-    let change = commit::commit(ctx, &id, &Command::SetContract(facts), &[])?;
+    let world = collect::for_contract(ctx, &parts)?;
+    warn_of_empty_timings(ctx, &world.unknown)?;
+    warn_of_rates(ctx, &parts)?;
+    let change = commit::commit(ctx, &id, Kind::ContractSet { contract: parts }, &world, &[])?;
     show(ctx, &change)
 }
 
@@ -94,18 +94,8 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
 }
 
-/// What the contract gate has to know of `parts`.
-pub(crate) fn facts(parts: Contract, measurable: &Measurable) -> Result<ContractFacts, CommandError> {
-    let unknown = unknown(&parts, measurable)?;
-    let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();
-    Ok(ContractFacts { parts, measurable: measurable.iter().map(|spec| spec.id.clone()).collect(), better, unknown })
-}
-
 /// Metrics of a contract that nothing measures, each with the nearest that something does.
-pub(crate) fn unknown(
-    contract: &Contract,
-    measurable: &Measurable,
-) -> Result<Vec<(MetricId, Option<MetricId>)>, CommandError> {
+pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Vec<UnknownMetric>, CommandError> {
     let mut unknown = Vec::new();
     for criterion in contract.criteria() {
         match measurable.check(criterion) {
@@ -122,10 +112,10 @@ pub(crate) fn unknown(
 }
 
 /// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
-pub(crate) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Result<(), CommandError> {
     for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
         let stem = format!("timing.{}.", timing.name);
-        if facts.unknown.iter().any(|(metric, _)| metric.as_str().starts_with(&stem)) {
+        if unknown.iter().any(|(metric, _)| metric.as_str().starts_with(&stem)) {
             ctx.ui.warn(&format!(
                 "the config's timing {} has neither `cmd` nor `hyperfine`, so nothing of it is measured; give it one",
                 timing.name
@@ -136,9 +126,9 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, facts: &ContractFacts) -> Result<
 }
 
 /// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
-pub(crate) fn warn_of_rates(ctx: &Ctx, facts: &ContractFacts) -> Result<(), CommandError> {
+pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<(), CommandError> {
     let config = ctx.config()?;
-    for criterion in facts.parts.kpi.iter().chain(&facts.parts.guardrails) {
+    for criterion in parts.kpi.iter().chain(&parts.guardrails) {
         let named = |name: &str| criterion.metric.as_str() == format!("timing.{name}.ok");
         let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };
         let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };

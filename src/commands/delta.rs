@@ -14,7 +14,7 @@ use crate::judge::compare::{definition, tuneables};
 use crate::measure::{self, Own, ProcessEnvironment, Seen};
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
-use crate::workflow::{Change, rollback_text};
+use crate::workflow::Change;
 
 /// What happened since a baseline.
 pub struct Since {
@@ -173,11 +173,11 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
 /// would change every file that they changed; where there are none, the tuneables that have the values that were
 /// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
 pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
-    let Some(seen) = rollback_text::delta(change) else { return Ok(Vec::new()) };
-    if !rollback_text::takes_out(change) {
+    let Some(seen) = change.newest_delta() else { return Ok(Vec::new()) };
+    if !change.rollback_takes_it_out() {
         return Ok(Vec::new());
     }
-    let mut commits = rollback_text::commits(change);
+    let mut commits = change.commits_to_revert();
     if commits.is_empty() {
         let now = tuneables(ctx, change)?;
         let same =

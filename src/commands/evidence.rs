@@ -7,7 +7,7 @@ use crate::judge::Comparison;
 use crate::model::{Artifact, ArtifactFault, Digest, PairSession, Snapshot, ingest};
 use crate::report;
 use crate::store::{Standing, artifact};
-use crate::workflow::{Change, Unlawful, replay};
+use crate::workflow::{Change, InvalidEvent, replay};
 
 /// Artifacts of the change's present state that are missing or altered.
 pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
@@ -90,22 +90,22 @@ pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     Ok(problem.is_none())
 }
 
-/// Demands that the gates would have let every event of the record happen: a chain of digests can be computed anew by
+/// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by
 /// whoever edits the file, which opens no gate.
-pub fn lawful(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
-    let Err(unlawful) = replay::check(&change.events) else { return Ok(()) };
+pub fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
-    let (seq, why) = match &unlawful {
-        Unlawful::Refused { seq, refusal } => {
+    let (seq, why) = match &invalid {
+        InvalidEvent::Refused { seq, refusal } => {
             let gate = report::refusal::message::gate_name(refusal.gate);
             (*seq, format!("{gate} refuses it: {}", report::refusal::message::message(&refusal.missing)))
         }
-        Unlawful::Differs { seq } => (*seq, "its gate records something else".to_owned()),
-        Unlawful::MeasuredAtOtherTime { seq, taken_at } => (
+        InvalidEvent::Differs { seq } => (*seq, "its gate records something else".to_owned()),
+        InvalidEvent::MeasuredAtOtherTime { seq, taken_at } => (
             *seq,
             format!("it was measured at {}, which is not when it was recorded", report::values::moment(*taken_at)),
         ),
-        Unlawful::NotARecord(error) => (1, error.to_string()),
+        InvalidEvent::NotARecord(error) => (1, error.to_string()),
     };
     Err(CommandError::Failed {
         message: format!("event {seq} of {path} is not one that this program recorded: {why}"),

@@ -3,7 +3,7 @@
 use crate::commands::{Ctx, delta};
 use crate::model::InEffect;
 use crate::report::{Hint, invocation};
-use crate::workflow::{Change, End, rollback_text};
+use crate::workflow::{Change, End};
 
 /// Only the newest of them are looked at: asking git takes a moment for each.
 const LOOKED_AT: usize = 3;
@@ -20,7 +20,7 @@ pub(crate) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) ->
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
     found.retain(|change| {
-        let commits = rollback_text::commits(change);
+        let commits = change.commits_to_revert();
         match change.rollback {
             Some(_) => !commits.is_empty() && delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
             None => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),

@@ -11,7 +11,6 @@ use crate::model::{ChangeId, Contract, MetricId, Revision, Snapshot, Taken};
 use crate::os::clock;
 use crate::report::{self, unmeasured};
 use crate::store::{OwnPaths, Role};
-use crate::workflow::Measured;
 
 /// What is asked for.
 pub struct Ask<'a> {
@@ -135,15 +134,14 @@ impl Measurement {
         })
     }
 
-    /// What a gate has to know of it: the files, and which metrics of the contract have no usable value, and why.
-    pub fn measured(&self, taken: Taken, contract: &Contract) -> Measured {
+    /// Which metrics of the contract have no usable value, and why.
+    pub fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {
             let reason = series::reading(&all, id).err()?;
             Some((id.clone(), unmeasured::why(&self.snapshot, id, &reason)))
         });
-        let (unmeasured, why) = found.unzip();
-        Measured { taken, unmeasured, why }
+        found.collect()
     }
 }

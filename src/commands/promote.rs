@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use crate::commands::{Ctx, Pending, choose, commit, evidence, policy, rehearse, show, uncommitted};
+use crate::commands::{Ctx, Pending, choose, collect, commit, evidence, rehearse, show, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::ChangeId;
+use crate::model::{ChangeId, Gate, Kind, Promotion};
 use crate::report;
 use crate::store::Role;
-use crate::workflow::{Command, PromoteFacts};
+use crate::workflow::gates;
 
 /// Promote a change whose evidence is complete
 #[derive(Debug, Args)]
@@ -27,18 +27,15 @@ pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
 /// The whole gate.
 pub(crate) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
-    evidence::lawful(ctx, &change)?;
-    let faults = evidence::faults(ctx, &change)?;
-    // Evidence that is not what was recorded is told by its path; there is nothing to recompute from it.
-    let reproduced = faults.is_empty() && evidence::reproduced(ctx, &change)?;
-    let mut facts = PromoteFacts { faults, reproduced, policy: policy::in_force(ctx)?, rehearsed: None };
-    commit::ask(ctx, &change, &Command::Promote(facts.clone()))?;
+    evidence::check_record(ctx, &change)?;
+    let world = collect::world(ctx, &change, Gate::Decide)?;
+    commit::ask(ctx, &change, gates::may_promote(&change, &world))?;
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
     let rehearsal = rehearse::revert(ctx, &change)?;
     let note = report::rollback::note(&change, &rehearsal);
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
-    facts.rehearsed = Some((rehearsal, pending.artifact(id)?));
-    let change = commit::commit(ctx, id, &Command::Promote(facts), &[pending])?;
+    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(id)? };
+    let change = commit::commit(ctx, id, Kind::Promoted(promotion), &world, &[pending])?;
     let exit = show::state(ctx, &change)?;
     uncommitted::hint(ctx, &change);
     Ok(exit)

@@ -9,9 +9,10 @@ use crate::commands::{Ctx, Witness, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
+use crate::model::Kind;
 use crate::report::findings::words;
 use crate::store::Record;
-use crate::workflow::{Change, Command};
+use crate::workflow::Change;
 
 /// Find a change's commit again after a squash or rebase
 #[derive(Debug, Args)]
@@ -55,9 +56,8 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             }
         }
         for moved in &found {
-            let command =
-                Command::Relink { commits: vec![(moved.old.clone(), moved.new.clone())], by: moved.by.to_owned() };
-            commit::commit(ctx, change.id(), &command, &[])?;
+            let commits = vec![(moved.old.clone(), moved.new.clone())];
+            commit::record(ctx, change.id(), Kind::Relinked { commits, by: moved.by.to_owned() })?;
             lines.push((change.id().clone(), moved.old.clone(), moved.new.clone(), moved.by));
         }
     }

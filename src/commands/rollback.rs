@@ -6,10 +6,10 @@ use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, r
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Reverted;
-use crate::model::Outcome;
+use crate::model::{Kind, Outcome};
 use crate::report;
 use crate::store::Role;
-use crate::workflow::{Change, Command, ConfirmFacts, rollback_text};
+use crate::workflow::{Change, World, gates};
 
 /// Take a change out again
 #[derive(Debug, Args)]
@@ -31,15 +31,13 @@ pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::load(ctx, &id)?;
     // One that was only written down may be performed, which the commit that is made then tells.
-    let asked = args.apply.then(String::new);
-    let mut command = Command::Rollback { reason: reason.clone(), commit: asked };
-    commit::ask(ctx, &change, &command)?;
-    if args.apply {
-        let made = revert(ctx, &change, &reason)?;
+    let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };
+    commit::ask(ctx, &change, gates::check(&change, &asked, &World::default(), ctx.now()))?;
+    let commit = if args.apply { Some(revert(ctx, &change, &reason)?) } else { None };
+    if let Some(made) = &commit {
         ctx.ui.status(&format!("reverted by commit {made}"));
-        command = Command::Rollback { reason, commit: Some(made) };
     }
-    let change = commit::commit(ctx, &id, &command, &[])?;
+    let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
     if !args.apply {
         ctx.ui.tell(&format!("Roll back now: {}", report::rollback::action(&change)));
     }
@@ -47,7 +45,7 @@ pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
 }
 
 fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandError> {
-    let mut newest_first = rollback_text::commits(change);
+    let mut newest_first = change.commits_to_revert();
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         return Err(CommandError::trouble("there is no commit to revert").hinted(format!(
@@ -89,8 +87,8 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
 /// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
 /// root, and the exit code that says so.
 pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
-    let mut facts = ConfirmFacts { still: delta::still_in_effect(ctx, change)?, measured: None };
-    commit::ask(ctx, change, &Command::ConfirmRollback(facts.clone()))?;
+    let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
+    commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;
     let ask = measure::Ask { label, role: Some("rollback"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, revision)?;
@@ -105,8 +103,8 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     let pending = measurement.pending(Role::RollbackSnapshot, "rollback");
     let taken = measurement.taken(change.id(), &pending)?;
     let path = taken.snapshot.path.clone();
-    facts.measured = Some((taken, not_back.clone()));
-    let change = commit::commit(ctx, change.id(), &Command::ConfirmRollback(facts), &pending)?;
+    let event = Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
+    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::full_line(judged)));
     }

@@ -2,15 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::commands::{Ctx, Measurement, choose, commit, delta, evidence, measure, policy, show, watching};
+use crate::commands::{Ctx, Measurement, choose, collect, commit, delta, measure, show, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::check;
 use crate::model::scrub::scrub;
-use crate::model::{Stage, Verdicts};
+use crate::model::{Gate, Kind, RolloutStage, Stage, Verdicts};
 use crate::report::{self, invocation, verdict};
 use crate::store::Role;
-use crate::workflow::{Change, Command, RolloutFacts};
+use crate::workflow::{Change, gates};
 
 /// Begin a stage of the rollout
 #[derive(Debug, Args)]
@@ -49,26 +49,17 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let change = commit::load(ctx, &id)?;
     let stage: Stage = args.stage.into();
-    let faults = evidence::faults(ctx, &change)?;
-    let revision = delta::revision(ctx)?;
-    let mut facts = RolloutFacts {
-        stage,
-        policy: policy::in_force(ctx)?,
-        revision: revision.clone(),
-        in_effect: delta::in_effect(ctx, &change)?,
-        tuneables: delta::tuneables(ctx, &change)?,
-        faults,
-        measured: None,
-    };
-    commit::ask(ctx, &change, &Command::Rollout(facts.clone()))?;
+    let world = collect::world(ctx, &change, Gate::Rollout)?;
+    commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
-    let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { revision };
+    let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { world.revision.clone() };
     let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
     let measurement = measure::take(ctx, &ask, revision)?;
     let verdicts = against_baseline(ctx, &change, &measurement)?;
     let pending = measurement.pending(Role::Stage(stage.name()), stage.name());
-    facts.measured = Some((measurement.taken(&id, &pending)?, verdicts.clone()));
-    let entered = commit::commit(ctx, &id, &Command::Rollout(facts), &pending);
+    let taken = measurement.taken(&id, &pending)?;
+    let begun = RolloutStage { stage, taken, verdicts: verdicts.clone(), policy: Some(world.policy.clone()) };
+    let entered = commit::commit(ctx, &id, Kind::RolledOut(begun), &world, &pending);
     // Refused or not: whoever rolls out has the way back before their eyes.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;

@@ -5,14 +5,14 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{
-    Ctx, Measurement, choose, commit, contract, delta, failure, init, measure, pairing, parse, rollback, source,
+    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, Contract, hyperfine};
+use crate::model::{After, Baseline, ChangeId, Contract, Gate, Kind, Strength, hyperfine};
 use crate::report::unmeasured;
 use crate::store::{Role, artifact, atomic, guard};
-use crate::workflow::{AfterFacts, BaselineFacts, Change, Command};
+use crate::workflow::{Change, gates};
 
 /// What to give for `--label`.
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
@@ -120,47 +120,35 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
 
 fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let label = label(args, "before")?;
-    let revision = delta::revision(ctx)?;
-    let unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
-    let mut facts = BaselineFacts {
-        commits_with_id: delta::commits_with_id(ctx, change, &revision)?,
-        revision: revision.clone(),
-        allow_dirty: args.allow_dirty,
-        unknown,
-        own_sources: source::own(ctx)?,
-        measured: None,
-    };
-    commit::ask(ctx, change, &Command::Baseline(facts.clone()))?;
-    let measurement =
-        measure::take(ctx, &measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) }, revision)?;
-    facts.revision = measure::unmoved(&measurement)?;
+    let mut world = collect::world(ctx, change, Gate::Baseline)?;
+    world.allow_dirty = args.allow_dirty;
+    commit::ask(ctx, change, gates::may_take_baseline(change, &world))?;
+    let ask = measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) };
+    let measurement = measure::take(ctx, &ask, world.revision.clone())?;
+    world.revision = measure::unmoved(&measurement)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::Before, "before");
     let taken = measurement.taken(change.id(), &pending)?;
-    facts.measured = Some(measurement.measured(taken, &change.contract));
-    let change = commit::commit(ctx, change.id(), &Command::Baseline(facts), &pending)?;
+    world.unmeasured = measurement.unmeasured(&change.contract);
+    let event = Kind::BaselineTaken(Baseline { taken, strength: Strength::Full });
+    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
     attached(ctx, &change, args, &measurement, "before")
 }
 
 fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let label = label(args, "after")?;
-    let revision = delta::revision(ctx)?;
-    let mut facts = AfterFacts {
-        revision: revision.clone(),
-        tuneables: delta::tuneables(ctx, change)?,
-        redefined: delta::redefined(ctx, change)?,
-        measured: None,
-    };
-    commit::ask(ctx, change, &Command::After(facts.clone()))?;
+    let mut world = collect::world(ctx, change, Gate::After)?;
+    commit::ask(ctx, change, gates::may_take_after(change, &world))?;
     let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
-    let measurement = measure::take(ctx, &ask, revision)?;
-    facts.revision = measure::unmoved(&measurement)?;
-    facts.tuneables = delta::tuneables(ctx, change)?;
+    let measurement = measure::take(ctx, &ask, world.revision.clone())?;
+    world.revision = measure::unmoved(&measurement)?;
+    world.tuneables = delta::tuneables(ctx, change)?;
     pairing::keep_tuneables(ctx)?;
     let pending = measurement.pending(Role::After, "after");
     let taken = measurement.taken(change.id(), &pending)?;
-    facts.measured = Some(measurement.measured(taken, &change.contract));
-    let change = commit::commit(ctx, change.id(), &Command::After(facts), &pending)?;
+    world.unmeasured = measurement.unmeasured(&change.contract);
+    let event = Kind::AfterTaken(After { taken, rollback: String::new() });
+    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
     attached(ctx, &change, args, &measurement, "after")
 }
 

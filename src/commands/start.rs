@@ -2,15 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::commands::{ContractFlags, Ctx, choose, commit, contract, failure, init, parse};
+use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, failure, init, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{ChangeId, Class, Contract, MetricId, Opened, Other};
+use crate::model::{ChangeId, Class, Contract, Kind, MetricId, Opened};
 use crate::report::{self, Hint, invocation};
 use crate::store::record::write;
 use crate::store::{Exclusive, Record, RecordError, StoreError};
-use crate::workflow::{Change, Command, OpenFacts, decide, gates};
+use crate::workflow::{Change, UnknownMetric, World, gates};
 
 /// Open a tracked change
 #[derive(Debug, Args)]
@@ -79,24 +79,22 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
         parts.rollback = DEFAULT_ROLLBACK.to_owned();
     }
     init::ensure(ctx)?;
-    let measurable = ctx.config()?.measurable();
-    let facts = contract::facts(parts, &measurable)?;
-    contract::warn_of_empty_timings(ctx, &facts)?;
-    contract::warn_of_rates(ctx, &facts)?;
-    if !facts.unknown.is_empty() {
+    let world = collect::for_contract(ctx, &parts)?;
+    contract::warn_of_empty_timings(ctx, &world.unknown)?;
+    contract::warn_of_rates(ctx, &parts)?;
+    if !world.unknown.is_empty() {
         let near = |near: &MetricId| format!("; did you mean {near}?");
-        let one = |(metric, nearest): &(MetricId, Option<MetricId>)| {
-            format!("{metric}{}", nearest.as_ref().map(near).unwrap_or_default())
-        };
-        let all = facts.unknown.iter().map(one).collect::<Vec<_>>().join(", and no ");
+        let one =
+            |(metric, nearest): &UnknownMetric| format!("{metric}{}", nearest.as_ref().map(near).unwrap_or_default());
+        let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and no ");
         return Err(CommandError::trouble(format!("the config measures no {all}"))
             .hinted("add it to the config file, or choose another metric; no change was opened"));
     }
     let lock = ctx.lock()?;
-    let mut change = open(ctx, &lock, &args, title)?;
-    let events = decide::decide(&change, &Command::SetContract(facts), ctx.now())
-        .map_err(|refusal| CommandError::refused(refusal, None))?;
-    for event in events {
+    let mut change = open(ctx, &args, title)?;
+    let event = gates::completed(&change, Kind::ContractSet { contract: parts });
+    gates::check(&change, &event, &world, ctx.now()).map_err(|refusal| CommandError::refused(refusal, None))?;
+    if gates::says_something(&change, &event) {
         change.record(event, ctx.actor(), ctx.now());
     }
     let change = create(&lock, change)?;
@@ -105,12 +103,12 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     show(ctx, &change)
 }
 
-fn open(ctx: &Ctx, _lock: &Exclusive, args: &StartArgs, title: String) -> Result<Change, CommandError> {
+fn open(ctx: &Ctx, args: &StartArgs, title: String) -> Result<Change, CommandError> {
     let now = ctx.now();
     let (records, _) = choose::records(ctx)?;
-    let other = |record: &Record| match record {
-        Record::Tracked(change) => Some(Other { id: change.id().clone(), decided: change.is_decided() }),
-        Record::Legacy(_) => None,
+    let undecided = |record: &Record| match record {
+        Record::Tracked(change) if !change.is_decided() => Some(change.id().clone()),
+        Record::Tracked(_) | Record::Legacy(_) => None,
     };
     let opened = Opened {
         change_id: ChangeId::generate(now, &title, 0),
@@ -124,15 +122,16 @@ fn open(ctx: &Ctx, _lock: &Exclusive, args: &StartArgs, title: String) -> Result
         expires: args.expires.as_deref().map(|text| parse::moment("--expires", text, now)).transpose()?,
         imported: None,
     };
-    let facts = OpenFacts {
-        opened,
-        others: records.iter().filter_map(other).collect(),
-        parallel: args.parallel,
-        tuneables_configured: !ctx.config()?.tuneables.files.is_empty() || !ctx.config()?.tuneables.env.is_empty(),
-        max_emergency_days: Some(ctx.config()?.enforcement.max_emergency_days),
+    let undecided = if args.parallel { Vec::new() } else { records.iter().filter_map(undecided).collect() };
+    let config = ctx.config()?;
+    let world = World {
+        undecided,
+        tuneables_configured: !config.tuneables.files.is_empty() || !config.tuneables.env.is_empty(),
+        max_emergency_days: Some(config.enforcement.max_emergency_days),
+        ..World::default()
     };
-    let event = gates::open::decide(&facts, now).map_err(|refusal| CommandError::refused(refusal, None))?;
-    commit::begun(event, ctx.actor(), now)
+    gates::open::check(&opened, &world, now).map_err(|refusal| CommandError::refused(refusal, None))?;
+    commit::begun(Kind::Opened(opened), ctx.actor(), now)
 }
 
 /// The experiment that `--from` names; its contract is not taken over, since new evidence needs a contract of its own.

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::ChangeId;
 use crate::store::guard;
-use crate::workflow::{Change, gates};
+use crate::workflow::Change;
 
 /// Choose the change that commands mean when they are not told
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct UseArgs {
 fn open(change: Change) -> Result<Change, CommandError> {
     let Some(end) = &change.end else { return Ok(change) };
     Err(CommandError::Failed {
-        message: format!("{} has ended ({}), and commands mean open changes", change.id(), gates::end_name(end)),
+        message: format!("{} has ended ({}), and commands mean open changes", change.id(), end.name()),
         hints: vec![
             "vibeship-optimizer change list  # shows which are open".to_owned(),
             format!("vibeship-optimizer change show --change-id {}  # an ended one is named", change.id()),

@@ -5,16 +5,16 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, Pending, checks, choose, commit, delta, failure};
+use crate::commands::{Bar, Ctx, Pending, checks, choose, collect, commit, delta, failure};
 use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::{self, check};
-use crate::model::{ChangeId, Check, CheckKind, DeltaCommit, Gate};
+use crate::model::{ChangeId, Check, CheckKind, DeltaCommit, Gate, Kind, Validation};
 use crate::report::invocation::{self, PLACEHOLDERS};
 use crate::report::{self, Hint, Made};
 use crate::store::Role;
-use crate::workflow::{Change, Command, Missing, Refusal, ValidateFacts, decide};
+use crate::workflow::{Change, Missing, Refusal, gates};
 
 /// Schema name of validation files.
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
@@ -37,11 +37,11 @@ pub fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
 pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
     let config = ctx.config()?;
-    let mut facts = facts(ctx, &change)?;
-    commit::ask(ctx, &change, &Command::Validate(facts.clone()))?;
+    let world = collect::world(ctx, &change, Gate::Validate)?;
+    commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
-    if !delta::revision(ctx)?.same_code(&facts.revision) {
+    if !delta::revision(ctx)?.same_code(&world.revision) {
         return Err(CommandError::trouble("the project's files changed while the checks ran; nothing was recorded")
             .hinted("if a check writes files, let git ignore them: git status shows which"));
     }
@@ -50,41 +50,32 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         "change_id": id,
         "generated_at": ctx.now(),
         "tool": measure::TOOL,
-        "revision": facts.revision,
-        "delta": facts.delta,
+        "revision": world.revision,
+        "delta": world.delta,
         "checks": checks,
     });
     let pending = Pending { role: Role::Validation, bytes: format!("{document:#}\n").into_bytes() };
-    facts.outcome = Some((checks.clone(), pending.artifact(id)?));
-    let change = commit::commit(ctx, id, &Command::Validate(facts), &[pending])?;
+    let (revision, delta, artifact) = (world.revision.clone(), world.delta.clone(), pending.artifact(id)?);
+    let event = if checks.iter().all(|check| check.passed) {
+        Kind::Validated(Validation { revision, delta, checks: checks.clone(), artifact })
+    } else {
+        let rejects = config.validation.on_failure != OnFailure::Retry;
+        Kind::ValidationFailed { delta, checks: checks.clone(), artifact, rejects }
+    };
+    let change = commit::commit(ctx, id, event, &world, &[pending])?;
     show(ctx, &change, &checks)
-}
-
-/// The delta as it lies here, not checked yet.
-fn facts(ctx: &Ctx, change: &Change) -> Result<ValidateFacts, CommandError> {
-    let config = ctx.config()?;
-    let since = delta::since_baseline(ctx, change)?;
-    Ok(ValidateFacts {
-        revision: since.revision,
-        descends: since.descends,
-        delta: since.delta,
-        redefined: delta::redefined(ctx, change)?,
-        has_tests: config.commands.test.is_some(),
-        retry: config.validation.on_failure == OnFailure::Retry,
-        outcome: None,
-    })
 }
 
 /// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
 /// for the validation to say.
 pub(crate) fn made(ctx: &Ctx, change: &Change) -> Made {
-    let Ok(facts) = facts(ctx, change) else { return Made::Nothing };
-    let own: Vec<&DeltaCommit> = facts.delta.own_commits().collect();
+    let Ok(world) = collect::world(ctx, change, Gate::Validate) else { return Made::Nothing };
+    let own: Vec<&DeltaCommit> = world.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
-    let last = without_id.is_some_and(|commit| facts.revision.commit.as_ref() == Some(&commit.sha));
+    let last = without_id.is_some_and(|commit| world.revision.commit.as_ref() == Some(&commit.sha));
     let without_id = without_id.is_some();
     let nothing = own.is_empty();
-    match decide::decide(change, &Command::Validate(facts), ctx.now()) {
+    match gates::may_validate(change, &world) {
         Ok(_) if without_id => Made::WithoutId { last },
         Ok(_) => Made::Whole,
         Err(Refusal { missing: Missing::NoDelta | Missing::NoCommit, .. }) => Made::Nothing,

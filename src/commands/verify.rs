@@ -3,14 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, commit, delta, evidence, failure, parse, policy, watching};
+use crate::commands::{Ctx, choose, collect, commit, evidence, failure, parse, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{Class, Policy};
+use crate::model::Kind;
 use crate::report;
-use crate::store::Record;
-use crate::store::record::read;
-use crate::workflow::{Change, Command, Demand, End, Missing, Refusal, VerifyFacts, decide, replay, window};
+use crate::workflow::{Change, Demand, End, Missing, Refusal, gates, window};
 
 /// Ask whether a change may be called verified, and with --apply call it so
 #[derive(Debug, Args)]
@@ -37,14 +35,15 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
-    evidence::lawful(ctx, &change)?;
+    evidence::check_record(ctx, &change)?;
     if let Some(End::Verified { .. }) = &change.end {
         return audit(ctx, &change, args.apply);
     }
-    let facts = facts(ctx, &change, &args)?;
-    let demands = window::demands(&change, &facts, ctx.now());
-    let command = Command::Verify { summary: summary.clone(), facts };
-    if let Err(refusal) = decide::decide(&change, &command, ctx.now()) {
+    let days = u32::try_from(args.min_monitor_days).unwrap_or(0);
+    let world = collect::for_verification(ctx, &change, days, args.require_clean_git)?;
+    let demands = window::demands(&change, &world, ctx.now());
+    let event = Kind::Verified { summary };
+    if let Err(refusal) = gates::check(&change, &event, &world, ctx.now()) {
         let by_demands = matches!(refusal.missing, Missing::Unverified { .. });
         // A dry run is not refused for a summary that only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Missing::Summary)) {
@@ -61,7 +60,7 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
         show(ctx, &change, &demands, None)?;
         return Ok(Exit::Yes);
     }
-    let change = commit::commit(ctx, &id, &command, &[])?;
+    let change = commit::commit(ctx, &id, event, &world, &[])?;
     show(ctx, &change, &demands, Some(true))?;
     Ok(Exit::Yes)
 }
@@ -82,49 +81,13 @@ fn answer_refused(
 
 /// A change that is already verified: is its evidence still what it was?
 fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> {
-    let faults = evidence::faults(ctx, change)?;
-    let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
+    let (faults, reproduced) = collect::proof(ctx, change)?;
     let demands = vec![
         Demand { met: faults.is_empty(), kind: window::DemandKind::Artifacts { faults } },
         Demand { met: reproduced, kind: window::DemandKind::Reproduced },
     ];
     show(ctx, change, &demands, apply.then_some(false))?;
     Ok(if demands.iter().all(|demand| demand.met) { Exit::Yes } else { Exit::No })
-}
-
-/// What verification has to know of the world.
-fn facts(ctx: &Ctx, change: &Change, args: &VerifyArgs) -> Result<VerifyFacts, CommandError> {
-    let demanded = u32::try_from(args.min_monitor_days).unwrap_or(0);
-    gather(ctx, change, demanded, args.require_clean_git)
-}
-
-/// As [`facts`], for other commands too.
-pub(crate) fn gather(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<VerifyFacts, CommandError> {
-    let mut policy: Policy = policy::in_force(ctx)?;
-    policy.min_monitor_days = policy.min_monitor_days.max(days);
-    let faults = evidence::faults(ctx, change)?;
-    let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
-    let clean_wanted = clean || ctx.config()?.verification.require_clean_git;
-    let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
-    Ok(VerifyFacts { policy, faults, reproduced, clean_git, follow_up_promoted: follow_up_promoted(ctx, change)? })
-}
-
-fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
-    let Some(id) = &change.follow_up else { return Ok(false) };
-    match read::one(&ctx.project, id)? {
-        Record::Tracked(by) => {
-            // One that was there before took nothing over.
-            let later = by.opened_at >= change.opened_at;
-            let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
-            let ended = matches!(by.end, Some(End::RolledBack | End::Rejected { .. }));
-            if !proper || by.promotion.is_none() || ended || replay::check(&by.events).is_err() {
-                return Ok(false);
-            }
-            // It stands for a whole proof, so its own has to be whole.
-            Ok(evidence::faults(ctx, &by)?.is_empty() && evidence::reproduced(ctx, &by)?)
-        }
-        Record::Legacy(_) => Ok(false),
-    }
 }
 
 /// What the monitored days leave unjudged. Evidence that is not there any more is told by the demands.

@@ -33,17 +33,9 @@ pub enum Kind {
     ContractSet {
         contract: Contract,
     },
-    BaselineTaken {
-        taken: Taken,
-        strength: Strength,
-    },
+    BaselineTaken(Baseline),
     /// The delta is there and every check passed.
-    Validated {
-        revision: Revision,
-        delta: Delta,
-        checks: Vec<Check>,
-        artifact: Artifact,
-    },
+    Validated(Validation),
     ValidationFailed {
         delta: Delta,
         checks: Vec<Check>,
@@ -52,24 +44,9 @@ pub enum Kind {
         rejects: bool,
     },
     /// The state after the delta was captured.
-    AfterTaken {
-        taken: Taken,
-        /// The rollback action with the commit filled in.
-        rollback: String,
-    },
-    Compared {
-        markdown: Artifact,
-        json: Artifact,
-        /// The paired measurement, where there is one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pair: Option<Artifact>,
-        verdicts: Verdicts,
-    },
-    Promoted {
-        rehearsal: Rehearsal,
-        policy: Policy,
-        note: Artifact,
-    },
+    AfterTaken(After),
+    Compared(Compared),
+    Promoted(Promotion),
     /// It was held: kept as an experiment, not promoted.
     Held {
         reason: String,
@@ -77,28 +54,12 @@ pub enum Kind {
     Rejected {
         reason: String,
     },
-    RolledOut {
-        stage: Stage,
-        taken: Taken,
-        /// The verdicts against the baseline; `None` for an emergency, which has none.
-        verdicts: Option<Verdicts>,
-        /// For an emergency, which is not promoted: what is demanded from here on.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        policy: Option<Policy>,
-    },
+    RolledOut(RolloutStage),
     /// It was said for how many days the change is to be measured.
     MonitorStarted {
         days: u32,
     },
-    Ticked {
-        utc_date: NaiveDate,
-        /// Day of the window: 0 is the day of the full rollout.
-        day: u32,
-        taken: Taken,
-        report: Artifact,
-        /// Guardrails that are violated and the trigger, if it fired.
-        alarms: Vec<Judged>,
-    },
+    Ticked(Tick),
     /// An alarm was looked into and judged harmless.
     AlarmResolved {
         reason: String,
@@ -167,31 +128,133 @@ pub struct Opened {
     pub imported: Option<Digest>,
 }
 
+/// The captured baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub taken: Taken,
+    pub strength: Strength,
+}
+
+/// A validation that passed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    pub revision: Revision,
+    pub delta: Delta,
+    pub checks: Vec<Check>,
+    pub artifact: Artifact,
+}
+
+/// The captured state after the change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    pub taken: Taken,
+    /// The rollback action with the commit filled in.
+    pub rollback: String,
+}
+
+/// The files and verdicts of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    pub markdown: Artifact,
+    pub json: Artifact,
+    /// The paired measurement, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<Artifact>,
+    pub verdicts: Verdicts,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promotion {
+    pub rehearsal: Rehearsal,
+    pub policy: Policy,
+    pub note: Artifact,
+}
+
+/// A stage of the rollout that began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutStage {
+    pub stage: Stage,
+    pub taken: Taken,
+    /// The verdicts against the baseline; `None` for an emergency, which has none.
+    pub verdicts: Option<Verdicts>,
+    /// For an emergency, which is not promoted: what is demanded from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// A monitored day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    pub utc_date: NaiveDate,
+    /// Day of the window: 0 is the day of the full rollout.
+    pub day: u32,
+    pub taken: Taken,
+    pub report: Artifact,
+    /// Guardrails that are violated and the trigger, if it fired.
+    pub alarms: Vec<Judged>,
+}
+
 impl Kind {
     /// The evidence files that were recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {
-        let taken =
-            self.taken().into_iter().flat_map(|taken| std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts));
         let own: Vec<&Artifact> = match self {
-            Self::Validated { artifact, .. } | Self::ValidationFailed { artifact, .. } => vec![artifact],
-            Self::Compared { markdown, json, pair, .. } => [markdown, json].into_iter().chain(pair).collect(),
-            Self::Promoted { note, .. } => vec![note],
-            Self::Ticked { report, .. } => vec![report],
+            Self::Validated(Validation { artifact, .. }) | Self::ValidationFailed { artifact, .. } => vec![artifact],
+            Self::Compared(compared) => compared.artifacts().collect(),
+            Self::Promoted(promotion) => vec![&promotion.note],
+            Self::Ticked(tick) => vec![&tick.report],
             Self::Attested { attestation } => vec![&attestation.artifact],
-            _ => Vec::new(),
+            Self::Opened(_)
+            | Self::ContractSet { .. }
+            | Self::BaselineTaken(_)
+            | Self::AfterTaken(_)
+            | Self::Held { .. }
+            | Self::Rejected { .. }
+            | Self::RolledOut(_)
+            | Self::MonitorStarted { .. }
+            | Self::AlarmResolved { .. }
+            | Self::FollowedUp { .. }
+            | Self::RolledBack { .. }
+            | Self::RollbackConfirmed { .. }
+            | Self::Verified { .. }
+            | Self::Noted { .. }
+            | Self::Relinked { .. }
+            | Self::DayDecided { .. } => Vec::new(),
         };
-        taken.chain(own).collect()
+        self.taken().into_iter().flat_map(Taken::artifacts).chain(own).collect()
     }
 
     /// What was measured for this event, where something was.
     pub fn taken(&self) -> Option<&Taken> {
         match self {
-            Self::BaselineTaken { taken, .. }
-            | Self::AfterTaken { taken, .. }
-            | Self::RolledOut { taken, .. }
-            | Self::Ticked { taken, .. }
-            | Self::RollbackConfirmed { taken, .. } => Some(taken),
-            _ => None,
+            Self::BaselineTaken(baseline) => Some(&baseline.taken),
+            Self::AfterTaken(after) => Some(&after.taken),
+            Self::RolledOut(begun) => Some(&begun.taken),
+            Self::Ticked(tick) => Some(&tick.taken),
+            Self::RollbackConfirmed { taken, .. } => Some(taken),
+            Self::Opened(_)
+            | Self::ContractSet { .. }
+            | Self::Validated(_)
+            | Self::ValidationFailed { .. }
+            | Self::Compared(_)
+            | Self::Promoted(_)
+            | Self::Held { .. }
+            | Self::Rejected { .. }
+            | Self::MonitorStarted { .. }
+            | Self::AlarmResolved { .. }
+            | Self::Attested { .. }
+            | Self::FollowedUp { .. }
+            | Self::RolledBack { .. }
+            | Self::Verified { .. }
+            | Self::Noted { .. }
+            | Self::Relinked { .. }
+            | Self::DayDecided { .. } => None,
         }
+    }
+}
+
+impl Compared {
+    /// Its files: the report, its data, the pairs.
+    pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
+        [&self.markdown, &self.json].into_iter().chain(&self.pair)
     }
 }

@@ -280,6 +280,13 @@ pub struct Taken {
     pub taken_at: DateTime<Utc>,
 }
 
+impl Taken {
+    /// Its files: the snapshot, then what KPIs were read from.
+    pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
+        std::iter::once(&self.snapshot).chain(&self.kpi_artifacts)
+    }
+}
+
 /// Another change as far as opening or following up is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {

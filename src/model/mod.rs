@@ -38,7 +38,7 @@ pub use command_line::{CommandLine, PROGRAM};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};
-pub use event::{Event, Kind, Opened};
+pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, Tick, Validation};
 pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,

@@ -4,9 +4,10 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::json;
 
 use crate::model::{
-    Artifact, Check, CheckKind, Class, Contract, Criterion, Delta, DeltaCommit, Design, Digest, Doubt, Estimate,
-    Finding, Judged, Kind, Opened, PairSession, Policy, Rehearsal, Revision, Snapshot, Stage, StagePlan, Strength,
-    Taken, Trigger, TuneableChange, Verdict, Verdicts, WorkTree,
+    After, Artifact, Baseline, Check, CheckKind, Class, Compared, Contract, Criterion, Delta, DeltaCommit, Design,
+    Digest, Doubt, Estimate, Finding, Judged, Kind, Opened, PairSession, Policy, Promotion, Rehearsal, Revision,
+    RolloutStage, Snapshot, Stage, StagePlan, Strength, Taken, Tick, Trigger, TuneableChange, Validation, Verdict,
+    Verdicts, WorkTree,
 };
 use crate::workflow::{Change, chain};
 
@@ -144,7 +145,7 @@ pub(crate) fn passed(gates: u8) -> Change {
         }
     };
     add(1, Kind::ContractSet { contract: contract() }, 1);
-    add(2, Kind::BaselineTaken { taken: taken("before", 'a', at(1, 10)), strength: Strength::Full }, 1);
+    add(2, Kind::BaselineTaken(Baseline { taken: taken("before", 'a', at(1, 10)), strength: Strength::Full }), 1);
     let tuneable = TuneableChange {
         key: "advisory.cooldown_s".to_owned(),
         before: Some(60.into()),
@@ -153,26 +154,26 @@ pub(crate) fn passed(gates: u8) -> Change {
     };
     let delta = Delta { commits: vec![commit()], tuneables: vec![tuneable], ..Delta::default() };
     let artifact_of = artifact("validation.json");
-    add(3, Kind::Validated { revision: revision('b'), delta, checks: checks(), artifact: artifact_of }, 2);
+    add(3, Kind::Validated(Validation { revision: revision('b'), delta, checks: checks(), artifact: artifact_of }), 2);
     let rollback = format!("git revert {}", "b".repeat(40));
-    add(4, Kind::AfterTaken { taken: taken("after", 'b', at(2, 10)), rollback }, 2);
+    add(4, Kind::AfterTaken(After { taken: taken("after", 'b', at(2, 10)), rollback }), 2);
     let (markdown, json) = (artifact("compare.md"), artifact("compare.json"));
-    add(5, Kind::Compared { markdown, json, pair: Some(artifact("pair.json")), verdicts: verdicts() }, 2);
+    add(5, Kind::Compared(Compared { markdown, json, pair: Some(artifact("pair.json")), verdicts: verdicts() }), 2);
     let rehearsal = Rehearsal::Applies { commits: vec!["b".repeat(40)] };
-    add(6, Kind::Promoted { rehearsal, policy: policy(), note: artifact("rollback.md") }, 2);
+    add(6, Kind::Promoted(Promotion { rehearsal, policy: policy(), note: artifact("rollback.md") }), 2);
     for (stage, day) in [(Stage::Canary, 3), (Stage::Full, 4)] {
         let taken = taken(stage.name(), 'b', at(day, 10));
-        add(7, Kind::RolledOut { stage, taken, verdicts: Some(verdicts()), policy: None }, day);
+        add(7, Kind::RolledOut(RolloutStage { stage, taken, verdicts: Some(verdicts()), policy: None }), day);
     }
     for day in 0..2 {
         let alarms = if day == 1 { vec![straddling()] } else { Vec::new() };
-        let ticked = Kind::Ticked {
+        let ticked = Kind::Ticked(Tick {
             utc_date: at(4 + day, 10).date_naive(),
             day,
             taken: taken(&format!("day{day}"), 'b', at(4 + day, 10)),
             report: artifact(&format!("day{day}.md")),
             alarms,
-        };
+        });
         add(7, ticked, 4 + day);
     }
     change

@@ -2,14 +2,14 @@
 
 use crate::model::{Rehearsal, Trigger};
 use crate::report::{Doc, Text, Tone, code, invocation, mark, markdown};
-use crate::workflow::{Change, rollback_text};
+use crate::workflow::Change;
 
 /// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
 /// touches this tool's own files too or is a merge, the command that does the same stands in its place.
 pub(crate) fn action(change: &Change) -> String {
-    let known = rollback_text::known(change);
-    let hard = rollback_text::delta(change).is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
-    match rollback_text::commits(change).as_slice() {
+    let known = change.known_rollback();
+    let hard = change.newest_delta().is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
+    match change.commits_to_revert().as_slice() {
         [sha] if hard || change.is_squashed() => known.replace(&format!("git revert {sha}"), &applied(change)),
         _ => known,
     }

@@ -9,7 +9,7 @@ use crate::report::{
     Doc, Hint, StepView, Table, Text, Tone, code, day, invocation, logbook, mark, pipeline, rollback, summary, values,
     verdict,
 };
-use crate::workflow::{Change, Step, Unjudged, rollback_text};
+use crate::workflow::{Change, Step, Unjudged};
 
 /// Where everything stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +43,7 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
         }
     }
     for change in view.left {
-        let commits = rollback_text::commits(change);
+        let commits = change.commits_to_revert();
         let commits = commits.iter().map(|sha| values::short_sha(sha)).collect::<Vec<_>>().join(", ");
         let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
         let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);

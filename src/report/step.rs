@@ -3,7 +3,7 @@
 use crate::model::Gate;
 use crate::report::refusal::{hint, message};
 use crate::report::{Around, Hint, Keys, Uncommitted, invocation, rollback, values, verdict};
-use crate::workflow::{Change, Refusal, Step, rollback_text};
+use crate::workflow::{Change, Refusal, Step};
 
 /// What was made of a change between its baseline and its validation.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,7 +137,7 @@ fn after_rollout(change: &Change, step: &Step) -> (String, Vec<Hint>) {
         Step::ConfirmRollback => {
             let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
             let measure = "measure that the baseline's values are back";
-            if written_only && rollback_text::takes_out(change) && !rollback_text::commits(change).is_empty() {
+            if written_only && change.rollback_takes_it_out() && !change.commits_to_revert().is_empty() {
                 let revert = Hint::to("unless that is done", rollback::action(change));
                 let then = Hint::to("then", invocation::after(id));
                 return (format!("rolled back on record: revert the commit, then {measure}"), vec![revert, then]);

@@ -355,7 +355,8 @@ mod tests {
         inconclusive: declared exact, but the same code gave different values
         ");
         let drift = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 1.081 }, more_runs: None };
-        let drift = Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned().into(), verdict: drift });
+        let drift =
+            Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned().into(), verdict: drift });
         assert!(drift.alone().why.ends_with("between the two sessions (reference workload)"));
     }
 
@@ -387,8 +388,10 @@ mod tests {
 
     #[test]
     fn a_trigger_that_holds_has_fired() {
-        let judged =
-            Judged { criterion: "timing.t.wall > +20%".to_owned().into(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
+        let judged = Judged {
+            criterion: "timing.t.wall > +20%".to_owned().into(),
+            verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)),
+        };
         assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
     }
 }

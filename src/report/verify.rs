@@ -45,22 +45,16 @@ fn item(demand: &Demand, change: &Change, keys: Keys<'_>) -> Text {
 mod tests {
     use super::*;
     use crate::report::{Terminal, fixture, terminal};
-    use crate::workflow::{VerifyFacts, window};
+    use crate::workflow::{World, window};
 
-    fn facts() -> VerifyFacts {
-        VerifyFacts {
-            policy: fixture::policy(),
-            faults: Vec::new(),
-            reproduced: true,
-            clean_git: None,
-            follow_up_promoted: false,
-        }
+    fn world() -> World {
+        World { policy: fixture::policy(), reproduced: true, ..World::default() }
     }
 
     #[test]
     fn every_demand_says_how_it_is_met() {
         let change = fixture::passed(7);
-        let demands = window::demands(&change, &facts(), fixture::at(5, 12));
+        let demands = window::demands(&change, &world(), fixture::at(5, 12));
         let text = terminal::render(&document(&change, &demands, None, Keys::default()), Terminal::plain());
         insta::assert_snapshot!(text, @r#"
         Shorten the advisory cooldown (chg-1)
@@ -85,7 +79,7 @@ mod tests {
 
     #[test]
     fn waiting_is_no_failure() {
-        let mut demands = window::demands(&fixture::passed(7), &facts(), fixture::at(5, 12));
+        let mut demands = window::demands(&fixture::passed(7), &world(), fixture::at(5, 12));
         demands.retain(|demand| demand.met || demand.kind.comes_with_time());
         let text = terminal::render(&document(&fixture::passed(7), &demands, None, Keys::default()), Terminal::plain());
         assert!(text.contains("? not yet: nothing is wrong"), "{text}");

@@ -50,7 +50,7 @@ pub enum Step {
 /// The next step under `policy` at `now`.
 pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
     if let Some(end) = &change.end {
-        let step = Step::Ended { end: gates::end_name(end) };
+        let step = Step::Ended { end: end.name() };
         return if awaits_confirmation(change) { Step::ConfirmRollback } else { step };
     }
     let open = change.opened.class.gates().iter().copied().find(|gate| !gates::passed(change, *gate));

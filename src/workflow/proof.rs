@@ -1,11 +1,23 @@
-//! What stands as proof for a change's present state: its commits, its evidence files, what a review has to cover.
-//! Must not decide whether it suffices.
+//! What stands for a change: its commits, its evidence files, what a review covers, how it is taken out again. Must not
+//! decide whether that suffices.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::artifact::superseded_name;
-use crate::model::{Artifact, Digest, Event, Kind, Strength, Taken};
+use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::{Artifact, Class, Delta, Digest, Event, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
+
+/// Stands for the change's commit in a rollback action.
+pub const COMMIT_PLACEHOLDER: &str = "<sha>";
+
+/// A commit of the change that was found again in another place.
+struct Relink<'a> {
+    old: &'a str,
+    new: &'a str,
+    /// By what: `patch-id` or `tree`.
+    by: &'a str,
+}
 
 impl Change {
     /// The rollback action as it was recorded: filled in once there is a commit, as written before.
@@ -16,51 +28,94 @@ impl Change {
     /// The same, with the hashes that are valid now (after relinking).
     pub fn rollback_action(&self) -> String {
         let recorded = self.recorded_rollback().to_owned();
-        self.relinks().fold(recorded, |text, (old, new, _)| text.replace(old, new))
+        self.relinks().fold(recorded, |text, relink| text.replace(relink.old, relink.new))
+    }
+
+    /// The action as far as it is known by now: as it was recorded with the state after; before that, with what the
+    /// newest validation saw, passed or not.
+    pub fn known_rollback(&self) -> String {
+        let action = self.rollback_action();
+        // An earlier version let an emergency have an action on a commit that nothing fills in.
+        if self.opened.class == Class::Emergency {
+            return filled_rollback(&action, &[], &Delta::default());
+        }
+        match self.newest_delta() {
+            Some(delta) => filled_rollback(&action, &self.commits_to_revert(), delta),
+            None => action,
+        }
+    }
+
+    /// Whether the contract's action takes the change itself out; another one, such as a flag that is cleared, may leave
+    /// it where it is.
+    pub fn rollback_takes_it_out(&self) -> bool {
+        let action = self.contract.rollback.as_str();
+        action.is_empty() || action.contains(COMMIT_PLACEHOLDER) || action.contains("git revert")
+    }
+
+    /// What changed, as the newest validation saw it, passed or not.
+    pub fn newest_delta(&self) -> Option<&Delta> {
+        self.events.iter().rev().find_map(|event| match &event.what {
+            Kind::Validated(Validation { delta, .. }) | Kind::ValidationFailed { delta, .. } => Some(delta),
+            _ => None,
+        })
+    }
+
+    /// The commits to take back, oldest first: those of the newest validation, passed or not.
+    pub fn commits_to_revert(&self) -> Vec<String> {
+        let newest = self.events.iter().rev().find_map(|event| match &event.what {
+            Kind::Validated(_) => Some(self.commits()),
+            Kind::ValidationFailed { delta, .. } => Some(hashes(delta)),
+            _ => None,
+        });
+        newest.unwrap_or_default()
     }
 
     /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.
     pub fn is_squashed(&self) -> bool {
-        self.relinks().any(|(_, _, by)| by == "tree")
+        self.relinks().any(|relink| relink.by == "tree")
     }
 
-    /// Which commit took the place of which, oldest first, and how that showed.
-    fn relinks(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+    /// Which commit took the place of which, oldest first.
+    fn relinks(&self) -> impl Iterator<Item = Relink<'_>> {
         self.events.iter().flat_map(|event| {
             let (moved, by) = match &event.what {
                 Kind::Relinked { commits, by } => (commits.as_slice(), by.as_str()),
                 _ => (&[][..], ""),
             };
-            moved.iter().map(move |(old, new)| (old.as_str(), new.as_str(), by))
+            moved.iter().map(move |(old, new)| Relink { old, new, by })
         })
     }
 
     /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
     pub fn commits(&self) -> Vec<String> {
-        let delta = self.validation.iter().flat_map(|validation| validation.delta.own_commits());
-        let mut commits: Vec<String> = delta.map(|commit| commit.sha.clone()).collect();
-        for (old, new, _) in self.relinks() {
+        let mut commits = self.validation.as_ref().map(|validation| hashes(&validation.delta)).unwrap_or_default();
+        for Relink { old, new, .. } in self.relinks() {
             commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| new.clone_into(commit));
         }
         commits
     }
 
+    /// Whether only commits that are the change's now move, each to one that is not.
+    pub fn can_relink(&self, moves: &[(String, String)]) -> bool {
+        let mut current = self.commits();
+        moves.iter().all(|(old, new)| {
+            let place = current.iter().position(|commit| commit == old);
+            place.is_some_and(|at| {
+                old != new && !current.contains(new) && std::mem::replace(&mut current[at], new.clone()) == *old
+            })
+        })
+    }
+
     /// Every evidence file that stands for the present state, in the order in which it was recorded.
     pub fn artifacts(&self) -> Vec<&Artifact> {
-        fn of_taken(taken: &Taken) -> impl Iterator<Item = &Artifact> {
-            std::iter::once(&taken.snapshot).chain(&taken.kpi_artifacts)
-        }
         let mut found: Vec<&Artifact> = Vec::new();
-        found.extend(self.baseline.iter().flat_map(|baseline| of_taken(&baseline.taken)));
+        found.extend(self.baseline.iter().flat_map(|baseline| baseline.taken.artifacts()));
         found.extend(self.validation.iter().map(|validation| &validation.artifact));
-        found.extend(self.after.iter().flat_map(|after| of_taken(&after.taken)));
-        if let Some(comparison) = &self.comparison {
-            found.extend([&comparison.markdown, &comparison.json]);
-            found.extend(&comparison.pair);
-        }
+        found.extend(self.after.iter().flat_map(|after| after.taken.artifacts()));
+        found.extend(self.comparison.iter().flat_map(|comparison| comparison.artifacts()));
         found.extend(self.promotion.iter().map(|promotion| &promotion.note));
-        found.extend(self.rollout.iter().flat_map(|done| of_taken(&done.taken)));
-        found.extend(self.ticks.iter().flat_map(|tick| of_taken(&tick.taken).chain([&tick.report])));
+        found.extend(self.rollout.iter().flat_map(|done| done.taken.artifacts()));
+        found.extend(self.ticks.iter().flat_map(|tick| tick.taken.artifacts().chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
         found
     }
@@ -83,7 +138,7 @@ impl Change {
         self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
     }
 
-    /// Where an evidence file lies by now: under its own name, or where it was kept when a later measurement of the same
+    /// Where an evidence file is by now: under its own name, or where it was kept when a later measurement of the same
     /// day took that name.
     pub fn lies_at(&self, artifact: &Artifact) -> String {
         let mut of_name: Vec<&Artifact> = self.artifacts();
@@ -109,5 +164,81 @@ impl Change {
             "verdicts": verdicts,
             "report": report,
         }))
+    }
+}
+
+fn hashes(delta: &Delta) -> Vec<String> {
+    delta.own_commits().map(|commit| commit.sha.clone()).collect()
+}
+
+/// `action` with the delta's commit in the place of `<sha>`. An action that needs a commit where there is none is
+/// replaced by the old values to put back; what else it asks for is kept beside.
+pub(crate) fn filled_rollback(action: &str, commits: &[String], delta: &Delta) -> String {
+    if !action.contains(COMMIT_PLACEHOLDER) {
+        return action.to_owned();
+    }
+    if let Some(sha) = commits.first() {
+        return action.replace(COMMIT_PLACEHOLDER, sha);
+    }
+    let values: Vec<String> = delta.tuneables.iter().map(old_value).collect();
+    let back = if values.is_empty() {
+        "put the files back as they were before the change: there is no commit to revert".to_owned()
+    } else {
+        format!("put the old values back: {}", values.join(", "))
+    };
+    if action.trim() == DEFAULT_ROLLBACK {
+        back
+    } else {
+        format!("{back}; no commit stands for {COMMIT_PLACEHOLDER} in: {action}")
+    }
+}
+
+/// `cooldown = 30 (now 10, in tuneables.json)`.
+fn old_value(changed: &TuneableChange) -> String {
+    let layer = changed.layer.as_deref().map_or_else(String::new, |layer| format!(", in {layer}"));
+    let now = changed.after.as_ref().map_or_else(|| "not set".to_owned(), Value::to_string);
+    match &changed.before {
+        Some(before) => format!("{} = {before} (now {now}{layer})", changed.key),
+        None => format!("{} not set (now {now}{layer})", changed.key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuned(before: Option<Value>, after: Option<Value>, layer: &str) -> Delta {
+        let layer = (!layer.is_empty()).then(|| layer.to_owned());
+        let changed = TuneableChange { key: "cooldown".to_owned(), before, after, layer };
+        Delta { tuneables: vec![changed], ..Delta::default() }
+    }
+
+    #[test]
+    fn without_a_commit_the_old_values_and_their_file_are_named() {
+        let delta = tuned(Some(30.into()), Some(10.into()), "tuneables.json");
+        let text = filled_rollback(DEFAULT_ROLLBACK, &[], &delta);
+        assert_eq!(text, "put the old values back: cooldown = 30 (now 10, in tuneables.json)");
+        let new = tuned(None, Some("x".into()), "env:COOLDOWN");
+        let text = filled_rollback(DEFAULT_ROLLBACK, &[], &new);
+        assert_eq!(text, "put the old values back: cooldown not set (now \"x\", in env:COOLDOWN)");
+        let gone = tuned(Some(30.into()), None, "");
+        let text = filled_rollback(DEFAULT_ROLLBACK, &[], &gone);
+        assert_eq!(text, "put the old values back: cooldown = 30 (now not set)");
+    }
+
+    #[test]
+    fn an_action_of_its_own_is_kept() {
+        let delta = tuned(Some(30.into()), Some(10.into()), "");
+        assert_eq!(filled_rollback("redeploy", &[], &delta), "redeploy");
+        let both = filled_rollback("git revert <sha> && redeploy", &[], &delta);
+        assert!(both.starts_with("put the old values back: cooldown = 30 (now 10); "), "{both}");
+        assert!(both.ends_with("in: git revert <sha> && redeploy"), "{both}");
+        assert!(filled_rollback(DEFAULT_ROLLBACK, &[], &Delta::default()).starts_with("put the files back"));
+    }
+
+    #[test]
+    fn a_commit_is_reverted() {
+        let delta = tuned(Some(30.into()), Some(10.into()), "");
+        assert_eq!(filled_rollback(DEFAULT_ROLLBACK, &["abc".to_owned()], &delta), "git revert abc");
     }
 }

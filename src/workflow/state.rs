@@ -1,11 +1,13 @@
 //! A change as its events tell it. Owns the folding of events into state; state is never stored. Must not decide
 //! whether an event may happen.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use std::ops::Deref;
+
+use chrono::{DateTime, Utc};
 
 use crate::model::{
-    Artifact, Attestation, ChangeId, Check, Contract, Delta, Event, Judged, Kind, Opened, Policy, Rehearsal, Revision,
-    Stage, Strength, Taken, Verdicts,
+    After, Attestation, Baseline, ChangeId, Compared, Contract, Event, Judged, Kind, Opened, Policy, Promotion,
+    RolloutStage, Stage, Taken, Tick, Validation,
 };
 use crate::workflow::chain;
 
@@ -16,15 +18,15 @@ pub struct Change {
     pub opened_at: DateTime<Utc>,
     /// The contract as it stands; frozen once there is a baseline.
     pub contract: Contract,
-    pub baseline: Option<Baseline>,
-    pub validation: Option<Validation>,
-    pub after: Option<After>,
-    pub comparison: Option<Comparison>,
-    pub promotion: Option<Promotion>,
-    pub rollout: Vec<StageDone>,
+    pub baseline: Option<Dated<Baseline>>,
+    pub validation: Option<Dated<Validation>>,
+    pub after: Option<Dated<After>>,
+    pub comparison: Option<Dated<Compared>>,
+    pub promotion: Option<Dated<Promotion>>,
+    pub rollout: Vec<Dated<RolloutStage>>,
     /// For how many days it is to be measured, where somebody said so.
     pub monitor_days: Option<u32>,
-    pub ticks: Vec<Tick>,
+    pub ticks: Vec<Dated<Tick>>,
     pub open_alarms: Vec<Judged>,
     pub attestation: Option<Attestation>,
     /// The change that took an emergency over.
@@ -37,71 +39,19 @@ pub struct Change {
     pub events: Vec<Event>,
 }
 
-/// The captured baseline.
+/// What an event says, with its moment; never earlier than an event before it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Baseline {
-    pub taken: Taken,
-    pub strength: Strength,
+pub struct Dated<T> {
     pub at: DateTime<Utc>,
+    pub what: T,
 }
 
-/// A validation that passed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Validation {
-    pub revision: Revision,
-    pub delta: Delta,
-    pub checks: Vec<Check>,
-    pub artifact: Artifact,
-    pub at: DateTime<Utc>,
-}
+impl<T> Deref for Dated<T> {
+    type Target = T;
 
-/// The captured state after.
-#[derive(Debug, Clone, PartialEq)]
-pub struct After {
-    pub taken: Taken,
-    pub rollback: String,
-    pub at: DateTime<Utc>,
-}
-
-/// The comparison.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
-    pub markdown: Artifact,
-    pub json: Artifact,
-    pub pair: Option<Artifact>,
-    pub verdicts: Verdicts,
-    pub at: DateTime<Utc>,
-}
-
-/// The promotion.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Promotion {
-    pub rehearsal: Rehearsal,
-    pub policy: Policy,
-    pub note: Artifact,
-    pub at: DateTime<Utc>,
-}
-
-/// A stage that began.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageDone {
-    pub stage: Stage,
-    pub at: DateTime<Utc>,
-    pub taken: Taken,
-    pub verdicts: Option<Verdicts>,
-    pub policy: Option<Policy>,
-}
-
-/// A monitored day.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tick {
-    pub at: DateTime<Utc>,
-    pub utc_date: NaiveDate,
-    pub day: u32,
-    pub taken: Taken,
-    pub report: Artifact,
-    /// Guardrails violated and the trigger, if it fired.
-    pub alarms: Vec<Judged>,
+    fn deref(&self) -> &T {
+        &self.what
+    }
 }
 
 /// A rollback.
@@ -124,10 +74,21 @@ pub enum End {
     RolledBack,
 }
 
+impl End {
+    /// It as a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Verified { .. } => "verified",
+            Self::Held { .. } => "held",
+            Self::Rejected { .. } => "rejected",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
 /// A list of events that is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotARecord {
-    /// The first event does not open a change.
     #[error("its first event does not open a change")]
     NotOpened,
     #[error("event {0} opens the change a second time")]
@@ -135,7 +96,6 @@ pub enum NotARecord {
 }
 
 impl Change {
-    /// A change just opened by `event`.
     fn begun(event: &Event) -> Result<Self, NotARecord> {
         let Kind::Opened(opened) = &event.what else { return Err(NotARecord::NotOpened) };
         Ok(Self {
@@ -179,31 +139,25 @@ impl Change {
         Ok(self)
     }
 
-    /// How often it was compared since its baseline was captured.
-    pub fn comparisons_since_baseline(&self) -> u32 {
-        let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken { .. }));
-        u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared { .. })).count()).unwrap_or(u32::MAX)
-    }
-
     /// Seals `what` behind the last event and folds it in.
     pub fn record(&mut self, what: Kind, actor: Option<String>, at: DateTime<Utc>) {
         let event = chain::seal(self.events.last(), what, actor, at);
         self.apply(event);
     }
 
-    /// Folds one more event in. The order of events is `decide`'s business: any order folds without panic.
+    /// Folds one more event in. The order of events is for the gates to check: any order folds without panic.
     fn apply(&mut self, event: Event) {
         let at = event.at.max(self.latest_at);
         self.latest_at = at;
         match event.what.clone() {
             Kind::ContractSet { contract } => self.contract = contract,
-            Kind::BaselineTaken { taken, strength } => {
-                self.baseline = Some(Baseline { taken, strength, at });
+            Kind::BaselineTaken(what) => {
+                self.baseline = Some(Dated { at, what });
                 self.forget_from_validation();
             }
-            Kind::Validated { revision, delta, checks, artifact } => {
+            Kind::Validated(what) => {
                 self.forget_from_validation();
-                self.validation = Some(Validation { revision, delta, checks, artifact, at });
+                self.validation = Some(Dated { at, what });
             }
             Kind::ValidationFailed { rejects, .. } => {
                 self.forget_from_validation();
@@ -211,32 +165,18 @@ impl Change {
                     self.end = Some(End::Rejected { reason: "validation failed".to_owned() });
                 }
             }
-            Kind::AfterTaken { taken, rollback } => {
-                self.after = Some(After { taken, rollback, at });
+            Kind::AfterTaken(what) => {
+                self.after = Some(Dated { at, what });
                 self.comparison = None;
             }
-            Kind::Compared { markdown, json, pair, verdicts } => {
-                self.comparison = Some(Comparison { markdown, json, pair, verdicts, at });
-            }
-            Kind::Promoted { rehearsal, policy, note } => {
-                self.promotion = Some(Promotion { rehearsal, policy, note, at });
-            }
+            Kind::Compared(what) => self.comparison = Some(Dated { at, what }),
+            Kind::Promoted(what) => self.promotion = Some(Dated { at, what }),
             Kind::Held { reason } => self.end = Some(End::Held { reason }),
             Kind::Rejected { reason } => self.end = Some(End::Rejected { reason }),
-            Kind::Verified { summary } => self.end = Some(End::Verified { summary, at }),
-            other => self.apply_rollout(other, at),
-        }
-        self.events.push(event);
-    }
-
-    fn apply_rollout(&mut self, what: Kind, at: DateTime<Utc>) {
-        match what {
-            Kind::RolledOut { stage, taken, verdicts, policy } => {
-                self.rollout.push(StageDone { stage, at, taken, verdicts, policy });
-            }
-            Kind::Ticked { utc_date, day, taken, report, alarms } => {
-                self.open_alarms.extend(alarms.iter().cloned());
-                self.ticks.push(Tick { at, utc_date, day, taken, report, alarms });
+            Kind::RolledOut(what) => self.rollout.push(Dated { at, what }),
+            Kind::Ticked(what) => {
+                self.open_alarms.extend(what.alarms.iter().cloned());
+                self.ticks.push(Dated { at, what });
             }
             Kind::MonitorStarted { days } => self.monitor_days = Some(days),
             Kind::AlarmResolved { .. } => self.open_alarms.clear(),
@@ -251,8 +191,10 @@ impl Change {
                     rollback.confirmed = Some((taken, not_back));
                 }
             }
-            _ => {}
+            Kind::Verified { summary } => self.end = Some(End::Verified { summary, at }),
+            Kind::Opened(_) | Kind::Noted { .. } | Kind::Relinked { .. } | Kind::DayDecided { .. } => {}
         }
+        self.events.push(event);
     }
 
     fn forget_from_validation(&mut self) {
@@ -261,7 +203,6 @@ impl Change {
         self.comparison = None;
     }
 
-    /// Its id.
     pub fn id(&self) -> &ChangeId {
         &self.opened.change_id
     }
@@ -287,7 +228,7 @@ impl Change {
     }
 
     /// The stage that was entered last, if any.
-    pub fn stage(&self) -> Option<&StageDone> {
+    pub fn stage(&self) -> Option<&Dated<RolloutStage>> {
         self.rollout.last()
     }
 
@@ -300,5 +241,11 @@ impl Change {
     pub fn frozen_policy(&self) -> Option<&Policy> {
         let promoted = self.promotion.as_ref().map(|promotion| &promotion.policy);
         promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
+    }
+
+    /// How often it was compared since its baseline was captured.
+    pub fn comparisons_since_baseline(&self) -> u32 {
+        let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken(_)));
+        u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared(_))).count()).unwrap_or(u32::MAX)
     }
 }

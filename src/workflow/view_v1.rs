@@ -15,7 +15,7 @@ pub const SCHEMA_V1: &str = "vibeship_optimizer.change.v1";
 /// passed, the stage of the rollout, or the end.
 pub fn status(change: &Change) -> &'static str {
     if let Some(end) = &change.end {
-        return gates::end_name(end);
+        return end.name();
     }
     if let Some(done) = change.stage() {
         return match done.stage {
@@ -68,12 +68,12 @@ pub fn fields(change: &Change) -> Map<String, Value> {
 
 fn updates(change: &Change) -> Value {
     let of_tick = |event: &crate::model::Event| match &event.what {
-        Kind::Ticked { utc_date, day, taken, report, .. } => Some(json!({
+        Kind::Ticked(tick) => Some(json!({
             "ts": seconds(event.at),
-            "utc_date": utc_date,
-            "day": day,
-            "snapshot": change.lies_at(&taken.snapshot),
-            "report": change.lies_at(report),
+            "utc_date": tick.utc_date,
+            "day": tick.day,
+            "snapshot": change.lies_at(&tick.taken.snapshot),
+            "report": change.lies_at(&tick.report),
         })),
         _ => None,
     };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::{ArtifactFault, Class, Judged, Policy, Taken};
-use crate::workflow::Change;
+use crate::workflow::{Change, World};
 
 /// The workflow's rule: at least three days, whatever a config says.
 pub const MIN_DAYS: u32 = 3;
@@ -72,25 +72,10 @@ impl DemandKind {
     }
 }
 
-/// What verification has to know of the world.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VerifyFacts {
-    /// What the config (and a raising flag) demands now.
-    pub policy: Policy,
-    /// Artifacts that are not what was recorded.
-    pub faults: Vec<ArtifactFault>,
-    /// Whether the recorded verdicts come out of the evidence again.
-    pub reproduced: bool,
-    /// Whether the work tree is clean; `None` where that is not demanded.
-    pub clean_git: Option<bool>,
-    /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
-    pub follow_up_promoted: bool,
-}
-
 /// Every demand on `change`, met or not.
-pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<Demand> {
-    let frozen = change.frozen_policy().cloned().unwrap_or_else(|| facts.policy.clone());
-    let policy = frozen.tightened_by(&facts.policy);
+pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
+    let frozen = change.frozen_policy().cloned().unwrap_or_else(|| world.policy.clone());
+    let policy = frozen.tightened_by(&world.policy);
     let days = policy.min_monitor_days.max(MIN_DAYS);
     let rolled_out = change.fully_rolled_out_at();
     let closes = rolled_out.map(|at| closes(at, days));
@@ -102,8 +87,8 @@ pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<
         demand(closes.is_some_and(|at| now >= at), DemandKind::Window { days, closes }),
         demand(have.len() >= days as usize, DemandKind::Ticks { need: days, have }),
         demand(change.open_alarms.is_empty(), DemandKind::NoAlarm { open: change.open_alarms.clone() }),
-        demand(facts.faults.is_empty(), DemandKind::Artifacts { faults: facts.faults.clone() }),
-        demand(facts.reproduced, DemandKind::Reproduced),
+        demand(world.faults.is_empty(), DemandKind::Artifacts { faults: world.faults.clone() }),
+        demand(world.reproduced, DemandKind::Reproduced),
         demand(latest.is_none(), DemandKind::Clock { latest }),
     ];
     if policy.require_attestation {
@@ -111,11 +96,11 @@ pub fn demands(change: &Change, facts: &VerifyFacts, now: DateTime<Utc>) -> Vec<
         let stale = change.attestation.is_some() && !fresh;
         list.push(demand(fresh, DemandKind::Attestation { stale }));
     }
-    if let Some(clean) = facts.clean_git {
+    if let Some(clean) = world.clean_git {
         list.push(demand(clean, DemandKind::CleanGit));
     }
     if change.opened.class == Class::Emergency {
-        list.push(demand(change.follow_up.is_some() && facts.follow_up_promoted, DemandKind::FollowUp));
+        list.push(demand(change.follow_up.is_some() && world.follow_up_promoted, DemandKind::FollowUp));
     }
     list
 }

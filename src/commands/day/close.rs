@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::model::{ChangeId, Kind};
 use crate::report::{self, Decision, Evening};
 use crate::store::Record;
-use crate::workflow::{Change, Command};
+use crate::workflow::Change;
 
 /// What can be decided; `undecided` is one too, if it has a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
@@ -37,8 +37,9 @@ pub fn run(ctx: &Ctx, args: CloseArgs) -> Result<Exit, CommandError> {
         ticked.iter().for_each(|done| tick::tell(ctx, done));
     }
     for decision in &all {
-        let command = Command::DecideDay { decision: decision.word.to_owned(), reason: decision.reason.clone() };
-        commit::commit(ctx, &decision.id, &command, &[])?;
+        let (word, reason) = (decision.word.to_owned(), decision.reason.clone());
+        let event = Kind::DayDecided { utc_date: ctx.now().date_naive(), decision: word, reason };
+        commit::record(ctx, &decision.id, event)?;
     }
     let open = open_changes(ctx)?;
     let evening = Evening { now: ctx.now(), changes: &open, decisions: &all };

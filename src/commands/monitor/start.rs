@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::Digest;
+use crate::model::{Digest, Kind};
 use crate::store::{artifact, atomic};
-use crate::workflow::{Change, Command, watch, window};
+use crate::workflow::{Change, gates, watch, window};
 
 /// Say for how many days a rolled out change is measured
 #[derive(Debug, Args)]
@@ -30,12 +30,11 @@ pub struct StartArgs {
 pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let change = commit::load(ctx, &id)?;
-    let command = Command::StartMonitor { days: args.days };
-    commit::ask(ctx, &change, &command)?;
+    commit::ask(ctx, &change, gates::may_monitor(&change))?;
     if let Some(path) = &args.baseline {
         is_the_baseline(ctx, &change, path)?;
     }
-    let change = commit::commit(ctx, &id, &command, &[])?;
+    let change = commit::record(ctx, &id, Kind::MonitorStarted { days: args.days })?;
     let days = window::monitor_days(&change, &ctx.policy()?);
     if days > args.days {
         ctx.ui.warn(&format!("measured on {days} days: verification demands no fewer"));

@@ -10,10 +10,10 @@ use crate::commands::{
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{InEffect, Judged};
+use crate::model::{InEffect, Judged, Kind, Tick};
 use crate::report::{self, DayView};
 use crate::store::Role;
-use crate::workflow::{Change, Command, Idle, Refusal, TickFacts, gates, watch, window};
+use crate::workflow::{Change, Idle, World, gates, watch, window};
 
 /// Measure every monitored change that is due today
 #[derive(Debug, Args)]
@@ -90,7 +90,7 @@ pub fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, 
 }
 
 fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement>) -> Result<Ticked, CommandError> {
-    may_be_monitored(&change)?;
+    commit::ask(ctx, &change, gates::may_monitor(&change))?;
     let idle = watch::idle(&change, &ctx.policy()?, ctx.now(), force);
     if idle.is_some() {
         return Ok(Ticked { change, idle, raised: Vec::new() });
@@ -107,11 +107,6 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
         }
     };
     record(ctx, &change, measurement)
-}
-
-fn may_be_monitored(change: &Change) -> Result<(), CommandError> {
-    let refused = |refusal: Refusal| CommandError::refused(refusal, Some(change));
-    gates::verify::start_monitor(change, 0).map(drop).map_err(refused)
 }
 
 /// What is measured has to contain the change, with the tuneables as they were validated: anything else says nothing
@@ -184,8 +179,8 @@ fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<T
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id())?;
     pending.push(page);
-    let facts = TickFacts { taken, report, alarms: alarms.clone(), at };
-    let change = commit::commit(ctx, change.id(), &Command::Tick(facts), &pending)?;
+    let event = Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
+    let change = commit::commit(ctx, change.id(), event, &World::default(), &pending)?;
     Ok(Ticked { change, idle: None, raised: alarms })
 }
 

@@ -9,9 +9,9 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure;
 use crate::model::scrub::scrub;
-use crate::model::{Artifact, Attestation, Digest};
+use crate::model::{Artifact, Attestation, Digest, Kind};
 use crate::store::Role;
-use crate::workflow::{Change, Command};
+use crate::workflow::{Change, World};
 
 /// Schema name of attestations, the original's; ours say what was reviewed, too.
 const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
@@ -75,7 +75,7 @@ pub fn run(ctx: &Ctx, args: AttestArgs) -> Result<Exit, CommandError> {
         tool: args.tool.name().to_owned(),
         reasoning_mode: mode,
     };
-    commit::commit(ctx, &id, &Command::Attest(attestation), &[pending])?;
+    commit::commit(ctx, &id, Kind::Attested { attestation }, &World::default(), &[pending])?;
     if ctx.json(true) {
         ctx.ui.answer(&failure::pretty(&json!({ "wrote": path })))?;
     } else {

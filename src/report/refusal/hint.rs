@@ -6,7 +6,7 @@ use crate::report::refusal::restore::restore;
 use crate::report::refusal::{anew, unmade};
 use crate::report::values::moment;
 use crate::report::{Around, Hint, Uncommitted};
-use crate::workflow::{Change, Demand, DemandKind, Missing, Refusal, Senseless, gates, rollback_text};
+use crate::workflow::{Change, Demand, DemandKind, Missing, Refusal, Senseless, gates};
 
 /// What to run next; empty only where waiting is all that helps.
 pub fn hints(refusal: &Refusal, change: Option<&Change>, around: &Around) -> Vec<Hint> {
@@ -277,7 +277,7 @@ fn deciding(refusal: &Refusal, change: &Change) -> Vec<Hint> {
         Missing::Unverified { demands } => {
             demands.iter().filter(|demand| !demand.met).flat_map(|demand| demand_hints(demand, change)).collect()
         }
-        Missing::StillInEffect { .. } if rollback_text::commits(change).is_empty() => {
+        Missing::StillInEffect { .. } if change.commits_to_revert().is_empty() => {
             vec![Hint::to("put the old values back, then", invocation::after(id))]
         }
         Missing::StillInEffect { .. } => {

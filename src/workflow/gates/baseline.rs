@@ -1,40 +1,49 @@
 //! Gate 2: the baseline. Comes before the first commit of the change; freezes the contract.
 
-use crate::model::{Gate, Kind, Revision, Strength, WorkTree};
-use crate::workflow::gates::{self, contract};
-use crate::workflow::{BaselineFacts, Change, Missing, Refusal};
+use crate::model::{Baseline, Gate, Revision, Strength, WorkTree};
+use crate::workflow::{Change, Missing, Refusal, World, gates};
+
+const GATE: Gate = Gate::Baseline;
 
 /// A baseline may be taken again as long as nothing was validated against it and no commit carries the id.
-pub fn decide(change: &Change, facts: &BaselineFacts) -> Result<Vec<Kind>, Refusal> {
-    let gate = Gate::Baseline;
-    if change.is_open() && change.opened.class.owes(gate) {
-        contract::complete(change, gate)?;
+pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
+    if change.is_open() && change.opened.class.owes(GATE) {
+        gates::complete_contract(change, GATE)?;
     }
-    gates::enter(change, gate)?;
+    gates::enter(change, GATE)?;
+    let refuse = |missing| Err(Refusal::new(GATE, missing));
     if change.validation.is_some() || change.after.is_some() {
-        return Err(Refusal::new(gate, Missing::AlreadyPassed));
+        return refuse(Missing::AlreadyPassed);
     }
-    if !facts.commits_with_id.is_empty() {
-        return Err(Refusal::new(gate, Missing::CommitsBeforeBaseline { commits: facts.commits_with_id.clone() }));
+    if !world.commits_with_id.is_empty() {
+        return refuse(Missing::CommitsBeforeBaseline { commits: world.commits_with_id.clone() });
     }
-    contract::known(gate, &facts.unknown)?;
-    if !facts.own_sources.is_empty() {
-        return Err(Refusal::new(gate, Missing::OwnSource { sources: facts.own_sources.clone() }));
+    gates::known_metrics(GATE, world)?;
+    if !world.own_sources.is_empty() {
+        return refuse(Missing::OwnSource { sources: world.own_sources.clone() });
     }
-    strength(&facts.revision, facts.allow_dirty)?;
-    let Some(measured) = &facts.measured else { return Ok(Vec::new()) };
-    // What counts is the code as it was when it was measured.
-    let strength = strength(&measured.taken.revision, facts.allow_dirty)?;
-    if !measured.unmeasured.is_empty() {
-        return Err(Refusal::new(gate, gates::unmeasured(measured)));
-    }
-    Ok(vec![Kind::BaselineTaken { taken: measured.taken.clone(), strength }])
+    clean_enough(&world.revision, world)
 }
 
-fn strength(revision: &Revision, allow_dirty: bool) -> Result<Strength, Refusal> {
+pub(crate) fn check(change: &Change, baseline: &Baseline, world: &World) -> Result<(), Refusal> {
+    may_enter(change, world)?;
+    // What counts is the code as it was when it was measured.
+    clean_enough(&baseline.taken.revision, world)?;
+    gates::all_measured(GATE, world)
+}
+
+fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
+    match strength(revision) {
+        Strength::Indicative if world.allow_dirty => Ok(()),
+        Strength::Full | Strength::Unversioned | Strength::Indicative => gates::settled(GATE, revision, None),
+    }
+}
+
+/// How far evidence on this code reaches.
+pub(crate) fn strength(revision: &Revision) -> Strength {
     match &revision.work_tree {
-        WorkTree::Dirty { .. } if allow_dirty => Ok(Strength::Indicative),
-        WorkTree::Unversioned => Ok(Strength::Unversioned),
-        _ => gates::settled(Gate::Baseline, revision, None).map(|()| Strength::Full),
+        WorkTree::Dirty { .. } => Strength::Indicative,
+        WorkTree::Unversioned => Strength::Unversioned,
+        WorkTree::Clean | WorkTree::Unknown { .. } => Strength::Full,
     }
 }

@@ -2,39 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, Kind, MetricId, Op, Trigger};
-use crate::workflow::{Change, ContractFacts, Missing, Refusal, Senseless, gates, rollback_text};
+use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Trigger};
+use crate::workflow::{Change, Missing, Refusal, Senseless, World, gates, proof};
 
-/// Takes the parts given; a contract may be written in several steps, and is complete when no part is missing.
-pub fn decide(change: &Change, facts: &ContractFacts) -> Result<Vec<Kind>, Refusal> {
-    gates::enter(change, Gate::Contract)?;
+/// A contract may be written in several steps, and is complete when no part is missing.
+pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Result<(), Refusal> {
+    let gate = Gate::Contract;
+    gates::enter(change, gate)?;
     if change.baseline.is_some() || !change.rollout.is_empty() {
-        return Err(Refusal::new(Gate::Contract, Missing::Frozen));
+        return Err(Refusal::new(gate, Missing::Frozen));
     }
-    known(Gate::Contract, &facts.unknown)?;
-    let contract = change.contract.clone().merged_with(facts.parts.clone());
+    gates::known_metrics(gate, world)?;
+    let senseless = |criterion: String, why| Err(Refusal::new(gate, Missing::ContractSense { criterion, why }));
     // A guardrail that is the KPI itself guards nothing.
     let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
     if let Some(criterion) = doubled {
         return senseless(criterion.to_string(), Senseless::Doubled);
     }
     if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
-        let criterion = format!("minimum effect {effect}");
-        return senseless(criterion, Senseless::NoShare);
+        return senseless(format!("minimum effect {effect}"), Senseless::NoShare);
     }
-    if let Some((criterion, why)) = demands_nothing(&contract, &facts.better) {
+    if let Some((criterion, why)) = demands_nothing(contract, &world.better) {
         return senseless(criterion.to_string(), why);
     }
     // An earlier version's records are read as they are.
-    let emergency = change.opened.class == Class::Emergency && !facts.better.is_empty();
-    if emergency && contract.rollback.contains(rollback_text::PLACE) {
-        return senseless(contract.rollback, Senseless::NoCommit);
+    let emergency = change.opened.class == Class::Emergency && !world.better.is_empty();
+    if emergency && contract.rollback.contains(proof::COMMIT_PLACEHOLDER) {
+        return senseless(contract.rollback.clone(), Senseless::NoCommit);
     }
-    if contract == change.contract { Ok(Vec::new()) } else { Ok(vec![Kind::ContractSet { contract }]) }
-}
-
-fn senseless(criterion: String, why: Senseless) -> Result<Vec<Kind>, Refusal> {
-    Err(Refusal::new(Gate::Contract, Missing::ContractSense { criterion, why }))
+    Ok(())
 }
 
 /// The first criterion that holds without an improvement, or whatever is measured. Says nothing about metrics
@@ -90,7 +86,7 @@ fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
         (Better::Lower, Op::Lt) => share > 0.0,
         (Better::Higher, Op::Ge) => share <= 0.0,
         (Better::Higher, Op::Gt) => share < 0.0,
-        _ => false,
+        (Better::Lower, Op::Ge | Op::Gt | Op::Eq) | (Better::Higher, Op::Le | Op::Lt | Op::Eq) => false,
     }
 }
 
@@ -148,19 +144,6 @@ fn never_holds(criterion: &Criterion) -> bool {
         Op::Ge => bound > most,
         Op::Eq => bound < least || bound > most,
     }
-}
-
-/// Demands that every metric of the contract can be measured.
-pub(crate) fn known(gate: Gate, unknown: &[(MetricId, Option<MetricId>)]) -> Result<(), Refusal> {
-    let Some(((metric, nearest), more)) = unknown.split_first() else { return Ok(()) };
-    let missing = Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
-    Err(Refusal::new(gate, missing))
-}
-
-/// Demands that no part is missing, naming all that are.
-pub(crate) fn complete(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    let parts = change.contract.missing();
-    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::ContractParts { parts })) }
 }
 
 #[cfg(test)]

@@ -1,21 +1,117 @@
-//! What each gate demands: one file a gate. Shared here: the demands that several make.
+//! What each gate demands of the event that is to be recorded: one file a gate. Shared here: the demands that several
+//! make. What can be refused before something is measured for it is each gate's `may_enter`.
 
-pub mod after;
-pub mod baseline;
-pub mod compare;
-pub mod contract;
-pub mod end;
+mod after;
+mod baseline;
+mod compare;
+mod contract;
+mod end;
 pub mod open;
-pub mod promote;
+mod promote;
 pub mod rollout;
-pub mod validate;
-pub mod verify;
+mod validate;
+mod verify;
 
-use crate::model::{ArtifactFault, Gate, Revision, TuneableChange, WorkTree};
-use crate::workflow::{Change, End, Measured, Missing, Refusal};
+pub use after::may_enter as may_take_after;
+pub use baseline::may_enter as may_take_baseline;
+pub use compare::may_enter as may_compare;
+pub use end::may_confirm_rollback;
+pub use promote::may_enter as may_promote;
+pub use rollout::may_enter as may_roll_out;
+pub use validate::may_enter as may_validate;
+pub use verify::may_monitor;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{
+    After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, Revision, RolloutStage, Tick, TuneableChange, WorkTree,
+};
+use crate::workflow::{Change, End, Missing, Refusal, World, proof, window};
+
+/// Whether `event` may be recorded on `change` at `now`.
+pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
+    match event {
+        Kind::Opened(opened) => open::check(opened, world, now),
+        Kind::ContractSet { contract } => contract::check(change, contract, world),
+        Kind::BaselineTaken(baseline) => baseline::check(change, baseline, world),
+        Kind::Validated(validation) => validate::check(change, validation, world),
+        Kind::ValidationFailed { .. } => validate::may_fail(change),
+        Kind::AfterTaken(after) => after::check(change, after, world),
+        Kind::Compared(_) => compare::may_enter(change, world),
+        Kind::Promoted(promotion) => promote::check(change, promotion, world),
+        Kind::Held { reason } | Kind::Rejected { reason } => end::check_decision(change, reason),
+        Kind::RolledOut(begun) => rollout::check(change, begun, world, now),
+        Kind::RolledBack { reason, commit } => end::check_rollback(change, reason, commit.is_some()),
+        Kind::RollbackConfirmed { .. } => end::may_confirm_rollback(change, world),
+        Kind::MonitorStarted { .. } | Kind::Ticked(_) => verify::may_monitor(change),
+        Kind::AlarmResolved { reason } => verify::check_resolution(change, reason),
+        Kind::Attested { .. } => verify::check_attestation(change),
+        Kind::FollowedUp { by } => verify::check_follow_up(change, by),
+        Kind::Verified { summary } => verify::check(change, summary, world, now),
+        Kind::Noted { text } => has_reason(Gate::Open, text),
+        Kind::Relinked { .. } => Ok(()),
+        Kind::DayDecided { reason, .. } => {
+            is_open(change, Gate::Decide)?;
+            has_reason(Gate::Decide, reason)
+        }
+    }
+}
+
+/// The event with what follows from the change itself filled in, whatever it said of that.
+pub fn completed(change: &Change, event: Kind) -> Kind {
+    match event {
+        Kind::ContractSet { contract } => Kind::ContractSet { contract: change.contract.clone().merged_with(contract) },
+        Kind::BaselineTaken(Baseline { taken, .. }) => {
+            let strength = baseline::strength(&taken.revision);
+            Kind::BaselineTaken(Baseline { taken, strength })
+        }
+        Kind::AfterTaken(After { taken, .. }) => {
+            let rollback = change.validation.as_ref().map(|validation| {
+                proof::filled_rollback(&change.contract.rollback, &change.commits(), &validation.delta)
+            });
+            Kind::AfterTaken(After { taken, rollback: rollback.unwrap_or_default() })
+        }
+        Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy }) => {
+            let policy = (change.opened.class == Class::Emergency).then(|| policy.unwrap_or_else(World::least_policy));
+            Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy })
+        }
+        Kind::MonitorStarted { days } => Kind::MonitorStarted { days: days.max(window::MIN_DAYS) },
+        Kind::Ticked(tick) => {
+            let rolled_out = change.fully_rolled_out_at();
+            let day = rolled_out.and_then(|at| window::day_of(at, tick.utc_date)).unwrap_or(0);
+            Kind::Ticked(Tick { day, ..tick })
+        }
+        event @ (Kind::Opened(_)
+        | Kind::Validated(_)
+        | Kind::ValidationFailed { .. }
+        | Kind::Compared(_)
+        | Kind::Promoted(_)
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::AlarmResolved { .. }
+        | Kind::Attested { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RolledBack { .. }
+        | Kind::RollbackConfirmed { .. }
+        | Kind::Verified { .. }
+        | Kind::Noted { .. }
+        | Kind::Relinked { .. }
+        | Kind::DayDecided { .. }) => event,
+    }
+}
+
+/// Whether an event would change the record: a contract may be written as it stands, and only a commit that is the
+/// change's now can move.
+pub fn says_something(change: &Change, event: &Kind) -> bool {
+    match event {
+        Kind::ContractSet { contract } => *contract != change.contract,
+        Kind::Relinked { commits, .. } => change.can_relink(commits),
+        _ => true,
+    }
+}
 
 /// Demands that the change is open, that its class passes `gate`, and that every gate of its class before it was passed.
-pub(crate) fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
+fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     in_class(change, gate)?;
     let earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
     match earlier.into_iter().find(|earlier| !passed(change, *earlier)) {
@@ -24,13 +120,22 @@ pub(crate) fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     }
 }
 
-/// Demands that the change is open and that its class passes `gate`.
 fn in_class(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    if let Some(end) = &change.end {
-        return Err(Refusal::new(gate, Missing::Ended { end: end_name(end) }));
-    }
+    is_open(change, gate)?;
     let class = change.opened.class;
     if class.owes(gate) { Ok(()) } else { Err(Refusal::new(gate, Missing::NotInClass { class })) }
+}
+
+fn is_open(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    match &change.end {
+        Some(end) => Err(Refusal::new(gate, Missing::Ended { end: end.name() })),
+        None => Ok(()),
+    }
+}
+
+/// Demands that the change was not promoted yet: what was measured before may not be replaced after that.
+fn is_undecided(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    if change.promotion.is_some() { Err(Refusal::new(gate, Missing::AlreadyPassed)) } else { Ok(()) }
 }
 
 /// Whether a change has passed a gate.
@@ -48,23 +153,12 @@ pub fn passed(change: &Change, gate: Gate) -> bool {
     }
 }
 
-/// How an ended change ended, as a word.
-pub fn end_name(end: &End) -> &'static str {
-    match end {
-        End::Verified { .. } => "verified",
-        End::Held { .. } => "held",
-        End::Rejected { .. } => "rejected",
-        End::RolledBack => "rolled_back",
-    }
-}
-
-/// Demands that every artifact is what was recorded.
 fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Evidence { faults: faults.to_vec() })) }
 }
 
-/// Demands that nothing lies uncommitted; git not knowing is never taken for clean. `own` is the change's own
-/// commit, where there is one: what helps depends on it.
+/// Demands that nothing is uncommitted; git not knowing is never taken for clean. `own` is the change's own commit,
+/// where there is one: what helps depends on it.
 fn settled(gate: Gate, revision: &Revision, own: Option<&str>) -> Result<(), Refusal> {
     match &revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => Ok(()),
@@ -72,6 +166,15 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>) -> Result<(), Ref
             Err(Refusal::new(gate, Missing::Dirty { paths: *paths, own: own.map(str::to_owned) }))
         }
         WorkTree::Unknown { reason } => Err(Refusal::new(gate, Missing::UnknownState { reason: reason.clone() })),
+    }
+}
+
+/// Demands that the change is in the code checked out.
+fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
+    match world.in_effect {
+        InEffect::Absent => Err(Refusal::new(gate, Missing::NotInEffect { reverted: false })),
+        InEffect::Reverted => Err(Refusal::new(gate, Missing::NotInEffect { reverted: true })),
+        InEffect::Yes | InEffect::NoCommit => Ok(()),
     }
 }
 
@@ -98,12 +201,28 @@ pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> 
     keys
 }
 
-/// What a measurement misses of the contract.
-fn unmeasured(measured: &Measured) -> Missing {
-    Missing::Unmeasured { metrics: measured.unmeasured.clone(), why: measured.why.clone() }
+/// Demands that the config measures every metric of the contract.
+fn known_metrics(gate: Gate, world: &World) -> Result<(), Refusal> {
+    let Some(((metric, nearest), more)) = world.unknown.split_first() else { return Ok(()) };
+    let missing = Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
+    Err(Refusal::new(gate, missing))
 }
 
-/// Demands a reason in words.
-fn reason_given(gate: Gate, reason: &str) -> Result<(), Refusal> {
+/// Demands that no part of the contract is missing, naming all that are.
+fn complete_contract(change: &Change, gate: Gate) -> Result<(), Refusal> {
+    let parts = change.contract.missing();
+    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::ContractParts { parts })) }
+}
+
+/// Demands a usable value for each metric of the contract.
+fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
+    if world.unmeasured.is_empty() {
+        return Ok(());
+    }
+    let (metrics, why) = world.unmeasured.iter().cloned().unzip();
+    Err(Refusal::new(gate, Missing::Unmeasured { metrics, why }))
+}
+
+fn has_reason(gate: Gate, reason: &str) -> Result<(), Refusal> {
     if reason.trim().is_empty() { Err(Refusal::new(gate, Missing::Reason)) } else { Ok(()) }
 }

@@ -1,17 +1,16 @@
 //! Gate 6: promotion. Every demand holds or it does not happen; there is no override.
 
-use crate::model::{Gate, Judged, Kind, Rehearsal, Strength};
-use crate::workflow::{Change, Missing, PromoteFacts, Refusal, gates};
+use crate::model::{Gate, Judged, Promotion, Rehearsal, Strength};
+use crate::workflow::{Change, Missing, Refusal, World, gates};
 
-/// Evidence complete and unaltered, KPI and guardrails pass, rollback rehearsed.
-pub fn decide(change: &Change, facts: &PromoteFacts) -> Result<Vec<Kind>, Refusal> {
-    let gate = Gate::Decide;
-    gates::enter(change, gate)?;
-    let refuse = |missing| Err(Refusal::new(gate, missing));
-    if change.promotion.is_some() {
-        return refuse(Missing::AlreadyPassed);
-    }
-    gates::unaltered(gate, &facts.faults)?;
+const GATE: Gate = Gate::Decide;
+
+/// Evidence complete and unaltered, KPI and guardrails pass.
+pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
+    gates::enter(change, GATE)?;
+    gates::is_undecided(change, GATE)?;
+    let refuse = |missing| Err(Refusal::new(GATE, missing));
+    gates::unaltered(GATE, &world.faults)?;
     if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
         return refuse(Missing::OnlyIndicative);
     }
@@ -19,7 +18,7 @@ pub fn decide(change: &Change, facts: &PromoteFacts) -> Result<Vec<Kind>, Refusa
         return refuse(Missing::Earlier { gate: Gate::Compare });
     };
     // Verdicts on something else than the contract never came out of a comparison of this change.
-    if !facts.reproduced || !comparison.verdicts.are_on(&change.contract) {
+    if !world.reproduced || !comparison.verdicts.are_on(&change.contract) {
         return refuse(Missing::NotReproduced);
     }
     let judged: Vec<Judged> = comparison.verdicts.not_passing().cloned().collect();
@@ -29,11 +28,15 @@ pub fn decide(change: &Change, facts: &PromoteFacts) -> Result<Vec<Kind>, Refusa
     if let Some(judged) = comparison.verdicts.trigger.clone().filter(|_| comparison.verdicts.fired()) {
         return refuse(Missing::TriggerFired { judged });
     }
-    let Some((rehearsal, note)) = facts.rehearsed.clone() else { return Ok(Vec::new()) };
-    match rehearsal {
-        Rehearsal::Applies { .. } | Rehearsal::NotApplicable => {
-            Ok(vec![Kind::Promoted { rehearsal, policy: facts.policy.clone(), note }])
+    Ok(())
+}
+
+pub(crate) fn check(change: &Change, promotion: &Promotion, world: &World) -> Result<(), Refusal> {
+    may_enter(change, world)?;
+    match &promotion.rehearsal {
+        Rehearsal::Applies { .. } | Rehearsal::NotApplicable => Ok(()),
+        rehearsal @ (Rehearsal::Conflicts { .. } | Rehearsal::ChecksFail { .. }) => {
+            Err(Refusal::new(GATE, Missing::Rollback { rehearsal: rehearsal.clone() }))
         }
-        rehearsal => refuse(Missing::Rollback { rehearsal }),
     }
 }

@@ -2,53 +2,57 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::model::{Class, Gate, InEffect, Judged, Kind, Policy, Stage, StagePlan};
-use crate::workflow::gates::{self, contract};
-use crate::workflow::{Change, Missing, Refusal, RolloutFacts, window};
+use crate::model::{Class, Gate, Judged, Policy, Revision, RolloutStage, Stage, StagePlan};
+use crate::workflow::{Change, Missing, Refusal, World, gates, window};
+
+const GATE: Gate = Gate::Rollout;
 
 /// The plan was frozen at promotion. An emergency goes to full at once, and freezes its policy here.
-pub fn decide(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<Vec<Kind>, Refusal> {
-    let gate = Gate::Rollout;
+pub fn may_enter(change: &Change, stage: Stage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     let emergency = change.opened.class == Class::Emergency;
     if emergency && change.is_open() {
-        contract::complete(change, gate)?;
+        gates::complete_contract(change, GATE)?;
     }
-    gates::enter(change, gate)?;
-    gates::unaltered(gate, &facts.faults)?;
-    in_order(change, facts, now)?;
-    present(change, facts)?;
-    let Some((taken, verdicts)) = facts.measured.clone() else { return Ok(Vec::new()) };
-    if !emergency && !verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract)) {
-        // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
-        let metrics = change.contract.criteria().map(|criterion| criterion.metric.clone()).collect();
-        return Err(Refusal::new(gate, Missing::Unmeasured { metrics, why: Vec::new() }));
-    }
-    if let Some(verdicts) = &verdicts {
-        let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
-        if !judged.is_empty() {
-            return Err(Refusal::new(gate, Missing::StageGuardrails { judged }));
-        }
-        if let Some(judged) = verdicts.trigger.clone().filter(|_| verdicts.fired()) {
-            return Err(Refusal::new(gate, Missing::TriggerFired { judged }));
-        }
-    }
-    let policy = emergency.then(|| facts.policy.clone());
-    Ok(vec![Kind::RolledOut { stage: facts.stage, taken, verdicts, policy }])
+    gates::enter(change, GATE)?;
+    gates::unaltered(GATE, &world.faults)?;
+    in_order(change, stage, &world.policy, now)?;
+    clean(change, &world.revision)?;
+    gates::in_effect(GATE, world)?;
+    gates::validated_tuneables(GATE, change, &world.tuneables)
 }
 
-/// What is rolled out and measured has to be the change, and nothing uncommitted beside it.
-fn present(change: &Change, facts: &RolloutFacts) -> Result<(), Refusal> {
-    let gate = Gate::Rollout;
-    // An emergency stops harm now; what lies uncommitted beside it is looked at afterwards.
-    if change.opened.class != Class::Emergency {
-        gates::settled(gate, &facts.revision, change.commits().last().map(String::as_str))?;
+pub(crate) fn check(change: &Change, begun: &RolloutStage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
+    may_enter(change, begun.stage, world, now)?;
+    // The stage's own check may have left something behind.
+    clean(change, &begun.taken.revision)?;
+    let Some(verdicts) = &begun.verdicts else {
+        return if change.opened.class == Class::Emergency { Ok(()) } else { Err(not_judged(change)) };
+    };
+    if change.opened.class != Class::Emergency && !verdicts.are_on(&change.contract) {
+        return Err(not_judged(change));
     }
-    match facts.in_effect {
-        InEffect::Absent => return Err(Refusal::new(gate, Missing::NotInEffect { reverted: false })),
-        InEffect::Reverted => return Err(Refusal::new(gate, Missing::NotInEffect { reverted: true })),
-        InEffect::Yes | InEffect::NoCommit => {}
+    let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
+    if !judged.is_empty() {
+        return Err(Refusal::new(GATE, Missing::StageGuardrails { judged }));
     }
-    gates::validated_tuneables(gate, change, &facts.tuneables)
+    match verdicts.trigger.clone().filter(|_| verdicts.fired()) {
+        Some(judged) => Err(Refusal::new(GATE, Missing::TriggerFired { judged })),
+        None => Ok(()),
+    }
+}
+
+/// An emergency stops harm now; uncommitted work is looked at afterwards.
+fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
+    if change.opened.class == Class::Emergency {
+        return Ok(());
+    }
+    gates::settled(GATE, revision, change.commits().last().map(String::as_str))
+}
+
+/// Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
+fn not_judged(change: &Change) -> Refusal {
+    let metrics = change.contract.criteria().map(|criterion| criterion.metric.clone()).collect();
+    Refusal::new(GATE, Missing::Unmeasured { metrics, why: Vec::new() })
 }
 
 /// The stages planned for a change: those that were frozen, and what a stricter policy adds to what is still to come.
@@ -69,17 +73,16 @@ pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
     stages
 }
 
-fn in_order(change: &Change, facts: &RolloutFacts, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let refuse = |missing| Err(Refusal::new(Gate::Rollout, missing));
-    let plan = plan(change, &facts.policy);
-    if !plan.iter().any(|planned| planned.stage == facts.stage) {
+fn in_order(change: &Change, stage: Stage, policy: &Policy, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let refuse = |missing| Err(Refusal::new(GATE, missing));
+    let plan = plan(change, policy);
+    if !plan.iter().any(|planned| planned.stage == stage) {
         return refuse(Missing::NoSuchStage { planned: plan.iter().map(|planned| planned.stage).collect() });
     }
     match plan.get(change.rollout.len()) {
-        None => return refuse(Missing::AlreadyPassed),
-        Some(next) if next.stage < facts.stage => return refuse(Missing::StageOrder { next: next.stage }),
-        Some(next) if next.stage > facts.stage => return refuse(Missing::AlreadyPassed),
-        Some(_) => {}
+        Some(next) if next.stage < stage => return refuse(Missing::StageOrder { next: next.stage }),
+        Some(next) if next.stage == stage => {}
+        Some(_) | None => return refuse(Missing::AlreadyPassed),
     }
     let Some(last) = change.stage() else { return Ok(()) };
     let soak = plan.iter().find(|planned| planned.stage == last.stage).map_or(0.0, |planned| planned.soak_hours);

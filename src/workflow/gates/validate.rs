@@ -1,58 +1,71 @@
 //! Gate 3: the delta is one commit (or changed tuneables), made after the baseline, and every check passes.
 
-use crate::model::{CheckKind, Class, DeltaCommit, Gate, Kind, Strength};
-use crate::workflow::{Baseline, Change, Missing, Refusal, ValidateFacts, gates};
+use crate::model::{Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation};
+use crate::workflow::{Change, Missing, Refusal, World, gates};
 
-/// Checks the delta, then takes the checks' outcome. A failed check rejects the change unless the config says to
-/// retry. Validating again is allowed until the change is decided: it forgets what was measured after.
-pub fn decide(change: &Change, facts: &ValidateFacts) -> Result<Vec<Kind>, Refusal> {
-    let gate = Gate::Validate;
-    gates::enter(change, gate)?;
-    let refuse = |missing| Err(Refusal::new(gate, missing));
-    if change.promotion.is_some() {
-        return refuse(Missing::AlreadyPassed);
-    }
-    let Some(baseline) = &change.baseline else {
-        return refuse(Missing::Earlier { gate: Gate::Baseline });
-    };
-    delta_is_sound(change, baseline, facts)?;
-    if change.opened.class == Class::Code && !facts.has_tests {
-        return refuse(Missing::NoTests);
-    }
-    let Some((checks, artifact)) = facts.outcome.clone() else { return Ok(Vec::new()) };
-    if change.opened.class == Class::Code && !checks.iter().any(|check| check.kind == CheckKind::Test) {
-        return refuse(Missing::NoTests);
-    }
-    let delta = facts.delta.clone();
-    if checks.iter().all(|check| check.passed) {
-        return Ok(vec![Kind::Validated { revision: facts.revision.clone(), delta, checks, artifact }]);
-    }
-    Ok(vec![Kind::ValidationFailed { delta, checks, artifact, rejects: !facts.retry }])
+const GATE: Gate = Gate::Validate;
+
+/// Validating again is allowed until the change is decided: it forgets what was measured after.
+pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
+    may_enter_with(change, &world.revision, &world.delta, world)
 }
 
-fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -> Result<(), Refusal> {
-    let refuse = |missing| Err(Refusal::new(Gate::Validate, missing));
+pub(crate) fn check(change: &Change, validation: &Validation, world: &World) -> Result<(), Refusal> {
+    may_enter_with(change, &validation.revision, &validation.delta, world)?;
+    if change.opened.class == Class::Code && !validation.checks.iter().any(|check| check.kind == CheckKind::Test) {
+        return Err(Refusal::new(GATE, Missing::NoTests));
+    }
+    Ok(())
+}
+
+/// A failed validation may be recorded wherever one could have passed; its delta proves nothing.
+pub(crate) fn may_fail(change: &Change) -> Result<(), Refusal> {
+    gates::enter(change, GATE)?;
+    gates::is_undecided(change, GATE)
+}
+
+fn may_enter_with(change: &Change, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
+    may_fail(change)?;
+    let Some(baseline) = &change.baseline else {
+        return Err(Refusal::new(GATE, Missing::Earlier { gate: Gate::Baseline }));
+    };
+    follows_baseline(baseline, revision, delta, world)?;
+    is_one_change(change, baseline, revision, delta)?;
+    if change.opened.class == Class::Code && !world.has_tests {
+        return Err(Refusal::new(GATE, Missing::NoTests));
+    }
+    Ok(())
+}
+
+/// Demands that the code was committed after the baseline, and is measured in the same way.
+fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
     if baseline.strength != Strength::Indicative {
-        let own = facts.delta.own_commits().next().map(|commit| commit.sha.as_str());
-        gates::settled(Gate::Validate, &facts.revision, own)?;
+        let own = delta.own_commits().next().map(|commit| commit.sha.as_str());
+        gates::settled(GATE, revision, own)?;
     }
     // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
-    if baseline.strength == Strength::Full && facts.descends != Some(true) {
+    if baseline.strength == Strength::Full && world.descends != Some(true) {
         let baseline = baseline.taken.revision.short();
-        return refuse(Missing::BaselineNotAncestor { baseline });
+        return Err(Refusal::new(GATE, Missing::BaselineNotAncestor { baseline }));
     }
-    gates::same_definitions(Gate::Validate, &facts.redefined)?;
-    let own: Vec<DeltaCommit> = facts.delta.own_commits().cloned().collect();
-    let same_code = baseline.taken.revision.same_code(&facts.revision);
+    gates::same_definitions(GATE, &world.redefined)
+}
+
+/// Demands that the delta is the one change that its class allows.
+fn is_one_change(change: &Change, baseline: &Baseline, revision: &Revision, delta: &Delta) -> Result<(), Refusal> {
+    let refuse = |missing| Err(Refusal::new(GATE, missing));
+    let class = change.opened.class;
+    let own: Vec<DeltaCommit> = delta.own_commits().cloned().collect();
+    let same_code = baseline.taken.revision.same_code(revision);
     // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
-    if facts.delta.tuneables.is_empty() && (same_code || no_commit) {
-        if !facts.delta.outside.is_empty() {
-            return refuse(Missing::OnlyOutside { commits: facts.delta.outside.clone() });
+    if delta.tuneables.is_empty() && (same_code || no_commit) {
+        if !delta.outside.is_empty() {
+            return refuse(Missing::OnlyOutside { commits: delta.outside.clone() });
         }
         return refuse(Missing::NoDelta);
     }
-    if own.is_empty() && change.opened.class == Class::Code && baseline.strength == Strength::Full {
+    if no_commit && class == Class::Code {
         return refuse(Missing::NoCommit);
     }
     if own.len() > 1 {
@@ -62,14 +75,14 @@ fn delta_is_sound(change: &Change, baseline: &Baseline, facts: &ValidateFacts) -
     if let Some(commit) = own.iter().find(|c| !c.change_ids.is_empty() && !c.change_ids.iter().any(|i| i == id)) {
         return refuse(Missing::ForeignCommit { commit: commit.clone() });
     }
-    if change.opened.class == Class::Tuneable && facts.delta.tuneables.is_empty() {
+    if class == Class::Tuneable && delta.tuneables.is_empty() {
         return refuse(Missing::NoTuneableChanged);
     }
-    if change.opened.class == Class::Tuneable && !facts.delta.code.is_empty() {
-        return refuse(Missing::CodeBeside { files: facts.delta.code.clone() });
+    if class == Class::Tuneable && !delta.code.is_empty() {
+        return refuse(Missing::CodeBeside { files: delta.code.clone() });
     }
-    if !facts.delta.contract_surface.is_empty() && !facts.delta.contract_docs {
-        return refuse(Missing::ContractDocs { files: facts.delta.contract_surface.clone() });
+    if !delta.contract_surface.is_empty() && !delta.contract_docs {
+        return refuse(Missing::ContractDocs { files: delta.contract_surface.clone() });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the baseline fixes beside the contract: how a change is built, paired and checked.
 
-use vibeship_optimizer::model::{Digest, Event, Kind};
+use vibeship_optimizer::model::{Baseline, Digest, Event, Kind};
 use vibeship_optimizer::store::record::write;
 use vibeship_optimizer::workflow::{Change, chain};
 
@@ -17,7 +17,7 @@ fn unfixed(s: &Sandbox) {
     let events: Vec<Event> = serde_json::from_value(s.json(s.record())["events"].clone()).unwrap();
     let mut sealed: Vec<Event> = Vec::new();
     for mut event in events {
-        if let Kind::BaselineTaken { taken, .. } = &mut event.what {
+        if let Kind::BaselineTaken(Baseline { taken, .. }) = &mut event.what {
             taken.snapshot.sha256 = Digest::of_bytes(text.as_bytes());
         }
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));

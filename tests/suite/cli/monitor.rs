@@ -256,7 +256,7 @@ fn backdated_events_do_not_verify() {
 
 #[test]
 fn a_day_that_was_made_up_from_another_does_not_verify() {
-    use vibeship_optimizer::model::Kind;
+    use vibeship_optimizer::model::{Kind, Tick};
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
     three_days(&sandbox);
@@ -275,7 +275,7 @@ fn a_day_that_was_made_up_from_another_does_not_verify() {
         let digest = vibeship_optimizer::model::Digest::of_bytes(text.as_bytes());
         forge(&sandbox, |events| {
             let last = events.last_mut().unwrap();
-            let Kind::Ticked { taken, .. } = &mut last.what else { panic!("the last event is a tick") };
+            let Kind::Ticked(Tick { taken, .. }) = &mut last.what else { panic!("the last event is a tick") };
             taken.snapshot.sha256 = digest;
         });
         sandbox.on(&["change", "verify", "--apply", "--summary", "x"])
@@ -288,13 +288,13 @@ fn a_day_that_was_made_up_from_another_does_not_verify() {
 
 #[test]
 fn an_alarm_cannot_be_taken_out_of_a_day() {
-    use vibeship_optimizer::model::Kind;
+    use vibeship_optimizer::model::{Kind, Tick};
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
     sandbox.write("ops.json", kpi(150.0));
     let _ = sandbox.run(&["monitor", "tick"]).exits(1);
     forge(&sandbox, |events| {
-        let Kind::Ticked { alarms, .. } = &mut events.last_mut().unwrap().what else { panic!("a tick") };
+        let Kind::Ticked(Tick { alarms, .. }) = &mut events.last_mut().unwrap().what else { panic!("a tick") };
         alarms.clear();
     });
     let verify = sandbox.on(&["change", "verify"]).exits(1);
@@ -339,7 +339,7 @@ fn an_emergency_is_watched_by_its_absolute_criteria_and_has_to_be_followed_up() 
 
 #[test]
 fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
-    use vibeship_optimizer::model::{Artifact, Digest, Kind};
+    use vibeship_optimizer::model::{Artifact, Digest, Kind, Promotion};
     let sandbox = Sandbox::new();
     sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "6d"]);
     let contract = ["--hypothesis", "less load", "--kpi", "kpi.ops <= 500", "--guardrail", "kpi.ops <= 200"];
@@ -357,7 +357,7 @@ fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
     forge(&sandbox, |events| {
         let mut made_up = events.last().unwrap().clone();
         let policy = Policy { stages: Vec::new(), min_monitor_days: 3, require_attestation: false };
-        made_up.what = Kind::Promoted { rehearsal: Rehearsal::NotApplicable, policy, note };
+        made_up.what = Kind::Promoted(Promotion { rehearsal: Rehearsal::NotApplicable, policy, note });
         events.push(made_up);
     });
     let verify = || sandbox.run(&["change", "verify", "--change-id", &emergency]);

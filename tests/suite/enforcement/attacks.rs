@@ -116,7 +116,7 @@ fn a_record_under_another_id_is_none() {
 
 #[test]
 fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_again() {
-    use vibeship_optimizer::model::Kind;
+    use vibeship_optimizer::model::{After, Baseline, Kind};
     let (sandbox, id, base) = tracked();
     sandbox.tool(&["validate", "--change-id", &id]).passes();
     sandbox.evidence();
@@ -138,7 +138,7 @@ fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_agai
             kinds.iter().filter_map(|kind| kind.taken().map(|taken| taken.snapshot.clone())).collect();
         let mut swapped = artifacts.into_iter().rev();
         for kind in kinds.iter_mut() {
-            if let Kind::BaselineTaken { taken, .. } | Kind::AfterTaken { taken, .. } = kind {
+            if let Kind::BaselineTaken(Baseline { taken, .. }) | Kind::AfterTaken(After { taken, .. }) = kind {
                 taken.snapshot = swapped.next().unwrap();
             }
         }

@@ -285,7 +285,7 @@ fn a_chain_of_relinks_is_held_against_the_validated_commit() {
 
 #[test]
 fn what_a_record_says_of_a_commit_is_held_against_git() {
-    use vibeship_optimizer::model::{Digest, Kind};
+    use vibeship_optimizer::model::{Digest, Kind, Validation};
     let (sandbox, id, base) = tracked();
     sandbox.tool(&["validate", "--change-id", &id]).passes();
     sandbox.evidence();
@@ -293,7 +293,7 @@ fn what_a_record_says_of_a_commit_is_held_against_git() {
     let honest = sandbox.head();
     for (part, words) in [("tree", "its tree is not"), ("code", "its code is not"), ("files", "files of its delta")] {
         forge(&sandbox, &id, |kinds| {
-            let Some(Kind::Validated { revision, delta, .. }) = kinds.last_mut() else {
+            let Some(Kind::Validated(Validation { revision, delta, .. })) = kinds.last_mut() else {
                 panic!("it was validated last")
             };
             match part {

@@ -2,17 +2,15 @@
 
 use chrono::Duration;
 use vibeship_optimizer::model::facts::*;
-use vibeship_optimizer::model::{Class, Contract, Event, Kind};
-use vibeship_optimizer::model::{Gate, Outcome};
-use vibeship_optimizer::workflow::{Change, Demand, DemandKind, Missing, Unlawful, replay};
-use vibeship_optimizer::workflow::{Command, TickFacts, chain};
+use vibeship_optimizer::model::{After, Baseline, Class, Compared, Contract, Event, Gate, Kind, Outcome};
+use vibeship_optimizer::workflow::{Change, Demand, DemandKind, InvalidEvent, Missing, chain, replay};
 
 use crate::gates::world::*;
 
 /// The demands of verification that are not met.
 #[track_caller]
-fn unmet(world: &mut World) -> Vec<DemandKind> {
-    match world.refusal(ask::verify).missing {
+fn unmet(script: &mut Script) -> Vec<DemandKind> {
+    match script.refusal(ask::verify).missing {
         Missing::Unverified { demands } => {
             demands.into_iter().filter(|demand: &Demand| !demand.met).map(|demand| demand.kind).collect()
         }
@@ -39,7 +37,8 @@ fn a_window_that_closes_in_a_minute_is_not_closed() {
     world.now = full + Duration::hours(72) - Duration::seconds(1);
     assert!(matches!(unmet(&mut world)[..], [DemandKind::Window { .. }]));
     world.now = full + Duration::hours(72);
-    world.ask(&ask::verify(&mut world.clone())).unwrap();
+    let ask = ask::verify(&mut world);
+    world.ask(&ask).unwrap();
 }
 
 #[test]
@@ -52,13 +51,20 @@ fn waiting_alone_is_no_monitoring() {
 fn a_tick_that_claims_another_date_than_its_moment_counts_for_no_day() {
     let mut world = at::monitor(Class::Code).after_hours(72);
     for back in 0..3 {
-        world = world.does(|world| {
-            let mut facts = world.tick_facts();
-            facts.at -= Duration::days(back);
-            Command::Tick(facts)
+        world = world.does(|script| {
+            let mut ask = ask::tick(script);
+            ask.tick().utc_date -= Duration::days(back);
+            ask
         });
     }
     assert!(matches!(&unmet(&mut world)[..], [DemandKind::Ticks { have, .. }] if have.len() == 1));
+}
+
+/// A tick with the measurement of another.
+fn ticked_with(script: &mut Script, taken: Taken) -> Ask {
+    let mut ask = ask::tick(script);
+    *ask.taken() = taken;
+    ask
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn one_measurement_ticked_on_three_days_is_one_day() {
     let taken = world.taken(revision(2));
     for _ in 0..3 {
         let taken = taken.clone();
-        world = world.does(move |world| Command::Tick(TickFacts { taken, ..world.tick_facts() })).after_hours(24);
+        world = world.does(move |script| ticked_with(script, taken)).after_hours(24);
     }
     assert!(matches!(&unmet(&mut world)[..], [DemandKind::Ticks { have, .. }] if have.len() == 1));
 }
@@ -80,7 +86,7 @@ fn one_measurement_around_midnight_is_one_day() {
     let taken = world.taken(revision(2));
     for _ in 0..2 {
         let taken = taken.clone();
-        world = world.does(move |world| Command::Tick(TickFacts { taken, ..world.tick_facts() }));
+        world = world.does(move |script| ticked_with(script, taken));
         world.now += Duration::minutes(10);
     }
     let unmet = unmet(&mut world);
@@ -91,10 +97,10 @@ fn one_measurement_around_midnight_is_one_day() {
 fn a_measurement_of_yesterday_is_no_tick_of_today() {
     let mut world = at::monitor(Class::Code);
     for _ in 0..3 {
-        world = world.after_hours(24).does(|world| {
-            let mut facts = world.tick_facts();
-            facts.taken.taken_at -= Duration::hours(20);
-            Command::Tick(facts)
+        world = world.after_hours(24).does(|script| {
+            let mut ask = ask::tick(script);
+            ask.taken().taken_at -= Duration::hours(20);
+            ask
         });
     }
     assert!(matches!(&unmet(&mut world)[..], [DemandKind::Ticks { have, .. }] if have.is_empty()));
@@ -172,10 +178,10 @@ fn stages_dropped_from_the_config_after_promotion_are_still_owed() {
 fn a_stage_without_a_verdict_on_every_guardrail_does_not_begin() {
     let unmeasured = |missing: &Missing| matches!(missing, Missing::Unmeasured { .. });
     let with = |verdicts: Option<Verdicts>| {
-        move |world: &mut World| {
-            let mut facts = world.rollout_facts(Stage::Canary);
-            facts.measured = facts.measured.map(|(taken, _)| (taken, verdicts));
-            Command::Rollout(facts)
+        move |script: &mut Script| {
+            let mut ask = ask::canary(script);
+            ask.begun().verdicts = verdicts;
+            ask
         }
     };
     let fewer = Verdicts { guardrails: all_well().guardrails.into_iter().take(1).collect(), ..all_well() };
@@ -190,17 +196,17 @@ fn verdicts_on_something_else_than_the_contract_promote_nothing() {
     let silent = Verdicts { trigger: None, ..all_well() };
     for verdicts in [softer, fewer, silent] {
         at::compare(Class::Code)
-            .does(|world| Command::Compare(world.compare_facts(verdicts)))
+            .does(|script| script.compares(verdicts))
             .refuses(ask::promote, |missing| matches!(missing, Missing::NotReproduced));
     }
 }
 
 #[test]
 fn the_contract_is_frozen_by_the_baseline_and_stays_so() {
-    let softer = |world: &mut World| {
-        let mut facts = world.contract_facts();
-        facts.parts.kpi = Some(criterion("timing.parse.wall <= +50%"));
-        Command::SetContract(facts)
+    let softer = |script: &mut Script| {
+        let mut ask = ask::contract(script);
+        ask.contract().kpi = Some(criterion("timing.parse.wall <= +50%"));
+        ask
     };
     for world in [at::validate, at::after, at::compare, at::promote, at::rollout, at::monitor, at::verify] {
         world(Class::Code).refuses(softer, |missing| matches!(missing, Missing::Frozen));
@@ -218,11 +224,11 @@ fn no_new_baseline_once_something_was_validated_against_the_old_one() {
 
 #[test]
 fn a_repository_hidden_after_the_baseline_proves_no_ancestry() {
-    let hidden = |world: &mut World| {
-        let mut facts = world.validate_facts();
-        (facts.revision, facts.descends) = (unversioned(7), None);
-        facts.delta.commits.clear();
-        Command::Validate(facts)
+    let hidden = |script: &mut Script| {
+        let mut ask = ask::validate(script).on(unversioned(7));
+        ask.world.descends = None;
+        ask.validation().delta.commits.clear();
+        ask
     };
     at::validate(Class::Code).refuses(hidden, |missing| matches!(missing, Missing::BaselineNotAncestor { .. }));
 }
@@ -236,10 +242,10 @@ fn an_empty_commit_is_no_change() {
 
 #[test]
 fn code_passes_validation_only_with_a_test_that_ran() {
-    let without = |world: &mut World| {
-        let mut facts = world.validate_facts();
-        facts.outcome = Some((vec![check(CheckKind::Lint, true)], world.artifact("validation")));
-        Command::Validate(facts)
+    let without = |script: &mut Script| {
+        let mut ask = ask::validate(script);
+        ask.validation().checks = vec![check(CheckKind::Lint, true)];
+        ask
     };
     at::validate(Class::Code).refuses(without, |missing| matches!(missing, Missing::NoTests));
 }
@@ -252,10 +258,10 @@ fn an_emergency_is_not_verified_before_a_proper_change_took_it_over() {
     }
     assert!(matches!(unmet(&mut world)[..], [DemandKind::FollowUp]));
     let mut world = world.does(ask::follow_up);
-    let unpromoted = |world: &mut World| {
-        let mut facts = world.verify_facts();
-        facts.follow_up_promoted = false;
-        Command::Verify { summary: "gone".to_owned(), facts }
+    let unpromoted = |script: &mut Script| {
+        let mut ask = ask::verify(script);
+        ask.world.follow_up_promoted = false;
+        ask
     };
     assert!(matches!(world.refusal(unpromoted).missing, Missing::Unverified { .. }));
     world.does(ask::verify);
@@ -287,16 +293,19 @@ fn an_attestation_of_another_state_is_stale() {
 
 #[test]
 fn an_alarm_blocks_until_a_reason_is_on_record() {
-    let alarmed = |world: &mut World| {
-        let mut facts = world.tick_facts();
-        facts.alarms = vec![judged("kpi.errors > 0.01", Outcome::Pass)];
-        Command::Tick(facts)
+    let alarmed = |script: &mut Script| {
+        let mut ask = ask::tick(script);
+        ask.tick().alarms = vec![judged("kpi.errors > 0.01", Outcome::Pass)];
+        ask
     };
     let mut world = at::verify(Class::Code).does(alarmed);
     assert!(matches!(unmet(&mut world)[..], [DemandKind::NoAlarm { .. }]));
     assert!(!world.refusal(ask::verify).is_not_yet(), "waiting does not heal it");
     world
-        .refuses(|_| Command::ResolveAlarms { reason: " \t".to_owned() }, |missing| matches!(missing, Missing::Reason))
+        .refuses(
+            |_| plain(Kind::AlarmResolved { reason: " \t".to_owned() }),
+            |missing| matches!(missing, Missing::Reason),
+        )
         .does(ask::resolve)
         .does(ask::verify);
 }
@@ -324,7 +333,7 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
     let honest = at::verify(Class::Code).does(ask::verify).change.events;
     replay::check(&honest).unwrap();
     let refused = |events: Vec<Event>| match replay::check(&events) {
-        Err(Unlawful::Refused { refusal, .. }) => *refusal,
+        Err(InvalidEvent::Refused { refusal, .. }) => *refusal,
         other => panic!("{other:?}"),
     };
     let one = forged(&honest, |kinds| {
@@ -337,7 +346,7 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
     assert!(matches!(refused(no_baseline).missing, Missing::Earlier { gate: Gate::Baseline }));
     let failing = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::Compared { .. }));
-        let Kind::Compared { verdicts, .. } = &mut kinds[at] else { unreachable!() };
+        let Kind::Compared(Compared { verdicts, .. }) = &mut kinds[at] else { unreachable!() };
         verdicts.kpi = judged("timing.parse.wall <= -10%", Outcome::Fail);
     });
     assert!(matches!(refused(failing).missing, Missing::Verdicts { .. }));
@@ -349,10 +358,10 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
     assert!(matches!(refused(softened).missing, Missing::Frozen));
     let rollback = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
-        let Kind::AfterTaken { rollback, .. } = &mut kinds[at] else { unreachable!() };
+        let Kind::AfterTaken(After { rollback, .. }) = &mut kinds[at] else { unreachable!() };
         *rollback = "true".to_owned();
     });
-    assert!(matches!(replay::check(&rollback), Err(Unlawful::Differs { .. })));
+    assert!(matches!(replay::check(&rollback), Err(InvalidEvent::Differs { .. })));
 }
 
 #[test]
@@ -364,22 +373,22 @@ fn a_rollback_recorded_as_the_contract_has_it_stays_lawful_where_there_is_no_com
     let with_rollback = |text: &str| {
         forged(&honest.events, |kinds| {
             let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
-            let Kind::AfterTaken { rollback, .. } = &mut kinds[at] else { unreachable!() };
+            let Kind::AfterTaken(After { rollback, .. }) = &mut kinds[at] else { unreachable!() };
             *rollback = text.to_owned();
         })
     };
     replay::check(&honest.events).unwrap();
     let old = with_rollback("git revert <sha>");
     replay::check(&old).unwrap();
-    let shown = vibeship_optimizer::workflow::rollback_text::known(&Change::replay(&old).unwrap());
+    let shown = Change::replay(&old).unwrap().known_rollback();
     assert_eq!(shown, honest.rollback_action(), "whoever reads the old record is told the values");
-    assert!(matches!(replay::check(&with_rollback("true")), Err(Unlawful::Differs { .. })));
+    assert!(matches!(replay::check(&with_rollback("true")), Err(InvalidEvent::Differs { .. })));
     let committed = forged(&at::compare(Class::Code).change.events, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
-        let Kind::AfterTaken { rollback, .. } = &mut kinds[at] else { unreachable!() };
+        let Kind::AfterTaken(After { rollback, .. }) = &mut kinds[at] else { unreachable!() };
         *rollback = "git revert <sha>".to_owned();
     });
-    assert!(matches!(replay::check(&committed), Err(Unlawful::Differs { .. })));
+    assert!(matches!(replay::check(&committed), Err(InvalidEvent::Differs { .. })));
 }
 
 #[test]
@@ -387,14 +396,14 @@ fn a_baseline_measured_before_the_change_was_opened_is_not_lawful() {
     let honest = at::verify(Class::Code).does(ask::verify).change.events;
     let old = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::BaselineTaken { .. }));
-        let Kind::BaselineTaken { taken, .. } = &mut kinds[at] else { unreachable!() };
+        let Kind::BaselineTaken(Baseline { taken, .. }) = &mut kinds[at] else { unreachable!() };
         taken.taken_at -= Duration::days(2);
     });
-    assert!(matches!(replay::check(&old), Err(Unlawful::MeasuredAtOtherTime { seq: 3, .. })));
+    assert!(matches!(replay::check(&old), Err(InvalidEvent::MeasuredAtOtherTime { seq: 3, .. })));
     let early = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
-        let Kind::AfterTaken { taken, .. } = &mut kinds[at] else { unreachable!() };
+        let Kind::AfterTaken(After { taken, .. }) = &mut kinds[at] else { unreachable!() };
         taken.taken_at -= Duration::hours(1);
     });
-    assert!(matches!(replay::check(&early), Err(Unlawful::MeasuredAtOtherTime { seq: 5, .. })));
+    assert!(matches!(replay::check(&early), Err(InvalidEvent::MeasuredAtOtherTime { seq: 5, .. })));
 }

@@ -36,7 +36,7 @@ fn an_experiment_is_measured_and_held_and_never_promoted() {
 fn no_step_is_taken_before_the_one_before_it() {
     let earlier = |gate: Gate| move |missing: &Missing| matches!(missing, Missing::Earlier { gate: g } if *g == gate);
     for class in [Class::Tuneable, Class::Code] {
-        World::open(class)
+        Script::open(class)
             .refuses(ask::baseline, |missing| matches!(missing, Missing::ContractParts { parts } if parts.len() == 5))
             .refuses(ask::validate, earlier(Gate::Contract))
             .refuses(ask::verify, earlier(Gate::Contract))
@@ -85,22 +85,13 @@ fn a_new_state_after_needs_a_new_comparison() {
 
 #[test]
 fn a_failed_validation_ends_the_change_unless_it_may_be_retried() {
-    let failed = |retry: bool| {
-        move |world: &mut World| {
-            let mut facts = world.validate_facts();
-            facts.retry = retry;
-            facts.outcome =
-                Some((vec![check(vibeship_optimizer::model::CheckKind::Test, false)], world.artifact("validation")));
-            vibeship_optimizer::workflow::Command::Validate(facts)
-        }
-    };
-    let ended = at::validate(Class::Code).does(failed(false));
+    let ended = at::validate(Class::Code).does(|script| ask::fail_validation(script, true));
     assert!(matches!(ended.change.end, Some(End::Rejected { .. })));
     ended
         .refuses(ask::validate, |missing| matches!(missing, Missing::Ended { end: "rejected" }))
         .does(ask::rollback)
         .refuses(ask::rollback, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }));
-    at::validate(Class::Code).does(failed(true)).does(ask::validate).does(ask::after);
+    at::validate(Class::Code).does(|script| ask::fail_validation(script, false)).does(ask::validate).does(ask::after);
 }
 
 #[test]
@@ -154,11 +145,11 @@ fn even_a_verified_change_can_be_rolled_back() {
 #[test]
 fn what_comes_next_leads_from_the_start_to_the_end_with_no_refusal() {
     for class in VERIFIABLE {
-        let mut world = World::open(class);
+        let mut world = Script::open(class);
         world.policy.require_attestation = true;
         for _ in 0..40 {
             let step = next(&world.change, &world.policy, world.now);
-            let command: fn(&mut World) -> _ = match step {
+            let ask: fn(&mut Script) -> _ = match step {
                 Step::Contract { .. } => ask::contract,
                 Step::Baseline => ask::baseline,
                 Step::Validate => {
@@ -190,7 +181,7 @@ fn what_comes_next_leads_from_the_start_to_the_end_with_no_refusal() {
                 }
                 other => panic!("{class:?} is stuck at {other:?}"),
             };
-            world = world.does(command);
+            world = world.does(ask);
         }
         assert!(matches!(world.change.end, Some(End::Verified { .. })), "{class:?}: {:?}", world.change.end);
         assert!(matches!(world.change.events.last().unwrap().what, Kind::Verified { .. }));

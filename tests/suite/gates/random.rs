@@ -1,22 +1,17 @@
-//! Random commands with random facts. Whatever is asked, in whatever order: the properties hold.
+//! Random events in a random world. Whatever is asked, in whatever order: the properties hold.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use proptest::prelude::*;
-use vibeship_optimizer::model::Class;
-use vibeship_optimizer::model::Outcome;
 use vibeship_optimizer::model::facts::*;
-use vibeship_optimizer::model::{Event, Kind};
-use vibeship_optimizer::workflow::chain;
-use vibeship_optimizer::workflow::command::*;
-use vibeship_optimizer::workflow::decide::decide;
+use vibeship_optimizer::model::{Class, Event, Kind, Outcome, Promotion, RolloutStage};
 use vibeship_optimizer::workflow::next::next;
-use vibeship_optimizer::workflow::{Change, End, Missing, Step, replay};
+use vibeship_optimizer::workflow::{Change, End, Missing, Step, chain, gates, replay};
 
 use crate::gates::world::*;
 
-/// One thing that happens: how much time passes, what is asked for, and how its facts are spoiled.
+/// One thing that happens: how much time passes, what is asked for, and how it is spoiled.
 #[derive(Debug, Clone, Copy)]
 struct Move {
     hours: i64,
@@ -36,14 +31,14 @@ fn classes() -> impl Strategy<Value = Class> {
     prop::sample::select(Class::ALL.to_vec())
 }
 
-/// The step that comes next, as a number of [`command`].
-fn following(world: &mut World) -> u8 {
-    match next(&world.change, &world.policy, world.now) {
+/// The step that comes next, as a number of [`asked`].
+fn following(script: &mut Script) -> u8 {
+    match next(&script.change, &script.policy, script.now) {
         Step::Contract { .. } => 0,
         Step::Baseline => 1,
         Step::Validate => {
-            if world.commits.is_empty() {
-                *world = world.clone().commit();
+            if script.commits.is_empty() {
+                *script = script.clone().commit();
             }
             2
         }
@@ -64,142 +59,141 @@ fn following(world: &mut World) -> u8 {
 }
 
 /// Verdicts on the KPI that this contract has.
-fn on_contract(world: &World, mut verdicts: Verdicts) -> Verdicts {
-    verdicts.kpi.criterion = world.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default().into();
+fn on_contract(script: &Script, mut verdicts: Verdicts) -> Verdicts {
+    verdicts.kpi.criterion = script.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default().into();
     verdicts
 }
 
-fn command(world: &mut World, asked: u8, spoil: u8) -> Command {
-    match asked {
+fn asked(script: &mut Script, number: u8, spoil: u8) -> Ask {
+    match number {
         0 => {
-            let mut facts = world.contract_facts();
+            let mut ask = ask::contract(script);
             match spoil {
-                1 => facts.parts.kpi = None,
-                2 => facts.parts.guardrails.clear(),
-                3 => facts.parts.kpi = Some(criterion("timing.parse.wall <= +90%")),
-                4 => facts.parts.trigger = None,
+                1 => ask.contract().kpi = None,
+                2 => ask.contract().guardrails.clear(),
+                3 => ask.contract().kpi = Some(criterion("timing.parse.wall <= +90%")),
+                4 => ask.contract().trigger = None,
                 _ => {}
             }
-            Command::SetContract(facts)
+            ask
         }
         1 => {
-            let mut facts = world.baseline_facts();
+            let mut ask = ask::baseline(script);
             match spoil {
-                1 => facts.revision = dirty(world.head),
+                1 => ask.world.revision = dirty(script.head),
                 2 => {
-                    facts.measured = Some(world.measured(dirty(world.head)));
-                    (facts.revision, facts.allow_dirty) = (dirty(world.head), true);
+                    ask.world.allow_dirty = true;
+                    ask = ask.on(dirty(script.head));
                 }
-                3 => facts.commits_with_id = vec![commit(world.head, &[ID])],
-                4 => facts.measured = None,
+                3 => ask.world.commits_with_id = vec![commit(script.head, &[ID])],
                 _ => {}
             }
-            Command::Baseline(facts)
+            ask
         }
         2 => {
-            let mut facts = world.validate_facts();
+            if spoil == 2 || spoil == 7 {
+                return ask::fail_validation(script, spoil == 7);
+            }
+            let mut ask = ask::validate(script);
             match spoil {
-                1 => facts.delta.commits.clear(),
-                2 => facts.outcome = facts.outcome.map(|(_, file)| (vec![check(CheckKind::Test, false)], file)),
-                3 => facts.descends = None,
-                4 => facts.outcome = None,
+                1 => ask.validation().delta.commits.clear(),
+                3 => ask.world.descends = None,
                 _ => {}
             }
-            facts.retry = spoil.is_multiple_of(2);
-            Command::Validate(facts)
+            ask
         }
         3 => {
-            let mut facts = world.after_facts();
+            let mut ask = ask::after(script);
             if spoil == 1 {
-                facts.revision = revision(world.head + 7);
+                ask.world.revision = revision(script.head + 7);
             }
-            Command::After(facts)
+            ask
         }
-        4..=9 => from_comparison(world, asked, spoil),
-        other => ending(world, other, spoil),
+        4..=9 => from_comparison(script, number, spoil),
+        other => ending(script, other, spoil),
     }
 }
 
-fn from_comparison(world: &mut World, asked: u8, spoil: u8) -> Command {
+fn from_comparison(script: &mut Script, number: u8, spoil: u8) -> Ask {
     let outcome = [Outcome::Pass, Outcome::Fail, Outcome::Inconclusive, Outcome::Invalid][usize::from(spoil) % 4];
-    match asked {
+    match number {
         4 => {
-            let verdicts = on_contract(world, verdicts(outcome, Outcome::Pass, Outcome::Fail));
-            Command::Compare(world.compare_facts(verdicts))
+            let verdicts = on_contract(script, verdicts(outcome, Outcome::Pass, Outcome::Fail));
+            script.compares(verdicts)
         }
         5 => {
-            let mut facts = world.promote_facts();
+            let mut ask = ask::promote(script);
+            let Kind::Promoted(Promotion { policy, .. }) = &mut ask.event else { unreachable!() };
             match spoil {
-                1 => facts.reproduced = false,
-                2 => facts.policy.min_monitor_days = 0,
-                3 => facts.policy.stages.retain(|plan| plan.stage == Stage::Full),
+                1 => ask.world.reproduced = false,
+                2 => policy.min_monitor_days = 0,
+                3 => policy.stages.retain(|plan| plan.stage == Stage::Full),
                 4 => {
-                    facts.faults =
-                        vec![ArtifactFault { path: "x".to_owned(), missing: true, committed: true, kept: None }]
+                    let fault = ArtifactFault { path: "x".to_owned(), missing: true, committed: true, kept: None };
+                    ask.world.faults = vec![fault];
                 }
+                5 => ask.world.in_effect = InEffect::Absent,
                 _ => {}
             }
-            Command::Promote(facts)
+            ask
         }
         6..=8 => {
-            let mut facts = world.rollout_facts(Stage::ALL[usize::from(asked) - 6]);
-            facts.measured = facts.measured.map(|(taken, verdicts)| {
-                let verdicts = verdicts.filter(|_| spoil != 1).map(|verdicts| on_contract(world, verdicts));
-                (taken, verdicts)
-            });
-            Command::Rollout(facts)
+            let mut ask = [ask::canary, ask::live, ask::full][usize::from(number) - 6](script);
+            let verdicts = ask.begun().verdicts.take().filter(|_| spoil != 1);
+            ask.begun().verdicts = verdicts.map(|verdicts| on_contract(script, verdicts));
+            ask
         }
         _ => {
-            let mut facts = world.tick_facts();
+            let mut ask = ask::tick(script);
             match spoil {
-                1 => facts.alarms = vec![judged("kpi.errors > 0.01", Outcome::Pass)],
-                2 => facts.at += Duration::days(1),
-                3 => facts.at -= Duration::days(1),
+                1 => ask.tick().alarms = vec![judged("kpi.errors > 0.01", Outcome::Pass)],
+                2 => ask.tick().utc_date += Duration::days(1),
+                3 => ask.tick().utc_date -= Duration::days(1),
                 _ => {}
             }
-            Command::Tick(facts)
+            ask
         }
     }
 }
 
-fn ending(world: &mut World, asked: u8, spoil: u8) -> Command {
-    match asked {
-        10 => ask::attest(world),
+fn ending(script: &mut Script, number: u8, spoil: u8) -> Ask {
+    match number {
+        10 => ask::attest(script),
         11 => {
-            let mut facts = world.verify_facts();
+            let mut ask = ask::verify(script);
             match spoil {
-                1 => facts.reproduced = false,
-                2 => facts.policy.min_monitor_days = 0,
-                3 => facts.follow_up_promoted = false,
+                1 => ask.world.reproduced = false,
+                2 => ask.world.policy.min_monitor_days = 0,
+                3 => ask.world.follow_up_promoted = false,
                 _ => {}
             }
-            Command::Verify { summary: "seen".to_owned(), facts }
+            ask
         }
-        12 => ask::follow_up(world),
-        13 => ask::resolve(world),
-        14 if spoil > 3 => ask::hold(world),
-        15 if spoil > 3 => ask::reject(world),
-        16 if spoil > 3 => ask::rollback(world),
-        17 => ask::confirm(world, &[]),
-        18 => Command::Relink { commits: vec![("a".repeat(40), "b".repeat(40))], by: "patch-id".to_owned() },
-        19 => Command::DecideDay { decision: "hold".to_owned(), reason: "quiet".to_owned() },
-        _ => Command::Note { text: "seen".to_owned() },
+        12 => ask::follow_up(script),
+        13 => ask::resolve(script),
+        14 if spoil > 3 => ask::hold(script),
+        15 if spoil > 3 => ask::reject(script),
+        16 if spoil > 3 => ask::rollback(script),
+        17 => ask::confirm(script, &[]),
+        18 => plain(Kind::Relinked { commits: vec![("a".repeat(40), "b".repeat(40))], by: "patch-id".to_owned() }),
+        19 => ask::decide_day(script),
+        _ => ask::note(script),
     }
 }
 
 /// Plays the moves; every refusal on the way leaves the record untouched.
-fn play(class: Class, moves: &[Move]) -> World {
-    let mut world = World::open(class);
+fn play(class: Class, moves: &[Move]) -> Script {
+    let mut script = Script::open(class);
     for step in moves {
-        world.now += Duration::hours(step.hours) + Duration::minutes(1);
-        let asked = step.asked.unwrap_or_else(|| following(&mut world));
-        let command = command(&mut world, asked, step.spoil);
-        let before = world.change.clone();
-        if world.ask(&command).is_err() {
-            assert!(before == world.change, "a refused command changed the record: {command:?}");
+        script.now += Duration::hours(step.hours) + Duration::minutes(1);
+        let number = step.asked.unwrap_or_else(|| following(&mut script));
+        let ask = asked(&mut script, number, step.spoil);
+        let before = script.change.clone();
+        if script.ask(&ask).is_err() {
+            assert!(before == script.change, "a refused event changed the record: {ask:?}");
         }
     }
-    world
+    script
 }
 
 fn last(events: &[Event], is: impl Fn(&Kind) -> bool) -> Option<usize> {
@@ -213,7 +207,7 @@ fn earned(events: &[Event], class: Class, end: usize) -> Result<(), String> {
     if class == Class::Experiment {
         return Err("an experiment".to_owned());
     }
-    let full = |kind: &Kind| matches!(kind, Kind::RolledOut { stage: Stage::Full, .. });
+    let full = |kind: &Kind| matches!(kind, Kind::RolledOut(RolloutStage { stage: Stage::Full, .. }));
     let full = need(last(events, full), "full rollout")?;
     let contract = need(last(events, |kind| matches!(kind, Kind::ContractSet { .. })), "contract")?;
     let mut order = vec![contract];
@@ -250,8 +244,8 @@ fn monitored(events: &[Event], full: usize, end: usize) -> Result<(), String> {
     let mut alarmed = false;
     for event in &events[full..] {
         match &event.what {
-            Kind::Ticked { alarms, .. } => {
-                alarmed |= !alarms.is_empty();
+            Kind::Ticked(tick) => {
+                alarmed |= !tick.alarms.is_empty();
                 if event.at >= began {
                     days.insert(event.at.date_naive());
                 }
@@ -267,24 +261,25 @@ fn monitored(events: &[Event], full: usize, end: usize) -> Result<(), String> {
     }
 }
 
-/// No command that `next` proposes is out of order.
-fn in_order(world: &World) -> Result<(), String> {
-    let mut world = world.clone();
-    let step = next(&world.change, &world.policy, world.now);
+/// Nothing that `next` proposes is out of order.
+fn in_order(script: &Script) -> Result<(), String> {
+    let mut script = script.clone();
+    let step = next(&script.change, &script.policy, script.now);
     if matches!(step, Step::Wait { .. } | Step::Decide { .. } | Step::Ended { .. }) {
         return Ok(());
     }
     if let Step::Rollout { not_before: Some(at), .. } = step {
-        world.now = at;
+        script.now = at;
     }
-    let asked = match step {
+    let number = match step {
         Step::ConfirmRollback => 17,
-        _ => following(&mut world),
+        _ => following(&mut script),
     };
-    let command = if matches!(step, Step::Hold) { ask::hold(&mut world) } else { command(&mut world, asked, 0) };
-    match decide(&world.change, &command, world.now) {
-        Ok(_) => Ok(()),
-        // What the facts of this made-up world lack is no question of order.
+    let ask = if matches!(step, Step::Hold) { ask::hold(&mut script) } else { asked(&mut script, number, 0) };
+    let event = gates::completed(&script.change, ask.event);
+    match gates::check(&script.change, &event, &ask.world, script.now) {
+        Ok(()) => Ok(()),
+        // What this made-up world lacks is no question of order.
         Err(refusal) => match refusal.missing {
             Missing::Unverified { .. } | Missing::NotValidatedCode { .. } | Missing::ManyCommits { .. } => Ok(()),
             Missing::NoDelta | Missing::Dirty { .. } => Ok(()),

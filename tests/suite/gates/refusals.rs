@@ -3,32 +3,30 @@
 use std::collections::BTreeSet;
 
 use chrono::Duration;
-use vibeship_optimizer::model::Class;
 use vibeship_optimizer::model::facts::*;
-use vibeship_optimizer::model::{Contract, Part};
-use vibeship_optimizer::model::{MetricId, Outcome, Revision, WorkTree};
-use vibeship_optimizer::workflow::command::*;
-use vibeship_optimizer::workflow::{Missing, gates};
+use vibeship_optimizer::model::{
+    Class, Contract, Kind, MetricId, Opened, Outcome, Part, Promotion, Revision, WorkTree,
+};
+use vibeship_optimizer::workflow::{Missing, Refusal, World, gates};
 
 use crate::gates::world::*;
 
-type Case = (&'static str, World, Command);
+type Case = (&'static str, Script, Ask);
 
-/// A case: the code expected, where the change stands, and the facts that are spoiled.
-fn case(code: &'static str, mut world: World, command: impl FnOnce(&mut World) -> Command) -> Case {
-    world.now += Duration::minutes(1);
-    let command = command(&mut world);
-    (code, world, command)
+/// A case: the code expected, where the change stands, and what is asked for.
+fn case(code: &'static str, mut script: Script, ask: impl FnOnce(&mut Script) -> Ask) -> Case {
+    script.now += Duration::minutes(1);
+    let ask = ask(&mut script);
+    (code, script, ask)
 }
 
-macro_rules! spoiled {
-    ($facts:ident, $command:ident, |$name:ident| $spoil:expr) => {
-        |world: &mut World| {
-            let mut $name = world.$facts();
-            $spoil;
-            Command::$command($name)
-        }
-    };
+/// What is asked for, with something of it spoiled.
+fn spoiled(ask: impl FnOnce(&mut Script) -> Ask, spoil: impl FnOnce(&mut Ask)) -> impl FnOnce(&mut Script) -> Ask {
+    |script| {
+        let mut ask = ask(script);
+        spoil(&mut ask);
+        ask
+    }
 }
 
 fn unknown_state(code: u32) -> Revision {
@@ -49,32 +47,17 @@ fn metric() -> MetricId {
 }
 
 /// A baseline on other code than the checked-out one.
-fn baseline_on(on: Revision) -> impl FnOnce(&mut World) -> Command {
-    |world: &mut World| {
-        let mut facts = world.baseline_facts();
-        facts.allow_dirty = !on.is_settled();
-        facts.measured = Some(world.measured(on.clone()));
-        facts.revision = on;
-        Command::Baseline(facts)
+fn baseline_on(on: Revision) -> impl FnOnce(&mut Script) -> Ask {
+    |script| {
+        let mut ask = ask::baseline(script);
+        ask.world.allow_dirty = !on.is_settled();
+        ask.on(on)
     }
 }
 
 fn contract_cases() -> Vec<Case> {
-    let open = || World::open(Class::Code);
-    let part = |spoil: fn(&mut Contract)| {
-        let mut world = open();
-        let mut parts = contract();
-        spoil(&mut parts);
-        world
-            .ask(&Command::SetContract(ContractFacts {
-                parts,
-                measurable: Vec::new(),
-                better: std::collections::BTreeMap::new(),
-                unknown: Vec::new(),
-            }))
-            .unwrap();
-        world
-    };
+    let open = || Script::open(Class::Code);
+    let part = |spoil: fn(&mut Contract)| open().does(spoiled(ask::contract, |ask| spoil(ask.contract())));
     let mut cases = vec![
         case("contract_parts", open(), ask::baseline),
         case("contract_parts", part(|c| c.hypothesis = " ".to_owned()), ask::baseline),
@@ -82,25 +65,24 @@ fn contract_cases() -> Vec<Case> {
         case("contract_parts", part(|c| c.guardrails.clear()), ask::baseline),
         case("contract_parts", part(|c| c.trigger = None), ask::baseline),
         case("contract_parts", part(|c| c.rollback.clear()), ask::baseline),
-        case("contract_parts", World::open(Class::Emergency), ask::full),
-        case("contract_parts", World::open(Class::Experiment), ask::baseline),
+        case("contract_parts", Script::open(Class::Emergency), ask::full),
+        case("contract_parts", Script::open(Class::Experiment), ask::baseline),
         case("earlier", open(), ask::validate),
-        case(
-            "unknown_metric",
-            open(),
-            spoiled!(contract_facts, SetContract, |facts| facts.unknown = vec![(metric(), None)]),
-        ),
+        case("unknown_metric", open(), spoiled(ask::contract, |ask| ask.world.unknown = vec![(metric(), None)])),
         case(
             "contract_sense",
             open(),
-            spoiled!(contract_facts, SetContract, |facts| facts.parts.guardrails.extend(facts.parts.kpi.clone())),
+            spoiled(ask::contract, |ask| {
+                let kpi = ask.contract().kpi.clone();
+                ask.contract().guardrails.extend(kpi);
+            }),
         ),
         case("frozen", at::validate(Class::Code), ask::contract),
         case("frozen", at::monitor(Class::Emergency), ask::contract),
         case("ended", at::validate(Class::Code).does(ask::hold), ask::contract),
     ];
     for effect in [-0.01, 1.0, f64::NAN, f64::INFINITY] {
-        let spoiled = spoiled!(contract_facts, SetContract, |facts| facts.parts.min_effect = Some(effect));
+        let spoiled = spoiled(ask::contract, |ask| ask.contract().min_effect = Some(effect));
         cases.push(case("contract_sense", open(), spoiled));
     }
     cases
@@ -112,39 +94,35 @@ fn baseline_cases() -> Vec<Case> {
         case(
             "commits_before_baseline",
             ready(),
-            spoiled!(baseline_facts, Baseline, |facts| facts.commits_with_id = vec![commit(9, &[ID])]),
+            spoiled(ask::baseline, |ask| ask.world.commits_with_id = vec![commit(9, &[ID])]),
         ),
         case(
             "commits_before_baseline",
             at::validate(Class::Code),
-            spoiled!(baseline_facts, Baseline, |facts| facts.commits_with_id = vec![commit(2, &[ID])]),
+            spoiled(ask::baseline, |ask| ask.world.commits_with_id = vec![commit(2, &[ID])]),
         ),
-        case("dirty", ready(), spoiled!(baseline_facts, Baseline, |facts| facts.revision = dirty(1))),
-        case(
-            "dirty",
-            ready(),
-            spoiled!(baseline_facts, Baseline, |facts| facts.measured.as_mut().unwrap().taken.revision = dirty(1)),
-        ),
-        case("unknown_state", ready(), spoiled!(baseline_facts, Baseline, |facts| facts.revision = unknown_state(1))),
+        case("dirty", ready(), spoiled(ask::baseline, |ask| ask.world.revision = dirty(1))),
+        case("dirty", ready(), spoiled(ask::baseline, |ask| ask.taken().revision = dirty(1))),
+        case("unknown_state", ready(), spoiled(ask::baseline, |ask| ask.world.revision = unknown_state(1))),
         case(
             "unknown_state",
             ready(),
-            spoiled!(baseline_facts, Baseline, |facts| (facts.revision, facts.allow_dirty) = (unknown_state(1), true)),
+            spoiled(ask::baseline, |ask| (ask.world.revision, ask.world.allow_dirty) = (unknown_state(1), true)),
         ),
         case(
             "own_source",
             ready(),
-            spoiled!(baseline_facts, Baseline, |facts| facts.own_sources = vec!["kpi.ops (x.json)".to_owned()]),
+            spoiled(ask::baseline, |ask| ask.world.own_sources = vec!["kpi.ops (x.json)".to_owned()]),
         ),
         case(
             "unknown_metric",
             ready(),
-            spoiled!(baseline_facts, Baseline, |facts| facts.unknown = vec![(metric(), Some(metric()))]),
+            spoiled(ask::baseline, |ask| ask.world.unknown = vec![(metric(), Some(metric()))]),
         ),
         case(
             "unmeasured",
             ready(),
-            spoiled!(baseline_facts, Baseline, |facts| facts.measured.as_mut().unwrap().unmeasured = vec![metric()]),
+            spoiled(ask::baseline, |ask| ask.world.unmeasured = vec![(metric(), String::new())]),
         ),
         case("already_passed", at::after(Class::Code), ask::baseline),
         case("not_in_class", at::baseline(Class::Emergency), ask::baseline),
@@ -158,8 +136,9 @@ fn outside_cases() -> Vec<Case> {
     vec![case(
         "only_outside",
         ready(),
-        spoiled!(validate_facts, Validate, |facts| {
-            facts.delta.outside = vec![facts.delta.commits.remove(0).sha];
+        spoiled(ask::validate, |ask| {
+            let delta = &mut ask.validation().delta;
+            delta.outside = vec![delta.commits.remove(0).sha];
         }),
     )]
 }
@@ -171,49 +150,33 @@ fn validate_cases() -> Vec<Case> {
     vec![
         case("earlier", at::baseline(Class::Code), ask::validate),
         case("no_delta", at::baseline(Class::Code).does(ask::baseline), ask::validate),
-        case("no_delta", ready(), spoiled!(validate_facts, Validate, |facts| facts.delta.commits.clear())),
-        case("no_delta", ready(), spoiled!(validate_facts, Validate, |facts| facts.revision = revision(1))),
-        case(
-            "no_delta",
-            ready(),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.commits[0].evidence_only = true),
-        ),
-        case("no_delta", indicative(), spoiled!(validate_facts, Validate, |facts| facts.revision = dirty(1))),
-        case("no_delta", outside_git(), spoiled!(validate_facts, Validate, |facts| facts.revision = unversioned(1))),
+        case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().delta.commits.clear())),
+        case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().revision = revision(1))),
+        case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().delta.commits[0].evidence_only = true)),
+        case("no_delta", indicative(), spoiled(ask::validate, |ask| ask.validation().revision = dirty(1))),
+        case("no_delta", outside_git(), spoiled(ask::validate, |ask| ask.validation().revision = unversioned(1))),
         case("many_commits", ready().commit(), ask::validate),
         case(
             "foreign_commit",
             ready(),
-            spoiled!(validate_facts, Validate, |facts| {
-                facts.delta.commits = vec![commit(2, &["chg-20260301-090000-other"])];
+            spoiled(ask::validate, |ask| {
+                ask.validation().delta.commits = vec![commit(2, &["chg-20260301-090000-other"])];
             }),
         ),
-        case(
-            "baseline_not_ancestor",
-            ready(),
-            spoiled!(validate_facts, Validate, |facts| facts.descends = Some(false)),
-        ),
-        case("baseline_not_ancestor", ready(), spoiled!(validate_facts, Validate, |facts| facts.descends = None)),
-        case("dirty", ready(), spoiled!(validate_facts, Validate, |facts| facts.revision = dirty(2))),
-        case("dirty", outside_git(), spoiled!(validate_facts, Validate, |facts| facts.revision = dirty(2))),
-        case("unknown_state", ready(), spoiled!(validate_facts, Validate, |facts| facts.revision = unknown_state(2))),
+        case("baseline_not_ancestor", ready(), spoiled(ask::validate, |ask| ask.world.descends = Some(false))),
+        case("baseline_not_ancestor", ready(), spoiled(ask::validate, |ask| ask.world.descends = None)),
+        case("dirty", ready(), spoiled(ask::validate, |ask| ask.validation().revision = dirty(2))),
+        case("dirty", outside_git(), spoiled(ask::validate, |ask| ask.validation().revision = dirty(2))),
+        case("unknown_state", ready(), spoiled(ask::validate, |ask| ask.validation().revision = unknown_state(2))),
         case(
             "contract_docs",
             ready(),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.contract_surface = vec!["api.proto".to_owned()]),
+            spoiled(ask::validate, |ask| ask.validation().delta.contract_surface = vec!["api.proto".to_owned()]),
         ),
-        case(
-            "redefined",
-            ready(),
-            spoiled!(validate_facts, Validate, |facts| facts.redefined = vec!["timing.tests".to_owned()]),
-        ),
+        case("redefined", ready(), spoiled(ask::validate, |ask| ask.world.redefined = vec!["timing.tests".to_owned()])),
         case("no_commit", ready(), only_tuneables),
-        case("no_tests", ready(), spoiled!(validate_facts, Validate, |facts| facts.has_tests = false)),
-        case(
-            "no_tests",
-            ready(),
-            spoiled!(validate_facts, Validate, |facts| facts.outcome.as_mut().unwrap().0.clear()),
-        ),
+        case("no_tests", ready(), spoiled(ask::validate, |ask| ask.world.has_tests = false)),
+        case("no_tests", ready(), spoiled(ask::validate, |ask| ask.validation().checks.clear())),
         case("already_passed", at::rollout(Class::Code), ask::validate),
         case("not_in_class", at::baseline(Class::Emergency), ask::validate),
     ]
@@ -224,12 +187,12 @@ fn tuneable_cases() -> Vec<Case> {
         case(
             "no_tuneable_changed",
             at::validate(Class::Tuneable),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.tuneables.clear()),
+            spoiled(ask::validate, |ask| ask.validation().delta.tuneables.clear()),
         ),
         case(
             "code_beside",
             at::validate(Class::Tuneable),
-            spoiled!(validate_facts, Validate, |facts| facts.delta.code = vec!["lib.py".to_owned()]),
+            spoiled(ask::validate, |ask| ask.validation().delta.code = vec!["lib.py".to_owned()]),
         ),
     ]
 }
@@ -238,53 +201,34 @@ fn after_and_compare_cases() -> Vec<Case> {
     let ready = || at::after(Class::Code);
     vec![
         case("earlier", at::validate(Class::Code), ask::after),
-        case("dirty", ready(), spoiled!(after_facts, After, |facts| facts.revision = dirty(2))),
-        case("unknown_state", ready(), spoiled!(after_facts, After, |facts| facts.revision = unknown_state(2))),
-        case(
-            "redefined",
-            ready(),
-            spoiled!(after_facts, After, |facts| facts.redefined = vec!["timing.tests".to_owned()]),
-        ),
-        case(
-            "other_tuneables",
-            at::after(Class::Tuneable),
-            spoiled!(after_facts, After, |facts| facts.tuneables.clear()),
-        ),
-        case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision = revision(3))),
-        case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision = revision(1))),
-        case("not_validated_code", ready(), spoiled!(after_facts, After, |facts| facts.revision.code = None)),
-        case(
-            "not_validated_code",
-            ready(),
-            spoiled!(after_facts, After, |facts| facts.measured.as_mut().unwrap().taken.revision = revision(3)),
-        ),
-        case(
-            "unmeasured",
-            ready(),
-            spoiled!(after_facts, After, |facts| facts.measured.as_mut().unwrap().unmeasured = vec![metric()]),
-        ),
+        case("dirty", ready(), spoiled(ask::after, |ask| ask.world.revision = dirty(2))),
+        case("unknown_state", ready(), spoiled(ask::after, |ask| ask.world.revision = unknown_state(2))),
+        case("redefined", ready(), spoiled(ask::after, |ask| ask.world.redefined = vec!["timing.tests".to_owned()])),
+        case("other_tuneables", at::after(Class::Tuneable), spoiled(ask::after, |ask| ask.world.tuneables.clear())),
+        case("not_validated_code", ready(), spoiled(ask::after, |ask| ask.world.revision = revision(3))),
+        case("not_validated_code", ready(), spoiled(ask::after, |ask| ask.world.revision = revision(1))),
+        case("not_validated_code", ready(), spoiled(ask::after, |ask| ask.world.revision.code = None)),
+        case("not_validated_code", ready(), spoiled(ask::after, |ask| ask.taken().revision = revision(3))),
+        case("unmeasured", ready(), spoiled(ask::after, |ask| ask.world.unmeasured = vec![(metric(), String::new())])),
         case("already_passed", at::rollout(Class::Code), ask::after),
         case("not_in_class", at::baseline(Class::Emergency), ask::after),
         case("earlier", ready(), ask::compare),
         case("already_passed", at::rollout(Class::Code), ask::compare),
         case("not_in_class", at::baseline(Class::Emergency), ask::compare),
         case("ended", at::compare(Class::Code).does(ask::hold), ask::compare),
-        case("evidence", at::compare(Class::Code), |world| {
-            Command::Compare(CompareFacts { faults: fault(), ..world.compare_facts(all_well()) })
-        }),
+        case("evidence", at::compare(Class::Code), spoiled(ask::compare, |ask| ask.world.faults = fault())),
     ]
 }
 
-fn compared(kpi: Outcome, guardrails: Outcome, trigger: Outcome) -> World {
-    at::compare(Class::Code).does(|world| Command::Compare(world.compare_facts(verdicts(kpi, guardrails, trigger))))
+fn compared(kpi: Outcome, guardrails: Outcome, trigger: Outcome) -> Script {
+    at::compare(Class::Code).does(|script| script.compares(verdicts(kpi, guardrails, trigger)))
 }
 
-fn rehearsed(rehearsal: Rehearsal) -> impl FnOnce(&mut World) -> Command {
-    |world: &mut World| {
-        let mut facts = world.promote_facts();
-        facts.rehearsed = facts.rehearsed.map(|(_, note)| (rehearsal, note));
-        Command::Promote(facts)
-    }
+fn rehearsed(rehearsal: Rehearsal) -> impl FnOnce(&mut Script) -> Ask {
+    spoiled(ask::promote, |ask| {
+        let Kind::Promoted(Promotion { rehearsal: tried, .. }) = &mut ask.event else { unreachable!() };
+        *tried = rehearsal;
+    })
 }
 
 fn promote_cases() -> Vec<Case> {
@@ -300,16 +244,16 @@ fn promote_cases() -> Vec<Case> {
     let mut cases = vec![
         case("earlier", at::compare(Class::Code), ask::promote),
         case("already_passed", at::rollout(Class::Code), ask::promote),
-        case("evidence", ready(), spoiled!(promote_facts, Promote, |facts| facts.faults = fault())),
+        case("evidence", ready(), spoiled(ask::promote, |ask| ask.world.faults = fault())),
         case("only_indicative", indicative, ask::promote),
-        case("not_reproduced", ready(), spoiled!(promote_facts, Promote, |facts| facts.reproduced = false)),
+        case("not_reproduced", ready(), spoiled(ask::promote, |ask| ask.world.reproduced = false)),
         case("trigger_fired", compared(Outcome::Pass, Outcome::Pass, Outcome::Pass), ask::promote),
         case("rollback", ready(), rehearsed(conflicts)),
         case("rollback", ready(), rehearsed(fails)),
         case("not_in_class", at::promote(Class::Experiment), ask::promote),
         case("ended", ready().does(ask::hold), ask::promote),
-        case("reason", ready(), |_| Command::Hold { reason: " \n".to_owned() }),
-        case("reason", ready(), |_| Command::Reject { reason: String::new() }),
+        case("reason", ready(), |_| plain(Kind::Held { reason: " \n".to_owned() })),
+        case("reason", ready(), |_| plain(Kind::Rejected { reason: String::new() })),
         case("already_passed", at::monitor(Class::Code), ask::hold),
         case("already_passed", at::monitor(Class::Code), ask::reject),
         case("ended", ready().does(ask::hold), ask::reject),
@@ -321,33 +265,18 @@ fn promote_cases() -> Vec<Case> {
     cases
 }
 
-fn staged(verdicts: Verdicts) -> impl FnOnce(&mut World) -> Command {
-    |world: &mut World| {
-        let mut facts = world.rollout_facts(Stage::Canary);
-        facts.measured = facts.measured.map(|(taken, _)| (taken, Some(verdicts)));
-        Command::Rollout(facts)
-    }
+fn staged(verdicts: Verdicts) -> impl FnOnce(&mut Script) -> Ask {
+    spoiled(ask::canary, |ask| ask.begun().verdicts = Some(verdicts))
 }
 
 /// A delta of tuneables alone.
-fn only_tuneables(world: &mut World) -> Command {
+fn only_tuneables(script: &mut Script) -> Ask {
     let tuneables = at::after(Class::Tuneable).tuneables;
-    let delta = Delta { tuneables, ..Delta::default() };
-    Command::Validate(ValidateFacts { delta, ..world.validate_facts() })
-}
-
-fn spoilt_stage(spoil: fn(&mut RolloutFacts)) -> impl Fn(&mut World) -> Command {
-    move |world| {
-        let mut facts = world.rollout_facts(Stage::Canary);
-        spoil(&mut facts);
-        Command::Rollout(facts)
-    }
+    spoiled(ask::validate, |ask| ask.validation().delta = Delta { tuneables, ..Delta::default() })(script)
 }
 
 fn rollout_cases() -> Vec<Case> {
     let ready = || at::rollout(Class::Code);
-    let faulty =
-        |world: &mut World| Command::Rollout(RolloutFacts { faults: fault(), ..world.rollout_facts(Stage::Canary) });
     vec![
         case("earlier", at::promote(Class::Code), ask::canary),
         case("stage_order", ready(), ask::live),
@@ -357,11 +286,12 @@ fn rollout_cases() -> Vec<Case> {
         case("soak", ready().does(ask::canary), ask::live),
         case("soak", ready().does(ask::canary).after_hours(1).does(ask::live).after_hours(23), ask::full),
         case("no_such_stage", at::rollout(Class::Emergency), ask::canary),
-        case("evidence", ready(), faulty),
-        case("dirty", ready(), spoilt_stage(|facts| facts.revision = dirty(2))),
-        case("not_in_effect", ready(), spoilt_stage(|facts| facts.in_effect = InEffect::Absent)),
-        case("not_in_effect", ready(), spoilt_stage(|facts| facts.in_effect = InEffect::Reverted)),
-        case("other_tuneables", at::rollout(Class::Tuneable), spoilt_stage(|facts| facts.tuneables.clear())),
+        case("evidence", ready(), spoiled(ask::canary, |ask| ask.world.faults = fault())),
+        case("dirty", ready(), spoiled(ask::canary, |ask| ask.world.revision = dirty(2))),
+        case("dirty", ready(), spoiled(ask::canary, |ask| ask.taken().revision = dirty(2))),
+        case("not_in_effect", ready(), spoiled(ask::canary, |ask| ask.world.in_effect = InEffect::Absent)),
+        case("not_in_effect", ready(), spoiled(ask::canary, |ask| ask.world.in_effect = InEffect::Reverted)),
+        case("other_tuneables", at::rollout(Class::Tuneable), spoiled(ask::canary, |ask| ask.world.tuneables.clear())),
         case("stage_guardrails", ready(), staged(verdicts(Outcome::Pass, Outcome::Fail, Outcome::Fail))),
         case("stage_guardrails", ready(), staged(verdicts(Outcome::Pass, Outcome::Invalid, Outcome::Fail))),
         case("trigger_fired", ready(), staged(verdicts(Outcome::Pass, Outcome::Pass, Outcome::Pass))),
@@ -369,7 +299,7 @@ fn rollout_cases() -> Vec<Case> {
         case("ended", ready().does(ask::rollback), ask::canary),
         case("nothing_to_roll_back", at::validate(Class::Code), ask::rollback),
         case("nothing_to_roll_back", at::rollout(Class::Emergency), ask::rollback),
-        case("reason", ready(), |_| Command::Rollback { reason: String::new(), commit: None }),
+        case("reason", ready(), |_| plain(Kind::RolledBack { reason: String::new(), commit: None })),
         case("ended", ready().does(ask::rollback), ask::rollback),
         case("nothing_to_roll_back", ready(), |world| ask::confirm(world, &[])),
         case("still_in_effect", ready().does(ask::rollback), |world| ask::confirm(world, &["abc"])),
@@ -378,21 +308,15 @@ fn rollout_cases() -> Vec<Case> {
 
 fn verify_cases() -> Vec<Case> {
     let ready = || at::verify(Class::Code);
-    let demand = |spoil: fn(&mut vibeship_optimizer::workflow::VerifyFacts)| {
-        case("unverified", ready(), |world| {
-            let mut facts = world.verify_facts();
-            spoil(&mut facts);
-            Command::Verify { summary: "faster".to_owned(), facts }
-        })
-    };
+    let demand = |spoil: fn(&mut World)| case("unverified", ready(), spoiled(ask::verify, |ask| spoil(&mut ask.world)));
     vec![
-        demand(|facts| facts.faults = fault()),
-        demand(|facts| facts.reproduced = false),
-        demand(|facts| facts.clean_git = Some(false)),
-        demand(|facts| facts.policy.require_attestation = true),
-        demand(|facts| facts.policy.min_monitor_days = 4),
+        demand(|world| world.faults = fault()),
+        demand(|world| world.reproduced = false),
+        demand(|world| world.clean_git = Some(false)),
+        demand(|world| world.policy.require_attestation = true),
+        demand(|world| world.policy.min_monitor_days = 4),
         case("unverified", at::monitor(Class::Code), ask::verify),
-        case("summary", ready(), |world| Command::Verify { summary: " ".to_owned(), facts: world.verify_facts() }),
+        case("summary", ready(), spoiled(ask::verify, |ask| ask.event = Kind::Verified { summary: " ".to_owned() })),
         case("ended", ready().does(ask::verify), ask::verify),
         case("ended", ready().does(ask::verify), ask::tick),
         case("not_rolled_out", at::rollout(Class::Code).does(ask::canary), ask::tick),
@@ -403,13 +327,17 @@ fn verify_cases() -> Vec<Case> {
         case("earlier", at::rollout(Class::Emergency), ask::attest),
         case("ended", ready().does(ask::verify), ask::attest),
         case("follow_up", ready(), ask::follow_up),
-        case("follow_up", at::monitor(Class::Emergency), |_| Command::FollowUp { by: id(ID) }),
-        case("reason", ready(), |_| Command::Note { text: "\t".to_owned() }),
-        case("reason", ready(), |_| Command::DecideDay { decision: "hold".to_owned(), reason: " ".to_owned() }),
-        case("ended", ready().does(ask::verify), |_| Command::DecideDay {
-            decision: "hold".to_owned(),
-            reason: "quiet".to_owned(),
-        }),
+        case("follow_up", at::monitor(Class::Emergency), |_| plain(Kind::FollowedUp { by: id(ID) })),
+        case("reason", ready(), |_| plain(Kind::Noted { text: "\t".to_owned() })),
+        case(
+            "reason",
+            ready(),
+            spoiled(ask::decide_day, |ask| {
+                let Kind::DayDecided { reason, .. } = &mut ask.event else { unreachable!() };
+                *reason = " ".to_owned();
+            }),
+        ),
+        case("ended", ready().does(ask::verify), ask::decide_day),
     ]
 }
 
@@ -417,39 +345,33 @@ fn code_of(missing: &Missing) -> String {
     serde_json::to_value(missing).unwrap()["code"].as_str().unwrap().to_owned()
 }
 
-/// Opening has a world of its own: there is no change yet.
-fn opening_cases() -> Vec<(&'static str, OpenFacts)> {
-    let with = |class, spoil: fn(&mut OpenFacts)| {
-        let mut facts = opened(class);
-        spoil(&mut facts);
-        facts
+/// Opening is asked before there is a change.
+fn opening_cases() -> Vec<(&'static str, Opened, World)> {
+    let emergency = |spoil: fn(&mut Opened)| {
+        let mut opened = opened(Class::Emergency);
+        spoil(&mut opened);
+        opened
     };
-    let undecided = |facts: &mut OpenFacts| {
-        facts.others = vec![Other { id: id("chg-20260228-120000-other"), decided: false }];
-    };
+    let beside = || World { undecided: vec![id("chg-20260228-120000-other")], ..before_opening() };
+    let too_late = start() + Duration::days(30) + Duration::seconds(1);
     vec![
-        ("other_open", with(Class::Code, undecided)),
-        ("other_open", with(Class::Tuneable, undecided)),
-        ("other_open", with(Class::Experiment, undecided)),
-        ("incident_note", with(Class::Emergency, |facts| facts.opened.incident = None)),
-        ("incident_note", with(Class::Emergency, |facts| facts.opened.incident = Some(" ".to_owned()))),
-        ("expiry", with(Class::Emergency, |facts| facts.opened.expires = None)),
-        ("expiry", with(Class::Emergency, |facts| facts.opened.expires = Some(start()))),
-        (
-            "expiry_too_late",
-            with(Class::Emergency, |facts| {
-                facts.opened.expires = Some(start() + Duration::days(30) + Duration::seconds(1))
-            }),
-        ),
-        ("tuneables_unknown", with(Class::Tuneable, |facts| facts.tuneables_configured = false)),
+        ("other_open", opened(Class::Code), beside()),
+        ("other_open", opened(Class::Tuneable), beside()),
+        ("other_open", opened(Class::Experiment), beside()),
+        ("incident_note", emergency(|opened| opened.incident = None), before_opening()),
+        ("incident_note", emergency(|opened| opened.incident = Some(" ".to_owned())), before_opening()),
+        ("expiry", emergency(|opened| opened.expires = None), before_opening()),
+        ("expiry", emergency(|opened| opened.expires = Some(start())), before_opening()),
+        ("expiry_too_late", Opened { expires: Some(too_late), ..opened(Class::Emergency) }, before_opening()),
+        ("tuneables_unknown", opened(Class::Tuneable), World { tuneables_configured: false, ..before_opening() }),
     ]
 }
 
 #[test]
 fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
     let mut provoked = BTreeSet::new();
-    for (expected, facts) in opening_cases() {
-        let refusal = gates::open::decide(&facts, start()).expect_err(expected);
+    for (expected, opened, world) in opening_cases() {
+        let refusal = gates::open::check(&opened, &world, start()).expect_err(expected);
         assert_eq!(code_of(&refusal.missing), expected);
         provoked.insert(expected.to_owned());
     }
@@ -463,9 +385,9 @@ fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
     ];
     let later = [promote_cases(), rollout_cases(), verify_cases()];
     let mut count = 0;
-    for (expected, mut world, command) in tables.into_iter().chain(later).flatten() {
-        let shown = format!("{expected}: {command:?}");
-        let refusal = world.refusal(|_| command);
+    for (expected, mut script, ask) in tables.into_iter().chain(later).flatten() {
+        let shown = format!("{expected}: {ask:?}");
+        let refusal = script.refusal(|_| ask);
         assert_eq!(code_of(&refusal.missing), expected, "{shown}");
         provoked.insert(expected.to_owned());
         count += 1;
@@ -496,60 +418,45 @@ fn snake(name: &str) -> String {
 
 #[test]
 fn a_missing_contract_part_is_named() {
-    let mut world = World::open(Class::Code);
-    let parts = Contract { trigger: None, ..contract() };
-    world
-        .ask(&Command::SetContract(ContractFacts {
-            parts,
-            measurable: Vec::new(),
-            better: std::collections::BTreeMap::new(),
-            unknown: Vec::new(),
-        }))
-        .unwrap();
-    world.refuses(
+    Script::open(Class::Code).does(spoiled(ask::contract, |ask| ask.contract().trigger = None)).refuses(
         ask::baseline,
         |missing| matches!(missing, Missing::ContractParts { parts } if *parts == [Part::Trigger]),
     );
 }
 
 #[test]
-fn an_emergency_may_be_opened_beside_an_undecided_change_and_others_when_asked_for() {
-    let other = Other { id: id("chg-20260228-120000-other"), decided: false };
-    let emergency = OpenFacts { others: vec![other.clone()], ..opened(Class::Emergency) };
-    gates::open::decide(&emergency, start()).unwrap();
-    let parallel = OpenFacts { others: vec![other.clone()], parallel: true, ..opened(Class::Code) };
-    gates::open::decide(&parallel, start()).unwrap();
-    let decided = OpenFacts { others: vec![Other { decided: true, ..other }], ..opened(Class::Code) };
-    gates::open::decide(&decided, start()).unwrap();
+fn an_emergency_may_be_opened_beside_an_undecided_change() {
+    let beside = World { undecided: vec![id("chg-20260228-120000-other")], ..before_opening() };
+    gates::open::check(&opened(Class::Emergency), &beside, start()).unwrap();
+    gates::open::check(&opened(Class::Code), &before_opening(), start()).unwrap();
+}
+
+type Entrance = fn(&Script, &World) -> Result<(), Refusal>;
+
+/// What each gate that measures asks before it does.
+fn entrances() -> Vec<(Script, fn(&mut Script) -> Ask, Entrance)> {
+    vec![
+        (at::baseline(Class::Code), ask::baseline, |script, world| gates::may_take_baseline(&script.change, world)),
+        (at::validate(Class::Code), ask::validate, |script, world| gates::may_validate(&script.change, world)),
+        (at::after(Class::Code), ask::after, |script, world| gates::may_take_after(&script.change, world)),
+        (at::promote(Class::Code), ask::promote, |script, world| gates::may_promote(&script.change, world)),
+        (at::rollout(Class::Code), ask::canary, |script, world| {
+            gates::may_roll_out(&script.change, Stage::Canary, world, script.now)
+        }),
+    ]
 }
 
 #[test]
-fn asking_whether_a_gate_would_open_records_nothing() {
-    let dry: Vec<(World, Command)> = vec![
-        (at::baseline(Class::Code), {
-            let mut world = at::baseline(Class::Code);
-            Command::Baseline(BaselineFacts { measured: None, ..world.baseline_facts() })
-        }),
-        (at::validate(Class::Code), {
-            let mut world = at::validate(Class::Code);
-            Command::Validate(ValidateFacts { outcome: None, ..world.validate_facts() })
-        }),
-        (at::after(Class::Code), {
-            let mut world = at::after(Class::Code);
-            Command::After(AfterFacts { measured: None, ..world.after_facts() })
-        }),
-        (at::promote(Class::Code), {
-            let mut world = at::promote(Class::Code);
-            Command::Promote(PromoteFacts { rehearsed: None, ..world.promote_facts() })
-        }),
-        (at::rollout(Class::Code), {
-            let mut world = at::rollout(Class::Code);
-            Command::Rollout(RolloutFacts { measured: None, ..world.rollout_facts(Stage::Canary) })
-        }),
-    ];
-    for (mut world, command) in dry {
-        let before = world.text();
-        assert_eq!(world.ask(&command), Ok(0));
-        assert_eq!(world.text(), before);
+fn a_gate_can_be_asked_before_anything_is_measured_for_it() {
+    for (mut script, ask, may_enter) in entrances() {
+        let world = ask(&mut script).world;
+        assert_eq!(may_enter(&script, &world), Ok(()));
+    }
+}
+
+#[test]
+fn what_nobody_looked_at_opens_no_gate() {
+    for (script, _, may_enter) in entrances() {
+        may_enter(&script, &World::default()).expect_err("a command that forgets to look is not let through");
     }
 }

@@ -137,7 +137,7 @@ fn reordered_and_doubled_events_are_found_at_the_first_that_is_out_of_place() {
 #[test]
 fn an_event_of_another_record_does_not_fit_in() {
     let honest = record();
-    let other = World::open(Class::Tuneable).does(ask::contract).does(ask::baseline);
+    let other = Script::open(Class::Tuneable).does(ask::contract).does(ask::baseline);
     let mut spliced = honest.clone();
     spliced[2] = chain::to_value(&other.change.events[2]);
     assert_eq!(chain::verify(&spliced), Err(Broken::Link(3)));
@@ -153,7 +153,7 @@ fn what_is_no_record_at_all_is_an_error_and_no_panic() {
 
 #[test]
 fn moments_are_sealed_as_they_are_written() {
-    let mut world = World::open(Class::Code);
+    let mut world = Script::open(Class::Code);
     world.now = start() + Duration::nanoseconds(1_234_567_891);
     let world = world.does(ask::contract);
     let text = world.text();

@@ -1,17 +1,13 @@
-//! A made-up world around one change: what each command's facts would be if all were well, for scripts to spoil.
-
-use std::collections::BTreeMap;
+//! A made-up world around one change: what would be recorded, and what its gate would see, if all were well; scripts spoil it.
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
-use vibeship_optimizer::model::Class;
 use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::verdict::*;
-use vibeship_optimizer::model::{Artifact, ChangeId, Criterion, Digest, Revision, Trigger, WorkTree};
-use vibeship_optimizer::model::{Contract, Opened};
-use vibeship_optimizer::workflow::chain;
-use vibeship_optimizer::workflow::command::*;
-use vibeship_optimizer::workflow::decide::decide;
-use vibeship_optimizer::workflow::{Change, Missing, Refusal, VerifyFacts, gates};
+use vibeship_optimizer::model::{
+    After, Artifact, Baseline, ChangeId, Class, Compared, Contract, Criterion, Digest, Kind, Opened, Promotion,
+    Revision, RolloutStage, Tick, Trigger, Validation, WorkTree,
+};
+use vibeship_optimizer::workflow::{Change, Missing, Refusal, World, chain, gates};
 
 pub(crate) const ID: &str = "chg-20260301-090000-cache";
 
@@ -25,7 +21,7 @@ pub(crate) fn start() -> DateTime<Utc> {
 
 /// One change, the clock, and the code that is checked out.
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct Script {
     pub(crate) change: Change,
     pub(crate) now: DateTime<Utc>,
     pub(crate) policy: Policy,
@@ -38,26 +34,80 @@ pub(crate) struct World {
     files: u32,
 }
 
-pub(crate) fn opened(class: Class) -> OpenFacts {
-    let emergency = class == Class::Emergency;
-    OpenFacts {
-        opened: Opened {
-            change_id: id(ID),
-            title: "cache the parser's tables".to_owned(),
-            class,
-            risk: String::new(),
-            validation_today: String::new(),
-            validation_next_days: String::new(),
-            from: None,
-            incident: emergency.then(|| "queue stuck since 08:40".to_owned()),
-            expires: emergency.then(|| start() + Duration::days(30)),
-            imported: None,
-        },
-        others: Vec::new(),
-        parallel: false,
-        tuneables_configured: true,
-        max_emergency_days: Some(30),
+/// An event that is to be recorded, and the world that its gate sees.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) event: Kind,
+    pub(crate) world: World,
+}
+
+/// An event whose gate asks nothing of the world.
+pub(crate) fn plain(event: Kind) -> Ask {
+    Ask { event, world: World::default() }
+}
+
+impl Ask {
+    /// What was measured for the event.
+    pub(crate) fn taken(&mut self) -> &mut Taken {
+        match &mut self.event {
+            Kind::BaselineTaken(baseline) => &mut baseline.taken,
+            Kind::AfterTaken(after) => &mut after.taken,
+            Kind::RolledOut(begun) => &mut begun.taken,
+            Kind::Ticked(tick) => &mut tick.taken,
+            other => panic!("nothing was measured for {other:?}"),
+        }
     }
+
+    pub(crate) fn contract(&mut self) -> &mut Contract {
+        let Kind::ContractSet { contract } = &mut self.event else { panic!("another event") };
+        contract
+    }
+
+    pub(crate) fn validation(&mut self) -> &mut Validation {
+        let Kind::Validated(validation) = &mut self.event else { panic!("another event") };
+        validation
+    }
+
+    pub(crate) fn begun(&mut self) -> &mut RolloutStage {
+        let Kind::RolledOut(begun) = &mut self.event else { panic!("another event") };
+        begun
+    }
+
+    pub(crate) fn tick(&mut self) -> &mut Tick {
+        let Kind::Ticked(tick) = &mut self.event else { panic!("another event") };
+        tick
+    }
+
+    /// The same with the code that is checked out and measured in another state.
+    pub(crate) fn on(mut self, revision: Revision) -> Self {
+        match &mut self.event {
+            Kind::Validated(validation) => validation.revision = revision.clone(),
+            _ => self.taken().revision = revision.clone(),
+        }
+        self.world.revision = revision;
+        self
+    }
+}
+
+pub(crate) fn opened(class: Class) -> Opened {
+    let emergency = class == Class::Emergency;
+    Opened {
+        change_id: id(ID),
+        title: "cache the parser's tables".to_owned(),
+        class,
+        risk: String::new(),
+        validation_today: String::new(),
+        validation_next_days: String::new(),
+        from: None,
+        incident: emergency.then(|| "queue stuck since 08:40".to_owned()),
+        expires: emergency.then(|| start() + Duration::days(30)),
+        imported: None,
+    }
+}
+
+/// The world of a change that is opened, with nothing in the way.
+pub(crate) fn before_opening() -> World {
+    World { tuneables_configured: true, max_emergency_days: Some(30), ..World::default() }
 }
 
 pub(crate) fn policy() -> Policy {
@@ -167,10 +217,11 @@ pub(crate) fn tuneable() -> TuneableChange {
     TuneableChange { key: "cache.ttl_s".to_owned(), before, after, layer: Some("base".to_owned()) }
 }
 
-impl World {
+impl Script {
     pub(crate) fn open(class: Class) -> Self {
-        let kind = gates::open::decide(&opened(class), start()).unwrap();
-        let first = chain::seal(None, kind, Some("Ada <ada@example.org>".to_owned()), start());
+        let opened = opened(class);
+        gates::open::check(&opened, &before_opening(), start()).unwrap();
+        let first = chain::seal(None, Kind::Opened(opened), Some("Ada <ada@example.org>".to_owned()), start());
         let change = Change::replay(&[first]).unwrap();
         let (commits, tuneables) = (Vec::new(), Vec::new());
         Self { change, now: start(), policy: policy(), head: 1, commits, tuneables, files: 0 }
@@ -192,44 +243,41 @@ impl World {
         self
     }
 
-    /// Asks; what is allowed is recorded.
-    pub(crate) fn ask(&mut self, command: &Command) -> Result<usize, Refusal> {
-        let kinds = decide(&self.change, command, self.now)?;
-        let count = kinds.len();
-        for kind in kinds {
-            self.change.record(kind, Some("Ada <ada@example.org>".to_owned()), self.now);
+    /// Asks; what is allowed is recorded. The number of events that were.
+    pub(crate) fn ask(&mut self, ask: &Ask) -> Result<usize, Refusal> {
+        let event = gates::completed(&self.change, ask.event.clone());
+        gates::check(&self.change, &event, &ask.world, self.now)?;
+        let says_something = gates::says_something(&self.change, &event);
+        if says_something {
+            self.change.record(event, Some("Ada <ada@example.org>".to_owned()), self.now);
         }
-        Ok(count)
+        Ok(usize::from(says_something))
     }
 
     /// Does what must be allowed, a minute after what was before.
     #[track_caller]
-    pub(crate) fn does(mut self, command: impl FnOnce(&mut Self) -> Command) -> Self {
+    pub(crate) fn does(mut self, ask: impl FnOnce(&mut Self) -> Ask) -> Self {
         self.now += Duration::minutes(1);
-        let command = command(&mut self);
-        let recorded = self.ask(&command).unwrap_or_else(|refusal| panic!("{command:?} was refused: {refusal:?}"));
-        assert!(recorded > 0, "{command:?} recorded nothing");
+        let ask = ask(&mut self);
+        let recorded = self.ask(&ask).unwrap_or_else(|refusal| panic!("{ask:?} was refused: {refusal:?}"));
+        assert!(recorded > 0, "{ask:?} recorded nothing");
         self
     }
 
     /// Asks for what must be refused; the refusal leaves the record as it was, to the byte.
     #[track_caller]
-    pub(crate) fn refusal(&mut self, command: impl FnOnce(&mut Self) -> Command) -> Refusal {
-        let command = command(self);
+    pub(crate) fn refusal(&mut self, ask: impl FnOnce(&mut Self) -> Ask) -> Refusal {
+        let ask = ask(self);
         let (before, text) = (self.change.clone(), self.text());
-        let answer = self.ask(&command);
-        assert!(self.change == before && self.text() == text, "a refused command changed the record: {command:?}");
-        answer.err().unwrap_or_else(|| panic!("{command:?} was allowed"))
+        let answer = self.ask(&ask);
+        assert!(self.change == before && self.text() == text, "a refused event changed the record: {ask:?}");
+        answer.err().unwrap_or_else(|| panic!("{ask:?} was allowed"))
     }
 
-    /// As [`World::refusal`], with the refusal held against what must be missing.
+    /// As [`Script::refusal`], with the refusal held against what must be missing.
     #[track_caller]
-    pub(crate) fn refuses(
-        mut self,
-        command: impl FnOnce(&mut Self) -> Command,
-        is: impl FnOnce(&Missing) -> bool,
-    ) -> Self {
-        let refusal = self.refusal(command);
+    pub(crate) fn refuses(mut self, ask: impl FnOnce(&mut Self) -> Ask, is: impl FnOnce(&Missing) -> bool) -> Self {
+        let refusal = self.refusal(ask);
         assert!(is(&refusal.missing), "refused for another reason: {refusal:?}");
         self
     }
@@ -251,170 +299,140 @@ impl World {
         Taken { snapshot: self.artifact("snapshot"), kpi_artifacts: vec![self.artifact("kpi")], revision, taken_at }
     }
 
-    pub(crate) fn measured(&mut self, revision: Revision) -> Measured {
-        Measured { taken: self.taken(revision), unmeasured: Vec::new(), why: Vec::new() }
-    }
-}
-
-/// The facts of each command as they are when all is well.
-impl World {
-    pub(crate) fn contract_facts(&mut self) -> ContractFacts {
-        ContractFacts { parts: contract(), measurable: Vec::new(), better: BTreeMap::new(), unknown: Vec::new() }
-    }
-
-    pub(crate) fn baseline_facts(&mut self) -> BaselineFacts {
+    fn rolls_out(&mut self, stage: Stage) -> Ask {
+        let emergency = self.change.opened.class == Class::Emergency;
         let revision = revision(self.head);
-        let measured = Some(self.measured(revision.clone()));
-        BaselineFacts {
-            revision,
-            commits_with_id: Vec::new(),
-            allow_dirty: false,
-            unknown: Vec::new(),
-            own_sources: Vec::new(),
-            measured,
-        }
-    }
-
-    pub(crate) fn validate_facts(&mut self) -> ValidateFacts {
-        ValidateFacts {
-            revision: revision(self.head),
-            descends: Some(true),
-            delta: Delta {
-                commits: self.commits.clone(),
-                files: vec!["src/parse.rs".to_owned()],
-                tuneables: self.tuneables.clone(),
-                outside: Vec::new(),
-                code: Vec::new(),
-                contract_surface: Vec::new(),
-                contract_docs: false,
-            },
-            redefined: Vec::new(),
-            has_tests: true,
-            retry: false,
-            outcome: Some((vec![check(CheckKind::Test, true)], self.artifact("validation"))),
-        }
-    }
-
-    pub(crate) fn after_facts(&mut self) -> AfterFacts {
-        let revision = revision(self.head);
-        let measured = Some(self.measured(revision.clone()));
-        AfterFacts { revision, tuneables: self.tuneables.clone(), redefined: Vec::new(), measured }
-    }
-
-    pub(crate) fn compare_facts(&mut self, verdicts: Verdicts) -> CompareFacts {
-        let (markdown, json, pair) = (self.artifact("compare_md"), self.artifact("compare"), self.artifact("pair"));
-        let compared = Some(Compared { markdown, json, pair: Some(pair), verdicts });
-        CompareFacts { redefined: Vec::new(), faults: Vec::new(), compared }
-    }
-
-    pub(crate) fn promote_facts(&mut self) -> PromoteFacts {
-        let rehearsal = Rehearsal::Applies { commits: vec![format!("{:040x}", self.head)] };
-        let rehearsed = Some((rehearsal, self.artifact("rollback")));
-        PromoteFacts { faults: Vec::new(), reproduced: true, policy: self.policy.clone(), rehearsed }
-    }
-
-    pub(crate) fn rollout_facts(&mut self, stage: Stage) -> RolloutFacts {
-        let verdicts = (self.change.opened.class != Class::Emergency).then(all_well);
-        let measured = Some((self.taken(revision(self.head)), verdicts));
-        RolloutFacts {
+        let begun = RolloutStage {
             stage,
+            taken: self.taken(revision.clone()),
+            verdicts: (!emergency).then(all_well),
+            policy: emergency.then(|| self.policy.clone()),
+        };
+        let world = World {
             policy: self.policy.clone(),
-            revision: revision(self.head),
+            revision,
             in_effect: InEffect::Yes,
             tuneables: self.tuneables.clone(),
-            faults: Vec::new(),
-            measured,
-        }
+            ..World::default()
+        };
+        Ask { event: Kind::RolledOut(begun), world }
     }
 
-    pub(crate) fn tick_facts(&mut self) -> TickFacts {
-        let (taken, report) = (self.taken(revision(self.head)), self.artifact("day"));
-        TickFacts { taken, report, alarms: Vec::new(), at: self.now }
-    }
-
-    pub(crate) fn verify_facts(&mut self) -> VerifyFacts {
-        VerifyFacts {
-            policy: self.policy.clone(),
-            faults: Vec::new(),
-            reproduced: true,
-            clean_git: None,
-            follow_up_promoted: true,
-        }
-    }
-
-    pub(crate) fn attestation(&mut self) -> Attestation {
-        Attestation {
-            artifact: self.artifact("review"),
-            reviewed: self.change.review_digest(),
-            tool: "other".to_owned(),
-            reasoning_mode: "high".to_owned(),
-        }
+    /// A comparison with these verdicts.
+    pub(crate) fn compares(&mut self, verdicts: Verdicts) -> Ask {
+        let (markdown, json, pair) = (self.artifact("compare_md"), self.artifact("compare"), self.artifact("pair"));
+        plain(Kind::Compared(Compared { markdown, json, pair: Some(pair), verdicts }))
     }
 }
 
-/// Commands with all well.
+/// Events with all well.
 pub(crate) mod ask {
     use super::*;
 
-    pub(crate) fn contract(world: &mut World) -> Command {
-        Command::SetContract(world.contract_facts())
+    pub(crate) fn contract(_: &mut Script) -> Ask {
+        plain(Kind::ContractSet { contract: super::contract() })
     }
-    pub(crate) fn baseline(world: &mut World) -> Command {
-        Command::Baseline(world.baseline_facts())
+    pub(crate) fn baseline(script: &mut Script) -> Ask {
+        let revision = revision(script.head);
+        let baseline = Baseline { taken: script.taken(revision.clone()), strength: Strength::Full };
+        Ask { event: Kind::BaselineTaken(baseline), world: World { revision, ..World::default() } }
     }
-    pub(crate) fn validate(world: &mut World) -> Command {
-        Command::Validate(world.validate_facts())
+    pub(crate) fn validate(script: &mut Script) -> Ask {
+        let delta = Delta {
+            commits: script.commits.clone(),
+            files: vec!["src/parse.rs".to_owned()],
+            tuneables: script.tuneables.clone(),
+            ..Delta::default()
+        };
+        let (checks, artifact) = (vec![check(CheckKind::Test, true)], script.artifact("validation"));
+        let revision = revision(script.head);
+        let world = World {
+            revision: revision.clone(),
+            delta: delta.clone(),
+            descends: Some(true),
+            has_tests: true,
+            ..World::default()
+        };
+        Ask { event: Kind::Validated(Validation { revision, delta, checks, artifact }), world }
     }
-    pub(crate) fn after(world: &mut World) -> Command {
-        Command::After(world.after_facts())
+    pub(crate) fn fail_validation(script: &mut Script, rejects: bool) -> Ask {
+        let Ask { event, world } = validate(script);
+        let Kind::Validated(Validation { delta, artifact, .. }) = event else { unreachable!() };
+        let checks = vec![check(CheckKind::Test, false)];
+        Ask { event: Kind::ValidationFailed { delta, checks, artifact, rejects }, world }
     }
-    pub(crate) fn compare(world: &mut World) -> Command {
-        Command::Compare(world.compare_facts(all_well()))
+    pub(crate) fn after(script: &mut Script) -> Ask {
+        let revision = revision(script.head);
+        let after = After { taken: script.taken(revision.clone()), rollback: String::new() };
+        let world = World { revision, tuneables: script.tuneables.clone(), ..World::default() };
+        Ask { event: Kind::AfterTaken(after), world }
     }
-    pub(crate) fn promote(world: &mut World) -> Command {
-        Command::Promote(world.promote_facts())
+    pub(crate) fn compare(script: &mut Script) -> Ask {
+        script.compares(all_well())
     }
-    pub(crate) fn canary(world: &mut World) -> Command {
-        Command::Rollout(world.rollout_facts(Stage::Canary))
+    pub(crate) fn promote(script: &mut Script) -> Ask {
+        let rehearsal = Rehearsal::Applies { commits: vec![format!("{:040x}", script.head)] };
+        let promotion = Promotion { rehearsal, policy: script.policy.clone(), note: script.artifact("rollback") };
+        let world = World { reproduced: true, in_effect: InEffect::Yes, ..World::default() };
+        Ask { event: Kind::Promoted(promotion), world }
     }
-    pub(crate) fn live(world: &mut World) -> Command {
-        Command::Rollout(world.rollout_facts(Stage::Live))
+    pub(crate) fn canary(script: &mut Script) -> Ask {
+        script.rolls_out(Stage::Canary)
     }
-    pub(crate) fn full(world: &mut World) -> Command {
-        Command::Rollout(world.rollout_facts(Stage::Full))
+    pub(crate) fn live(script: &mut Script) -> Ask {
+        script.rolls_out(Stage::Live)
     }
-    pub(crate) fn tick(world: &mut World) -> Command {
-        Command::Tick(world.tick_facts())
+    pub(crate) fn full(script: &mut Script) -> Ask {
+        script.rolls_out(Stage::Full)
     }
-    pub(crate) fn attest(world: &mut World) -> Command {
-        Command::Attest(world.attestation())
+    pub(crate) fn tick(script: &mut Script) -> Ask {
+        let (taken, report) = (script.taken(revision(script.head)), script.artifact("day"));
+        let utc_date = script.now.date_naive();
+        plain(Kind::Ticked(Tick { utc_date, day: 0, taken, report, alarms: Vec::new() }))
     }
-    pub(crate) fn verify(world: &mut World) -> Command {
-        Command::Verify { summary: "a tenth faster on three days".to_owned(), facts: world.verify_facts() }
+    pub(crate) fn attest(script: &mut Script) -> Ask {
+        let attestation = Attestation {
+            artifact: script.artifact("review"),
+            reviewed: script.change.review_digest(),
+            tool: "other".to_owned(),
+            reasoning_mode: "high".to_owned(),
+        };
+        plain(Kind::Attested { attestation })
     }
-    pub(crate) fn hold(_: &mut World) -> Command {
-        Command::Hold { reason: "the gain is not worth the memory".to_owned() }
+    pub(crate) fn verify(script: &mut Script) -> Ask {
+        let world =
+            World { policy: script.policy.clone(), reproduced: true, follow_up_promoted: true, ..World::default() };
+        Ask { event: Kind::Verified { summary: "a tenth faster on three days".to_owned() }, world }
     }
-    pub(crate) fn reject(_: &mut World) -> Command {
-        Command::Reject { reason: "slower on Windows".to_owned() }
+    pub(crate) fn hold(_: &mut Script) -> Ask {
+        plain(Kind::Held { reason: "the gain is not worth the memory".to_owned() })
     }
-    pub(crate) fn rollback(_: &mut World) -> Command {
-        Command::Rollback { reason: "error rate doubled".to_owned(), commit: Some("f".repeat(40)) }
+    pub(crate) fn reject(_: &mut Script) -> Ask {
+        plain(Kind::Rejected { reason: "slower on Windows".to_owned() })
     }
-    pub(crate) fn rollback_on_record(_: &mut World) -> Command {
-        Command::Rollback { reason: "error rate doubled".to_owned(), commit: None }
+    pub(crate) fn rollback(_: &mut Script) -> Ask {
+        plain(Kind::RolledBack { reason: "error rate doubled".to_owned(), commit: Some("f".repeat(40)) })
     }
-    pub(crate) fn confirm(world: &mut World, still: &[&str]) -> Command {
-        Command::ConfirmRollback(ConfirmFacts {
-            still: still.iter().map(ToString::to_string).collect(),
-            measured: Some((world.taken(revision(1)), Vec::new())),
-        })
+    pub(crate) fn rollback_on_record(_: &mut Script) -> Ask {
+        plain(Kind::RolledBack { reason: "error rate doubled".to_owned(), commit: None })
     }
-    pub(crate) fn resolve(_: &mut World) -> Command {
-        Command::ResolveAlarms { reason: "a deploy of the neighbour service".to_owned() }
+    pub(crate) fn confirm(script: &mut Script, still: &[&str]) -> Ask {
+        let still_in_effect = still.iter().map(ToString::to_string).collect();
+        let event = Kind::RollbackConfirmed { taken: script.taken(revision(1)), not_back: Vec::new() };
+        Ask { event, world: World { still_in_effect, ..World::default() } }
     }
-    pub(crate) fn follow_up(_: &mut World) -> Command {
-        Command::FollowUp { by: id("chg-20260302-100000-proper-fix") }
+    pub(crate) fn resolve(_: &mut Script) -> Ask {
+        plain(Kind::AlarmResolved { reason: "a deploy of the neighbour service".to_owned() })
+    }
+    pub(crate) fn follow_up(_: &mut Script) -> Ask {
+        plain(Kind::FollowedUp { by: id("chg-20260302-100000-proper-fix") })
+    }
+    pub(crate) fn note(_: &mut Script) -> Ask {
+        plain(Kind::Noted { text: "seen".to_owned() })
+    }
+    pub(crate) fn decide_day(script: &mut Script) -> Ask {
+        let (decision, reason) = ("hold".to_owned(), "quiet".to_owned());
+        plain(Kind::DayDecided { utc_date: script.now.date_naive(), decision, reason })
     }
 }
 
@@ -422,36 +440,36 @@ pub(crate) mod ask {
 pub(crate) mod at {
     use super::*;
 
-    pub(crate) fn baseline(class: Class) -> World {
-        World::open(class).does(ask::contract)
+    pub(crate) fn baseline(class: Class) -> Script {
+        Script::open(class).does(ask::contract)
     }
-    pub(crate) fn validate(class: Class) -> World {
+    pub(crate) fn validate(class: Class) -> Script {
         baseline(class).does(ask::baseline).commit()
     }
-    pub(crate) fn after(class: Class) -> World {
+    pub(crate) fn after(class: Class) -> Script {
         validate(class).does(ask::validate)
     }
-    pub(crate) fn compare(class: Class) -> World {
+    pub(crate) fn compare(class: Class) -> Script {
         after(class).does(ask::after)
     }
-    pub(crate) fn promote(class: Class) -> World {
+    pub(crate) fn promote(class: Class) -> Script {
         compare(class).does(ask::compare)
     }
-    pub(crate) fn rollout(class: Class) -> World {
+    pub(crate) fn rollout(class: Class) -> Script {
         if class == Class::Emergency { baseline(class) } else { promote(class).does(ask::promote) }
     }
-    pub(crate) fn monitor(class: Class) -> World {
+    pub(crate) fn monitor(class: Class) -> Script {
         if class == Class::Emergency {
             return rollout(class).does(ask::full);
         }
         rollout(class).does(ask::canary).after_hours(1).does(ask::live).after_hours(24).does(ask::full)
     }
     /// Just before verification: a tick a day, the window closed.
-    pub(crate) fn verify(class: Class) -> World {
-        let mut world = monitor(class);
+    pub(crate) fn verify(class: Class) -> Script {
+        let mut script = monitor(class);
         for _ in 0..3 {
-            world = world.after_hours(24).does(ask::tick);
+            script = script.after_hours(24).does(ask::tick);
         }
-        if class == Class::Emergency { world.does(ask::follow_up) } else { world }
+        if class == Class::Emergency { script.does(ask::follow_up) } else { script }
     }
 }

@@ -1,0 +1,100 @@
+//! The verbs that record what a person decided or found out: `change hold`, `reject`, `resolve`, `note` and `follow-up`.
+
+use clap::Args;
+
+use crate::commands::{Ctx, choose, commit, leftover, parse, show};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::model::{ChangeId, Kind};
+
+/// Keep a change as an experiment
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Why; it goes into the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Drop a change
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// Why; it goes into the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Declare a change's open alarms harmless
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// What was found out; it goes into the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Write something down in a change's record
+#[derive(Debug, Args)]
+pub struct NoteArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// The note
+    #[arg(value_name = "TEXT")]
+    text: String,
+}
+
+/// Name the change that takes an emergency's override over
+#[derive(Debug, Args)]
+pub struct FollowUpArgs {
+    /// The emergency [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// The change that moves the override into a tuneable or into code
+    #[arg(long, value_name = "ID")]
+    by: String,
+}
+
+pub fn hold(ctx: &Ctx, args: HoldArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let reason = parse::prose("--reason", &args.reason)?;
+    show::state(ctx, &commit::record(ctx, &id, Kind::Held { reason })?)
+}
+
+pub fn reject(ctx: &Ctx, args: RejectArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let reason = parse::prose("--reason", &args.reason)?;
+    let change = commit::record(ctx, &id, Kind::Rejected { reason })?;
+    let exit = show::state(ctx, &change)?;
+    leftover::hint(ctx, &change);
+    Ok(exit)
+}
+
+/// Exit 1 when no alarm is open or no reason is given.
+pub fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let reason = parse::prose("--reason", &args.reason)?;
+    show::state(ctx, &commit::record(ctx, &id, Kind::AlarmResolved { reason })?)
+}
+
+/// Ended changes take notes too.
+pub fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let text = parse::required("the note", &args.text)?;
+    show::state(ctx, &commit::record(ctx, &id, Kind::Noted { text })?)
+}
+
+/// The other change has to exist; that it was promoted is demanded at verification.
+pub fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let by: ChangeId = args.by.parse()?;
+    commit::load(ctx, &by)?;
+    show::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
+}

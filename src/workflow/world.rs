@@ -1,0 +1,132 @@
+//! What gates ask of the world besides the record: the code checked out, the config, the evidence files.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision, RolloutStage,
+    StagePlan, Strength, TuneableChange, WorkTree,
+};
+use crate::workflow::{Change, window};
+
+/// A metric that the config does not measure, with the nearest that it does.
+pub type UnknownMetric = (MetricId, Option<MetricId>);
+
+/// Gathered by a command before it asks a gate. The default is what nobody looked at: where a field can refuse, it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// The code checked out.
+    pub revision: Revision,
+    /// Whether evidence of uncommitted work is asked for.
+    pub allow_dirty: bool,
+    /// Undecided changes that a new one would be mixed up with.
+    pub undecided: Vec<ChangeId>,
+    pub tuneables_configured: bool,
+    /// The most days for which an emergency's override may be opened; `None` where that is not known any more.
+    pub max_emergency_days: Option<u32>,
+    /// Which direction is an improvement, as far as it is known.
+    pub better: BTreeMap<MetricId, Better>,
+    /// Metrics of the contract that the config does not measure (any more).
+    pub unknown: Vec<UnknownMetric>,
+    /// Commits in the history that carry this id already.
+    pub commits_with_id: Vec<DeltaCommit>,
+    /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
+    pub own_sources: Vec<String>,
+    /// Metrics of the contract without a usable value in the measurement, and why.
+    pub unmeasured: Vec<(MetricId, String)>,
+    /// Whether the baseline's commit is an ancestor of the revision; `None` where there are no commits.
+    pub descends: Option<bool>,
+    /// What changed since the baseline.
+    pub delta: Delta,
+    /// Tuneables that differ from the baseline's now.
+    pub tuneables: Vec<TuneableChange>,
+    /// What the config measures in another way than the baseline did.
+    pub redefined: Vec<String>,
+    /// Whether the config has a test to run.
+    pub has_tests: bool,
+    /// Evidence files that are not what was recorded.
+    pub faults: Vec<ArtifactFault>,
+    /// Whether the recorded verdicts come out of the evidence again.
+    pub reproduced: bool,
+    /// Whether the change is in the code checked out.
+    pub in_effect: InEffect,
+    /// What of a rolled back change is in effect as if it had never been taken back.
+    pub still_in_effect: Vec<String>,
+    /// What the config (and a raising flag) demands now.
+    pub policy: Policy,
+    /// Whether the work tree is clean; `None` where that is not demanded.
+    pub clean_git: Option<bool>,
+    /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
+    pub follow_up_promoted: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            revision: Revision {
+                commit: None,
+                tree: None,
+                code: None,
+                branch: None,
+                work_tree: WorkTree::Unknown { reason: "nobody looked at it".to_owned() },
+            },
+            allow_dirty: false,
+            undecided: Vec::new(),
+            tuneables_configured: false,
+            max_emergency_days: None,
+            better: BTreeMap::new(),
+            unknown: Vec::new(),
+            commits_with_id: Vec::new(),
+            own_sources: Vec::new(),
+            unmeasured: Vec::new(),
+            descends: None,
+            delta: Delta::default(),
+            tuneables: Vec::new(),
+            redefined: Vec::new(),
+            has_tests: false,
+            faults: Vec::new(),
+            reproduced: false,
+            in_effect: InEffect::Absent,
+            still_in_effect: Vec::new(),
+            policy: Self::least_policy(),
+            clean_git: None,
+            follow_up_promoted: false,
+        }
+    }
+}
+
+impl World {
+    /// The best that the world can have been when `event` was recorded on `change`.
+    pub fn granted(change: &Change, event: &Kind) -> Self {
+        let demanded = change.frozen_policy().cloned().unwrap_or_else(Self::least_policy);
+        let mut world = Self {
+            tuneables_configured: true,
+            descends: Some(true),
+            has_tests: true,
+            reproduced: true,
+            in_effect: InEffect::Yes,
+            follow_up_promoted: true,
+            policy: demanded.clone(),
+            ..Self::default()
+        };
+        if let Some(taken) = event.taken() {
+            world.revision = taken.revision.clone();
+        }
+        if let Kind::BaselineTaken(baseline) = event {
+            world.allow_dirty = baseline.strength == Strength::Indicative;
+        }
+        if let Kind::RolledOut(RolloutStage { stage, policy, .. }) = event {
+            // A stage more than was frozen is one that a stricter config added.
+            let only = Policy { stages: vec![StagePlan { stage: *stage, soak_hours: 0.0 }], ..Self::least_policy() };
+            world.policy = policy.clone().unwrap_or_else(|| demanded.joined_with(&only));
+        }
+        if let Some(validation) = &change.validation {
+            world.tuneables = validation.delta.tuneables.clone();
+        }
+        world
+    }
+
+    /// The least that any policy demands.
+    pub(crate) fn least_policy() -> Policy {
+        Policy { stages: Vec::new(), min_monitor_days: window::MIN_DAYS, require_attestation: false }
+    }
+}
