@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use vibeship_optimizer::config::Pin;
 use vibeship_optimizer::judge::{Decision, Row, selftest};
-use vibeship_optimizer::measure::SystemRunner;
-use vibeship_optimizer::measure::pair::{Budget, PairPlan, Place, Session, session};
+use vibeship_optimizer::measure::pair::{Budget, Session, built_in_reference, since_now};
+use vibeship_optimizer::measure::{CommandPlan, Place, SystemRunner};
 use vibeship_optimizer::model::{PairedCommand, Run};
 use vibeship_optimizer::os::Interrupt;
 
@@ -147,20 +147,21 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         root: std::env::temp_dir(),
         env: vec![(WORK.into(), Some(OsString::from(steps.to_string())))],
     };
-    let plan = PairPlan {
+    let plan = CommandPlan {
         name: "burn".to_owned(),
         cmd: format!("'{}' burn", exe.to_str().ok_or("the path of this program is not UTF-8")?),
         shell: false,
         cwd: None,
         env: Vec::new(),
         timeout: Duration::from_secs(60),
+        runs: 1,
         warmup: 1,
-        pin: if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto },
     };
     let (before, after) = (place(arms.0), place(arms.1));
-    let (mut reference, mut clock) = (session::built_in_reference(), session::since_now());
+    let (mut reference, mut clock) = (built_in_reference(), since_now());
     let mut runner = SystemRunner::new(interrupt.clone());
-    let mut session = Session::new(&mut runner, &before, &after, &mut reference, &mut clock);
+    let pin = if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto };
+    let mut session = Session::new(&mut runner, (&before, &after), pin, &mut reference, &mut clock);
     let budget = Budget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
     let measured = session.command(&plan, budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
     if measured.paired.pairs.len() < PAIRS as usize {

@@ -1,34 +1,33 @@
 //! `calibrate`: measure this machine's noise for the configured commands, and prove that a known slowdown is seen.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::commands::{Bar, Ctx, Sessions, failure, init, noise, pairing, parse};
+use crate::commands::{Bar, Ctx, busy_loop, checks, failure, init, judge, pairing, parse};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
-    CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, calibration, decisive, noise as floor,
-    series,
+    CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, calibration, decisive, noise, series,
 };
-use crate::measure::pair::PairPlan;
-use crate::measure::{self, machine};
+use crate::measure::{CommandPlan, TOOL, machine};
 use crate::model::scrub::scrub;
-use crate::model::strict_json::{parse_as, parse_json};
-use crate::model::{Limits, Machine, MetricId, PairedCommand, Run};
+use crate::model::{MetricId, PairedCommand, Run};
 use crate::os::process;
 use crate::project::commands;
 use crate::report;
 use crate::stats::median;
-use crate::store::{atomic, guard};
+use crate::store::guard;
 
 /// A load of more than this share of the cores is told before a calibration.
 const BUSY: f64 = 0.5;
-
-/// Calibration files are read up to this size.
-const LIMIT: u64 = 4 * 1024 * 1024;
+/// Pairs of the command with itself in a session: ten runs.
+const SESSION_PAIRS: u32 = 5;
+/// How often a wait looks whether the user wants to stop.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
 #[derive(Debug, Args)]
@@ -41,10 +40,10 @@ pub struct CalibrateArgs {
     inject: String,
     /// Compare this many sessions apart in time too, for what plain snapshots must allow for; 0 for none, else at least 3
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub(crate) sessions: u32,
+    sessions: u32,
     /// Seconds between two sessions
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    pub(crate) pause: f64,
+    pause: f64,
     /// Only this timing; may be given several times
     #[arg(long, value_name = "NAME")]
     timing: Vec<String>,
@@ -58,7 +57,11 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::trouble("--inject 0%: a slowdown of nothing proves nothing")
             .hinted("vibeship-optimizer calibrate --inject 5%"));
     }
-    let sessions = Sessions::asked(&args)?;
+    if (1..3).contains(&args.sessions) {
+        return Err(CommandError::trouble(format!("--sessions {}: at least 3 are needed to compare", args.sessions)));
+    }
+    let pause = Duration::try_from_secs_f64(args.pause)
+        .map_err(|_| CommandError::trouble(format!("--pause {}: it must be a number of seconds", args.pause)))?;
     // Where there is nothing to time, nothing is set up for it either.
     if ctx.project.config_path().is_some() || commands::guess(ctx.project.root()).test.is_some() {
         init::ensure(ctx)?;
@@ -70,39 +73,45 @@ pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
             .hinted("name one under `timings` in the config file"));
     }
     // A file that cannot be added to is told before anything is measured.
-    load(ctx, &calibration::key(&machine::fingerprint()))?;
-    warn_of_load(ctx, &machine::fingerprint());
+    judge::calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
+    warn_of_load(ctx);
+    let pin = ctx.config()?.pair.pin;
     let mut bar = Bar::new(&ctx.ui);
-    let mut commands = Vec::new();
+    let mut found = Vec::new();
     for plan in &plans {
-        ctx.ui.status(&format!(
-            "calibrating {}: {} pairs with itself, then with {} added",
-            plan.name, args.pairs, args.inject
-        ));
-        commands.push(one(ctx, plan, args.pairs, share, &mut bar)?);
+        let (name, pairs, added) = (&plan.name, args.pairs, &args.inject);
+        ctx.ui.status(&format!("calibrating {name}: {pairs} pairs with itself, then with {added} added"));
+        found.push(calibrated(ctx, plan, pin, pairs, share, &mut bar)?);
     }
-    sessions.measure(ctx, &plans, &mut commands, &mut bar)?;
+    if args.sessions > 0 {
+        measure_sessions(ctx, (args.sessions, pause), &plans, &mut found, &mut bar)?;
+    }
     bar.finish();
-    let machine = machine::fingerprint();
+    let exit = exit_of(&found);
+    record(ctx, found)?;
+    Ok(exit)
+}
+
+/// Writes what was found. A calibration of some timings leaves those of the others as they were.
+fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandError> {
+    let (machine, tool, schema) = (machine::fingerprint(), TOOL.to_owned(), calibration::SCHEMA.to_owned());
     let key = calibration::key(&machine);
-    let mut found = Calibration {
-        schema: calibration::SCHEMA.to_owned(),
-        tool: measure::TOOL.to_owned(),
-        generated_at: ctx.now(),
-        machine,
-        commands,
-    };
-    let _lock = ctx.lock()?;
-    keep_others(ctx, &key, &mut found)?;
-    let path = file(ctx, &key);
-    guard::write(&ctx.project, &path, format!("{:#}\n", serde_json::to_value(&found)?).as_bytes())?;
+    let mut found = Calibration { schema, tool, generated_at: ctx.now(), machine, commands };
+    let lock = ctx.lock()?;
+    let new: Vec<String> = found.commands.iter().map(|command| command.name.clone()).collect();
+    let old = judge::calibrated(ctx, &key)?.map(|old| old.commands).unwrap_or_default();
+    found.commands.extend(old.into_iter().filter(|command| !new.contains(&command.name)));
+    let path = judge::calibration_path(ctx, &key);
+    let json = serde_json::to_value(&found)?;
+    guard::write(&ctx.project, &path, format!("{json:#}\n").as_bytes())?;
+    drop(lock);
     if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&serde_json::to_value(&found)?))?;
+        ctx.ui.answer(&failure::pretty(&json))?;
     } else {
         ctx.show(&report::calibration::document(&found))?;
     }
     ctx.ui.status(&format!("wrote {}", ctx.project.relative(&path)));
-    Ok(exit_of(&found.commands))
+    Ok(())
 }
 
 fn exit_of(commands: &[CalibratedCommand]) -> Exit {
@@ -116,20 +125,21 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
     }
 }
 
-/// One command with itself for its floors, then with extra work in the second arm.
-fn one(ctx: &Ctx, plan: &PairPlan, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand, CommandError> {
-    let root = ctx.project.root();
-    let same = noise::pairs(ctx, plan, root, (0, 0), pairs, bar)?;
+/// One command with itself for its floors, then with extra work on the second side.
+fn calibrated(
+    ctx: &Ctx,
+    plan: &CommandPlan,
+    pin: Pin,
+    pairs: u32,
+    share: f64,
+    bar: &mut Bar,
+) -> Result<CalibratedCommand, CommandError> {
+    let same = busy_loop::pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
-        readings.filter_map(|(id, reading)| Some((id, floor::floor(reading.as_ref().ok()?)?))).collect();
-    let typical = typical_time(&same);
-    let injected = match typical {
-        Some(seconds) if seconds * share > 0.0 => {
-            let held = same.pairs.iter().all(|pair| pair.core.is_some());
-            let alike = PairPlan { pin: if held { Pin::Always } else { Pin::Never }, ..plan.clone() };
-            Some(inject(ctx, &alike, &same, share, seconds, bar)?)
-        }
+        readings.filter_map(|(id, reading)| Some((id, noise::floor(reading.as_ref().ok()?)?))).collect();
+    let injected = match typical_time(&same) {
+        Some(seconds) if seconds * share > 0.0 => Some(inject(ctx, plan, &same, share, seconds, bar)?),
         _ => None,
     };
     Ok(CalibratedCommand {
@@ -155,7 +165,8 @@ fn typical_time(paired: &PairedCommand) -> Option<f64> {
 }
 
 /// Floors that are measured on a busy machine are those of a busy machine.
-fn warn_of_load(ctx: &Ctx, machine: &Machine) {
+fn warn_of_load(ctx: &Ctx) {
+    let machine = machine::fingerprint();
     let Some((load, cores)) = machine.load_1m.zip(machine.cores) else { return };
     if load > f64::from(cores) * BUSY {
         ctx.ui.warn(&format!(
@@ -164,68 +175,74 @@ fn warn_of_load(ctx: &Ctx, machine: &Machine) {
     }
 }
 
-/// Both arms run the command and then this program's own work: none in the first, the added share in the second, so
-/// that the only difference is known.
+/// Both sides run the command and then this program's own work: none on the first, the added share on the second, so
+/// that the only difference is known. They are held on a core where the command alone was.
 fn inject(
     ctx: &Ctx,
-    plan: &PairPlan,
+    plan: &CommandPlan,
     same: &PairedCommand,
     share: f64,
     seconds: f64,
     bar: &mut Bar,
 ) -> Result<Injected, CommandError> {
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
-    let spin = noise::spin_command()?;
-    let slowed = PairPlan { cmd: format!("{}{}{spin}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
-    let paired = noise::pairs(ctx, &slowed, ctx.project.root(), (0, noise::steps_for(seconds * share)), pairs, bar)?;
+    let held = same.pairs.iter().all(|pair| pair.core.is_some());
+    let pin = if held { Pin::Always } else { Pin::Never };
+    let work = process::shell_line(&busy_loop::words()?)
+        .ok_or_else(|| CommandError::trouble("no shell can name this program's path"))?;
+    let slowed = CommandPlan { cmd: format!("{}{}{work}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
+    let paired = busy_loop::pairs(ctx, &slowed, pin, (0, busy_loop::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     // Two programs after one another hide what either waited for; the command alone has told which time decides.
     let (metric, seen) = decisive::by(Decisive::of_pairs(same), &paired, &known);
     Ok(Injected { metric, share, seen })
 }
 
-/// What was calibrated, as shares by metric.
-#[derive(Debug, Default)]
-pub struct Floors {
-    /// The smallest change of pairs that counts.
-    pub pairs: BTreeMap<MetricId, f64>,
-    pub sessions: BTreeMap<MetricId, f64>,
-}
-
-/// The calibrated floors of this machine for the commands as they are configured now; none without a
-/// calibration.
-pub fn floors(ctx: &Ctx) -> Result<Floors, CommandError> {
-    let key = calibration::key(&machine::fingerprint());
-    let Some(found) = load(ctx, &key)? else { return Ok(Floors::default()) };
-    let timings = &ctx.config()?.timings;
-    let configured = |name: &str| timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
-    Ok(Floors { pairs: found.floors(configured), sessions: found.session_floors(configured) })
-}
-
-fn load(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
-    let path = file(ctx, key);
-    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
-    let wrong = |error: &dyn std::fmt::Display| {
-        CommandError::trouble(format!("{}: {error}", path.display()))
-            .hinted("remove it and make it anew: vibeship-optimizer calibrate")
-    };
-    // Twice over, so that what is no number or stands twice is refused before anything is believed.
-    parse_json(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
-    let found: Calibration = parse_as(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
-    if found.schema != calibration::SCHEMA {
-        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
+/// Measures the commands in so many sessions apart in time, and enters how far those differ with nothing changed.
+fn measure_sessions(
+    ctx: &Ctx,
+    (sessions, pause): (u32, Duration),
+    plans: &[CommandPlan],
+    found: &mut [CalibratedCommand],
+    bar: &mut Bar,
+) -> Result<(), CommandError> {
+    let seconds = pause.as_secs_f64();
+    let all = seconds * f64::from(sessions - 1);
+    ctx.ui.status(&format!("{sessions} sessions {seconds} s apart, {all:.0} s in all"));
+    let pin = ctx.config()?.pair.pin;
+    let mut medians: Vec<BTreeMap<MetricId, Vec<f64>>> = vec![BTreeMap::new(); plans.len()];
+    for session in 0..sessions {
+        if session > 0 {
+            bar.show(&format!("waiting for session {} of {sessions}", session + 1));
+            wait(ctx, pause)?;
+        }
+        for (plan, medians) in plans.iter().zip(&mut medians) {
+            let runs = busy_loop::pairs(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
+            for (metric, reading) in series::command_pairs(&runs) {
+                // All runs, whichever side they were on: it is one program.
+                let samples = reading.iter().flat_map(|it| &it.pairs).flat_map(|pair| [pair.before, pair.after]);
+                if let Some(middle) = median::median(&samples.collect::<Vec<f64>>()) {
+                    medians.entry(metric).or_default().push(middle);
+                }
+            }
+        }
     }
-    Ok(Some(found))
-}
-
-/// A calibration of some timings leaves those of the others as they were.
-fn keep_others(ctx: &Ctx, key: &str, found: &mut Calibration) -> Result<(), CommandError> {
-    let Some(old) = load(ctx, key)? else { return Ok(()) };
-    let new: Vec<String> = found.commands.iter().map(|command| command.name.clone()).collect();
-    found.commands.extend(old.commands.into_iter().filter(|command| !new.contains(&command.name)));
+    for (command, medians) in found.iter_mut().zip(medians) {
+        command.sessions = sessions;
+        command.session_floors =
+            medians.into_iter().filter_map(|(metric, all)| Some((metric, noise::session_floor(&all)?))).collect();
+    }
     Ok(())
 }
 
-fn file(ctx: &Ctx, key: &str) -> std::path::PathBuf {
-    ctx.project.state_dir().join("calibration").join(format!("{key}.json"))
+fn wait(ctx: &Ctx, pause: Duration) -> Result<(), CommandError> {
+    let interrupt = ctx.interrupt()?;
+    let started = Instant::now();
+    while started.elapsed() < pause {
+        if interrupt.requested() {
+            return Err(checks::interrupted());
+        }
+        std::thread::sleep(GLANCE.min(pause.saturating_sub(started.elapsed())));
+    }
+    Ok(())
 }

@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::pairing::{self, Pairing};
+use crate::commands::plots::Beside;
 use crate::commands::{
-    Beside, Ctx, Format, Pending, choose, collect, commit, evidence, failure, judge, pairing, plots, uncommitted,
+    Ctx, Format, Pending, choose, collect, commit, evidence, failure, judge, plots, uncommitted,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -250,13 +252,13 @@ fn pairs(
     }
     let budget = pairing::budget(ctx, args.runs, args.max_time)?;
     match pairing::of_change(ctx, change, sides, settings, budget)? {
-        pairing::Outcome::Measured(session) => {
+        Pairing::Measured(session) => {
             for warning in &session.warnings {
                 ctx.ui.warn(warning);
             }
             Ok((Some(*session), None))
         }
-        pairing::Outcome::Impossible(reason) | pairing::Outcome::SameCode(reason) => {
+        Pairing::Impossible(reason) | Pairing::SameCode(reason) => {
             ctx.ui.warn(&format!("not measured in pairs: {reason}"));
             Ok((None, Some(reason)))
         }

@@ -11,7 +11,7 @@ use crate::config::glob;
 use crate::error::CommandError;
 use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{definition, tuneables};
-use crate::measure::{self, Own, ProcessEnvironment, Seen};
+use crate::measure::{self, Own, Seen};
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
 use crate::workflow::Change;
@@ -41,7 +41,7 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
 }
 
 /// The code here, with version 1's description of it.
-pub fn observe(ctx: &Ctx) -> Seen {
+pub(crate) fn observe(ctx: &Ctx) -> Seen {
     let own = OwnPaths::below(b"");
     let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
     let repo = ctx.repo().ok().flatten();
@@ -244,7 +244,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     if config.tuneables.files.is_empty() && config.tuneables.env.is_empty() {
         return Ok(Vec::new());
     }
-    let now = measure::tuneables::read(ctx.project.root(), &config.tuneables, &ProcessEnvironment)?;
+    let now = measure::tuneables::read(ctx.project.root(), &config.tuneables)?;
     let mut after = before.clone();
     after.tuneables = now.values;
     let changes = tuneables::changes(before, &after).into_iter();

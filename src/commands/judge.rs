@@ -1,15 +1,49 @@
-//! The settings that a contract is judged with.
+//! The settings that a contract is judged with: the config's, and what was calibrated on this machine.
+
+use std::path::PathBuf;
 
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::judge::Settings;
-use crate::model::Contract;
+use crate::judge::{Calibration, Settings, calibration};
+use crate::measure::machine;
+use crate::model::strict_json::{parse_as, parse_json};
+use crate::model::{Contract, Limits};
+use crate::store::atomic;
 
-/// The settings in force now: the contract's minimum effect before the config's, and the calibrated noise floors.
+/// Calibration files are read up to this size.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
+/// were calibrated for the commands as they are configured now.
 pub fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
-    let configured = ctx.config()?.pair.min_effect;
-    let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(configured);
-    let floors = crate::commands::calibrate::floors(ctx)?;
-    let (noise_floors, session_floors) = (floors.pairs, floors.sessions);
-    Ok(Settings { min_effect, noise_floors, session_floors, ..Settings::default() })
+    let config = ctx.config()?;
+    let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
+    let mut settings = Settings { min_effect, ..Settings::default() };
+    if let Some(found) = calibrated(ctx, &calibration::key(&machine::fingerprint()))? {
+        let configured = |name: &str| config.timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
+        settings.noise_floors = found.floors(configured);
+        settings.session_floors = found.session_floors(configured);
+    }
+    Ok(settings)
+}
+
+/// What was calibrated on the machine of this key.
+pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
+    let path = calibration_path(ctx, key);
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
+    let wrong = |error: &dyn std::fmt::Display| {
+        CommandError::trouble(format!("{}: {error}", path.display()))
+            .hinted("remove it and calibrate again: vibeship-optimizer calibrate")
+    };
+    // Twice over, so that what is no number or stands twice is refused before anything is believed.
+    parse_json(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
+    let found: Calibration = parse_as(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
+    if found.schema != calibration::SCHEMA {
+        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
+    }
+    Ok(Some(found))
+}
+
+pub(crate) fn calibration_path(ctx: &Ctx, key: &str) -> PathBuf {
+    ctx.project.state_dir().join("calibration").join(format!("{key}.json"))
 }

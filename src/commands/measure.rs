@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Ctx, Pending, delta};
+use crate::commands::{Bar, Ctx, Pending, checks, delta};
 use crate::error::CommandError;
 use crate::judge::series;
-use crate::measure::snapshot::RSS_UNTOLD;
-use crate::measure::{self, Plan, SystemRunner};
+use crate::measure::SystemRunner;
+use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::model::{ChangeId, Contract, MetricId, Revision, Snapshot, Taken};
 use crate::os::clock;
 use crate::report::{self, unmeasured};
@@ -25,7 +25,7 @@ pub struct Ask<'a> {
 pub struct Measurement {
     pub snapshot: Snapshot,
     /// Raw outputs that KPIs were read from.
-    outputs: Vec<measure::snapshot::KpiOutput>,
+    outputs: Vec<KpiOutput>,
     revision: Revision,
     /// The code as it was after measuring.
     revision_after: Revision,
@@ -39,17 +39,14 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     let tracked = delta::tracked(ctx)?;
     let is_tracked = |path: &[u8]| tracked.as_ref().is_some_and(|tracked| tracked.contains(path));
     let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path) && !is_tracked(path);
-    let plan = Plan { root: ctx.project.root(), config, tracked: tracked.clone(), is_own: &is_own, interrupt };
-    let mut bar = crate::commands::Bar::new(&ctx.ui);
+    let plan = Plan { root: ctx.project.root(), config, tracked: tracked.as_ref(), is_own: &is_own, interrupt };
+    let mut bar = Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();
-    let measured = measure::snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
+    let (mut snapshot, outputs) = snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
     bar.finish();
-    if interrupt.requested() {
-        return Err(CommandError::trouble("interrupted; nothing was recorded"));
-    }
+    checks::stop_if_asked(ctx)?;
     let now = ctx.now();
-    let mut snapshot = measured.snapshot;
     snapshot.id = Some(clock::uuid_v7(now));
     snapshot.started_at = Some(started);
     snapshot.generated_at = now;
@@ -60,7 +57,7 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
     snapshot.warnings.extend(report::caveat::beside(&seen.git.dirty_outside));
     snapshot.git = seen.git;
     snapshot.revision = Some(revision.clone());
-    Ok(Measurement { snapshot, outputs: measured.outputs, revision, revision_after: seen.revision })
+    Ok(Measurement { snapshot, outputs, revision, revision_after: seen.revision })
 }
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not

@@ -1,15 +1,20 @@
 //! `pair`: measure two revisions in alternating pairs, for an honest answer without a change.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, Format, delta, failure, judge, pairing, parse};
+use crate::commands::pairing::{self, Pairing};
+use crate::commands::{Ctx, Format, delta, failure, judge, parse};
 use crate::config::words;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::{PairRow, pair_row};
 use crate::judge::{Change, Settings};
-use crate::measure::pair::{PairPlan, Version};
+use crate::measure::CommandPlan;
+use crate::measure::pair::Version;
 use crate::model::{Flaw, Unusable};
 use crate::report;
 use crate::store::{atomic, guard};
@@ -37,7 +42,7 @@ pub struct PairArgs {
     same: bool,
     /// Write the pairs as JSON to this file too
     #[arg(long, value_name = "FILE")]
-    json_out: Option<std::path::PathBuf>,
+    json_out: Option<PathBuf>,
     /// The command to measure [default: the configured timings]; one word with spaces is run by a shell
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -55,15 +60,17 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         settings.noise_floors.clear();
     }
     let (commands, kpis) = if args.command.is_empty() {
-        (pairing::configured(ctx)?, ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
+        (pairing::configured(ctx)?, pairing::configured_kpis(ctx)?)
     } else {
-        (vec![given(ctx, &args.command, &mut settings)?], Vec::new())
+        (vec![typed(ctx, &args.command, &mut settings)?], Vec::new())
     };
     if commands.is_empty() && kpis.is_empty() {
         return Err(CommandError::trouble("no timed command and no KPI command is configured")
             .hinted("give a command: vibeship-optimizer pair -- COMMAND"));
     }
-    warn_of_loose_work(ctx)?;
+    if delta::revision(ctx)?.dirty_digest().is_some() {
+        ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
+    }
     let ask = pairing::Ask {
         before: Version { rev: &args.before, tuneables: None },
         after: Version { rev: &args.after, tuneables: None },
@@ -77,10 +84,10 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         same_allowed: args.same,
         change: None,
     };
-    let session = match pairing::run(ctx, ask)? {
-        pairing::Outcome::Measured(session) => session,
-        pairing::Outcome::Impossible(reason) => return Err(CommandError::trouble(reason)),
-        pairing::Outcome::SameCode(reason) => {
+    let session = match pairing::run(ctx, &ask)? {
+        Pairing::Measured(session) => session,
+        Pairing::Impossible(reason) => return Err(CommandError::trouble(reason)),
+        Pairing::SameCode(reason) => {
             return Err(CommandError::trouble(reason)
                 .hinted("to see what noise alone looks like, measure it against itself with --same"));
         }
@@ -101,7 +108,7 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
 }
 
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
-fn given(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<PairPlan, CommandError> {
+fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan, CommandError> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
@@ -118,17 +125,16 @@ fn given(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<PairPla
         return Ok(plan);
     }
     settings.noise_floors.clear();
-    let config = ctx.config()?;
-    let timeout_s = config.commands.timeout_s;
-    Ok(PairPlan {
+    let timeout_s = ctx.config()?.commands.timeout_s;
+    Ok(CommandPlan {
         name: name_of(&cmd),
         cmd,
         shell,
         cwd: None,
         env: Vec::new(),
-        timeout: std::time::Duration::try_from_secs_f64(timeout_s).unwrap_or(std::time::Duration::MAX),
+        timeout: Duration::try_from_secs_f64(timeout_s).unwrap_or(Duration::MAX),
+        runs: 1,
         warmup: 1,
-        pin: config.pair.pin,
     })
 }
 
@@ -138,14 +144,6 @@ fn name_of(cmd: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let name: String = program.chars().filter(plain).collect();
     if name.is_empty() { "command".to_owned() } else { name }
-}
-
-/// Both arms are commits; what lies uncommitted is in neither.
-fn warn_of_loose_work(ctx: &Ctx) -> Result<(), CommandError> {
-    if delta::revision(ctx)?.dirty_digest().is_some() {
-        ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
-    }
-    Ok(())
 }
 
 /// By the decisive time of each command and by the KPIs. What got worse is no, whatever else could not be told.

@@ -1,61 +1,52 @@
-//! Measuring baseline and head in alternating pairs: the arms, the session, the stopping rule, the progress bar.
-//! Must not record anything.
+//! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::commands::progress::left;
-use crate::commands::{Bar, Ctx, delta};
+use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::judge::compare::metric_row::for_metric;
 use crate::judge::{Circumstances, Decision, Settings, decisive};
 use crate::measure::pair::{
-    Arms, ArmsError, ArmsPlan, Budget, PairPlan, PairProgress, Session, Step, TuneablesFile, Version, session,
+    Budget, CheckoutError, Checkouts, CheckoutsPlan, PairProgress, Session, TuneablesFile, Version, built_in_reference,
+    since_now,
 };
-use crate::measure::{self, Environment as _, ProcessEnvironment, SystemRunner, machine};
-use crate::model::{Criterion, Digest, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, machine};
+use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
-use crate::store::{atomic, guard};
 use crate::workflow::Change;
 
-/// The largest tuneables file that is kept for the arms.
-const TUNEABLES_LIMIT: u64 = 8 * 1024 * 1024;
-
 /// What is measured in pairs.
-pub struct Ask<'a> {
-    pub before: Version<'a>,
-    pub after: Version<'a>,
-    /// The tuneables file outside the repository, if there is one.
-    pub tuneables: Option<TuneablesFile<'a>>,
-    pub commands: Vec<PairPlan>,
-    pub kpis: Vec<&'a KpiProbe>,
+pub(crate) struct Ask<'a> {
+    pub(crate) before: Version<'a>,
+    pub(crate) after: Version<'a>,
+    pub(crate) tuneables: Option<TuneablesFile<'a>>,
+    pub(crate) commands: Vec<CommandPlan>,
+    pub(crate) kpis: Vec<&'a KpiProbe>,
     /// What the pairs have to settle; without any, whether the decisive times changed.
-    pub criteria: Vec<Criterion>,
-    pub settings: &'a Settings,
-    pub budget: Budget,
-    /// Whether both runs of a KPI's pair are held on one core; a command says so itself.
-    pub pin: Pin,
-    /// Whether the arms may be the same code.
-    pub same_allowed: bool,
-    /// The change, if it belongs to one.
-    pub change: Option<&'a Change>,
+    pub(crate) criteria: Vec<Criterion>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) budget: Budget,
+    /// Whether both runs of a pair are held on one core.
+    pub(crate) pin: Pin,
+    /// Whether both sides may be the same code.
+    pub(crate) same_allowed: bool,
+    pub(crate) change: Option<&'a Change>,
 }
 
 /// Pairs, or why there are none.
-pub enum Outcome {
+pub(crate) enum Pairing {
     Measured(Box<PairSession>),
-    /// They could not be, for this reason.
     Impossible(String),
-    /// They could not be, as both revisions hold the same code.
+    /// Impossible, as both revisions hold the same code.
     SameCode(String),
 }
 
 /// The budget that flags and config give. Fewer pairs than any test can decide are refused.
-pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget, CommandError> {
+pub(crate) fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget, CommandError> {
     let config = &ctx.config()?.pair;
     let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
     if let Some(runs) = runs.filter(|runs| *runs < least) {
@@ -75,174 +66,163 @@ pub fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<B
     })
 }
 
-/// The configured timings as they run in the arms.
-pub fn configured(ctx: &Ctx) -> Result<Vec<PairPlan>, CommandError> {
-    let pin = ctx.config()?.pair.pin;
-    let plan = |timing: &crate::config::Timing| {
-        Some(PairPlan {
-            name: timing.name.clone(),
-            cmd: timing.cmd.clone().filter(|_| timing.hyperfine.is_none())?,
-            shell: timing.shell,
-            cwd: timing.cwd.clone(),
-            env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
-            timeout: Duration::try_from_secs_f64(timing.timeout_s).unwrap_or(Duration::MAX),
-            warmup: timing.warmup.max(1),
-            pin,
-        })
-    };
-    Ok(ctx.config()?.timings.iter().filter_map(plan).collect())
+/// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.
+pub(crate) fn configured(ctx: &Ctx) -> Result<Vec<CommandPlan>, CommandError> {
+    let plans = ctx.config()?.timings.iter().filter_map(CommandPlan::of);
+    Ok(plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect())
+}
+
+/// The configured KPIs that can be measured in pairs.
+pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>, CommandError> {
+    Ok(ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
 }
 
 /// A change's baseline and head in pairs, or why that cannot be.
-pub fn of_change(
+pub(crate) fn of_change(
     ctx: &Ctx,
     change: &Change,
     sides: (&Snapshot, &Snapshot),
     settings: &Settings,
     budget: Budget,
-) -> Result<Outcome, CommandError> {
-    let config = ctx.config()?;
+) -> Result<Pairing, CommandError> {
+    let impossible = |reason: &str| Ok(Pairing::Impossible(reason.to_owned()));
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
-        return Ok(Outcome::Impossible("the change has no snapshots".to_owned()));
+        return impossible("the change has no snapshots");
     };
     let (before_rev, after_rev) = (&baseline.taken.revision, &after.taken.revision);
     let (Some(before_commit), Some(after_commit)) = (&before_rev.commit, &after_rev.commit) else {
-        let reason = if after_rev.branch.is_some() {
+        return impossible(if after_rev.branch.is_some() {
             "a side has no commit to check out"
         } else {
             "there are no commits to check out: the project is not under git"
-        };
-        return Ok(Outcome::Impossible(reason.to_owned()));
+        });
     };
     if before_rev.dirty_digest().is_some() || after_rev.dirty_digest().is_some() {
-        return Ok(Outcome::Impossible("uncommitted work was measured, and no commit holds it".to_owned()));
+        return impossible("uncommitted work was measured, and no commit holds it");
     }
-    let kept = [kept_tuneables(ctx, sides.0)?, kept_tuneables(ctx, sides.1)?];
-    let file = outside_tuneables(ctx)?;
-    if before_rev.same_code(after_rev) && (file.is_none() || kept.iter().any(Option::is_none)) {
-        let reason = "the delta lies outside the repository; name the variable that points at the tuneables file under pair.tuneables_env";
-        return Ok(Outcome::Impossible(reason.to_owned()));
+    let (old, new) = (tuneables::kept(ctx, sides.0)?, tuneables::kept(ctx, sides.1)?);
+    let file = tuneables::outside(ctx)?;
+    if before_rev.same_code(after_rev) && (file.is_none() || old.is_none() || new.is_none()) {
+        return impossible(
+            "the delta is outside the repository; name the variable that points at the tuneables file under pair.tuneables_env",
+        );
     }
-    let tuneables = file.as_ref().zip(config.pair.tuneables_env.as_deref());
-    let [old, new] = &kept;
-    run(
-        ctx,
-        Ask {
-            before: Version { rev: before_commit, tuneables: old.as_deref() },
-            after: Version { rev: after_commit, tuneables: new.as_deref() },
-            tuneables: tuneables.map(|((_, name), variable)| TuneablesFile { variable, file_name: name }),
-            commands: configured(ctx)?,
-            kpis: config.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect(),
-            criteria: change.contract.criteria().cloned().collect(),
-            settings,
-            budget,
-            pin: config.pair.pin,
-            same_allowed: false,
-            change: Some(change),
-        },
-    )
+    let file_name = file.map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    let config = &ctx.config()?.pair;
+    let named = file_name.as_deref().zip(config.tuneables_env.as_deref());
+    let ask = Ask {
+        before: Version { rev: before_commit, tuneables: old.as_deref() },
+        after: Version { rev: after_commit, tuneables: new.as_deref() },
+        tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
+        commands: configured(ctx)?,
+        kpis: configured_kpis(ctx)?,
+        criteria: change.contract.criteria().cloned().collect(),
+        settings,
+        budget,
+        pin: config.pin,
+        same_allowed: false,
+        change: Some(change),
+    };
+    run(ctx, &ask)
 }
 
-/// Prepares the arms and measures everything that is asked for.
-pub fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Outcome, CommandError> {
+/// Prepares the checkouts and measures everything that is asked for.
+pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let Some(repo) = ctx.repo()? else {
-        return Ok(Outcome::Impossible("the project is not under git".to_owned()));
+        return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
     if ask.commands.is_empty() && ask.kpis.is_empty() {
-        return Ok(Outcome::Impossible("no timed command and no KPI command is configured".to_owned()));
+        return Ok(Pairing::Impossible("no timed command and no KPI command is configured".to_owned()));
     }
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let started_at = ctx.now();
     let mut bar = Bar::new(&ctx.ui);
-    let arms = match prepare(ctx, repo, &ask, &mut runner, &mut bar) {
-        Ok(arms) => arms,
-        Err(ArmsError::Interrupted) => return Err(interrupted()),
-        Err(error @ ArmsError::SameCode { .. }) => return Ok(Outcome::SameCode(error.to_string())),
-        Err(error) => return Ok(Outcome::Impossible(error.to_string())),
+    let checkouts = match prepare(ctx, repo, ask, &mut runner, &mut bar)? {
+        Ok(checkouts) => checkouts,
+        Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
+        Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
+        Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
-    let mut found = measure(&ask, &arms, &mut runner, &mut bar);
-    bar.finish();
-    if found.interrupted || ctx.interrupt()?.requested() {
-        return Err(interrupted());
-    }
-    found.warnings.extend(arms.warnings.clone());
-    let generated_at = ctx.now();
-    let session = PairSession {
+    let mut session = PairSession {
         schema: pair::SCHEMA.to_owned(),
-        id: clock::uuid_v7(generated_at),
-        tool: measure::TOOL.to_owned(),
+        id: String::new(),
+        tool: TOOL.to_owned(),
         change_id: ask.change.map(|change| change.id().to_string()),
         started_at,
-        generated_at,
+        generated_at: started_at,
         machine: machine::fingerprint(),
-        rss_floor_bytes: found.rss_floor_bytes,
-        before: arms.before.arm.clone(),
-        after: arms.after.arm.clone(),
-        commands: found.commands,
-        kpis: found.kpis,
-        warnings: found.warnings,
+        rss_floor_bytes: None,
+        before: checkouts.before.version.clone(),
+        after: checkouts.after.version.clone(),
+        commands: Vec::new(),
+        kpis: Vec::new(),
+        warnings: Vec::new(),
     };
-    if let Err(error) = arms.remove() {
+    let complete = measure(ask, &checkouts, &mut runner, &mut bar, &mut session);
+    bar.finish();
+    if !complete {
+        return Err(checks::interrupted());
+    }
+    checks::stop_if_asked(ctx)?;
+    session.warnings.extend(checkouts.warnings.clone());
+    session.generated_at = ctx.now();
+    session.id = clock::uuid_v7(session.generated_at);
+    if let Err(error) = checkouts.remove() {
         ctx.ui.warn(&error.to_string());
     }
-    Ok(Outcome::Measured(Box::new(session)))
+    Ok(Pairing::Measured(Box::new(session)))
 }
 
-/// What the session gave.
-#[derive(Default)]
-struct Found {
-    commands: Vec<PairedCommand>,
-    kpis: Vec<PairedKpi>,
-    rss_floor_bytes: Option<u64>,
-    warnings: Vec<String>,
-    interrupted: bool,
-}
-
-fn measure(ask: &Ask<'_>, arms: &Arms, runner: &mut SystemRunner, bar: &mut Bar) -> Found {
-    let mut reference = session::built_in_reference();
-    let mut elapsed = session::since_now();
-    let mut session = Session::new(runner, &arms.before.place, &arms.after.place, &mut reference, &mut elapsed);
-    let mut found = Found::default();
+/// Measures into the session; whether it came to its end.
+fn measure(
+    ask: &Ask<'_>,
+    checkouts: &Checkouts,
+    runner: &mut SystemRunner,
+    bar: &mut Bar,
+    found: &mut PairSession,
+) -> bool {
+    let (mut reference, mut elapsed) = (built_in_reference(), since_now());
+    let places = (&checkouts.before.place, &checkouts.after.place);
+    let mut session = Session::new(runner, places, ask.pin, &mut reference, &mut elapsed);
     for plan in &ask.commands {
         let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
-            bar.pairs(progress.so_far.pairs.len(), progress.max_pairs, &live(&plan.name, &progress, ask));
+            let max_pairs = ask.budget.max_pairs;
+            bar.pairs(progress.so_far.pairs.len(), max_pairs, &live(&plan.name, &progress, ask));
         });
+        if measured.paired.stopped == Stop::Interrupted {
+            return false;
+        }
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
-        found.interrupted |= measured.paired.stopped == Stop::Interrupted;
         found.commands.push(measured.paired);
-        if found.interrupted {
-            return found;
-        }
     }
     for kpi in &ask.kpis {
         bar.show(&format!("KPI {} in pairs", kpi.name));
-        let measured = session.kpi(kpi, ask.pin, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
-        found.interrupted |= measured.stopped == Stop::Interrupted;
-        found.kpis.push(measured.paired);
-        if found.interrupted {
-            return found;
+        let (paired, stopped) = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
+        if stopped == Stop::Interrupted {
+            return false;
         }
+        found.kpis.push(paired);
     }
-    found
+    true
 }
 
-fn interrupted() -> CommandError {
-    CommandError::trouble("interrupted; nothing was recorded")
-}
-
-fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar: &mut Bar) -> Result<Arms, ArmsError> {
+fn prepare(
+    ctx: &Ctx,
+    repo: &Repo,
+    ask: &Ask<'_>,
+    runner: &mut SystemRunner,
+    bar: &mut Bar,
+) -> Result<Result<Checkouts, CheckoutError>, CommandError> {
     let own = delta::own(Some(repo));
-    let is_own = |path: &[u8]| own.is_own(path);
-    // The config was read before: it cannot fail any more.
-    let Ok(config) = ctx.config() else { return Err(ArmsError::Interrupted) };
+    let config = ctx.config()?;
     let variables = config.timings.iter().flat_map(|timing| &timing.env);
     let variables: Vec<(&str, &str)> = variables.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let plan = ArmsPlan {
+    let plan = CheckoutsPlan {
         repo,
         before: ask.before,
         after: ask.after,
-        is_own: &is_own,
+        is_own: &|path| own.is_own(path),
         prepare: config.prepares(),
         prepare_timeout: Duration::try_from_secs_f64(config.commands.timeout_s).unwrap_or(Duration::MAX),
         share: &config.pair.share,
@@ -250,10 +230,7 @@ fn prepare(ctx: &Ctx, repo: &Repo, ask: &Ask<'_>, runner: &mut SystemRunner, bar
         variables: &variables,
         same_allowed: ask.same_allowed,
     };
-    Arms::prepare(plan, runner, &mut |step| match step {
-        Step::CheckOut(side) => bar.show(&format!("checking out {}", side.name())),
-        Step::Prepare(side) => bar.show(&format!("preparing {}", side.name())),
-    })
+    Ok(Checkouts::prepare(plan, runner, &mut |step| bar.show(step)))
 }
 
 /// The circumstances of pairs: one machine, one session, two versions.
@@ -276,53 +253,7 @@ fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
     let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
     let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
     let estimate = change.finding().map(|finding| report::values::share_estimate(&finding.estimate));
-    let pairs = progress.so_far.pairs.len();
-    let more = left(progress.more, pairs, progress.max_pairs);
-    format!("{name}: pair {pairs} of at most {}{more}  {}", progress.max_pairs, estimate.unwrap_or_default())
-}
-
-/// The one configured tuneables file that lies outside the repository, with its name.
-fn outside_tuneables(ctx: &Ctx) -> Result<Option<(std::path::PathBuf, String)>, CommandError> {
-    let config = ctx.config()?;
-    if config.pair.tuneables_env.is_none() {
-        return Ok(None);
-    }
-    let home = ProcessEnvironment.home();
-    for file in config.tuneables.files.iter().rev() {
-        let path = measure::tuneables::locate(ctx.project.root(), file, home.as_deref())?;
-        let inside = ctx.repo()?.is_some_and(|repo| path.starts_with(repo.root()));
-        if !inside {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            return Ok(Some((path, name)));
-        }
-    }
-    Ok(None)
-}
-
-/// Keeps the tuneables file outside the repository as it is now, by its digest, in the cache: it may hold secrets, so
-/// it is never evidence, but the arms need it as it was.
-pub fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
-    let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(()) };
-    let Some(bytes) = atomic::read(&path, TUNEABLES_LIMIT)? else { return Ok(()) };
-    let kept = kept_path(ctx, &Digest::of_bytes(&bytes));
-    if !Path::exists(&kept) {
-        guard::write(&ctx.project, &kept, &bytes)?;
-    }
-    Ok(())
-}
-
-/// The tuneables file as it was when a snapshot was taken; `None` when it was not kept in this checkout.
-fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, CommandError> {
-    let Some((path, _)) = outside_tuneables(ctx)? else { return Ok(None) };
-    let home = ProcessEnvironment.home();
-    let is_it =
-        |file: &str| measure::tuneables::locate(ctx.project.root(), file, home.as_deref()).is_ok_and(|at| at == path);
-    let recorded = snapshot.tuneable_files.iter().find(|file| is_it(&file.path));
-    let Some(digest) = recorded.and_then(|file| file.sha256.as_ref()) else { return Ok(None) };
-    let bytes = atomic::read(&kept_path(ctx, digest), TUNEABLES_LIMIT)?;
-    Ok(bytes.filter(|bytes| Digest::of_bytes(bytes) == *digest))
-}
-
-fn kept_path(ctx: &Ctx, digest: &Digest) -> std::path::PathBuf {
-    ctx.project.cache_dir().join("tuneables").join(digest.as_str())
+    let (pairs, most) = (progress.so_far.pairs.len(), ask.budget.max_pairs);
+    let left = progress::left(progress.more, pairs, most);
+    format!("{name}: pair {pairs} of at most {most}{left}  {}", estimate.unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::audit::preflight::{self, Found};
 use crate::audit::{Demanded, World};
-use crate::commands::{Ctx, audit_here, choose, delta, failure, knobs};
+use crate::commands::{Ctx, audit_here, choose, delta, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, WorkTree};
@@ -100,7 +100,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         (false, false) => None,
     };
     let bloat = bloat::find(ctx.project.root(), &config.size_paths);
-    let knobs = knobs::read(ctx, changes)?;
+    let tuneables = tuneables::read(ctx, changes)?;
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
     Ok(World {
         is_git: seen.git.is_git,
@@ -118,7 +118,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         http_probes: config.http_probes.len(),
         has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some() || !change.rollout.is_empty()),
         bloat: bloat.into_iter().map(|dir| (dir.path, dir.in_size_path)).collect(),
-        moved_tuneables: knobs.moved.into_iter().map(|moved| moved.key).collect(),
+        moved_tuneables: tuneables.moved.into_iter().map(|moved| moved.key).collect(),
         attestation,
     })
 }

@@ -1,16 +1,17 @@
 //! `selftest`: measure how often a verdict of this tool is wrong on this machine, with a program of known speed.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, failure, noise, parse};
+use crate::commands::{Bar, Ctx, busy_loop, failure, parse};
 use crate::config::{Pin, words};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{Row, selftest};
-use crate::measure::machine;
-use crate::measure::pair::PairPlan;
+use crate::measure::{CommandPlan, machine};
 use crate::model::{Pair, Run};
 use crate::report;
 use crate::stats::median;
@@ -43,18 +44,18 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
     for text in &wanted {
         slowdowns.push(parse::share("--slowdown", text)?);
     }
-    let plan = PairPlan {
+    let plan = CommandPlan {
         name: "spin".to_owned(),
-        cmd: words::join(&noise::spin_words()?)
+        cmd: words::join(&busy_loop::words()?)
             .ok_or_else(|| CommandError::trouble("this program's path holds both kinds of quotes"))?,
         shell: false,
         cwd: None,
         env: Vec::new(),
-        timeout: std::time::Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
+        runs: 1,
         warmup: 1,
-        pin: Pin::Auto,
     };
-    let steps = noise::steps_for(f64::from(args.duration_ms) / 1000.0);
+    let steps = busy_loop::steps_for(f64::from(args.duration_ms) / 1000.0);
     let mut bar = Bar::new(&ctx.ui);
     let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;
     let mut rows: Vec<Row> = Vec::new();
@@ -63,12 +64,13 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         // Steps are integers far above 1000, so the rounding is below a thousandth.
         let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
         let all = args.trials.saturating_mul(args.pairs);
-        let paired = noise::pairs(ctx, &plan, ctx.project.root(), (steps, slower), all, &mut bar)?;
+        let paired = busy_loop::pairs(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
         rows.extend(selftest::rows(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
     }
     bar.finish();
     if ctx.json(false) {
-        let answer = json!({ "schema": selftest::SCHEMA, "machine": machine::fingerprint(), "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
+        let (schema, machine) = (selftest::SCHEMA, machine::fingerprint());
+        let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
         ctx.show(&report::selftest::document(&rows, DEFAULT_MIN_EFFECT))?;
@@ -77,9 +79,9 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
 }
 
 /// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
-fn whole_by_work(ctx: &Ctx, plan: &PairPlan, steps: u32, bar: &mut Bar) -> Result<f64, CommandError> {
-    let paired = noise::pairs(ctx, plan, ctx.project.root(), (0, steps), 15, bar)?;
-    let cpu = |run: &Run| run.user_s.zip(run.system_s).map_or(run.wall_s, |(user, system)| user + system);
+fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64, CommandError> {
+    let paired = busy_loop::pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
+    let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle =
         |side: fn(&Pair) -> &Run| median::median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
     let times = middle(|pair| &pair.before).zip(middle(|pair| &pair.after));

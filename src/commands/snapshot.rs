@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{
-    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback,
+    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, parse, rollback, tuneables,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -126,7 +126,7 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     let ask = measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, world.revision.clone())?;
     world.revision = measure::unmoved(&measurement)?;
-    pairing::keep_tuneables(ctx)?;
+    tuneables::keep(ctx)?;
     let pending = measurement.pending(Role::Before, "before");
     let taken = measurement.taken(change.id(), &pending)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
@@ -143,7 +143,7 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     let measurement = measure::take(ctx, &ask, world.revision.clone())?;
     world.revision = measure::unmoved(&measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
-    pairing::keep_tuneables(ctx)?;
+    tuneables::keep(ctx)?;
     let pending = measurement.pending(Role::After, "after");
     let taken = measurement.taken(change.id(), &pending)?;
     world.unmeasured = measurement.unmeasured(&change.contract);

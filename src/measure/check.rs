@@ -5,16 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::HttpProbe;
-use crate::measure::{Network, http};
+use crate::measure::{command, http};
 use crate::model::scrub::scrub;
 use crate::os::process::{self, Invocation, Output};
-use crate::os::{Ended, Interrupt, Spec};
+use crate::os::{Interrupt, Spec};
 
 /// Bytes of each output stream that are kept of a failed check.
 const TAIL: usize = 4000;
 
 /// Runs a command in the project's root; `None` when it succeeded, else why not with the end of its output.
-pub fn command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) -> Option<String> {
+pub(crate) fn command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) -> Option<String> {
     let keep = Output::Keep { head_bytes: 0, tail_bytes: TAIL };
     let spec = Spec {
         invocation: Invocation::Shell(cmd.to_owned()),
@@ -28,14 +28,7 @@ pub fn command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) ->
         Ok(finished) => finished,
         Err(error) => return Some(scrub(&error.to_string())),
     };
-    let why = match finished.ended {
-        Ended::Code(0) => return None,
-        Ended::Code(code) => format!("exit code {code}"),
-        Ended::Signal(signal) => format!("ended by signal {signal}"),
-        Ended::TimedOut => format!("took longer than {timeout_s} s"),
-        Ended::Interrupted => "interrupted".to_owned(),
-    };
-    let mut text = why;
+    let mut text = command::failure(finished.ended, spec.timeout)?;
     for captured in [&finished.stdout, &finished.stderr] {
         let tail = captured.tail_text(TAIL);
         if !tail.trim().is_empty() {
@@ -47,8 +40,8 @@ pub fn command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) ->
 }
 
 /// Asks a health probe; its URL as it may be kept, and why it failed.
-pub fn smoke(probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
-    let answer = http::probe(&Network, probe, &|| interrupt.requested());
+pub(crate) fn smoke(probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
+    let answer = http::probe(probe, &|| interrupt.requested());
     let failure = (!answer.ok).then(|| answer.error.unwrap_or_else(|| "no answer as expected".to_owned()));
     (answer.url, failure)
 }

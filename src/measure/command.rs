@@ -1,38 +1,39 @@
-//! Timing a command: runs it several times and records every run in run order, failed ones included. Must not judge.
+//! Timing a command: runs it several times and records every run in run order, failed ones included.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::words;
+use crate::config::{self, words};
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
 use crate::os::process::{self, Invocation, Launch, Output};
 use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
 /// Characters of standard error that a timing keeps.
-pub const ERROR_CHARS: usize = 400;
+const ERROR_CHARS: usize = 400;
 /// Bytes of standard error kept while running: enough for [`ERROR_CHARS`] of any character after scrubbing.
 const ERROR_BYTES: usize = 4096;
 /// Exit code recorded for a run that was ended at its timeout, as `timeout(1)` has it.
-pub const TIMED_OUT: i32 = 124;
+const TIMED_OUT: i32 = 124;
 /// Exit code recorded for a command that could not be started, as the shell has it.
-pub const NOT_STARTED: i32 = 127;
+pub(crate) const NOT_STARTED: i32 = 127;
+
+/// Variables set (or, with `None`, removed) for a command.
+pub type Env = Vec<(OsString, Option<OsString>)>;
 
 /// Something that makes runs: the system, or a script of a test.
 pub trait Runner {
-    /// Makes one run.
     fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError>;
 }
 
-/// Runs on this machine.
+/// Runs on this machine, ended when the interrupt is raised.
 #[derive(Debug, Clone)]
 pub struct SystemRunner {
     interrupt: Interrupt,
 }
 
 impl SystemRunner {
-    /// A runner that ends its runs when `interrupt` is raised.
     pub fn new(interrupt: Interrupt) -> Self {
         Self { interrupt }
     }
@@ -44,28 +45,54 @@ impl Runner for SystemRunner {
     }
 }
 
-/// What to time, and how often.
-#[derive(Debug, Clone)]
-pub struct TimingPlan {
+/// Where commands run: the project itself, or one side of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The project's root there.
+    pub root: PathBuf,
+    pub env: Env,
+}
+
+/// A command to be measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandPlan {
     pub name: String,
     pub cmd: String,
     /// Whether a shell reads it; otherwise its words are split as a shell would and the program started directly.
     pub shell: bool,
-    pub runs: u32,
-    /// Runs before those, which do not count.
-    pub warmup: u32,
+    /// Directory to run in, from the project's root.
+    pub cwd: Option<String>,
+    pub env: Env,
     pub timeout: Duration,
-    pub cwd: PathBuf,
-    pub env: Vec<(OsString, Option<OsString>)>,
+    pub runs: u32,
+    /// Runs before those, which do not count. In pairs: of each side.
+    pub warmup: u32,
 }
 
-impl TimingPlan {
-    /// One run of this plan: output discarded but for the end of standard error.
-    pub fn spec(&self) -> Spec {
+impl CommandPlan {
+    /// A configured timing; `None` where its times are imported.
+    pub fn of(timing: &config::Timing) -> Option<Self> {
+        Some(Self {
+            name: timing.name.clone(),
+            cmd: timing.cmd.clone().filter(|_| timing.hyperfine.is_none())?,
+            shell: timing.shell,
+            cwd: timing.cwd.clone(),
+            env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
+            timeout: Duration::try_from_secs_f64(timing.timeout_s).unwrap_or(Duration::MAX),
+            runs: timing.runs,
+            warmup: timing.warmup,
+        })
+    }
+
+    /// One run: output discarded but for the end of standard error.
+    pub(crate) fn spec(&self, place: &Place) -> Spec {
+        // An unclosed quote leaves no words; starting nothing is then an error like any other.
+        let words = || words::split(&self.cmd).unwrap_or_default().into_iter().map(OsString::from).collect();
         Spec {
-            invocation: self.invocation(),
-            cwd: self.cwd.clone(),
-            env: self.env.clone(),
+            invocation: if self.shell { Invocation::Shell(self.cmd.clone()) } else { Invocation::Argv(words()) },
+            cwd: self.cwd.as_ref().map_or_else(|| place.root.clone(), |cwd| place.root.join(cwd)),
+            // The place's own variables last: they keep the sides of a pair apart.
+            env: self.env.iter().chain(&place.env).cloned().collect(),
             timeout: self.timeout,
             stdout: Output::Discard,
             stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
@@ -73,144 +100,85 @@ impl TimingPlan {
     }
 }
 
-impl TimingPlan {
-    /// An unclosed quote leaves no words; starting nothing is then an error like any other.
-    fn invocation(&self) -> Invocation {
-        if self.shell {
-            return Invocation::Shell(self.cmd.clone());
-        }
-        let words = words::split(&self.cmd).unwrap_or_default();
-        Invocation::Argv(words.into_iter().map(OsString::from).collect())
-    }
-}
-
-/// How far a series is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress<'a> {
-    pub name: &'a str,
-    pub done: u32,
-    pub of: u32,
-    /// Wall time of the last run in seconds.
-    pub last_wall_s: f64,
-}
-
-/// A series of runs, and whether it is all that was asked for.
+/// A series of runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Timed {
-    pub timing: Timing,
-    pub end: SeriesEnd,
+pub(crate) struct Timed {
+    pub(crate) timing: Timing,
     /// Set where peak memory could not be told from the tool's own: readings up to this many bytes say nothing,
     /// and the runs' `max_rss_bytes` were left out for it.
-    pub rss_floor_bytes: Option<u64>,
-}
-
-/// How a series of runs ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeriesEnd {
-    Complete,
-    /// A run took longer than its timeout, so no more were made.
-    TimedOut,
-    Interrupted,
-    /// The command cannot be started at all; `last_err` says why.
-    NotStarted,
+    pub(crate) rss_floor_bytes: Option<u64>,
 }
 
 /// Makes the runs of a plan. A failed run is recorded like any other and the series goes on; it ends early only when
-/// a run times out, cannot be started, or the user asks to stop. `progress` is told of every run.
-pub fn time(runner: &mut dyn Runner, plan: &TimingPlan, progress: &mut dyn FnMut(Progress<'_>)) -> Timed {
-    let spec = plan.spec();
+/// a run times out, cannot be started, or the user asks to stop. `progress` is told how many of how many were made.
+pub(crate) fn time(
+    runner: &mut dyn Runner,
+    plan: &CommandPlan,
+    place: &Place,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Timed {
+    let spec = plan.spec(place);
     let of = plan.warmup.saturating_add(plan.runs);
-    let mut series = Series::default();
+    let mut timing = no_runs(plan);
+    let mut all_s = Vec::new();
     process::reset_own_peak_rss();
     for done in 1..=of {
-        let warming = done <= plan.warmup;
-        let wall = match runner.run(&spec) {
-            Ok(finished) => series.take(&finished, warming),
+        let finished = match runner.run(&spec) {
+            Ok(finished) => finished,
             Err(error) => {
-                series.not_started(&error);
+                timing.last_rc = Some(NOT_STARTED);
+                timing.last_err = scrub(&error.to_string()).chars().take(ERROR_CHARS).collect();
+                timing.samples.push(run_not_started());
                 break;
             }
         };
-        progress(Progress { name: &plan.name, done, of, last_wall_s: wall.as_secs_f64() });
-        if series.end != SeriesEnd::Complete {
+        timing.direct = Some(finished.launch == Launch::Direct);
+        // An interrupted run measured nothing. A warm-up that timed out is the reason why there are no samples.
+        let (counts, is_last) = match finished.ended {
+            Ended::Interrupted => (false, true),
+            Ended::TimedOut => (true, true),
+            Ended::Code(_) | Ended::Signal(_) => (done > plan.warmup, false),
+        };
+        if counts {
+            timing.samples.push(run_of(&finished));
+            timing.last_rc = Some(return_code(finished.ended));
+            all_s.push(finished.wall.as_secs_f64());
+        }
+        if !finished.success() {
+            timing.last_err = error_tail(&finished);
+        }
+        progress(done, of);
+        if is_last {
             break;
         }
     }
-    series.finish(plan)
+    let rss_floor_bytes = hide_rss_floor(timing.samples.iter_mut().collect());
+    timing.summarize(all_s);
+    Timed { timing, rss_floor_bytes }
 }
 
-struct Series {
-    samples: Vec<Run>,
-    end: SeriesEnd,
-    last_rc: Option<i32>,
-    last_err: String,
-    direct: Option<bool>,
-}
-
-impl Default for Series {
-    fn default() -> Self {
-        Self { samples: Vec::new(), end: SeriesEnd::Complete, last_rc: None, last_err: String::new(), direct: None }
+fn no_runs(plan: &CommandPlan) -> Timing {
+    Timing {
+        name: plan.name.clone(),
+        cmd: scrub(&plan.cmd),
+        runs: plan.runs,
+        timeout_s: plan.timeout.as_secs_f64(),
+        last_rc: None,
+        last_err: String::new(),
+        mean_s: None,
+        p95_s: None,
+        all_s: Vec::new(),
+        samples: Vec::new(),
+        direct: None,
+        cpu_means: None,
     }
 }
 
-impl Series {
-    fn take(&mut self, finished: &Finished, warming: bool) -> Duration {
-        self.direct = Some(finished.launch == Launch::Direct);
-        self.end = match finished.ended {
-            Ended::TimedOut => SeriesEnd::TimedOut,
-            Ended::Interrupted => SeriesEnd::Interrupted,
-            Ended::Code(_) | Ended::Signal(_) => SeriesEnd::Complete,
-        };
-        // An interrupted run measured nothing. A warm-up that timed out is the reason why there are no samples.
-        let counts = match self.end {
-            SeriesEnd::Interrupted => false,
-            SeriesEnd::TimedOut => true,
-            SeriesEnd::Complete | SeriesEnd::NotStarted => !warming,
-        };
-        if counts {
-            self.samples.push(run_of(finished));
-            self.last_rc = Some(return_code(finished.ended));
-        }
-        if !finished.success() {
-            self.last_err = error_tail(finished);
-        }
-        finished.wall
-    }
-
-    fn not_started(&mut self, error: &SpawnError) {
-        self.end = SeriesEnd::NotStarted;
-        self.last_rc = Some(NOT_STARTED);
-        self.last_err = scrub(&error.to_string()).chars().take(ERROR_CHARS).collect();
-        self.samples.push(run_not_started());
-    }
-
-    fn finish(mut self, plan: &TimingPlan) -> Timed {
-        let rss_floor_bytes =
-            process::own_peak_rss().filter(|floor| hide_floor(self.samples.iter_mut().collect(), *floor));
-        let mut all_s: Vec<f64> = self.samples.iter().map(|run| run.wall_s).collect();
-        if self.end == SeriesEnd::NotStarted {
-            all_s.pop();
-        }
-        let mut timing = Timing {
-            name: plan.name.clone(),
-            cmd: scrub(&plan.cmd),
-            runs: plan.runs,
-            timeout_s: plan.timeout.as_secs_f64(),
-            last_rc: self.last_rc,
-            last_err: self.last_err,
-            mean_s: None,
-            p95_s: None,
-            all_s: Vec::new(),
-            samples: self.samples,
-            direct: self.direct,
-            cpu_means: None,
-        };
-        timing.summarize(all_s);
-        Timed { timing, end: self.end, rss_floor_bytes }
-    }
+/// Leaves out the peak memory of a series in which some run did not rise above this tool's own, and gives that.
+pub(crate) fn hide_rss_floor(runs: Vec<&mut Run>) -> Option<u64> {
+    process::own_peak_rss().filter(|floor| hide_floor(runs, *floor))
 }
 
-/// Leaves out the peak memory of a series in which some run did not rise above the floor; says whether it did so.
 pub(crate) fn hide_floor(runs: Vec<&mut Run>, floor: u64) -> bool {
     let hidden = runs.iter().any(|run| run.max_rss_bytes.is_some_and(|bytes| bytes <= floor));
     if hidden {
@@ -236,7 +204,7 @@ pub fn run_of(finished: &Finished) -> Run {
 }
 
 /// What stands for a run that could not be started.
-pub fn run_not_started() -> Run {
+pub(crate) fn run_not_started() -> Run {
     Run {
         wall_s: 0.0,
         user_s: None,
@@ -250,7 +218,7 @@ pub fn run_not_started() -> Run {
 
 /// The end of what a run wrote to standard error, scrubbed, at most [`ERROR_CHARS`] characters. Where it wrote
 /// nothing there, how it ended.
-pub fn error_tail(finished: &Finished) -> String {
+pub(crate) fn error_tail(finished: &Finished) -> String {
     let said = scrub(finished.stderr.tail_text(ERROR_BYTES).trim());
     let said = match (said.is_empty(), finished.ended) {
         (false, _) => said,
@@ -261,6 +229,17 @@ pub fn error_tail(finished: &Finished) -> String {
     };
     let skip = said.chars().count().saturating_sub(ERROR_CHARS);
     said.chars().skip(skip).collect()
+}
+
+/// Why a command that had to succeed did not; `None` where it did.
+pub(crate) fn failure(ended: Ended, timeout: Duration) -> Option<String> {
+    match ended {
+        Ended::Code(0) => None,
+        Ended::Code(code) => Some(format!("exit code {code}")),
+        Ended::Signal(signal) => Some(format!("ended by signal {signal}")),
+        Ended::TimedOut => Some(format!("took longer than {} s", timeout.as_secs_f64())),
+        Ended::Interrupted => Some("interrupted".to_owned()),
+    }
 }
 
 /// The exit code as version 1 has it: a signal is its negative number.
@@ -335,17 +314,25 @@ mod tests {
 
     use super::*;
 
-    fn plan(runs: u32, warmup: u32) -> TimingPlan {
-        TimingPlan {
+    fn plan(runs: u32, warmup: u32) -> CommandPlan {
+        CommandPlan {
             name: "tests".to_owned(),
             cmd: "make test".to_owned(),
             shell: true,
             runs,
             warmup,
             timeout: Duration::from_secs(9),
-            cwd: PathBuf::from("."),
+            cwd: None,
             env: Vec::new(),
         }
+    }
+
+    fn here() -> Place {
+        Place { root: PathBuf::from("."), env: Vec::new() }
+    }
+
+    fn timed_here(script: &mut Script, plan: &CommandPlan) -> Timed {
+        time(script, plan, &here(), &mut |_, _| {})
     }
 
     fn walls(timed: &Timed) -> Vec<f64> {
@@ -357,54 +344,53 @@ mod tests {
         let ok = Ended::Code(0);
         let mut script = Script::of(&[(900, ok, ""), (30, ok, ""), (10, ok, ""), (20, ok, "")]);
         let mut seen = Vec::new();
-        let timed = time(&mut script, &plan(3, 1), &mut |p| seen.push((p.done, p.of)));
+        let timed = time(&mut script, &plan(3, 1), &here(), &mut |done, of| seen.push((done, of)));
         assert_eq!(walls(&timed), [0.03, 0.01, 0.02]);
         assert_eq!(timed.timing.all_s, [0.01, 0.02, 0.03]);
         assert!((timed.timing.mean_s.unwrap() - 0.02).abs() < 1e-12);
         assert_eq!(timed.timing.p95_s, Some(0.03));
-        assert_eq!((timed.timing.last_rc, timed.end), (Some(0), SeriesEnd::Complete));
+        assert_eq!(timed.timing.last_rc, Some(0));
         assert_eq!(seen, [(1, 4), (2, 4), (3, 4), (4, 4)]);
     }
 
     #[test]
     fn a_failed_run_is_recorded_and_the_series_goes_on() {
         let mut script = Script::of(&[(5, Ended::Code(3), "password=abc broke\n"), (6, Ended::Signal(11), "")]);
-        let timed = time(&mut script, &plan(3, 0), &mut |_| {});
+        let timed = timed_here(&mut script, &plan(3, 0));
         let codes: Vec<_> = timed.timing.samples.iter().map(|run| run.exit_code).collect();
         assert_eq!(codes, [Some(3), None, Some(0)]);
-        assert_eq!((timed.timing.last_rc, timed.end), (Some(0), SeriesEnd::Complete));
+        assert_eq!(timed.timing.last_rc, Some(0));
         assert_eq!(timed.timing.last_err, "ended by signal 11");
         let mut script = Script::of(&[(5, Ended::Code(3), "password=abc broke\n")]);
-        assert_eq!(time(&mut script, &plan(1, 0), &mut |_| {}).timing.last_err, "password=*** broke");
+        assert_eq!(timed_here(&mut script, &plan(1, 0)).timing.last_err, "password=*** broke");
     }
 
     #[test]
     fn a_timeout_ends_the_series_and_is_recorded() {
         let mut script = Script::of(&[(10, Ended::Code(0), ""), (9000, Ended::TimedOut, "")]);
-        let timed = time(&mut script, &plan(5, 0), &mut |_| {});
-        assert_eq!((walls(&timed).len(), timed.end), (2, SeriesEnd::TimedOut));
+        let timed = timed_here(&mut script, &plan(5, 0));
+        assert_eq!(walls(&timed).len(), 2);
         assert!(timed.timing.samples[1].timed_out);
         assert_eq!((timed.timing.last_rc, timed.timing.last_err.as_str()), (Some(TIMED_OUT), "timeout"));
     }
 
     #[test]
     fn a_warm_up_that_times_out_leaves_its_trace() {
-        let timed = time(&mut Script::of(&[(9000, Ended::TimedOut, "")]), &plan(5, 1), &mut |_| {});
+        let timed = timed_here(&mut Script::of(&[(9000, Ended::TimedOut, "")]), &plan(5, 1));
         assert!(timed.timing.samples.iter().all(|run| run.timed_out) && timed.timing.samples.len() == 1);
     }
 
     #[test]
     fn an_interrupted_run_is_no_sample() {
-        let timed =
-            time(&mut Script::of(&[(10, Ended::Code(0), ""), (1, Ended::Interrupted, "")]), &plan(5, 0), &mut |_| {});
-        assert_eq!((walls(&timed).len(), timed.end), (1, SeriesEnd::Interrupted));
+        let timed = timed_here(&mut Script::of(&[(10, Ended::Code(0), ""), (1, Ended::Interrupted, "")]), &plan(5, 0));
+        assert_eq!(walls(&timed).len(), 1);
     }
 
     #[test]
     fn a_command_that_cannot_be_started_is_a_failed_run_without_a_time() {
         let mut script = Script { broken_from: Some(0), ..Script::default() };
-        let timed = time(&mut script, &plan(5, 0), &mut |_| {});
-        assert_eq!((script.seen.len(), timed.end), (1, SeriesEnd::NotStarted));
+        let timed = timed_here(&mut script, &plan(5, 0));
+        assert_eq!((script.seen.len(), timed.timing.samples.len()), (1, 1));
         assert_eq!((timed.timing.last_rc, timed.timing.mean_s), (Some(NOT_STARTED), None));
         assert!(timed.timing.last_err.contains("empty"));
     }
@@ -412,7 +398,7 @@ mod tests {
     #[test]
     fn the_error_keeps_its_end() {
         let long: &'static str = String::leak(format!("{}é-end", "x ".repeat(900)));
-        let timed = time(&mut Script::of(&[(1, Ended::Code(1), long)]), &plan(1, 0), &mut |_| {});
+        let timed = timed_here(&mut Script::of(&[(1, Ended::Code(1), long)]), &plan(1, 0));
         assert_eq!(timed.timing.last_err.chars().count(), ERROR_CHARS);
         assert!(timed.timing.last_err.ends_with("é-end"));
     }
@@ -427,6 +413,6 @@ mod tests {
     }
 
     fn finished() -> Finished {
-        Script::default().run(&plan(1, 0).spec()).unwrap()
+        Script::default().run(&plan(1, 0).spec(&here())).unwrap()
     }
 }

@@ -1,51 +1,43 @@
-//! A tuneables file as flat keys: `a.b[0].c`. Owns the three formats and the spelling of keys; must not open files.
+//! A tuneables file as flat keys: `a.b[0].c`. Owns the three formats and the spelling of keys.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::config::yaml;
+use crate::measure::pointer;
 use crate::model::Limits;
 use crate::model::strict_json::parse_json;
 
-/// Why bytes are no tuneables. The caller adds the file's path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotTuneables {
-    #[error("is no valid {format}: {message}")]
-    Malformed { format: &'static str, message: String },
-    /// They hold something other than keys and values.
-    #[error("holds {found} where keys and values are expected")]
-    NoKeys { found: &'static str },
-    #[error("ends in none of .json, .yml, .yaml, .toml")]
-    UnknownFormat,
-}
-
-/// The keys and values of a file, whose name's ending tells the format. An empty YAML or TOML file has none.
-pub fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, NotTuneables> {
+/// The keys and values of a file, whose name's ending tells the format; an empty YAML or TOML file has none. Else what
+/// is wrong with it, as a sentence that goes on from the file's name.
+pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, String> {
     let value = match name.to_ascii_lowercase().rsplit('.').next() {
-        Some("json") => parse_json(bytes, Limits::default()).map_err(|error| malformed("JSON", error.to_string()))?,
-        Some("yml" | "yaml") => yaml::parse(text(bytes, "YAML")?).map_err(|e| malformed("YAML", e.to_string()))?,
+        Some("json") => parse_json(bytes, Limits::default()).map_err(|error| malformed("JSON", &error.to_string()))?,
+        Some("yml" | "yaml") => {
+            yaml::parse(text(bytes, "YAML")?).map_err(|error| malformed("YAML", &error.to_string()))?
+        }
         Some("toml") => toml_value(text(bytes, "TOML")?)?,
-        _ => return Err(NotTuneables::UnknownFormat),
+        _ => return Err("ends in none of .json, .yml, .yaml, .toml".to_owned()),
     };
     let mut flat = BTreeMap::new();
     match value {
         Value::Object(map) if map.is_empty() => {}
         Value::Object(_) => add("", value, &mut flat),
         Value::Null if !bytes.starts_with(b"null") => {}
-        other => return Err(NotTuneables::NoKeys { found: crate::measure::pointer::kind(&other) }),
+        other => return Err(format!("holds {} where keys and values are expected", pointer::kind(&other))),
     }
     Ok(flat)
 }
 
-fn malformed(format: &'static str, message: String) -> NotTuneables {
-    NotTuneables::Malformed { format, message }
+fn malformed(format: &str, message: &str) -> String {
+    format!("is no valid {format}: {message}")
 }
 
-fn text<'b>(bytes: &'b [u8], format: &'static str) -> Result<&'b str, NotTuneables> {
+fn text<'b>(bytes: &'b [u8], format: &str) -> Result<&'b str, String> {
     std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
-        malformed(format, format!("line {line}: not UTF-8"))
+        malformed(format, &format!("line {line}: not UTF-8"))
     })
 }
 
@@ -78,17 +70,18 @@ fn child(path: &str, key: &str) -> String {
     }
 }
 
-fn toml_value(text: &str) -> Result<Value, NotTuneables> {
+fn toml_value(text: &str) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        malformed("TOML", format!("line {line}, column {column}: {}", error.message()))
+        malformed("TOML", &format!("line {line}, column {column}: {}", error.message()))
     })?;
-    from_toml(toml::Value::Table(table)).ok_or_else(|| malformed("TOML", "a number that is not finite".to_owned()))
+    from_toml(toml::Value::Table(table)).ok_or_else(|| malformed("TOML", "a number that is not finite"))
 }
 
+/// `None` for a number that is not finite.
 fn from_toml(value: toml::Value) -> Option<Value> {
     Some(match value {
         toml::Value::String(text) => Value::String(text),
@@ -149,10 +142,10 @@ mod tests {
             ("t.toml", "a = nan", "not finite"),
             ("t.ini", "", "ends in none"),
         ] {
-            let error = flatten(name, text.as_bytes()).unwrap_err().to_string();
+            let error = flatten(name, text.as_bytes()).unwrap_err();
             assert!(error.contains(expected), "{name} {text}: {error}");
         }
-        assert!(flatten("t.yml", b"a: \xff").unwrap_err().to_string().contains("line 1: not UTF-8"));
+        assert!(flatten("t.yml", b"a: \xff").unwrap_err().contains("line 1: not UTF-8"));
         assert_eq!(
             (flat("t.yml", "# nothing\n"), flat("t.toml", ""), flat("t.json", "{}")),
             (json!({}), json!({}), json!({}))

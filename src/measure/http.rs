@@ -1,5 +1,5 @@
 //! Asking an endpoint several times and holding each answer against what is expected of it. Records no secret of
-//! the URL; must not judge the latencies.
+//! the URL.
 
 use std::time::Duration;
 
@@ -17,63 +17,43 @@ const MAX_REDIRECTS: u32 = 5;
 /// After so many timeouts in a row the endpoint is not asked again: each costs its full deadline.
 const TIMEOUTS_TO_STOP: u32 = 2;
 
-/// What makes requests: the network, or a script of answers in tests.
-pub trait Web {
-    /// Makes one request.
-    fn ask(&self, request: &Request) -> Result<Answer, HttpError>;
-}
-
-/// The network.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Network;
-
-impl Web for Network {
-    fn ask(&self, request: &Request) -> Result<Answer, HttpError> {
-        http::ask(request)
-    }
-}
-
 /// Asks the endpoint as often as configured, unless `stop` says that the user has had enough or it keeps timing out.
-pub fn probe(web: &dyn Web, config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http {
+pub(crate) fn probe(config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http {
     let request = request(config);
-    let mut result = Http {
-        url: scrub_url(&config.url),
-        name: Some(config.name.clone()),
-        timeout_s: config.timeout_s,
-        ok: false,
-        status: None,
-        error: None,
-        requests: Vec::new(),
-    };
-    let (mut failed, mut first_failure, mut timeouts) = (0_u32, None, 0);
+    let mut requests = Vec::new();
+    let (mut status, mut failed, mut first_failure, mut timeouts) = (None, 0_u32, None, 0);
     for _ in 0..config.requests {
         if stop() || timeouts == TIMEOUTS_TO_STOP {
             break;
         }
-        let (latency, failure) = match web.ask(&request) {
+        let answer = http::ask(&request);
+        let timed_out = matches!(answer, Err(HttpError::TimedOut(_)));
+        timeouts = if timed_out { timeouts + 1 } else { 0 };
+        let (latency, failure) = match answer {
             Ok(answer) => {
-                result.status = Some(answer.status);
-                timeouts = 0;
-                (answer.latency, unexpected(config, &request, &answer).map(|failure| scrub(&failure)))
+                status = Some(answer.status);
+                (answer.latency, unexpected(config, &request, &answer))
             }
-            Err(error) => {
-                let timed_out = matches!(error, HttpError::TimedOut(_));
-                timeouts = if timed_out { timeouts + 1 } else { 0 };
-                (if timed_out { request.timeout } else { Duration::ZERO }, Some(scrub(&error.to_string())))
-            }
+            Err(error) => (if timed_out { request.timeout } else { Duration::ZERO }, Some(error.to_string())),
         };
         failed += u32::from(failure.is_some());
-        result.requests.push(HttpRequest { latency_s: latency.as_secs_f64(), ok: failure.is_none() });
-        first_failure = first_failure.or(failure);
+        requests.push(HttpRequest { latency_s: latency.as_secs_f64(), ok: failure.is_none() });
+        first_failure = first_failure.or(failure.map(|failure| scrub(&failure)));
     }
-    let made = result.requests.len();
-    result.ok = failed == 0 && made > 0;
-    result.error = match first_failure {
-        Some(failure) if made > 1 => Some(format!("{failed} of {made} requests: {failure}")),
-        None if made == 0 => Some("not asked: interrupted".to_owned()),
-        other => other,
-    };
-    result
+    let made = requests.len();
+    Http {
+        url: scrub_url(&config.url),
+        name: Some(config.name.clone()),
+        timeout_s: config.timeout_s,
+        ok: failed == 0 && made > 0,
+        status,
+        error: match first_failure {
+            Some(failure) if made > 1 => Some(format!("{failed} of {made} requests: {failure}")),
+            None if made == 0 => Some("not asked: interrupted".to_owned()),
+            other => other,
+        },
+        requests,
+    }
 }
 
 fn request(config: &HttpProbe) -> Request {
@@ -96,16 +76,14 @@ fn sends_secret(config: &HttpProbe) -> bool {
 
 /// What is wrong with an answer.
 fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<String> {
-    if !config.accepts_status(answer.status) {
+    let status = answer.status;
+    if !config.accepts_status(status) {
         let expected = config.expect_status.map_or("200 to 399".to_owned(), |status| status.to_string());
-        return Some(format!("status {}, expected {expected}", answer.status));
+        return Some(format!("status {status}, expected {expected}"));
     }
-    let unfollowed = (300..400).contains(&answer.status) && answer.status != 304 && config.expect_status.is_none();
+    let unfollowed = (300..400).contains(&status) && status != 304 && config.expect_status.is_none();
     if unfollowed && request.max_redirects == 0 {
-        return Some(format!(
-            "status {}: redirects are not followed with a secret header; give the final URL",
-            answer.status
-        ));
+        return Some(format!("status {status}: redirects are not followed with a secret header; give the final URL"));
     }
     if let Some(expected) = &config.expect_contains
         && !String::from_utf8_lossy(&answer.body).contains(expected.as_str())
@@ -124,14 +102,11 @@ fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<
 fn mismatch(value: &Value, expected: &ExpectJson) -> Option<String> {
     let found = match follow(value, &expected.pointer) {
         Ok(found) => found,
-        Err(nowhere) => return Some(nowhere.to_string()),
+        Err(nowhere) => return Some(nowhere),
     };
-    let wanted = expected.equals.as_ref()?;
-    let differs = || {
-        let shown: String = scrub(&found.to_string()).chars().take(100).collect();
-        format!("{} is {shown}, expected {wanted}", expected.pointer)
-    };
-    (!same(found, wanted)).then(differs)
+    let wanted = expected.equals.as_ref().filter(|wanted| !same(found, wanted))?;
+    let shown: String = scrub(&found.to_string()).chars().take(100).collect();
+    Some(format!("{} is {shown}, expected {wanted}", expected.pointer))
 }
 
 /// Equality in which 1 and 1.0 are the same number.
@@ -188,7 +163,7 @@ mod tests {
         let mut config = HttpProbe::new("p", url);
         config.requests = 2;
         set(&mut config);
-        probe(&Network, &config, &|| false)
+        probe(&config, &|| false)
     }
 
     fn error(http: &Http) -> &str {
@@ -318,13 +293,7 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_once_the_user_has_stopped_it() {
-        struct Never;
-        impl Web for Never {
-            fn ask(&self, _: &Request) -> Result<Answer, HttpError> {
-                panic!("asked");
-            }
-        }
-        let http = probe(&Never, &HttpProbe::new("p", "http://x"), &|| true);
+        let http = probe(&HttpProbe::new("p", "http://x"), &|| true);
         assert_eq!(error(&http), "not asked: interrupted");
     }
 }

@@ -1,98 +1,63 @@
 //! Reading a KPI: running its command, finding the number in what it wrote, and keeping the raw text as evidence.
-//! Says precisely why there is no number; must not judge the number.
+//! Says precisely why there is no number.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::config::{Extract, KpiProbe};
-use crate::measure::command::error_tail;
 use crate::measure::pointer::{follow, kind};
-use crate::measure::{Nowhere, Runner};
+use crate::measure::{Place, Runner, command};
 use crate::model::conceal::conceal;
 use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
-use crate::model::{JsonError, Kpi, Limits, Sampling};
+use crate::model::{Kpi, Limits, Sampling};
 use crate::os::process::{Invocation, Output};
-use crate::os::{Ended, Finished, SpawnError, Spec};
+use crate::os::{Ended, Finished, Spec};
 
 /// The longest output or file that a number is looked for in, in bytes.
-pub const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 const ERROR_BYTES: usize = 4096;
-
-/// Where a KPI is measured: the project itself, or one arm of a pair.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// Directory in which the command runs and from which files are named.
-    pub root: &'a Path,
-    pub env: &'a [(OsString, Option<OsString>)],
-}
 
 /// One value, and the text that it was read from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    pub value: f64,
+pub(crate) struct Sample {
+    pub(crate) value: f64,
     /// What may be kept of the text, or of the configured artifact; values that look secret are concealed.
-    pub raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// The share of its time that the command waited for a core, where it is known to be one thread.
-    pub waited: Option<f64>,
+    pub(crate) waited: Option<f64>,
 }
 
 /// A KPI as evidence (without its artifact, which is not written yet), and the raw text of its last value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    pub kpi: Kpi,
+pub(crate) struct Measured {
+    pub(crate) kpi: Kpi,
     /// The bytes to keep as its artifact; `None` when there is no value.
-    pub raw: Option<Vec<u8>>,
-    pub interrupted: bool,
+    pub(crate) raw: Option<Vec<u8>>,
 }
 
 /// Why a KPI has no value.
 #[derive(Debug, thiserror::Error)]
-pub enum KpiError {
-    #[error("{0}")]
-    NotStarted(#[from] SpawnError),
-    #[error("`{cmd}` {how}{}", said(tail))]
-    CommandFailed {
-        cmd: String,
-        how: String,
-        /// The end of what it wrote to standard error.
-        tail: String,
-    },
+pub(crate) enum KpiError {
     #[error("interrupted")]
     Interrupted,
-    /// Its file does not exist or cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    /// Its command left the file as it was.
-    #[error("`{cmd}` succeeded but did not write {}", path.display())]
-    Stale { cmd: String, path: PathBuf },
-    #[error("{origin} is longer than the {MAX_BYTES} bytes that are read")]
-    TooLong { origin: String },
-    #[error("{origin} is no JSON: {source}")]
-    NotJson { origin: String, source: JsonError },
-    #[error("{origin}: {source}")]
-    Nowhere { origin: String, source: Nowhere },
-    #[error("{origin}: nothing matches the regex {pattern:?}")]
-    NoMatch { origin: String, pattern: String },
-    /// What was found is no finite number.
-    #[error("{origin}: {found} is not a finite number")]
-    NotANumber { origin: String, found: String },
+    #[error("{0}")]
+    NoValue(String),
 }
 
 /// Measures a KPI as often as configured. It ends at the first failure, which leaves it without values.
-pub fn measure(
+pub(crate) fn measure(
     runner: &mut dyn Runner,
-    place: Place<'_>,
+    place: &Place,
     config: &KpiProbe,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Measured {
     let mut kpi = unmeasured(config);
-    let (mut raw, mut interrupted) = (None, false);
+    let mut raw = None;
     for run in 1..=config.runs {
         match sample(runner, place, config) {
             Ok(sample) => {
@@ -100,7 +65,6 @@ pub fn measure(
                 raw = Some(sample.raw);
             }
             Err(error) => {
-                interrupted = matches!(error, KpiError::Interrupted);
                 let which = if config.runs > 1 { format!("run {run} of {}: ", config.runs) } else { String::new() };
                 kpi.error = Some(format!("{which}{}", scrub(&error.to_string())));
                 break;
@@ -115,37 +79,34 @@ pub fn measure(
         kpi.values.clear();
         raw = None;
     }
-    Measured { kpi, raw, interrupted }
+    Measured { kpi, raw }
 }
 
 /// Measures one value.
-pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> Result<Sample, KpiError> {
+pub(crate) fn sample(runner: &mut dyn Runner, place: &Place, config: &KpiProbe) -> Result<Sample, KpiError> {
     let file = config.file.as_ref().map(|file| place.root.join(file));
-    let before = file.as_deref().map(stamp);
-    let finished = match &config.cmd {
-        Some(cmd) => Some(run(runner, place, config, cmd)?),
-        None => None,
-    };
+    let before = file.as_deref().and_then(stamp);
+    let finished = config.cmd.as_ref().map(|cmd| run(runner, place, config, cmd)).transpose()?;
     let waited = finished.as_ref().and_then(|finished| {
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
-    let (origin, text) = match (&file, &config.cmd, finished) {
-        (Some(path), cmd, _) => {
-            if let Some(cmd) = cmd.as_ref().filter(|_| before.flatten().is_some() && before == Some(stamp(path))) {
-                return Err(KpiError::Stale { cmd: cmd.clone(), path: path.clone() });
+    let cmd = config.cmd.as_deref().unwrap_or_default();
+    let (origin, text) = match (file, finished) {
+        (Some(path), finished) => {
+            if finished.is_some() && before.is_some() && before == stamp(&path) {
+                let why = format!("`{cmd}` succeeded but did not write {}", path.display());
+                return Err(KpiError::NoValue(why));
             }
-            (path.display().to_string(), read(path)?)
+            (path.display().to_string(), read(&path)?)
         }
-        (None, Some(cmd), Some(finished)) => {
+        (None, Some(finished)) => {
             let origin = format!("the output of `{cmd}`");
-            match finished.stdout.whole() {
-                Some(bytes) => (origin, bytes),
-                None => return Err(KpiError::TooLong { origin }),
-            }
+            let bytes = finished.stdout.whole().ok_or_else(|| too_long(&origin))?;
+            (origin, bytes)
         }
         // The config's reading demands a command or a file.
-        (None, _, _) => return Err(KpiError::NotANumber { origin: config.name.clone(), found: "nothing".to_owned() }),
+        (None, None) => return Err(not_a_number(&config.name, "nothing")),
     };
     let value = extract(&config.extract, &text, &origin)?;
     let raw = match &config.artifact {
@@ -156,7 +117,7 @@ pub fn sample(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe) -> R
 }
 
 /// A KPI as evidence that has no values yet.
-pub fn unmeasured(config: &KpiProbe) -> Kpi {
+pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
     Kpi {
         name: config.name.clone(),
         unit: config.unit.symbol().to_owned(),
@@ -169,55 +130,66 @@ pub fn unmeasured(config: &KpiProbe) -> Kpi {
 }
 
 /// The number in a text. `origin` names the text in errors.
-pub fn extract(how: &Extract, text: &[u8], origin: &str) -> Result<f64, KpiError> {
-    let not_a_number = |found: String| KpiError::NotANumber { origin: origin.to_owned(), found };
+fn extract(how: &Extract, text: &[u8], origin: &str) -> Result<f64, KpiError> {
+    let nothing = |why: String| KpiError::NoValue(format!("{origin}{why}"));
     match how {
         Extract::Whole => {
             let text = String::from_utf8_lossy(text);
             let text = text.trim_start_matches('\u{feff}').trim();
-            number(text).ok_or_else(|| not_a_number(if text.is_empty() { "nothing".to_owned() } else { shown(text) }))
+            let found = || if text.is_empty() { "nothing".to_owned() } else { shown(text) };
+            number(text).ok_or_else(|| not_a_number(origin, &found()))
         }
         Extract::Pointer(pointer) => {
             let value = parse_json(text, Limits { max_bytes: MAX_BYTES, ..Limits::default() })
-                .map_err(|source| KpiError::NotJson { origin: origin.to_owned(), source })?;
-            let found =
-                follow(&value, pointer).map_err(|source| KpiError::Nowhere { origin: origin.to_owned(), source })?;
+                .map_err(|error| nothing(format!(" is no JSON: {error}")))?;
+            let found = follow(&value, pointer).map_err(|nowhere| nothing(format!(": {nowhere}")))?;
             found.as_f64().filter(|number| number.is_finite()).ok_or_else(|| {
                 let scalar = matches!(found, Value::String(_) | Value::Bool(_));
                 let value = if scalar { format!(" ({})", shown(&found.to_string())) } else { String::new() };
-                not_a_number(format!("what {pointer} leads to, {}{value},", kind(found)))
+                not_a_number(origin, &format!("what {pointer} leads to, {}{value},", kind(found)))
             })
         }
         Extract::Regex(pattern) => {
             let text = String::from_utf8_lossy(text);
-            let no_match = || KpiError::NoMatch { origin: origin.to_owned(), pattern: pattern.clone() };
+            let no_match = || nothing(format!(": nothing matches the regex {pattern:?}"));
             let regex = regex::Regex::new(pattern).map_err(|_| no_match())?;
             let last = regex.captures_iter(&text).last().and_then(|captures| captures.get(1)).ok_or_else(no_match)?;
-            number(last.as_str().trim()).ok_or_else(|| not_a_number(format!("the match {}", shown(last.as_str()))))
+            let found = || format!("the match {}", shown(last.as_str()));
+            number(last.as_str().trim()).ok_or_else(|| not_a_number(origin, &found()))
         }
     }
 }
 
-fn run(runner: &mut dyn Runner, place: Place<'_>, config: &KpiProbe, cmd: &str) -> Result<Finished, KpiError> {
+fn not_a_number(origin: &str, found: &str) -> KpiError {
+    KpiError::NoValue(format!("{origin}: {found} is not a finite number"))
+}
+
+fn too_long(origin: &str) -> KpiError {
+    KpiError::NoValue(format!("{origin} is longer than the {MAX_BYTES} bytes that are read"))
+}
+
+fn run(runner: &mut dyn Runner, place: &Place, config: &KpiProbe, cmd: &str) -> Result<Finished, KpiError> {
     let reads_output = config.file.is_none();
     let spec = Spec {
         invocation: Invocation::Shell(cmd.to_owned()),
-        cwd: place.root.to_owned(),
-        env: place.env.to_vec(),
+        cwd: place.root.clone(),
+        env: place.env.clone(),
         timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
         stdout: if reads_output { Output::Keep { head_bytes: MAX_BYTES, tail_bytes: 0 } } else { Output::Discard },
         stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
     };
-    let finished = runner.run(&spec)?;
-    let how = match finished.ended {
-        Ended::Code(0) => return Ok(finished),
-        Ended::Interrupted => return Err(KpiError::Interrupted),
-        Ended::Code(code) => format!("failed with exit code {code}"),
-        Ended::Signal(signal) => format!("was ended by signal {signal}"),
-        Ended::TimedOut => format!("took longer than {} s", config.timeout_s),
+    let finished = runner.run(&spec).map_err(|error| KpiError::NoValue(error.to_string()))?;
+    let Some(failure) = command::failure(finished.ended, spec.timeout) else { return Ok(finished) };
+    let Ended::Code(_) = finished.ended else {
+        let interrupted = finished.ended == Ended::Interrupted;
+        return Err(if interrupted { KpiError::Interrupted } else { KpiError::NoValue(format!("`{cmd}` {failure}")) });
     };
-    let tail = if matches!(finished.ended, Ended::Code(_)) { error_tail(&finished) } else { String::new() };
-    Err(KpiError::CommandFailed { cmd: cmd.to_owned(), how, tail })
+    let mut why = format!("`{cmd}` failed with {failure}");
+    let tail = command::error_tail(&finished);
+    if !tail.is_empty() {
+        why.push_str(&format!(": {tail}"));
+    }
+    Err(KpiError::NoValue(why))
 }
 
 /// What changes when a file is written.
@@ -226,15 +198,12 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, KpiError> {
-    let unreadable = |source| KpiError::Unreadable { path: path.to_owned(), source };
+fn read(path: &PathBuf) -> Result<Vec<u8>, KpiError> {
+    let unreadable = |error| KpiError::NoValue(format!("cannot read {}: {error}", path.display()));
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(KpiError::TooLong { origin: path.display().to_string() });
-    }
-    Ok(bytes)
+    if bytes.len() > MAX_BYTES { Err(too_long(&path.display().to_string())) } else { Ok(bytes) }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -245,10 +214,6 @@ fn number(text: &str) -> Option<f64> {
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(60).collect();
     if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
-}
-
-fn said(tail: &str) -> String {
-    if tail.is_empty() { String::new() } else { format!(": {tail}") }
 }
 
 /// The bytes with what looks secret concealed: in JSON value by value, so that it stays JSON, else in the text.
@@ -275,7 +240,7 @@ fn concealed_value(name: &str, value: &Value) -> Value {
         Value::Array(items) => items.iter().map(|item| concealed_value(name, item)).collect(),
         // A number is what is measured, whatever its name.
         Value::String(_) => conceal(name, value),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 
@@ -283,6 +248,7 @@ fn concealed_value(name: &str, value: &Value) -> Value {
 mod tests {
     use super::*;
     use crate::model::{Better, Unit};
+    use crate::os::SpawnError;
     use crate::os::process::{Captured, Launch};
 
     /// Writes `stdout`, and its run's number into `file` if there is one.
@@ -338,7 +304,7 @@ mod tests {
     }
 
     fn measured(root: &Path, config: &KpiProbe, script: &mut Script) -> Measured {
-        measure(script, Place { root, env: &[] }, config, &mut |_, _| ())
+        measure(script, &Place { root: root.to_owned(), env: Vec::new() }, config, &mut |_, _| ())
     }
 
     #[test]
@@ -388,7 +354,8 @@ mod tests {
         let got = measured(Path::new("."), &config(Extract::Whole), &mut script);
         assert!(got.kpi.error.unwrap().contains("took longer than 5 s"));
         let mut script = Script { ended: Some(Ended::Interrupted), ..Script::default() };
-        assert!(measured(Path::new("."), &config(Extract::Whole), &mut script).interrupted);
+        let got = measured(Path::new("."), &config(Extract::Whole), &mut script);
+        assert_eq!(got.kpi.error.unwrap(), "run 1 of 3: interrupted");
     }
 
     #[test]

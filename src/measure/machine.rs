@@ -1,10 +1,19 @@
-//! The fingerprint of this machine as evidence. Must not judge whether two machines are the same.
+//! This machine as evidence: its fingerprint, and the reference workload, a small fixed piece of work whose duration
+//! tells how fast the machine is at the moment. It is run between samples, so that a change of the machine is not taken
+//! for a change of the code, and must never change without a new name for its samples.
+//!
+//! The work mixes integer arithmetic with dependent loads from a table larger than a first-level cache, which is
+//! where clock frequency, a shared core and a crowded cache all show. Its wall time is the sample: it sees what a
+//! command sees, waiting for a processor included. Its CPU time is given beside it, for what CPU time suffers.
+
+use std::hint::black_box;
+use std::time::Instant;
 
 use crate::model::{Digest, Machine};
-use crate::os::Host;
+use crate::os::{Host, clock};
 
 /// This machine, now.
-pub fn fingerprint() -> Machine {
+pub(crate) fn fingerprint() -> Machine {
     of_host(Host::read())
 }
 
@@ -26,6 +35,72 @@ fn of_host(host: Host) -> Machine {
         on_battery: host.on_battery,
         load_1m: host.load_1m,
     }
+}
+
+/// Words in the table: 256 KiB.
+const TABLE_WORDS: usize = 1 << 15;
+/// Runs before the sample: the caches are the last command's until then.
+const WARM_STEPS: u32 = 60_000;
+
+/// The reference workload, its table prepared.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    table: Vec<u64>,
+}
+
+/// How long the work took, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ReferenceTime {
+    pub(crate) wall_s: f64,
+    /// On the processor; `None` where the system has no fine clock for it.
+    pub(crate) cpu_s: Option<f64>,
+}
+
+impl Reference {
+    /// Steps of one measurement: about 2 ms on a processor of 2020.
+    pub(crate) const STEPS: u32 = 300_000;
+
+    pub(crate) fn new() -> Self {
+        // SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
+        let mut state = 0_u64;
+        let table = std::iter::repeat_with(|| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            mix(state)
+        });
+        Self { table: table.take(TABLE_WORDS).collect() }
+    }
+
+    /// Does the work once, after a short warm-up, and says how long it took.
+    pub(crate) fn measure_once(&self) -> ReferenceTime {
+        self.work(WARM_STEPS);
+        let cpu = clock::thread_cpu_time();
+        let started = Instant::now();
+        self.work(Self::STEPS);
+        let wall_s = started.elapsed().as_secs_f64();
+        let cpu_s = cpu.zip(clock::thread_cpu_time()).map(|(from, to)| to.saturating_sub(from).as_secs_f64());
+        ReferenceTime { wall_s, cpu_s }
+    }
+
+    /// Does any amount of the same work, in steps.
+    pub(crate) fn work(&self, steps: u32) {
+        black_box(self.walk(black_box(steps)));
+    }
+
+    /// Each step's address depends on the value that the step before loaded.
+    fn walk(&self, steps: u32) -> u64 {
+        let mut value = 1_u64;
+        for step in 0..steps {
+            let at = usize::try_from(value % TABLE_WORDS as u64).unwrap_or(0);
+            value = mix(value ^ self.table.get(at).copied().unwrap_or(0)).wrapping_add(u64::from(step));
+        }
+        value
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -51,5 +126,21 @@ mod tests {
         let machine = fingerprint();
         assert!(machine.cores.is_some_and(|cores| cores > 0));
         assert!(machine.differences(&fingerprint()).is_empty());
+    }
+
+    #[test]
+    fn the_work_is_the_same_at_every_time() {
+        // Samples of different versions are compared; another result means other work. (Computed apart, in Python.)
+        let reference = Reference::new();
+        assert_eq!(reference.table[0], 0xe220_a839_7b1d_cdaf);
+        assert_eq!(reference.walk(1_000), Reference::new().walk(1_000));
+        assert_eq!(reference.walk(1_000), 10_368_611_066_376_256_567);
+    }
+
+    #[test]
+    fn the_work_takes_time_on_both_clocks() {
+        let time = Reference::new().measure_once();
+        assert!(time.wall_s > 0.0);
+        assert!(time.cpu_s.is_none_or(|cpu| cpu > 0.0));
     }
 }

@@ -1,38 +1,36 @@
-//! Which code is being measured: git's word for it, or a digest of the files where git has none. Owns what counts as
-//! known; must not read a failing git as "clean" or "no repository".
+//! Which code is being measured: what git says, or a digest of the files where there is no git. A failing git is
+//! unknown, never "clean" or "no repository".
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::git::{GitError, Repo, Scope, Side};
-use crate::model::{Digest, GitV1, Revision, WorkTree};
+use crate::git::{GitError, LineCount, Repo, Scope, Side};
+use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree};
 use crate::os::{files, tree};
 
 /// What was seen of a project's code.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub revision: Revision,
+pub(crate) struct Seen {
+    pub(crate) revision: Revision,
     /// The same for readers of version 1.
-    pub git: GitV1,
-    /// The repository, when the project is under git.
-    pub repo: Option<Repo>,
+    pub(crate) git: GitV1,
 }
 
 /// Which files do not count, by path from the project's root.
 #[derive(Clone, Copy)]
-pub struct Own<'a> {
-    pub is_own: &'a dyn Fn(&[u8]) -> bool,
-    /// What the tool leaves lying; own only as long as it is untracked.
-    pub is_left: &'a dyn Fn(&[u8]) -> bool,
+pub(crate) struct Own<'a> {
+    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// What the tool leaves behind; own only as long as it is untracked.
+    pub(crate) is_left: &'a dyn Fn(&[u8]) -> bool,
 }
 
 /// Looks at the project at `root`, in `repo` where it was opened already. Never fails: what cannot be known is in the
 /// result as unknown, with the reason.
-pub fn observe(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Seen {
+pub(crate) fn observe(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Seen {
     seen(root, repo, own, true)
 }
 
 /// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
-pub fn revision(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Revision {
+pub(crate) fn revision(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Revision {
     seen(root, repo, own, false).revision
 }
 
@@ -50,7 +48,7 @@ fn seen(root: &Path, repo: Option<&Repo>, own: Own<'_>, describe: bool) -> Seen 
 }
 
 /// Opens the repository of a project; `None` when it is under none, or ignored by the one around it.
-pub fn open(root: &Path) -> Result<Option<Repo>, GitError> {
+pub(crate) fn open(root: &Path) -> Result<Option<Repo>, GitError> {
     match Repo::open(root) {
         Ok(repo) if !repo.prefix().is_empty() && repo.is_ignored(root)? => Ok(None),
         Ok(repo) => Ok(Some(repo)),
@@ -62,13 +60,13 @@ pub fn open(root: &Path) -> Result<Option<Repo>, GitError> {
 }
 
 /// The digest of a commit's (or tree's) code within the project, as a [`Revision`] holds it.
-pub fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Digest, GitError> {
+pub(crate) fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Digest, GitError> {
     let below = strip(repo.prefix(), is_own);
     parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
 }
 
-/// What lies uncommitted in the project, by path from the repository's root.
-pub fn uncommitted(repo: &Repo, own: Own<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+/// What is uncommitted in the project, by path from the repository's root.
+pub(crate) fn uncommitted(repo: &Repo, own: Own<'_>) -> Result<Vec<Vec<u8>>, GitError> {
     let (below, left) = (strip(repo.prefix(), own.is_own), strip(repo.prefix(), own.is_left));
     let dirt = repo.dirt(&Scope { prefix: repo.prefix(), is_own: &below }, &left)?;
     Ok(dirt.map(|dirt| dirt.paths).unwrap_or_default())
@@ -108,10 +106,10 @@ fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen
     }
     let code = Some(code_of(repo, &at.commit, own.is_own)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
-    Ok(Seen { revision, git, repo: Some(repo.clone()) })
+    Ok(Seen { revision, git })
 }
 
-/// What lies uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
+/// What is uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
 /// repository is not.
 fn beside(repo: &Repo, own: Own<'_>) -> Result<Vec<String>, GitError> {
     const KEPT: usize = 50;
@@ -129,7 +127,7 @@ fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
     const SHOWN: usize = 50;
     let counts = repo.line_counts("HEAD", Side::WorkTree, scope)?;
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
-    let line = |count: &crate::git::LineCount| {
+    let line = |count: &LineCount| {
         let path = String::from_utf8_lossy(&count.path);
         format!("{}\t{}\t{path}", number(count.added), number(count.deleted))
     };
@@ -148,14 +146,14 @@ fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Se
         Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
         Err(e) => (None, WorkTree::Unknown { reason: format!("cannot read the project's files: {e}") }),
     };
-    let (repo, branch) = unborn.map(|(repo, branch)| (repo.clone(), branch)).unzip();
+    let (repo, branch) = unborn.unzip();
     let git = GitV1 {
         is_git: repo.is_some(),
-        git_root: repo.as_ref().map(|repo| repo.root().display().to_string()),
+        git_root: repo.map(|repo| repo.root().display().to_string()),
         branch: branch.clone(),
         ..GitV1::default()
     };
-    Seen { revision: Revision { commit: None, tree: None, code, branch, work_tree }, git, repo }
+    Seen { revision: Revision { commit: None, tree: None, code, branch, work_tree }, git }
 }
 
 fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
@@ -163,7 +161,7 @@ fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
     let revision = Revision { commit: None, tree: None, code: None, branch: None, work_tree };
     let git_root = repo.map(|repo| repo.root().display().to_string());
     let git = GitV1 { is_git: repo.is_some(), git_root, ..GitV1::default() };
-    Seen { revision, git, repo: repo.cloned() }
+    Seen { revision, git }
 }
 
 fn strip<'a>(prefix: &'a [u8], is_own: &'a dyn Fn(&[u8]) -> bool) -> impl Fn(&[u8]) -> bool + 'a {
@@ -171,13 +169,11 @@ fn strip<'a>(prefix: &'a [u8], is_own: &'a dyn Fn(&[u8]) -> bool) -> impl Fn(&[u
 }
 
 fn parsed(sha256: &str) -> Result<Digest, GitError> {
-    sha256
-        .parse()
-        .map_err(|e: crate::model::NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
+    sha256.parse().map_err(|e: NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
 }
 
-/// A path in the repository as it lies on disk.
-pub fn on_disk(repo: &Repo, path: &[u8]) -> std::path::PathBuf {
+/// A path of the repository on disk.
+pub(crate) fn on_disk(repo: &Repo, path: &[u8]) -> PathBuf {
     repo.root().join(files::path_from_bytes(path))
 }
 

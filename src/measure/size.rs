@@ -18,7 +18,7 @@ const MAX_WARNINGS: usize = 5;
 
 /// What measuring a path gave.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Measured {
+pub(crate) enum Measured {
     /// Its size, and what of it could not be read.
     Size(Size, Vec<String>),
     Missing,
@@ -29,48 +29,54 @@ pub enum Measured {
 /// The files that are left out, or counted apart. Paths are relative to the project's root, with `/` on every
 /// platform.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The files that git tracks; `None` where git cannot say.
-    pub tracked: Option<&'a BTreeSet<Vec<u8>>>,
+    pub(crate) tracked: Option<&'a BTreeSet<Vec<u8>>>,
     /// Whether a path is the tool's own.
-    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
 }
 
 /// Measures `path`, which is relative to `root` (or absolute).
-pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
+pub(crate) fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
     let start = root.join(path);
-    match fs::metadata(&start) {
+    let metadata = match fs::metadata(&start) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Measured::Missing;
         }
         Err(error) => return Measured::Unreadable(format!("cannot read {path}: {error}")),
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(metadata) => return single_file(root, path, &metadata, known),
-    }
+        Ok(metadata) => metadata,
+    };
     let base = relative_to_root(root, path);
     let tracked = known.tracked.filter(|_| base.is_some());
+    let is_tracked = |name: Option<&Vec<u8>>| tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name));
     let mut tally = Tally::default();
-    let mut walk = WalkDir::new(&start).sort_by_file_name().into_iter();
-    loop {
-        let entry = match walk.next() {
-            None => break,
-            Some(Ok(entry)) => entry,
-            Some(Err(error)) => {
-                tally.warn(format!("{path}: {error}"));
+    if metadata.is_dir() {
+        let mut walk = WalkDir::new(&start).sort_by_file_name().into_iter();
+        while let Some(entry) = walk.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    tally.unread(path, &error);
+                    continue;
+                }
+            };
+            let name = project_path(base.as_deref(), &start, &entry);
+            if is_left_out(&entry, name.as_deref(), known.is_own) {
+                if entry.file_type().is_dir() {
+                    walk.skip_current_dir();
+                }
                 continue;
             }
-        };
-        let name = project_path(base.as_deref(), &start, &entry);
-        if is_left_out(&entry, name.as_deref(), known.is_own) {
-            if entry.file_type().is_dir() {
-                walk.skip_current_dir();
+            // A configured path that is a link to a directory stands for the directory.
+            if entry.depth() > 0 && !entry.file_type().is_dir() {
+                match entry.metadata() {
+                    Ok(metadata) => tally.add(metadata.len(), is_tracked(name.as_ref())),
+                    Err(error) => tally.unread(path, &error),
+                }
             }
-            continue;
         }
-        // A configured path that is a link to a directory stands for the directory.
-        if entry.depth() > 0 && !entry.file_type().is_dir() {
-            tally.add(path, &entry, tracked.zip(name.as_ref()).is_some_and(|(tracked, name)| tracked.contains(name)));
-        }
+    } else {
+        tally.add(metadata.len(), is_tracked(base.as_ref()));
     }
     let size = Size {
         path: start.to_string_lossy().into_owned(),
@@ -80,19 +86,6 @@ pub fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
         tracked_files: tracked.map(|_| tally.tracked_files),
     };
     Measured::Size(size, tally.into_warnings(path))
-}
-
-fn single_file(root: &Path, path: &str, metadata: &fs::Metadata, known: Known<'_>) -> Measured {
-    let name = relative_to_root(root, path);
-    let is_tracked = known.tracked.zip(name).map(|(tracked, name)| tracked.contains(&name));
-    let size = Size {
-        path: root.join(path).to_string_lossy().into_owned(),
-        bytes: metadata.len(),
-        tracked_bytes: is_tracked.map(|is_tracked| if is_tracked { metadata.len() } else { 0 }),
-        files: Some(1),
-        tracked_files: is_tracked.map(u64::from),
-    };
-    Measured::Size(size, Vec::new())
 }
 
 #[derive(Default)]
@@ -106,24 +99,19 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, path: &str, entry: &DirEntry, is_tracked: bool) {
-        match entry.metadata() {
-            Ok(metadata) => {
-                self.bytes += metadata.len();
-                self.files += 1;
-                if is_tracked {
-                    self.tracked_bytes += metadata.len();
-                    self.tracked_files += 1;
-                }
-            }
-            Err(error) => self.warn(format!("{path}: {error}")),
+    fn add(&mut self, bytes: u64, is_tracked: bool) {
+        self.bytes += bytes;
+        self.files += 1;
+        if is_tracked {
+            self.tracked_bytes += bytes;
+            self.tracked_files += 1;
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    fn unread(&mut self, path: &str, error: &walkdir::Error) {
         self.unread += 1;
         if self.warnings.len() < MAX_WARNINGS {
-            self.warnings.push(format!("size of {warning}"));
+            self.warnings.push(format!("size of {path}: {error}"));
         }
     }
 
@@ -158,8 +146,8 @@ fn project_path(base: Option<&[u8]>, start: &Path, entry: &DirEntry) -> Option<V
     let below = joined(below.components().map(Component::as_os_str));
     Some(match (base.is_empty(), below.is_empty()) {
         (_, true) => base.to_vec(),
-        (true, _) => below,
-        _ => [base, b"/", &below].concat(),
+        (true, false) => below,
+        (false, false) => [base, b"/", &below].concat(),
     })
 }
 

@@ -1,7 +1,8 @@
 //! The effective tuneables: layered files, later ones winning, and explicit overrides by variables; for each key
-//! the value, the layer that it comes from, and the layers that it hides.
+//! the value, the layer that it comes from, and the layers that it hides. And the watched variables as evidence.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -9,8 +10,7 @@ use serde_json::Value;
 
 use crate::config::Tuneables;
 use crate::measure::flatten::flatten;
-use crate::measure::{Environment, NotTuneables};
-use crate::model::conceal::conceal;
+use crate::model::conceal::{conceal, conceal_text};
 use crate::model::{Digest, Tuneable, TuneableFile};
 
 /// A tuneables file larger than this, in bytes, is none.
@@ -18,56 +18,79 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// The effective tuneables and their files.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Effective {
+pub(crate) struct Effective {
     /// Each flattened key's value, layer and hidden layers. Values that look secret are digests.
-    pub values: BTreeMap<String, Tuneable>,
+    pub(crate) values: BTreeMap<String, Tuneable>,
     /// The files in layer order; one that does not exist is an absent layer and has no digest.
-    pub files: Vec<TuneableFile>,
+    pub(crate) files: Vec<TuneableFile>,
 }
 
 /// Why the tuneables cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum TuneablesError {
-    /// A file exists and cannot be read.
     #[error("cannot read the tuneables file {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("the tuneables file {} has {bytes} bytes, more than the {MAX_BYTES} that are read", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
-    #[error("the tuneables file {} {source}", path.display())]
-    Invalid { path: PathBuf, source: NotTuneables },
+    #[error("the tuneables file {} {problem}", path.display())]
+    Invalid { path: PathBuf, problem: String },
     /// A path begins with `~` and there is no home directory.
-    #[error("the tuneables file {path} lies in the home directory, which is unknown; set HOME or give the full path")]
+    #[error("the tuneables file {path} is in the home directory, which is unknown; set HOME or give the full path")]
     NoHome { path: String },
 }
 
 /// Reads the effective tuneables of the project at `root`.
-pub fn read(root: &Path, config: &Tuneables, environment: &dyn Environment) -> Result<Effective, TuneablesError> {
+pub(crate) fn read(root: &Path, config: &Tuneables) -> Result<Effective, TuneablesError> {
+    read_with(root, config, home().as_deref(), &|name| std::env::var_os(name))
+}
+
+fn read_with(
+    root: &Path,
+    config: &Tuneables,
+    home: Option<&Path>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Effective, TuneablesError> {
     let mut effective = Effective::default();
     for file in &config.files {
-        let path = locate(root, file, environment.home().as_deref())?;
-        let sha256 = match read_file(&path)? {
-            Some(bytes) => {
-                let flat = flatten(file, &bytes).map_err(|source| TuneablesError::Invalid { path, source })?;
-                for (key, value) in flat {
-                    effective.lay(&key, &key, value, file);
-                }
-                Some(Digest::of_bytes(&bytes))
+        let path = located(root, file, home)?;
+        let bytes = read_file(&path)?;
+        if let Some(bytes) = &bytes {
+            let flat = flatten(file, bytes).map_err(|problem| TuneablesError::Invalid { path, problem })?;
+            for (key, value) in flat {
+                effective.add_layer(&key, &key, value, file);
             }
-            None => None,
-        };
+        }
+        let sha256 = bytes.map(|bytes| Digest::of_bytes(&bytes));
         effective.files.push(TuneableFile { path: file.clone(), sha256 });
     }
-    for (key, variable) in &config.env {
-        if let Some(text) = environment.get(variable) {
-            let value = typed(&text.to_string_lossy());
-            effective.lay(key, &format!("{key}.{variable}"), value, &format!("env:{variable}"));
+    for (key, name) in &config.env {
+        if let Some(text) = variable(name) {
+            effective.add_layer(key, &format!("{key}.{name}"), typed(&text.to_string_lossy()), &format!("env:{name}"));
         }
     }
     Ok(effective)
 }
 
-/// Where a configured tuneables file lies: `~` is the home directory, relative paths start at the project's root.
-pub fn locate(root: &Path, file: &str, home: Option<&Path>) -> Result<PathBuf, TuneablesError> {
+/// What may be recorded of each watched variable: its value (or digest), `None` when it is unset. Bytes that are
+/// no Unicode are replaced.
+pub(crate) fn watched(
+    names: &[String],
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> BTreeMap<String, Option<String>> {
+    let recorded = |name: &String| variable(name).map(|value| conceal_text(name, &value.to_string_lossy()));
+    names.iter().map(|name| (name.clone(), recorded(name))).collect()
+}
+
+/// Where a configured tuneables file is: `~` is the home directory, relative paths start at the project's root.
+pub(crate) fn locate(root: &Path, file: &str) -> Result<PathBuf, TuneablesError> {
+    located(root, file, home().as_deref())
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
+fn located(root: &Path, file: &str, home: Option<&Path>) -> Result<PathBuf, TuneablesError> {
     let below_home = match file.strip_prefix('~') {
         Some("") => Some(""),
         Some(rest) => rest.strip_prefix('/').or_else(|| rest.strip_prefix('\\').filter(|_| cfg!(windows))),
@@ -81,8 +104,8 @@ pub fn locate(root: &Path, file: &str, home: Option<&Path>) -> Result<PathBuf, T
 }
 
 impl Effective {
-    /// Lays a value over what is there. `names` are the names by which it is judged whether it is secret.
-    fn lay(&mut self, key: &str, names: &str, value: Value, layer: &str) {
+    /// Puts a value over what is there. `names` are the names by which it is judged whether it is secret.
+    fn add_layer(&mut self, key: &str, names: &str, value: Value, layer: &str) {
         // A number under a telling group (`password.min_length`) is a setting; under a telling name it is not.
         let name = if value.is_number() { last_name(names) } else { names };
         let hides = match self.values.remove(key) {
@@ -125,7 +148,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::measure::env::table::Table;
+
+    /// An environment that is a table.
+    #[derive(Default)]
+    struct Table {
+        variables: Vec<(&'static str, &'static str)>,
+        home: Option<PathBuf>,
+    }
+
+    impl Table {
+        fn get(&self, name: &str) -> Option<OsString> {
+            self.variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        }
+    }
+
+    fn read(root: &Path, config: &Tuneables, table: &Table) -> Result<Effective, TuneablesError> {
+        read_with(root, config, table.home.as_deref(), &|name| table.get(name))
+    }
 
     fn config(files: &[&str], env: &[(&str, &str)]) -> Tuneables {
         Tuneables {
@@ -186,5 +225,17 @@ mod tests {
             [typed("0.5"), typed("true"), typed("x"), typed(""), typed("007")],
             [json!(0.5), json!(true), json!("x"), json!(""), json!("007")]
         );
+    }
+
+    #[test]
+    fn watched_variables_are_recorded_and_secrets_are_digests() {
+        let table =
+            Table { variables: vec![("MODE", "canary"), ("EMPTY", ""), ("API_TOKEN", "abcd1234efgh")], home: None };
+        let names = ["MODE", "EMPTY", "API_TOKEN", "UNSET"].map(str::to_owned);
+        let recorded = watched(&names, &|name| table.get(name));
+        assert_eq!(recorded["MODE"].as_deref(), Some("canary"));
+        assert_eq!(recorded["EMPTY"].as_deref(), Some(""));
+        assert_eq!(recorded["UNSET"], None);
+        assert!(recorded["API_TOKEN"].as_deref().is_some_and(|value| value.starts_with("sha256:")));
     }
 }

@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, failure, knobs};
+use crate::commands::{Ctx, choose, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::check;
@@ -26,7 +26,7 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
             Record::Legacy(_) => None,
         })
         .collect();
-    let knobs = knobs::read(ctx, &tracked.iter().collect::<Vec<_>>())?;
+    let tuneables = tuneables::read(ctx, &tracked.iter().collect::<Vec<_>>())?;
     let probes = health(ctx)?;
     let policy = ctx.policy()?;
     let now = ctx.now();
@@ -38,9 +38,9 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
     let morning = Morning {
         now,
         probes: &probes,
-        tuneables: &knobs.now.values,
-        expected: knobs.expected.as_ref().map(|(path, _)| path.as_str()),
-        moved: &knobs.moved,
+        tuneables: &tuneables.now.values,
+        expected: tuneables.expected.as_ref().map(|(path, _)| path.as_str()),
+        moved: &tuneables.moved,
         changes: &open,
     };
     if ctx.json(false) {
@@ -61,9 +61,9 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
             "utc_date": now.date_naive(),
             "well": morning.is_well(),
             "health": probes,
-            "tuneables": knobs.now.values,
-            "expected_from": knobs.expected.as_ref().map(|(path, _)| path),
-            "tuneables_moved": knobs.moved,
+            "tuneables": tuneables.now.values,
+            "expected_from": tuneables.expected.as_ref().map(|(path, _)| path),
+            "tuneables_moved": tuneables.moved,
             "changes": open.iter().map(change).collect::<Vec<_>>(),
         });
         ctx.ui.answer(&failure::pretty(&answer))?;

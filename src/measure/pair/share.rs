@@ -1,5 +1,5 @@
-//! Untracked inputs that both arms need, such as installed packages: linked into an arm (copied on Windows), and looked
-//! through for ways back into the user's own checkout. Must not change what is shared.
+//! Untracked inputs that both sides need, such as installed packages: linked into a checkout (copied on Windows), and
+//! looked through for ways back into the user's own checkout.
 
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
@@ -10,44 +10,38 @@ use crate::os::files;
 
 /// Why something cannot be shared.
 #[derive(Debug, thiserror::Error)]
-pub enum ShareError {
-    /// The path is not one below the project.
+pub(crate) enum ShareError {
     #[error("pair.share names {0:?}, which is not a path below the project's root")]
     Outside(String),
     #[error(
         "pair.share names {0:?}, which does not exist: create it (install the packages), or remove it from the config"
     )]
     Missing(String),
-    /// It is under version control, so that each arm has its own.
-    #[error("pair.share names {0:?}, which is tracked by git: each arm has its own, so remove it from the config")]
+    #[error("pair.share names {0:?}, which is tracked by git: each side has its own, so remove it from the config")]
     Tracked(String),
     #[error("cannot share {path:?}: {source}")]
     Io { path: String, source: io::Error },
 }
 
-/// Shares `path` of the project into an arm's project.
-pub(crate) fn share(project: &Path, arm: &Path, path: &str) -> Result<(), ShareError> {
+/// Shares `path` of the project into a checkout's project.
+pub(crate) fn share(project: &Path, checkout: &Path, path: &str) -> Result<(), ShareError> {
     let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside || path.trim_matches(['/', '.', '\\']).is_empty() {
         return Err(ShareError::Outside(path.to_owned()));
     }
-    let (source, target) = (project.join(path), arm.join(path));
+    let (source, target) = (project.join(path), checkout.join(path));
     if !source.exists() {
         return Err(ShareError::Missing(path.to_owned()));
     }
     if target.symlink_metadata().is_ok() {
         return Err(ShareError::Tracked(path.to_owned()));
     }
-    let place = || {
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        files::link_or_copy(&source, &target)
-    };
-    place().map_err(|source| ShareError::Io { path: path.to_owned(), source })
+    let made = target.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| files::link_or_copy(&source, &target))
+        .map_err(|source| ShareError::Io { path: path.to_owned(), source })
 }
 
-/// What in a shared directory leads back into the project's own files, so that both arms would run the same code:
+/// What in a shared directory leads back into the project's own files, so that both sides would run the same code:
 /// links of package workspaces, and editable installations of Python. At most a few are named.
 pub(crate) fn ways_back(project: &Path, path: &str) -> Vec<PathBuf> {
     const MOST: usize = 5;
@@ -57,19 +51,15 @@ pub(crate) fn ways_back(project: &Path, path: &str) -> Vec<PathBuf> {
     let links = WalkDir::new(&shared).max_depth(2).into_iter().flatten().filter(|entry| entry.path_is_symlink());
     let back = |link: &Path| files::canonical(link).is_ok_and(|to| to.starts_with(&project) && !to.starts_with(&real));
     let links = links.map(walkdir::DirEntry::into_path).filter(|link| back(link));
+    // `lib/python3.x/site-packages`, or `Lib/site-packages`.
+    let versions = fs::read_dir(shared.join("lib")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let packages = versions.chain([shared.join("Lib")]).map(|dir| dir.join("site-packages"));
+    let files_of = packages.flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
     let root = files::path_bytes(&project);
     let names_project =
         |file: &Path| fs::read(file).is_ok_and(|bytes| bytes.windows(root.len()).any(|window| window == root));
-    let editable = site_packages(&shared).into_iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
-    let editable = editable.map(|entry| entry.path()).filter(|file| is_path_file(file) && names_project(file));
+    let editable = files_of.map(|entry| entry.path()).filter(|file| is_path_file(file) && names_project(file));
     links.chain(editable).take(MOST).collect()
-}
-
-/// The package directories of a Python environment: `lib/python3.x/site-packages`, or `Lib/site-packages`.
-fn site_packages(environment: &Path) -> Vec<PathBuf> {
-    let versions = fs::read_dir(environment.join("lib")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let windows = environment.join("Lib");
-    versions.chain([windows]).map(|dir| dir.join("site-packages")).filter(|dir| dir.is_dir()).collect()
 }
 
 /// Files by which Python is led to code elsewhere; editable installations are `*.pth` or `__editable__*.py`.
@@ -88,7 +78,7 @@ mod tests {
 
     fn project() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for sub in ["p/node_modules/@s", "p/packages/x", "p/.venv/lib/python3.12/site-packages", "arm"] {
+        for sub in ["p/node_modules/@s", "p/packages/x", "p/.venv/lib/python3.12/site-packages", "c"] {
             fs::create_dir_all(dir.path().join(sub)).unwrap();
         }
         fs::write(dir.path().join("p/node_modules/one"), "1").unwrap();
@@ -96,27 +86,27 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_directory_is_the_same_in_the_arm() {
+    fn a_shared_directory_is_the_same_in_the_checkout() {
         let dir = project();
-        let (p, arm) = (dir.path().join("p"), dir.path().join("arm"));
-        share(&p, &arm, "node_modules").unwrap();
-        assert_eq!(fs::read_to_string(arm.join("node_modules/one")).unwrap(), "1");
-        share(&p, &arm, "deep/er").unwrap_err();
+        let (p, c) = (dir.path().join("p"), dir.path().join("c"));
+        share(&p, &c, "node_modules").unwrap();
+        assert_eq!(fs::read_to_string(c.join("node_modules/one")).unwrap(), "1");
+        share(&p, &c, "deep/er").unwrap_err();
         fs::create_dir_all(p.join("deep/er")).unwrap();
-        share(&p, &arm, "deep/er").unwrap();
-        assert!(arm.join("deep/er").is_dir());
+        share(&p, &c, "deep/er").unwrap();
+        assert!(c.join("deep/er").is_dir());
     }
 
     #[test]
     fn what_cannot_be_shared_is_refused_with_its_name() {
         let dir = project();
-        let (p, arm) = (dir.path().join("p"), dir.path().join("arm"));
-        for path in ["../arm", "/etc", ".", "", "a/../.."] {
-            assert!(matches!(share(&p, &arm, path), Err(ShareError::Outside(_))), "{path}");
+        let (p, c) = (dir.path().join("p"), dir.path().join("c"));
+        for path in ["../c", "/etc", ".", "", "a/../.."] {
+            assert!(matches!(share(&p, &c, path), Err(ShareError::Outside(_))), "{path}");
         }
-        assert!(share(&p, &arm, "none").unwrap_err().to_string().contains("\"none\", which does not exist"));
-        fs::write(arm.join("node_modules"), "tracked").unwrap();
-        assert!(matches!(share(&p, &arm, "node_modules"), Err(ShareError::Tracked(_))));
+        assert!(share(&p, &c, "none").unwrap_err().to_string().contains("\"none\", which does not exist"));
+        fs::write(c.join("node_modules"), "tracked").unwrap();
+        assert!(matches!(share(&p, &c, "node_modules"), Err(ShareError::Tracked(_))));
     }
 
     #[test]

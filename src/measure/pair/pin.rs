@@ -1,6 +1,5 @@
-//! The core that both runs of a pair are held on. Each core of a virtual machine has its own speed at any moment: two runs on
-//! different cores differ by that, two on one core do not. Owns whether to hold them, where, and when to move on; must
-//! not run anything.
+//! The core that both runs of a pair are held on. Each core of a virtual machine has its own speed at any moment: two
+//! runs on different cores differ by that, two on one core do not. Owns whether to hold them, where, and when to move on.
 //!
 //! A program of several threads or processes is left free: on one core it would be another program. Which it is shows
 //! in the warm-up.
@@ -12,42 +11,43 @@ use crate::os::{Core, cpu};
 /// The share of its time that a run may wait for the core before another is tried.
 const MOST_QUEUED: f64 = 0.1;
 
-/// The shares of their time that the two runs of a pair waited for a core; `None` for one that is not known to be one thread.
-pub type Waited = [Option<f64>; 2];
+/// The shares of their time that the two runs of a pair waited for a core; `None` for one that is not known to be one
+/// thread.
+pub(crate) type Waited = [Option<f64>; 2];
 
 /// Of the runs of a command.
-pub fn waited(pair: &Pair) -> Waited {
+pub(crate) fn waited(pair: &Pair) -> Waited {
     let share = |run: &Run| run.queued_s.map(|queued| queued / run.wall_s.max(f64::MIN_POSITIVE));
     [share(&pair.before), share(&pair.after)]
 }
 
 /// Where the runs of a command are held.
 #[derive(Debug)]
-pub struct Seat {
+pub(crate) struct CorePinning {
     pin: Pin,
-    alone: Option<bool>,
+    one_thread: Option<bool>,
     cores: Vec<Core>,
     at: usize,
 }
 
-impl Seat {
+impl CorePinning {
     /// Nothing is held before the warm-up is over.
-    pub fn new(pin: Pin) -> Self {
-        Self { pin, alone: None, cores: Vec::new(), at: 0 }
+    pub(crate) fn new(pin: Pin) -> Self {
+        Self { pin, one_thread: None, cores: Vec::new(), at: 0 }
     }
 
     /// Takes notice of a pair that was free to move.
-    pub fn warmed_up(&mut self, waited: Waited) {
+    pub(crate) fn warmed_up(&mut self, waited: Waited) {
         let both = waited.iter().all(Option::is_some);
-        self.alone = Some(both && self.alone.unwrap_or(true));
+        self.one_thread = Some(both && self.one_thread.unwrap_or(true));
     }
 
     /// The core for the next pair; `None` where the runs are to be free.
-    pub fn take(&mut self) -> Option<Core> {
+    pub(crate) fn core(&mut self) -> Option<Core> {
         let hold = match self.pin {
             Pin::Never => false,
             Pin::Always => true,
-            Pin::Auto => self.alone == Some(true),
+            Pin::Auto => self.one_thread == Some(true),
         };
         if hold && self.cores.is_empty() {
             self.cores = cpu::allowed();
@@ -56,7 +56,7 @@ impl Seat {
     }
 
     /// Moves on to the next core where both runs of a pair had to queue for this one.
-    pub fn made(&mut self, waited: Waited) {
+    pub(crate) fn measured(&mut self, waited: Waited) {
         let queued = waited.iter().all(|share| share.is_some_and(|share| share > MOST_QUEUED));
         if queued && !self.cores.is_empty() {
             self.at = (self.at + 1) % self.cores.len();
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
     use crate::measure::command;
 
-    fn after(pin: Pin, warm_ups: &[Waited]) -> Seat {
-        let mut seat = Seat::new(pin);
-        warm_ups.iter().for_each(|waited| seat.warmed_up(*waited));
-        seat
+    fn after(pin: Pin, warm_ups: &[Waited]) -> CorePinning {
+        let mut pinning = CorePinning::new(pin);
+        warm_ups.iter().for_each(|waited| pinning.warmed_up(*waited));
+        pinning
     }
 
     #[test]
@@ -88,21 +88,21 @@ mod tests {
     #[test]
     fn only_runs_of_one_thread_on_both_sides_are_held() {
         let some = !cpu::allowed().is_empty();
-        assert_eq!(after(Pin::Auto, &[[Some(0.0), Some(0.0)]]).take().is_some(), some);
-        assert!(after(Pin::Auto, &[[Some(0.0), None]]).take().is_none());
-        assert!(after(Pin::Auto, &[[Some(0.0), None], [Some(0.0), Some(0.0)]]).take().is_none());
-        assert!(after(Pin::Auto, &[]).take().is_none());
-        assert!(after(Pin::Never, &[[Some(0.0), Some(0.0)]]).take().is_none());
-        assert_eq!(after(Pin::Always, &[[None, None]]).take().is_some(), some);
+        assert_eq!(after(Pin::Auto, &[[Some(0.0), Some(0.0)]]).core().is_some(), some);
+        assert!(after(Pin::Auto, &[[Some(0.0), None]]).core().is_none());
+        assert!(after(Pin::Auto, &[[Some(0.0), None], [Some(0.0), Some(0.0)]]).core().is_none());
+        assert!(after(Pin::Auto, &[]).core().is_none());
+        assert!(after(Pin::Never, &[[Some(0.0), Some(0.0)]]).core().is_none());
+        assert_eq!(after(Pin::Always, &[[None, None]]).core().is_some(), some);
     }
 
     #[test]
     fn a_core_that_others_use_is_left_for_the_next() {
-        let mut seat = after(Pin::Always, &[]);
-        let (Some(first), several) = (seat.take(), cpu::allowed().len() > 1) else { return };
-        seat.made([Some(0.5), Some(0.0)]);
-        assert_eq!(seat.take(), Some(first));
-        seat.made([Some(0.5), Some(0.2)]);
-        assert_eq!(seat.take() != Some(first), several);
+        let mut pinning = after(Pin::Always, &[]);
+        let (Some(first), several) = (pinning.core(), cpu::allowed().len() > 1) else { return };
+        pinning.measured([Some(0.5), Some(0.0)]);
+        assert_eq!(pinning.core(), Some(first));
+        pinning.measured([Some(0.5), Some(0.2)]);
+        assert_eq!(pinning.core() != Some(first), several);
     }
 }

@@ -1,5 +1,5 @@
-//! The temporary directory that the arms live in, and its disappearance: on success, error, panic and the user's
-//! wish, and of what an earlier session left when it was killed. Must not know what the arms are for.
+//! The temporary directory that the checkouts are in, and its disappearance: on success, error, panic and the user's
+//! wish, and of what an earlier session left when it was killed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -12,19 +12,19 @@ use crate::os::files;
 
 /// How the directories are named, so that left-overs can be told.
 const PREFIX: &str = "vibeship-pair-";
-/// Names the repository that a directory belongs to, and is locked as long as its session lives.
+/// Names the repository that a directory belongs to, and is locked as long as its session runs.
 const OWNER: &str = "owner";
 
 /// A temporary directory with checkouts of a repository in it. Dropping it removes them.
 #[derive(Debug)]
-pub(crate) struct Workplace {
+pub(crate) struct ScratchDir {
     repo: Repo,
     base: PathBuf,
     held: Option<(TempDir, File)>,
     trees: Vec<PathBuf>,
 }
 
-impl Workplace {
+impl ScratchDir {
     /// An empty one, outside the repository: a checkout inside would see the configuration files around it.
     pub(crate) fn new(repo: &Repo) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
@@ -68,7 +68,7 @@ impl Workplace {
     }
 }
 
-impl Drop for Workplace {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
         let _ = self.clear();
     }
@@ -89,7 +89,7 @@ fn remove_all(dir: &Path) -> io::Result<()> {
 }
 
 /// Removes what killed sessions over this repository left: their checkouts, as git lists them, and their directories.
-/// Those of living sessions are locked and stay. Returns how many were removed.
+/// Those of running sessions are locked and stay. Returns how many were removed.
 pub(crate) fn remove_leftovers(repo: &Repo) -> usize {
     let listed = repo.worktrees().unwrap_or_default().into_iter();
     let around = |tree: PathBuf| Some(tree.parent()?.parent()?.to_owned());
@@ -134,12 +134,12 @@ mod tests {
     fn dropping_it_removes_the_checkouts_and_gits_notes_of_them() {
         let sandbox = sandbox();
         let repo = sandbox.repo();
-        let mut place = Workplace::new(&repo).unwrap();
-        let tree = place.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        let mut scratch = ScratchDir::new(&repo).unwrap();
+        let tree = scratch.add_tree(Path::new("a/tree"), "HEAD").unwrap();
         fs::write(tree.join("litter"), "x").unwrap();
         assert_eq!(repo.worktrees().unwrap().len(), 2);
-        let base = place.base().to_owned();
-        drop(place);
+        let base = scratch.base().to_owned();
+        drop(scratch);
         assert!(!base.exists());
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
@@ -150,9 +150,9 @@ mod tests {
         let repo = sandbox.repo();
         let mut base = PathBuf::new();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut place = Workplace::new(&repo).unwrap();
-            place.add_tree(Path::new("a/tree"), "HEAD").unwrap();
-            base = place.base().to_owned();
+            let mut scratch = ScratchDir::new(&repo).unwrap();
+            scratch.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+            base = scratch.base().to_owned();
             panic!("on purpose");
         }));
         assert!(panicked.is_err() && !base.exists());
@@ -160,26 +160,26 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_session_left_is_removed_and_a_living_one_is_not() {
+    fn what_a_killed_session_left_is_removed_and_a_running_one_is_not() {
         let sandbox = sandbox();
         let repo = sandbox.repo();
-        let mut dead = Workplace::new(&repo).unwrap();
+        let mut dead = ScratchDir::new(&repo).unwrap();
         dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
-        let mut alive = Workplace::new(&repo).unwrap();
-        let living_tree = alive.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        let mut running = ScratchDir::new(&repo).unwrap();
+        let running_tree = running.add_tree(Path::new("a/tree"), "HEAD").unwrap();
         // As after SIGKILL: the lock is gone, everything else is still there.
         let (dir, lock) = dead.held.take().unwrap();
         drop(lock);
         let base = dir.keep();
         assert_eq!(remove_leftovers(&repo), 1);
-        assert!(!base.exists() && living_tree.exists());
+        assert!(!base.exists() && running_tree.exists());
         assert_eq!(repo.worktrees().unwrap().len(), 2);
     }
 
     #[test]
     fn another_repositorys_left_overs_stay() {
         let (one, other) = (sandbox(), sandbox());
-        let mut dead = Workplace::new(&one.repo()).unwrap();
+        let mut dead = ScratchDir::new(&one.repo()).unwrap();
         dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
         let (dir, lock) = dead.held.take().unwrap();
         drop(lock);

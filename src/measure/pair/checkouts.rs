@@ -1,0 +1,411 @@
+//! Preparing the two sides: the baseline's and the head's files, checked out side by side outside the user's checkout,
+//! built alike, proven to differ.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use crate::git::{GitError, Repo, Scope};
+use crate::measure::command::{Env, error_tail, failure};
+use crate::measure::pair::environment::{self, SidePaths};
+use crate::measure::pair::scratch::{self, ScratchDir};
+use crate::measure::pair::share::{self, ShareError};
+use crate::measure::pair::{Side, environment::is_build_directory};
+use crate::measure::{Place, Runner};
+use crate::model::Arm;
+use crate::model::scrub::scrub;
+use crate::os::process::{Invocation, Output};
+use crate::os::{Ended, SpawnError, Spec, files};
+
+/// Bytes of standard error kept of a preparation.
+const ERROR_BYTES: usize = 16 * 1024;
+
+/// One version to be measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version<'a> {
+    /// The revision; resolved before anything is checked out.
+    pub(crate) rev: &'a str,
+    /// The tuneables file as it was for this version, where it is outside the repository.
+    pub(crate) tuneables: Option<&'a [u8]>,
+}
+
+/// A tuneables file outside the repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TuneablesFile<'a> {
+    /// The variable that names it to the measured commands.
+    pub(crate) variable: &'a str,
+    /// Its file name; what reads it may go by the extension.
+    pub(crate) file_name: &'a str,
+}
+
+/// What to prepare.
+#[derive(Clone, Copy)]
+pub(crate) struct CheckoutsPlan<'a> {
+    /// The repository, opened at the project's root.
+    pub(crate) repo: &'a Repo,
+    pub(crate) before: Version<'a>,
+    pub(crate) after: Version<'a>,
+    /// Whether a path (from the repository's root) is one of the tool's own files, which make no difference.
+    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// Command run in each checkout's project before measuring.
+    pub(crate) prepare: Option<&'a str>,
+    pub(crate) prepare_timeout: Duration,
+    /// Untracked inputs to be shared, from the project's root.
+    pub(crate) share: &'a [String],
+    pub(crate) tuneables: Option<TuneablesFile<'a>>,
+    /// Variables that the measured commands are given by the config.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+    /// Whether the two may be the same, as where the noise itself is measured.
+    pub(crate) same_allowed: bool,
+}
+
+/// Why there are no checkouts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckoutError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Both revisions hold the same code and the same tuneables.
+    #[error("{before} and {after} hold the same code outside the tool's own files, so there is nothing to compare")]
+    SameCode { before: String, after: String },
+    #[error("commit {commit} has no directory {path:?}, where the project is now")]
+    NoProject { commit: String, path: String },
+    #[error("preparing the {side} side: `{cmd}` failed: {how}")]
+    Prepare { side: &'static str, cmd: String, how: String },
+    #[error("preparing the {side} side: {source}")]
+    Start { side: &'static str, source: SpawnError },
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: io::Error },
+    #[error("interrupted while the checkouts were prepared")]
+    Interrupted,
+}
+
+/// A prepared checkout.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Checkout {
+    /// Where its commands run, and with which environment.
+    pub(crate) place: Place,
+    pub(crate) version: Arm,
+}
+
+/// Two prepared checkouts. Dropping them removes them.
+#[derive(Debug)]
+pub(crate) struct Checkouts {
+    pub(crate) before: Checkout,
+    pub(crate) after: Checkout,
+    /// What could make the two less different than they should be, in words.
+    pub(crate) warnings: Vec<String>,
+    scratch: ScratchDir,
+}
+
+impl Checkouts {
+    /// Checks both versions out and prepares them. Whatever goes wrong, nothing is left. `tell` is told what is being
+    /// done.
+    pub(crate) fn prepare(
+        plan: CheckoutsPlan<'_>,
+        runner: &mut dyn Runner,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Self, CheckoutError> {
+        scratch::remove_leftovers(plan.repo);
+        // First of all: what a name such as HEAD~1 means must not depend on what is done below.
+        let (before, before_code) = resolve(&plan, plan.before)?;
+        let (after, after_code) = resolve(&plan, plan.after)?;
+        let same_tuneables = plan.before.tuneables == plan.after.tuneables;
+        if before_code == after_code && same_tuneables && !plan.same_allowed {
+            let [before, after] = [before, after].map(|version| version.commit.unwrap_or_default());
+            return Err(CheckoutError::SameCode { before, after });
+        }
+        let mut scratch = ScratchDir::new(plan.repo)
+            .map_err(|source| io_error("create a temporary directory for the checkouts", source))?;
+        let mut warnings = Vec::new();
+        let mut builder = Builder { plan: &plan, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
+        let before = builder.checkout(Side::Before, before, plan.before.tuneables)?;
+        let after = builder.checkout(Side::After, after, plan.after.tuneables)?;
+        warnings.sort();
+        warnings.dedup();
+        Ok(Self { before, after, warnings, scratch })
+    }
+
+    /// Removes both, and says so when something stays.
+    pub(crate) fn remove(self) -> Result<(), CheckoutError> {
+        let base = self.scratch.base().display().to_string();
+        self.scratch.remove().map_err(|source| io_error(&format!("remove the checkouts in {base}"), source))
+    }
+}
+
+fn io_error(action: &str, source: io::Error) -> CheckoutError {
+    CheckoutError::Io { action: action.to_owned(), source }
+}
+
+/// A version's commit and tree, and the digest of its code outside the tool's own files: that of the whole repository,
+/// as a project may be built from what is beside it.
+fn resolve(plan: &CheckoutsPlan<'_>, version: Version<'_>) -> Result<(Arm, String), GitError> {
+    let found = plan.repo.commit_and_tree(version.rev)?;
+    let code = plan.repo.code_digest(&found.commit, &Scope { prefix: b"", is_own: plan.is_own })?;
+    Ok((Arm { rev: version.rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
+}
+
+struct Builder<'a> {
+    plan: &'a CheckoutsPlan<'a>,
+    runner: &'a mut dyn Runner,
+    tell: &'a mut dyn FnMut(&str),
+    scratch: &'a mut ScratchDir,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Builder<'_> {
+    fn checkout(&mut self, side: Side, version: Arm, tuneables: Option<&[u8]>) -> Result<Checkout, CheckoutError> {
+        (self.tell)(&format!("checking out {}", side.name()));
+        // Names of one length: the length of a path shows in run times (it moves the stack).
+        let directory = match side {
+            Side::Before => "a",
+            Side::After => "b",
+        };
+        let home = self.scratch.base().join(directory);
+        let create = |name: &str| -> Result<PathBuf, CheckoutError> {
+            let path = home.join(name);
+            fs::create_dir_all(&path).map_err(|source| io_error(&format!("create {}", path.display()), source))?;
+            Ok(path)
+        };
+        let (temporary, build) = (create("tmp")?, create("out")?);
+        let commit = version.commit.clone().unwrap_or_default();
+        let tree = self.scratch.add_tree(&Path::new(directory).join("tree"), &commit)?;
+        let prefix = files::path_from_bytes(self.plan.repo.prefix());
+        let root = if self.plan.repo.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
+        if !root.is_dir() {
+            return Err(CheckoutError::NoProject { commit, path: prefix.display().to_string() });
+        }
+        self.share(&root)?;
+        let mut env = self.environment(SidePaths { tree: &tree, root: &root, build: &build, temporary: &temporary });
+        if let (Some(file), Some(bytes)) = (self.plan.tuneables, tuneables) {
+            let path = create("tuneables")?.join(Path::new(file.file_name).file_name().unwrap_or_default());
+            fs::write(&path, bytes).map_err(|source| io_error(&format!("write {}", path.display()), source))?;
+            env.push((file.variable.into(), Some(path.into_os_string())));
+        }
+        let place = Place { root, env };
+        self.prepare(side, &place)?;
+        self.warn_of_submodules(&tree);
+        Ok(Checkout { place, version })
+    }
+
+    fn share(&mut self, root: &Path) -> Result<(), ShareError> {
+        let project = self.plan.repo.root().join(files::path_from_bytes(self.plan.repo.prefix()));
+        for path in self.plan.share {
+            share::share(&project, root, path)?;
+            let back = share::ways_back(&project, path);
+            self.warnings.extend(back.iter().map(|back| {
+                format!("both sides may run the same code: {} leads back into {}", back.display(), project.display())
+            }));
+        }
+        Ok(())
+    }
+
+    fn environment(&mut self, side: SidePaths<'_>) -> Env {
+        let checkout = self.plan.repo.root().to_owned();
+        let mut spellings = vec![checkout.clone()];
+        spellings.extend(files::canonical(&checkout).ok().filter(|real| *real != checkout));
+        // The commands' own variables come before the side's, but a common build directory must not.
+        let named = self.plan.variables.iter().filter(|(name, _)| is_build_directory(OsStr::new(name)));
+        let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+        let vars = std::env::vars_os().chain(named);
+        let (env, warnings) = environment::of_side(vars, &spellings, side, cargo_home.as_deref());
+        self.warnings.extend(warnings);
+        env
+    }
+
+    /// Told after the preparation, which may have checked them out.
+    fn warn_of_submodules(&mut self, tree: &Path) {
+        let listed = fs::read_to_string(tree.join(".gitmodules")).unwrap_or_default();
+        let mut paths = listed.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim().strip_prefix('='));
+        let empty = |path: &str| fs::read_dir(tree.join(path.trim())).is_ok_and(|mut entries| entries.next().is_none());
+        if paths.any(empty) {
+            let warning = "submodules are not checked out on the two sides: begin pair.prepare with \
+                           `git submodule update --init --recursive` (for one on this disk, \
+                           `git -c protocol.file.allow=always submodule update --init --recursive`)";
+            self.warnings.push(warning.to_owned());
+        }
+    }
+
+    fn prepare(&mut self, side: Side, place: &Place) -> Result<(), CheckoutError> {
+        let Some(cmd) = self.plan.prepare else { return Ok(()) };
+        let side = side.name();
+        (self.tell)(&format!("preparing {side}"));
+        let spec = Spec {
+            invocation: Invocation::Shell(cmd.to_owned()),
+            cwd: place.root.clone(),
+            env: place.env.clone(),
+            timeout: self.plan.prepare_timeout,
+            stdout: Output::Discard,
+            stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
+        };
+        let finished = self.runner.run(&spec).map_err(|source| CheckoutError::Start { side, source })?;
+        let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(()) };
+        if finished.ended == Ended::Interrupted {
+            return Err(CheckoutError::Interrupted);
+        }
+        let tail = error_tail(&finished);
+        if !tail.is_empty() {
+            how.push_str(&format!(":\n{tail}"));
+        }
+        Err(CheckoutError::Prepare { side, cmd: scrub(cmd), how })
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+    use crate::measure::SystemRunner;
+    use crate::measure::command::scripted::Script;
+    use crate::os::Interrupt;
+
+    fn plan<'a>(repo: &'a Repo, before: &'a str, after: &'a str) -> CheckoutsPlan<'a> {
+        CheckoutsPlan {
+            repo,
+            before: Version { rev: before, tuneables: None },
+            after: Version { rev: after, tuneables: None },
+            is_own: &|path| path.starts_with(b"own/"),
+            prepare: None,
+            prepare_timeout: Duration::from_secs(60),
+            share: &[],
+            tuneables: None,
+            variables: &[],
+            same_allowed: false,
+        }
+    }
+
+    fn prepare(plan: CheckoutsPlan<'_>) -> Result<Checkouts, CheckoutError> {
+        Checkouts::prepare(plan, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
+    }
+
+    #[test]
+    fn a_common_build_directory_of_a_command_is_each_sides_own() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let variables = [("CARGO_TARGET_DIR", "/common"), ("OTHER", "/common")];
+        let sides = prepare(CheckoutsPlan { variables: &variables, ..plan(&repo, "HEAD~1", "HEAD") }).unwrap();
+        let of = |side: &Checkout| {
+            let found = side.place.env.iter().rfind(|(name, _)| name == "CARGO_TARGET_DIR");
+            found.and_then(|(_, value)| value.clone()).unwrap()
+        };
+        let (before, after) = (of(&sides.before), of(&sides.after));
+        assert_ne!(before, after);
+        assert!(Path::new(&before).is_dir() && Path::new(&after).is_dir());
+    }
+
+    fn two_commits() -> Sandbox {
+        let sandbox = Sandbox::new();
+        sandbox.commit("in", "one", "1");
+        sandbox.commit("in", "two", "2");
+        sandbox
+    }
+
+    fn read(side: &Checkout, path: &str) -> String {
+        fs::read_to_string(side.place.root.join(path)).unwrap()
+    }
+
+    #[test]
+    fn each_side_has_its_own_version_built_in_it_and_both_disappear() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let plan = CheckoutsPlan { prepare: Some("cp in built; test -d \"$TMPDIR\""), ..plan(&repo, "HEAD~1", "HEAD") };
+        let sides = prepare(plan).unwrap();
+        assert_eq!((read(&sides.before, "built"), read(&sides.after, "built")), ("one".to_owned(), "two".to_owned()));
+        assert_eq!(sides.before.version.rev, "HEAD~1");
+        assert_ne!(sides.before.version.tree, sides.after.version.tree);
+        let lengths = [&sides.before, &sides.after].map(|side| side.place.root.as_os_str().len());
+        assert_eq!(lengths[0], lengths[1]);
+        assert_ne!(sides.before.place.env, sides.after.place.env);
+        let roots = [&sides.before, &sides.after].map(|side| side.place.root.clone());
+        sides.remove().unwrap();
+        assert!(roots.iter().all(|root| !root.exists()));
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+        assert!(!sandbox.path().join("built").exists());
+    }
+
+    #[test]
+    fn sides_that_differ_in_the_tools_own_files_alone_are_refused() {
+        let sandbox = two_commits();
+        sandbox.commit("own/record", "x", "3");
+        let repo = sandbox.repo();
+        let error = prepare(plan(&repo, "HEAD~1", "HEAD")).unwrap_err();
+        assert!(matches!(error, CheckoutError::SameCode { .. }), "{error}");
+        assert!(prepare(CheckoutsPlan { same_allowed: true, ..plan(&repo, "HEAD~1", "HEAD") }).is_ok());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_side_that_does_not_build_says_why_and_leaves_nothing() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let cmd = "grep -q one in || { echo 'no such thing' >&2; exit 3; }";
+        let error = prepare(CheckoutsPlan { prepare: Some(cmd), ..plan(&repo, "HEAD~1", "HEAD") }).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("preparing the after side") && text.contains("exit code 3"), "{text}");
+        assert!(text.ends_with("no such thing"), "{text}");
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_users_wish_while_preparing_leaves_nothing() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let mut script = Script::of(&[(1, Ended::Interrupted, "")]);
+        let plan = CheckoutsPlan { prepare: Some("make"), ..plan(&repo, "HEAD~1", "HEAD") };
+        let error = Checkouts::prepare(plan, &mut script, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, CheckoutError::Interrupted));
+        assert!(!script.seen[0].cwd.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn tuneables_outside_the_repository_make_the_difference() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        let tuneables = Some(TuneablesFile { variable: "TUNEABLES", file_name: "tuneables.json" });
+        let version = |bytes| Version { rev: "HEAD", tuneables: Some(bytes) };
+        let both =
+            CheckoutsPlan { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..plan(&repo, "HEAD", "HEAD") };
+        let sides = prepare(CheckoutsPlan { prepare: Some("cat \"$TUNEABLES\" > seen"), ..both }).unwrap();
+        assert_eq!((read(&sides.before, "seen"), read(&sides.after, "seen")), ("{1}".to_owned(), "{2}".to_owned()));
+        let same = CheckoutsPlan { before: version(b"{2}"), ..both };
+        assert!(matches!(prepare(same).unwrap_err(), CheckoutError::SameCode { .. }));
+    }
+
+    #[test]
+    fn a_project_below_the_root_runs_in_its_own_directory_with_what_is_shared() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("api/in", "one", "1");
+        sandbox.commit("api/in", "two", "2");
+        sandbox.write("api/node_modules/x", "shared");
+        let repo = Repo::open(&sandbox.path().join("api")).unwrap();
+        let share = ["node_modules".to_owned()];
+        let sides = prepare(CheckoutsPlan { share: &share, ..plan(&repo, "HEAD~1", "HEAD") }).unwrap();
+        assert_eq!(read(&sides.before, "in") + &read(&sides.after, "node_modules/x"), "oneshared");
+        drop(sides);
+        assert!(sandbox.path().join("api/node_modules/x").exists());
+    }
+
+    #[test]
+    fn a_commit_without_the_project_is_an_error_that_names_it() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("other", "one", "1");
+        sandbox.commit("api/in", "two", "2");
+        let repo = Repo::open(&sandbox.path().join("api")).unwrap();
+        let error = prepare(plan(&repo, "HEAD~1", "HEAD")).unwrap_err();
+        assert!(matches!(error, CheckoutError::NoProject { .. }), "{error}");
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_revision_is_refused_before_anything_is_made() {
+        let sandbox = two_commits();
+        let repo = sandbox.repo();
+        assert!(matches!(prepare(plan(&repo, "nothing", "HEAD")).unwrap_err(), CheckoutError::Git(_)));
+    }
+}

@@ -1,0 +1,248 @@
+//! The environment of a side: what must not lead its commands back into the user's own checkout, or from one side into
+//! the other.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::git::run::CLEARED;
+use crate::measure::command::Env;
+use crate::os::files;
+
+/// Directories of build products; a common one would hand one side's build to the other.
+const BUILD_DIRECTORIES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
+/// The keys of Cargo's `[build]` that name them, and the variables that go before those.
+const CARGO_KEYS: [(&str, &str); 2] = [("target-dir", "CARGO_TARGET_DIR"), ("build-dir", "CARGO_BUILD_BUILD_DIR")];
+/// Directories of temporary files, by platform.
+const TEMPORARY: &[&str] = if cfg!(windows) { &["TMP", "TEMP"] } else { &["TMPDIR"] };
+/// Set by whoever enters a directory.
+const OF_SHELLS: [&str; 3] = ["PWD", "OLDPWD", "_"];
+
+/// Where one side is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SidePaths<'a> {
+    pub(crate) tree: &'a Path,
+    /// The project's root in the tree.
+    pub(crate) root: &'a Path,
+    /// A directory for build products that were to go to a common one.
+    pub(crate) build: &'a Path,
+    /// The side's own directory of temporary files.
+    pub(crate) temporary: &'a Path,
+}
+
+/// Whether a variable names a directory of build products.
+pub(crate) fn is_build_directory(name: &OsStr) -> bool {
+    BUILD_DIRECTORIES.contains(&name.to_string_lossy().to_ascii_uppercase().as_str())
+}
+
+/// What must differ from `vars` on a side, and what still leads to the user's `checkout` (by any of its spellings), in
+/// words. Entries of path lists in that checkout are replaced by the same place on the side where it exists there.
+/// `cargo_home` is Cargo's own directory.
+pub(crate) fn of_side(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    checkout: &[PathBuf],
+    side: SidePaths<'_>,
+    cargo_home: Option<&Path>,
+) -> (Env, Vec<String>) {
+    let (mut env, mut warnings) = (Env::new(), Vec::new());
+    let mut given = Vec::new();
+    for (name, value) in vars {
+        let text = name.to_string_lossy().to_ascii_uppercase();
+        if CLEARED.contains(&text.as_str()) {
+            env.push((name, None));
+        } else if is_build_directory(&name) {
+            given.push(text);
+            if leads_out(&value) {
+                env.push((name, Some(side.build.into())));
+            }
+        } else if !OF_SHELLS.contains(&text.as_str()) && !TEMPORARY.contains(&text.as_str()) {
+            let moved = moved(&value, checkout, side.tree);
+            if names_checkout(moved.as_ref().unwrap_or(&value), checkout) {
+                let root = checkout.first().map(|root| root.display().to_string()).unwrap_or_default();
+                warnings.push(format!("the variable {} still leads into {root}", name.to_string_lossy()));
+            }
+            env.extend(moved.map(|value| (name, Some(value))));
+        }
+    }
+    env.extend(TEMPORARY.iter().map(|name| (OsString::from(name), Some(side.temporary.into()))));
+    for (variable, file, named) in common_cargo_directories(side, cargo_home) {
+        if given.iter().any(|name| name == variable) {
+            continue;
+        }
+        env.push((variable.into(), Some(side.build.into())));
+        if side.root.join("Cargo.toml").is_file() {
+            warnings.push(format!(
+                "{} gives all checkouts the build directory {named}; each side got one of its own, and a command that names {named} by its path still runs what is there",
+                file.display()
+            ));
+        }
+    }
+    (env, warnings)
+}
+
+/// A path list with its entries in the checkout moved to the same place in the tree, where it exists there; `None` where
+/// nothing was moved.
+fn moved(value: &OsStr, checkout: &[PathBuf], tree: &Path) -> Option<OsString> {
+    let mut any = false;
+    let entries: Vec<PathBuf> = std::env::split_paths(value)
+        .map(|entry| {
+            let below = checkout.iter().find_map(|root| entry.strip_prefix(root).ok());
+            let there = below.map(|below| tree.components().chain(below.components()).collect::<PathBuf>());
+            let there = there.filter(|there| there.exists());
+            any |= there.is_some();
+            there.unwrap_or(entry)
+        })
+        .collect();
+    std::env::join_paths(entries).ok().filter(|_| any)
+}
+
+/// Whether the checkout is named in a text as a path of its own, or with a path below it; not a mere neighbour, as
+/// `/src/app-old` of `/src/app`.
+fn names_checkout(value: &OsStr, checkout: &[PathBuf]) -> bool {
+    let bytes = files::path_bytes(Path::new(value));
+    let ends = |next: Option<&u8>| next.is_none_or(|next| b"/\\:;,\"' \t\n".contains(next));
+    checkout
+        .iter()
+        .map(|root| files::path_bytes(root))
+        .filter(|root| !root.is_empty())
+        .any(|root| (0..bytes.len()).any(|at| bytes[at..].starts_with(&root) && ends(bytes.get(at + root.len()))))
+}
+
+/// The build directories that Cargo's configuration gives to every checkout alike, as seen from the side's project: the
+/// variable by which it is given one of its own, the file, and what that names.
+fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'static str, PathBuf, String)> {
+    // The deepest file wins; Cargo's home comes last. Of two in a directory, Cargo reads the one without an ending.
+    let dirs = side.root.ancestors().map(|dir| dir.join(".cargo")).chain(home.map(Path::to_owned));
+    let configs: Vec<(PathBuf, toml::Table)> = dirs
+        .filter_map(|dir| ["config", "config.toml"].map(|name| dir.join(name)).into_iter().find(|file| file.is_file()))
+        .filter_map(|file| Some((file.clone(), fs::read_to_string(file).ok()?.parse().ok()?)))
+        .collect();
+    let named = |(key, variable): (&str, &'static str)| {
+        let named = |table: &toml::Table| Some(table.get("build")?.get(key)?.as_str()?.to_owned());
+        let (file, named) = configs.iter().find_map(|(file, table)| Some((file, named(table)?)))?;
+        // Relative ones begin beside `.cargo`.
+        let beside = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+        let own = named.contains("{workspace-path-hash}")
+            || named.starts_with("{workspace-root}")
+            || normal(&beside.join(&named)).starts_with(normal(side.tree));
+        (!own).then(|| (variable, file.clone(), named))
+    };
+    CARGO_KEYS.into_iter().filter_map(named).collect()
+}
+
+/// Whether the value of a variable that names a build directory leads both sides to the same place: it is absolute, or
+/// climbs out of where a command runs.
+fn leads_out(value: &OsStr) -> bool {
+    let path = Path::new(value);
+    path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
+}
+
+/// A path without `.` and `..`, by its words alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(out.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(part),
+        }
+    }
+    out
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side<'a>(tree: &'a Path, root: &'a Path) -> SidePaths<'a> {
+        SidePaths { tree, root, build: Path::new("/side/build"), temporary: Path::new("/side/tmp") }
+    }
+
+    fn of(vars: &[(&str, &str)], present: &[&str]) -> (Vec<(String, Option<String>)>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        for path in present {
+            fs::create_dir_all(tree.join(path)).unwrap();
+        }
+        let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let (env, warnings) = of_side(vars, &["/src/app".into(), "/link/app".into()], side(&tree, &tree), None);
+        let text = |value: OsString| value.to_str().unwrap().replace(tree.to_str().unwrap(), "TREE");
+        let env = env.into_iter().map(|(name, value)| (text(name), value.map(text)));
+        (env.filter(|(name, _)| name != "TMPDIR").collect(), warnings)
+    }
+
+    #[test]
+    fn paths_into_the_checkout_lead_into_the_side() {
+        let vars =
+            [("PYTHONPATH", "/src/app/lib:/usr/lib:/link/app"), ("HOME", "/home/x"), ("OLD", "/src/app-old/lib")];
+        let (env, warnings) = of(&vars, &["lib"]);
+        assert_eq!(env, [("PYTHONPATH".to_owned(), Some("TREE/lib:/usr/lib:TREE".to_owned()))]);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn what_the_side_does_not_have_is_kept_and_told() {
+        let (env, warnings) = of(&[("PATH", "/src/app/.venv/bin:/bin"), ("FLAGS", "-I/src/app/include")], &["lib"]);
+        assert!(env.is_empty());
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].contains("PATH") && warnings[1].contains("FLAGS"));
+    }
+
+    #[test]
+    fn a_common_build_directory_becomes_the_sides_own() {
+        let vars = [("CARGO_TARGET_DIR", "/shared/target"), ("CARGO_BUILD_TARGET_DIR", "target")];
+        assert_eq!(of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
+        let vars = [("CARGO_TARGET_DIR", "../../target")];
+        assert_eq!(of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
+    }
+
+    #[test]
+    fn git_is_not_pointed_at_the_users_checkout_and_temporary_files_are_the_sides_own() {
+        let vars = [("GIT_DIR", "/src/app/.git"), ("GIT_INDEX_FILE", "x"), ("PWD", "/src/app"), ("TMPDIR", "/tmp")];
+        let (env, warnings) = of(&vars, &[]);
+        assert_eq!(env, [("GIT_DIR".to_owned(), None), ("GIT_INDEX_FILE".to_owned(), None)]);
+        assert!(warnings.is_empty());
+        let (env, _) = of_side([], &[], side(Path::new("t"), Path::new("t")), None);
+        assert_eq!(env, [("TMPDIR".into(), Some("/side/tmp".into()))]);
+    }
+
+    /// The variables that would be set where the files have these texts.
+    fn set(files: &[(&str, &str)]) -> Vec<&'static str> {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let tree = dir.path().join("a/tree");
+        let home = dir.path().join("home/.cargo");
+        common_cargo_directories(side(&tree, &tree.join("app")), Some(&home)).into_iter().map(|it| it.0).collect()
+    }
+
+    #[test]
+    fn a_directory_that_every_checkout_shares_is_found() {
+        let target = "[build]\ntarget-dir = \"target\"\n";
+        assert_eq!(set(&[("home/.cargo/config.toml", target)]), ["CARGO_TARGET_DIR"]);
+        assert_eq!(set(&[(".cargo/config", target)]), ["CARGO_TARGET_DIR"]);
+        assert_eq!(set(&[("a/tree/.cargo/config.toml", "build.target-dir = \"../../x\"")]), ["CARGO_TARGET_DIR"]);
+        assert_eq!(set(&[("a/tree/app/.cargo/config.toml", "build.build-dir = \"/x\"")]), ["CARGO_BUILD_BUILD_DIR"]);
+    }
+
+    #[test]
+    fn a_directory_of_the_checkouts_own_is_left_alone_and_goes_before_a_common_one() {
+        let common = ("home/.cargo/config.toml", "[build]\ntarget-dir = \"/x\"\n");
+        let own = ("a/tree/.cargo/config.toml", "[build]\ntarget-dir = \"out\"\n");
+        assert!(set(&[common, own]).is_empty());
+        assert!(set(&[("home/.cargo/config.toml", "build.build-dir = \"/x/{workspace-path-hash}\"")]).is_empty());
+        assert!(set(&[("home/.cargo/config.toml", "[net]\nretry = 3\n")]).is_empty());
+        assert!(set(&[("home/.cargo/config.toml", "no toml")]).is_empty());
+        assert!(set(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_variable_that_climbs_out_of_the_checkout_leads_to_a_common_place() {
+        assert!(leads_out(OsStr::new("../../x")) && !leads_out(OsStr::new("target/x")));
+        assert!(leads_out(std::env::temp_dir().as_os_str()));
+    }
+}
