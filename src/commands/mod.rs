@@ -59,7 +59,6 @@ pub mod measure;
 pub mod pair;
 pub mod pairing;
 pub mod parse;
-pub mod plots;
 mod policy;
 pub mod progress;
 pub mod rehearse;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, Format, evidence, failure, plots};
+use crate::commands::{Ctx, Format, compare, evidence, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
@@ -118,7 +118,7 @@ fn strips(ctx: &Ctx, change: &Change) -> Vec<Strip> {
         let after = evidence::snapshot(ctx, &change.after.as_ref()?.taken.snapshot).ok()?;
         let comparison = evidence::comparison_file(ctx, &recorded.json).ok()?;
         let pair = recorded.pair.as_ref().and_then(|artifact| evidence::pair(ctx, artifact).ok());
-        Some(plots::strips(&comparison, (&before, &after), pair.as_ref()))
+        Some(compare::strips(&comparison, (&before, &after), pair.as_ref()))
     };
     read().unwrap_or_default()
 }

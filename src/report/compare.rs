@@ -17,8 +17,8 @@ pub(crate) struct CompareView<'a> {
     /// The machine of the snapshot after the change.
     pub(crate) machine: Option<&'a Machine>,
     pub(crate) inputs: &'a [Artifact],
-    /// Plots of metrics, as paths from the report's own directory.
-    pub(crate) plots: &'a [(MetricId, String)],
+    /// The picture of the samples, as a path from the report's own directory.
+    pub(crate) picture: Option<&'a str>,
 }
 
 /// The whole report as markdown.
@@ -150,8 +150,8 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
         doc.heading(2, "Metrics");
         doc.table(metric_table(&headline));
     }
-    for (metric, path) in view.plots {
-        doc.image(format!("Samples of {metric}, before and after"), path.as_str());
+    if let Some(path) = view.picture {
+        doc.image("Samples before and after", path);
     }
     if !rest.is_empty() {
         doc.heading(2, "Other metrics");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     fn view(comparison: &Comparison) -> CompareView<'_> {
-        CompareView { comparison, change: None, pair: None, machine: None, inputs: &[], plots: &[] }
+        CompareView { comparison, change: None, pair: None, machine: None, inputs: &[], picture: None }
     }
 
     /// What the intervals are is the statistics' to say; here they are given, so that only the words are tested.
@@ -378,7 +378,7 @@ mod tests {
             pair: Some(&pair),
             machine: after.machine.as_ref(),
             inputs: &[fixture::artifact("before_snapshot.json"), fixture::artifact("after_snapshot.json")],
-            plots: &[(MetricId::new("timing.tests.cpu"), "chg-1_tests_cpu.svg".to_owned())],
+            picture: Some("chg-1_compare.svg"),
             ..view(&comparison)
         };
         insta::assert_snapshot!(markdown(&full), @r"
@@ -405,7 +405,7 @@ mod tests {
         | `timing.tests.cpu` | 1.9 s | 1.6231 s \[1.6182 s, 1.6263 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
         | `timing.tests.wall` | 2 s | 1.7085 s \[1.7034 s, 1.7119 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
 
-        ![Samples of timing.tests.cpu, before and after](chg-1_tests_cpu.svg)
+        ![Samples before and after](chg-1_compare.svg)
 
         ## Other metrics
 

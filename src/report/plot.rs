@@ -17,7 +17,7 @@ const LEGEND: f64 = 32.0;
 /// About so many round values on the axis.
 const TICKS: f64 = 5.0;
 /// More points than this cannot be told apart; they are thinned out evenly.
-const MOST_POINTS: usize = 300;
+const MOST_POINTS: usize = 120;
 
 /// How many times the spread of the middle half a sample may lie outside of it.
 const REACH: f64 = 5.0;
@@ -85,7 +85,8 @@ impl Strip {
     }
 
     /// The picture of this metric alone.
-    pub(crate) fn svg(&self) -> String {
+    #[cfg(test)]
+    fn svg(&self) -> String {
         svg(std::slice::from_ref(self)).unwrap_or_default()
     }
 

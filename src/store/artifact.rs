@@ -21,8 +21,8 @@ pub enum Role<'a> {
     After,
     CompareReport,
     CompareData,
-    /// A picture in the comparison, by metric.
-    ComparePlot(&'a str),
+    /// The picture in the comparison.
+    ComparePicture,
     Pair,
     Validation,
     Stage(&'a str),
@@ -50,7 +50,7 @@ impl Role<'_> {
             Self::After => "after_snapshot.json".to_owned(),
             Self::CompareReport => "compare.md".to_owned(),
             Self::CompareData => "compare.json".to_owned(),
-            Self::ComparePlot(metric) => format!("compare_{}.svg", slug(metric)),
+            Self::ComparePicture => "compare.svg".to_owned(),
             Self::Pair => "pair.json".to_owned(),
             Self::Validation => "validation.json".to_owned(),
             Self::Stage(stage) if TAKEN.contains(stage) => format!("stage_{stage}.json"),

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::git::run::CLEARED;
+use crate::git::call::CLEARED;
 use crate::measure::command::Env;
 use crate::os::files;
 
