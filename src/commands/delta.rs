@@ -33,7 +33,7 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     let own = Own { is_own: &is_own, is_left: &is_left };
     let mut revision = measure::revision::revision(ctx.project.root(), repo, own);
     if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
-        && let Some(reason) = source::unvouched(ctx, repo)?
+        && let Some(reason) = source::hidden_by_filter(ctx, repo)?
     {
         revision.work_tree = WorkTree::Unknown { reason };
     }

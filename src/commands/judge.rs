@@ -15,7 +15,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
 /// were calibrated for the commands as they are configured now.
-pub fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
+pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
     let config = ctx.config()?;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
     let mut settings = Settings { min_effect, ..Settings::default() };

@@ -1,29 +1,30 @@
-//! Taking a snapshot for a command: the probe with the command's progress bar, and the files that become evidence.
+//! Taking a snapshot for a command: measuring with a progress bar, and the files that become evidence.
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Bar, Ctx, Pending, checks, delta};
+use crate::commands::{Bar, Ctx, Pending, checks, commit, delta};
 use crate::error::CommandError;
 use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
-use crate::model::{ChangeId, Contract, MetricId, Revision, Snapshot, Taken};
+use crate::model::{ChangeId, Contract, Kind, MetricId, Revision, Snapshot, Taken};
 use crate::os::clock;
 use crate::report::{self, unmeasured};
 use crate::store::{OwnPaths, Role};
+use crate::workflow::{Change, World};
 
 /// What is asked for.
-pub struct Ask<'a> {
-    pub label: &'a str,
+pub(crate) struct Ask<'a> {
+    pub(crate) label: &'a str,
     /// Its role in the change, if it has one.
-    pub role: Option<&'a str>,
+    pub(crate) role: Option<&'a str>,
     /// The change, if it belongs to one.
-    pub change: Option<&'a ChangeId>,
+    pub(crate) change: Option<&'a ChangeId>,
 }
 
 /// A snapshot just taken.
-pub struct Measurement {
-    pub snapshot: Snapshot,
+pub(crate) struct Measurement {
+    pub(crate) snapshot: Snapshot,
     /// Raw outputs that KPIs were read from.
     outputs: Vec<KpiOutput>,
     revision: Revision,
@@ -32,7 +33,7 @@ pub struct Measurement {
 }
 
 /// Measures the project; progress goes to standard error.
-pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
+pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
     let own = OwnPaths::below(b"");
@@ -62,7 +63,7 @@ pub fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement,
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
-pub fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
+pub(crate) fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
     let now = &measurement.revision_after;
     if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
         return Err(CommandError::trouble(
@@ -87,7 +88,7 @@ pub(crate) fn worth_telling<'a>(
 impl Measurement {
     /// Makes it one of `change` in `role`: with an id of its own, so that a measurement that several changes share is
     /// each one's own file.
-    pub fn dedicate(&mut self, change: &ChangeId, role: &str) {
+    pub(crate) fn dedicate(&mut self, change: &ChangeId, role: &str) {
         self.snapshot.id = Some(clock::uuid_v7(self.snapshot.generated_at));
         self.snapshot.change_id = Some(change.to_string());
         self.snapshot.role = Some(role.to_owned());
@@ -95,7 +96,7 @@ impl Measurement {
     }
 
     /// The snapshot as it is written.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         // A snapshot holds finite numbers and string keys only, so it always serializes.
         let mut bytes = serde_json::to_vec_pretty(&self.snapshot).unwrap_or_default();
         bytes.push(b'\n');
@@ -103,36 +104,41 @@ impl Measurement {
     }
 
     /// The name of its file when it belongs to no change: the original's, safe on every file system.
-    pub fn file_stem(&self) -> String {
+    pub(crate) fn file_stem(&self) -> String {
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
         let label: String = self.snapshot.label.chars().map(safe).take(60).collect();
         format!("{}_{label}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"))
     }
 
-    /// The files to write: the snapshot in its role, then the KPI outputs.
-    pub fn pending<'a>(&'a self, role: Role<'a>, role_name: &'a str) -> Vec<Pending<'a>> {
-        let mut files = vec![Pending { role, bytes: self.bytes() }];
-        for output in &self.outputs {
-            let role = Role::Kpi { name: &output.name, role: role_name, extension: output.extension };
-            files.push(Pending { role, bytes: output.bytes.clone() });
-        }
-        files
-    }
-
-    /// What the record says of it.
-    pub fn taken(&self, id: &ChangeId, files: &[Pending<'_>]) -> Result<Taken, CommandError> {
-        let mut artifacts = files.iter().map(|file| file.artifact(id));
-        let snapshot = artifacts.next().ok_or_else(|| CommandError::trouble("there is no snapshot"))??;
-        Ok(Taken {
-            snapshot,
-            kpi_artifacts: artifacts.collect::<Result<_, _>>()?,
+    /// Records it as a change's in `role`, with more files if there are any: `event` makes what the record says of it.
+    pub(crate) fn record(
+        &self,
+        ctx: &Ctx,
+        id: &ChangeId,
+        role: Role<'_>,
+        more: Vec<Pending<'_>>,
+        world: &World,
+        event: impl FnOnce(Taken) -> Kind,
+    ) -> Result<Change, CommandError> {
+        let snapshot = Pending { role, bytes: self.bytes() };
+        let name = self.snapshot.role.as_deref().unwrap_or_default();
+        let kpis = self.outputs.iter().map(|output| {
+            let role = Role::Kpi { name: &output.name, role: name, extension: output.extension };
+            Pending { role, bytes: output.bytes.clone() }
+        });
+        let kpis: Vec<Pending<'_>> = kpis.collect();
+        let taken = Taken {
+            snapshot: snapshot.artifact(id)?,
+            kpi_artifacts: kpis.iter().map(|file| file.artifact(id)).collect::<Result<_, _>>()?,
             revision: self.revision.clone(),
             taken_at: self.snapshot.generated_at,
-        })
+        };
+        let files: Vec<Pending<'_>> = std::iter::once(snapshot).chain(kpis).chain(more).collect();
+        commit::commit(ctx, id, event(taken), world, &files)
     }
 
     /// Which metrics of the contract have no usable value, and why.
-    pub fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
+    pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {

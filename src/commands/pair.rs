@@ -1,7 +1,6 @@
 //! `pair`: measure two revisions in alternating pairs, for an honest answer without a change.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -13,8 +12,8 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::{PairRow, pair_row};
 use crate::judge::{Change, Settings};
-use crate::measure::CommandPlan;
 use crate::measure::pair::Version;
+use crate::measure::{CommandPlan, command};
 use crate::model::{Flaw, Unusable};
 use crate::report;
 use crate::store::{atomic, guard};
@@ -132,7 +131,7 @@ fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Command
         shell,
         cwd: None,
         env: Vec::new(),
-        timeout: Duration::try_from_secs_f64(timeout_s).unwrap_or(Duration::MAX),
+        timeout: command::seconds(timeout_s),
         runs: 1,
         warmup: 1,
     })

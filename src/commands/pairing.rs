@@ -1,7 +1,5 @@
 //! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
-use std::time::Duration;
-
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
@@ -12,7 +10,7 @@ use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, CheckoutsPlan, PairProgress, Session, TuneablesFile, Version, built_in_reference,
     since_now,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, machine};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, command, machine};
 use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
 use crate::os::clock;
 use crate::report;
@@ -59,11 +57,7 @@ pub(crate) fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> R
         return Err(CommandError::trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
     }
     let max_pairs = runs.unwrap_or(config.max_pairs);
-    Ok(Budget {
-        min_pairs: config.min_pairs.min(max_pairs),
-        max_pairs,
-        max_time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
-    })
+    Ok(Budget { min_pairs: config.min_pairs.min(max_pairs), max_pairs, max_time: command::seconds(seconds) })
 }
 
 /// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.
@@ -224,7 +218,7 @@ fn prepare(
         after: ask.after,
         is_own: &|path| own.is_own(path),
         prepare: config.prepares(),
-        prepare_timeout: Duration::try_from_secs_f64(config.commands.timeout_s).unwrap_or(Duration::MAX),
+        prepare_timeout: command::seconds(config.commands.timeout_s),
         share: &config.pair.share,
         tuneables: ask.tuneables,
         variables: &variables,

@@ -5,11 +5,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::ui::Ui;
 
 /// A bar that shows what is being measured.
-pub struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     /// A bar that draws nothing where nobody can see it.
-    pub fn new(ui: &Ui) -> Self {
+    pub(crate) fn new(ui: &Ui) -> Self {
         let bar = ProgressBar::no_length();
         if !ui.may_draw_progress() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -20,12 +20,12 @@ impl Bar {
         Self(bar)
     }
 
-    pub fn show(&mut self, step: &str) {
+    pub(crate) fn show(&mut self, step: &str) {
         self.0.set_message(step.to_owned());
     }
 
     /// Shows how many of at most so many pairs there are, and what they say so far.
-    pub fn pairs(&mut self, made: usize, most: u32, said: &str) {
+    pub(crate) fn pairs(&mut self, made: usize, most: u32, said: &str) {
         if self.0.length() != Some(u64::from(most)) {
             self.0.set_length(u64::from(most));
             if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:20} {wide_msg}") {
@@ -36,13 +36,13 @@ impl Bar {
         self.show(said);
     }
 
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
 /// What is left to do until the question is settled, and never more than is allowed.
-pub fn left(more: Option<u32>, made: usize, most: u32) -> String {
+pub(crate) fn left(more: Option<u32>, made: usize, most: u32) -> String {
     let allowed = most.saturating_sub(u32::try_from(made).unwrap_or(u32::MAX));
     match more {
         Some(0) | None => String::new(),

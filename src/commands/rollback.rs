@@ -6,7 +6,7 @@ use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, r
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Reverted;
-use crate::model::{CommandLine, Fix, Kind, Outcome, fix};
+use crate::model::{CommandLine, Fix, Kind, Outcome, Taken, fix};
 use crate::report;
 use crate::store::Role;
 use crate::workflow::{Change, World, gates};
@@ -100,11 +100,12 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
         .filter(|judged| judged.verdict.outcome() == Outcome::Fail)
         .cloned()
         .collect();
-    let pending = measurement.pending(Role::RollbackSnapshot, "rollback");
-    let taken = measurement.taken(change.id(), &pending)?;
-    let path = taken.snapshot.path.clone();
-    let event = Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
-    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
+    let mut path = String::new();
+    let event = |taken: Taken| {
+        path.clone_from(&taken.snapshot.path);
+        Kind::RollbackConfirmed { taken, not_back: not_back.clone() }
+    };
+    let change = measurement.record(ctx, change.id(), Role::RollbackSnapshot, Vec::new(), &world, event)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::full_line(judged)));
     }

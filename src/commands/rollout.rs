@@ -56,10 +56,9 @@ pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
     let measurement = measure::take(ctx, &ask, revision)?;
     let verdicts = against_baseline(ctx, &change, &measurement)?;
-    let pending = measurement.pending(Role::Stage(stage.name()), stage.name());
-    let taken = measurement.taken(&id, &pending)?;
-    let begun = RolloutStage { stage, taken, verdicts: verdicts.clone(), policy: Some(world.policy.clone()) };
-    let entered = commit::commit(ctx, &id, Kind::RolledOut(begun), &world, &pending);
+    let policy = Some(world.policy.clone());
+    let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: verdicts.clone(), policy });
+    let entered = measurement.record(ctx, &id, Role::Stage(stage.name()), Vec::new(), &world, event);
     // Refused or not: whoever rolls out has the way back before their eyes.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;

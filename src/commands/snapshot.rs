@@ -127,11 +127,9 @@ fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comma
     let measurement = measure::take(ctx, &ask, world.revision.clone())?;
     world.revision = measure::unmoved(&measurement)?;
     tuneables::keep(ctx)?;
-    let pending = measurement.pending(Role::Before, "before");
-    let taken = measurement.taken(change.id(), &pending)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
-    let event = Kind::BaselineTaken(Baseline { taken, strength: Strength::Full });
-    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
+    let event = |taken| Kind::BaselineTaken(Baseline { taken, strength: Strength::Full });
+    let change = measurement.record(ctx, change.id(), Role::Before, Vec::new(), &world, event)?;
     attached(ctx, &change, args, &measurement, "before")
 }
 
@@ -144,11 +142,9 @@ fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, Comman
     world.revision = measure::unmoved(&measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     tuneables::keep(ctx)?;
-    let pending = measurement.pending(Role::After, "after");
-    let taken = measurement.taken(change.id(), &pending)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
-    let event = Kind::AfterTaken(After { taken, rollback: String::new() });
-    let change = commit::commit(ctx, change.id(), event, &world, &pending)?;
+    let event = |taken| Kind::AfterTaken(After { taken, rollback: String::new() });
+    let change = measurement.record(ctx, change.id(), Role::After, Vec::new(), &world, event)?;
     attached(ctx, &change, args, &measurement, "after")
 }
 

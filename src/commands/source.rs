@@ -1,5 +1,5 @@
-//! What the definitions of the config come from, held against the project: nothing may be measured from the tool's own
-//! files, whose changes count as nothing, nor from bytes that git would not give. Must not measure.
+//! Where the config's definitions are read from, held against the project: nothing may be measured from the tool's own
+//! files, whose changes count as nothing, nor from bytes that git would not give.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -11,20 +11,20 @@ use crate::git::{GitError, Repo};
 use crate::os::files;
 use crate::store::OwnPaths;
 
-/// The sources that lie among the tool's own files, each as `KEY (PATH)`.
-pub fn own(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
+/// The sources among the tool's own files, each as `KEY (PATH)`.
+pub(crate) fn own(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
     let own = OwnPaths::below(b"");
     let root = ctx.project.root();
     let is_own = |source: &Source| {
         // Commands name directories to look whether they are committed; what is shared goes with all that is in it.
         let whole = source.key == "pair.share";
-        within(root, source).iter().any(|path| lies_among(&own, &files::path_bytes(path), whole))
+        within(root, source).iter().any(|path| is_among(&own, &files::path_bytes(path), whole))
     };
     let found = ctx.config()?.sources().into_iter().filter(is_own);
     Ok(found.map(|source| format!("{} ({})", source.key, source.path)).collect())
 }
 
-fn lies_among(own: &OwnPaths, path: &[u8], whole: bool) -> bool {
+fn is_among(own: &OwnPaths, path: &[u8], whole: bool) -> bool {
     let holds = |dir: &[u8]| {
         let within = |name: &[u8]| [dir, name].concat();
         own.is_own(&within(b"/x.json")) || own.is_own(&within(b"/changes/x.json")) || own.is_left(&within(b"/x"))
@@ -58,9 +58,9 @@ fn plain(path: &Path) -> PathBuf {
     found
 }
 
-/// Why the bytes of a source cannot be vouched for, if they cannot: git calls the file unchanged, and would not give
-/// it as it lies there.
-pub fn unvouched(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
+/// Why the bytes of a source are not those that git would give, if they are not: git calls the file unchanged, and would
+/// not check it out as it is there.
+pub(crate) fn hidden_by_filter(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
     // An invalid config is told where it matters.
     let Ok(config) = ctx.config() else { return Ok(None) };
     let root = ctx.project.root();
@@ -72,7 +72,7 @@ pub fn unvouched(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
     let shown: Vec<String> = found.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     Ok((!shown.is_empty()).then(|| {
         format!(
-            "it calls {} unchanged, but would not check it out as it lies there (a filter in .gitattributes hides the difference; commit it without the filter, or `git checkout` the file)",
+            "it calls {} unchanged, but would not check it out as it is there (a filter in .gitattributes hides the difference; commit it without the filter, or `git checkout` the file)",
             shown.join(", ")
         )
     }))

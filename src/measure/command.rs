@@ -12,8 +12,8 @@ use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
 /// Characters of standard error that a timing keeps.
 const ERROR_CHARS: usize = 400;
-/// Bytes of standard error kept while running: enough for [`ERROR_CHARS`] of any character after scrubbing.
-const ERROR_BYTES: usize = 4096;
+/// Bytes kept of an output while running: enough for [`ERROR_CHARS`] of any character after scrubbing.
+pub(crate) const ERROR_BYTES: usize = 4096;
 /// Exit code recorded for a run that was ended at its timeout, as `timeout(1)` has it.
 const TIMED_OUT: i32 = 124;
 /// Exit code recorded for a command that could not be started, as the shell has it.
@@ -53,6 +53,25 @@ pub struct Place {
     pub env: Env,
 }
 
+impl Place {
+    /// A line for the shell, run here. Of what it writes, the end of standard error is kept.
+    pub(crate) fn shell(&self, cmd: &str, timeout: Duration) -> Spec {
+        Spec {
+            invocation: Invocation::Shell(cmd.to_owned()),
+            cwd: self.root.clone(),
+            env: self.env.clone(),
+            timeout,
+            stdout: Output::Discard,
+            stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
+        }
+    }
+}
+
+/// A number of seconds as the config has it.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
 /// A command to be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandPlan {
@@ -78,7 +97,7 @@ impl CommandPlan {
             shell: timing.shell,
             cwd: timing.cwd.clone(),
             env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
-            timeout: Duration::try_from_secs_f64(timing.timeout_s).unwrap_or(Duration::MAX),
+            timeout: seconds(timing.timeout_s),
             runs: timing.runs,
             warmup: timing.warmup,
         })
@@ -86,17 +105,18 @@ impl CommandPlan {
 
     /// One run: output discarded but for the end of standard error.
     pub(crate) fn spec(&self, place: &Place) -> Spec {
-        // An unclosed quote leaves no words; starting nothing is then an error like any other.
-        let words = || words::split(&self.cmd).unwrap_or_default().into_iter().map(OsString::from).collect();
-        Spec {
-            invocation: if self.shell { Invocation::Shell(self.cmd.clone()) } else { Invocation::Argv(words()) },
-            cwd: self.cwd.as_ref().map_or_else(|| place.root.clone(), |cwd| place.root.join(cwd)),
-            // The place's own variables last: they keep the sides of a pair apart.
-            env: self.env.iter().chain(&place.env).cloned().collect(),
-            timeout: self.timeout,
-            stdout: Output::Discard,
-            stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
+        let mut spec = place.shell(&self.cmd, self.timeout);
+        if !self.shell {
+            // An unclosed quote leaves no words; starting nothing is then an error like any other.
+            let words = words::split(&self.cmd).unwrap_or_default();
+            spec.invocation = Invocation::Argv(words.into_iter().map(OsString::from).collect());
         }
+        if let Some(cwd) = &self.cwd {
+            spec.cwd = place.root.join(cwd);
+        }
+        // The place's own variables last: they keep the sides of a pair apart.
+        spec.env = self.env.iter().chain(&place.env).cloned().collect();
+        spec
     }
 }
 

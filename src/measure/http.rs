@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
+use crate::measure::command;
 use crate::measure::pointer::follow;
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
@@ -64,7 +65,7 @@ fn request(config: &HttpProbe) -> Request {
         url: config.url.clone(),
         head_only: config.method == Method::Head,
         headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
+        timeout: command::seconds(config.timeout_s),
         max_body_bytes: config.max_body_bytes,
         max_redirects,
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -15,12 +15,11 @@ use crate::model::conceal::conceal;
 use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
 use crate::model::{Kpi, Limits, Sampling};
-use crate::os::process::{Invocation, Output};
-use crate::os::{Ended, Finished, Spec};
+use crate::os::process::Output;
+use crate::os::{Ended, Finished};
 
 /// The longest output or file that a number is looked for in, in bytes.
 const MAX_BYTES: usize = 16 << 20;
-const ERROR_BYTES: usize = 4096;
 
 /// One value, and the text that it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,15 +168,10 @@ fn too_long(origin: &str) -> KpiError {
 }
 
 fn run(runner: &mut dyn Runner, place: &Place, config: &KpiProbe, cmd: &str) -> Result<Finished, KpiError> {
-    let reads_output = config.file.is_none();
-    let spec = Spec {
-        invocation: Invocation::Shell(cmd.to_owned()),
-        cwd: place.root.clone(),
-        env: place.env.clone(),
-        timeout: Duration::try_from_secs_f64(config.timeout_s).unwrap_or(Duration::MAX),
-        stdout: if reads_output { Output::Keep { head_bytes: MAX_BYTES, tail_bytes: 0 } } else { Output::Discard },
-        stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
-    };
+    let mut spec = place.shell(cmd, command::seconds(config.timeout_s));
+    if config.file.is_none() {
+        spec.stdout = Output::Keep { head_bytes: MAX_BYTES, tail_bytes: 0 };
+    }
     let finished = runner.run(&spec).map_err(|error| KpiError::NoValue(error.to_string()))?;
     let Some(failure) = command::failure(finished.ended, spec.timeout) else { return Ok(finished) };
     let Ended::Code(_) = finished.ended else {
@@ -247,9 +241,11 @@ fn concealed_value(name: &str, value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Unit;
+    use crate::model::{Better, Unit};
     use crate::os::SpawnError;
+    use std::time::Duration;
     use crate::os::process::{Captured, Launch};
+    use crate::os::{SpawnError, Spec};
 
     /// Writes `stdout`, and its run's number into `file` if there is one.
     #[derive(Default)]

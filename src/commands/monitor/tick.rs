@@ -185,13 +185,11 @@ fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<T
         alarms: &alarms,
     };
     let text = report::day::markdown(&view);
-    let mut pending = measurement.pending(Role::DaySnapshot(day), &role);
-    let taken = measurement.taken(change.id(), &pending)?;
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id())?;
-    pending.push(page);
-    let event = Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
-    let change = commit::commit(ctx, change.id(), event, &World::default(), &pending)?;
+    let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
+    let role = Role::DaySnapshot(day);
+    let change = measurement.record(ctx, change.id(), role, vec![page], &World::default(), event)?;
     Ok(Ticked { change, idle: None, raised: alarms })
 }
 

@@ -8,18 +8,14 @@ use std::{fs, io};
 
 use crate::git::{GitError, Repo, Scope};
 use crate::measure::command::{Env, error_tail, failure};
+use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
 use crate::measure::pair::share::{self, ShareError};
-use crate::measure::pair::{Side, environment::is_build_directory};
 use crate::measure::{Place, Runner};
 use crate::model::Arm;
 use crate::model::scrub::scrub;
-use crate::os::process::{Invocation, Output};
-use crate::os::{Ended, SpawnError, Spec, files};
-
-/// Bytes of standard error kept of a preparation.
-const ERROR_BYTES: usize = 16 * 1024;
+use crate::os::{Ended, SpawnError, files};
 
 /// One version to be measured.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +203,7 @@ impl Builder<'_> {
         let mut spellings = vec![checkout.clone()];
         spellings.extend(files::canonical(&checkout).ok().filter(|real| *real != checkout));
         // The commands' own variables come before the side's, but a common build directory must not.
-        let named = self.plan.variables.iter().filter(|(name, _)| is_build_directory(OsStr::new(name)));
+        let named = self.plan.variables.iter().filter(|(name, _)| environment::is_build_directory(OsStr::new(name)));
         let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -234,14 +230,7 @@ impl Builder<'_> {
         let Some(cmd) = self.plan.prepare else { return Ok(()) };
         let side = side.name();
         (self.tell)(&format!("preparing {side}"));
-        let spec = Spec {
-            invocation: Invocation::Shell(cmd.to_owned()),
-            cwd: place.root.clone(),
-            env: place.env.clone(),
-            timeout: self.plan.prepare_timeout,
-            stdout: Output::Discard,
-            stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
-        };
+        let spec = place.shell(cmd, self.plan.prepare_timeout);
         let finished = self.runner.run(&spec).map_err(|source| CheckoutError::Start { side, source })?;
         let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(()) };
         if finished.ended == Ended::Interrupted {
