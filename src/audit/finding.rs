@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::model::{ChangeId, Class, Digest, Gate, Surface};
+use crate::model::{ChangeId, Class, CommitName, Digest, Gate, Surface};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,13 +25,6 @@ impl Level {
             Self::Fail => "fail",
         }
     }
-}
-
-/// A commit as findings name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct CommitName {
-    pub id: String,
-    pub subject: String,
 }
 
 /// What was found. The name in upper snake case is the stable code.

@@ -24,9 +24,10 @@ mod surface;
 mod tracked;
 mod validation;
 
+pub use crate::model::CommitName;
 pub use anchored::Objects;
 pub use commit::{CommitFacts, FileFact};
-pub use finding::{Audit, CommitName, Exempted, Finding, Level, What};
+pub use finding::{Audit, Exempted, Finding, Level, What};
 pub use history::History;
 pub(crate) use lines::{Lines, Told};
 pub use merge::{Combined, Remerged};

@@ -4,7 +4,6 @@ use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::model::ChangeId;
 use crate::report::invocation;
-use crate::store::record::read;
 use crate::store::{Record, atomic};
 use crate::workflow::{Change, next};
 
@@ -64,7 +63,7 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
 pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     let mut good = Vec::new();
     let mut damaged = 0;
-    for record in read::all(&ctx.project)? {
+    for record in Record::read_all(&ctx.project)? {
         match record {
             Ok(record) => good.push(record),
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
 use crate::report;
-use crate::store::{Record, atomic, layout, logbook};
+use crate::store::{Record, atomic, logbook, project};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -119,8 +119,8 @@ fn examine(ctx: &Ctx) -> Result<(Vec<Ailment>, Vec<Ill>), CommandError> {
         return Ok((found, Vec::new()));
     }
     let root = ctx.project.root();
-    if root.join(layout::LEGACY_LOGBOOK).is_file() && !root.join(layout::LOGBOOK).exists() {
-        let message = format!("{} is the logbook's old name", layout::LEGACY_LOGBOOK);
+    if root.join(project::LEGACY_LOGBOOK).is_file() && !root.join(project::LOGBOOK).exists() {
+        let message = format!("{} is the logbook's old name", project::LEGACY_LOGBOOK);
         found.push(Ailment {
             code: "LOGBOOK_RENAME",
             message,

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::git::Repo;
 use crate::hooks::{Fired, Health, Row, State, health, shim};
 use crate::os::files;
-use crate::store::layout;
+use crate::store::project;
 
 /// Something about the hooks.
 pub(crate) struct Ill {
@@ -45,7 +45,7 @@ pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
         // A checkout from before the project used this tool needs none.
         // Joining with nothing would leave a slash at the end.
         let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
-        let uses = project.join(layout::STATE_DIR).is_dir();
+        let uses = project.join(project::STATE_DIR).is_dir();
         if uses && !other.works() {
             let root = shell(&project);
             found.push(Ill {
