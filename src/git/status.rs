@@ -152,7 +152,7 @@ impl Repo {
             Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
                 let inside =
                     files::digest_directory(&full, &|_| false).map_err(|e| GitError::file("read", &full, e))?;
-                hasher.field(inside.sha256.as_bytes());
+                hasher.field(inside.as_bytes());
                 Ok(())
             }
             Ok(_) => Ok(()),

@@ -141,7 +141,7 @@ fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
 fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Seen {
     let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
     let digest = files::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
-    let (code, work_tree) = match digest.map(|tree| tree.sha256.parse::<Digest>()) {
+    let (code, work_tree) = match digest.map(|digest| digest.parse::<Digest>()) {
         Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
         Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
         Err(e) => (None, WorkTree::Unknown { reason: format!("cannot read the project's files: {e}") }),

@@ -1,14 +1,13 @@
 //! Reading evidence from bytes that nobody vouches for: encoding, syntax, schema, and numbers that make sense.
 //! Owns what is refused at the door; must not open files.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use crate::model::strict_json::parse_json;
 pub use crate::model::{JsonError, Limits};
 
 use crate::model::snapshot::{SCHEMA_V1, SCHEMA_V2};
-use crate::model::strict_json::parse_as;
+use crate::model::strict_json::shaped;
 use crate::model::{Kpi, PairSession, Run, Snapshot, Timing, pair};
 
 /// Why bytes are no evidence. The caller adds the file's path.
@@ -40,7 +39,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
         &[SCHEMA_V1, SCHEMA_V2],
         "vibeship_optimizer.snapshot.v1 or .v2",
     )?;
-    let snapshot: Snapshot = shaped(value, bytes)?;
+    let snapshot: Snapshot = shaped(value, bytes, Limits::default())?;
     check_snapshot(&snapshot)?;
     Ok(snapshot)
 }
@@ -49,14 +48,9 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
 pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
     let value = parse_json(bytes, Limits::default())?;
     check_schema(&value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;
-    let session: PairSession = shaped(value, bytes)?;
+    let session: PairSession = shaped(value, bytes, Limits::default())?;
     check_pair(&session)?;
     Ok(session)
-}
-
-/// A value as a `T`; where it has another shape, the bytes are read once more, for the line and column.
-fn shaped<T: DeserializeOwned>(value: Value, bytes: &[u8]) -> Result<T, JsonError> {
-    serde_json::from_value(value).or_else(|_| parse_as(bytes, Limits::default()))
 }
 
 /// Refuses a value whose `schema` is not one of `known`; one that begins with `family` and has a number is named as newer.

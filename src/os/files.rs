@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -183,25 +183,16 @@ impl FieldHasher {
     }
 }
 
-/// What a directory tree holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeDigest {
-    /// SHA-256 over paths, kinds and content, as 64 hexadecimal digits.
-    pub sha256: String,
-    pub files: u64,
-    pub bytes: u64,
-}
-
 /// Digest of all files below `root` but those that `leave_out` names (by path from `root`, with `/`) and
-/// those in directories of [`LITTER`]. Links count by where they point, and are not followed.
-pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<TreeDigest> {
+/// those in directories of [`LITTER`], over paths, kinds and content. Links count by where they point, and are not
+/// followed. 64 hexadecimal digits.
+pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<String> {
     let mut entries = Vec::new();
-    let walk = WalkDir::new(root).follow_links(false).into_iter().filter_entry(|entry| {
-        let relative = relative_bytes(root, entry.path());
+    let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
         let is_dir = entry.file_type().is_dir();
-        let litter =
-            is_dir && entry.file_name().to_str().is_some_and(|name| LITTER.split(' ').any(|litter| litter == name));
-        entry.depth() == 0 || !(litter || leave_out(&relative))
+        let is_litter = |name: &str| LITTER.split(' ').any(|litter| litter == name);
+        let litter = is_dir && entry.file_name().to_str().is_some_and(is_litter);
+        entry.depth() == 0 || !(litter || leave_out(&relative_bytes(root, entry.path())))
     });
     for entry in walk {
         let entry = entry.map_err(io::Error::from)?;
@@ -211,28 +202,22 @@ pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -
     }
     entries.sort();
     let mut hasher = FieldHasher::default();
-    let mut total = TreeDigest { sha256: String::new(), files: 0, bytes: 0 };
     for (relative, path) in &entries {
         let content = digest_path(path)?;
         hasher.field(relative);
         hasher.field(content.kind.as_bytes());
         hasher.field(content.sha256.as_bytes());
-        total.files += 1;
-        total.bytes += content.bytes;
     }
-    total.sha256 = hasher.finish();
-    Ok(total)
+    Ok(hasher.finish())
 }
 
-/// What lies at one path.
+/// What is at one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub(crate) struct Content {
     /// `file`, `executable`, `link`, `directory`, `other` or `absent`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// SHA-256 of a file's bytes or of a link's target as 64 hexadecimal digits; empty otherwise.
-    pub sha256: String,
-    /// Length of a file's bytes or of a link's target.
-    pub bytes: u64,
+    pub(crate) sha256: String,
 }
 
 /// Digest of the file or link at `path`; the content is streamed, so its size does not matter.
@@ -240,39 +225,38 @@ pub(crate) fn digest_path(path: &Path) -> io::Result<Content> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Content { kind: "absent", sha256: String::new(), bytes: 0 });
+            return Ok(Content { kind: "absent", sha256: String::new() });
         }
         Err(e) => return Err(with_path(e, path)),
     };
     let kind = meta.file_type();
-    if kind.is_symlink() {
+    let (kind, sha256) = if kind.is_symlink() {
         let target = path_bytes(&fs::read_link(path).map_err(|e| with_path(e, path))?);
-        return Ok(Content { kind: "link", sha256: hex(&Sha256::digest(&target)), bytes: target.len() as u64 });
-    }
-    if kind.is_file() {
-        let (sha256, bytes) = digest_file(path).map_err(|e| with_path(e, path))?;
-        let kind = if owner_may_run(&meta) { "executable" } else { "file" };
-        return Ok(Content { kind, sha256, bytes });
-    }
-    // A pipe or a device has no content that could be read to its end.
-    Ok(Content { kind: if kind.is_dir() { "directory" } else { "other" }, sha256: String::new(), bytes: 0 })
+        ("link", hex(&Sha256::digest(&target)))
+    } else if kind.is_file() {
+        let sha256 = digest_file(path).map_err(|e| with_path(e, path))?;
+        (if owner_may_run(&meta) { "executable" } else { "file" }, sha256)
+    } else {
+        // A pipe or a device has no content that could be read to its end.
+        (if kind.is_dir() { "directory" } else { "other" }, String::new())
+    };
+    Ok(Content { kind, sha256 })
 }
 
-fn digest_file(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = fs::File::open(path)?;
+fn digest_file(path: &Path) -> io::Result<String> {
+    let mut file = io::BufReader::with_capacity(64 * 1024, fs::File::open(path)?);
     let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 64 * 1024];
-    let mut bytes = 0u64;
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((hex(&hash.finalize()), bytes)),
-            Ok(n) => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+        let bytes = match file.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if bytes.is_empty() {
+            return Ok(hex(&hash.finalize()));
         }
+        hash.update(bytes);
+        let read = bytes.len();
+        file.consume(read);
     }
 }
 
@@ -330,23 +314,24 @@ mod tests {
         let digest = || digest_directory(dir.path(), &|path| path == b"own").unwrap();
         write(dir.path(), "src/a", "1");
         let first = digest();
-        assert_eq!((first.files, first.bytes), (1, 1));
         write(dir.path(), "own/record", "x");
         write(dir.path(), "src/__pycache__/a.pyc", "x");
         write(dir.path(), "node_modules/m/index.js", "x");
         assert_eq!(digest(), first);
         write(dir.path(), "src/a", "2");
         let second = digest();
-        assert_ne!(second.sha256, first.sha256);
+        assert_ne!(second, first);
         fs::rename(dir.path().join("src/a"), dir.path().join("src/b")).unwrap();
-        assert_ne!(digest().sha256, second.sha256);
+        assert_ne!(digest(), second);
     }
 
     #[test]
     fn a_file_named_like_a_litter_directory_counts() {
         let dir = tempfile::tempdir().unwrap();
+        let digest = || digest_directory(dir.path(), &|_| false).unwrap();
+        let empty = digest();
         write(dir.path(), "target", "1");
-        assert_eq!(digest_directory(dir.path(), &|_| false).unwrap().files, 1);
+        assert_ne!(digest(), empty);
     }
 
     #[test]
@@ -364,10 +349,10 @@ mod tests {
     fn links_count_by_their_target_and_circles_end() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(".", dir.path().join("loop")).unwrap();
-        let first = digest_directory(dir.path(), &|_| false).unwrap();
-        assert_eq!(first.files, 1);
+        let digest = || digest_directory(dir.path(), &|_| false).unwrap();
+        let first = digest();
         fs::remove_file(dir.path().join("loop")).unwrap();
         std::os::unix::fs::symlink("..", dir.path().join("loop")).unwrap();
-        assert_ne!(digest_directory(dir.path(), &|_| false).unwrap().sha256, first.sha256);
+        assert_ne!(digest(), first);
     }
 }

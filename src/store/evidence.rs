@@ -92,9 +92,10 @@ impl Exclusive {
     /// Writes an evidence file. One that is there with other content is first kept beside it under a name with
     /// `.superseded-N`, so the plain name is always the current file and nothing is lost.
     pub(crate) fn write_evidence(&self, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
-        let path = role.directory(self.project()).join(role.file_name(change)?);
+        let dir = role.directory(self.project());
+        let path = dir.join(role.file_name(change)?);
         guard::inside(self.project(), &path)?;
-        self.project().prepare_evidence()?;
+        self.project().prepare_evidence(&dir)?;
         let old = atomic::read(&path, LIMIT)?;
         if old.as_deref() != Some(bytes) {
             if let Some(old) = old {

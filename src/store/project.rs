@@ -148,9 +148,9 @@ impl Project {
         create_once(&dir.join(ATTRIBUTES), NO_CONVERSION)
     }
 
-    /// Creates the directory of the evidence with what git is told of it.
-    pub(crate) fn prepare_evidence(&self) -> Result<(), StoreError> {
-        create_once(&self.evidence_dir().join(ATTRIBUTES), NO_CONVERSION)
+    /// Creates a directory of evidence with what git is told of it, which the state directory has said already.
+    pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<(), StoreError> {
+        if dir == self.evidence_dir() { create_once(&dir.join(ATTRIBUTES), NO_CONVERSION) } else { Ok(()) }
     }
 
     /// A path as records hold it: relative to the root and with `/`, or as it is when it is elsewhere.
