@@ -1,25 +1,9 @@
 //! A commit as an audit sees it, and what its message says of itself. Must not run git.
 
-use crate::audit::CommitName;
+use crate::model::Commit;
 
-/// A commit of the range.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CommitFacts {
-    pub id: String,
-    pub parents: Vec<String>,
-    pub author_name: String,
-    pub author_email: String,
-    /// When it was written, in seconds since 1970 UTC.
-    pub author_time: i64,
-    /// When it was committed as it is now, in seconds since 1970 UTC.
-    pub commit_time: i64,
-    pub subject: String,
-    pub message: String,
-    /// Values of the trailer, in order, as git reads them.
-    pub ids: Vec<String>,
-    /// The project's files that it changes; for a merge, those that differ from its first parent.
-    pub files: Vec<FileFact>,
-}
+/// A commit of the range, with the project's files; for a merge, those that differ from its first parent.
+pub type CommitFacts = Commit<FileFact>;
 
 /// A file that a commit changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,16 +23,6 @@ pub struct FileFact {
 pub const FIXUPS: [&str; 3] = ["fixup!", "squash!", "amend!"];
 
 impl CommitFacts {
-    /// Its name in findings.
-    pub fn name(&self) -> CommitName {
-        CommitName { id: self.id.clone(), subject: self.subject.clone() }
-    }
-
-    /// Whether it has several parents.
-    pub fn is_merge(&self) -> bool {
-        self.parents.len() > 1
-    }
-
     /// The paths that it changes outside the tool's own files.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter(|file| !file.own).map(|file| file.path.as_str())

@@ -9,8 +9,7 @@ use crate::commands::{Ctx, versions, witness};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::store::record::read;
-use crate::store::{Standing, StoreError, artifact, layout};
+use crate::store::{Integrity, Record, StoreError, evidence, project};
 
 /// The audit of the whole project.
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
@@ -60,7 +59,7 @@ pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
     ids.sort();
     let of = |id: ChangeId| -> Result<RecordFacts, CommandError> {
         let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
-        let state: RecordState = witness::state(read::one(&ctx.project, &id), &id);
+        let state: RecordState = witness::state(Record::read(&ctx.project, &id), &id);
         Ok(RecordFacts { id, path, state })
     };
     ids.into_iter().map(of).collect()
@@ -111,15 +110,15 @@ fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandErro
 }
 
 fn lying(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
-    if newest && matches!(artifact::verify(&ctx.project, artifact)?, Standing::Superseded { .. }) {
-        return Ok(match artifact::lying_at(&ctx.project, &artifact.path)? {
+    if newest && matches!(evidence::verify(&ctx.project, artifact)?, Integrity::Superseded { .. }) {
+        return Ok(match evidence::present(&ctx.project, &artifact.path)? {
             Some(bytes) => Found::Altered(Digest::of_bytes(&bytes)),
             None => Found::Missing,
         });
     }
-    Ok(match artifact::read_verified(&ctx.project, artifact)? {
+    Ok(match evidence::read_verified(&ctx.project, artifact)? {
         Ok(bytes) => Found::Intact(bytes),
-        Err(Standing::Altered { found }) => Found::Altered(found),
+        Err(Integrity::Altered { found }) => Found::Altered(found),
         Err(_) => Found::Missing,
     })
 }
@@ -156,8 +155,8 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Fi
         .collect();
     let mut found = Vec::new();
     let of_change = |name: &&String| name.strip_prefix(record.id.as_str()).is_some_and(|rest| rest.starts_with('_'));
-    for name in names.iter().filter(of_change).filter(|name| name.contains(layout::SUPERSEDED)) {
-        let Some(bytes) = artifact::lying_at(&ctx.project, &place(name))? else { continue };
+    for name in names.iter().filter(of_change).filter(|name| name.contains(project::SUPERSEDED)) {
+        let Some(bytes) = evidence::present(&ctx.project, &place(name))? else { continue };
         if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
             found.push(Finding::warn(FindingKind::EvidenceSetAside).of_change(&record.id).at(place(name)));
         }
@@ -166,7 +165,7 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Fi
 }
 
 fn place(name: &str) -> String {
-    format!("{}/{name}", layout::EVIDENCE_DIR)
+    format!("{}/{name}", project::EVIDENCE_DIR)
 }
 
 /// The names of the files of evidence, sorted.

@@ -4,7 +4,6 @@ use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::model::nearest::nearest;
 use crate::model::{ChangeId, CommandLine, Fix, fix};
-use crate::store::record::read;
 use crate::store::{Record, atomic};
 use crate::workflow::{Change, next};
 
@@ -58,7 +57,7 @@ fn choose(at: usize, id: &ChangeId) -> Fix {
 /// Ids like `name` among the changes that there are, best first; the only change, where there is one alone.
 pub(crate) fn like(ctx: &Ctx, name: &ChangeId) -> Vec<ChangeId> {
     let ids: Vec<ChangeId> =
-        read::all(&ctx.project).into_iter().flatten().flatten().map(|record| record.id().clone()).collect();
+        Record::read_all(&ctx.project).into_iter().flatten().flatten().map(|record| record.id().clone()).collect();
     if let [only] = ids.as_slice() {
         return vec![only.clone()];
     }
@@ -87,7 +86,7 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
 pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     let mut good = Vec::new();
     let mut damaged = 0;
-    for record in read::all(&ctx.project)? {
+    for record in Record::read_all(&ctx.project)? {
         match record {
             Ok(record) => good.push(record),
             Err(error) => {

@@ -4,7 +4,6 @@ use crate::commands::{Ctx, contract, delta, evidence, policy, source};
 use crate::error::CommandError;
 use crate::model::{Artifact, ArtifactFault, Class, Contract, Gate};
 use crate::store::Record;
-use crate::store::record::read;
 use crate::workflow::{Change, End, World, replay};
 
 /// What `gate` asks of the world for `change`, before anything is measured for it.
@@ -88,7 +87,7 @@ fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>
 /// Whether the change that took an emergency over was opened after it, and is promoted by a proof that is whole itself.
 fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let Some(id) = &change.follow_up else { return Ok(false) };
-    let Record::Tracked(by) = read::one(&ctx.project, id)? else { return Ok(false) };
+    let Record::Tracked(by) = Record::read(&ctx.project, id)? else { return Ok(false) };
     let later = by.opened_at >= change.opened_at;
     let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
     let ended = matches!(by.end, Some(End::RolledBack | End::Rejected { .. }));

@@ -9,8 +9,7 @@ use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind, fix};
 use crate::report;
 use crate::report::visible::visible_line;
-use crate::store::record::{Legacy, read, write};
-use crate::store::{Exclusive, Record, RecordError, Role, artifact, layout, logbook};
+use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
@@ -22,14 +21,14 @@ pub struct Pending<'a> {
 impl Pending<'_> {
     /// What the record will say of it.
     pub fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
-        let path = format!("{}/{}", layout::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
+        let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
     }
 }
 
 /// The change as it stands, for looking at it. A record of the original is continued in memory only.
 pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
-    match read::one(&ctx.project, id).map_err(|error| unknown(ctx, id, error))? {
+    match Record::read(&ctx.project, id).map_err(|error| unknown(ctx, id, error))? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
             let at = legacy.began().unwrap_or_else(|| ctx.now());
@@ -53,7 +52,7 @@ fn unknown(ctx: &Ctx, id: &ChangeId, error: RecordError) -> CommandError {
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.
 pub fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
     if change.opened.imported.is_some()
-        && let Record::Legacy(legacy) = read::one(&ctx.project, change.id())?
+        && let Record::Legacy(legacy) = Record::read(&ctx.project, change.id())?
     {
         continues(&legacy)?;
     }
@@ -79,23 +78,23 @@ pub fn commit(
     let event = gates::completed(&change, event);
     gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
     for file in files {
-        artifact::write_evidence(&lock, id.as_str(), file.role, &file.bytes)?;
+        lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
     }
     if gates::says_something(&change, &event) {
         change.record(event, ctx.actor(), now);
     }
-    write::extend(&lock, &change)?;
+    lock.extend_record(&change)?;
     note_down(ctx, &lock, &change);
     Ok(change)
 }
 
 /// The state on disk; a record of the original becomes one of ours here, and is kept beside.
 fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandError> {
-    match read::one(&ctx.project, id)? {
+    match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
             continues(&legacy)?;
-            write::keep_legacy(lock, &legacy)?;
+            lock.keep_legacy(&legacy)?;
             continued(legacy.continued(), ctx.actor(), ctx.now())
         }
     }

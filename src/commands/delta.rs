@@ -67,7 +67,7 @@ pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Ve
     let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
     let base = base.filter(|base| repo.resolve(base).is_ok());
     repo.log_range(base, head, &Walk::naming(key, id.as_str()), &mut |commit| {
-        if commit.trailers.iter().any(|value| value == id.as_str()) {
+        if commit.ids.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &own, &commit));
         }
         ControlFlow::Continue(())
@@ -215,7 +215,7 @@ fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
     DeltaCommit {
         sha: commit.id.clone(),
         subject: commit.subject.clone(),
-        change_ids: commit.trailers.clone(),
+        change_ids: commit.ids.clone(),
         // A merge is judged by what it brings to the history, which its parents' commits show already.
         evidence_only: !commit.touches(&scope),
         merge: commit.is_merge(),
@@ -227,7 +227,7 @@ fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
 fn outside(repo: &Repo, own: &OwnPaths, change: &Change, commits: &[Commit]) -> Vec<String> {
     let is_own = |path: &[u8]| own.is_own(path);
     let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
-    let of_change = |it: &&Commit| it.trailers.iter().any(|id| id == change.id().as_str());
+    let of_change = |it: &&Commit| it.ids.iter().any(|id| id == change.id().as_str());
     let leaves = |it: &&Commit| it.files.iter().any(|file| !file.path.starts_with(repo.prefix()));
     let found = commits.iter().filter(of_change).filter(|it| !it.is_merge() && !it.touches(&scope)).filter(leaves);
     found.map(|commit| commit.id.clone()).collect()

@@ -6,7 +6,7 @@ use crate::audit::{Exemption, Policy, Prompt, Surfaces};
 use crate::config::{Config, glob};
 use crate::error::CommandError;
 use crate::model::Gate;
-use crate::store::layout;
+use crate::store::project;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
 /// committed on the next one is no exception, that of a whole window at once is.
@@ -108,7 +108,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
 /// What is neither a knob nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
 fn beside(config: &Config) -> Result<GlobSet, CommandError> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
-    patterns.extend(layout::ROOT_CONFIGS.map(globset::escape));
+    patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());
     let files = config.kpis.iter().filter_map(|kpi| kpi.file.as_deref());
     patterns.extend(files.map(|file| globset::escape(file.strip_prefix("./").unwrap_or(file))));

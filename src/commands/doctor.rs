@@ -10,8 +10,9 @@ use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
 use crate::model::text::joined;
 use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity, Subject};
-use crate::report::{self, problem};
-use crate::store::{Record, atomic, layout, logbook};
+use crate::report;
+use crate::report::problem;
+use crate::store::{Record, atomic, logbook, project};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -113,8 +114,8 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         return Ok((found, Vec::new()));
     }
     let root = ctx.project.root();
-    if root.join(layout::LEGACY_LOGBOOK).is_file() && !root.join(layout::LOGBOOK).exists() {
-        let message = format!("{} is the logbook's old name", layout::LEGACY_LOGBOOK);
+    if root.join(project::LEGACY_LOGBOOK).is_file() && !root.join(project::LOGBOOK).exists() {
+        let message = format!("{} is the logbook's old name", project::LEGACY_LOGBOOK);
         add("LOGBOOK_RENAME", message, |ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?));
     }
     if !ctx.project.state_dir().join(".gitignore").exists() {

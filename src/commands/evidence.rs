@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use crate::judge::Comparison;
 use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
 use crate::report;
-use crate::store::{Standing, artifact};
+use crate::store::{Integrity, evidence};
 use crate::workflow::{Change, InvalidEvent, replay};
 
 /// Artifacts of the change's present state that are missing or altered.
@@ -28,12 +28,12 @@ fn faults_among(
 ) -> Result<Vec<ArtifactFault>, CommandError> {
     let mut found = Vec::new();
     for artifact in artifacts {
-        let (missing, kept) = match artifact::verify(&ctx.project, artifact)? {
-            Standing::Intact => continue,
-            Standing::Superseded { path } if newest(artifact) => (false, Some(path)),
-            Standing::Superseded { .. } => continue,
-            Standing::Missing => (true, None),
-            Standing::Altered { .. } => (false, None),
+        let (missing, kept) = match evidence::verify(&ctx.project, artifact)? {
+            Integrity::Intact => continue,
+            Integrity::Superseded { path } if newest(artifact) => (false, Some(path)),
+            Integrity::Superseded { .. } => continue,
+            Integrity::Missing => (true, None),
+            Integrity::Altered { .. } => (false, None),
         };
         let committed = is_committed(ctx, artifact);
         found.push(ArtifactFault { path: artifact.path.clone(), missing, committed, kept });
@@ -46,7 +46,7 @@ fn faults_among(
 fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
     let Ok(Some(repo)) = ctx.repo() else { return false };
     let path = [repo.prefix(), artifact.path.as_bytes()].concat();
-    let bytes = repo.blob("HEAD", &path, artifact::LIMIT).ok().flatten();
+    let bytes = repo.blob("HEAD", &path, evidence::LIMIT).ok().flatten();
     bytes.is_some_and(|bytes| Digest::of_bytes(&bytes) == artifact.sha256)
 }
 
@@ -63,8 +63,8 @@ pub fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError>
 }
 
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
-    artifact::read_verified(&ctx.project, artifact)?.map_err(|standing| {
-        let what = if standing == Standing::Missing { "is missing" } else { "is not what was recorded" };
+    evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
+        let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
         let error = CommandError::trouble(format!("{} {what}", artifact.path));
         if is_committed(ctx, artifact) {
             let checkout = CommandLine::git("checkout HEAD --").word(&artifact.path);
@@ -84,7 +84,7 @@ pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, Com
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
-    let fetch = |file: &Artifact| artifact::read_verified(&ctx.project, file).ok().and_then(Result::ok);
+    let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
     let problem = recompute::problem(change, &fetch);
     if let Some(problem) = &problem {
         ctx.ui.warn(problem);

@@ -9,7 +9,7 @@ use crate::git::Repo;
 use crate::hooks::{Fired, Health, Row, State, health, shim};
 use crate::model::{CommandLine, Fix};
 use crate::os::files;
-use crate::store::layout;
+use crate::store::project;
 
 /// Something about the hooks.
 pub(crate) struct Ill {
@@ -48,7 +48,7 @@ pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
         // A checkout from before the project used this tool needs none.
         // Joining with nothing would leave a slash at the end.
         let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
-        let uses = project.join(layout::STATE_DIR).is_dir();
+        let uses = project.join(project::STATE_DIR).is_dir();
         if uses && !other.works() {
             found.push(Ill {
                 code: "HOOKS_SILENT",

@@ -201,7 +201,7 @@ fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, Command
         return Ok(Some(local.to_owned()));
     }
     let state =
-        String::from_utf8_lossy(&[repo.prefix(), crate::store::layout::STATE_DIR.as_bytes()].concat()).into_owned();
+        String::from_utf8_lossy(&[repo.prefix(), crate::store::project::STATE_DIR.as_bytes()].concat()).into_owned();
     let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]).arg(state);
     let adopted = String::from_utf8_lossy(&call.long().ok()?).lines().next().map(str::to_owned);
     Ok(adopted)

@@ -11,7 +11,6 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
 use crate::report::{Entry, Page, markdown, page, summary};
-use crate::store::record::read;
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
@@ -86,7 +85,7 @@ struct Read {
 /// Open ones first, the newest first within each.
 fn read_all(ctx: &Ctx, open_only: bool) -> Result<Read, CommandError> {
     let mut found = Read { changes: Vec::new(), problems: Vec::new(), damaged: false };
-    for record in read::all(&ctx.project)? {
+    for record in Record::read_all(&ctx.project)? {
         match record {
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
             Ok(Record::Tracked(change)) => found.changes.push(*change),

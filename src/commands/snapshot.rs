@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{After, Baseline, ChangeId, Contract, Gate, Kind, Strength, hyperfine};
 use crate::report::unmeasured;
-use crate::store::{Role, artifact, atomic, guard};
+use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, gates};
 
 /// What to give for `--label`.
@@ -112,7 +112,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
         measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;
     let stem = measurement.file_stem();
     let lock = ctx.lock()?;
-    let file = artifact::write_numbered(&lock, &ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
+    let file = lock.write_numbered(&ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
     drop(lock);
     export(args, &measurement)?;
     answer(ctx, &file.path, &measurement, None)

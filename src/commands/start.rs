@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{ChangeId, Class, Contract, Fix, Kind, MetricId, Opened, Proposed, fix};
 use crate::report::{self, problem};
-use crate::store::record::write;
 use crate::store::{Exclusive, Record, RecordError, StoreError};
 use crate::workflow::{Change, UnknownMetric, World, gates};
 
@@ -155,7 +154,7 @@ fn experiment(records: &[Record], text: &str) -> Result<ChangeId, CommandError> 
 fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> {
     let mut attempt = 0;
     loop {
-        match write::create(lock, &change) {
+        match lock.create_record(&change) {
             Ok(()) => return Ok(change),
             Err(RecordError::Store(StoreError::Exists { .. })) if attempt < 1000 => {
                 attempt += 1;

@@ -9,7 +9,7 @@ use crate::audit::{CommitFacts, CommitName, Stamp, Version, range};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
 use crate::model::ChangeId;
-use crate::store::layout;
+use crate::store::project;
 
 /// The largest record that is read, in bytes.
 const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -83,7 +83,7 @@ impl Touches {
 
 /// The change whose record a path is, from the project's root.
 fn id_of(path: &str) -> Option<ChangeId> {
-    let dirs = [layout::STATE_DIR, layout::LEGACY_STATE_DIR];
+    let dirs = [project::STATE_DIR, project::LEGACY_STATE_DIR];
     let below = dirs.into_iter().find_map(|dir| path.strip_prefix(dir)?.strip_prefix("/changes/"))?;
     below.strip_suffix(".json")?.parse().ok()
 }

@@ -18,8 +18,7 @@ use crate::measure::revision;
 use crate::model::artifact::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::store::record::read;
-use crate::store::{OwnPaths, Record, RecordError, artifact, atomic, layout};
+use crate::store::{OwnPaths, Record, RecordError, atomic, evidence, project};
 
 /// The largest record that is read.
 const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -75,18 +74,8 @@ impl<'a> Witness<'a> {
 
     /// A commit with its files named from the project's root; files outside the project are left out.
     pub(crate) fn facts(&self, commit: Commit) -> CommitFacts {
-        CommitFacts {
-            files: self.files(&commit.files),
-            id: commit.id,
-            parents: commit.parents,
-            author_name: commit.author_name,
-            author_email: commit.author_email,
-            author_time: commit.author_time,
-            commit_time: commit.commit_time,
-            subject: commit.subject,
-            message: commit.message,
-            ids: commit.trailers,
-        }
+        let files = self.files(&commit.files);
+        commit.with_files(files)
     }
 
     /// Changed files as an audit sees them.
@@ -106,9 +95,9 @@ impl<'a> Witness<'a> {
 
     /// The config in a commit; `None` where it has none.
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
-        let mut names: Vec<String> = layout::ROOT_CONFIGS.map(str::to_owned).to_vec();
-        for dir in [layout::STATE_DIR, layout::LEGACY_STATE_DIR] {
-            names.extend(layout::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        let mut names: Vec<String> = project::ROOT_CONFIGS.map(str::to_owned).to_vec();
+        for dir in [project::STATE_DIR, project::LEGACY_STATE_DIR] {
+            names.extend(project::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
         }
         let mut batch = self.repo.batch()?;
         for name in names {
@@ -132,7 +121,7 @@ impl<'a> Witness<'a> {
         for entry in self.record_entries(commit)? {
             let (id, path, object, is_file) = entry;
             let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
-                Some(bytes) => state(read::parse(&bytes, Path::new(&path)), &id),
+                Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id),
                 None => RecordState::Unreadable(format!("{path} is no file")),
             };
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
@@ -143,7 +132,7 @@ impl<'a> Witness<'a> {
     /// Id, path from the project's root, object, and whether it is a plain file.
     fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
         let mut found = Vec::new();
-        let dirs = [layout::STATE_DIR, layout::LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"));
+        let dirs = [project::STATE_DIR, project::LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"));
         let [ours, of_the_original] = dirs.each_ref().map(|dir| self.path(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &of_the_original])?;
         for dir in &dirs {
@@ -209,7 +198,7 @@ impl<'a> Witness<'a> {
         let mut found = Found::Missing;
         for number in 0.. {
             let path = if number == 0 { wanted.path.clone() } else { superseded_name(&wanted.path, number) };
-            match batch.read_path(commit, &self.path(&path), artifact::LIMIT)? {
+            match batch.read_path(commit, &self.path(&path), evidence::LIMIT)? {
                 Some(bytes) if Digest::of_bytes(&bytes) == wanted.sha256 => return Ok(Found::Intact(bytes)),
                 Some(bytes) if number == 0 => found = Found::Altered(Digest::of_bytes(&bytes)),
                 Some(_) => {}
@@ -226,7 +215,7 @@ impl<'a> Witness<'a> {
     /// Whether an evidence file lies in the work tree as it was recorded: what is advised depends on it, no verdict.
     pub(crate) fn lies_here(&self, wanted: &Artifact) -> bool {
         let path = revision::on_disk(self.repo, &self.path(&wanted.path));
-        matches!(atomic::read(&path, artifact::LIMIT), Ok(Some(bytes)) if Digest::of_bytes(&bytes) == wanted.sha256)
+        matches!(atomic::read(&path, evidence::LIMIT), Ok(Some(bytes)) if Digest::of_bytes(&bytes) == wanted.sha256)
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.
@@ -255,7 +244,7 @@ impl<'a> Witness<'a> {
         });
         self.ask(walked, ());
         let commit = found?;
-        let mut ids = commit.trailers;
+        let mut ids = commit.ids;
         if ids.is_empty() && depth < REVERTS {
             for hash in commit::reverted(&commit.message) {
                 ids.extend(self.origin(&hash, depth + 1).map(|(_, ids)| ids).unwrap_or_default());

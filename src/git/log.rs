@@ -5,35 +5,17 @@ use std::ops::ControlFlow;
 
 use crate::git::diff::parse_raw;
 use crate::git::{FileChange, GitError, Repo, Scope};
+use crate::model;
 
 /// Begins each commit's record, and can begin nothing else in the output.
 const SENTINEL: &str = "commit:";
 /// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
 
-/// One commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    pub id: String,
-    pub parents: Vec<String>,
-    pub author_name: String,
-    pub author_email: String,
-    /// When it was written, in seconds since 1970 UTC.
-    pub author_time: i64,
-    /// When it was committed, in seconds since 1970 UTC.
-    pub commit_time: i64,
-    pub subject: String,
-    pub message: String,
-    /// The values of the trailer asked for, in order, unfolded.
-    pub trailers: Vec<String>,
-    pub files: Vec<FileChange>,
-}
+/// A commit with its files as git lists them.
+pub type Commit = model::Commit<FileChange>;
 
 impl Commit {
-    pub(crate) fn is_merge(&self) -> bool {
-        self.parents.len() > 1
-    }
-
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
     pub(crate) fn touches(&self, scope: &Scope<'_>) -> bool {
         self.files.iter().any(|file| scope.counts_change(file))
@@ -191,7 +173,7 @@ fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
         commit_time: commit_time.parse().unwrap_or(0),
         subject,
         message,
-        trailers: trailers.lines().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).collect(),
+        ids: trailers.lines().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).collect(),
         files: Vec::new(),
     })
 }
@@ -235,7 +217,7 @@ mod tests {
         let commits = sandbox.repo().commits(Some(&one), "HEAD", &Walk::all(KEY)).unwrap();
         let ids: Vec<&str> = commits.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, [&two, &three, &four]);
-        assert_eq!(commits[0].trailers, ["chg-1", "chg -2"]);
+        assert_eq!(commits[0].ids, ["chg-1", "chg -2"]);
         assert_eq!((commits[0].subject.as_str(), commits[0].message.trim_end()), ("tw\u{f6}", message.trim_end()));
         assert_eq!(commits[0].parents, [one]);
         assert_eq!(
@@ -255,7 +237,7 @@ mod tests {
         sandbox.commit("a", "2", "two\n\nOptimizer-Change: chg-1_x\n");
         let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, "chg-1.x")).unwrap();
         assert_eq!(commits.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), [named.as_str()]);
-        assert_eq!((commits[0].trailers.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
+        assert_eq!((commits[0].ids.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
     }
 
     #[test]
@@ -273,7 +255,7 @@ mod tests {
         let message = "one\n\n---\nnot a patch\n\nOptimizer-Change: chg-1\n";
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
-        assert_eq!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].trailers, ["chg-1"]);
+        assert_eq!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids, ["chg-1"]);
         assert_eq!(repo.trailers_of(message.as_bytes(), KEY).unwrap(), ["chg-1"]);
     }
 
@@ -283,7 +265,7 @@ mod tests {
         let message = "one\n\nOptimizer-Change: chg-1\nis what a trailer looks like.\n\nAnd this is the end.\n";
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
-        assert!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].trailers.is_empty());
+        assert!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids.is_empty());
         assert!(repo.trailers_of(message.as_bytes(), KEY).unwrap().is_empty());
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::git::call::records;
 use crate::git::diff::is_regular;
 use crate::git::{Call, GitError, Repo, Scope};
-use crate::os::{FieldHasher, files, tree};
+use crate::os::{FieldHasher, files};
 
 /// Submodules within submodules deeper than this are not looked into.
 const MAX_DEPTH: u32 = 8;
@@ -134,7 +134,7 @@ impl Repo {
         hasher: &mut FieldHasher,
     ) -> Result<(), GitError> {
         let full = self.root().join(files::path_from_bytes(path));
-        let content = tree::digest_path(&full).map_err(|e| GitError::file("read", &full, e))?;
+        let content = files::digest_path(&full).map_err(|e| GitError::file("read", &full, e))?;
         hasher.field(content.kind.as_bytes());
         hasher.field(content.sha256.as_bytes());
         if content.kind != "directory" {
@@ -150,8 +150,9 @@ impl Repo {
                 Ok(())
             }
             Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
-                let inside = tree::digest_directory(&full, &|_| false).map_err(|e| GitError::file("read", &full, e))?;
-                hasher.field(inside.sha256.as_bytes());
+                let inside =
+                    files::digest_directory(&full, &|_| false).map_err(|e| GitError::file("read", &full, e))?;
+                hasher.field(inside.as_bytes());
                 Ok(())
             }
             Ok(_) => Ok(()),

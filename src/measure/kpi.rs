@@ -241,11 +241,11 @@ fn concealed_value(name: &str, value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Better, Unit};
+    use crate::model::Unit;
     use crate::os::SpawnError;
-    use std::time::Duration;
+    use crate::os::Spec;
     use crate::os::process::{Captured, Launch};
-    use crate::os::{SpawnError, Spec};
+    use std::time::Duration;
 
     /// Writes `stdout`, and its run's number into `file` if there is one.
     #[derive(Default)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::{GitError, LineCount, Repo, Scope, Side};
 use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree};
-use crate::os::{files, tree};
+use crate::os::files;
 
 /// What was seen of a project's code.
 #[derive(Debug, Clone)]
@@ -140,8 +140,8 @@ fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
 
 fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Seen {
     let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
-    let digest = tree::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
-    let (code, work_tree) = match digest.map(|tree| tree.sha256.parse::<Digest>()) {
+    let digest = files::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
+    let (code, work_tree) = match digest.map(|digest| digest.parse::<Digest>()) {
         Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
         Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
         Err(e) => (None, WorkTree::Unknown { reason: format!("cannot read the project's files: {e}") }),

@@ -7,7 +7,7 @@ pub use crate::model::strict_json::parse_json;
 pub use crate::model::{JsonError, Limits};
 
 use crate::model::snapshot::{SCHEMA_V1, SCHEMA_V2};
-use crate::model::strict_json::parse_as;
+use crate::model::strict_json::shaped;
 use crate::model::{Kpi, PairSession, Run, Snapshot, Timing, pair};
 
 /// Why bytes are no evidence. The caller adds the file's path.
@@ -39,7 +39,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
         &[SCHEMA_V1, SCHEMA_V2],
         "vibeship_optimizer.snapshot.v1 or .v2",
     )?;
-    let snapshot: Snapshot = parse_as(bytes, Limits::default())?;
+    let snapshot: Snapshot = shaped(value, bytes, Limits::default())?;
     check_snapshot(&snapshot)?;
     Ok(snapshot)
 }
@@ -48,7 +48,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
 pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
     let value = parse_json(bytes, Limits::default())?;
     check_schema(&value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;
-    let session: PairSession = parse_as(bytes, Limits::default())?;
+    let session: PairSession = shaped(value, bytes, Limits::default())?;
     check_pair(&session)?;
     Ok(session)
 }

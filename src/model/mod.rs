@@ -5,6 +5,7 @@
 pub mod artifact;
 pub mod class;
 pub mod command_line;
+pub mod commit;
 pub mod conceal;
 pub mod contract;
 pub mod criterion;
@@ -35,6 +36,7 @@ pub mod verdict;
 pub use artifact::Artifact;
 pub use class::Class;
 pub use command_line::{CommandLine, PROGRAM};
+pub use commit::Commit;
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};

@@ -51,10 +51,17 @@ pub fn parse_json(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
     value.map_err(|error| syntax(&error, text))
 }
 
-/// Reads JSON that [`parse_json`] accepted as a `T`, so that errors of shape carry their line and column.
+/// Reads a `T` as strictly as [`parse_json`].
 pub fn parse_as<T: DeserializeOwned>(bytes: &[u8], limits: Limits) -> Result<T, JsonError> {
-    let text = text_of(bytes, limits)?;
-    serde_json::from_str(text).map_err(|error| syntax(&error, text))
+    shaped(parse_json(bytes, limits)?, bytes, limits)
+}
+
+/// What [`parse_json`] read as a `T`. Only where it has another shape are the bytes read again, for the line and column.
+pub fn shaped<T: DeserializeOwned>(value: Value, bytes: &[u8], limits: Limits) -> Result<T, JsonError> {
+    serde_json::from_value(value).or_else(|_| {
+        let text = text_of(bytes, limits)?;
+        serde_json::from_str(text).map_err(|error| syntax(&error, text))
+    })
 }
 
 fn text_of(bytes: &[u8], limits: Limits) -> Result<&str, JsonError> {

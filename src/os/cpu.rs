@@ -1,5 +1,5 @@
 //! Processor cores: which there are, and holding the calling thread, with all that it starts meanwhile, on one of them.
-//! On a virtual machine each core has a speed of its own at any moment, as others use the physical one. Must not choose.
+//! On a virtual machine each core has a speed of its own at any moment, as others use the physical one.
 
 use std::marker::PhantomData;
 
@@ -17,13 +17,13 @@ pub struct Held {
 
 impl Core {
     /// The system's number.
-    pub fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         self.0
     }
 
     /// Holds the calling thread, and every process that it starts meanwhile, on this core; `None` where the system cannot.
     #[cfg(target_os = "linux")]
-    pub fn hold(self) -> Option<Held> {
+    pub(crate) fn hold(self) -> Option<Held> {
         let before = rustix::thread::sched_getaffinity(None).ok()?;
         let mut only = rustix::thread::CpuSet::new();
         only.set(self.0);
@@ -33,7 +33,7 @@ impl Core {
 
     /// Holds the calling thread, and every process that it starts meanwhile, on this core; `None` where the system cannot.
     #[cfg(not(target_os = "linux"))]
-    pub fn hold(self) -> Option<Held> {
+    pub(crate) fn hold(self) -> Option<Held> {
         None
     }
 }
@@ -48,7 +48,7 @@ impl Drop for Held {
 
 /// The cores that the calling thread may use, the one it is on first; none where the system cannot hold it on one.
 #[cfg(target_os = "linux")]
-pub fn allowed() -> Vec<Core> {
+pub(crate) fn allowed() -> Vec<Core> {
     let Ok(set) = rustix::thread::sched_getaffinity(None) else { return Vec::new() };
     let current = rustix::thread::sched_getcpu();
     let all = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
@@ -58,7 +58,7 @@ pub fn allowed() -> Vec<Core> {
 
 /// The cores that the calling thread may use; none where the system cannot hold it on one.
 #[cfg(not(target_os = "linux"))]
-pub fn allowed() -> Vec<Core> {
+pub(crate) fn allowed() -> Vec<Core> {
     Vec::new()
 }
 

@@ -1,14 +1,18 @@
-//! What differs between platforms when files are written and named: temporary files, replacing, syncing a
-//! directory, canonical paths. Must not know which files these are.
+//! What differs between platforms when files are written and named (temporary files, replacing, syncing a directory,
+//! canonical paths), and digests of their content, streamed.
 
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
+use walkdir::WalkDir;
 
 /// A new temporary file in `dir` named `PREFIX…tmp`, readable as any new file would be (not private, as
 /// temporary files otherwise are).
-pub fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+pub(crate) fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).suffix(".tmp");
     #[cfg(unix)]
@@ -21,7 +25,7 @@ pub fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
 }
 
 /// Renames a temporary file over `target`, replacing what is there.
-pub fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
+pub(crate) fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
     // On Windows a scanner or a reader may hold the target open for a moment.
     let mut left = if cfg!(windows) { 20 } else { 0 };
     let mut temporary = temporary;
@@ -39,12 +43,12 @@ pub fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
 }
 
 /// Renames a temporary file to `target` unless something is there already.
-pub fn place_new(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
+pub(crate) fn place_new(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
     temporary.persist_noclobber(target).map(|_| ()).map_err(|failed| failed.error)
 }
 
 /// Lets everybody who may read a file run it too. Windows knows no such right.
-pub fn make_executable(path: &Path) -> io::Result<()> {
+pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -56,7 +60,7 @@ pub fn make_executable(path: &Path) -> io::Result<()> {
 }
 
 /// Whether a file exists and somebody may run it; on Windows, whether it exists.
-pub fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -67,7 +71,7 @@ pub fn is_executable(path: &Path) -> bool {
 }
 
 /// Makes a directory's entries durable where the platform can (Windows cannot, nor can some file systems).
-pub fn sync_directory(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
@@ -79,7 +83,7 @@ pub fn sync_directory(dir: &Path) -> io::Result<()> {
 
 /// The path without links, `.` and `..`; on Windows in the plain form (`C:\x`, not `\\?\C:\x`) where there is
 /// one, since other programs do not take the long form.
-pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
     let full = fs::canonicalize(path)?;
     if cfg!(windows)
         && let Some(text) = full.to_str()
@@ -93,7 +97,7 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// A path as the bytes that git uses for it: raw on Unix, UTF-8 with `/` on Windows.
-pub fn path_bytes(path: &Path) -> Vec<u8> {
+pub(crate) fn path_bytes(path: &Path) -> Vec<u8> {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt as _;
@@ -106,7 +110,7 @@ pub fn path_bytes(path: &Path) -> Vec<u8> {
 }
 
 /// The path that git means by some bytes; the inverse of [`path_bytes`].
-pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt as _;
@@ -119,7 +123,7 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 }
 
 /// Makes `target` lead to `source`: by a symbolic link, or by a copy where links need a privilege (Windows).
-pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
+pub(crate) fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(source, target)
@@ -132,7 +136,7 @@ pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
 
 #[cfg_attr(unix, cfg(test))]
 fn copy(source: &Path, target: &Path) -> io::Result<()> {
-    for entry in walkdir::WalkDir::new(source).follow_links(true) {
+    for entry in WalkDir::new(source).follow_links(true) {
         let entry = entry?;
         let below = entry.path().strip_prefix(source).unwrap_or(Path::new(""));
         let to = if below.as_os_str().is_empty() { target.to_owned() } else { target.join(below) };
@@ -146,7 +150,7 @@ fn copy(source: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// Lets the owner enter and change a directory. Where it is not ours to change, what follows fails and says so.
-pub fn make_enterable(dir: &Path) {
+pub(crate) fn make_enterable(dir: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -156,6 +160,133 @@ pub fn make_enterable(dir: &Path) {
     {
         let _ = dir;
     }
+}
+
+/// Directories that hold what was built, downloaded or cached, not the project's own files. They are left out
+/// of the digest of a project that is not under git (there nothing else says what is a source).
+const LITTER: &str = ".git .hg .svn .jj node_modules target .venv venv __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox \
+    .nox .gradle .next .cache .direnv .idea .vs";
+
+/// A hash over fields whose bounds are part of it, so that no two lists of fields hash alike.
+#[derive(Default)]
+pub struct FieldHasher(Sha256);
+
+impl FieldHasher {
+    pub(crate) fn field(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The SHA-256 of all fields as 64 lower-case hexadecimal digits.
+    pub(crate) fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// Digest of all files below `root` but those that `leave_out` names (by path from `root`, with `/`) and
+/// those in directories of [`LITTER`], over paths, kinds and content. Links count by where they point, and are not
+/// followed. 64 hexadecimal digits.
+pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<String> {
+    let mut entries = Vec::new();
+    let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
+        let is_dir = entry.file_type().is_dir();
+        let is_litter = |name: &str| LITTER.split(' ').any(|litter| litter == name);
+        let litter = is_dir && entry.file_name().to_str().is_some_and(is_litter);
+        entry.depth() == 0 || !(litter || leave_out(&relative_bytes(root, entry.path())))
+    });
+    for entry in walk {
+        let entry = entry.map_err(io::Error::from)?;
+        if !entry.file_type().is_dir() {
+            entries.push((relative_bytes(root, entry.path()), entry.into_path()));
+        }
+    }
+    entries.sort();
+    let mut hasher = FieldHasher::default();
+    for (relative, path) in &entries {
+        let content = digest_path(path)?;
+        hasher.field(relative);
+        hasher.field(content.kind.as_bytes());
+        hasher.field(content.sha256.as_bytes());
+    }
+    Ok(hasher.finish())
+}
+
+/// What is at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// `file`, `executable`, `link`, `directory`, `other` or `absent`.
+    pub(crate) kind: &'static str,
+    /// SHA-256 of a file's bytes or of a link's target as 64 hexadecimal digits; empty otherwise.
+    pub(crate) sha256: String,
+}
+
+/// Digest of the file or link at `path`; the content is streamed, so its size does not matter.
+pub(crate) fn digest_path(path: &Path) -> io::Result<Content> {
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Content { kind: "absent", sha256: String::new() });
+        }
+        Err(e) => return Err(with_path(e, path)),
+    };
+    let kind = meta.file_type();
+    let (kind, sha256) = if kind.is_symlink() {
+        let target = path_bytes(&fs::read_link(path).map_err(|e| with_path(e, path))?);
+        ("link", hex(&Sha256::digest(&target)))
+    } else if kind.is_file() {
+        let sha256 = digest_file(path).map_err(|e| with_path(e, path))?;
+        (if owner_may_run(&meta) { "executable" } else { "file" }, sha256)
+    } else {
+        // A pipe or a device has no content that could be read to its end.
+        (if kind.is_dir() { "directory" } else { "other" }, String::new())
+    };
+    Ok(Content { kind, sha256 })
+}
+
+fn digest_file(path: &Path) -> io::Result<String> {
+    let mut file = io::BufReader::with_capacity(64 * 1024, fs::File::open(path)?);
+    let mut hash = Sha256::new();
+    loop {
+        let bytes = match file.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if bytes.is_empty() {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(bytes);
+        let read = bytes.len();
+        file.consume(read);
+    }
+}
+
+fn owner_may_run(meta: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        meta.permissions().mode() & 0o100 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = meta;
+        false
+    }
+}
+
+fn relative_bytes(root: &Path, path: &Path) -> Vec<u8> {
+    path_bytes(path.strip_prefix(root).unwrap_or(path))
+}
+
+fn with_path(error: io::Error, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -169,5 +300,59 @@ mod tests {
         fs::write(dir.path().join("from/sub/one"), "1").unwrap();
         copy(&dir.path().join("from"), &dir.path().join("to")).unwrap();
         assert_eq!(fs::read(dir.path().join("to/sub/one")).unwrap(), b"1");
+    }
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn the_digest_follows_content_and_names_but_not_litter_or_what_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = || digest_directory(dir.path(), &|path| path == b"own").unwrap();
+        write(dir.path(), "src/a", "1");
+        let first = digest();
+        write(dir.path(), "own/record", "x");
+        write(dir.path(), "src/__pycache__/a.pyc", "x");
+        write(dir.path(), "node_modules/m/index.js", "x");
+        assert_eq!(digest(), first);
+        write(dir.path(), "src/a", "2");
+        let second = digest();
+        assert_ne!(second, first);
+        fs::rename(dir.path().join("src/a"), dir.path().join("src/b")).unwrap();
+        assert_ne!(digest(), second);
+    }
+
+    #[test]
+    fn a_file_named_like_a_litter_directory_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = || digest_directory(dir.path(), &|_| false).unwrap();
+        let empty = digest();
+        write(dir.path(), "target", "1");
+        assert_ne!(digest(), empty);
+    }
+
+    #[test]
+    fn the_bounds_of_fields_are_part_of_the_hash() {
+        let hash = |fields: &[&[u8]]| {
+            let mut hasher = FieldHasher::default();
+            fields.iter().for_each(|f| hasher.field(f));
+            hasher.finish()
+        };
+        assert_ne!(hash(&[b"ab", b"c"]), hash(&[b"a", b"bc"]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_count_by_their_target_and_circles_end() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(".", dir.path().join("loop")).unwrap();
+        let digest = || digest_directory(dir.path(), &|_| false).unwrap();
+        let first = digest();
+        fs::remove_file(dir.path().join("loop")).unwrap();
+        std::os::unix::fs::symlink("..", dir.path().join("loop")).unwrap();
+        assert_ne!(digest(), first);
     }
 }

@@ -1,5 +1,5 @@
 //! Facts about this machine: processor, memory, governor, virtualization, power, load. Each is read where the system
-//! keeps it and is `None` where it cannot be read. Must not compare machines.
+//! keeps it and is `None` where it cannot be read.
 
 #[cfg(not(target_os = "linux"))]
 use std::process::Command;
@@ -26,7 +26,7 @@ pub struct Host {
 }
 
 /// The host's name, for telling a person which machine holds a lock; `None` where it is not to be had cheaply.
-pub fn name() -> Option<String> {
+pub(crate) fn name() -> Option<String> {
     let of_variable = || std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
     let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     of_kernel().or_else(of_variable).map(|name| name.trim().to_owned())
@@ -34,7 +34,7 @@ pub fn name() -> Option<String> {
 
 impl Host {
     /// Reads what can be read. Takes some milliseconds on Linux, some tens where other programs must be asked.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok());
         let host = Self {
             os: std::env::consts::OS.to_owned(),
@@ -214,22 +214,16 @@ mod text {
 
     /// The hypervisor that a vendor and product name stand for.
     pub(crate) fn hypervisor_of(product: &str) -> Option<&'static str> {
-        const KNOWN: &[(&str, &str)] = &[
-            ("qemu", "qemu"),
-            ("kvm", "kvm"),
-            ("vmware", "vmware"),
-            ("virtualbox", "virtualbox"),
+        const NAMES: [&str; 8] = ["qemu", "kvm", "vmware", "virtualbox", "xen", "parallels", "bhyve", "firecracker"];
+        const MARKS: [(&str, &str); 4] = [
             ("innotek", "virtualbox"),
-            ("xen", "xen"),
-            ("parallels", "parallels"),
-            ("bhyve", "bhyve"),
             ("microsoft corporation virtual machine", "hyper-v"),
             ("amazon ec2", "ec2"),
             ("google compute engine", "gce"),
-            ("firecracker", "firecracker"),
         ];
         let product = product.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-        KNOWN.iter().find(|(mark, _)| product.contains(mark)).map(|(_, name)| *name)
+        let named = NAMES.iter().map(|name| (*name, *name)).chain(MARKS).find(|(mark, _)| product.contains(mark));
+        named.map(|(_, name)| name)
     }
 
     /// The value of `"key" = "value"`.

@@ -1,5 +1,4 @@
-//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own. Must not know what
-//! the answer is for.
+//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own.
 //!
 //! The proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are honoured, except for addresses of
 //! this very machine, which no proxy could reach as it is meant. Certificates are checked against the built-in roots.
@@ -50,7 +49,7 @@ pub enum HttpError {
 }
 
 /// Makes one request.
-pub fn ask(request: &Request) -> Result<Answer, HttpError> {
+pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     let agent = agent(request);
     let mut message = ureq::http::Request::builder().uri(&request.url);
     message = message.method(if request.head_only { "HEAD" } else { "GET" });

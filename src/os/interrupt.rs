@@ -1,5 +1,5 @@
 //! The user's wish to stop: Ctrl-C, SIGTERM, SIGHUP and SIGQUIT become a flag that long work looks at and that wakes a
-//! waiting run. Owns the signal handlers; must not decide what is cleaned up.
+//! waiting run.
 //!
 //! The first signal asks: the running command's group is ended and the work unwinds, so that throwaway worktrees
 //! are removed. The second quits hard, taking the running group with it.

@@ -7,12 +7,11 @@ pub mod host;
 pub mod http;
 pub mod interrupt;
 pub mod process;
-pub mod tree;
 
 pub use clock::Clock;
 pub use cpu::Core;
+pub use files::FieldHasher;
 pub use host::Host;
 pub use http::{Answer, HttpError, Request};
 pub use interrupt::Interrupt;
 pub use process::{Ended, Finished, FirstThread, SpawnError, Spec};
-pub use tree::FieldHasher;

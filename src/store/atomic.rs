@@ -1,5 +1,5 @@
 //! Writing a file so that a crash leaves the old content or the new, never a part. Owns temporary names and
-//! their removal; must not know what the files mean.
+//! their removal.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// The same for a path that the user chose, without the lock. Writes straight into a device or pipe, which
 /// cannot be replaced.
-pub fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => {
             let mut device = fs::OpenOptions::new().write(true).open(path).map_err(StoreError::io("open", path))?;
@@ -36,7 +36,7 @@ pub fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Creates a file with its directories. The file appears with all its content or not at all, and never in
 /// the place of another, even if two processes try at once.
-pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, LOCKED_PREFIX)?;
     files::place_new(temporary, path).map_err(|source| match source.kind() {
@@ -47,7 +47,7 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
-pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     // A pipe would block the opening, a directory opens on Unix and fails only at the read.
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
@@ -65,13 +65,13 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 /// Whether a file's name is one that writers under the lock use while they write.
-pub fn is_temporary(name: &[u8]) -> bool {
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(LOCKED_PREFIX.as_bytes()) && name.ends_with(b".tmp")
 }
 
 /// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
 /// passed over: litter harms nobody, and the next holder tries again.
-pub fn remove_stale(dir: &Path) {
+pub(crate) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

@@ -1,19 +1,12 @@
-//! What can go wrong in the store. Every message names the file; must not decide what to do about it.
+//! What can go wrong in the store. Every message names the file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as a verb: `read`, `write`, `create`.
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// A file that must be new is there already.
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} exists already and is not overwritten", path.display())]
     Exists { path: PathBuf },
     #[error("{} is write-protected; make it writable first", path.display())]
@@ -22,34 +15,22 @@ pub enum StoreError {
     #[error("{} is not a file", path.display())]
     NotAFile { path: PathBuf },
     #[error("{} is locked by {holder}; waited {waited_s:.0} s, try again when it is done", path.display())]
-    Locked {
-        path: PathBuf,
-        /// Who holds it, as far as is known.
-        holder: String,
-        /// How long it was waited for, in seconds.
-        waited_s: f64,
-    },
-    /// The waiting time for the lock is no number of seconds.
+    Locked { path: PathBuf, holder: String, waited_s: f64 },
     #[error("{value:?} is not a number of seconds between 0 and 86400 to wait for the lock")]
     BadWait { value: String },
     #[error("project root {} is not a directory", path.display())]
     NoRoot { path: PathBuf },
-    /// A name that may not become part of a file's name.
     #[error("{name:?} cannot be part of a file name: {reason}")]
     UnsafeName { name: String, reason: &'static str },
     /// Output would overwrite something that the tool must keep.
     #[error("{} is {what} and is never overwritten; choose another path", path.display())]
     Protected { path: PathBuf, what: &'static str },
-    /// Output would go where a directory is.
     #[error("{} is a directory; name a file", path.display())]
     Directory { path: PathBuf },
-    /// A path of the tool's own leads out of the project.
     #[error("{} leads out of the project, to {}, where nothing is read or written: remove the link", path.display(), target.display())]
     Outside { path: PathBuf, target: PathBuf },
-    /// The logbook is in an encoding that sections cannot be added to.
     #[error("{} is UTF-16; save it as UTF-8 first", path.display())]
     Utf16 { path: PathBuf },
-    /// A file is larger than any that the tool writes.
     #[error("{} is larger than {limit} bytes and is not read", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
 }

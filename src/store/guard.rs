@@ -1,5 +1,5 @@
 //! Which paths may be written: the tool's own files only inside the project, and free output never over what the tool
-//! or the user must keep. Owns where a path leads; must not write anything but through `atomic`.
+//! or the user must keep. Owns where a path leads.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::git::{Call, Repo};
 use crate::model::Limits;
 use crate::model::strict_json::parse_json;
 use crate::os::files;
-use crate::store::layout::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
+use crate::store::project::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
 use crate::store::{Project, StoreError, atomic};
 
 /// A file beyond this size is no report of ours.
@@ -27,8 +27,11 @@ const REPORTS: [(&str, &str); 6] = [
 ];
 
 /// Refuses a path of the tool's own that a link leads out of the project: what is written there is nobody's evidence,
-/// and what lies there is not the project's.
-pub fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
+/// and what is there is not the project's.
+pub(crate) fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
+    if is_without_links(project, path) {
+        return Ok(());
+    }
     let target = destination(path)?;
     if plain(&target).starts_with(plain(project.root())) {
         return Ok(());
@@ -36,8 +39,40 @@ pub fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Outside { path: path.to_owned(), target })
 }
 
+/// Whether a path is below the root without a link on the way; the root itself has none.
+fn is_without_links(project: &Project, path: &Path) -> bool {
+    let Ok(relative) = path.strip_prefix(project.root()) else { return false };
+    let mut current = project.root().to_owned();
+    relative.components().all(|part| {
+        current.push(part);
+        matches!(part, Component::Normal(_)) && !current.is_symlink()
+    })
+}
+
+/// A directory of the tool's own that was resolved once, for many files in it.
+pub(crate) struct Directory<'a> {
+    project: &'a Project,
+    path: &'a Path,
+}
+
+impl<'a> Directory<'a> {
+    pub(crate) fn inside(project: &'a Project, path: &'a Path) -> Result<Self, StoreError> {
+        inside(project, path)?;
+        Ok(Self { project, path })
+    }
+
+    /// The path of a file in it; refused where the file itself is a link that leads out of the project.
+    pub(crate) fn file(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let path = self.path.join(name);
+        if path.is_symlink() {
+            inside(self.project, &path)?;
+        }
+        Ok(path)
+    }
+}
+
 /// Replaces a file of the tool's own, as `atomic::write`, unless a link leads it out of the project.
-pub fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     inside(project, path)?;
     atomic::write(path, bytes)
 }
@@ -45,7 +80,7 @@ pub fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreEr
 /// Refuses a path for free output that would overwrite what must be kept, by whatever way it leads there: one of the
 /// inputs, a record, evidence, the logbook, a config, anything of git's own, or a file that git tracks and that is no
 /// earlier report. (Writing replaces a name and not the file behind it, so a hard link does no harm.)
-pub fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
+pub(crate) fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
     let target = destination(out)?;
     match keeper(project, &target, inputs) {
         Some(what) => Err(StoreError::Protected { path: out.to_owned(), what }),
@@ -86,7 +121,7 @@ fn keeper(project: &Project, target: &Path, inputs: &[&Path]) -> Option<&'static
     }
 }
 
-/// Whether a path lies in a git directory, this repository's or another's. `git~1` is `.git` under its short name.
+/// Whether a path is in a git directory, this repository's or another's. `git~1` is `.git` under its short name.
 fn is_gits_own(project: &Project, key: &Path) -> bool {
     let is_git = |part: Component<'_>| part.as_os_str() == ".git" || part.as_os_str() == "git~1";
     if key.components().any(is_git) {
@@ -98,7 +133,7 @@ fn is_gits_own(project: &Project, key: &Path) -> bool {
 }
 
 enum Content {
-    /// Evidence or a record of this tool, wherever it lies.
+    /// Evidence or a record of this tool, wherever it is.
     Kept,
     Report,
     Other,
@@ -124,7 +159,7 @@ fn content(target: &Path) -> Content {
     }
 }
 
-/// Whether git keeps the file, in whatever repository it lies. Where the file system does not tell cases apart,
+/// Whether git keeps the file, in whatever repository it is. Where the file system does not tell cases apart,
 /// neither does this.
 fn is_tracked(target: &Path) -> bool {
     let (Some(dir), Some(name), true) = (target.parent(), target.file_name(), target.is_file()) else { return false };
@@ -145,48 +180,34 @@ fn destination(path: &Path) -> Result<PathBuf, StoreError> {
     let mut current = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
     // A chain of links this long is a circle, which writing refuses anyway.
     for _ in 0..64 {
-        match step(&current) {
-            Step::At(place) => return Ok(place),
-            Step::Follow(next) => current = next,
+        let Some(next) = current.ancestors().find_map(|existing| {
+            let rest = current.strip_prefix(existing).unwrap_or(Path::new(""));
+            if let Ok(full) = files::canonical(existing) {
+                return Some(Ok(below(full, rest)));
+            }
+            // A link to what does not exist yet: go on from where it points.
+            let next = std::fs::read_link(existing).ok()?;
+            Some(Err(existing.parent()?.join(next).join(rest)))
+        }) else {
+            break;
+        };
+        match next {
+            Ok(place) => return Ok(place),
+            Err(link) => current = link,
         }
     }
     Ok(current)
 }
 
-enum Step {
-    At(PathBuf),
-    Follow(PathBuf),
-}
-
-fn step(absolute: &Path) -> Step {
-    let mut existing = absolute;
-    let mut rest: Vec<Component<'_>> = Vec::new();
-    loop {
-        if let Ok(full) = files::canonical(existing) {
-            let mut out = full;
-            for part in rest.iter().rev() {
-                match part {
-                    Component::ParentDir => drop(out.pop()),
-                    Component::Normal(name) => out.push(name),
-                    _ => {}
-                }
-            }
-            return Step::At(out);
+fn below(mut dir: PathBuf, rest: &Path) -> PathBuf {
+    for part in rest.components() {
+        match part {
+            Component::ParentDir => drop(dir.pop()),
+            Component::Normal(name) => dir.push(name),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
         }
-        // A link to what does not exist yet: go on from where it points.
-        if let Ok(next) = std::fs::read_link(existing)
-            && let Some(dir) = existing.parent()
-        {
-            let mut moved = dir.join(next);
-            moved.extend(rest.iter().rev());
-            return Step::Follow(moved);
-        }
-        let (Some(last), Some(parent)) = (existing.components().next_back(), existing.parent()) else {
-            return Step::At(absolute.to_owned());
-        };
-        rest.push(last);
-        existing = parent;
     }
+    dir
 }
 
 /// For comparing paths on file systems that may not tell cases apart, or that overlook a name's last dots and spaces
@@ -213,7 +234,6 @@ mod tests {
     use super::*;
     use crate::git::Sandbox;
     use crate::model::Artifact;
-    use crate::store::artifact::write_evidence;
     use crate::store::{Exclusive, Holder, Role};
     use std::time::Duration;
 
@@ -222,7 +242,7 @@ mod tests {
         let holder =
             Holder { pid: 1, command: String::new(), host: String::new(), since: chrono::DateTime::UNIX_EPOCH };
         let lock = Exclusive::acquire(&project, &holder, Duration::ZERO).unwrap();
-        let artifact = write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence("chg-1", Role::Before, b"{}").unwrap();
         (project, lock, artifact)
     }
 

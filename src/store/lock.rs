@@ -1,9 +1,9 @@
-//! One lock per state directory. Reading and writing are different types, so that a function that changes
-//! the store can demand [`Exclusive`]. Owns the lock file and the note of who holds it; must not wait for ever.
+//! One lock per state directory. Whatever changes the store demands [`Exclusive`]; reading needs no lock, since every
+//! file is replaced whole. Owns the lock file and the note of who holds it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Project, StoreError, atomic, guard};
 
 /// How long the lock is waited for unless told otherwise.
-pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 /// The environment variable that tells otherwise, in seconds.
-pub const WAIT_VARIABLE: &str = "VIBESHIP_OPTIMIZER_LOCK_WAIT_S";
+pub(crate) const WAIT_VARIABLE: &str = "VIBESHIP_OPTIMIZER_LOCK_WAIT_S";
 
 const POLL: Duration = Duration::from_millis(20);
 const HOLDER_LIMIT: u64 = 16 * 1024;
@@ -28,26 +28,12 @@ pub struct Holder {
     pub since: DateTime<Utc>,
 }
 
-/// Reads a waiting time in seconds, as given in [`WAIT_VARIABLE`] or a flag.
-pub fn parse_wait(text: &str) -> Result<Duration, StoreError> {
+/// Reads a waiting time in seconds.
+pub(crate) fn parse_wait(text: &str) -> Result<Duration, StoreError> {
     match text.trim().parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(StoreError::BadWait { value: text.chars().take(40).collect() }),
     }
-}
-
-/// Permission to read a store that nobody changes meanwhile. Both guards give it.
-pub trait Access {
-    /// The project that is locked.
-    fn project(&self) -> &Project;
-}
-
-/// Permission to read. Released when dropped.
-#[derive(Debug)]
-pub struct Shared {
-    project: Project,
-    // Dropping the file releases the lock; `File::unlock` reports false errors on some systems.
-    _file: Option<File>,
 }
 
 /// Permission to change. Released when dropped.
@@ -55,45 +41,18 @@ pub struct Shared {
 pub struct Exclusive {
     project: Project,
     note: PathBuf,
+    // Dropping the file releases the lock; `File::unlock` reports false errors on some systems.
     _file: File,
 }
 
-impl Access for Shared {
-    fn project(&self) -> &Project {
-        &self.project
-    }
-}
-
-impl Access for Exclusive {
-    fn project(&self) -> &Project {
-        &self.project
-    }
-}
-
-impl Shared {
-    /// Waits until nobody changes the store. Creates nothing: where there is no lock file yet, nobody has
-    /// ever changed the store, and where the file system knows no locks, each file is still whole.
-    pub fn acquire(project: &Project, wait: Duration) -> Result<Self, StoreError> {
-        let path = project.lock_path();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(Self { project: project.clone(), _file: None });
-            }
-            Err(source) => return Err(StoreError::Io { action: "open", path, source }),
-        };
-        let held = poll(&path, wait, || file.try_lock_shared())?;
-        if held == Held::No {
-            return Err(locked(project, &path, wait));
-        }
-        Ok(Self { project: project.clone(), _file: (held == Held::Yes).then_some(file) })
-    }
-}
-
 impl Exclusive {
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// Waits until nobody uses the store, then keeps others out. Creates the state directory, and removes
     /// what killed writers left.
-    pub fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
+    pub(crate) fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
         let path = project.lock_path();
         for written in project.written_directories().iter().chain([&path]) {
             guard::inside(project, written)?;
@@ -106,14 +65,7 @@ impl Exclusive {
             .truncate(false)
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
-        match poll(&path, wait, || file.try_lock())? {
-            Held::Yes => {}
-            Held::No => return Err(locked(project, &path, wait)),
-            Held::Unsupported => {
-                let source = io::Error::new(io::ErrorKind::Unsupported, "this file system has no file locks");
-                return Err(StoreError::Io { action: "lock", path, source });
-            }
-        }
+        wait_for(&file, project, wait)?;
         for dir in project.written_directories() {
             atomic::remove_stale(&dir);
         }
@@ -133,39 +85,27 @@ impl Drop for Exclusive {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Held {
-    Yes,
-    No,
-    Unsupported,
-}
-
-fn poll(
-    path: &Path,
-    wait: Duration,
-    mut attempt: impl FnMut() -> Result<(), TryLockError>,
-) -> Result<Held, StoreError> {
+fn wait_for(file: &File, project: &Project, wait: Duration) -> Result<(), StoreError> {
     let start = Instant::now();
+    let path = project.lock_path();
     loop {
-        match attempt() {
-            Ok(()) => return Ok(Held::Yes),
-            Err(TryLockError::WouldBlock) if start.elapsed() >= wait => return Ok(Held::No),
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= wait => return Err(locked(project, path, wait)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(POLL.min(wait)),
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => return Ok(Held::Unsupported),
-            Err(TryLockError::Error(source)) => {
-                return Err(StoreError::Io { action: "lock", path: path.to_owned(), source });
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
+                let source = io::Error::new(io::ErrorKind::Unsupported, "this file system has no file locks");
+                return Err(StoreError::Io { action: "lock", path, source });
             }
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { action: "lock", path, source }),
         }
     }
 }
 
-fn locked(project: &Project, path: &Path, wait: Duration) -> StoreError {
-    // A note may be left by a killed process; it is only believed while nobody can read.
-    let only_readers = File::open(path).is_ok_and(|file| file.try_lock_shared().is_ok());
+fn locked(project: &Project, path: PathBuf, wait: Duration) -> StoreError {
     let note = atomic::read(&project.holder_path(), HOLDER_LIMIT).ok().flatten();
     let holder = match note.and_then(|text| serde_json::from_slice::<Holder>(&text).ok()) {
-        _ if only_readers => "commands that read it".to_owned(),
         Some(h) => format!(
             "process {} on {} ({:?}, since {})",
             h.pid,
@@ -175,15 +115,11 @@ fn locked(project: &Project, path: &Path, wait: Duration) -> StoreError {
         ),
         None => "another process".to_owned(),
     };
-    StoreError::Locked { path: path.to_owned(), holder, waited_s: wait.as_secs_f64() }
+    StoreError::Locked { path, holder, waited_s: wait.as_secs_f64() }
 }
 
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]
@@ -208,28 +144,8 @@ mod tests {
         for part in ["4711", "box", "change start", "1970-01-01T00:00:00Z"] {
             assert!(error.contains(part), "{part} is missing in {error}");
         }
-        assert!(matches!(Shared::acquire(&project, Duration::ZERO), Err(StoreError::Locked { .. })));
         drop(held);
         Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap();
-    }
-
-    #[test]
-    fn readers_share_and_keep_writers_out() {
-        let (_dir, project) = project();
-        drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());
-        let first = Shared::acquire(&project, Duration::ZERO).unwrap();
-        let second = Shared::acquire(&project, Duration::ZERO).unwrap();
-        let error = Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap_err().to_string();
-        assert!(error.contains("commands that read it"), "{error}");
-        drop((first, second));
-        Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap();
-    }
-
-    #[test]
-    fn a_reader_creates_nothing() {
-        let (dir, project) = project();
-        Shared::acquire(&project, Duration::ZERO).unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

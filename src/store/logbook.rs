@@ -1,11 +1,9 @@
-//! The logbook: a section per change between markers, and the user's own text around them. Owns the markers;
-//! must not render a section, nor touch a byte outside the markers.
+//! The logbook: a section per change between markers, and the user's own text around them, of which no byte is touched.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use crate::store::layout::{LEGACY_LOGBOOK, LOGBOOK, safe_name};
-use crate::store::{Access as _, Exclusive, StoreError, atomic, guard};
+use crate::store::project::{LEGACY_LOGBOOK, LOGBOOK, safe_name};
+use crate::store::{Exclusive, StoreError, atomic, guard};
 
 const BEGIN: &str = "<!-- vibeship-optimizer:begin ";
 const END: &str = "<!-- vibeship-optimizer:end ";
@@ -14,46 +12,28 @@ const CLOSE: &str = " -->";
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Something wrong with the markers of a section, worth telling the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// A begin marker without its end; what follows it was left as it is.
-    Unclosed {
-        id: String,
-        line: usize,
-    },
-    Unopened {
-        id: String,
-        line: usize,
-    },
-    /// A second section of the same change; the first is kept up to date, this one was removed.
-    Duplicate {
-        id: String,
-        line: usize,
-    },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unclosed { id, line } => {
-                write!(f, "line {line}: the section of {id} has no end marker; a new one was added at the end")
-            }
-            Self::Unopened { id, line } => write!(f, "line {line}: an end marker of {id} without its begin"),
-            Self::Duplicate { id, line } => write!(f, "line {line}: a second section of {id} was removed"),
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MarkerProblem {
+    /// What follows the begin marker was left as it is.
+    #[error("line {line}: the section of {id} has no end marker; a new one was added at the end")]
+    Unclosed { id: String, line: usize },
+    #[error("line {line}: an end marker of {id} without its begin")]
+    Unopened { id: String, line: usize },
+    /// The first is kept up to date, this one was removed.
+    #[error("line {line}: a second section of {id} was removed")]
+    Duplicate { id: String, line: usize },
 }
 
 /// A logbook with one section brought up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
+pub(crate) struct Replaced {
     pub text: Vec<u8>,
-    pub problems: Vec<Problem>,
+    pub problems: Vec<MarkerProblem>,
 }
 
 /// Puts `section` between the markers of `id`, or at the end when there are none. Every byte outside the
 /// markers stays. Markers inside `section` are made harmless; its line ends become those of the text.
-pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced, StoreError> {
+pub(crate) fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced, StoreError> {
     safe_name(id)?;
     let eol = line_end(text);
     let body = rendered(section, eol);
@@ -67,11 +47,11 @@ pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced,
     out.extend_from_slice(&text[..first.begin.end]);
     out.extend_from_slice(body.as_bytes());
     let mut kept_to = first.end.start;
-    // Between markers that lie alone a duplicate stays: without it these could become a pair, and the user's text between
+    // Between markers without a partner a duplicate stays: without it these could become a pair, and the user's text between
     // them a section.
     let alone = !problems.is_empty();
     for duplicate in rest {
-        problems.push(Problem::Duplicate { id: id.to_owned(), line: duplicate.begin.line });
+        problems.push(MarkerProblem::Duplicate { id: id.to_owned(), line: duplicate.begin.line });
         if alone {
             continue;
         }
@@ -82,15 +62,13 @@ pub fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Replaced,
     Ok(Replaced { text: out, problems })
 }
 
-/// The ids that have a whole section, in order of appearance.
-pub fn sections(text: &[u8]) -> Vec<String> {
-    let marks = marks(text);
-    let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
-    whole.map(|pair| pair[0].id.clone()).collect()
-}
-
 /// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.
-pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Result<Vec<Problem>, StoreError> {
+pub(crate) fn update(
+    lock: &Exclusive,
+    id: &str,
+    section: &str,
+    heading: &str,
+) -> Result<Vec<MarkerProblem>, StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
     let old = atomic::read(&path, LIMIT)?;
@@ -106,7 +84,7 @@ pub fn update(lock: &Exclusive, id: &str, section: &str, heading: &str) -> Resul
 }
 
 /// Creates the logbook when there is none. Returns its path and whether it is new.
-pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
+pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, heading.as_bytes()) {
@@ -117,7 +95,7 @@ pub fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreE
 }
 
 /// Renames a logbook that has the old name, unless there is one with the new name. Returns whether it did.
-pub fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
+pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     let old = lock.project().root().join(LEGACY_LOGBOOK);
     let new = lock.project().root().join(LOGBOOK);
     if !old.is_file() || new.symlink_metadata().is_ok() {
@@ -127,7 +105,7 @@ pub fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// A line that is a marker. `start..end` spans the line with its line end.
+/// A line that is a marker, with its line end.
 #[derive(Debug)]
 struct Mark {
     id: String,
@@ -167,7 +145,7 @@ fn mark(line: &str) -> Option<(bool, &str)> {
 
 /// The sections of `id`: a begin whose very next marker is its own end. Anything else is a problem, and
 /// left where it is, since nobody can tell how much of what follows is the user's.
-fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<Problem>) {
+fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<MarkerProblem>) {
     let mut sections = Vec::new();
     let mut problems = Vec::new();
     let mut rest = marks(text).into_iter().peekable();
@@ -176,12 +154,12 @@ fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<Problem>) {
             continue;
         }
         if !mark.opens {
-            problems.push(Problem::Unopened { id: id.to_owned(), line: mark.line });
+            problems.push(MarkerProblem::Unopened { id: id.to_owned(), line: mark.line });
             continue;
         }
         match rest.next_if(|next| next.id == id && !next.opens) {
             Some(end) => sections.push(Section { begin: mark, end }),
-            None => problems.push(Problem::Unclosed { id: id.to_owned(), line: mark.line }),
+            None => problems.push(MarkerProblem::Unclosed { id: id.to_owned(), line: mark.line }),
         }
     }
     (sections, problems)
@@ -229,6 +207,13 @@ mod tests {
 
     const ID: &str = "chg-1";
 
+    /// The ids that have a whole section, in order of appearance.
+    fn sections(text: &[u8]) -> Vec<String> {
+        let marks = marks(text);
+        let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
+        whole.map(|pair| pair[0].id.clone()).collect()
+    }
+
     #[test]
     fn a_text_that_ends_in_a_lone_carriage_return_is_the_same_the_second_time() {
         let once = replace_section(b"\r", ID, "x").unwrap().text;
@@ -273,7 +258,7 @@ mod tests {
     fn a_begin_without_an_end_takes_nothing_with_it() {
         let broken = "<!-- vibeship-optimizer:begin chg-1 -->\nprecious\n";
         let done = replace_section(broken.as_bytes(), ID, "new").unwrap();
-        assert_eq!(done.problems, [Problem::Unclosed { id: ID.into(), line: 1 }]);
+        assert_eq!(done.problems, [MarkerProblem::Unclosed { id: ID.into(), line: 1 }]);
         assert!(done.text.starts_with(broken.as_bytes()));
         let again = replace_section(&done.text, ID, "newer").unwrap();
         assert!(again.text.starts_with(broken.as_bytes()));
@@ -294,7 +279,7 @@ mod tests {
         let one = replaced("", "x");
         let done = replace_section(format!("{one}between\n{one}after\n").as_bytes(), ID, "new").unwrap();
         assert_eq!(String::from_utf8(done.text).unwrap(), format!("{}between\nafter\n", replaced("", "new")));
-        assert_eq!(done.problems, [Problem::Duplicate { id: ID.into(), line: 5 }]);
+        assert_eq!(done.problems, [MarkerProblem::Duplicate { id: ID.into(), line: 5 }]);
     }
 
     #[test]

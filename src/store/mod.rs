@@ -1,16 +1,18 @@
 //! The only writer of the state directory, the report directory and the logbook.
 
-pub mod artifact;
-pub mod atomic;
-pub mod error;
-pub mod guard;
-pub mod layout;
-pub mod lock;
-pub mod logbook;
+pub(crate) mod atomic;
+mod error;
+pub(crate) mod evidence;
+pub(crate) mod guard;
+mod legacy;
+pub(crate) mod lock;
+pub(crate) mod logbook;
+pub(crate) mod project;
 pub mod record;
 
-pub use artifact::{Role, Standing};
 pub use error::StoreError;
-pub use layout::{OwnPaths, Project};
-pub use lock::{Access, Exclusive, Holder};
+pub use evidence::{Integrity, Role};
+pub use legacy::Legacy;
+pub use lock::{Exclusive, Holder};
+pub use project::{OwnPaths, Project};
 pub use record::{Record, RecordError};

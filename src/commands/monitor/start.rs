@@ -9,7 +9,7 @@ use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Digest, Kind};
-use crate::store::{artifact, atomic};
+use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
 /// Say for how many days a rolled out change is measured
@@ -50,7 +50,7 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
 
 /// What a change is held against was fixed at its baseline; a freely chosen one could hide a loss.
 fn is_the_baseline(ctx: &Ctx, change: &Change, path: &std::path::Path) -> Result<(), CommandError> {
-    let bytes = atomic::read(path, artifact::LIMIT)?
+    let bytes = atomic::read(path, evidence::LIMIT)?
         .ok_or_else(|| CommandError::trouble(format!("--baseline: {} does not exist", path.display())))?;
     let Some(recorded) = watch::reference(change) else {
         return Err(CommandError::trouble("--baseline: the change has recorded none"));

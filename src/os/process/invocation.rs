@@ -1,4 +1,4 @@
-//! How a configured command line is started: through the shell, or directly where that is the same. Must not start it.
+//! How a configured command line is started: through the shell, or directly where that is the same.
 //!
 //! A shell costs about as much as a small program and its own noise, which would drown a 2 % effect. A line
 //! that consists of plain words (no quoting, expansion, redirection, assignment, list) and names a program file,
@@ -25,98 +25,16 @@ pub enum Launch {
 
 /// Words that a shell takes for itself: POSIX reserved words, special and regular built-ins, and what common
 /// shells add. `true`, `echo` and their like exist as files too, but those may differ from the built-in.
-const SHELL_WORDS: &[&str] = &[
-    "!",
-    ".",
-    ":",
-    "[",
-    "[[",
-    "alias",
-    "bg",
-    "bind",
-    "break",
-    "builtin",
-    "caller",
-    "case",
-    "cd",
-    "chdir",
-    "command",
-    "compgen",
-    "complete",
-    "continue",
-    "coproc",
-    "declare",
-    "dirs",
-    "disown",
-    "do",
-    "done",
-    "echo",
-    "elif",
-    "else",
-    "enable",
-    "esac",
-    "eval",
-    "exec",
-    "exit",
-    "export",
-    "false",
-    "fc",
-    "fg",
-    "fi",
-    "for",
-    "function",
-    "getopts",
-    "hash",
-    "help",
-    "history",
-    "if",
-    "in",
-    "jobs",
-    "kill",
-    "let",
-    "local",
-    "logout",
-    "mapfile",
-    "popd",
-    "print",
-    "printf",
-    "pushd",
-    "pwd",
-    "read",
-    "readarray",
-    "readonly",
-    "return",
-    "select",
-    "set",
-    "shift",
-    "shopt",
-    "source",
-    "suspend",
-    "test",
-    "then",
-    "time",
-    "times",
-    "trap",
-    "true",
-    "type",
-    "typeset",
-    "ulimit",
-    "umask",
-    "unalias",
-    "unset",
-    "until",
-    "wait",
-    "whence",
-    "while",
-];
+const SHELL_WORDS: &str = "! . : [ [[ alias bg bind break builtin caller case cd chdir command compgen complete continue coproc \
+    declare dirs disown do done echo elif else enable esac eval exec exit export false fc fg fi for function \
+    getopts hash help history if in jobs kill let local logout mapfile popd print printf pushd pwd read \
+    readarray readonly return select set shift shopt source suspend test then time times trap true type \
+    typeset ulimit umask unalias unset until wait whence while";
 
 /// The same of `cmd.exe`.
-const CMD_WORDS: &[&str] = &[
-    "assoc", "break", "call", "cd", "chdir", "cls", "color", "copy", "date", "del", "dir", "dpath", "echo", "endlocal",
-    "erase", "exit", "for", "ftype", "goto", "if", "keys", "md", "mkdir", "mklink", "move", "path", "pause", "popd",
-    "prompt", "pushd", "rd", "rem", "ren", "rename", "rmdir", "set", "setlocal", "shift", "start", "time", "title",
-    "type", "ver", "verify", "vol",
-];
+const CMD_WORDS: &str = "assoc break call cd chdir cls color copy date del dir dpath echo endlocal erase exit for ftype goto if \
+    keys md mkdir mklink move path pause popd prompt pushd rd rem ren rename rmdir set setlocal shift start \
+    time title type ver verify vol";
 
 /// The words of a line that any shell would take literally; `None` where the shell has something to do.
 pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
@@ -131,14 +49,14 @@ pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
     let own = if windows { CMD_WORDS } else { SHELL_WORDS };
     let lower = program.to_ascii_lowercase();
     let name = if windows { lower.as_str() } else { program.as_str() };
-    (plain && !own.contains(&name)).then_some(words)
+    (plain && !own.split(' ').any(|word| word == name)).then_some(words)
 }
 
 /// What stands between two commands that the shell runs one after the other, whatever becomes of the first.
 pub const AND_THEN: &str = if cfg!(windows) { " & " } else { " ; " };
 
 /// Words as a line that the shell reads as these words again; `None` where it cannot.
-pub fn shell_line(words: &[String]) -> Option<String> {
+pub(crate) fn shell_line(words: &[String]) -> Option<String> {
     if !cfg!(windows) {
         return shlex::try_join(words.iter().map(String::as_str)).ok();
     }

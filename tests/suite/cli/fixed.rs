@@ -1,7 +1,7 @@
 //! What the baseline fixes beside the contract: how a change is built, paired and checked.
 
 use vibeship_optimizer::model::{Baseline, Digest, Event, Kind};
-use vibeship_optimizer::store::record::write;
+use vibeship_optimizer::store::record;
 use vibeship_optimizer::workflow::{Change, chain};
 
 use crate::support::{CONFIG, Sandbox};
@@ -23,7 +23,7 @@ fn unfixed(s: &Sandbox) {
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
     s.write(s.evidence("before_snapshot.json"), text);
-    s.write(s.record(), write::bytes(&Change::replay(&sealed).unwrap()));
+    s.write(s.record(), record::bytes(&Change::replay(&sealed).unwrap()));
 }
 
 #[test]

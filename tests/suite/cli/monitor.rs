@@ -235,7 +235,7 @@ fn forge(sandbox: &Sandbox, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
     let change = Change::replay(&sealed).unwrap();
-    let bytes = vibeship_optimizer::store::record::write::bytes(&change);
+    let bytes = vibeship_optimizer::store::record::bytes(&change);
     sandbox.write(sandbox.record(), bytes);
 }
 

@@ -26,6 +26,24 @@ fn a_project_below_the_root_of_its_repository_is_its_own() {
 }
 
 #[test]
+fn evidence_comes_back_byte_for_byte_where_git_changes_how_lines_end() {
+    let s = Sandbox::new();
+    s.git(&["config", "core.autocrlf", "true"]);
+    s.compared("x");
+    assert_eq!(s.git(&["status", "--porcelain", "src"]), "");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let before = s.read(s.evidence("before_snapshot.json"));
+    for dir in ["reports", ".vibeship-optimizer"] {
+        std::fs::remove_dir_all(s.path(dir)).unwrap();
+    }
+    s.git(&["checkout", "--", "."]);
+    assert_eq!(s.read(s.evidence("before_snapshot.json")), before);
+    let _ = s.run(&["check"]).never_says(&["altered"]);
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
 fn a_detached_head_is_no_obstacle() {
     let s = Sandbox::new();
     s.git(&["checkout", "-q", "--detach"]);

@@ -25,7 +25,7 @@ fn compared() -> (Sandbox, String, String) {
 /// Edits an evidence file of the change, and every digest of it.
 fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
     use vibeship_optimizer::model::{Digest, Event};
-    use vibeship_optimizer::store::record::write;
+    use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
     let path = format!("reports/optimizer/{id}_{name}.json");
     let old = sandbox.read(&path);
@@ -41,7 +41,7 @@ fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
         let event: Event = serde_json::from_value(event.clone()).unwrap();
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
-    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
 }
 

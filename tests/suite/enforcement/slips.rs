@@ -31,7 +31,7 @@ pub(crate) fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibe
 /// The same with what is added that many days after the last event.
 fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>)) {
     use vibeship_optimizer::model::{Event, Kind};
-    use vibeship_optimizer::store::record::write;
+    use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
     let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
     let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
@@ -43,14 +43,14 @@ fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<v
         let later = if index < events.len() { 0 } else { days };
         sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
     }
-    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
 }
 
 /// The record with every moment moved by that many minutes, as if it had been made then.
 pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
     use vibeship_optimizer::model::Event;
-    use vibeship_optimizer::store::record::write;
+    use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
     let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
     let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
@@ -59,7 +59,7 @@ pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
         let at = event.at + chrono::Duration::minutes(minutes);
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, at));
     }
-    let bytes = write::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
     sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
 }
 

@@ -1,33 +1,33 @@
-//! Where everything lies: the project's root, its state directory, reports, logbook and config, and which
-//! paths are the tool's own. Must not read or judge what is in the files.
+//! A project: its root, where its state, evidence, logbook and config are, and which paths are the tool's own.
 
 use std::path::{Path, PathBuf};
 
 use crate::os::files;
 use crate::store::{StoreError, atomic};
 
-/// The state directory.
-pub const STATE_DIR: &str = ".vibeship-optimizer";
+pub(crate) const STATE_DIR: &str = ".vibeship-optimizer";
 /// The state directory of old projects, used while it holds state and the other does not.
-pub const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
-/// The logbook.
-pub const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
+pub(crate) const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
+pub(crate) const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
 /// The logbook of old projects; `init` renames it.
-pub const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
+pub(crate) const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
 /// The committed evidence, relative to the root.
-pub const EVIDENCE_DIR: &str = "reports/optimizer";
+pub(crate) const EVIDENCE_DIR: &str = "reports/optimizer";
 /// What the name of an evidence file holds once a newer one has taken its own.
-pub const SUPERSEDED: &str = ".superseded-";
+pub(crate) const SUPERSEDED: &str = ".superseded-";
 /// Names of a config in the root, in order of precedence, before those in the state directory.
-pub const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
+pub(crate) const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
 /// Names of a config in the state directory, in order of precedence.
-pub const STATE_CONFIGS: [&str; 3] = ["config.yml", "config.yaml", "config.json"];
+pub(crate) const STATE_CONFIGS: [&str; 3] = ["config.yml", "config.yaml", "config.json"];
+const ATTRIBUTES: &str = ".gitattributes";
 
 /// What git is not to keep of the state directory.
 const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything else here is meant to be committed.\n\
     /lock\n/holder.json\n/active\n/cache/\n/.vibeship-*.tmp\n";
+/// Evidence is checked byte by byte, so git must not change how its lines end.
+const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
 
-/// A project: its root and the place of its state.
+/// A project: its root and the name of its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     root: PathBuf,
@@ -35,153 +35,139 @@ pub struct Project {
 }
 
 impl Project {
-    /// Finds the project that `start` lies in: the nearest directory upwards that holds a state directory or
+    /// Finds the project that `start` is in: the nearest directory upwards that holds a state directory or
     /// a config, else the root of the git checkout, else `start` itself. A checkout's root is never passed:
-    /// what lies above it is another project. An `explicit_root` is taken as it is.
-    pub fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self, StoreError> {
-        let given = explicit_root.unwrap_or(start);
-        let full = files::canonical(given).map_err(|_| StoreError::NoRoot { path: given.to_owned() })?;
-        if !full.is_dir() {
-            return Err(StoreError::NoRoot { path: given.to_owned() });
-        }
+    /// what is above it is another project. An `explicit_root` is taken as it is.
+    pub(crate) fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self, StoreError> {
+        let wanted = explicit_root.unwrap_or(start);
+        let no_root = || StoreError::NoRoot { path: wanted.to_owned() };
+        let full = files::canonical(wanted).ok().filter(|full| full.is_dir()).ok_or_else(no_root)?;
         let root = if explicit_root.is_some() { full } else { nearest_root(&full) };
-        let state_name = state_name(&root);
-        Ok(Self { root, state_name })
+        Ok(Self { state_name: state_name(&root), root })
     }
 
     /// The root, without links, `.` and `..`.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The state directory, whether or not it exists yet.
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.root.join(self.state_name)
     }
 
     /// Whether `init` has been run: the state directory or a config exists.
-    pub fn is_initialized(&self) -> bool {
+    pub(crate) fn is_initialized(&self) -> bool {
         self.state_dir().is_dir() || self.config_path().is_some()
     }
 
-    /// The records of the changes.
-    pub fn changes_dir(&self) -> PathBuf {
+    pub(crate) fn changes_dir(&self) -> PathBuf {
         self.state_dir().join("changes")
     }
 
     /// Snapshots that belong to no change.
-    pub fn snapshots_dir(&self) -> PathBuf {
+    pub(crate) fn snapshots_dir(&self) -> PathBuf {
         self.state_dir().join("snapshots")
     }
 
-    /// Review attestations.
-    pub fn attestations_dir(&self) -> PathBuf {
+    pub(crate) fn attestations_dir(&self) -> PathBuf {
         self.state_dir().join("attestations")
     }
 
-    /// Review bundles.
-    pub fn review_bundles_dir(&self) -> PathBuf {
+    pub(crate) fn review_bundles_dir(&self) -> PathBuf {
         self.state_dir().join("review_bundles")
     }
 
-    /// Reports of monitor days, as the original keeps them.
-    pub fn state_reports_dir(&self) -> PathBuf {
-        self.state_dir().join("reports")
-    }
-
     /// What can be made again: not committed.
-    pub fn cache_dir(&self) -> PathBuf {
+    pub(crate) fn cache_dir(&self) -> PathBuf {
         self.state_dir().join("cache")
     }
 
     /// The committed evidence.
-    pub fn evidence_dir(&self) -> PathBuf {
+    pub(crate) fn evidence_dir(&self) -> PathBuf {
         self.root.join("reports").join("optimizer")
     }
 
-    /// The record of a change.
-    pub fn record_path(&self, id: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn record_path(&self, id: &str) -> Result<PathBuf, StoreError> {
         Ok(self.changes_dir().join(format!("{}.json", safe_name(id)?)))
     }
 
     /// The file that names this checkout's active change.
-    pub fn active_path(&self) -> PathBuf {
+    pub(crate) fn active_path(&self) -> PathBuf {
         self.state_dir().join("active")
     }
 
-    /// The lock file.
-    pub fn lock_path(&self) -> PathBuf {
+    pub(crate) fn lock_path(&self) -> PathBuf {
         self.state_dir().join("lock")
     }
 
     /// The note of who holds the lock.
-    pub fn holder_path(&self) -> PathBuf {
+    pub(crate) fn holder_path(&self) -> PathBuf {
         self.state_dir().join("holder.json")
     }
 
     /// The original's single monitor state.
-    pub fn monitor_path(&self) -> PathBuf {
+    pub(crate) fn monitor_path(&self) -> PathBuf {
         self.state_dir().join("monitor.json")
     }
 
     /// The logbook: under its old name while only that exists.
-    pub fn logbook_path(&self) -> PathBuf {
+    pub(crate) fn logbook_path(&self) -> PathBuf {
         let current = self.root.join(LOGBOOK);
         let legacy = self.root.join(LEGACY_LOGBOOK);
         if !current.exists() && legacy.is_file() { legacy } else { current }
     }
 
-    /// Every place where a config may lie; the first that exists is in force.
-    pub fn config_places(&self) -> impl Iterator<Item = PathBuf> + use<> {
+    /// Every place where a config may be; the first that exists is in force.
+    pub(crate) fn config_places(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let (root, state) = (self.root.clone(), self.state_dir());
         let in_root = ROOT_CONFIGS.iter().map(move |name| root.join(name));
         in_root.chain(STATE_CONFIGS.iter().map(move |name| state.join(name)))
     }
 
-    /// The config in force, if there is one; whatever lies there, since it is then an error and not no config.
-    pub fn config_path(&self) -> Option<PathBuf> {
+    /// The config in force, if there is one; whatever it is, since it is then an error and not no config.
+    pub(crate) fn config_path(&self) -> Option<PathBuf> {
         self.config_places().find(|path| path.symlink_metadata().is_ok())
     }
 
     /// Where `init` writes a config when there is none.
-    pub fn default_config_path(&self) -> PathBuf {
+    pub(crate) fn default_config_path(&self) -> PathBuf {
         self.state_dir().join(STATE_CONFIGS[0])
     }
 
     /// Every directory that writers under the lock put files in.
-    pub fn written_directories(&self) -> Vec<PathBuf> {
-        vec![
-            self.root.clone(),
-            self.state_dir(),
-            self.changes_dir(),
-            self.snapshots_dir(),
-            self.attestations_dir(),
-            self.review_bundles_dir(),
-            self.state_reports_dir(),
-            self.cache_dir(),
-            self.state_dir().join("legacy"),
-            self.state_dir().join("calibration"),
-            self.evidence_dir(),
-        ]
+    pub(crate) fn written_directories(&self) -> Vec<PathBuf> {
+        let in_state = STATE_DIRS.iter().chain(&["cache"]).map(|name| self.state_dir().join(name));
+        [self.root.clone(), self.state_dir(), self.evidence_dir()].into_iter().chain(in_state).collect()
     }
 
-    /// Creates the state directory with the list of what git is not to keep of it. Leaves a list that a
-    /// person has edited alone.
-    pub fn prepare_state(&self) -> Result<(), StoreError> {
-        let ignores = self.state_dir().join(".gitignore");
-        if ignores.exists() {
-            return Ok(());
-        }
-        match atomic::create_new(&ignores, STATE_IGNORES.as_bytes()) {
-            Err(StoreError::Exists { .. }) => Ok(()),
-            other => other,
-        }
+    /// Creates the state directory with what git is told of it.
+    pub(crate) fn prepare_state(&self) -> Result<(), StoreError> {
+        let dir = self.state_dir();
+        create_once(&dir.join(".gitignore"), STATE_IGNORES)?;
+        create_once(&dir.join(ATTRIBUTES), NO_CONVERSION)
     }
 
-    /// A path as records hold it: relative to the root and with `/`, or as it is when it lies elsewhere.
-    pub fn relative(&self, path: &Path) -> String {
+    /// Creates a directory of evidence with what git is told of it, which the state directory has said already.
+    pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<(), StoreError> {
+        if dir == self.evidence_dir() { create_once(&dir.join(ATTRIBUTES), NO_CONVERSION) } else { Ok(()) }
+    }
+
+    /// A path as records hold it: relative to the root and with `/`, or as it is when it is elsewhere.
+    pub(crate) fn relative(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
         if cfg!(windows) { relative.replace('\\', "/") } else { relative.into_owned() }
+    }
+}
+
+/// Creates a file where there is none; one that a person has edited stays.
+fn create_once(path: &Path, text: &str) -> Result<(), StoreError> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    match atomic::create_new(path, text.as_bytes()) {
+        Err(StoreError::Exists { .. }) => Ok(()),
+        other => other,
     }
 }
 
@@ -194,7 +180,7 @@ pub struct OwnPaths {
 impl OwnPaths {
     /// For a project whose root is `prefix` (with or without the last `/`) below the root that the paths
     /// are relative to; empty when the two are the same.
-    pub fn below(prefix: &[u8]) -> Self {
+    pub(crate) fn below(prefix: &[u8]) -> Self {
         let mut prefix = prefix.to_vec();
         if prefix.last().is_some_and(|last| *last != b'/') {
             prefix.push(b'/');
@@ -205,7 +191,7 @@ impl OwnPaths {
     /// Whether a relative path (with `/`) is one of the files or directories that the tool itself writes to stay: state,
     /// evidence, logbook; under their old names too. Anything else that somebody puts beside them is the project's, or
     /// code could hide there; so is what is no regular file, which the path does not tell.
-    pub fn is_own(&self, path: &[u8]) -> bool {
+    pub(crate) fn is_own(&self, path: &[u8]) -> bool {
         let Some(path) = self.relative(path) else { return false };
         [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
             || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
@@ -213,9 +199,9 @@ impl OwnPaths {
             || path == LEGACY_LOGBOOK.as_bytes()
     }
 
-    /// Whether a relative path is one that the tool leaves lying and nobody commits: what can be made again, and what a
+    /// Whether a relative path is one that the tool leaves behind and nobody commits: what can be made again, and what a
     /// killed write left. Its own only while it is untracked, or code could be committed under such a name.
-    pub fn is_left(&self, path: &[u8]) -> bool {
+    pub(crate) fn is_left(&self, path: &[u8]) -> bool {
         let Some(path) = self.relative(path) else { return false };
         let (dir, name) =
             path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
@@ -239,7 +225,7 @@ impl OwnPaths {
 const STATE_DIRS: [&str; 7] =
     ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
 /// Files in the state directory.
-const STATE_FILES: [&str; 5] = [".gitignore", "lock", "holder.json", "active", "monitor.json"];
+const STATE_FILES: [&str; 6] = [".gitignore", ATTRIBUTES, "lock", "holder.json", "active", "monitor.json"];
 /// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
 const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
 
@@ -260,7 +246,7 @@ fn is_state(rest: &[u8]) -> bool {
 }
 
 fn is_evidence(rest: &[u8]) -> bool {
-    rest.is_empty() || (!rest.contains(&b'/') && is_written(rest))
+    rest.is_empty() || rest == ATTRIBUTES.as_bytes() || (!rest.contains(&b'/') && is_written(rest))
 }
 
 fn is_written(file: &[u8]) -> bool {
@@ -269,7 +255,7 @@ fn is_written(file: &[u8]) -> bool {
 }
 
 /// Returns the name if it can be one part of a file's name on every platform.
-pub fn safe_name(name: &str) -> Result<&str, StoreError> {
+pub(crate) fn safe_name(name: &str) -> Result<&str, StoreError> {
     let reason = if name.is_empty() {
         "it is empty"
     } else if name.len() > 128 {
@@ -310,7 +296,9 @@ fn nearest_root(start: &Path) -> PathBuf {
 fn state_name(root: &Path) -> &'static str {
     let holds_state = |name: &str| {
         let entries = std::fs::read_dir(root.join(name)).into_iter().flatten().flatten();
-        entries.into_iter().any(|e| !matches!(e.file_name().to_str(), Some(".gitignore" | "lock" | "holder.json")))
+        entries
+            .into_iter()
+            .any(|e| !matches!(e.file_name().to_str(), Some(".gitignore" | ATTRIBUTES | "lock" | "holder.json")))
     };
     if !holds_state(STATE_DIR) && holds_state(LEGACY_STATE_DIR) { LEGACY_STATE_DIR } else { STATE_DIR }
 }
@@ -394,6 +382,8 @@ mod tests {
             ".vibeship-optimizer/",
             ".vibeship_optimizer/config.yml",
             ".vibeship-optimizer/.gitignore",
+            ".vibeship-optimizer/.gitattributes",
+            "reports/optimizer/.gitattributes",
             "reports/optimizer/x.md",
             "VIBESHIP_OPTIMIZER.md",
             "OPTIMIZATION_CHECKER.md",
@@ -416,6 +406,9 @@ mod tests {
             ".vibeship-optimizer/changes/a.py",
             "reports/optimizer/app.py",
             "reports/optimizer/deep/x.md",
+            "reports/optimizer/deep/.gitattributes",
+            ".vibeship-optimizer/changes/.gitattributes",
+            "reports/.gitattributes",
             ".vibeship-optimizer2/x",
             "reports/optimizers",
             "reports/x",
@@ -447,7 +440,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_never_lies_outside_its_directory(id in "\\PC*") {
+        fn a_record_is_never_outside_its_directory(id in "\\PC*") {
             let project = Project { root: PathBuf::from("/p"), state_name: STATE_DIR };
             if let Ok(path) = project.record_path(&id) {
                 let dir = project.changes_dir();

@@ -1,4 +1,4 @@
-//! What is started on Unix: the program itself, found as the shell finds it, or the shell. Must not start it.
+//! What is started on Unix: the program itself, found as the shell finds it, or the shell.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

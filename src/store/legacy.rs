@@ -1,4 +1,4 @@
-//! Records of the original (version 1). Owns reading their fields; must not trust what they claim.
+//! Records of the original tool (version 1): their fields, none of which is trusted.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -25,12 +25,12 @@ impl Legacy {
     }
 
     /// Whether it claims no more than to have been planned.
-    pub fn is_planned(&self) -> bool {
+    pub(crate) fn is_planned(&self) -> bool {
         self.status == "planned"
     }
 
-    /// The events that continue it as a record of ours: opened anew with its words, but none of its claims.
-    pub fn continued(&self) -> Vec<Kind> {
+    /// The events that continue it as a record of ours: opened again with its words, but none of its claims.
+    pub(crate) fn continued(&self) -> Vec<Kind> {
         let text = |key: &str| self.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let title = if self.title.trim().is_empty() { self.id.to_string() } else { self.title.clone() };
         let opened = Opened {
@@ -54,7 +54,7 @@ impl Legacy {
     }
 
     /// When it began, where that can be read; records of the original write UTC to the second.
-    pub fn began(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn began(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.started_at).ok().map(|at| at.to_utc())
     }
 }

@@ -1,15 +1,15 @@
 //! Evidence files under `reports/optimizer/`: their names, writing them so that none is ever lost, and checking
-//! them against what was recorded. Must not interpret their content.
+//! them against what was recorded.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::{Artifact, Digest};
-use crate::store::layout::safe_name;
-use crate::store::{Access as _, Exclusive, Project, StoreError, atomic, guard};
+use crate::store::project::{SUPERSEDED, safe_name};
+use crate::store::{Exclusive, Project, StoreError, atomic, guard};
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
-pub const LIMIT: u64 = 256 * 1024 * 1024;
+pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Names that a stage of a rollout cannot have in a file's name, since other roles have them.
 const TAKEN: [&str; 6] = ["before_snapshot", "after_snapshot", "compare", "pair", "validation", "rollback_snapshot"];
@@ -43,7 +43,7 @@ pub enum Role<'a> {
 impl Role<'_> {
     /// The file's name for a change. Names within a role are made safe; a digest keeps two that would
     /// become the same apart.
-    pub fn file_name(&self, change: &str) -> Result<String, StoreError> {
+    pub(crate) fn file_name(&self, change: &str) -> Result<String, StoreError> {
         let id = safe_name(change)?;
         let rest = match self {
             Self::Before => "before_snapshot.json".to_owned(),
@@ -65,8 +65,8 @@ impl Role<'_> {
         Ok(format!("{id}_{rest}"))
     }
 
-    /// The directory that its file lies in.
-    pub fn directory(&self, project: &Project) -> PathBuf {
+    /// The directory of its file.
+    pub(crate) fn directory(&self, project: &Project) -> PathBuf {
         match self {
             Self::Review => project.attestations_dir(),
             _ => project.evidence_dir(),
@@ -76,7 +76,7 @@ impl Role<'_> {
 
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Integrity {
     Intact,
     /// A newer file has its name; this one is kept, unaltered, at the path given.
     Superseded {
@@ -88,84 +88,95 @@ pub enum Standing {
     },
 }
 
-/// Writes an evidence file. One that is there with other content is first kept beside it under a name with
-/// `.superseded-N`, so the plain name is always the current file and nothing is lost.
-pub fn write_evidence(lock: &Exclusive, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
-    let path = role.directory(lock.project()).join(role.file_name(change)?);
-    guard::inside(lock.project(), &path)?;
-    if let Some(old) = atomic::read(&path, LIMIT)? {
-        if old == bytes {
-            return Ok(artifact(lock.project(), &path, bytes));
+impl Exclusive {
+    /// Writes an evidence file. One that is there with other content is first kept beside it under a name with
+    /// `.superseded-N`, so the plain name is always the current file and nothing is lost.
+    pub(crate) fn write_evidence(&self, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
+        let dir = role.directory(self.project());
+        let path = dir.join(role.file_name(change)?);
+        guard::inside(self.project(), &path)?;
+        self.project().prepare_evidence(&dir)?;
+        let old = atomic::read(&path, LIMIT)?;
+        if old.as_deref() != Some(bytes) {
+            if let Some(old) = old {
+                keep_superseded(&path, &old)?;
+            }
+            atomic::write(&path, bytes)?;
         }
-        keep_superseded(&path, &old)?;
+        Ok(artifact(self.project(), &path, bytes))
     }
-    atomic::write(&path, bytes)?;
-    Ok(artifact(lock.project(), &path, bytes))
-}
 
-/// Writes a file that is no change's evidence, into one of the state's directories, never over another.
-/// A taken name gets a number.
-pub fn write_numbered(
-    lock: &Exclusive,
-    dir: &Path,
-    stem: &str,
-    extension: &str,
-    bytes: &[u8],
-) -> Result<Artifact, StoreError> {
-    safe_name(stem)?;
-    let mut number = 1u32;
-    loop {
-        let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
-        let path = dir.join(name);
-        guard::inside(lock.project(), &path)?;
-        match atomic::create_new(&path, bytes) {
-            Ok(()) => return Ok(artifact(lock.project(), &path, bytes)),
-            Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
-            Err(e) => return Err(e),
+    /// Writes a file that is no change's evidence, into one of the state's directories, never over another.
+    /// A taken name gets a number.
+    pub(crate) fn write_numbered(
+        &self,
+        dir: &Path,
+        stem: &str,
+        extension: &str,
+        bytes: &[u8],
+    ) -> Result<Artifact, StoreError> {
+        safe_name(stem)?;
+        let mut number = 1u32;
+        loop {
+            let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
+            let path = dir.join(name);
+            guard::inside(self.project(), &path)?;
+            match atomic::create_new(&path, bytes) {
+                Ok(()) => return Ok(artifact(self.project(), &path, bytes)),
+                Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
+                Err(e) => return Err(e),
+            }
         }
     }
 }
 
 /// Checks an evidence file against its record.
-pub fn verify(project: &Project, artifact: &Artifact) -> Result<Standing, StoreError> {
-    let Some(path) = inside(project, &artifact.path) else { return Ok(Standing::Missing) };
-    guard::inside(project, &path)?;
-    let found = atomic::read(&path, LIMIT)?.map(|bytes| Digest::of_bytes(&bytes));
-    if found.as_ref() == Some(&artifact.sha256) {
-        return Ok(Standing::Intact);
-    }
-    for number in 1.. {
-        let kept = superseded_path(&path, number);
-        match atomic::read(&kept, LIMIT)? {
-            Some(bytes) if Digest::of_bytes(&bytes) == artifact.sha256 => {
-                return Ok(Standing::Superseded { path: project.relative(&kept) });
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    Ok(found.map_or(Standing::Missing, |found| Standing::Altered { found }))
+pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity, StoreError> {
+    Ok(match find(project, artifact)? {
+        Found::Intact(_) => Integrity::Intact,
+        Found::Superseded(path, _) => Integrity::Superseded { path: project.relative(&path) },
+        Found::Not(integrity) => integrity,
+    })
 }
 
-/// What lies under the path of an evidence file, whatever it is.
-pub fn lying_at(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
+/// Reads an evidence file, current or superseded, if it is what was recorded.
+pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>, StoreError> {
+    Ok(match find(project, artifact)? {
+        Found::Intact(bytes) | Found::Superseded(_, bytes) => Ok(bytes),
+        Found::Not(integrity) => Err(integrity),
+    })
+}
+
+/// What is under the path of an evidence file, whatever it is.
+pub(crate) fn present(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
     atomic::read(&path, LIMIT)
 }
 
-/// Reads an evidence file, current or superseded, if it is what was recorded.
-pub fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Standing>, StoreError> {
-    let relative = match verify(project, artifact)? {
-        Standing::Intact => artifact.path.clone(),
-        Standing::Superseded { path } => path,
-        gone => return Ok(Err(gone)),
-    };
-    match atomic::read(&project.root().join(relative), LIMIT)? {
-        Some(bytes) if Digest::of_bytes(&bytes) == artifact.sha256 => Ok(Ok(bytes)),
-        Some(bytes) => Ok(Err(Standing::Altered { found: Digest::of_bytes(&bytes) })),
-        None => Ok(Err(Standing::Missing)),
+enum Found {
+    Intact(Vec<u8>),
+    Superseded(PathBuf, Vec<u8>),
+    Not(Integrity),
+}
+
+fn find(project: &Project, artifact: &Artifact) -> Result<Found, StoreError> {
+    let Some(path) = inside(project, &artifact.path) else { return Ok(Found::Not(Integrity::Missing)) };
+    guard::inside(project, &path)?;
+    let current = atomic::read(&path, LIMIT)?;
+    let found = current.as_deref().map(Digest::of_bytes);
+    match (current, &found) {
+        (Some(bytes), Some(digest)) if *digest == artifact.sha256 => return Ok(Found::Intact(bytes)),
+        _ => {}
     }
+    for number in 1.. {
+        let kept = superseded_path(&path, number);
+        let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
+        if Digest::of_bytes(&bytes) == artifact.sha256 {
+            return Ok(Found::Superseded(kept, bytes));
+        }
+    }
+    Ok(Found::Not(found.map_or(Integrity::Missing, |found| Integrity::Altered { found })))
 }
 
 fn artifact(project: &Project, path: &Path, bytes: &[u8]) -> Artifact {
@@ -195,7 +206,7 @@ fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
 
 fn superseded_path(path: &Path, number: u32) -> PathBuf {
     let mut name = path.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(format!(".superseded-{number}"));
+    name.push(format!("{SUPERSEDED}{number}"));
     if let Some(extension) = path.extension() {
         name.push(".");
         name.push(extension);
@@ -204,7 +215,7 @@ fn superseded_path(path: &Path, number: u32) -> PathBuf {
 }
 
 /// A name as part of a file name; one that had to be altered ends in a digest of it, so that no two are alike.
-pub fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let clean: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
     let clean: String = clean.chars().take(60).collect();
@@ -252,28 +263,29 @@ mod tests {
     #[test]
     fn written_evidence_is_intact_until_altered_or_gone() {
         let (_dir, project, lock) = locked();
-        let artifact = write_evidence(&lock, "chg-1", Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence("chg-1", Role::Before, b"{}").unwrap();
         assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
-        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Intact);
+        assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact);
         let path = project.root().join(&artifact.path);
         std::fs::write(&path, b"{ }").unwrap();
-        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Altered { found: Digest::of_bytes(b"{ }") });
+        assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Altered { found: Digest::of_bytes(b"{ }") });
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(verify(&project, &artifact).unwrap(), Standing::Missing);
+        assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Missing);
     }
 
     #[test]
     fn superseded_evidence_is_kept_and_still_found() {
         let (_dir, project, lock) = locked();
-        let write = |bytes: &[u8]| write_evidence(&lock, "chg-1", Role::Before, bytes).unwrap();
+        let write = |bytes: &[u8]| lock.write_evidence("chg-1", Role::Before, bytes).unwrap();
         let (one, two) = (write(b"1"), write(b"2"));
         let three = write(b"3");
         assert_eq!(write(b"3"), three, "the same content again changes nothing");
-        assert_eq!(verify(&project, &three).unwrap(), Standing::Intact);
+        assert_eq!(verify(&project, &three).unwrap(), Integrity::Intact);
         let path = "reports/optimizer/chg-1_before_snapshot.superseded-2.json".to_owned();
-        assert_eq!(verify(&project, &two).unwrap(), Standing::Superseded { path });
+        assert_eq!(verify(&project, &two).unwrap(), Integrity::Superseded { path });
         assert_eq!(read_verified(&project, &one).unwrap().unwrap(), b"1");
-        assert_eq!(std::fs::read_dir(project.evidence_dir()).unwrap().count(), 3);
+        let names = std::fs::read_dir(project.evidence_dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.filter(|name| name != ".gitattributes").count(), 3);
     }
 
     #[test]
@@ -281,7 +293,7 @@ mod tests {
         let (_dir, project, _lock) = locked();
         for path in ["../secret", "/etc/passwd", ""] {
             let artifact = Artifact { path: path.into(), sha256: Digest::of_bytes(b"") };
-            assert_eq!(verify(&project, &artifact).unwrap(), Standing::Missing, "{path}");
+            assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Missing, "{path}");
         }
     }
 }

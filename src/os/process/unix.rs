@@ -1,24 +1,26 @@
-//! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop. Must not
-//! know what is run.
+//! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop.
 
-mod program;
-mod sink;
-mod watch;
-
-use std::io;
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read as _};
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use wait4::Wait4 as _;
 
-use crate::os::process::unix::program::Program;
-use crate::os::process::unix::sink::{DRAIN_LIMIT, Sink, Sinks, null};
-use crate::os::process::unix::watch::{ExitWatch, Watch};
-use crate::os::process::{GRACE, Invocation, KILL_WAIT, Launch};
+use crate::os::process::program::Program;
+use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output};
 use crate::os::{Ended, Finished, FirstThread, Interrupt, SpawnError, Spec};
+
+/// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
+const DRAIN_LIMIT: usize = 1 << 20;
 
 pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     run_watched(spec, interrupt, ExitWatch::new)
@@ -255,6 +257,119 @@ pub(crate) fn reset_own_peak_rss() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
+/// The null device, opened once.
+fn null() -> io::Result<Stdio> {
+    static NULL: OnceLock<File> = OnceLock::new();
+    let file = match NULL.get() {
+        Some(file) => file,
+        None => {
+            let opened = File::options().read(true).write(true).open("/dev/null")?;
+            NULL.get_or_init(|| opened)
+        }
+    };
+    Ok(Stdio::from(file.try_clone()?))
+}
+
+/// One output stream. A writer is held beside the reader: else the pipe would be ready at its end the moment the
+/// child closes its files, and the wait for its exit would be woken twice, which is measurable.
+#[derive(Default)]
+struct Sink {
+    pipe: Option<(PipeReader, PipeWriter)>,
+    captured: Captured,
+}
+
+#[derive(Default)]
+struct Sinks {
+    out: Sink,
+    err: Sink,
+}
+
+impl Sink {
+    fn open(output: Output) -> io::Result<(Stdio, Self)> {
+        if output == Output::Discard {
+            return Ok((null()?, Self::default()));
+        }
+        let (reader, writer) = io::pipe()?;
+        let flags = rustix::fs::fcntl_getfl(&reader)?;
+        rustix::fs::fcntl_setfl(&reader, flags | rustix::fs::OFlags::NONBLOCK)?;
+        let held = writer.try_clone()?;
+        Ok((Stdio::from(writer), Self { pipe: Some((reader, held)), captured: Captured::new(output) }))
+    }
+
+    /// Reads what is there, at most `limit` bytes.
+    fn drain(&mut self, limit: usize) {
+        let Some((pipe, _)) = &mut self.pipe else { return };
+        let mut buffer = [0; 16 * 1024];
+        let mut left = limit;
+        while left > 0 {
+            match pipe.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(n) => {
+                    self.captured.push(&buffer[..n]);
+                    left = left.saturating_sub(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.pipe = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+type Watch = fn(Pid) -> io::Result<ExitWatch>;
+
+/// Something that becomes ready when the child has exited, without reaping it.
+enum ExitWatch {
+    #[cfg(target_os = "linux")]
+    Pidfd(OwnedFd),
+    Thread {
+        ready: PipeReader,
+        waiter: JoinHandle<Instant>,
+    },
+}
+
+impl ExitWatch {
+    fn new(pid: Pid) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            return Ok(Self::Pidfd(fd));
+        }
+        Self::thread(pid)
+    }
+
+    fn thread(pid: Pid) -> io::Result<Self> {
+        let (ready, done) = io::pipe()?;
+        let waiter = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while matches!(rustix::process::waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
+            let at = Instant::now();
+            drop(done);
+            at
+        })?;
+        Ok(Self::Thread { ready, waiter })
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Pidfd(fd) => fd.as_fd(),
+            Self::Thread { ready, .. } => ready.as_fd(),
+        }
+    }
+
+    /// When the exit was seen, given when the poll returned.
+    fn seen_at(self, polled: Instant) -> Instant {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Pidfd(_) => polled,
+            Self::Thread { waiter, .. } => waiter.join().unwrap_or(polled),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -262,7 +377,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::os::process::{Captured, Output};
 
     const WATCHES: [Watch; 2] = [ExitWatch::new, ExitWatch::thread];
 
@@ -382,7 +496,7 @@ mod tests {
     fn more_output_than_a_pipe_holds_is_bounded_and_does_not_block() {
         let f = go(&spec("head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2"), ExitWatch::new);
         assert_eq!(f.ended, Ended::Code(0));
-        assert_eq!((f.stdout.total(), f.stderr.total()), (3_000_000, 3_000_000));
+        assert_eq!((f.stdout.total, f.stderr.total), (3_000_000, 3_000_000));
         assert!(f.stdout.truncated() && f.stderr.tail_text(9999).len() == 400);
     }
 

@@ -1,0 +1,226 @@
+//! Records of changes on disk, one file a change: reading them with every check (JSON, schema, chain, events, view,
+//! name), and writing them whole, only ever longer than before.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use crate::model::strict_json::parse_json;
+use crate::model::{BadId, ChangeId, Event, JsonError, Limits};
+use crate::store::{Exclusive, Legacy, Project, StoreError, atomic, guard};
+use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
+
+/// Records grow by a few kilobytes an event; this is far beyond any.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    Tracked(Box<Change>),
+    /// One of the original's: shown, and continued as one of ours when it is next written.
+    Legacy(Legacy),
+}
+
+impl Record {
+    /// Its id as written.
+    pub(crate) fn id(&self) -> &ChangeId {
+        match self {
+            Self::Tracked(change) => change.id(),
+            Self::Legacy(legacy) => &legacy.id,
+        }
+    }
+
+    /// The record of one change.
+    pub(crate) fn read(project: &Project, id: &ChangeId) -> Result<Self, RecordError> {
+        let path = project.record_path(id.as_str())?;
+        guard::inside(project, &path)?;
+        Self::read_file(path, id)
+    }
+
+    /// Every record, oldest id first, each on its own: one damaged file does not hide the others.
+    pub(crate) fn read_all(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
+        let dir = project.changes_dir();
+        let inside = guard::Directory::inside(project, &dir)?;
+        let mut found = Vec::new();
+        for name in names_in(&dir).map_err(StoreError::io("list", &dir))? {
+            let Some(stem) = name.strip_suffix(".json") else { continue };
+            found.push(match stem.parse::<ChangeId>() {
+                Ok(id) => inside.file(&name).map_err(RecordError::from).and_then(|path| Self::read_file(path, &id)),
+                Err(source) => Err(RecordError::Name { path: dir.join(&name), source }),
+            });
+        }
+        Ok(found)
+    }
+
+    fn read_file(path: PathBuf, id: &ChangeId) -> Result<Self, RecordError> {
+        let Some(bytes) = atomic::read(&path, LIMIT)? else {
+            return Err(RecordError::Unknown { id: id.clone(), path });
+        };
+        let record = Self::parse(&bytes, &path)?;
+        if record.id() == id {
+            Ok(record)
+        } else {
+            Err(RecordError::Misnamed { inside: record.id().to_string(), path })
+        }
+    }
+
+    /// A record from its bytes; `path` is for messages.
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, RecordError> {
+        let limits = Limits { max_bytes: LIMIT as usize, ..Limits::default() };
+        let value = parse_json(bytes, limits).map_err(|source| RecordError::Json { path: path.to_owned(), source })?;
+        let schema = value["schema"].as_str().unwrap_or_default().to_owned();
+        let Value::Object(fields) = value else {
+            return Err(RecordError::Schema { path: path.to_owned(), found: "no object".to_owned(), newer: false });
+        };
+        match schema.as_str() {
+            view_v1::SCHEMA_V2 => tracked(fields, path).map(|change| Self::Tracked(Box::new(change))),
+            view_v1::SCHEMA_V1 => legacy(fields, path).map(Self::Legacy),
+            _ => {
+                let newer = schema.starts_with("vibeship_optimizer.change.v");
+                Err(RecordError::Schema { path: path.to_owned(), found: schema, newer })
+            }
+        }
+    }
+}
+
+impl Exclusive {
+    /// Creates the record of a change just opened.
+    pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
+        let path = self.project().record_path(change.id().as_str())?;
+        guard::inside(self.project(), &path)?;
+        Ok(atomic::create_new(&path, &bytes(change))?)
+    }
+
+    /// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
+    pub(crate) fn extend_record(&self, change: &Change) -> Result<(), RecordError> {
+        let path = self.project().record_path(change.id().as_str())?;
+        if let Record::Tracked(on_disk) = Record::read(self.project(), change.id())?
+            && !change.events.starts_with(&on_disk.events)
+        {
+            return Err(RecordError::Moved { path });
+        }
+        Ok(guard::write(self.project(), &path, &bytes(change))?)
+    }
+
+    /// Keeps the original's record beside the state before it is continued as one of ours.
+    pub(crate) fn keep_legacy(&self, legacy: &Legacy) -> Result<(), RecordError> {
+        let path = self.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
+        let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
+        text.push(b'\n');
+        guard::inside(self.project(), &path)?;
+        match atomic::create_new(&path, &text) {
+            Ok(()) | Err(StoreError::Exists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A record that cannot be read, or must not be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("there is no change {id} (looked for {})", path.display())]
+    Unknown { id: ChangeId, path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Json { path: PathBuf, source: JsonError },
+    /// The file holds something else, or something newer.
+    #[error("{}: its schema is {found:?}; this version reads vibeship_optimizer.change.v1 and .v2{}", path.display(), if *newer { " and leaves newer ones alone: upgrade the tool" } else { "" })]
+    Schema {
+        path: PathBuf,
+        found: String,
+        /// Whether it looks like a later version of ours.
+        newer: bool,
+    },
+    #[error("{} was altered: {source}; restore it from git (`git log -- {}` shows its history)", path.display(), path.display())]
+    Chain { path: PathBuf, source: Broken },
+    /// A field of the original's part does not say what the events say.
+    #[error("{} was altered: field {field:?} says {found} where its events say {expected}; restore it from git", path.display())]
+    View { path: PathBuf, field: String, found: String, expected: String },
+    /// An event is of a kind or shape that this version does not know.
+    #[error("{}: event {seq} cannot be read ({message}); it may come from a newer version of this tool", path.display())]
+    Event { path: PathBuf, seq: usize, message: String },
+    #[error("{}: {source}", path.display())]
+    NotARecord { path: PathBuf, source: NotARecord },
+    /// The file's name is not the id inside it.
+    #[error("{} holds the record of {inside:?}: a record's file is named after its id", path.display())]
+    Misnamed { path: PathBuf, inside: String },
+    /// A file in the records' directory whose name is no id.
+    #[error("{}: {source}", path.display())]
+    Name { path: PathBuf, source: BadId },
+    /// Somebody else recorded something between reading and writing.
+    #[error("{} changed while this command ran: another command recorded something; run it again", path.display())]
+    Moved { path: PathBuf },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The names in a directory in order; none where it does not exist.
+fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        // A name that is not Unicode is no record of ours: ids are ASCII.
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn legacy(fields: Map<String, Value>, path: &Path) -> Result<Legacy, RecordError> {
+    let written = fields.get("change_id").and_then(Value::as_str).unwrap_or_default();
+    let id = written.parse().map_err(|source: BadId| RecordError::Name { path: path.to_owned(), source })?;
+    Ok(Legacy::of(id, fields))
+}
+
+fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordError> {
+    let raw = fields.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    chain::verify(raw).map_err(|source| RecordError::Chain { path: path.to_owned(), source })?;
+    let mut events: Vec<Event> = Vec::with_capacity(raw.len());
+    for (index, event) in raw.iter().enumerate() {
+        let event = Event::deserialize(event).map_err(|error| RecordError::Event {
+            path: path.to_owned(),
+            seq: index + 1,
+            message: error.to_string(),
+        })?;
+        events.push(event);
+    }
+    let change = Change::replay(&events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
+    view_agrees(&change, &fields, path)?;
+    Ok(change)
+}
+
+/// The fields beside the events must say what the events say; a field that no version wrote is no harm.
+fn view_agrees(change: &Change, fields: &Map<String, Value>, path: &Path) -> Result<(), RecordError> {
+    let expected = view_v1::fields(change);
+    let unexpected = ["verified_at", "verified_summary", "review_attestation"];
+    let extra = unexpected.iter().filter(|key| fields.contains_key(**key) && !expected.contains_key(**key));
+    // Earlier versions left the commit that was validated in the action after it was relinked.
+    let unmoved =
+        |key: &str| key == "rollback" && fields.get(key).and_then(Value::as_str) == Some(change.recorded_rollback());
+    let differs = |key: &str, value: &Value| fields.get(key) != Some(value) && !unmoved(key);
+    let wrong = expected.iter().find(|(key, value)| differs(key, value)).map(|(key, _)| key.as_str());
+    let Some(field) = wrong.or_else(|| extra.copied().next()) else { return Ok(()) };
+    let shown = |value: Option<&Value>| {
+        value.map_or_else(|| "nothing".to_owned(), |value| value.to_string().chars().take(120).collect())
+    };
+    Err(RecordError::View {
+        path: path.to_owned(),
+        field: field.to_owned(),
+        found: shown(fields.get(field)),
+        expected: shown(expected.get(field)),
+    })
+}
+
+/// The record as it is written: the original's fields, then the events.
+pub fn bytes(change: &Change) -> Vec<u8> {
+    let mut fields = view_v1::fields(change);
+    fields.insert("events".to_owned(), Value::Array(change.events.iter().map(chain::to_value).collect()));
+    // A map of JSON values always serializes.
+    let mut text = serde_json::to_vec_pretty(&Value::Object(fields)).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
