@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::exit::Exit;
+use crate::model::{Fix, Proposed};
 use crate::workflow::{Change, Refusal};
 
 /// A command that did not do what was asked.
@@ -12,11 +13,13 @@ pub enum CommandError {
         refusal: Box<Refusal>,
         /// Of which change; `None` when none was opened.
         change: Option<Box<Change>>,
+        /// What was asked for, so that the advice repeats it.
+        proposed: Box<Proposed>,
     },
     /// It cannot be told which change is meant, or there is no such thing.
-    Trouble { error: anyhow::Error, hints: Vec<String> },
+    Trouble { error: anyhow::Error, hints: Vec<String>, fixes: Vec<Fix> },
     /// Something that was asked for was tried, and the answer is no.
-    Failed { message: String, hints: Vec<String> },
+    Failed { message: String, hints: Vec<String>, fixes: Vec<Fix> },
     /// Nobody reads the answer any more; not an error.
     ClosedPipe,
 }
@@ -24,21 +27,44 @@ pub enum CommandError {
 impl CommandError {
     /// Trouble with a message.
     pub fn trouble(message: impl std::fmt::Display) -> Self {
-        Self::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+        Self::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new(), fixes: Vec::new() }
     }
 
-    /// With one more line on what to do.
+    /// The answer no, with a message.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), hints: Vec::new(), fixes: Vec::new() }
+    }
+
+    /// With one more line on what to do, in words.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
-        if let Self::Trouble { hints, .. } = &mut self {
+        if let Self::Trouble { hints, .. } | Self::Failed { hints, .. } = &mut self {
             hints.push(hint.into());
+        }
+        self
+    }
+
+    /// With more steps that help.
+    #[must_use]
+    pub fn fixed_by(mut self, more: impl IntoIterator<Item = Fix>) -> Self {
+        if let Self::Trouble { fixes, .. } | Self::Failed { fixes, .. } = &mut self {
+            fixes.extend(more);
+        }
+        self
+    }
+
+    /// With what was asked for, so that the advice repeats it.
+    #[must_use]
+    pub fn proposing(mut self, what: Proposed) -> Self {
+        if let Self::Refused { proposed, .. } = &mut self {
+            **proposed = what;
         }
         self
     }
 
     /// A refusal on a change.
     pub fn refused(refusal: Refusal, change: Option<&Change>) -> Self {
-        Self::Refused { refusal: Box::new(refusal), change: change.cloned().map(Box::new) }
+        Self::Refused { refusal: Box::new(refusal), change: change.cloned().map(Box::new), proposed: Box::default() }
     }
 
     /// The code that the process ends with.
@@ -59,6 +85,6 @@ impl<E: Into<anyhow::Error>> From<E> for CommandError {
         if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(closed) {
             return Self::ClosedPipe;
         }
-        Self::Trouble { error, hints: Vec::new() }
+        Self::Trouble { error, hints: Vec::new(), fixes: Vec::new() }
     }
 }

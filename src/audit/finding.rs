@@ -1,78 +1,51 @@
-//! What an audit finds: a closed set of codes with their facts. Codes are stable, for configs and scripts of users;
-//! the words and the healing command are made in `report/findings`. Must not look for anything itself.
+//! What an audit finds: every kind with its code, its facts and its sentence. What to do about each is in `fixes.rs`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::model::{ChangeId, Class, CommitName, Digest, Gate, Surface};
-
-/// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    Info,
-    /// Should be looked at; does not fail a check.
-    Warn,
-    Fail,
-}
-
-impl Level {
-    /// Its name in output.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
+use crate::model::text::{cut, few, moment, short};
+use crate::model::{
+    ChangeId, Class, CommitName, Digest, FixContext, Gate, Problem, Severity, Subject, Surface, problem,
+};
 
 /// What was found. The name in upper snake case is the stable code.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum What {
+pub enum FindingKind {
+    #[error("the commit names no change")]
     CommitWithoutId,
-    /// A commit changes tuneables and names no change.
-    TuneablesUntracked {
-        paths: Vec<String>,
-    },
-    /// A commit changes overrides by environment and names no change.
-    EnvOverrideUndocumented {
-        paths: Vec<String>,
-    },
-    /// A trailer's value is no change id.
-    MalformedId {
-        value: String,
-    },
-    /// A trailer names a change that has no record here.
-    UnknownId {
-        id: ChangeId,
-    },
-    SeveralIds {
-        ids: Vec<String>,
-    },
-    /// Several commits of the range name one change.
-    ManyCommits {
-        commits: Vec<CommitName>,
-    },
-    /// A commit that was meant to be squashed into another.
-    FixupLeft {
-        marker: &'static str,
-    },
+    #[error("tuneables changed without a change: {}", few(.paths))]
+    TuneablesUntracked { paths: Vec<String> },
+    #[error("overrides by environment changed without a change: {}", few(.paths))]
+    EnvOverrideUndocumented { paths: Vec<String> },
+    #[error("invalid change id {:?} in the trailer", cut(.value, 100))]
+    MalformedId { value: String },
+    #[error("the commit names {id}, which has no record in this tree")]
+    UnknownId { id: ChangeId },
+    #[error("the commit names {} changes ({}); one change, one commit", .ids.len(), few(.ids))]
+    SeveralIds { ids: Vec<String> },
+    #[error("{} commits name the same change ({}); one change, one commit", .commits.len(), hashes(.commits))]
+    ManyCommits { commits: Vec<CommitName> },
+    #[error("a {marker} commit was not squashed")]
+    FixupLeft { marker: &'static str },
     /// A merge holds content that none of its parents has.
+    #[error("{}: {}", brought(*.new_file, *.conflict), few(.paths))]
     MergeBringsContent {
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
         new_file: bool,
-        /// Whether merging its parents anew conflicts in each of them, so that somebody had to decide; `None` where
+        /// Whether merging its parents again conflicts in each of them, so that somebody had to decide; `None` where
         /// that cannot be told.
         conflict: Option<bool>,
     },
-    /// A commit says that it reverts another, and does something else.
-    RevertNotExact {
-        reverted: String,
-    },
+    #[error("the commit says that it reverts {}, but it is not the reverse of it", short(.reverted))]
+    RevertNotExact { reverted: String },
     /// A change touches a surface that its class does not.
+    #[error(
+        "a change of class {} touches {}: {}", .class.name(),
+        .surface.map_or("code".to_owned(), |surface| format!("the {} surface", surface.name())), few(.paths)
+    )]
     WrongClass {
         class: Class,
         /// The surface; `None` for code that is on none.
@@ -80,147 +53,157 @@ pub enum What {
         surface: Option<Surface>,
         paths: Vec<String>,
     },
-    /// A contracts surface changed without its documents or its tests.
-    ContractWithoutDocs {
-        paths: Vec<String>,
-        docs: bool,
-        tests: bool,
-    },
-    EnvOverrideExpired {
-        expired: DateTime<Utc>,
-    },
-    /// A benchmark's winner was promoted with no stage before full that checks guardrails live.
-    PromotedWithoutLiveCheck {
-        from: Option<ChangeId>,
-    },
-    /// A record cannot be read or trusted.
-    RecordUnreadable {
-        problem: String,
-    },
+    #[error("a contract changed without its {}: {}", lacking(*.docs, *.tests), few(.paths))]
+    ContractWithoutDocs { paths: Vec<String>, docs: bool, tests: bool },
+    #[error("the emergency's override expired on {} and is still in effect", moment(*.expired))]
+    EnvOverrideExpired { expired: DateTime<Utc> },
+    #[error("the winner of a benchmark was promoted with no stage that checks its guardrails live")]
+    PromotedWithoutLiveCheck { from: Option<ChangeId> },
+    #[error("the record cannot be trusted: {problem}")]
+    RecordUnreadable { problem: String },
     /// A record holds events that its gates would not have let happen.
+    #[error("{}", unlawful(*.seq, *.gate))]
     RecordUnlawful {
         seq: u64,
         /// The gate that would have refused; `None` where the event itself is not what the gate records.
         gate: Option<Gate>,
     },
-    /// A record does not continue the one that was there before.
+    #[error("the record was rewritten: event {seq} is not the one that was there before")]
     RecordRewritten {
         /// The first event that is not the old one.
         seq: u64,
     },
-    /// A record that was there before is gone.
+    #[error("the record was removed")]
     RecordRemoved,
-    /// A record that the commit checked out has does not lie in the work tree.
+    #[error("the record is missing here, and the commit checked out has it")]
     RecordMissing,
-    /// A record claims a moment after the commit that holds it, or after now.
-    RecordFromFuture {
-        seq: u64,
-        at: DateTime<Utc>,
-    },
-    /// An event claims a moment before the record was last committed without it.
+    #[error("event {seq} claims {}, which is after the commit that holds it", moment(*.at))]
+    RecordFromFuture { seq: u64, at: DateTime<Utc> },
+    #[error(
+        "event {seq} claims {}, but the record was committed without it at {}", moment(*.at), moment(*.committed)
+    )]
     RecordBackdated {
         seq: u64,
         at: DateTime<Utc>,
         /// When the record was committed without it.
         committed: DateTime<Utc>,
     },
-    /// An event claims a moment before the commit that it names was made.
-    RecordBeforeCommit {
-        seq: u64,
-        at: DateTime<Utc>,
-        commit: String,
-        made: DateTime<Utc>,
-    },
-    /// Monitored days were committed so late that git is no witness of them.
+    #[error(
+        "event {seq} claims {}, but names the commit {}, which was made at {}",
+        moment(*.at), short(.commit), moment(*.made)
+    )]
+    RecordBeforeCommit { seq: u64, at: DateTime<Utc>, commit: String, made: DateTime<Utc> },
+    /// Monitored days were committed so late that git cannot confirm them.
+    #[error(
+        "{} {} committed too late (first at {})", if .days.len() == 1 { "day" } else { "days" },
+        format!("{} {}", few(.days), if .days.len() == 1 { "was" } else { "were" }), moment(*.committed)
+    )]
     DaysUnwitnessed {
         /// The days, the day of the full rollout among them.
         days: Vec<NaiveDate>,
         committed: DateTime<Utc>,
     },
-    /// Evidence of a change lies set aside, and no event of its record knows it.
+    #[error(
+        "this was measured for the change and set aside, and no event of its record knows it: a run was killed, or the \
+         record was put back"
+    )]
     EvidenceSetAside,
     /// A change went past what the config demands, where it was validated as at the head.
-    PolicyLoosened {
-        what: Vec<&'static str>,
-    },
-    /// A record of the original that proves nothing.
+    #[error("the change went past what the config demanded when it was validated and still demands: {}", few(.what))]
+    PolicyLoosened { what: Vec<&'static str> },
+    #[error("the record was written by the Python tool and carries no evidence")]
     RecordUnproven,
-    /// A change has not passed the gate that is demanded.
+    #[error("the change has not passed {missing}{}", .end.map(|end| format!(" and is {end}")).unwrap_or_default())]
     GateNotReached {
         /// The first gate that is demanded and not passed.
         missing: Gate,
         /// How the change ended, where it did.
         end: Option<&'static str>,
     },
-    /// A change belongs to a class that never passes the gate that is demanded.
-    ClassNeverPasses {
-        class: Class,
-        gate: Gate,
-    },
+    #[error("{gate} is demanded, which a change of class {} never passes", .class.name())]
+    ClassNeverPasses { class: Class, gate: Gate },
     /// A change was rejected or rolled back, and its commit is still there.
+    #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
     NotReverted {
         end: &'static str,
         /// Whether the record knows the commit, so that the tool can take it out by itself.
         known: bool,
     },
-    /// The baseline does not lie before the commit.
+    #[error("the baseline (at {baseline}) is not before the commit")]
     BaselineNotFirst {
         /// The commit that the baseline was captured at.
         baseline: String,
     },
-    /// The baseline was measured after the commit was made.
-    EvidenceAfterTheFact {
-        measured: DateTime<Utc>,
-        written: DateTime<Utc>,
-    },
-    /// The commit is not the one that was validated.
-    CommitNotValidated {
-        validated: Vec<String>,
-    },
-    /// A record moved its change to this commit, which is not the same.
-    RelinkUnproven {
-        old: String,
-    },
+    #[error(
+        "the baseline was measured at {}, after the commit was written at {}", moment(*.measured), moment(*.written)
+    )]
+    EvidenceAfterTheFact { measured: DateTime<Utc>, written: DateTime<Utc> },
+    #[error("the commit is not the one that was validated ({})", few(&.validated.iter().map(|sha| short(sha)).collect::<Vec<_>>()))]
+    CommitNotValidated { validated: Vec<String> },
+    #[error("the record says that this commit took the place of {}, but it is not the same change", short(.old))]
+    RelinkUnproven { old: String },
+    #[error("{}", if *.uncommitted { "evidence exists locally but is not committed" } else { "recorded evidence is missing" })]
     ArtifactMissing {
-        /// Whether it lies in the work tree as it was recorded, and was not committed.
+        /// Whether the work tree has it as it was recorded.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         uncommitted: bool,
     },
-    /// An evidence file is not what was recorded.
-    ArtifactAltered {
-        recorded: Digest,
-        found: Digest,
-    },
-    /// Recorded verdicts do not come out of the evidence.
+    #[error("evidence was altered: its digest is {}…, recorded was {}…", .found.short(), .recorded.short())]
+    ArtifactAltered { recorded: Digest, found: Digest },
+    #[error("recorded verdicts do not follow from the evidence: {problem}")]
     VerdictsDiffer {
         /// What differs, or why they cannot be recomputed.
         problem: String,
     },
-    /// A recorded evidence file is ignored by git, so that no clone will have it.
+    #[error("recorded evidence is ignored by git, so no clone will have it")]
     EvidenceIgnored,
-    /// An evidence file that no record knows.
+    #[error("no record knows this evidence file")]
     EvidenceUnknown,
-    /// The settings of enforcement themselves changed in the range.
-    PolicyChanged {
-        what: Vec<&'static str>,
-    },
+    #[error("the demands themselves changed in this range: {}", few(.what))]
+    PolicyChanged { what: Vec<&'static str> },
 }
 
-impl What {
+fn hashes(commits: &[CommitName]) -> String {
+    few(&commits.iter().map(|commit| short(&commit.id)).collect::<Vec<_>>())
+}
+
+fn brought(new_file: bool, conflict: Option<bool>) -> &'static str {
+    match (new_file, conflict) {
+        (true, _) => "the merge adds files that none of its parents has",
+        (false, None) => "the merge holds content that none of its parents has",
+        (false, Some(true)) => "the merge decides conflicts its own way",
+        (false, Some(false)) => "the merge is not what merging its parents gives",
+    }
+}
+
+fn lacking(docs: bool, tests: bool) -> &'static str {
+    match (docs, tests) {
+        (false, false) => "documents and tests",
+        (false, true) => "documents",
+        (true, _) => "tests",
+    }
+}
+
+fn unlawful(seq: u64, gate: Option<Gate>) -> String {
+    match gate {
+        Some(gate) => format!("event {seq} of the record is one that {gate} refuses"),
+        None => format!("event {seq} of the record is not what its gate records"),
+    }
+}
+
+impl FindingKind {
     /// The stable code.
     pub fn code(&self) -> String {
-        // The tag of an internally tagged enum is always there.
-        let value = serde_json::to_value(self).unwrap_or_default();
-        value["code"].as_str().unwrap_or_default().to_owned()
+        problem::code(self)
     }
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    pub level: Level,
+    pub level: Severity,
     #[serde(flatten)]
-    pub what: What,
+    pub what: FindingKind,
     /// The commit, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitName>,
@@ -236,14 +219,27 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The same as every part of the tool tells it.
+    pub fn problem(&self, ctx: &FixContext) -> Problem {
+        let again = if self.taken_back { " (and was taken back in the same range)" } else { "" };
+        Problem {
+            code: self.what.code(),
+            severity: self.level,
+            subject: Subject { commit: self.commit.clone(), change: self.change.clone(), path: self.path.clone() },
+            message: format!("{}{again}", self.what),
+            details: Vec::new(),
+            fixes: if self.taken_back { Vec::new() } else { self.fixes(ctx) },
+        }
+    }
+
     /// A finding that fails.
-    pub fn fail(what: What) -> Self {
-        Self { level: Level::Fail, what, commit: None, change: None, path: None, taken_back: false }
+    pub fn fail(what: FindingKind) -> Self {
+        Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
     /// A finding that warns.
-    pub fn warn(what: What) -> Self {
-        Self { level: Level::Warn, ..Self::fail(what) }
+    pub fn warn(what: FindingKind) -> Self {
+        Self { level: Severity::Warn, ..Self::fail(what) }
     }
 
     /// About this commit.
@@ -255,7 +251,7 @@ impl Finding {
     /// The same, taken back: nothing of it is left, which is worth knowing and no more.
     #[must_use]
     pub fn taken_back(self) -> Self {
-        Self { level: self.level.min(Level::Warn), taken_back: true, ..self }
+        Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
     }
 
     /// About this change.
@@ -291,12 +287,12 @@ pub struct Exempted {
 
 impl Audit {
     /// The gravest level found.
-    pub fn worst(&self) -> Option<Level> {
+    pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.level).max()
     }
 
     /// Whether nothing fails.
     pub fn passes(&self) -> bool {
-        self.worst() < Some(Level::Fail)
+        self.worst() < Some(Severity::Fail)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{CommitFacts, Policy, RecordFacts, RecordState, commit};
 use crate::model::nearest::nearest;
+use crate::model::text::{joined, short};
 use crate::model::{ChangeId, Gate};
 use crate::workflow::{Change, gates};
 
@@ -55,10 +56,12 @@ pub enum Pass {
     Tracked(ChangeId),
 }
 
-/// Why a message is refused.
-#[derive(Debug, Clone, PartialEq)]
+/// Why a message is refused. What to do about each is in `objection.rs`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Objection {
+    #[error("the message is empty but for its trailer")]
     NoText,
+    #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
     NoId {
         /// The active change, whose id it could carry.
         active: Option<ChangeId>,
@@ -66,34 +69,29 @@ pub enum Objection {
         open: Vec<ChangeId>,
         waiting: bool,
     },
-    Several {
-        ids: Vec<String>,
-    },
-    Malformed {
-        value: String,
-    },
-    Unknown {
-        id: ChangeId,
-        nearest: Option<ChangeId>,
-    },
-    Unreadable {
-        id: ChangeId,
-        problem: String,
-    },
-    Ended {
-        id: ChangeId,
-        end: &'static str,
-    },
-    /// The change has not come far enough for its commit.
-    TooEarly {
-        id: ChangeId,
-        missing: Gate,
-    },
-    /// The change has its one commit already.
-    SecondCommit {
-        id: ChangeId,
-        first: String,
-    },
+    #[error("the commit names {} changes: {}; one change, one commit", .ids.len(), joined(.ids))]
+    Several { ids: Vec<String> },
+    #[error("invalid change id {value:?}")]
+    Malformed { value: String },
+    #[error("there is no change {id} here{}", .nearest.as_ref().map(|it| format!("; did you mean {it}?")).unwrap_or_default())]
+    Unknown { id: ChangeId, nearest: Option<ChangeId> },
+    #[error("the record of {id} cannot be trusted: {problem}")]
+    Unreadable { id: ChangeId, problem: String },
+    #[error("the change {id} has ended ({})", .end.replace('_', " "))]
+    Ended { id: ChangeId, end: &'static str },
+    #[error("the change {id} has not passed {missing} yet")]
+    TooEarly { id: ChangeId, missing: Gate },
+    #[error("the change {id} has its one commit already: {}", short(.first))]
+    SecondCommit { id: ChangeId, first: String },
+}
+
+fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> String {
+    match (active, open, waiting) {
+        (Some(_), ..) => String::new(),
+        (None, [], _) => ", and none is open".to_owned(),
+        (None, several, true) => format!(", and several are open: {}", joined(several)),
+        (None, all, false) => format!(", and what is open has its one commit already: {}", joined(all)),
+    }
 }
 
 /// Whether a commit with this message may be made.

@@ -1,55 +1,194 @@
-//! What stands in the way of honest measuring, before anything is measured: findings with the original's codes, and the
-//! workflow's "what to avoid". Must not look at the world itself: the facts are handed over.
+//! Problems that would invalidate measurements, found before anything is measured: the original's codes, and the
+//! workflow's "what to avoid". The facts are handed over.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::audit::record;
-use crate::model::{ChangeId, Class};
+use crate::audit::{Finding, record};
+use crate::model::text::{count, few, joined};
+use crate::model::{ChangeId, Class, CommandLine, Fix, FixContext, How, Problem, Severity, Subject, fix, problem};
 use crate::workflow::Change;
 
-/// How grave a finding is, in the original's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    Info,
-    Warn,
-    Fail,
+/// What was found. The name in upper snake case is the stable code.
+#[derive(Debug, Clone, PartialEq, Serialize, Error)]
+#[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
+enum Kind {
+    #[error("{trouble}")]
+    GitTrouble { trouble: String },
+    #[error("the project is not under git")]
+    GitNotFound,
+    #[error("there is no commit yet")]
+    GitNoCommit,
+    #[error("{}", uncommitted(*.paths))]
+    GitDirty { paths: Option<u32> },
+    #[error("uncommitted outside the project's directory: {}", few(.paths))]
+    GitDirtyOutside { paths: Vec<String> },
+    #[error("there is no config")]
+    ConfigMissing,
+    #[error("no command is timed")]
+    TimingsEmpty,
+    #[error("none of {timings} timings has a command or results to read")]
+    TimingsNoCmds { timings: usize },
+    #[error("no size is measured")]
+    SizePathsEmpty,
+    #[error("no endpoint is asked")]
+    HttpProbesEmpty,
+    #[error("nothing was measured yet")]
+    NoSnapshots,
+    #[error("{path} is build output{}", .within.as_ref().map(|it| format!(" within the measured {it}")).unwrap_or_default())]
+    BloatDirPresent {
+        path: String,
+        /// The size path that it is in.
+        within: Option<String>,
+    },
+    /// Tuneables moved without a change.
+    #[error("changed since they were last measured: {}", joined(.keys))]
+    TuneablesUnrecorded { keys: Vec<String> },
+    #[error("{id} was reviewed by {tool} in the mode {mode}, which the config does not allow")]
+    ReviewModeNotAllowed { id: ChangeId, tool: String, mode: String },
+    #[error("the present state of {id} has no attested review")]
+    ReviewAttestationMissing { id: ChangeId },
+    #[error("a review of {id} would be good to have")]
+    ReviewAttestationRecommended { id: ChangeId },
+    #[error("the override of {id} has expired")]
+    EnvOverrideExpired { id: ChangeId },
 }
 
-impl Severity {
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
+fn uncommitted(paths: Option<u32>) -> String {
+    paths.map_or_else(
+        || "git cannot say what is uncommitted".to_owned(),
+        |paths| format!("{} besides the tool's own", count(paths, "uncommitted file", "uncommitted files")),
+    )
+}
+
+impl Kind {
+    fn severity(&self) -> Severity {
         match self {
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
+            Self::GitTrouble { .. }
+            | Self::ConfigMissing
+            | Self::ReviewModeNotAllowed { .. }
+            | Self::EnvOverrideExpired { .. } => Severity::Fail,
+            Self::GitNotFound
+            | Self::GitNoCommit
+            | Self::GitDirty { .. }
+            | Self::TimingsEmpty
+            | Self::TimingsNoCmds { .. }
+            | Self::BloatDirPresent { within: Some(_), .. }
+            | Self::TuneablesUnrecorded { .. }
+            | Self::ReviewAttestationMissing { .. } => Severity::Warn,
+            Self::GitDirtyOutside { .. }
+            | Self::SizePathsEmpty
+            | Self::HttpProbesEmpty
+            | Self::NoSnapshots
+            | Self::BloatDirPresent { within: None, .. }
+            | Self::ReviewAttestationRecommended { .. } => Severity::Info,
+        }
+    }
+
+    fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
+        let run = |purpose: &str, command: &str| vec![Fix::next(purpose, CommandLine::tool(command))];
+        let status = |purpose: &str| vec![Fix::next(purpose, CommandLine::git("status"))];
+        let measure =
+            |purpose: &str, key: &str, line: &str| vec![Fix::edit(How::Next, purpose, "the config", key, line)];
+        match self {
+            Self::GitTrouble { .. } => vec![Fix::decide(
+                How::Next,
+                "fix that first: nothing can be measured of code that git does not tell apart",
+            )],
+            Self::GitNotFound => {
+                let why = "without commits nothing ties a measurement to a change";
+                vec![Fix::next(why, CommandLine::git("init"))]
+            }
+            Self::GitNoCommit => {
+                let commit = CommandLine::git("commit -m").word("Start");
+                vec![Fix::next("commit once", CommandLine::git("add -A").and(commit))]
+            }
+            Self::GitDirty { .. } => status("commit or stash what this shows"),
+            Self::GitDirtyOutside { .. } => {
+                status("commit or stash what the measured commands read: no commit would hold what ran")
+            }
+            Self::ConfigMissing => run("", "init"),
+            Self::TimingsEmpty | Self::TimingsNoCmds { .. } => run("", "onboard"),
+            Self::SizePathsEmpty => measure("list paths if their size matters", "size_paths", "- src"),
+            Self::HttpProbesEmpty => measure(
+                "add a health endpoint if there is one",
+                "http_probes",
+                "- {name: health, url: \"http://127.0.0.1:8080/health\"}",
+            ),
+            Self::NoSnapshots => run("open a change and capture its baseline", "status"),
+            Self::BloatDirPresent { path, .. } => vec![Fix::edit(
+                How::Next,
+                "let git ignore it; sizes of tracked files leave it out",
+                ".gitignore",
+                "any line",
+                &format!("{path}/"),
+            )],
+            Self::TuneablesUnrecorded { .. } => vec![
+                Fix::decide(How::Next, "put them back"),
+                Fix::or("open a change for them before anything else", fix::start().words(["--class", "tuneable"])),
+            ],
+            Self::ReviewModeNotAllowed { id, .. }
+            | Self::ReviewAttestationMissing { id }
+            | Self::ReviewAttestationRecommended { id } => {
+                vec![Fix::next("have it reviewed", fix::on(id, "review bundle")), Fix::then("", ctx.attest(id))]
+            }
+            Self::EnvOverrideExpired { id } => vec![
+                Fix::next("take the override out", fix::with_reason(id, "rollback")),
+                Fix::or(
+                    "name the change that takes it over",
+                    fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]),
+                ),
+            ],
+        }
+    }
+
+    fn change(&self) -> Option<&ChangeId> {
+        match self {
+            Self::ReviewModeNotAllowed { id, .. }
+            | Self::ReviewAttestationMissing { id }
+            | Self::ReviewAttestationRecommended { id }
+            | Self::EnvOverrideExpired { id } => Some(id),
+            Self::GitTrouble { .. }
+            | Self::GitNotFound
+            | Self::GitNoCommit
+            | Self::GitDirty { .. }
+            | Self::GitDirtyOutside { .. }
+            | Self::ConfigMissing
+            | Self::TimingsEmpty
+            | Self::TimingsNoCmds { .. }
+            | Self::SizePathsEmpty
+            | Self::HttpProbesEmpty
+            | Self::NoSnapshots
+            | Self::BloatDirPresent { .. }
+            | Self::TuneablesUnrecorded { .. } => None,
+        }
+    }
+
+    fn problem(&self, ctx: &FixContext) -> Problem {
+        Problem {
+            code: problem::code(self),
+            severity: self.severity(),
+            subject: Subject { change: self.change().cloned(), ..Subject::default() },
+            message: self.to_string(),
+            details: Vec::new(),
+            fixes: self.fixes(ctx),
         }
     }
 }
 
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
-    pub code: &'static str,
-    pub level: Severity,
-    pub message: String,
-    pub hint: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub change_id: Option<ChangeId>,
-}
-
 /// What the world looks like.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     pub is_git: bool,
     /// Why it is not known whether it is, in git's words.
     pub git_trouble: Option<String>,
-    pub lost: Vec<Lost>,
+    /// Records that cannot be relied on: what their changes owe, and whether it holds, is not known.
+    pub lost: Vec<Finding>,
     pub has_commit: bool,
-    /// Paths that lie uncommitted outside the tool's own; `None` where git could not say.
+    /// Uncommitted paths outside the tool's own; `None` where git could not say.
     pub dirty: Option<u32>,
-    /// Paths of the repository that lie uncommitted outside the project's directory.
+    /// Uncommitted paths of the repository outside the project's directory.
     pub outside: Vec<String>,
     pub has_config: bool,
     /// Configured timings, and those of them that have a command, or results to read.
@@ -57,29 +196,12 @@ pub struct World {
     pub size_paths: usize,
     pub http_probes: usize,
     pub has_snapshots: bool,
-    /// Directories of build output, with the size path that each lies in.
+    /// Directories of build output, with the size path that it is in.
     pub bloat: Vec<(String, Option<String>)>,
     /// Keys of tuneables whose effective value is not the one measured last.
     pub moved_tuneables: Vec<String>,
     /// Whether an attestation is demanded, or else recommended.
     pub attestation: Option<Demanded>,
-}
-
-/// A record that cannot be relied on: what its change owes, and whether it holds, is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    pub path: String,
-    pub code: &'static str,
-    pub problem: String,
-    pub heal: String,
-}
-
-impl Lost {
-    /// A line that names the file; the reader's words do so already.
-    pub fn text(&self) -> String {
-        let named = self.problem.contains(&self.path);
-        if named { self.problem.clone() } else { format!("{}: {}", self.path, self.problem) }
-    }
 }
 
 /// How much an attestation is wanted.
@@ -89,184 +211,106 @@ pub enum Demanded {
     Recommended,
 }
 
-/// Every finding, the gravest first. `changes` are the open ones; `allows` tells whether the config allows a tool its
-/// reasoning mode.
+/// Every problem, the most serious first. `changes` are the open ones; `allows` tells whether the config allows a tool
+/// its reasoning mode.
 pub fn findings(
     world: &World,
     changes: &[&Change],
     allows: &dyn Fn(&str, &str) -> bool,
     now: DateTime<Utc>,
-) -> Vec<Found> {
-    let mut found = Vec::new();
-    for lost in &world.lost {
-        add(&mut found, Severity::Fail, lost.code, lost.text(), &lost.heal);
+    ctx: &FixContext,
+) -> Vec<Problem> {
+    let mut kinds = Vec::new();
+    git(world, &mut kinds);
+    // In a repository of many projects others' work is no fault; but what is measured may read it.
+    if !world.outside.is_empty() {
+        kinds.push(Kind::GitDirtyOutside { paths: world.outside.clone() });
     }
-    git(world, &mut found);
-    beside(world, &mut found);
-    config(world, &mut found);
-    tuneables(world, changes, &mut found);
+    config(world, &mut kinds);
+    // The workflow's "tuneables changed without a record", unless a change is being made right now.
+    let being_made = changes.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
+    let overridden = changes.iter().any(|change| change.opened.class == Class::Emergency);
+    if !world.moved_tuneables.is_empty() && !being_made && !overridden {
+        kinds.push(Kind::TuneablesUnrecorded { keys: world.moved_tuneables.clone() });
+    }
     for change in changes {
-        review(world, change, allows, &mut found);
-        emergency(change, now, &mut found);
+        kinds.extend(review(world, change, allows));
+        if record::expired_override(change, now).is_some() {
+            kinds.push(Kind::EnvOverrideExpired { id: change.id().clone() });
+        }
     }
-    found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    let lost = world.lost.iter().map(|finding| finding.problem(ctx));
+    let mut found: Vec<Problem> = lost.chain(kinds.iter().map(|kind| kind.problem(ctx))).collect();
+    found.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     found
 }
 
-/// The gravest level; `info` where nothing was found, as the original has it.
-pub fn worst(found: &[Found]) -> Severity {
-    found.iter().map(|finding| finding.level).max().unwrap_or(Severity::Info)
+/// The most serious level; `info` where nothing was found, as the original has it.
+pub fn worst(found: &[Problem]) -> Severity {
+    found.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Info)
 }
 
-fn add(found: &mut Vec<Found>, level: Severity, code: &'static str, message: impl Into<String>, hint: &str) {
-    found.push(Found { code, level, message: message.into(), hint: hint.to_owned(), change_id: None });
-}
-
-fn git(world: &World, found: &mut Vec<Found>) {
+fn git(world: &World, kinds: &mut Vec<Kind>) {
     if let Some(trouble) = &world.git_trouble {
-        let hint = "mend that first: nothing can be measured of code that git does not tell apart";
-        return add(found, Severity::Fail, "GIT_TROUBLE", trouble.clone(), hint);
+        return kinds.push(Kind::GitTrouble { trouble: trouble.clone() });
     }
     if !world.is_git {
-        let hint = "run git init: without commits nothing ties a measurement to a change";
-        return add(found, Severity::Warn, "GIT_NOT_FOUND", "the project is not under git", hint);
+        return kinds.push(Kind::GitNotFound);
     }
     if !world.has_commit {
-        add(found, Severity::Warn, "GIT_NO_COMMIT", "there is no commit yet", "commit once: git commit");
+        kinds.push(Kind::GitNoCommit);
     }
-    match world.dirty {
-        Some(0) => {}
-        Some(paths) => {
-            let noun = if paths == 1 { "path" } else { "paths" };
-            let message = format!("{paths} uncommitted {noun} besides the tool's own");
-            add(found, Severity::Warn, "GIT_DIRTY", message, "commit or stash them: git status shows which");
-        }
-        None => {
-            add(found, Severity::Warn, "GIT_DIRTY", "git cannot say what is uncommitted", "see what git status says");
-        }
+    if world.dirty != Some(0) {
+        kinds.push(Kind::GitDirty { paths: world.dirty });
     }
 }
 
-/// In a repository of many projects others' work is no fault; but what is measured may read it.
-fn beside(world: &World, found: &mut Vec<Found>) {
-    if let Some(first) = world.outside.first() {
-        let message = format!(
-            "uncommitted outside the project's directory: {first}{}",
-            match world.outside.len() {
-                1 => String::new(),
-                n => format!(" and {} more", n - 1),
-            }
-        );
-        let hint = "commit or stash what the measured commands read: no commit would hold what ran";
-        add(found, Severity::Info, "GIT_DIRTY_OUTSIDE", message, hint);
-    }
-}
-
-fn config(world: &World, found: &mut Vec<Found>) {
+fn config(world: &World, kinds: &mut Vec<Kind>) {
     if !world.has_config {
-        add(found, Severity::Fail, "CONFIG_MISSING", "there is no config", "run vibeship-optimizer init");
+        kinds.push(Kind::ConfigMissing);
     }
-    let onboard = "run vibeship-optimizer onboard";
     match world.timings {
-        (0, _) => add(found, Severity::Warn, "TIMINGS_EMPTY", "no command is timed", onboard),
-        (n, 0) => {
-            add(
-                found,
-                Severity::Warn,
-                "TIMINGS_NO_CMDS",
-                format!("none of {n} timings has a command or results to read"),
-                onboard,
-            );
-        }
+        (0, _) => kinds.push(Kind::TimingsEmpty),
+        (timings, 0) => kinds.push(Kind::TimingsNoCmds { timings }),
         _ => {}
     }
     if world.size_paths == 0 {
-        let hint = "list paths in size_paths if their size matters";
-        add(found, Severity::Info, "SIZE_PATHS_EMPTY", "no size is measured", hint);
+        kinds.push(Kind::SizePathsEmpty);
     }
     if world.http_probes == 0 {
-        let hint = "add a health endpoint to http_probes if there is one";
-        add(found, Severity::Info, "HTTP_PROBES_EMPTY", "no endpoint is asked", hint);
+        kinds.push(Kind::HttpProbesEmpty);
     }
     if !world.has_snapshots {
-        let hint = "open a change and capture its baseline: vibeship-optimizer status";
-        add(found, Severity::Info, "NO_SNAPSHOTS", "nothing was measured yet", hint);
+        kinds.push(Kind::NoSnapshots);
     }
-    for (path, within) in &world.bloat {
-        let (level, message) = match within {
-            Some(size_path) => (Severity::Warn, format!("{path} is build output within the measured {size_path}")),
-            None => (Severity::Info, format!("{path} is build output")),
-        };
-        add(found, level, "BLOAT_DIR_PRESENT", message, "let git ignore it; sizes of tracked files leave it out");
-    }
+    let bloat = world.bloat.iter();
+    kinds.extend(bloat.map(|(path, within)| Kind::BloatDirPresent { path: path.clone(), within: within.clone() }));
 }
 
-/// "Tuneables changes without optimizer record": unless a change is being made right now.
-fn tuneables(world: &World, changes: &[&Change], found: &mut Vec<Found>) {
-    let being_made = changes.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
-    let overridden = changes.iter().any(|change| change.opened.class == Class::Emergency);
-    if world.moved_tuneables.is_empty() || being_made || overridden {
-        return;
-    }
-    let message = format!("changed since they were last measured: {}", world.moved_tuneables.join(", "));
-    let hint = "put them back, or open a change for them before anything else: vibeship-optimizer change start";
-    add(found, Severity::Warn, "TUNEABLES_UNRECORDED", message, hint);
-}
-
-fn review(world: &World, change: &Change, allows: &dyn Fn(&str, &str) -> bool, found: &mut Vec<Found>) {
-    let mut about = |level, code, message: String, hint: &str| {
-        let hint = hint.to_owned();
-        found.push(Found { code, level, message, hint, change_id: Some(change.id().clone()) });
-    };
-    let bundle = "have it reviewed (vibeship-optimizer review bundle), then vibeship-optimizer review attest";
+fn review(world: &World, change: &Change, allows: &dyn Fn(&str, &str) -> bool) -> Option<Kind> {
+    let id = change.id().clone();
     match &change.attestation {
         Some(attestation) if !allows(&attestation.tool, &attestation.reasoning_mode) => {
-            let message = format!(
-                "{} was reviewed by {} in the mode {}, which the config does not allow",
-                change.id(),
-                attestation.tool,
-                attestation.reasoning_mode
-            );
-            about(Severity::Fail, "REVIEW_MODE_NOT_ALLOWED", message, bundle);
+            let (tool, mode) = (attestation.tool.clone(), attestation.reasoning_mode.clone());
+            Some(Kind::ReviewModeNotAllowed { id, tool, mode })
         }
-        Some(attestation) if attestation.reviewed == change.review_digest() => {}
+        Some(attestation) if attestation.reviewed == change.review_digest() => None,
         // Before there is a comparison there is nothing to review.
-        _ if change.comparison.is_none() && change.rollout.is_empty() => {}
-        _ => match world.attestation {
-            Some(Demanded::Required) => {
-                let message = format!("the present state of {} has no attested review", change.id());
-                about(Severity::Warn, "REVIEW_ATTESTATION_MISSING", message, bundle);
-            }
-            Some(Demanded::Recommended) => {
-                let message = format!("a review of {} would be good to have", change.id());
-                about(Severity::Info, "REVIEW_ATTESTATION_RECOMMENDED", message, bundle);
-            }
-            None => {}
-        },
+        _ if change.comparison.is_none() && change.rollout.is_empty() => None,
+        _ => world.attestation.map(|demanded| match demanded {
+            Demanded::Required => Kind::ReviewAttestationMissing { id },
+            Demanded::Recommended => Kind::ReviewAttestationRecommended { id },
+        }),
     }
-}
-
-/// "Leaving env emergency overrides undocumented": one that has expired was forgotten.
-fn emergency(change: &Change, now: DateTime<Utc>, found: &mut Vec<Found>) {
-    if record::expired_override(change, now).is_none() {
-        return;
-    }
-    let hint = "take the override out (change rollback), or name the change that takes it over (change follow-up)";
-    found.push(Found {
-        code: "ENV_OVERRIDE_EXPIRED",
-        level: Severity::Fail,
-        message: format!("the override of {} has expired", change.id()),
-        hint: hint.to_owned(),
-        change_id: Some(change.id().clone()),
-    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn codes(world: &World) -> Vec<&'static str> {
-        findings(world, &[], &|_, _| true, DateTime::UNIX_EPOCH).iter().map(|finding| finding.code).collect()
+    fn codes(world: &World) -> Vec<String> {
+        let found = findings(world, &[], &|_, _| true, DateTime::UNIX_EPOCH, &FixContext::default());
+        found.into_iter().map(|found| found.code).collect()
     }
 
     fn well() -> World {

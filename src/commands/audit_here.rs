@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::audit::record::{self, Found};
-use crate::audit::{Audit, Finding, Lost, RecordFacts, RecordState, What, witnessed};
+use crate::audit::{Audit, Finding, FindingKind, RecordFacts, RecordState, witnessed};
 use crate::commands::{Ctx, versions, witness};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::report::invocation;
 use crate::store::{Integrity, Record, StoreError, evidence, project};
 
 /// The audit of the whole project.
@@ -37,7 +36,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     }
     for (id, path) in missing(ctx)? {
         known.insert(id.to_string());
-        audit.findings.push(Finding::fail(What::RecordMissing).of_change(&id).at(path));
+        audit.findings.push(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path));
     }
     audit.findings.extend(unknown_evidence(&known, &names));
     Ok(audit)
@@ -85,21 +84,16 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError
     Ok(gone.split(|byte| *byte == 0).filter_map(record).collect())
 }
 
-/// Records that cannot be relied on, damaged or missing: the path of each, what is wrong, and the command that heals it.
-pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Lost>, CommandError> {
+/// Records that cannot be relied on, damaged or missing.
+pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     let mut lost = Vec::new();
     for record in records(ctx)? {
         let RecordState::Unreadable(problem) = record.state else { continue };
-        let word = invocation::shell_word(&record.path);
-        let heal = format!("git log --oneline -- {word}  # then git checkout the last good COMMIT -- {word}");
-        lost.push(Lost { path: record.path, code: "RECORD_UNREADABLE", problem, heal });
+        lost.push(Finding::fail(FindingKind::RecordUnreadable { problem }).of_change(&record.id).at(record.path));
     }
     // Where git cannot say, that is told as such.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
-    for (_, path) in gone {
-        let problem = "the record is gone here, and the commit checked out has it".to_owned();
-        lost.push(Lost { heal: invocation::restore(&path), path, code: "RECORD_MISSING", problem });
-    }
+    lost.extend(gone.into_iter().map(|(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path)));
     Ok(lost)
 }
 
@@ -136,7 +130,7 @@ fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError
     let paths: BTreeSet<&str> =
         change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain(record_file).collect();
     let ignored = repo.ignored(&paths.into_iter().collect::<Vec<_>>())?;
-    let finding = |path| Finding::warn(What::EvidenceIgnored).of_change(&record.id).at(path);
+    let finding = |path| Finding::warn(FindingKind::EvidenceIgnored).of_change(&record.id).at(path);
     Ok(ignored.into_iter().map(finding).collect())
 }
 
@@ -146,7 +140,7 @@ fn unknown_evidence(known: &BTreeSet<String>, names: &[String]) -> Vec<Finding> 
     let of_nobody = snapshots.filter(|name| {
         !known.iter().any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('_')))
     });
-    of_nobody.map(|name| Finding::warn(What::EvidenceUnknown).at(place(name))).collect()
+    of_nobody.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))).collect()
 }
 
 /// What was measured for a change, and set aside by a later measurement, without any event that knows it: a run that
@@ -164,7 +158,7 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Fi
     for name in names.iter().filter(of_change).filter(|name| name.contains(project::SUPERSEDED)) {
         let Some(bytes) = evidence::present(&ctx.project, &place(name))? else { continue };
         if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
-            found.push(Finding::warn(What::EvidenceSetAside).of_change(&record.id).at(place(name)));
+            found.push(Finding::warn(FindingKind::EvidenceSetAside).of_change(&record.id).at(place(name)));
         }
     }
     Ok(found)

@@ -12,7 +12,7 @@ use crate::audit::{
 use crate::commands::{Named, Touches, Witness, demands, policy, versions};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
-use crate::model::{ChangeId, Gate, Policy};
+use crate::model::{ChangeId, Gate, Policy, fix};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) fn run(
 ) -> Result<Outcome, CommandError> {
     if repo.is_shallow() {
         return Err(CommandError::trouble("this clone is shallow, so that the range cannot be told")
-            .hinted("git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"));
+            .fixed_by([fix::unshallow()]));
     }
     // The key that configs name is needed to read them with; it is in them.
     let plain = Witness::new(repo, crate::config::Enforcement::DEFAULT_TRAILER);

@@ -4,14 +4,13 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::audit::preflight::{self, Found};
-use crate::audit::{Lost, Severity};
+use crate::audit::{Finding, preflight};
 use crate::commands::monitor::{Ticked, tick};
 use crate::commands::{Ctx, choose, collect, commit, failure, preflight as preflight_command, verify};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::Gate;
-use crate::report;
+use crate::model::{Gate, Problem, Severity};
+use crate::report::{self, problem};
 use crate::workflow::{Change, Demand, DemandKind, End, window};
 
 /// Schema name of the answer.
@@ -77,7 +76,7 @@ fn run_tick(ctx: &Ctx, args: &TickArgs) -> Result<Exit, CommandError> {
         let mut doc = report::day::ticked(&lines, ctx.now());
         doc.append(report::daily::findings(&found));
         for it in &verified {
-            doc.append(report::verify::document(&it.change, &it.demands, None, ctx.keys()));
+            doc.append(report::verify::document(&it.change, &it.demands, None, &ctx.fix_context()));
         }
         ctx.show(&doc)?;
     }
@@ -104,7 +103,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
     Ok(window::demands(change, &collect::world(ctx, change, Gate::Verify)?, ctx.now()))
 }
 
-fn exit(done: &[Ticked], found: &[Found], verified: &[Verified], ok_on_pending: bool) -> Exit {
+fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {
     let ticked = tick::exit(done);
     let grave = preflight::worst(found) == Severity::Fail && !found.is_empty();
     let standing: Vec<Standing> = verified.iter().map(|it| Standing::of(&it.demands)).collect();
@@ -149,8 +148,8 @@ impl Standing {
 
 fn answer(
     ctx: &Ctx,
-    (done, lost): (&[Ticked], &[Lost]),
-    found: &[Found],
+    (done, lost): (&[Ticked], &[Finding]),
+    found: &[Problem],
     verified: &[Verified],
     exit: Exit,
 ) -> Result<Value, CommandError> {
@@ -159,7 +158,7 @@ fn answer(
         fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
         fields
     };
-    let failures: Vec<String> = lost.iter().map(Lost::text).collect();
+    let failures: Vec<String> = lost.iter().map(tick::told).collect();
     let warning =
         if lost.is_empty() { "no change is monitored" } else { "it is not known whether a change is monitored" };
     let nothing = json!({ "ok": lost.is_empty(), "failures": failures, "warnings": [warning], "pending": false });
@@ -172,7 +171,7 @@ fn answer(
         "preflight": {
             "worst_level": preflight::worst(found),
             "finding_count": found.len(),
-            "findings": found,
+            "findings": found.iter().map(problem::json).collect::<Vec<_>>(),
         },
         "verify": verified.first().map_or(nothing, one),
         "changes": verified.iter().map(one).collect::<Vec<_>>(),

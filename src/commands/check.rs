@@ -3,13 +3,12 @@
 
 use clap::Args;
 
-use crate::audit::Audit;
 use crate::commands::audit_range::{self, Outcome};
 use crate::commands::{Ctx, Format, Range, audit_here, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::model::Gate;
+use crate::model::{FixContext, Gate};
 use crate::report::findings::{self, github, junit};
 use crate::report::markdown;
 use crate::store::{atomic, guard};
@@ -120,7 +119,8 @@ fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
 }
 
 fn answer(ctx: &Ctx, outcome: &Outcome) -> Result<(), CommandError> {
-    let (audit, key): (&Audit, &str) = (&outcome.audit, &outcome.key);
+    let audit = &outcome.audit;
+    let key = &fixes(ctx, outcome);
     let text = match ctx.format() {
         Some(Format::Json) => failure::pretty(&findings::json(audit, key)),
         Some(Format::Markdown) => markdown::render(&findings::document(audit, key)),
@@ -131,6 +131,11 @@ fn answer(ctx: &Ctx, outcome: &Outcome) -> Result<(), CommandError> {
     Ok(ctx.ui.answer(&text)?)
 }
 
+/// With the trailer of the range's own config.
+fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
+    FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
+}
+
 /// Where the project lies below the repository's root, which is what GitHub's paths begin at.
 fn prefix(ctx: &Ctx) -> String {
     let repo = ctx.repo().ok().flatten();
@@ -139,7 +144,7 @@ fn prefix(ctx: &Ctx) -> String {
 
 fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), CommandError> {
     let markdown =
-        |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &outcome.key)), taken);
+        |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken);
     if let Some(path) = &args.summary {
         return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }

@@ -2,8 +2,8 @@
 
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::model::ChangeId;
-use crate::report::invocation;
+use crate::model::nearest::nearest;
+use crate::model::{ChangeId, CommandLine, Fix, fix};
 use crate::store::{Record, atomic};
 use crate::workflow::{Change, next};
 
@@ -35,17 +35,40 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
             Ok(only.clone())
         }
         ([], _) if damaged > 0 => Err(CommandError::trouble("it is not known whether a change is open")
-            .hinted("see what is wrong with the records: vibeship-optimizer check")
+            .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
         ([], _) => Err(CommandError::trouble("no change is open")
-            .hinted("vibeship-optimizer change start --title \"<short hypothesis>\"")
-            .hinted("vibeship-optimizer change list shows the ended ones; name one with --change-id")),
+            .hinted("an ended one can be named with --change-id")
+            .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
             Err(CommandError::trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
-                .hinted("name one with --change-id, or choose it with: vibeship-optimizer change use <id>"))
+                .hinted("name one with --change-id, or choose one")
+                .fixed_by(several.iter().enumerate().map(|(at, id)| choose(at, id))))
         }
     }
+}
+
+fn choose(at: usize, id: &ChangeId) -> Fix {
+    let choose = CommandLine::tool("change use").word(id.as_str());
+    if at == 0 { Fix::next("", choose) } else { Fix::or("", choose) }
+}
+
+/// Ids like `name` among the changes that there are, best first; the only change, where there is one alone.
+pub(crate) fn like(ctx: &Ctx, name: &ChangeId) -> Vec<ChangeId> {
+    let ids: Vec<ChangeId> =
+        Record::read_all(&ctx.project).into_iter().flatten().flatten().map(|record| record.id().clone()).collect();
+    if let [only] = ids.as_slice() {
+        return vec![only.clone()];
+    }
+    // People type the words of a title, or a part of an id.
+    let part = name.as_str().trim_start_matches("chg-");
+    let holding: Vec<ChangeId> = ids.iter().filter(|id| id.as_str().contains(part)).cloned().collect();
+    if !holding.is_empty() {
+        return holding;
+    }
+    let near = nearest(name.as_str(), ids.iter().map(ChangeId::as_str), 3);
+    ids.iter().filter(|id| near.contains(&id.as_str())).cloned().collect()
 }
 
 /// The change chosen with `change use`, if it was.
@@ -55,7 +78,7 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     let text = String::from_utf8_lossy(&bytes);
     text.trim().parse().map(Some).map_err(|error| {
         CommandError::trouble(format!("{}: {error}", path.display()))
-            .hinted("choose again: vibeship-optimizer change use <id>")
+            .fixed_by([Fix::next("choose again", CommandLine::tool("change use CHANGE-ID"))])
     })
 }
 
@@ -105,8 +128,8 @@ pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, Comm
         [only] => Ok((*only).clone()),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());
-            let name = |error: CommandError, id: &&ChangeId| error.hinted(invocation::after(id));
-            Err(several.iter().fold(CommandError::trouble(message), name))
+            let measure = several.iter().map(|id| Fix::or("", fix::after(id)));
+            Err(CommandError::trouble(message).fixed_by(measure))
         }
     }
 }

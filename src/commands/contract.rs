@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::judge::effect;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{
-    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricSpec, Op, Part, Sampling, Unmeasurable,
+    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricSpec, Op, Part, Proposed, Sampling, Unmeasurable,
 };
 use crate::report::{self, criterion_error};
 use crate::stats::Successes;
@@ -75,10 +75,12 @@ pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     if parts == Contract::default() && ctx.ui.can_ask() {
         parts = ask(ctx, &change, &measurable)?;
     }
+    let proposed = Proposed { opened: None, parts: parts.clone() };
     let world = collect::for_contract(ctx, &parts)?;
     warn_of_empty_timings(ctx, &world.unknown)?;
     warn_of_rates(ctx, &parts)?;
-    let change = commit::commit(ctx, &id, Kind::ContractSet { contract: parts }, &world, &[])?;
+    let change = commit::commit(ctx, &id, Kind::ContractSet { contract: parts }, &world, &[])
+        .map_err(|error| error.proposing(proposed))?;
     show(ctx, &change)
 }
 

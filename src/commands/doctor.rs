@@ -1,5 +1,4 @@
-//! `doctor`: what of the setup is missing or out of date, and with `--apply`, putting it right. Shows what the config
-//! measures, too.
+//! `doctor`: what is missing or out of date in the setup, which `--apply` fixes, and what the config measures.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,7 +8,9 @@ use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
-use crate::report;
+use crate::model::text::joined;
+use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity, Subject};
+use crate::report::{self, problem};
 use crate::store::{Record, atomic, logbook, project};
 use crate::workflow::Change;
 
@@ -19,77 +20,67 @@ const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
 /// The largest logbook that is read.
 const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Find what is missing in the project's setup, and put it right with --apply
+/// Find what is missing in the project's setup; fix it with `--apply`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Put it right
+    /// Fix it
     #[arg(long)]
     apply: bool,
 }
 
-/// Something that is missing, and what puts it right.
-struct Ailment {
-    code: &'static str,
-    message: String,
-    remedy: Remedy,
-}
-
-/// What puts something right.
-enum Remedy {
-    /// This.
-    Apply(fn(&Ctx) -> Result<(), CommandError>),
-    /// A command that is for a person to decide on.
-    Run(String),
+/// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
+struct ToDo {
+    problem: Problem,
+    apply: Option<fn(&Ctx) -> Result<(), CommandError>>,
 }
 
 /// Exit 0 when nothing is missing any more, 1 when something is. What is only worth knowing counts for nothing.
 pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
-    let mut actions: Vec<Value> = Vec::new();
-    let (ailments, notes) = examine(ctx)?;
-    for ailment in ailments {
-        let mut changed = false;
-        let mut heal = None;
-        match ailment.remedy {
-            Remedy::Apply(remedy) if args.apply => {
-                remedy(ctx)?;
-                changed = true;
-            }
-            Remedy::Apply(_) => {}
-            Remedy::Run(command) => heal = Some(command),
+    let (todo, notes) = examine(ctx)?;
+    let mut actions: Vec<(Problem, bool)> = Vec::new();
+    for ToDo { problem, apply } in todo {
+        if let (Some(apply), true) = (apply, args.apply) {
+            apply(ctx)?;
         }
-        let mut action = json!({ "code": ailment.code, "changed": changed, "message": ailment.message });
-        if let Some(heal) = heal {
-            action["heal"] = json!(heal);
-        }
-        actions.push(action);
+        actions.push((problem, args.apply && apply.is_some()));
     }
     let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
-    let note = |ill: Ill| json!({ "code": ill.code, "message": ill.message, "heal": ill.heal });
-    let warnings: Vec<Value> = notes.into_iter().map(note).collect();
-    let measurable = ctx.config()?.measurable();
-    let measures: Vec<Value> = measurable
-        .iter()
-        .map(|spec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling }))
-        .collect();
-    let answer = json!({
-        "schema": SCHEMA,
-        "generated_at": ctx.now(),
-        "applied": args.apply,
-        "actions": actions,
-        "warnings": warnings,
-        "measures": measures,
-        "git": git(),
-    });
+    let git = git();
     if ctx.json(true) {
+        let answer = json!({
+            "schema": SCHEMA,
+            "generated_at": ctx.now(),
+            "applied": args.apply,
+            "actions": actions.iter().map(|(problem, changed)| entry(problem, Some(*changed))).collect::<Vec<_>>(),
+            "warnings": notes.iter().map(|note| entry(note, None)).collect::<Vec<_>>(),
+            "measures": measures(ctx)?,
+            "git": git,
+        });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::project::doctor(&answer))?;
+        ctx.show(&report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
     }
-    let applicable = actions_of(&answer).any(|action| action["heal"].is_null());
-    if left > 0 && !args.apply && applicable {
+    if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
         ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
     }
     Ok(if left == 0 { Exit::Yes } else { Exit::No })
+}
+
+fn entry(problem: &Problem, changed: Option<bool>) -> Value {
+    let mut entry = json!({ "code": problem.code, "message": problem.message });
+    if let Some(changed) = changed {
+        entry["changed"] = json!(changed);
+    }
+    if let Some(heal) = problem::first(&problem.fixes) {
+        entry["heal"] = json!(heal);
+        entry["fixes"] = json!(problem.fixes);
+    }
+    entry
+}
+
+fn measures(ctx: &Ctx) -> Result<Vec<Value>, CommandError> {
+    let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
+    Ok(ctx.config()?.measurable().iter().map(one).collect())
 }
 
 /// The git on PATH and the one that is needed.
@@ -106,70 +97,66 @@ fn git() -> Value {
     })
 }
 
-fn actions_of(answer: &Value) -> impl Iterator<Item = &Value> {
-    answer["actions"].as_array().into_iter().flatten()
+fn setup(severity: Severity, code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
+    let (code, message) = (code.to_owned(), message.into());
+    Problem { code, severity, subject: Subject::default(), message, details: Vec::new(), fixes }
 }
 
 /// What is to be put right, and what is only worth knowing.
-fn examine(ctx: &Ctx) -> Result<(Vec<Ailment>, Vec<Ill>), CommandError> {
+fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
     let mut found = Vec::new();
+    let mut add = |code, message: String, apply| {
+        found.push(ToDo { problem: setup(Severity::Warn, code, message, Vec::new()), apply: Some(apply) });
+    };
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
-        let message = "there is no config yet".to_owned();
-        found.push(Ailment { code: "INIT", message, remedy: Remedy::Apply(init::ensure) });
+        add("INIT", "there is no config yet".to_owned(), init::ensure);
         return Ok((found, Vec::new()));
     }
     let root = ctx.project.root();
     if root.join(project::LEGACY_LOGBOOK).is_file() && !root.join(project::LOGBOOK).exists() {
         let message = format!("{} is the logbook's old name", project::LEGACY_LOGBOOK);
-        found.push(Ailment {
-            code: "LOGBOOK_RENAME",
-            message,
-            remedy: Remedy::Apply(|ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?)),
-        });
+        add("LOGBOOK_RENAME", message, |ctx| Ok(logbook::adopt_legacy(&ctx.lock()?).map(drop)?));
     }
     if !ctx.project.state_dir().join(".gitignore").exists() {
         let message = "git is not told what belongs to one checkout alone (lock, cache, active change)".to_owned();
-        found.push(Ailment {
-            code: "STATE_GITIGNORE",
-            message,
-            remedy: Remedy::Apply(|ctx| Ok(ctx.project.prepare_state()?)),
-        });
+        add("STATE_GITIGNORE", message, |ctx| Ok(ctx.project.prepare_state()?));
     }
     if !ctx.config()?.timings.iter().any(Timing::is_measurable) && onboard::would_fill(ctx)? {
         let message = "the project's test command can be filled into the config".to_owned();
-        found.push(Ailment { code: "TIMINGS_FILL", message, remedy: Remedy::Apply(onboard::fill_guess) });
+        add("TIMINGS_FILL", message, onboard::fill_guess);
     }
     let stale = stale_sections(ctx)?;
     if !stale.is_empty() {
-        let names: Vec<&str> = stale.iter().map(|change| change.id().as_str()).collect();
-        let message = format!("the logbook's sections of {} are not what their records say", names.join(", "));
-        found.push(Ailment { code: "LOGBOOK_RENDER", message, remedy: Remedy::Apply(render_sections) });
+        let names = joined(stale.iter().map(Change::id));
+        let message = format!("the logbook's sections of {names} are not what their records say");
+        add("LOGBOOK_RENDER", message, render_sections);
     }
     let (grave, notes): (Vec<Ill>, Vec<Ill>) = hook_health::ills(ctx)?.into_iter().partition(|ill| ill.grave);
     for ill in grave {
-        let remedy = if ill.installs { Remedy::Apply(hooks::put_in) } else { Remedy::Run(ill.heal) };
-        found.push(Ailment { code: ill.code, message: ill.message, remedy });
+        let apply: Option<fn(&Ctx) -> Result<(), CommandError>> = if ill.installs { Some(hooks::put_in) } else { None };
+        let fixes = if ill.installs { Vec::new() } else { ill.fixes };
+        found.push(ToDo { problem: setup(Severity::Warn, ill.code, ill.message, fixes), apply });
     }
+    let notes = notes.into_iter().map(|ill| setup(Severity::Info, ill.code, ill.message, ill.fixes));
     Ok((found, unproving(ctx)?.into_iter().chain(notes).collect()))
 }
 
 /// What of the config proves nothing: no test, nothing timed, one run.
-fn unproving(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+fn unproving(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
     let config = ctx.config()?;
-    let note =
-        |code, message: String, heal: &str| Ill { code, message, heal: heal.to_owned(), grave: false, installs: false };
-    let fill = "vibeship-optimizer onboard --timing-cmd \"COMMAND\"";
+    let fill = || vec![Fix::next("", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))];
     let mut notes = Vec::new();
     if config.commands.test.is_none() {
         let message = "the config has no test command, without which no change of class code is validated";
-        notes.push(note("NO_TEST", message.to_owned(), fill));
+        notes.push(setup(Severity::Info, "NO_TEST", message, fill()));
     }
     if !config.timings.iter().any(Timing::is_measurable) {
-        notes.push(note("NO_TIMING", "the config times no command".to_owned(), fill));
+        notes.push(setup(Severity::Info, "NO_TIMING", "the config times no command", fill()));
     }
     for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {
         let message = format!("the timing {} has one run, which proves nothing", timing.name);
-        notes.push(note("ONE_RUN", message, "set `runs: 10` there, and see docs/measurement.md"));
+        let more = Fix::edit(How::Next, "see docs/measurement.md", "the config", &timing.name, "runs: 10");
+        notes.push(setup(Severity::Info, "ONE_RUN", message, vec![more]));
     }
     Ok(notes)
 }

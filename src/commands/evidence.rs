@@ -1,10 +1,10 @@
 //! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
 
-use crate::audit::recompute;
+use crate::audit::{Finding, FindingKind, recompute};
 use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::judge::Comparison;
-use crate::model::{Artifact, ArtifactFault, Digest, PairSession, Snapshot, ingest};
+use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
 use crate::report;
 use crate::store::{Integrity, evidence};
 use crate::workflow::{Change, InvalidEvent, replay};
@@ -67,9 +67,11 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
         let error = CommandError::trouble(format!("{} {what}", artifact.path));
         if is_committed(ctx, artifact) {
-            return error.hinted(format!("restore it: git checkout HEAD -- {}", artifact.path));
+            let checkout = CommandLine::git("checkout HEAD --").word(&artifact.path);
+            return error.fixed_by([Fix::next("restore it", checkout)]);
         }
-        error.hinted("no commit has it as it was recorded; vibeship-optimizer status says what the change still can be")
+        let status = Fix::next("see what the change still can be", CommandLine::tool("status"));
+        error.hinted("no commit has it as it was recorded").fixed_by([status])
     })
 }
 
@@ -96,10 +98,7 @@ pub fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
     let (seq, why) = match &invalid {
-        InvalidEvent::Refused { seq, refusal } => {
-            let gate = report::refusal::message::gate_name(refusal.gate);
-            (*seq, format!("{gate} refuses it: {}", report::refusal::message::message(&refusal.missing)))
-        }
+        InvalidEvent::Refused { seq, refusal } => (*seq, format!("{} refuses it: {}", refusal.gate, refusal.missing)),
         InvalidEvent::Differs { seq } => (*seq, "its gate records something else".to_owned()),
         InvalidEvent::MeasuredAtOtherTime { seq, taken_at } => (
             *seq,
@@ -107,8 +106,7 @@ pub fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
         ),
         InvalidEvent::NotARecord(error) => (1, error.to_string()),
     };
-    Err(CommandError::Failed {
-        message: format!("event {seq} of {path} is not one that this program recorded: {why}"),
-        hints: vec![format!("git log --oneline -- {path}  # then git checkout the last good COMMIT -- {path}")],
-    })
+    let message = format!("event {seq} of {path} is not one that this program recorded: {why}");
+    let record = Finding::fail(FindingKind::RecordUnlawful { seq, gate: None }).at(path);
+    Err(CommandError::failed(message).fixed_by(record.fixes(&ctx.fix_context())))
 }

@@ -1,43 +1,41 @@
-//! Telling why a command failed. Must not decide the exit code; the error knows it.
+//! Tells why a command failed; the error knows the exit code.
 
 use serde_json::json;
 
 use crate::commands::{Ctx, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::{Around, RefusalView};
+use crate::model::Fix;
+use crate::report::{RefusalView, problem};
 use crate::ui::Ui;
-use crate::workflow::Missing;
+use crate::workflow::Reason;
 
 /// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too.
 pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
     match error {
-        CommandError::Refused { refusal, change } => {
-            let keys = ctx.map(Ctx::keys).unwrap_or_default();
-            let lying = ctx.filter(|_| names_paths(&refusal.missing)).map(uncommitted::lying).unwrap_or_default();
-            let report = RefusalView::keyed(refusal, change.as_deref(), keys, &Around { lying, given: given() });
-            ui.tell(&report.text());
+        CommandError::Refused { refusal, change, proposed } => {
+            let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
+            fixes.proposed = (**proposed).clone();
+            if names_paths(&refusal.missing) {
+                fixes.uncommitted = ctx.map(uncommitted::paths).unwrap_or_default();
+            }
+            let view = RefusalView::new(refusal, change.as_deref(), &fixes);
+            ui.tell(&view.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.
-                let _ = ui.answer(&pretty(report.json()));
+                let _ = ui.answer(&pretty(&view.json()));
             }
         }
-        CommandError::Trouble { error, hints } => told(ui, &in_words(error), hints, json),
-        CommandError::Failed { message, hints } => told(ui, message, hints, json),
+        CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),
+        CommandError::Failed { message, hints, fixes } => told(ui, message, hints, fixes, json),
         CommandError::ClosedPipe => {}
     }
     error.exit()
 }
 
-/// The words of this command; none where one of them cannot be written down again.
-fn given() -> Vec<String> {
-    let words = std::env::args_os().skip(1).map(|word| word.into_string().ok());
-    words.collect::<Option<_>>().unwrap_or_default()
-}
-
-/// Whether what lies uncommitted is what the refusal is about.
-fn names_paths(missing: &Missing) -> bool {
-    matches!(missing, Missing::Dirty { .. } | Missing::CommitsBeforeBaseline { .. })
+/// Whether the refusal is about what is uncommitted.
+fn names_paths(reason: &Reason) -> bool {
+    matches!(reason, Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. })
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.
@@ -49,13 +47,18 @@ fn in_words(error: &anyhow::Error) -> String {
     })
 }
 
-fn told(ui: &Ui, message: &str, hints: &[String], json: bool) {
+fn told(ui: &Ui, message: &str, hints: &[String], fixes: &[Fix], json: bool) {
     ui.error(message);
     for hint in hints {
         ui.tell(&format!("hint: {hint}"));
     }
+    for line in problem::lines(fixes) {
+        ui.tell(&line);
+    }
     if json {
-        let _ = ui.answer(&pretty(&json!({ "error": message, "hints": hints })));
+        let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
+        let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
+        let _ = ui.answer(&pretty(&answer));
     }
 }
 

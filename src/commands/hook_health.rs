@@ -1,12 +1,13 @@
 //! What ails the hooks of this repository's checkouts, in words, with the command that heals it. Shared by `doctor`
 //! and `hooks status`. Must not change anything.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::commands::{Ctx, hooks};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::hooks::{Fired, Health, Row, State, health, shim};
+use crate::model::{CommandLine, Fix};
 use crate::os::files;
 use crate::store::project;
 
@@ -14,15 +15,17 @@ use crate::store::project;
 pub(crate) struct Ill {
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) heal: String,
+    pub(crate) fixes: Vec<Fix>,
     /// Whether installing the hooks here heals it.
     pub(crate) installs: bool,
     /// Whether it is to be put right, or only worth knowing.
     pub(crate) grave: bool,
 }
 
-/// The command that puts the hooks in.
-const INSTALL: &str = "vibeship-optimizer hooks install";
+/// Installs the hooks.
+fn install() -> CommandLine {
+    CommandLine::tool("hooks install")
+}
 
 /// Everything that ails the hooks; nothing outside git.
 pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
@@ -47,11 +50,13 @@ pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
         let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
         let uses = project.join(project::STATE_DIR).is_dir();
         if uses && !other.works() {
-            let root = shell(&project);
             found.push(Ill {
                 code: "HOOKS_SILENT",
                 message: format!("commits in the checkout {} pass no hook: {}", other.root.display(), rows(&other)),
-                heal: format!("vibeship-optimizer -C {root} hooks install"),
+                fixes: vec![Fix::next(
+                    "",
+                    CommandLine::tool("-C").word(project.to_string_lossy()).words(["hooks", "install"]),
+                )],
                 installs: false,
                 grave: true,
             });
@@ -67,7 +72,7 @@ fn absent(health: &Health, wanted: bool) -> Ill {
     Ill {
         code: "HOOKS_MISSING",
         message: format!("the git hooks are not installed{wish}{refused}"),
-        heal: INSTALL.to_owned(),
+        fixes: vec![Fix::next("", install())],
         installs: health.refused.is_none(),
         grave: wanted,
     }
@@ -80,34 +85,30 @@ fn silent(repo: &Repo, health: &Health) -> Result<Ill, CommandError> {
         let stray: Vec<String> = health.stray.iter().map(|path| path.display().to_string()).collect();
         message.push_str(&format!("; ours is where git does not come to: {}", stray.join(", ")));
     }
-    let heal = heal(repo, health)?;
-    let installs = heal == INSTALL;
-    Ok(Ill { code: "HOOKS_SILENT", message, heal, installs, grave: true })
+    let fixes = silent_fixes(repo, health)?;
+    let installs = fixes == [Fix::next("", install())];
+    Ok(Ill { code: "HOOKS_SILENT", message, fixes, installs, grave: true })
 }
 
-/// The command that makes git run them again.
-fn heal(repo: &Repo, health: &Health) -> Result<String, CommandError> {
+/// What makes git run them again.
+fn silent_fixes(repo: &Repo, health: &Health) -> Result<Vec<Fix>, CommandError> {
     if let Some(manager) = health.idle {
-        return Ok(format!(
-            "{}  # {} is told to run the hooks, and git does not run it",
-            manager.activation(),
-            manager.name()
-        ));
+        let why = format!("{} is told to run the hooks, and git does not run it", manager.name());
+        return Ok(vec![Fix::next(why, CommandLine::verbatim(manager.activation()))]);
     }
     let kept = health.stray.iter().find(|path| path.to_string_lossy().ends_with(shim::KEPT));
     let foreign = health.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {
-        return Ok(format!(
-            "rm {}  # another program replaced our hook; merge this one, kept from before, into its hook first; then {INSTALL}",
-            shell(kept)
-        ));
+        let why = "another program replaced our hook; merge this one, kept from before, into its hook first";
+        let remove = CommandLine::new("rm").word(kept.to_string_lossy());
+        return Ok(vec![Fix::next(why, remove), Fix::then("", install())]);
     }
     if health.refused.is_none() {
-        return Ok(INSTALL.to_owned());
+        return Ok(vec![Fix::next("", install())]);
     }
     let local = repo.local_config("core.hooksPath")?.is_some();
-    let setting = if local { "--unset core.hooksPath" } else { "core.hooksPath .githooks" };
-    Ok(format!("git config {setting} && {INSTALL}"))
+    let setting = if local { "config --unset core.hooksPath" } else { "config core.hooksPath .githooks" };
+    Ok(vec![Fix::next("", CommandLine::git(setting).and(install()))])
 }
 
 fn unproven(health: &Health) -> Option<Ill> {
@@ -117,7 +118,7 @@ fn unproven(health: &Health) -> Option<Ill> {
     Some(Ill {
         code: "HOOKS_UNPROVEN",
         message: format!("{} is {}; {fired}", row.hook.name(), hooks::state_word(&row.state)),
-        heal: "vibeship-optimizer hooks status".to_owned(),
+        fixes: vec![Fix::next("", CommandLine::tool("hooks status"))],
         installs: false,
         grave: false,
     })
@@ -127,8 +128,8 @@ fn outdated(health: &Health) -> Option<Ill> {
     let old: Vec<&str> =
         health.rows.iter().filter(|row| row.state == State::Outdated).map(|row| row.hook.name()).collect();
     let message = format!("made for another program or version: {}", old.join(", "));
-    let heal = INSTALL.to_owned();
-    (!old.is_empty()).then_some(Ill { code: "HOOKS_OUTDATED", message, heal, installs: true, grave: false })
+    let fixes = vec![Fix::next("", install())];
+    (!old.is_empty()).then_some(Ill { code: "HOOKS_OUTDATED", message, fixes, installs: true, grave: false })
 }
 
 /// The hooks that do not work, each with its state.
@@ -139,9 +140,4 @@ fn rows(health: &Health) -> String {
         format!("{} is {}{fired}", row.hook.name(), hooks::state_word(&row.state))
     });
     words.collect::<Vec<_>>().join(", ")
-}
-
-/// A path for a shell.
-fn shell(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }

@@ -13,7 +13,8 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::hooks::{Hook, shim};
-use crate::report::{findings, objection};
+use crate::model::FixContext;
+use crate::report::{findings, problem};
 
 /// The largest message that is read.
 const MESSAGE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -89,7 +90,9 @@ fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError>
             // The pre-commit framework stashes what is not staged while hooks run.
             let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
             let hidden = hides.then(|| uncommitted::stage(ctx));
-            ctx.ui.tell(&objection::text(&objection, &prepared.key, &uncommitted::lying(ctx), hidden.as_deref()));
+            let fixes =
+                FixContext { trailer: prepared.key.clone(), uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
+            ctx.ui.tell(&problem::commit_refused(&objection.to_string(), &objection.fixes(&fixes, hidden)));
             Ok(Exit::No)
         }
     }
@@ -153,7 +156,10 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
 fn may_be_pushed(ctx: &Ctx, repo: &Repo, range: &Range, remote_name: &str) -> Result<bool, CommandError> {
     let outcome = audit_range::run(repo, range, None, ctx.now())?;
     if !outcome.audit.passes() {
-        ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &outcome.key)));
+        ctx.ui.tell(&format!(
+            "{remote_name} is not pushed:\n{}",
+            findings::text(&outcome.audit, &FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() })
+        ));
     }
     Ok(outcome.audit.passes())
 }

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::git::HOOK_RUN;
 use crate::git::Repo;
 use crate::hooks::{Done, Fired, Hook, State, Target, health, install};
+use crate::report::problem;
 
 /// Put in, take out and examine the git hooks
 #[derive(Debug, Subcommand)]
@@ -98,7 +99,7 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     }
     if !good {
         for ill in hook_health::ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
-            ctx.ui.hint(&ill.heal);
+            ctx.ui.status(&problem::lines(&ill.fixes).join("\n"));
         }
     }
     Ok(if good { Exit::Yes } else { Exit::No })

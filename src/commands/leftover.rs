@@ -1,8 +1,8 @@
 //! Rejected changes, and such as were rolled back on record alone, whose commit is still in what is checked out. Must not take anything out.
 
 use crate::commands::{Ctx, delta};
-use crate::model::InEffect;
-use crate::report::{Hint, invocation};
+use crate::model::{Fix, InEffect, fix};
+use crate::report::problem;
 use crate::workflow::{Change, End};
 
 /// Only the newest of them are looked at: asking git takes a moment for each.
@@ -32,7 +32,8 @@ pub(crate) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) ->
 /// Tells how to take the change out, where its commit is still here.
 pub(crate) fn hint(ctx: &Ctx, change: &Change) {
     for change in among(ctx, std::iter::once(change)) {
-        let apply = format!("{} --apply", invocation::with_reason(change.id(), "rollback"));
-        ctx.ui.hint(&Hint::to("its commit is still in the tree: take it out", apply).line());
+        let apply = fix::with_reason(change.id(), "rollback").word("--apply");
+        let fixes = [Fix::next("its commit is still in the tree: take it out", apply)];
+        ctx.ui.status(&problem::lines(&fixes).join("\n"));
     }
 }

@@ -96,7 +96,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
     Ok(json!({
         "schema": "vibeship_optimizer.llm_bundle.v1",
         "generated_at": ctx.now(),
-        "prompt": report::llm::prompt(ctx.trailer()),
+        "prompt": report::llm::prompt(&ctx.fix_context().trailer),
         "preflight": preflight_command::answer(ctx, id, &found),
         "worst_level": preflight::worst(&found),
         "analyze": analyze::value(ctx)?,

@@ -90,10 +90,9 @@ use crate::config::{Config, file};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::measure::revision;
-use crate::model::Policy;
+use crate::model::{FixContext, Policy};
 use crate::os::{Clock, Interrupt, host};
-use crate::report::invocation::TRAILER;
-use crate::report::{Doc, Keys, StepView, Terminal, markdown, terminal};
+use crate::report::{Doc, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
@@ -187,23 +186,27 @@ impl Ctx {
         Ok(policy::of(self.config()?))
     }
 
-    /// The key of the trailer that ties a commit to a change, as far as the config was read.
-    pub fn trailer(&self) -> &str {
-        self.config.get().map_or(TRAILER, |config| config.enforcement.trailer.as_str())
-    }
-
-    /// What the config makes of commands, as far as it was read.
-    pub fn keys(&self) -> Keys<'_> {
-        let review = self.config.get().and_then(|config| config.review.suggested());
-        let examples = |config: &Config| contract::examples(&config.measurable());
-        let criteria = self.config.get().map(|config| self.criteria.get_or_init(|| examples(config)));
-        Keys { trailer: self.trailer(), review: review.unwrap_or(Keys::default().review), criteria }
+    /// What the config, as far as it was read, and the project's files make of advice.
+    pub fn fix_context(&self) -> FixContext {
+        let default = FixContext::default();
+        let places = [self.project.state_dir(), self.project.evidence_dir(), self.project.logbook_path()];
+        let own = places.iter().filter(|place| place.exists()).map(|place| self.project.relative(place)).collect();
+        let Some(config) = self.config.get() else { return FixContext { own, ..default } };
+        let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
+        let criteria = self.criteria.get_or_init(|| contract::examples(&config.measurable()));
+        FixContext {
+            trailer: config.enforcement.trailer.clone(),
+            review: review.unwrap_or(default.review.clone()),
+            criteria: criteria.clone(),
+            own,
+            ..default
+        }
     }
 
     /// What comes next for a change.
     pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
-        Ok(StepView::new(change, &step).keyed(self.keys()))
+        Ok(StepView::new(change, &step, &self.fix_context()))
     }
 
     /// The git repository around the project; `None` outside one.

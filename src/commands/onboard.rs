@@ -7,6 +7,7 @@ use crate::commands::{Ctx, failure, init};
 use crate::config::{Edited, Guess, edit, file, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::{CommandLine, Fix};
 use crate::project::commands;
 use crate::store::{atomic, guard};
 
@@ -58,10 +59,8 @@ pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
             ctx.ui.hint(&format!("the project could also be tested with: {other}"));
         }
     } else {
-        return Err(CommandError::Failed {
-            message: "no test command was found in this project".to_owned(),
-            hints: vec!["name it: vibeship-optimizer onboard --timing-cmd \"<command>\"".to_owned()],
-        });
+        let name = Fix::next("name it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
+        return Err(CommandError::failed("no test command was found in this project").fixed_by([name]));
     }
     Ok(Exit::Yes)
 }

@@ -159,7 +159,7 @@ fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {
         stdout: keep,
         stderr: keep,
     };
-    let failed = |message: String| CommandError::Failed { message, hints: vec![HINT.to_owned()] };
+    let failed = |message: String| CommandError::failed(message).hinted(HINT);
     let finished = process::run(&spec, ctx.interrupt()?).map_err(|error| CommandError::trouble(error).hinted(HINT))?;
     if finished.ended == Ended::Code(0) {
         return Ok(());

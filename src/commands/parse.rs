@@ -3,9 +3,9 @@
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use crate::error::CommandError;
+use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::{MASK, scrub, scrub_prose};
 use crate::model::{Criterion, CriterionError, Trigger};
-use crate::report::invocation::PLACEHOLDERS;
 use crate::report::{criterion_error, visible};
 
 /// The most characters of a title: it is one line in tables.

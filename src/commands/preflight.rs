@@ -1,25 +1,25 @@
-//! `preflight`: what stands in the way of honest measuring. A report: it exits 0 whatever it finds, as the original.
+//! `preflight`: problems that would invalidate measurements. A report: it exits 0 whatever it finds, as the original.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::preflight::{self, Found};
+use crate::audit::preflight;
 use crate::audit::{Demanded, World};
 use crate::commands::{Ctx, audit_here, choose, delta, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, WorkTree};
+use crate::model::{ChangeId, Problem, WorkTree};
 use crate::project::bloat;
-use crate::report;
+use crate::report::{self, problem};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
 
-/// Say what stands in the way of honest measuring
+/// Check for problems that would invalidate measurements
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
     /// Look at this change only [default: at every open one]
@@ -49,19 +49,19 @@ pub fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
 }
 
 /// The fields of the original's answer.
-pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Found]) -> Value {
+pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Value {
     json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
         "change_id": id,
         "worst_level": preflight::worst(found),
         "finding_count": found.len(),
-        "findings": found,
+        "findings": found.iter().map(problem::json).collect::<Vec<_>>(),
     })
 }
 
-/// Everything that stands in the way, for one change or for all open ones.
-pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Found>, CommandError> {
+/// Every problem, for one change or for all open ones.
+pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>, CommandError> {
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;
     }
@@ -83,7 +83,7 @@ pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Found>, Comman
     }
     let review = &ctx.config()?.review;
     let allows = |tool: &str, mode: &str| !review.enforce_recommended_modes || review.allows(tool, mode);
-    Ok(preflight::findings(&world, &open, &allows, ctx.now()))
+    Ok(preflight::findings(&world, &open, &allows, ctx.now(), &ctx.fix_context()))
 }
 
 fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {

@@ -9,8 +9,9 @@ use crate::commands::{Ctx, Witness, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::model::Kind;
-use crate::report::findings::words;
+use crate::model::text::short;
+use crate::model::{CommandLine, Fix, Kind, fix};
+use crate::report::problem;
 use crate::store::Record;
 use crate::workflow::Change;
 
@@ -38,7 +39,7 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
         ctx.repo()?.ok_or_else(|| CommandError::trouble("relinking needs a git repository, and there is none here"))?;
     if repo.is_shallow() {
         return Err(CommandError::trouble("this clone is shallow, so that commits cannot be found again")
-            .hinted("git fetch --unshallow"));
+            .fixed_by([fix::unshallow()]));
     }
     let key = ctx.config()?.enforcement.trailer.clone();
     let witness = Witness::new(repo, &key);
@@ -67,18 +68,17 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
         let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        let text = lines
-            .iter()
-            .map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", words::short(old), words::short(new)));
+        let text =
+            lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
         let text = text.collect::<Vec<_>>();
         ctx.ui.answer(&if text.is_empty() { "nothing relinked".to_owned() } else { text.join("\n") })?;
     }
     if let (Some(commit), true) = (&only, lines.is_empty()) {
-        let short = words::short(commit);
-        ctx.ui.warn(&format!("no change that lost its commit makes the difference of {short} or ends in its code"));
-        ctx.ui.hint(&format!(
-            "git revert {short}, and make it again as a change: vibeship-optimizer change start --title \"SHORT HYPOTHESIS\""
-        ));
+        let commit = short(commit);
+        ctx.ui.warn(&format!("no change that lost its commit makes the difference of {commit} or ends in its code"));
+        let again = CommandLine::git("revert").word(&commit).and(fix::start());
+        let fixes = [Fix::next("take it out, and make it again as a change", again), fix::exempt()];
+        ctx.ui.status(&problem::lines(&fixes).join("\n"));
         return Ok(Exit::No);
     }
     if lost > 0 {

@@ -38,7 +38,7 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
         entries.push(Entry {
             change,
             step: next::next(change, &policy, now),
-            keys: ctx.keys(),
+            fixes: ctx.fix_context(),
             plots: strips(ctx, change),
             faults: evidence::faults(ctx, change)?.into_iter().map(|fault| fault.path).collect(),
         });

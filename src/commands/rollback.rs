@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, rollout, show};
+use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, rollout, show, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Reverted;
-use crate::model::{Kind, Outcome};
+use crate::model::{CommandLine, Fix, Kind, Outcome, fix};
 use crate::report;
 use crate::store::Role;
 use crate::workflow::{Change, World, gates};
@@ -48,11 +48,11 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
     let mut newest_first = change.commits_to_revert();
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
-        return Err(CommandError::trouble("there is no commit to revert").hinted(format!(
-            "perform the contract's rollback by hand, then record it: vibeship-optimizer change rollback --change-id {} --reason \"…\"; the action is: {}",
-            change.id(),
-            report::rollback::action(change)
-        )));
+        let action = CommandLine::verbatim(report::rollback::action(change));
+        return Err(CommandError::trouble("there is no commit to revert").fixed_by([
+            Fix::next("perform the contract's rollback by hand", action),
+            Fix::then("record it", fix::with_reason(change.id(), "rollback")),
+        ]));
     };
     let key = &ctx.config()?.enforcement.trailer;
     // In git's own words, so that every reader of the history sees what it takes back.
@@ -60,17 +60,17 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
     let (title, id) = (&change.opened.title, change.id());
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
     let own = delta::own(Some(repo));
-    let words = format!("--reason {} --apply", report::invocation::shell_word(reason));
-    let again = format!("then again: {}", report::invocation::on(id, "change rollback", &words));
+    let again = Fix::then("", fix::on(id, "change rollback").words(["--reason", reason, "--apply"]));
     if !repo.can_commit() {
+        let name = CommandLine::git("config user.name").placeholder("NAME");
+        let name = name.and(CommandLine::git("config user.email").placeholder("ADDRESS"));
         return Err(CommandError::trouble("git does not know who makes the reverting commit; nothing was changed")
-            .hinted("git config user.name \"NAME\" && git config user.email \"ADDRESS\"")
-            .hinted(again));
+            .fixed_by([Fix::next("", name), again]));
     }
     let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
+        let stash = Fix::next("set aside what is in the way, or commit it", uncommitted::paths(ctx).stash());
         CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"))
-            .hinted("git stash  # or commit what lies in the way: git status shows it")
-            .hinted(again)
+            .fixed_by([stash, again])
     })?;
     match (outcome, made) {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),

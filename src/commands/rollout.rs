@@ -7,8 +7,8 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::check;
 use crate::model::scrub::scrub;
-use crate::model::{Gate, Kind, RolloutStage, Stage, Verdicts};
-use crate::report::{self, invocation, verdict};
+use crate::model::{CommandLine, Fix, Gate, Kind, RolloutStage, Stage, Verdicts, fix};
+use crate::report::{self, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, gates};
 
@@ -80,13 +80,13 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, Command
     ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));
     match check::command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
         None => Ok(true),
-        Some(failure) => Err(CommandError::Failed {
-            message: format!("the check of stage {} failed: {failure}", stage.name()),
-            hints: vec![
-                format!("mend it and try again: {}", invocation::rollout(change.id(), stage)),
-                format!("or roll back: {}", report::rollback::action(change)),
-            ],
-        }),
+        Some(failure) => {
+            let message = format!("the check of stage {} failed: {failure}", stage.name());
+            Err(CommandError::failed(message).fixed_by([
+                Fix::next("fix it and try again", fix::rollout(change.id(), stage)),
+                Fix::or("roll back", CommandLine::verbatim(report::rollback::action(change))),
+            ]))
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
 pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     standing(ctx, change)?;
     let step = next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(change, &step).keyed(ctx.keys()).lines());
+    ctx.ui.hint(&StepView::new(change, &step, &ctx.fix_context()).lines());
     Ok(Exit::Yes)
 }
 

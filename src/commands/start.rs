@@ -6,8 +6,8 @@ use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, fai
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{ChangeId, Class, Contract, Kind, MetricId, Opened};
-use crate::report::{self, Hint, invocation};
+use crate::model::{ChangeId, Class, Contract, Fix, Kind, MetricId, Opened, Proposed, fix};
+use crate::report::{self, problem};
 use crate::store::{Exclusive, Record, RecordError, StoreError};
 use crate::workflow::{Change, UnknownMetric, World, gates};
 
@@ -82,17 +82,20 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     contract::warn_of_empty_timings(ctx, &world.unknown)?;
     contract::warn_of_rates(ctx, &parts)?;
     if !world.unknown.is_empty() {
-        let near = |near: &MetricId| format!("; did you mean {near}?");
-        let one =
-            |(metric, nearest): &UnknownMetric| format!("{metric}{}", nearest.as_ref().map(near).unwrap_or_default());
-        let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and no ");
-        return Err(CommandError::trouble(format!("the config measures no {all}"))
+        let near = |near: &MetricId| format!("; did you mean `{near}`?");
+        let one = |(metric, nearest): &UnknownMetric| {
+            format!("unknown metric `{metric}`{}", nearest.as_ref().map(near).unwrap_or_default())
+        };
+        let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and ");
+        return Err(CommandError::trouble(all)
             .hinted("add it to the config file, or choose another metric; no change was opened"));
     }
     let lock = ctx.lock()?;
-    let mut change = open(ctx, &args, title)?;
+    let mut change = open(ctx, &args, title, &parts)?;
+    let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone() };
     let event = gates::completed(&change, Kind::ContractSet { contract: parts });
-    gates::check(&change, &event, &world, ctx.now()).map_err(|refusal| CommandError::refused(refusal, None))?;
+    gates::check(&change, &event, &world, ctx.now())
+        .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed))?;
     if gates::says_something(&change, &event) {
         change.record(event, ctx.actor(), ctx.now());
     }
@@ -102,7 +105,7 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     show(ctx, &change)
 }
 
-fn open(ctx: &Ctx, args: &StartArgs, title: String) -> Result<Change, CommandError> {
+fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<Change, CommandError> {
     let now = ctx.now();
     let (records, _) = choose::records(ctx)?;
     let undecided = |record: &Record| match record {
@@ -129,7 +132,11 @@ fn open(ctx: &Ctx, args: &StartArgs, title: String) -> Result<Change, CommandErr
         max_emergency_days: Some(config.enforcement.max_emergency_days),
         ..World::default()
     };
-    gates::open::check(&opened, &world, now).map_err(|refusal| CommandError::refused(refusal, None))?;
+    // The default way back is not repeated: it comes by itself.
+    let rollback = args.contract.rollback.clone().unwrap_or_default();
+    let proposed = || Proposed { opened: Some(opened.clone()), parts: Contract { rollback, ..parts.clone() } };
+    gates::open::check(&opened, &world, now)
+        .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed()))?;
     commit::begun(Kind::Opened(opened), ctx.actor(), now)
 }
 
@@ -172,8 +179,8 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     }
     if ctx.ui.can_ask() && !change.contract.missing().is_empty() {
         // Without a part it asks for each.
-        let ask = invocation::on(change.id(), "change contract", "");
-        ctx.ui.tell(&Hint::to("or be asked for each part", ask).line());
+        let ask = Fix::or("be asked for each part", fix::on(change.id(), "change contract"));
+        ctx.ui.tell(&problem::lines(&[ask]).join("\n"));
     }
     Ok(Exit::Yes)
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::commands::{Ctx, audit_here, choose, commit, failure, leftover, uncommitted, validate, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::{self, Made, StatusView, StepView, Uncommitted, invocation};
+use crate::model::{Fix, fix};
+use crate::report::{self, Progressed, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, Step, next, view_v1};
 
@@ -48,8 +49,8 @@ pub fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     let left = leftover::among(ctx, tracked);
     let missing = audit_here::missing(ctx).unwrap_or_default();
     for (_, path) in &missing {
-        ctx.ui.error(&format!("{path} is gone here, and the commit checked out has it"));
-        ctx.ui.hint(&format!("bring it back: {}", invocation::restore(path)));
+        ctx.ui.error(&format!("{path} is missing here, and the commit checked out has it"));
+        ctx.ui.tell(&problem::lines(&[Fix::next("bring it back", fix::restore(path))]).join("\n"));
     }
     let damaged = damaged + missing.len();
     let is_shown = |change: &&Change| shown.as_ref().is_some_and(|shown| shown.id() == change.id());
@@ -81,7 +82,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
                 "title": change.opened.title,
                 "status": view_v1::status(change),
                 "next": step,
-                "commands": view(ctx, change, &step).next,
+                "commands": problem::commands(&view(ctx, change, &step).next),
             })
         };
         let answer = json!({
@@ -112,15 +113,15 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
     ctx.show(&report::status::document(&view))
 }
 
-/// The next step; what lies in the repository already is not asked for again.
+/// The next step; what is in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
-    let view = match step {
-        Step::Validate => {
-            let made = validate::made(ctx, change);
-            let refused = matches!(made, Made::Refused(_));
-            StepView::validate(change, &made, &if refused { uncommitted::lying(ctx) } else { Uncommitted::default() })
-        }
-        step => StepView::new(change, step),
-    };
-    view.keyed(ctx.keys())
+    let mut fixes = ctx.fix_context();
+    if *step != Step::Validate {
+        return StepView::new(change, step, &fixes);
+    }
+    let made = validate::made(ctx, change);
+    if matches!(made, Progressed::Refused(_)) {
+        fixes.uncommitted = uncommitted::paths(ctx);
+    }
+    StepView::validate(change, &made, &fixes)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::commands::{Ctx, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::ChangeId;
+use crate::model::{ChangeId, CommandLine, Fix, fix};
 use crate::store::guard;
 use crate::workflow::Change;
 
@@ -27,13 +27,11 @@ pub struct UseArgs {
 /// Commands mean open changes only, so to choose another would leave them to mean something else.
 fn open(change: Change) -> Result<Change, CommandError> {
     let Some(end) = &change.end else { return Ok(change) };
-    Err(CommandError::Failed {
-        message: format!("{} has ended ({}), and commands mean open changes", change.id(), end.name()),
-        hints: vec![
-            "vibeship-optimizer change list  # shows which are open".to_owned(),
-            format!("vibeship-optimizer change show --change-id {}  # an ended one is named", change.id()),
-        ],
-    })
+    let message = format!("{} has ended ({}), and commands mean open changes", change.id(), end.name());
+    Err(CommandError::failed(message).fixed_by([
+        Fix::next("see which are open", CommandLine::tool("change list")),
+        Fix::or("name the ended one where it is meant", fix::on(change.id(), "change show")),
+    ]))
 }
 
 /// Writes the choice into this checkout's state; it is not committed.

@@ -10,9 +10,11 @@ use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::{self, check};
-use crate::model::{ChangeId, Check, CheckKind, DeltaCommit, Gate, Kind, Validation};
-use crate::report::invocation::{self, PLACEHOLDERS};
-use crate::report::{self, Hint, Made};
+use crate::model::fix::PLACEHOLDERS;
+use crate::model::{
+    ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix,
+};
+use crate::report::{self, Progressed, problem};
 use crate::store::Role;
 use crate::workflow::{Change, Missing, Refusal, gates};
 
@@ -68,19 +70,19 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 
 /// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
 /// for the validation to say.
-pub(crate) fn made(ctx: &Ctx, change: &Change) -> Made {
-    let Ok(world) = collect::world(ctx, change, Gate::Validate) else { return Made::Nothing };
+pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
+    let Ok(world) = collect::world(ctx, change, Gate::Validate) else { return Progressed::Nothing };
     let own: Vec<&DeltaCommit> = world.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
     let last = without_id.is_some_and(|commit| world.revision.commit.as_ref() == Some(&commit.sha));
     let without_id = without_id.is_some();
     let nothing = own.is_empty();
     match gates::may_validate(change, &world) {
-        Ok(_) if without_id => Made::WithoutId { last },
-        Ok(_) => Made::Whole,
-        Err(Refusal { missing: Missing::NoDelta | Missing::NoCommit, .. }) => Made::Nothing,
-        Err(Refusal { missing: Missing::Dirty { .. }, .. }) if nothing => Made::Nothing,
-        Err(refusal) => Made::Refused(Box::new(refusal)),
+        Ok(_) if without_id => Progressed::WithoutId { last },
+        Ok(_) => Progressed::Whole,
+        Err(Refusal { missing: Missing::NoDelta | Missing::NoCommit, .. }) => Progressed::Nothing,
+        Err(Refusal { missing: Missing::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
+        Err(refusal) => Progressed::Refused(Box::new(refusal)),
     }
 }
 
@@ -116,11 +118,9 @@ fn warn_of_no_id(ctx: &Ctx, change: &Change) {
     let sha: String = commit.sha.chars().take(12).collect();
     ctx.ui.warn(&format!("the commit {sha} does not carry the change's id, which `check` will demand"));
     if validation.revision.commit.as_ref() == Some(&commit.sha) {
-        let id = change.id();
-        let amend = format!("git commit --amend --no-edit {}", invocation::trailer(id));
-        let again = invocation::gate(id, Gate::Validate);
-        let add = Hint::to("while it is not pushed", format!("{amend} && {again}")).keyed(ctx.keys());
-        ctx.ui.hint(&add.line());
+        let fixes = ctx.fix_context();
+        let amend = fixes.with_trailer(CommandLine::git("commit --amend --no-edit"), change.id());
+        tell_amend(ctx, change, amend);
     }
 }
 
@@ -131,10 +131,16 @@ fn warn_of_no_words(ctx: &Ctx, change: &Change) {
         let sha: String = commit.sha.chars().take(12).collect();
         ctx.ui.warn(&format!("the subject of the commit {sha}, {}, only stands for your own words", commit.subject));
         if validation.revision.commit.as_ref() == Some(&commit.sha) {
-            let again = invocation::gate(change.id(), Gate::Validate);
-            ctx.ui.hint(&Hint::to("while it is not pushed", format!("git commit --amend && {again}")).line());
+            tell_amend(ctx, change, CommandLine::git("commit --amend"));
         }
     }
+}
+
+/// The amended commit is another one, so it is validated again.
+fn tell_amend(ctx: &Ctx, change: &Change, amend: CommandLine) {
+    let validate = fix::on(change.id(), "validate");
+    let fixes = [Fix::next("while it is not pushed", amend.and(validate))];
+    ctx.ui.status(&problem::lines(&fixes).join("\n"));
 }
 
 /// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything

@@ -109,7 +109,7 @@ fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -
         answer["demands"] = json!(demands);
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::verify::document(change, demands, applied, ctx.keys()))?;
+        ctx.show(&report::verify::document(change, demands, applied, &ctx.fix_context()))?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ enum Word {
     Placeholder(&'static str),
     /// What the shell itself reads, such as `&&` or `|`.
     Operator(&'static str),
+    /// A person's own command, such as a contract's way back.
+    Verbatim(String),
 }
 
 /// One line for a shell: a command, or several that are joined.
@@ -26,6 +28,11 @@ impl CommandLine {
     /// A command without arguments.
     pub fn new(program: &str) -> Self {
         Self(vec![Word::Text(program.to_owned())])
+    }
+
+    /// A line that a person wrote, as it stands.
+    pub fn verbatim(line: impl Into<String>) -> Self {
+        Self(vec![Word::Verbatim(line.into())])
     }
 
     /// This tool with the words of `subcommand`, such as `change list`.
@@ -51,12 +58,17 @@ impl CommandLine {
         words.into_iter().fold(self, Self::word)
     }
 
+    /// With a word that a person has to write.
+    #[must_use]
+    pub fn placeholder(mut self, placeholder: &'static str) -> Self {
+        self.0.push(Word::Placeholder(placeholder));
+        self
+    }
+
     /// With a flag and what a person has to write after it.
     #[must_use]
     pub fn ask(self, flag: &str, placeholder: &'static str) -> Self {
-        let mut line = self.word(flag);
-        line.0.push(Word::Placeholder(placeholder));
-        line
+        self.word(flag).placeholder(placeholder)
     }
 
     /// This, and if it succeeds, `next`.
@@ -93,6 +105,7 @@ impl fmt::Display for CommandLine {
                 Word::Text(text) => write!(f, "{gap}{}", quoted(text))?,
                 Word::Placeholder(text) => write!(f, "{gap}\"{text}\"")?,
                 Word::Operator(operator) => write!(f, "{gap}{operator}")?,
+                Word::Verbatim(line) => write!(f, "{gap}{line}")?,
             }
         }
         Ok(())

@@ -36,6 +36,18 @@ pub enum Part {
     Rollback,
 }
 
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hypothesis => "hypothesis",
+            Self::Kpi => "primary KPI",
+            Self::Guardrails => "guardrails",
+            Self::Trigger => "rollback trigger",
+            Self::Rollback => "rollback action",
+        })
+    }
+}
+
 impl Contract {
     /// The parts that are still missing, in the order in which they are asked for.
     pub fn missing(&self) -> Vec<Part> {

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{ChangeId, Class, CommandLine, Gate, Part, Stage, Uncommitted};
+use crate::model::uncommitted::OWN;
+use crate::model::{ChangeId, Class, CommandLine, Contract, Gate, Opened, Part, Stage, Uncommitted};
 
 pub const WHY: &str = "WHY";
 pub const NAME: &str = "NAME";
@@ -30,6 +31,17 @@ pub enum How {
     Or,
 }
 
+impl How {
+    /// What joins it to the step before, in prose.
+    pub fn joint(self) -> &'static str {
+        match self {
+            Self::Next => "",
+            Self::Then => "then ",
+            Self::Or => "or ",
+        }
+    }
+}
+
 /// What a step consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
@@ -49,7 +61,7 @@ pub enum Action {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct Fix {
     pub how: How,
     /// What it is for; empty for the obvious next command.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -58,7 +70,7 @@ pub struct Step {
     pub action: Action,
 }
 
-impl Step {
+impl Fix {
     fn run(how: How, purpose: impl Into<String>, command: CommandLine) -> Self {
         Self { how, purpose: purpose.into(), action: Action::Run { command } }
     }
@@ -99,7 +111,7 @@ impl Step {
 }
 
 /// What the project's own settings and its work tree make of commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FixContext {
     /// The key of the trailer in commits.
     pub trailer: String,
@@ -108,6 +120,16 @@ pub struct FixContext {
     /// A KPI, a guardrail and a trigger that the config can measure, or their shapes.
     pub criteria: [String; 3],
     pub uncommitted: Uncommitted,
+    /// Where the tool's own files are, from the project's root.
+    pub own: Vec<String>,
+    pub proposed: Proposed,
+}
+
+/// What was asked for and refused, so that nobody has to write it again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Proposed {
+    pub opened: Option<Opened>,
+    pub parts: Contract,
 }
 
 impl Default for FixContext {
@@ -115,17 +137,30 @@ impl Default for FixContext {
         Self {
             trailer: "Optimizer-Change".to_owned(),
             review: ("other".to_owned(), "human".to_owned()),
-            criteria: ["METRIC <= -10%".to_owned(), "METRIC <= +2%".to_owned(), "METRIC > +10%".to_owned()],
+            criteria: Self::shapes("METRIC"),
             uncommitted: Uncommitted::default(),
+            own: OWN.map(str::to_owned).into(),
+            proposed: Proposed::default(),
         }
     }
 }
 
 impl FixContext {
+    /// A KPI, a guardrail and a trigger on a metric that is better when it is lower.
+    pub fn shapes(metric: &str) -> [String; 3] {
+        [" <= -10%", " <= +2%", " > +10%"].map(|rest| format!("{metric}{rest}"))
+    }
+
     /// The flag of `git commit` that ties a commit to a change.
     #[must_use]
     pub fn with_trailer(&self, commit: CommandLine, id: impl std::fmt::Display) -> CommandLine {
         commit.word("--trailer").word(format!("{}: {id}", self.trailer))
+    }
+
+    /// Commits the tool's own files and nothing else.
+    pub fn commit_own(&self, message: &str) -> CommandLine {
+        let commit = CommandLine::git("commit -m").words([message, "--"]).words(&self.own);
+        CommandLine::git("add").words(&self.own).and(commit)
     }
 
     /// Commits everything uncommitted as the change.
@@ -143,8 +178,13 @@ impl FixContext {
 
     /// Writes these parts of the contract.
     pub fn contract(&self, id: &ChangeId, class: Class, parts: &[Part]) -> CommandLine {
+        self.contract_parts(on(id, "change contract"), class, parts)
+    }
+
+    /// `line` with a flag for each of these parts of a contract.
+    pub fn contract_parts(&self, line: CommandLine, class: Class, parts: &[Part]) -> CommandLine {
         let [kpi, guardrail, trigger] = &self.criteria;
-        parts.iter().fold(on(id, "change contract"), |line, part| match part {
+        parts.iter().fold(line, |line, part| match part {
             Part::Hypothesis => line.ask("--hypothesis", HYPOTHESIS),
             Part::Kpi => line.word("--kpi").word(kpi),
             Part::Guardrails => line.word("--guardrail").word(guardrail),
@@ -170,6 +210,17 @@ impl FixContext {
             Gate::Verify => verify(id),
         }
     }
+}
+
+/// Exempts commits that tune nothing.
+pub fn exempt() -> Fix {
+    let purpose = "if such commits tune nothing, exempt their files or their author";
+    Fix::edit(How::Or, purpose, "the config", "enforcement.exempt", "- {paths: [\"docs/**\"], reason: \"WHY\"}")
+}
+
+/// Fetches the commits that a shallow clone lacks.
+pub fn unshallow() -> Fix {
+    Fix::next("fetch the whole history (in GitHub Actions: fetch-depth: 0)", CommandLine::git("fetch --unshallow"))
 }
 
 /// This tool's `subcommand` on a change.
@@ -204,7 +255,7 @@ pub fn with_reason(id: &ChangeId, verb: &str) -> CommandLine {
 
 /// Verifies a change.
 pub fn verify(id: &ChangeId) -> CommandLine {
-    on(id, "change verify --apply").ask("--summary", WHAT_WAS_OBSERVED)
+    on(id, "change verify").word("--apply").ask("--summary", WHAT_WAS_OBSERVED)
 }
 
 /// Brings a file back as the commit checked out has it.

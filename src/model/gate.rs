@@ -57,3 +57,9 @@ impl Gate {
         }
     }
 }
+
+impl std::fmt::Display for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "gate {} ({})", self.number(), self.name())
+    }
+}

@@ -45,7 +45,7 @@ pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
-pub use fix::{Action, FixContext, How, Step};
+pub use fix::{Action, Fix, FixContext, How, Proposed};
 pub use gate::Gate;
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;

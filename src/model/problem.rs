@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{ChangeId, Step};
+use crate::model::{ChangeId, Fix};
 
 /// How serious a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -56,5 +56,12 @@ pub struct Problem {
     /// The particulars, a line each; they do not repeat the message.
     pub details: Vec<String>,
     /// In the order in which they are to be done; empty only where waiting is all that helps.
-    pub fixes: Vec<Step>,
+    pub fixes: Vec<Fix>,
+}
+
+/// The stable code of one kind of problem, an enum that is tagged with it.
+pub fn code(kind: &impl Serialize) -> String {
+    // The tag of an internally tagged enum is always there.
+    let value = serde_json::to_value(kind).unwrap_or_default();
+    value["code"].as_str().unwrap_or_default().to_owned()
 }

@@ -4,7 +4,7 @@ use crate::model::fix::WHAT_CHANGED;
 use crate::model::{CommandLine, text};
 
 /// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
-const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
+pub(crate) const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
 /// What the project is measured by: it is committed, and never set aside.
 const SETUP: [&str; 3] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes"];
 /// As many paths are named before the rest is counted.

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::audit::Severity;
-use crate::audit::preflight::Found;
 use crate::judge::compare::TuneableChange;
-use crate::model::{ChangeId, Tuneable};
+use crate::model::{ChangeId, Fix, Problem, Tuneable, fix};
 use crate::report::visible::visible_line;
-use crate::report::{Doc, Hint, Table, Text, Tone, code, compare, invocation, logbook, mark, status, values, verdict};
+use crate::report::{Doc, Table, Text, Tone, code, compare, logbook, mark, problem, status, values, verdict};
 use crate::workflow::{Change, Step};
 
 /// A health probe that was asked.
@@ -149,10 +147,10 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
         table.row([code(change.id().as_str()), logbook::status_mark(change), days.join(", ").into(), decision]);
     }
     doc.table_or(table, "No change is open.");
-    let act: Vec<String> = view.decisions.iter().filter_map(perform).map(|hint| hint.line()).collect();
+    let act: Vec<Fix> = view.decisions.iter().filter_map(perform).collect();
     if !act.is_empty() {
         doc.paragraph("Written down; what is left to do:");
-        doc.code(act.join("\n"));
+        doc.code(problem::lines(&act).join("\n"));
     }
     doc.paragraph(match view.is_stable() {
         true => mark(Tone::Good, "stable").plain(": the next smallest delta may be queued"),
@@ -162,29 +160,21 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
 }
 
 /// The command that carries a decision out; the gates still have their say.
-fn perform(decision: &Decision) -> Option<Hint> {
+fn perform(decision: &Decision) -> Option<Fix> {
     let id = &decision.id;
     match decision.word {
-        "rollback" => Some(Hint::next(invocation::with_reason(id, "rollback"))),
-        "promote" => Some(Hint::next(invocation::on(id, "status", ""))),
+        "rollback" => Some(Fix::next("", fix::with_reason(id, "rollback"))),
+        "promote" => Some(Fix::next("", fix::on(id, "status"))),
         _ => None,
     }
 }
 
 /// What preflight found.
-pub(crate) fn findings(found: &[Found]) -> Doc {
+pub(crate) fn findings(found: &[Problem]) -> Doc {
     let mut doc = Doc::new();
     if found.is_empty() {
         doc.paragraph(mark(Tone::Good, "nothing").plain(" stands in the way of measuring"));
     }
-    doc.list(found.iter().map(|finding| {
-        let tone = match finding.level {
-            Severity::Info => Tone::Quiet,
-            Severity::Warn => Tone::Unsure,
-            Severity::Fail => Tone::Bad,
-        };
-        let message = format!(": {}\n{}", visible_line(&finding.message), finding.hint);
-        mark(tone, finding.level.name()).plain(" ").code(finding.code).plain(message)
-    }));
+    doc.list(found.iter().map(|it| problem::item(problem::tone(it.severity), it.severity.name(), it)));
     doc
 }

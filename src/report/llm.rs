@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::model::PROGRAM;
 use crate::report::Doc;
-use crate::report::invocation::PROGRAM;
 
 /// The workflow with its commands, and what a model must not do. `key` is the trailer's.
 pub(crate) fn prompt(key: &str) -> String {

@@ -2,7 +2,6 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod aside;
 pub(crate) mod bar;
 pub(crate) mod calibration;
 pub(crate) mod caveat;
@@ -16,16 +15,13 @@ pub(crate) mod escape;
 pub mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod given;
 pub(crate) mod html;
-pub mod invocation;
 pub(crate) mod list;
 pub(crate) mod llm;
 pub(crate) mod logbook;
 pub(crate) mod markdown;
 pub(crate) mod method;
 pub(crate) mod metric;
-pub mod objection;
 pub(crate) mod page;
 pub(crate) mod pair;
 pub(crate) mod pipeline;
@@ -50,20 +46,16 @@ pub(crate) mod verdict;
 pub(crate) mod verify;
 pub(crate) mod visible;
 
-pub use aside::{Around, Uncommitted};
 pub(crate) use bar::Axis;
 pub(crate) use compare::CompareView;
 pub(crate) use daily::{Decision, Evening, Morning, Probed};
 pub(crate) use day::DayView;
 pub use doc::Doc;
 pub(crate) use doc::{Align, Bar, Block, Span, Table, Text, Tile, Tone, code, codes, mark};
-pub use findings::FindingView;
-pub use invocation::{Hint, Keys};
 pub(crate) use page::{Entry, Page};
 pub(crate) use pipeline::Progress;
 pub use refusal::RefusalView;
 pub(crate) use review::{BundleView, CommitDiff};
 pub(crate) use status::StatusView;
-pub use step::Made;
-pub use step::StepView;
+pub use step::{Progressed, StepView};
 pub(crate) use terminal::Terminal;

@@ -3,9 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::model::FixContext;
 use crate::report::plot::{self, Strip};
 use crate::report::{
-    Doc, Keys, Text, Tone, code, days, escape, html, logbook, mark, pipeline, show, summary, values, verdict,
+    Doc, Text, Tone, code, days, escape, html, logbook, mark, pipeline, show, summary, values, verdict,
 };
 use crate::workflow::{Change, End, Step};
 
@@ -19,7 +20,7 @@ const STATES: [&str; 6] = ["open", "monitoring", "verified", "held", "rejected",
 pub(crate) struct Entry<'a> {
     pub(crate) change: &'a Change,
     pub(crate) step: Step,
-    pub(crate) keys: Keys<'a>,
+    pub(crate) fixes: FixContext,
     /// Its samples, as far as its evidence is there.
     pub(crate) plots: Vec<Strip>,
     /// Paths of its evidence that is missing or altered.
@@ -197,7 +198,7 @@ mod tests {
         let plots =
             if change.comparison.is_some() { strip("timing.tests.cpu").into_iter().collect() } else { Vec::new() };
         let step = next::next(change, &fixture::policy(), fixture::at(6, 12));
-        Entry { change, step, keys: Keys::default(), plots, faults: Vec::new() }
+        Entry { change, step, fixes: FixContext::default(), plots, faults: Vec::new() }
     }
 
     fn whole(changes: &[Change]) -> String {

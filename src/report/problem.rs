@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Action, How, Problem, Step, Subject};
+use crate::model::{Action, Fix, How, Problem, Severity, Subject};
 use crate::report::visible::visible_line;
+use crate::report::{Text, Tone, mark};
 
 /// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
 /// nothing else.
-pub fn lines(steps: &[Step]) -> Vec<String> {
+pub fn lines(steps: &[Fix]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut has_command = false;
     for step in steps {
@@ -27,26 +28,24 @@ pub fn lines(steps: &[Step]) -> Vec<String> {
                 has_command = true;
             }
             Action::Edit { file, key, line } => {
-                lines.push(format!("# {}{purpose}: in {}, under {key}:", joint(step.how), visible_line(file)));
+                lines.push(format!("# {}{purpose}: in {}, under {key}:", step.how.joint(), visible_line(file)));
                 lines.extend(line.lines().map(|line| format!("#   {}", visible_line(line))));
             }
-            Action::Decide => lines.push(format!("# {}{purpose}", joint(step.how))),
+            Action::Decide => lines.push(format!("# {}{purpose}", step.how.joint())),
         }
     }
     lines
 }
 
-fn joint(how: How) -> &'static str {
-    match how {
-        How::Next => "",
-        How::Then => "then ",
-        How::Or => "or ",
-    }
+/// A commit that a hook refuses: the sentence and the steps, without a line end at the end.
+pub fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
+    let head = format!("commit refused: {}", visible_line(sentence));
+    std::iter::once(head).chain(lines(fixes)).collect::<Vec<_>>().join("\n")
 }
 
 /// The commands among the steps, each with what it is for.
-pub fn commands(steps: &[Step]) -> Value {
-    let command = |step: &Step| {
+pub fn commands(steps: &[Fix]) -> Value {
+    let command = |step: &Fix| {
         let command = step.command()?.to_string();
         Some(match step.purpose.as_str() {
             "" => json!({ "how": step.how, "command": command }),
@@ -76,10 +75,61 @@ pub fn block(problem: &Problem) -> Vec<String> {
     std::iter::once(head.trim_end().to_owned()).chain(rest.map(|line| format!("     {line}"))).collect()
 }
 
+/// The first of the fixes alone, in one line.
+pub fn first(fixes: &[Fix]) -> Option<String> {
+    let line = |fix: &Fix| match &fix.action {
+        Action::Run { command } => command.to_string(),
+        Action::Edit { key, line, .. } => format!("{}: {key}: {line}", fix.purpose),
+        Action::Decide => fix.purpose.clone(),
+    };
+    fixes.first().map(|fix| visible_line(&line(fix)))
+}
+
+/// A problem as an item of a list, with its steps below it.
+pub(crate) fn item(tone: Tone, word: &str, problem: &Problem) -> Text {
+    let text = mark(tone, word).plain(" ").code(problem.code.as_str());
+    with_steps(text.plain(format!(": {}", visible_line(&problem.message))), &problem.fixes)
+}
+
+/// `text` with the steps below it, a line each.
+pub(crate) fn with_steps(text: Text, fixes: &[Fix]) -> Text {
+    lines(fixes).into_iter().fold(text, |text, line| match line.strip_prefix("# ") {
+        Some(purpose) => text.plain(format!("\n{purpose}")),
+        None => {
+            let (label, command) = line.split_at(line.len().min(6));
+            text.plain(format!("\n{label}")).code(command)
+        }
+    })
+}
+
+/// How a severity is shown.
+pub(crate) fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Fail => Tone::Bad,
+        Severity::Warn => Tone::Unsure,
+        Severity::Info => Tone::Quiet,
+    }
+}
+
+/// A problem of the project's setup as an object.
+pub fn json(problem: &Problem) -> Value {
+    let mut value = json!({
+        "code": problem.code,
+        "level": problem.severity,
+        "message": problem.message,
+        "hint": first(&problem.fixes).unwrap_or_default(),
+        "fixes": problem.fixes,
+    });
+    if let Some(change) = &problem.subject.change {
+        value["change_id"] = json!(change);
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CommandLine, CommitName, Severity};
+    use crate::model::{CommandLine, CommitName};
 
     #[test]
     fn a_purpose_stands_above_its_command_and_steps_come_in_their_order() {
@@ -94,11 +144,11 @@ mod tests {
             message: "the commit names no change".to_owned(),
             details: vec!["one".to_owned()],
             fixes: vec![
-                Step::decide(How::Next, "make the change"),
-                Step::then("find its change", CommandLine::tool("change relink")),
-                Step::then("", CommandLine::git("log -1")),
-                Step::or("take it out", CommandLine::git("revert").word("a\nb")),
-                Step::edit(How::Or, "exempt it", "c.yml", "enforcement.exempt", "- {paths: [x]}"),
+                Fix::decide(How::Next, "make the change"),
+                Fix::then("find its change", CommandLine::tool("change relink")),
+                Fix::then("", CommandLine::git("log -1")),
+                Fix::or("take it out", CommandLine::git("revert").word("a\nb")),
+                Fix::edit(How::Or, "exempt it", "c.yml", "enforcement.exempt", "- {paths: [x]}"),
             ],
         };
         insta::assert_snapshot!(block(&problem).join("\n"), @r"

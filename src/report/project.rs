@@ -1,10 +1,10 @@
-//! A project's analysis and the state of its setup in words, from the JSON that programs get.
+//! A project's analysis, from the JSON that programs get, and the state of its setup.
 
 use serde_json::Value;
 
-use crate::model::Unit;
+use crate::model::{Better, Measurable, Problem, Unit};
 use crate::report::visible::visible_line;
-use crate::report::{Doc, Table, Text, Tone, code, mark, values};
+use crate::report::{Doc, Table, Text, Tone, code, mark, problem, values};
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
@@ -45,31 +45,17 @@ pub(crate) fn analysis(analysis: &Value) -> Doc {
     doc
 }
 
-/// One thing that `doctor` did, would do or noted, with the command that puts it right, where one is named.
-fn item(tone: Tone, label: &str, about: &Value) -> Text {
-    let message = visible_line(word(&about["message"]));
-    let text = mark(tone, label).plain(" ").code(word(&about["code"])).plain(format!(": {message}"));
-    match about["heal"].as_str() {
-        Some(fix) => text.plain(". Fix: ").code(fix),
-        None => text,
-    }
-}
-
-/// What `doctor` did or would do, and what the config measures.
-pub(crate) fn doctor(answer: &Value) -> Doc {
+/// What `doctor` did or would do, what is worth knowing, and what the config measures.
+pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value, measures: &Measurable) -> Doc {
     let mut doc = Doc::new();
-    let mut items = list(&answer["actions"])
-        .map(|action| match action["changed"].as_bool() {
-            Some(true) => item(Tone::Good, "done", action),
-            _ => item(Tone::Unsure, "to do", action),
-        })
-        .peekable();
-    if items.peek().is_none() && list(&answer["warnings"]).next().is_none() {
+    if actions.is_empty() && notes.is_empty() {
         doc.paragraph(mark(Tone::Good, "everything").plain(" is set up"));
     }
-    doc.list(items);
-    doc.list(list(&answer["warnings"]).map(|warning| item(Tone::Quiet, "note", warning)));
-    let git = &answer["git"];
+    doc.list(actions.iter().map(|(problem, changed)| {
+        let (tone, word) = if *changed { (Tone::Good, "done") } else { (Tone::Unsure, "to do") };
+        problem::item(tone, word, problem)
+    }));
+    doc.list(notes.iter().map(|note| problem::item(Tone::Quiet, "note", note)));
     let version = git["version"].as_str().map_or_else(|| "git".to_owned(), |version| format!("git {version}"));
     doc.paragraph(match git["problem"].as_str() {
         Some(problem) => mark(Tone::Bad, visible_line(&format!("{version}: {problem}"))),
@@ -77,8 +63,12 @@ pub(crate) fn doctor(answer: &Value) -> Doc {
     });
     doc.heading(2, "Metrics that the config measures");
     let mut table = Table::new("lll", ["Metric", "Unit", "Better"]);
-    for metric in list(&answer["measures"]) {
-        table.row([code(word(&metric["metric"])), word(&metric["unit"]).into(), word(&metric["better"]).into()]);
+    for spec in measures.iter() {
+        let better = match spec.better {
+            Better::Lower => "lower",
+            Better::Higher => "higher",
+        };
+        table.row([code(spec.id.as_str()), spec.unit.symbol().into(), better.into()]);
     }
     doc.table_or(table, "None: name a timing, a size path, a health probe or a KPI in the config.");
     doc

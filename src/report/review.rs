@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{GitV1, Revision};
-use crate::report::{Doc, Hint, Keys, Table, Text, code, invocation, logbook, markdown, values};
+use crate::model::{FixContext, GitV1, Revision, fix};
+use crate::report::{Doc, Table, Text, code, logbook, markdown, values};
 use crate::workflow::Change;
 
 /// A change and what was made of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct BundleView<'a> {
     pub(crate) change: &'a Change,
     pub(crate) git: &'a GitV1,
     pub(crate) revision: &'a Revision,
     pub(crate) diffs: &'a [CommitDiff],
-    pub(crate) keys: Keys<'a>,
+    pub(crate) fixes: FixContext,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn context(view: &BundleView<'_>) -> String {
     ];
     doc.list(questions.map(Text::from));
     doc.paragraph("Then put the answer on record; it is bound to the digest above and goes stale with it:");
-    doc.code(Hint::next(invocation::attest(change.id())).keyed(view.keys).command);
+    doc.code(view.fixes.attest(change.id()).to_string());
     git(&mut doc, view);
     doc.append(logbook::document(change));
     markdown::render(&doc)
@@ -89,7 +89,7 @@ pub(crate) fn diff(view: &BundleView<'_>) -> String {
         doc.heading(3, Text::from("Commit ").code(commit.sha.as_str()));
         if !commit.found {
             doc.paragraph("This repository does not have it; after a squash or rebase, find it again first:");
-            doc.code(invocation::on(view.change.id(), "change relink", ""));
+            doc.code(fix::on(view.change.id(), "change relink").to_string());
             continue;
         }
         let mut table = Table::new("lrr", ["File", "Added", "Deleted"]);
@@ -128,7 +128,7 @@ mod tests {
             git: &git,
             revision: &fixture::revision('b'),
             diffs: &diffs,
-            keys: Keys::default(),
+            fixes: FixContext::default(),
             at: fixture::at(5, 9),
         };
         let whole = format!("{}\n{}", context(&view), diff(&view));

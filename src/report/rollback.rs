@@ -1,7 +1,7 @@
 //! The rollback note that a promotion leaves: when to go back, how, and how that was tried.
 
-use crate::model::{Rehearsal, Trigger};
-use crate::report::{Doc, Text, Tone, code, invocation, mark, markdown};
+use crate::model::{CommandLine, Rehearsal, Trigger, fix};
+use crate::report::{Doc, Text, Tone, code, mark, markdown};
 use crate::workflow::Change;
 
 /// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
@@ -17,17 +17,17 @@ pub(crate) fn action(change: &Change) -> String {
 
 /// Has the tool make the reverting commit.
 pub(crate) fn applied(change: &Change) -> String {
-    format!("{} --apply", recorded(change))
+    recorded(change).word("--apply").to_string()
 }
 
 /// Writes the rollback down.
-fn recorded(change: &Change) -> String {
-    invocation::with_reason(change.id(), "rollback")
+fn recorded(change: &Change) -> CommandLine {
+    fix::with_reason(change.id(), "rollback")
 }
 
 /// What writes it down where the action does not do so itself.
 fn then_recorded(change: &Change) -> Option<String> {
-    (!action(change).contains(&applied(change))).then(|| recorded(change))
+    (!action(change).contains(&applied(change))).then(|| recorded(change).to_string())
 }
 
 /// The action, and what writes it down.
@@ -51,7 +51,7 @@ pub(crate) fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     doc.heading(2, "How");
     doc.code(action(change));
     doc.paragraph("Then, so that the record knows and the baseline's values are measured to be back:");
-    let rest: Vec<String> = then_recorded(change).into_iter().chain([invocation::after(change.id())]).collect();
+    let rest: Vec<String> = then_recorded(change).into_iter().chain([fix::after(change.id()).to_string()]).collect();
     doc.code(rest.join("\n"));
     doc.heading(2, "Tried before it is needed");
     doc.paragraph(tried(change, rehearsal));

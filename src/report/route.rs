@@ -1,7 +1,7 @@
 //! The decision tree and its ways in words. Must not decide which way it is.
 
-use crate::model::Surface;
-use crate::report::invocation::PROGRAM;
+use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
+use crate::model::{CommandLine, Surface};
 use crate::workflow::{Evidence, Question, Route};
 
 /// The question, as it is asked.
@@ -63,10 +63,10 @@ pub(crate) fn layer(surface: Surface) -> &'static str {
 }
 
 /// The command that opens the change.
-pub(crate) fn start(route: Route) -> String {
-    let rest = match route {
-        Route::EnvOverride => " --incident \"WHAT HAPPENED\" --expires DATE",
-        _ => "",
-    };
-    format!("{PROGRAM} change start --class {} --title \"SHORT HYPOTHESIS\"{rest}", route.class().name())
+pub(crate) fn start(route: Route) -> CommandLine {
+    let line = CommandLine::tool("change start --class").word(route.class().name()).ask("--title", SHORT_HYPOTHESIS);
+    match route {
+        Route::EnvOverride => line.ask("--incident", WHAT_HAPPENED).words(["--expires", "DATE"]),
+        Route::Tuneables | Route::CodeDocsTests | Route::Overlay | Route::Code => line,
+    }
 }

@@ -1,7 +1,7 @@
 //! One change in full: its logbook section and its chain of events.
 
 use crate::model::Trigger;
-use crate::report::refusal::message;
+use crate::model::text::joined;
 use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, values};
 use crate::workflow::Change;
 
@@ -37,13 +37,13 @@ pub(crate) fn contract(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("Contract of {}", change.opened.title));
     contract_fields(&mut doc, change);
-    let missing: Vec<&str> = change.contract.missing().into_iter().map(message::part).collect();
+    let missing = joined(change.contract.missing());
     doc.paragraph(if change.baseline.is_some() {
         mark(Tone::Good, "frozen").plain(" since the baseline")
     } else if missing.is_empty() {
         mark(Tone::Good, "complete").plain("; the baseline freezes it")
     } else {
-        mark(Tone::Unsure, "incomplete").plain(format!(": {} missing", missing.join(", ")))
+        mark(Tone::Unsure, "incomplete").plain(format!(": {missing} missing"))
     });
     doc
 }

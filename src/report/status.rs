@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use crate::model::{CommandLine, Fix, FixContext, fix};
 use crate::report::visible::visible_line;
 use crate::report::{
-    Doc, Hint, StepView, Table, Text, Tone, code, day, invocation, logbook, mark, pipeline, rollback, summary, values,
-    verdict,
+    Doc, StepView, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, summary, values, verdict,
 };
 use crate::workflow::{Change, Step, Unjudged};
 
@@ -35,11 +35,11 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
         None if view.damaged > 0 => {
             let records = values::count(view.damaged as u64, "record", "records");
             doc.paragraph(format!("{records} cannot be read, so it is not known whether a change is open."));
-            doc.code(format!("{} check", invocation::PROGRAM));
+            doc.code(CommandLine::tool("check").to_string());
         }
         None => {
             doc.paragraph("No change is open.");
-            doc.code(format!("{} change start --title \"SHORT HYPOTHESIS\"", invocation::PROGRAM));
+            doc.code(fix::start().to_string());
         }
     }
     for change in view.left {
@@ -54,7 +54,7 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
     for change in view.to_confirm {
         let text = mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
         doc.paragraph(text.plain(". To measure that the baseline's values are back:"));
-        doc.code(invocation::after(change.id()));
+        doc.code(fix::after(change.id()).to_string());
     }
     others(&mut doc, view);
     doc
@@ -68,11 +68,12 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     doc.table(open_changes(view.others));
     if view.active.is_none() {
         let choose = |(at, (change, _)): (usize, &(&Change, Step))| {
-            let purpose = if at == 0 { "" } else { "or " };
-            Hint::to(purpose, format!("{} change use {}", invocation::PROGRAM, change.id())).line()
+            let command = CommandLine::tool("change use").word(change.id().as_str());
+            if at == 0 { Fix::next("", command) } else { Fix::or("", command) }
         };
+        let choose: Vec<Fix> = view.others.iter().enumerate().map(choose).collect();
         doc.paragraph("Commands mean the one that is chosen, or named with --change-id.");
-        doc.code(view.others.iter().enumerate().map(choose).collect::<Vec<_>>().join("\n"));
+        doc.code(problem::lines(&choose).join("\n"));
     }
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn open_changes(changes: &[(&Change, Step)]) -> Table {
             code(change.id().as_str()),
             visible_line(&change.opened.title).into(),
             logbook::status_mark(change),
-            StepView::new(change, step).text.into(),
+            StepView::new(change, step, &FixContext::default()).text.into(),
         ]);
     }
     table
@@ -156,7 +157,7 @@ mod tests {
         let (active, other) = (fixture::passed(5), fixture::opened(fixture::HOSTILE, Class::Code));
         let others = [(&other, step(&other))];
         let view = StatusView {
-            active: Some((&active, &StepView::new(&active, &step(&active)))),
+            active: Some((&active, &StepView::new(&active, &step(&active), &FixContext::default()))),
             others: &others,
             ..StatusView::default()
         };
@@ -186,7 +187,7 @@ mod tests {
     fn alarms_and_days_are_shown() {
         let active = fixture::passed(7);
         let doc = document(&StatusView {
-            active: Some((&active, &StepView::new(&active, &step(&active)))),
+            active: Some((&active, &StepView::new(&active, &step(&active), &FixContext::default()))),
             ..StatusView::default()
         });
         insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r#"
@@ -200,8 +201,10 @@ mod tests {
         alarm    ✗ timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
         next     1 alarm is open: go back, or resolve with a reason
 
-            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
-            or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
+            # go back
+            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+            # if it is harmless
+            or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         "#);
     }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::report::days::{self, Day};
 use crate::report::visible::visible_line;
 use crate::report::{
-    Doc, Entry, Page, StepView, Table, Text, Tone, code, logbook, mark, page, pipeline, values, verdict,
+    Doc, Entry, Page, StepView, Table, Text, Tone, code, logbook, mark, page, pipeline, problem, values, verdict,
 };
 use crate::workflow::Change;
 
@@ -64,7 +64,7 @@ pub(crate) fn faults(doc: &mut Doc, entry: &Entry<'_>) {
 
 /// The next step with its commands.
 pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
-    let view = StepView::new(entry.change, &entry.step).keyed(entry.keys);
+    let view = StepView::new(entry.change, &entry.step, &entry.fixes);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
     commands(doc, &view);
 }
@@ -72,15 +72,16 @@ pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
 /// The commands of a step.
 pub(crate) fn commands(doc: &mut Doc, view: &StepView) {
     if !view.next.is_empty() {
-        doc.code(view.next.iter().map(|hint| hint.line()).collect::<Vec<_>>().join("\n"));
+        doc.code(problem::lines(&view.next).join("\n"));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::FixContext;
     use crate::model::Kind;
-    use crate::report::{Keys, fixture, markdown};
+    use crate::report::{fixture, markdown};
     use crate::workflow::next;
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
         let entry = |change| Entry {
             change,
             step: next::next(change, &fixture::policy(), now),
-            keys: Keys::default(),
+            fixes: FixContext::default(),
             plots: Vec::new(),
             faults: Vec::new(),
         };
@@ -121,8 +122,10 @@ mod tests {
         **Next:** 1 alarm is open: go back, or resolve with a reason
 
         ```text
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"  # either go back
-        or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"  # if it is harmless
+        # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        # if it is harmless
+        or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         ```
         "#);
     }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::report::refusal::{detail, hint};
-use crate::report::{RefusalView, values};
+use crate::model::{Fix, FixContext};
+use crate::report::{RefusalView, refusal, values};
 use crate::workflow::{Change, Demand, Refusal, view_v1};
 
 /// One change as `change start` and `change list` answer it. `path` is the record's.
@@ -35,24 +35,26 @@ pub(crate) fn verify_apply(change: &Change, demands: &[Demand], warnings: &[Stri
 }
 
 /// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
-pub(crate) fn verify_refused(change: &Change, refusal: &Refusal, demands: &[Demand], apply: bool) -> Value {
+pub(crate) fn verify_refused(change: &Change, refused: &Refusal, demands: &[Demand], apply: bool) -> Value {
     let mut answer = match apply {
         false => verify_dry_run(change, demands, &[]),
         true => verify_apply(change, demands, &[], false),
     };
-    let view = RefusalView::new(refusal, Some(change));
-    let next = view.next.first().map_or_else(String::new, |hint| format!("; run {}", hint.command));
-    let reason = format!("refused at {}: {}{next}", view.gate, view.message);
+    let view = RefusalView::new(refused, Some(change), &FixContext::default());
+    let next = view.problem.fixes.iter().find_map(Fix::command);
+    let next = next.map_or_else(String::new, |command| format!("; run {command}"));
+    let reason = format!("{}{next}", view.sentence());
     // What would meet the demands is refused just so, until the reason is gone.
-    let unmet = demands.iter().filter(|demand| !demand.met).map(|it| format!("not met: {}", detail::demand(it)));
+    let unmet = demands.iter().filter(|demand| !demand.met).map(|it| format!("not met: {}", refusal::demand(it)));
     answer["failures"] = std::iter::once(reason).chain(unmet).collect();
     answer["ok"] = Value::Bool(false);
     answer
 }
 
 fn failure(demand: &Demand, change: &Change) -> String {
-    let commands: Vec<String> = hint::demand_hints(demand, change).into_iter().map(|hint| hint.command).collect();
-    let text = detail::demand(demand);
+    let fixes = demand.fixes(change, &FixContext::default());
+    let commands: Vec<String> = fixes.iter().filter_map(Fix::command).map(ToString::to_string).collect();
+    let text = refusal::demand(demand);
     if commands.is_empty() {
         format!("not met: {text}")
     } else {

@@ -3,9 +3,12 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod chain;
+pub mod demand_fixes;
+pub mod fixes;
 pub mod gates;
 pub mod next;
 pub mod proof;
+pub mod proposed;
 pub mod refusal;
 pub mod replay;
 pub mod route;
@@ -17,7 +20,7 @@ pub mod world;
 
 pub use chain::Broken;
 pub use next::Step;
-pub use refusal::{Missing, Refusal, Senseless};
+pub use refusal::{Reason, Reason as Missing, Refusal, VacuousCriterion, VacuousCriterion as Senseless};
 pub use replay::InvalidEvent;
 pub use route::{Answers, Evidence, Question, Route};
 pub use state::{Change, Dated, End, NotARecord, RolledBack};

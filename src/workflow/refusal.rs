@@ -1,218 +1,206 @@
-//! Refusals: which gate, and what is missing. Closed enums that carry the facts; `report/refusal.rs` has the words.
+//! Refusals: which gate, and why it stays shut: every reason with its code, its facts and its sentence. What to do about
+//! each is in `fixes.rs`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::model::{ArtifactFault, ChangeId, Class, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage};
+use crate::judge::compare::definition;
+use crate::model::text::{count, joined, moment, short};
+use crate::model::{
+    ArtifactFault, ChangeId, Class, DeltaCommit, Gate, Judged, MetricId, Outcome, Part, Rehearsal, Stage,
+};
 use crate::workflow::Demand;
 
 /// A gate that stays shut.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Refusal {
     pub gate: Gate,
-    pub missing: Missing,
+    pub missing: Reason,
 }
 
-/// What a gate misses.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Why a gate stays shut. The name of a variant in snake case is its stable code.
+#[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
-pub enum Missing {
-    OtherOpen {
-        ids: Vec<ChangeId>,
-    },
-    /// An emergency needs a note on the incident.
+pub enum Reason {
+    #[error("{} open and undecided: {}", if .ids.len() == 1 { "another change is" } else { "other changes are" }, joined(.ids))]
+    OtherOpen { ids: Vec<ChangeId> },
+    #[error("an emergency needs a note on the incident")]
     IncidentNote,
-    /// An emergency needs a moment at which its override expires, in the future.
+    #[error("an emergency needs a moment in the future at which its override expires")]
     Expiry,
-    /// An emergency's override would hold for longer than the config allows.
-    ExpiryTooLate {
-        latest: DateTime<Utc>,
-        days: u32,
-    },
-    /// A tuneable change needs tuneables in the config.
+    #[error(
+        "an emergency's override may hold for {} (enforcement.max_emergency_days), which is until {}",
+        count(*.days, "day", "days"), moment(*.latest)
+    )]
+    ExpiryTooLate { latest: DateTime<Utc>, days: u32 },
+    #[error("a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen")]
     TuneablesUnknown,
-    Ended {
-        end: &'static str,
-    },
-    /// A class does not pass this gate.
-    NotInClass {
-        class: Class,
-    },
-    /// An earlier gate has not been passed.
-    Earlier {
-        gate: Gate,
-    },
-    /// The gate was passed and may not be passed again.
+    #[error("the change has ended: {}", .end.replace('_', " "))]
+    Ended { end: &'static str },
+    #[error("a change of class {} does not pass this gate", .class.name())]
+    NotInClass { class: Class },
+    #[error("{gate} has not been passed")]
+    Earlier { gate: Gate },
+    #[error("it was passed already, and later steps rest on it")]
     AlreadyPassed,
-    /// The contract is frozen since the baseline.
+    #[error("the contract is frozen since the baseline")]
     Frozen,
-    ContractParts {
-        parts: Vec<Part>,
-    },
-    /// A criterion names a metric that the config does not measure.
+    #[error(
+        "{} missing: {}",
+        count(.parts.len() as u64, "part of the contract is", "parts of the contract are"), joined(.parts)
+    )]
+    ContractParts { parts: Vec<Part> },
+    #[error("{}", unknown(self))]
     UnknownMetric {
         metric: MetricId,
         nearest: Option<MetricId>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         more: Vec<(MetricId, Option<MetricId>)>,
     },
-    /// A part of the contract demands nothing, or can never hold.
-    ContractSense {
-        criterion: String,
-        why: Senseless,
-    },
-    /// Commits carry the id before there is a baseline: it is too late for one.
-    CommitsBeforeBaseline {
-        commits: Vec<DeltaCommit>,
-    },
-    /// Work lies uncommitted outside the tool's own files.
+    #[error("{criterion} {why}")]
+    ContractSense { criterion: String, why: VacuousCriterion },
+    #[error(
+        "{} this change's id already, and a baseline has to come before the change",
+        count(.commits.len() as u64, "commit carries", "commits carry")
+    )]
+    CommitsBeforeBaseline { commits: Vec<DeltaCommit> },
+    #[error("{} outside the tool's own files", count(*.paths, "uncommitted file", "uncommitted files"))]
     Dirty {
         paths: u32,
         /// The change's own commit, where there is one already.
         own: Option<String>,
     },
-    /// Git could not say what state the work tree is in.
-    UnknownState {
-        reason: String,
-    },
-    /// A metric of the contract could not be measured.
+    #[error("git could not say whether the work tree is clean: {reason}")]
+    UnknownState { reason: String },
+    #[error("{} of the contract could not be measured", count(.metrics.len() as u64, "metric", "metrics"))]
     Unmeasured {
         metrics: Vec<MetricId>,
         /// Why not, in words, in the order of the metrics; empty where it is not known.
         why: Vec<String>,
     },
-    /// The config measures from the tool's own files, whose changes count as nothing.
-    OwnSource {
-        sources: Vec<String>,
-    },
+    #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
+    OwnSource { sources: Vec<String> },
     /// The config measures, builds or checks something in another way than at the baseline.
+    #[error("{}", redefined(.what))]
     Redefined {
         /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
         /// config, such as `commands.test`.
         what: Vec<String>,
     },
+    #[error("a change of class code is a commit, and there is none since the baseline")]
     NoCommit,
-    /// Tuneables do not have the values that were validated.
-    OtherTuneables {
-        keys: Vec<String>,
-    },
-    /// The change is not in what is checked out.
+    #[error(
+        "{} the value that was validated: {}",
+        if .keys.len() == 1 { "a tuneable does not have" } else { "tuneables do not have" }, joined(.keys)
+    )]
+    OtherTuneables { keys: Vec<String> },
+    #[error("{}", if *.reverted {
+        "a later commit took the change back"
+    } else {
+        "the change's commit is not in the history of what is checked out"
+    })]
     NotInEffect {
         /// Whether it was there and was taken back; else its commit is not in the history.
         reverted: bool,
     },
+    #[error("nothing changed since the baseline: no commit, no tuneable, no file")]
     NoDelta,
-    /// The change's commits touch files outside the project alone.
-    OnlyOutside {
-        commits: Vec<String>,
-    },
-    /// A tuneable change that changed no tuneable.
+    #[error(
+        "{} only files outside the project's directory, which are not compared: {}",
+        if .commits.len() == 1 { "the change's commit touches" } else { "the change's commits touch" },
+        joined(.commits.iter().map(|sha| short(sha)))
+    )]
+    OnlyOutside { commits: Vec<String> },
+    #[error("the change is of class tuneable, and no tuneable changed its value")]
     NoTuneableChanged,
-    /// A tuneable change that changed code as well.
-    CodeBeside {
-        files: Vec<String>,
-    },
-    /// More than one commit since the baseline.
-    ManyCommits {
-        commits: Vec<DeltaCommit>,
-    },
-    /// The commit since the baseline belongs to another change.
-    ForeignCommit {
-        commit: DeltaCommit,
-    },
-    /// The baseline's commit is not in the history of the present one.
-    BaselineNotAncestor {
-        baseline: String,
-    },
-    /// A contracts surface was touched without docs and tests.
-    ContractDocs {
-        files: Vec<String>,
-    },
-    /// The config has no test to run.
+    #[error(
+        "the change is of class tuneable, and {} changed beside the tuneables",
+        count(.files.len() as u64, "file of code", "files of code")
+    )]
+    CodeBeside { files: Vec<String> },
+    #[error("{} commits since the baseline; a change is one commit, or effects cannot be told apart", .commits.len())]
+    ManyCommits { commits: Vec<DeltaCommit> },
+    #[error("the commit since the baseline belongs to another change ({})", joined(&.commit.change_ids))]
+    ForeignCommit { commit: DeltaCommit },
+    #[error("the baseline's commit {baseline} is not in the history of the present one")]
+    BaselineNotAncestor { baseline: String },
+    #[error(
+        "{} changed without its docs and tests",
+        count(.files.len() as u64, "file of the contracts surface", "files of the contracts surface")
+    )]
+    ContractDocs { files: Vec<String> },
+    #[error("a change of class code needs a test to run, and the config has none")]
     NoTests,
-    /// The code is not the code that was validated.
-    NotValidatedCode {
-        validated: String,
-        here: String,
-    },
-    /// The emergency's or the baseline's evidence was taken on a dirty tree.
+    #[error("the code here ({here}) is not the code that was validated ({validated})")]
+    NotValidatedCode { validated: String, here: String },
+    #[error("the baseline was taken on a dirty tree: it shows a tendency and proves nothing")]
     OnlyIndicative,
-    Evidence {
-        faults: Vec<ArtifactFault>,
-    },
-    /// The recorded verdicts cannot be reproduced from the evidence.
+    #[error("{} not what was recorded", count(.faults.len() as u64, "evidence file is", "evidence files are"))]
+    Evidence { faults: Vec<ArtifactFault> },
+    #[error("the recorded verdicts cannot be reproduced from the evidence")]
     NotReproduced,
-    Verdicts {
-        judged: Vec<Judged>,
-    },
-    TriggerFired {
-        judged: Judged,
-    },
-    Rollback {
-        rehearsal: Rehearsal,
-    },
+    #[error("{} not pass", count(.judged.len() as u64, "criterion does", "criteria do"))]
+    Verdicts { judged: Vec<Judged> },
+    #[error("the rollback trigger fired")]
+    TriggerFired { judged: Judged },
+    #[error("{}", rehearsed(.rehearsal))]
+    Rollback { rehearsal: Rehearsal },
+    #[error("a reason in words is needed")]
     Reason,
-    /// The stage is not in the rollout's plan.
-    NoSuchStage {
-        planned: Vec<Stage>,
-    },
-    StageOrder {
-        next: Stage,
-    },
-    /// The stage before has not lasted long enough.
-    Soak {
-        stage: Stage,
-        until: DateTime<Utc>,
-    },
-    /// A guardrail is violated or cannot be judged at this stage.
-    StageGuardrails {
-        judged: Vec<Judged>,
-    },
-    /// A summary of what was observed is needed.
+    #[error("the rollout's plan has no such stage; it has {}", joined(.planned.iter().map(|stage| stage.name())))]
+    NoSuchStage { planned: Vec<Stage> },
+    #[error("the stage {} comes first", .next.name())]
+    StageOrder { next: Stage },
+    #[error("the stage {} has to last until {}", .stage.name(), moment(*.until))]
+    Soak { stage: Stage, until: DateTime<Utc> },
+    #[error("{} violated or cannot be judged", count(.judged.len() as u64, "guardrail is", "guardrails are"))]
+    StageGuardrails { judged: Vec<Judged> },
+    #[error("a summary of what was observed is needed")]
     Summary,
-    /// Demands of verification that are not met.
-    Unverified {
-        demands: Vec<Demand>,
-    },
+    #[error("{}", unmet(.demands))]
+    Unverified { demands: Vec<Demand> },
     /// The change was rolled back on record alone.
+    #[error("the rollback was recorded, but what it takes back is still in effect: {}", joined(.what))]
     StillInEffect {
         /// Its commits, or its tuneables with their values.
         what: Vec<String>,
     },
+    #[error("there is nothing to roll back: no delta was ever checked")]
     NothingToRollBack,
+    #[error("no alarm is open")]
     NoAlarm,
-    /// Nothing is rolled out, so there is nothing to monitor.
+    #[error("the change is not fully rolled out, so there is nothing to monitor")]
     NotRolledOut,
-    /// A change cannot follow itself up, and only an emergency is followed up.
+    #[error("only an emergency is followed up, and not by itself")]
     FollowUp,
 }
 
 /// What is wrong with a criterion of a contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Senseless {
-    /// It is KPI and guardrail at once.
+pub enum VacuousCriterion {
+    #[error("is KPI and guardrail at once: it guards nothing")]
     Doubled,
-    /// As a KPI it holds without any improvement.
+    #[error("as the KPI holds without any improvement: it demands nothing")]
     NoImprovement,
-    /// As a guardrail it holds whenever the KPI does.
+    #[error("holds wherever the KPI does: it guards nothing")]
     LooserThanKpi,
+    #[error("holds whatever is measured: it guards nothing")]
     CannotFail,
-    /// As a trigger it fires where nothing got worse, and the more so the better it gets.
+    #[error("as the rollback trigger fires where nothing got worse")]
     FiresOnGood,
-    /// As a KPI or a guardrail it holds for no value that its metric can have.
-    CannotHold {
-        kpi: bool,
-    },
-    /// As a trigger it holds for no value that its metric can have.
+    #[error("can never hold, whatever is measured")]
+    CannotHold { kpi: bool },
+    #[error("as the rollback trigger can never fire")]
     CannotFire,
-    /// As an emergency's rollback it names a commit, and no gate of an emergency fills one in.
+    #[error("names a commit, and an emergency has none that could be filled in: say what takes the override out")]
     NoCommit,
-    /// It is no share between 0 % and 100 %.
+    #[error("is not a share between 0 % and 100 %")]
     NoShare,
 }
 
-impl Missing {
+impl Reason {
     /// The metrics that the config does not measure, each with the nearest that it does.
     pub fn unknown_metrics(&self) -> impl Iterator<Item = (&MetricId, Option<&MetricId>)> + Clone {
         let (first, more) = match self {
@@ -225,21 +213,61 @@ impl Missing {
 
 impl Refusal {
     /// A refusal at `gate`.
-    pub fn new(gate: Gate, missing: Missing) -> Self {
+    pub fn new(gate: Gate, missing: Reason) -> Self {
         Self { gate, missing }
     }
 
     /// Whether waiting or more measuring may open the gate: nothing is wrong yet.
     pub fn is_not_yet(&self) -> bool {
-        use crate::model::Outcome;
-        match &self.missing {
-            Missing::Soak { .. } => true,
-            Missing::Unverified { demands } => {
-                // What a person has to do may be done at once: waiting does not bring it.
-                demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time())
-            }
-            Missing::Verdicts { judged } => judged.iter().all(|j| j.verdict.outcome() == Outcome::Inconclusive),
-            _ => false,
+        if let Reason::Unverified { demands } = &self.missing {
+            // What a person has to do may be done at once: waiting does not bring it.
+            return demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time());
         }
+        if let Reason::Verdicts { judged } = &self.missing {
+            return judged.iter().all(|judged| judged.verdict.outcome() == Outcome::Inconclusive);
+        }
+        matches!(self.missing, Reason::Soak { .. })
+    }
+}
+
+fn unknown(reason: &Reason) -> String {
+    let one = |(metric, nearest): (&MetricId, Option<&MetricId>)| {
+        let nearest = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        format!("unknown metric `{metric}`{nearest}")
+    };
+    reason.unknown_metrics().map(one).collect::<Vec<_>>().join(", and ")
+}
+
+fn unmet(demands: &[Demand]) -> String {
+    let open = demands.iter().filter(|demand| !demand.met).count();
+    format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
+}
+
+fn redefined(what: &[String]) -> String {
+    let (general, measured): (Vec<&String>, Vec<&String>) = what.iter().partition(|key| definition::is_general(key));
+    let measured = (!measured.is_empty()).then(|| {
+        let names = joined(measured);
+        format!("the config measures {names} in another way than the baseline did, so the two cannot be compared")
+    });
+    let general = (!general.is_empty()).then(|| {
+        let are = if general.len() == 1 { "is" } else { "are" };
+        let keys = joined(general);
+        format!("{keys} of the config {are} not as at the baseline, which fixed how the change is built and checked")
+    });
+    measured.into_iter().chain(general).collect::<Vec<_>>().join("; ")
+}
+
+fn rehearsed(rehearsal: &Rehearsal) -> String {
+    match rehearsal {
+        Rehearsal::Applies { .. } => "the rollback applies".to_owned(),
+        Rehearsal::NotApplicable => "there is no commit to revert".to_owned(),
+        Rehearsal::Conflicts { paths } => {
+            let paths = count(paths.len() as u64, "path", "paths");
+            format!("the rollback does not apply: `git revert` conflicts in {paths}")
+        }
+        Rehearsal::ChecksFail { names } => format!(
+            "the rollback applies, but in a bare checkout of its result, which holds only what git tracks, checks fail: {}",
+            joined(names)
+        ),
     }
 }

@@ -15,8 +15,8 @@ use clap::Args;
 use crate::commands::{Ctx, Format, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, Digest, Gate, Outcome};
-use crate::report::{self, CompareView, invocation};
+use crate::model::{ChangeId, CommandLine, Digest, Fix, Outcome, fix};
+use crate::report::{self, CompareView};
 use crate::store::{Record, Role};
 use crate::workflow::Change;
 
@@ -86,7 +86,7 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
             return Ok(Some(change));
         }
         return Err(CommandError::trouble(format!("--before and --after are not the recorded snapshots of {id}"))
-            .hinted(format!("vibeship-optimizer compare --change-id {id}")));
+            .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
     let (records, _) = choose::records(ctx)?;
     let changes = records.into_iter().filter_map(|record| match record {
@@ -103,7 +103,7 @@ fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<(), Command
     for role in [Role::CompareReport, Role::CompareData] {
         let own = ctx.project.evidence_dir().join(role.file_name(id.as_str())?);
         if args.out.iter().chain(&args.json_out).any(|out| is_same(out, &own)) {
-            return Err(CommandError::trouble(what).hinted(invocation::gate(id, Gate::Compare)));
+            return Err(CommandError::trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
         }
     }
     ctx.ui.warn(&what);

@@ -8,7 +8,7 @@ use crate::commands::monitor::tick;
 use crate::commands::{Ctx, choose, commit, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, Kind};
+use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::{self, Decision, Evening};
 use crate::store::Record;
 use crate::workflow::Change;
@@ -114,15 +114,12 @@ fn complete(ctx: &Ctx, open: &[Change], mut given: Vec<Decision>) -> Result<Vec<
         return Ok(given);
     }
     let names: Vec<&str> = missing.iter().map(ChangeId::as_str).collect();
-    let example = |id: &ChangeId| format!("--decide {id}=undecided:\"WHY\"");
-    let flags: Vec<String> = missing.iter().map(example).collect();
-    Err(CommandError::Failed {
-        message: format!("the day is not closed: nothing is decided about {}", names.join(", ")),
-        hints: vec![
-            format!("vibeship-optimizer day close {}", flags.join(" ")),
-            "a decision is promote, hold, rollback, or undecided with the reason why".to_owned(),
-        ],
-    })
+    let close = missing.iter().fold(CommandLine::tool("day close"), |line, id| {
+        line.words(["--decide".to_owned(), format!("{id}=undecided:WHY")])
+    });
+    Err(CommandError::failed(format!("the day is not closed: nothing is decided about {}", names.join(", ")))
+        .hinted("a decision is promote, hold, rollback, or undecided with the reason why")
+        .fixed_by([Fix::next("", close)]))
 }
 
 fn decided_today(ctx: &Ctx, change: &Change) -> bool {

@@ -8,7 +8,7 @@ use crate::commands::{Ctx, choose, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::check;
-use crate::report::{self, Morning, Probed, StepView};
+use crate::report::{self, Morning, Probed, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, next, view_v1};
 
@@ -35,6 +35,7 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
         .filter(|change| change.is_open())
         .map(|change| (change, next::next(change, &policy, now)))
         .collect();
+    let fixes = ctx.fix_context();
     let morning = Morning {
         now,
         probes: &probes,
@@ -52,7 +53,7 @@ pub fn run(ctx: &Ctx, _args: OpenArgs) -> Result<Exit, CommandError> {
                 "open_alarms": change.open_alarms,
                 "expires": change.opened.expires,
                 "next": step,
-                "commands": StepView::new(change, step).keyed(ctx.keys()).next,
+                "commands": problem::commands(&StepView::new(change, step, &fixes).next),
             })
         };
         let answer = json!({

@@ -3,16 +3,17 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::audit::Lost;
+use crate::audit::Finding;
 use crate::audit::monitored::day_role;
 use crate::commands::{
     Ctx, Measurement, Pending, audit_here, commit, delta, failure, measure, monitor, uncommitted, watching,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{InEffect, Judged, Kind, Tick};
-use crate::report::{self, DayView};
+use crate::model::{Fix, InEffect, Judged, Kind, Tick, Uncommitted, fix};
+use crate::report::{self, DayView, problem};
 use crate::store::Role;
+use crate::workflow::demand_fixes::not_in_effect;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
 
 /// Measure every monitored change that is due today
@@ -51,16 +52,22 @@ pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
         tell(ctx, ticked);
     }
     for lost in &lost {
-        ctx.error_once(&lost.text());
-        ctx.ui.hint(&lost.heal);
+        ctx.error_once(&told(lost));
+        ctx.ui.status(&problem::lines(&lost.fixes(&ctx.fix_context())).join("\n"));
     }
     let exit = exit(&done);
     Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
 }
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
-pub fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Lost>, CommandError> {
+pub fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
     if monitor::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
+}
+
+/// A record that cannot be relied on, in a line that names its file.
+pub fn told(lost: &Finding) -> String {
+    let (path, sentence) = (lost.path.as_deref().unwrap_or_default(), lost.what.to_string());
+    if sentence.contains(path) { sentence } else { format!("{path}: {sentence}") }
 }
 
 /// The worst of what the changes say.
@@ -113,19 +120,17 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
 /// about it.
 fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let id = change.id();
-    let taken_out =
-        format!("or, if it was taken out: vibeship-optimizer change rollback --change-id {id} --reason \"…\"");
-    let failed = |message: String, hint: &str| {
-        Err(CommandError::Failed { message, hints: vec![hint.to_owned(), taken_out.clone()] })
-    };
+    let again = || Fix::then("", fix::on(id, "monitor tick"));
+    let taken_out = || Fix::or("if it was taken out", fix::with_reason(id, "rollback"));
     match delta::in_effect(ctx, change)? {
         InEffect::Yes | InEffect::NoCommit => {}
         InEffect::Absent => {
             let message = format!("{id}: its commit is not in the history of what is checked out");
-            return failed(message, "check out a branch that contains it; nothing else can tell how it fares");
+            return Err(CommandError::failed(message).fixed_by(not_in_effect(change, false, again())));
         }
         InEffect::Reverted => {
-            return failed(format!("{id}: a later commit took it back"), "take the revert back, and measure again");
+            let message = format!("{id}: a later commit took it back");
+            return Err(CommandError::failed(message).fixed_by(not_in_effect(change, true, again())));
         }
     }
     let undone = uncommitted::of_change(ctx, change)?;
@@ -134,14 +139,20 @@ fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
             "{id}: it is not in effect: files of the change are not as they are committed: {}",
             undone.join(", ")
         );
-        return failed(message, "git stash  # or git checkout HEAD -- FILE; then measure again");
+        // The change's files alone: a stash of everything would take the record back, too.
+        let prefix = ctx.repo()?.map(|repo| String::from_utf8_lossy(repo.prefix()).into_owned()).unwrap_or_default();
+        let paths = undone.iter().map(|path| format!("{prefix}{path}")).collect();
+        let stash = Uncommitted { prefix, paths }.stash();
+        let fixes = [Fix::next("set the work aside", stash), again(), taken_out()];
+        return Err(CommandError::failed(message).fixed_by(fixes));
     }
     let keys = gates::other_tuneables(change, &delta::tuneables(ctx, change)?);
     if keys.is_empty() {
         return Ok(());
     }
     let message = format!("{id}: not at the value that was validated: {}", keys.join(", "));
-    failed(message, "set the tuneables to what was validated, and measure again")
+    let set = Fix::next("set the tuneables to what was validated, then", fix::on(id, "monitor tick"));
+    Err(CommandError::failed(message).fixed_by([set, taken_out()]))
 }
 
 fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
@@ -203,15 +214,15 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
     }
     ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
     let id = change.id();
-    ctx.ui.hint(&format!(
-        "then: {}\nor, if it is harmless: {}",
-        report::invocation::with_reason(id, "rollback"),
-        report::invocation::with_reason(id, "resolve")
-    ));
+    let steps = [
+        Fix::then("", fix::with_reason(id, "rollback")),
+        Fix::or("if it is harmless", fix::with_reason(id, "resolve")),
+    ];
+    ctx.ui.status(&problem::lines(&steps).join("\n"));
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
-pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Lost]) -> Result<Value, CommandError> {
+pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value, CommandError> {
     let mut all = Vec::new();
     for ticked in done {
         all.push(one(ctx, ticked)?);
@@ -227,7 +238,8 @@ pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Lost]) -> Result<Value, Comman
     };
     answer.insert("changes".to_owned(), Value::Array(all));
     if !lost.is_empty() {
-        let one = |lost: &Lost| json!({ "path": lost.path, "code": lost.code, "message": lost.problem });
+        let one =
+            |lost: &Finding| json!({ "path": lost.path, "code": lost.what.code(), "message": lost.what.to_string() });
         answer.insert("records_not_known".to_owned(), lost.iter().map(one).collect());
     }
     Ok(Value::Object(answer))

@@ -95,10 +95,8 @@ fn allowed(ctx: &Ctx, review: &Review, tool: Tool, mode: &str) -> Result<(), Com
         ctx.ui.warn(&message);
         return Ok(());
     }
-    Err(CommandError::Failed {
-        message,
-        hints: vec!["review again in one of these modes, or change review.allowed_modes in the config".to_owned()],
-    })
+    Err(CommandError::failed(message)
+        .hinted("review again in one of these modes, or change review.allowed_modes in the config"))
 }
 
 /// The attestation names everything that was reviewed by its digest.

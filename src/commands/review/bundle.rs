@@ -38,8 +38,8 @@ pub fn run(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     let diffs = diffs(ctx, &change)?;
     let seen = delta::observe(ctx);
     ctx.config()?;
-    let (keys, at) = (ctx.keys(), ctx.now());
-    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, keys, at };
+    let (fixes, at) = (ctx.fix_context(), ctx.now());
+    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
     // The record holds what people wrote; the diff is masked already, before it was cut.
     let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
     let path = match args.out {

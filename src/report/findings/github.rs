@@ -1,8 +1,10 @@
 //! Findings as workflow commands of GitHub Actions. Owns its escaping and its limits: it shows ten annotations of each
 //! kind for a step and drops the rest without a word, so what is beyond that goes into the log and the summary.
 
-use crate::audit::{Audit, Level};
-use crate::report::{FindingView, findings};
+use crate::audit::{Audit, Severity};
+use crate::model::FixContext;
+use crate::report::visible::visible_line;
+use crate::report::{findings, problem};
 
 /// Annotations of one kind that GitHub shows for a step.
 pub const SHOWN: usize = 10;
@@ -10,23 +12,23 @@ pub const SHOWN: usize = 10;
 pub const SUMMARY_LIMIT: usize = 1024 * 1024;
 
 /// The lines to print. `prefix` leads from the repository's root to the project's, with a `/` at its end.
-pub fn annotations(audit: &Audit, key: &str, prefix: &str) -> String {
+pub fn annotations(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     let mut lines = Vec::new();
     let mut beyond = 0;
-    for (level, kind) in [(Level::Fail, "error"), (Level::Warn, "warning"), (Level::Info, "notice")] {
+    for (level, kind) in [(Severity::Fail, "error"), (Severity::Warn, "warning"), (Severity::Info, "notice")] {
         let of_level = audit.findings.iter().filter(|finding| finding.level == level);
         for (number, finding) in of_level.enumerate() {
-            let view = FindingView::new(finding, key);
-            let heal = view.heal.as_ref().map(|heal| format!("\nheal: {heal}")).unwrap_or_default();
-            let message = format!("{}: {}{heal}", view.place, view.message);
+            let found = finding.problem(ctx);
+            let sentence = format!("{}: {}", problem::place(&found.subject), visible_line(&found.message));
+            let message = std::iter::once(sentence).chain(problem::lines(&found.fixes)).collect::<Vec<_>>().join("\n");
             if number < SHOWN {
                 let file = finding.path.as_ref().map(|path| format!("file={},", property(&format!("{prefix}{path}"))));
-                let title = property(&view.code);
+                let title = property(&found.code);
                 lines.push(format!("::{kind} {}title={title}::{}", file.unwrap_or_default(), data(&message)));
             } else {
                 beyond += 1;
                 // Plain lines: GitHub reads every line that begins with two colons as a command.
-                lines.push(format!("{} {}", view.code, message.replace('\n', " ")));
+                lines.push(format!("{} {}", found.code, message.replace('\n', " ")));
             }
         }
     }
@@ -71,17 +73,17 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{CommitName, Finding, What};
+    use crate::audit::{CommitName, Finding, FindingKind};
 
     fn audit(count: usize) -> Audit {
         let commit = CommitName { id: "c".repeat(40), subject: "100% faster: a, b".to_owned() };
-        let finding = Finding::fail(What::CommitWithoutId).of_commit(&commit).at("src/a,b:c.rs");
+        let finding = Finding::fail(FindingKind::CommitWithoutId).of_commit(&commit).at("src/a,b:c.rs");
         Audit { findings: vec![finding; count], commits: count, ..Audit::default() }
     }
 
     #[test]
     fn what_github_would_take_for_syntax_is_escaped() {
-        let text = annotations(&audit(1), "Optimizer-Change", "sub/");
+        let text = annotations(&audit(1), &FixContext::default(), "sub/");
         let line = text.lines().next().unwrap();
         assert!(
             line.starts_with(
@@ -89,15 +91,12 @@ mod tests {
             ),
             "{line}"
         );
-        assert!(
-            line.contains("the commit names no change%0Aheal: vibeship-optimizer change relink cccccccccccc"),
-            "{line}"
-        );
+        assert!(line.contains("%0Anext: vibeship-optimizer change relink cccccccccccc%0A"), "{line}");
     }
 
     #[test]
     fn no_more_annotations_than_github_shows() {
-        let text = annotations(&audit(13), "Optimizer-Change", "");
+        let text = annotations(&audit(13), &FixContext::default(), "");
         assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
         assert_eq!(text.lines().filter(|line| line.starts_with("COMMIT_WITHOUT_ID ")).count(), 3);
         assert!(text.contains("3 more above"), "{text}");
@@ -109,7 +108,7 @@ mod tests {
         let cut = cut_summary(long.clone(), 0);
         assert!(cut.len() <= SUMMARY_LIMIT && cut.ends_with("1 MiB)\n"));
         assert_eq!(cut_summary("short\n".to_owned(), 0), "short\n");
-        // What other commands of the step wrote counts too.
+        // FindingKind other commands of the step wrote counts too.
         assert!(cut_summary(long, 1_000_000).len() <= SUMMARY_LIMIT - 1_000_000);
         assert_eq!(cut_summary("short\n".to_owned(), SUMMARY_LIMIT as u64), "");
     }

@@ -1,13 +1,15 @@
 //! Findings as JUnit XML, which most CI services show as tests: a finding that fails is a failed test, one that warns
 //! a skipped one. Must not hold what XML 1.0 cannot.
 
-use crate::audit::{Audit, Level};
-use crate::report::{FindingView, findings};
+use crate::audit::{Audit, Severity};
+use crate::model::FixContext;
+use crate::report::visible::visible_line;
+use crate::report::{findings, problem};
 
 /// The file.
-pub fn render(audit: &Audit, key: &str) -> String {
+pub fn render(audit: &Audit, ctx: &FixContext) -> String {
     let count = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
-    let (failures, skipped) = (count(Level::Fail), count(Level::Warn) + count(Level::Info));
+    let (failures, skipped) = (count(Severity::Fail), count(Severity::Warn) + count(Severity::Info));
     // One test more for the check itself, so that a file without findings is not an empty one.
     let tests = audit.findings.len() + 1;
     let mut lines = vec![
@@ -21,14 +23,14 @@ pub fn render(audit: &Audit, key: &str) -> String {
         format!("    <testcase classname=\"check\" name=\"{}\"/>", attribute(&findings::summary(audit))),
     ];
     for finding in &audit.findings {
-        let view = FindingView::new(finding, key);
-        let (code, name) = (attribute(&view.code), attribute(&view.place));
+        let found = finding.problem(ctx);
+        let (code, name) = (attribute(&found.code), attribute(&problem::place(&found.subject)));
         lines.push(format!("    <testcase classname=\"{code}\" name=\"{name}\">"));
-        let message = attribute(&view.message);
-        let body = view.heal.as_deref().map(|heal| escape(&format!("heal: {heal}"))).unwrap_or_default();
+        let message = attribute(&visible_line(&found.message));
+        let body = escape(&problem::lines(&found.fixes).join("\n"));
         lines.push(match finding.level {
-            Level::Fail => format!("      <failure type=\"{code}\" message=\"{message}\">{body}</failure>"),
-            Level::Warn | Level::Info => format!("      <skipped message=\"{message}\"/>"),
+            Severity::Fail => format!("      <failure type=\"{code}\" message=\"{message}\">{body}</failure>"),
+            Severity::Warn | Severity::Info => format!("      <skipped message=\"{message}\"/>"),
         });
         lines.push("    </testcase>".to_owned());
     }
@@ -50,14 +52,16 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{CommitName, Finding, What};
+    use crate::audit::{CommitName, Finding, FindingKind};
 
     #[test]
     fn a_subject_cannot_break_the_file() {
         let commit = CommitName { id: "c".repeat(40), subject: "<b> & \"q\" ]]> \u{1}".to_owned() };
-        let audit =
-            Audit { findings: vec![Finding::fail(What::CommitWithoutId).of_commit(&commit)], ..Audit::default() };
-        let text = render(&audit, "Optimizer-Change");
+        let audit = Audit {
+            findings: vec![Finding::fail(FindingKind::CommitWithoutId).of_commit(&commit)],
+            ..Audit::default()
+        };
+        let text = render(&audit, &FixContext::default());
         assert!(text.contains("name=\"cccccccccc &lt;b&gt; &amp; &quot;q&quot; ]]&gt; \\u{1}\""), "{text}");
         assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
         assert!(!text.contains('\u{1}'));

@@ -1,0 +1,199 @@
+//! What to do about each finding, in the order in which it is done; without rewriting history wherever there is a way.
+
+use crate::audit::{Finding, FindingKind};
+use crate::model::fix::WHAT_HAPPENED;
+use crate::model::text::short;
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix};
+
+impl Finding {
+    /// What to do; empty where no way always fits.
+    pub fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
+        let commit = self.commit.as_ref().map_or_else(|| "COMMIT".to_owned(), |commit| short(&commit.id));
+        let fixes = Fixes { finding: self, commit, ctx };
+        fixes.of(&self.what)
+    }
+}
+
+struct Fixes<'a> {
+    finding: &'a Finding,
+    commit: String,
+    ctx: &'a FixContext,
+}
+
+impl Fixes<'_> {
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
+    fn of(&self, kind: &FindingKind) -> Vec<Fix> {
+        let (commit, ctx) = (&self.commit, self.ctx);
+        let revert = || CommandLine::git("revert").word(commit);
+        let path = self.finding.path.as_deref().unwrap_or_default();
+        // To revert what takes a change back would bring the change back; how it is not exact has a finding of its own.
+        let takes_back = self.finding.commit.as_ref().is_some_and(|commit| commit.subject.starts_with("Revert \""));
+        match kind {
+            FindingKind::ManyCommits { .. }
+            | FindingKind::CommitNotValidated { .. }
+            | FindingKind::NotReverted { .. }
+                if takes_back =>
+            {
+                Vec::new()
+            }
+            FindingKind::RevertNotExact { reverted } => {
+                let both = revert().and(CommandLine::git("revert").word(short(reverted)));
+                vec![Fix::next("take back that commit and nothing else", both)]
+            }
+            FindingKind::CommitWithoutId => vec![
+                self.relink_commit(),
+                Fix::or("take it out, and make it again as a change", revert()),
+                fix::exempt(),
+            ],
+            FindingKind::TuneablesUntracked { .. } => {
+                let start = fix::start().words(["--class", "tuneable"]);
+                let again = Fix::or("take it out, and make it again as a change", revert().and(start));
+                vec![self.relink_commit(), again, fix::exempt()]
+            }
+            FindingKind::EnvOverrideUndocumented { .. } => {
+                let start = CommandLine::tool("change start --class emergency").ask("--incident", WHAT_HAPPENED);
+                let start = start.words(["--expires", "DATE"]).ask("--title", fix::SHORT_HYPOTHESIS);
+                vec![Fix::next("", revert().and(start)), fix::exempt()]
+            }
+            FindingKind::MalformedId { .. } => self.other_trailer(Fix::next),
+            FindingKind::UnknownId { id } => {
+                let record = Fix::next("if the record exists locally", ctx.commit_own(&format!("Record of {id}")));
+                std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
+            }
+            FindingKind::SeveralIds { .. } | FindingKind::ManyCommits { .. } => {
+                vec![Fix::next("take it out, then make one commit for each change", revert())]
+            }
+            FindingKind::MergeBringsContent { .. } => vec![Fix::next(
+                "take it out, then merge again with nothing else in it, and make the rest as a change",
+                CommandLine::git("revert -m 1").word(commit),
+            )],
+            FindingKind::FixupLeft { .. } => {
+                let squash = CommandLine::git("rebase --autosquash").word(format!("{commit}~2"));
+                vec![Fix::next("before pushing", squash)]
+            }
+            FindingKind::RecordRemoved => self.bring_back_removed(),
+            FindingKind::RecordRewritten { .. } | FindingKind::RecordBackdated { .. } => {
+                let checkout = CommandLine::git("checkout").words([self.from(), "--", path]);
+                vec![Fix::next("", checkout.and(CommandLine::git("commit -m").word("Restore the record")))]
+            }
+            FindingKind::RecordMissing => vec![Fix::next("", fix::restore(path))],
+            FindingKind::RecordUnreadable { .. }
+            | FindingKind::RecordUnlawful { .. }
+            | FindingKind::RecordFromFuture { .. }
+            | FindingKind::RecordBeforeCommit { .. } => vec![
+                Fix::next("find the last good commit of the record", CommandLine::git("log --oneline --").word(path)),
+                Fix::then("", CommandLine::git("checkout COMMIT --").word(path)),
+            ],
+            FindingKind::ArtifactMissing { uncommitted: true } => vec![Fix::next("", ctx.commit_own("Evidence"))],
+            FindingKind::ArtifactMissing { uncommitted: false } | FindingKind::ArtifactAltered { .. } => vec![
+                Fix::next("find a commit that has it", CommandLine::git("log --oneline --all --").word(path)),
+                Fix::then("", CommandLine::git("checkout COMMIT --").word(path)),
+            ],
+            FindingKind::DaysUnwitnessed { .. } => {
+                vec![Fix::next("on each day that is monitored", ctx.commit_own("Evidence"))]
+            }
+            FindingKind::EvidenceIgnored => vec![Fix::next("", CommandLine::git("add --force").word(path))],
+            FindingKind::EvidenceSetAside => {
+                let record = |id: &ChangeId| {
+                    let record = format!(".vibeship-optimizer/changes/{id}.json");
+                    let log = CommandLine::git("log --oneline --all --").word(record);
+                    let remove = CommandLine::new("rm").word(path);
+                    vec![
+                        Fix::next(format!("see whether the record was put back, and read {path}"), log),
+                        Fix::or("if there is nothing in it", remove),
+                    ]
+                };
+                self.of_change(record)
+            }
+            FindingKind::EvidenceUnknown => vec![
+                Fix::next("", CommandLine::git("rm --cached").word(path)),
+                Fix::decide(How::Or, "restore the record that it belongs to"),
+            ],
+            FindingKind::GateNotReached { missing, .. } => self.run(|id| ctx.gate(id, *missing)),
+            // A squash may hold the record and the evidence too, which a plain revert would take away.
+            FindingKind::NotReverted { known: true, .. } => {
+                self.run(|id| fix::with_reason(id, "rollback").word("--apply"))
+            }
+            FindingKind::NotReverted { known: false, .. } => vec![Fix::next("", revert())],
+            FindingKind::PolicyLoosened { .. } => self.of_change(|id| {
+                let again = "revert its commit and make the change again: no record makes up for it";
+                let show = CommandLine::tool("change show").word(id.as_str());
+                vec![Fix::next("", show), Fix::decide(How::Then, again)]
+            }),
+            FindingKind::CommitNotValidated { .. } | FindingKind::RelinkUnproven { .. } => self.of_change(|id| {
+                vec![
+                    Fix::next("", fix::on(id, "change relink")),
+                    Fix::or("if it is another change, take it out", revert()),
+                ]
+            }),
+            FindingKind::BaselineNotFirst { .. } | FindingKind::EvidenceAfterTheFact { .. } => vec![
+                Fix::next("", revert()),
+                Fix::then("measure its baseline, then make the change again", fix::start()),
+            ],
+            FindingKind::VerdictsDiffer { .. } => self.run(|id| fix::on(id, "compare")),
+            FindingKind::ClassNeverPasses { .. } => {
+                self.run(|id| revert().and(fix::start().words(["--from", id.as_str()])))
+            }
+            FindingKind::WrongClass { .. } => {
+                vec![Fix::next("", revert()), Fix::then("see where it belongs", CommandLine::tool("route"))]
+            }
+            FindingKind::ContractWithoutDocs { .. } => {
+                vec![Fix::next("take it out, then make the same change with its documents and tests", revert())]
+            }
+            FindingKind::EnvOverrideExpired { .. } => {
+                self.run(|id| fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]))
+            }
+            FindingKind::PromotedWithoutLiveCheck { .. } => vec![Fix::edit(
+                How::Next,
+                "let a stage check the guardrails before the full rollout",
+                "the config",
+                "rollout.stages",
+                "- canary",
+            )],
+            FindingKind::RecordUnproven => self.run(|id| ctx.gate(id, Gate::Contract)),
+            FindingKind::PolicyChanged { .. } => {
+                vec![Fix::decide(How::Next, "let somebody who answers for the demands look at what changed in them")]
+            }
+        }
+    }
+
+    fn relink_commit(&self) -> Fix {
+        let relink = CommandLine::tool("change relink").word(&self.commit);
+        Fix::next("if a change knows it by its content, as after a squash", relink)
+    }
+
+    /// A trailer that is added beside the wrong one would make two of them.
+    fn other_trailer(&self, how: fn(&'static str, CommandLine) -> Fix) -> Vec<Fix> {
+        let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
+        vec![
+            how(
+                "if the id is mistyped, while it is the last commit and not pushed",
+                self.ctx.with_trailer(amend, "CHANGE-ID"),
+            ),
+            Fix::or("take it out", CommandLine::git("revert").word(&self.commit)),
+        ]
+    }
+
+    /// The record, and what went with it: the evidence that it names.
+    fn bring_back_removed(&self) -> Vec<Fix> {
+        let from = self.from();
+        let removed = CommandLine::git("diff -z --relative --name-only --diff-filter=D").words([from, "HEAD", "--"]);
+        let removed = removed.words([".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+        let checkout = CommandLine::new("xargs").words(["-0", "git", "checkout", from, "--"]);
+        let commit = CommandLine::git("commit -m").word("Restore the record and its evidence");
+        vec![Fix::next("", removed.pipe(checkout).and(commit))]
+    }
+
+    /// The commit that still has what was taken away.
+    fn from(&self) -> &str {
+        if self.finding.commit.is_some() { &self.commit } else { "BASE" }
+    }
+
+    fn of_change(&self, fixes: impl Fn(&ChangeId) -> Vec<Fix>) -> Vec<Fix> {
+        self.finding.change.as_ref().map(fixes).unwrap_or_default()
+    }
+
+    fn run(&self, command: impl Fn(&ChangeId) -> CommandLine) -> Vec<Fix> {
+        self.of_change(|id| vec![Fix::next("", command(id))])
+    }
+}

@@ -1,0 +1,120 @@
+//! What to do about each objection of the commit hook, in the order in which it is done.
+
+use crate::audit::Objection;
+use crate::model::fix::WHAT_CHANGED;
+use crate::model::text::short;
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix};
+
+impl Objection {
+    /// What to do. `hidden` stages the records, where a program keeps what is not staged from the hook.
+    pub fn fixes(&self, ctx: &FixContext, hidden: Option<CommandLine>) -> Vec<Fix> {
+        let fixes = self.plainly(ctx);
+        let Some(stage) = hidden.filter(|_| self.rests_on_the_record()) else { return fixes };
+        let stage =
+            Fix::next("stage the record first, since the hook sees staged files only, then commit again", stage);
+        // What advises to stash would take away what was hidden already.
+        if let Self::TooEarly { id, missing } = self {
+            return vec![stage, Fix::or("if that changes nothing", ctx.gate(id, *missing))];
+        }
+        let instead = |fix: Fix| Fix { how: fix::How::Or, ..fix };
+        std::iter::once(stage).chain(fixes.into_iter().map(instead)).collect()
+    }
+
+    /// Whether another version of the record could say otherwise.
+    fn rests_on_the_record(&self) -> bool {
+        matches!(self, Self::TooEarly { .. } | Self::Unknown { .. } | Self::NoId { active: None, .. })
+    }
+
+    fn plainly(&self, ctx: &FixContext) -> Vec<Fix> {
+        let list = |purpose: &str| vec![Fix::next(purpose, CommandLine::tool("change list"))];
+        match self {
+            Self::NoText => Vec::new(),
+            Self::NoId { active: Some(id), .. } => vec![
+                Fix::next("it belongs to the open change", commit(ctx, id.as_str())),
+                Fix::or("it is another change", fix::start()),
+                fix::exempt(),
+            ],
+            Self::NoId { active: None, open, waiting } if !open.is_empty() => several_open(ctx, open, *waiting),
+            Self::NoId { active: None, .. } => vec![
+                Fix::next("", fix::start()),
+                Fix::or("see where a change belongs, and what it owes", CommandLine::tool("route")),
+                fix::exempt(),
+            ],
+            Self::Several { ids } => {
+                let first = ids.first().map(|id| Fix::next("with the one that it belongs to", commit(ctx, id)));
+                first.into_iter().collect()
+            }
+            Self::Malformed { .. } => list("see the ids"),
+            Self::Unknown { .. } => list(""),
+            Self::Unreadable { .. } => vec![Fix::next("", CommandLine::tool("check"))],
+            Self::Ended { .. } => vec![Fix::next("", fix::start())],
+            Self::TooEarly { id, missing: Gate::Baseline } => vec![
+                // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
+                Fix::next("what is measured is the code before the change", ctx.uncommitted.stash()),
+                Fix::then("", fix::baseline(id)),
+                Fix::then(
+                    "",
+                    CommandLine::git("stash pop").and(CommandLine::git("add -A")).and(commit(ctx, id.as_str())),
+                ),
+            ],
+            Self::TooEarly { id, missing } => vec![Fix::next("", ctx.gate(id, *missing))],
+            Self::SecondCommit { first, .. } => vec![
+                Fix::next("the next change", fix::start()),
+                Fix::or("if it belongs into that commit", CommandLine::git("commit --fixup").word(short(first))),
+            ],
+        }
+    }
+}
+
+fn several_open(ctx: &FixContext, open: &[ChangeId], waiting: bool) -> Vec<Fix> {
+    if !waiting {
+        return vec![Fix::next("the next change", fix::start()), fix::exempt()];
+    }
+    let choose = |id: &ChangeId| CommandLine::tool("change use").word(id.as_str());
+    let choose = open.first().map(|id| Fix::next("and commit again; or choose another of them", choose(id)));
+    let rest = [
+        Fix::or("this once, with the one that it belongs to", commit(ctx, "CHANGE-ID")),
+        Fix::or("it is another change", fix::start().word("--parallel")),
+        fix::exempt(),
+    ];
+    choose.into_iter().chain(rest).collect()
+}
+
+/// The commit once more, with an id: what was staged still is.
+fn commit(ctx: &FixContext, id: &str) -> CommandLine {
+    ctx.with_trailer(CommandLine::git("commit").ask("-m", WHAT_CHANGED), id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_objection_but_an_empty_message_has_a_command_with_the_project_s_own_trailer() {
+        let id = || "chg-1".parse::<ChangeId>().unwrap();
+        let ctx = FixContext { trailer: "Tuning".to_owned(), ..FixContext::default() };
+        let objections = [
+            Objection::NoId { active: Some(id()), open: Vec::new(), waiting: false },
+            Objection::NoId { active: None, open: Vec::new(), waiting: false },
+            Objection::Several { ids: vec!["chg-1".to_owned(), "chg-2".to_owned()] },
+            Objection::TooEarly { id: id(), missing: Gate::Baseline },
+            Objection::TooEarly { id: id(), missing: Gate::Contract },
+            Objection::SecondCommit { id: id(), first: "a".repeat(40) },
+            Objection::NoId { active: None, open: vec![id(), id()], waiting: true },
+            Objection::NoId { active: None, open: vec![id()], waiting: false },
+        ];
+        let shown = |objection: &Objection| -> Vec<String> {
+            let fixes = objection.fixes(&ctx, None);
+            fixes.iter().filter_map(Fix::command).map(ToString::to_string).collect()
+        };
+        let all: Vec<Vec<String>> = objections.iter().map(shown).collect();
+        assert!(all.iter().all(|commands| !commands.is_empty()), "{all:?}");
+        assert_eq!(all[0][0], "git commit -m \"WHAT CHANGED\" --trailer \"Tuning: chg-1\"");
+        assert!(
+            all[3][0].starts_with("git stash push -u -- ") && all[3][2].starts_with("git stash pop && "),
+            "{all:?}"
+        );
+        let hidden = objections[3].fixes(&ctx, Some(CommandLine::git("add x")));
+        assert_eq!(hidden.len(), 2, "no stash where the work is hidden already");
+    }
+}

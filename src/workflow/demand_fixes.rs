@@ -1,0 +1,149 @@
+//! What to do about evidence, demands and verdicts: steps that refusals, verification and `status` share.
+
+use crate::model::text::{moment, short};
+use crate::model::{
+    Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, Stage, Taken, Verdict, Verdicts, fix,
+};
+use crate::workflow::{Change, Demand, DemandKind};
+
+impl Demand {
+    /// What meets it; nothing where only time does.
+    pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
+        let id = change.id();
+        match &self.kind {
+            DemandKind::FullRollout => vec![Fix::next("roll it out", fix::rollout(id, next_stage(change)))],
+            DemandKind::Window { .. } => Vec::new(),
+            DemandKind::Ticks { .. } => {
+                vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]
+            }
+            DemandKind::NoAlarm { .. } => alarm(change),
+            DemandKind::Attestation { .. } => {
+                vec![Fix::next("have it reviewed", fix::on(id, "review bundle")), Fix::then("", ctx.attest(id))]
+            }
+            DemandKind::Artifacts { faults } => restore(faults, change, ctx, None),
+            DemandKind::Reproduced => vec![Fix::next("see which differ", CommandLine::tool("check"))],
+            DemandKind::Clock { latest } => {
+                let when = latest.map_or_else(String::new, |at| format!(" or wait until {}", moment(at)));
+                vec![Fix::next(format!("set this machine's clock right{when}, then"), fix::verify(id))]
+            }
+            DemandKind::CleanGit => vec![Fix::next("commit or stash what this shows", CommandLine::git("status"))],
+            DemandKind::FollowUp => {
+                let follow_up = fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);
+                vec![Fix::next("name the promoted change that takes it over", follow_up)]
+            }
+        }
+    }
+}
+
+/// What a person can decide on an open alarm.
+pub fn alarm(change: &Change) -> Vec<Fix> {
+    vec![
+        Fix::next("go back", fix::with_reason(change.id(), "rollback")),
+        Fix::or("if it is harmless", fix::with_reason(change.id(), "resolve")),
+    ]
+}
+
+/// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.
+pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged> + Clone) -> Vec<Fix> {
+    let id = change.id();
+    let settled = |judged: &Judged| !matches!(judged.verdict, Verdict::Inconclusive { .. });
+    let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
+    if judged.clone().into_iter().any(settled) {
+        return vec![
+            Fix::next("drop it", reject),
+            Fix::or("keep it as an experiment", hold),
+            Fix::or("measure again", more(change, None)),
+        ];
+    }
+    vec![
+        Fix::next("measure more", more(change, pairs_needed(judged))),
+        Fix::or("keep it as an experiment", hold),
+        Fix::or("drop it", reject),
+    ]
+}
+
+/// What a person can decide on a recorded comparison.
+pub fn decisions_on(change: &Change, verdicts: &Verdicts) -> Vec<Fix> {
+    let judged: Vec<&Judged> = verdicts.not_passing().collect();
+    decisions(change, judged)
+}
+
+/// As many pairs as would settle every criterion at the present noise, those that there are included.
+fn pairs_needed<'a>(judged: impl IntoIterator<Item = &'a Judged>) -> Option<u32> {
+    let needed = judged.into_iter().filter_map(|judged| match &judged.verdict {
+        Verdict::Inconclusive { finding: Some(finding), more_runs: Some(more), .. } => Some(finding.n_before + more),
+        Verdict::Inconclusive { .. } | Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
+    });
+    needed.max()
+}
+
+/// Measures more for a comparison: more pairs; without commits that pairs could be of, the state after once more.
+fn more(change: &Change, pairs: Option<u32>) -> CommandLine {
+    let compare = fix::on(change.id(), "compare");
+    if change.has_no_commit() {
+        return fix::after(change.id()).and(compare);
+    }
+    pairs.iter().fold(compare, |compare, pairs| compare.words(["--pairs".to_owned(), pairs.to_string()]))
+}
+
+/// What helps where a change's commit is not, or no longer, in what is checked out.
+pub fn not_in_effect(change: &Change, reverted: bool, again: Fix) -> Vec<Fix> {
+    let id = change.id();
+    let rollback = Fix::or("record that it was taken out", fix::with_reason(id, "rollback"));
+    if reverted {
+        return vec![Fix::next("take the revert back", CommandLine::git("log --oneline")), rollback];
+    }
+    let contains = change.commits().last().map(|sha| short(sha));
+    let contains = contains.iter().fold(CommandLine::git("branch --contains"), CommandLine::word);
+    vec![
+        Fix::next("after a squash or rebase, find its commit again", fix::on(id, "change relink")),
+        again,
+        Fix::or("check out a branch that contains it", contains),
+        rollback,
+    ]
+}
+
+/// Brings evidence back: from git where a commit has it; else it is measured again, or the change ends where that is
+/// too late. `again` is what can be tried then.
+pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContext, again: Option<Fix>) -> Vec<Fix> {
+    let id = change.id();
+    let mut fixes = Vec::new();
+    let moved = faults
+        .iter()
+        .filter(|fault| !fault.committed)
+        .filter_map(|fault| fault.kept.as_ref().map(|kept| CommandLine::new("cp").word(kept).word(&fault.path)));
+    fixes.extend(moved.reduce(CommandLine::and).map(|line| Fix::next("put back what was recorded", line)));
+    let committed: Vec<&String> = faults.iter().filter(|fault| fault.committed).map(|fault| &fault.path).collect();
+    if !committed.is_empty() {
+        fixes.push(Fix::next("restore the files", CommandLine::git("checkout HEAD --").words(committed)));
+    }
+    let lost: Vec<&ArtifactFault> = faults.iter().filter(|fault| !fault.committed && fault.kept.is_none()).collect();
+    if lost.is_empty() {
+        fixes.extend(again);
+        return fixes;
+    }
+    let is = |artifact: &Artifact| lost.iter().any(|fault| fault.path == artifact.path);
+    let of_taken = |taken: &Taken| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
+    if change.promotion.is_some() || change.baseline.as_ref().is_some_and(|baseline| of_taken(&baseline.taken)) {
+        let end = if change.promotion.is_some() { "rollback" } else { "reject" };
+        let why = "no commit has them, and it is too late to measure them again: end it";
+        fixes.push(Fix::next(why, fix::with_reason(id, end)));
+        return fixes;
+    }
+    let (what, gate) = if change.validation.as_ref().is_some_and(|validation| is(&validation.artifact)) {
+        ("validate", Gate::Validate)
+    } else if change.after.as_ref().is_some_and(|after| of_taken(&after.taken)) {
+        ("measure", Gate::After)
+    } else {
+        ("compare", Gate::Compare)
+    };
+    fixes.push(Fix::next(format!("no commit has them: {what} again"), ctx.gate(id, gate)));
+    fixes.extend(again);
+    fixes
+}
+
+/// The stage that has not begun, by the plan that was frozen; without one, the last.
+pub(crate) fn next_stage(change: &Change) -> Stage {
+    let plan = change.frozen_policy().map(|policy| policy.stages.as_slice()).unwrap_or_default();
+    plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage)
+}

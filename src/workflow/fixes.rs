@@ -1,0 +1,299 @@
+//! What to do about each reason for a refusal, in the order in which it is to be done.
+
+use crate::model::fix::WHAT_HAPPENED;
+use crate::model::text::short;
+use crate::model::{Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, fix};
+use crate::workflow::demand_fixes::{decisions, next_stage, not_in_effect, restore};
+use crate::workflow::proposed::{on_other_metrics, opening, other_criterion, other_names};
+use crate::workflow::{Change, Reason, Refusal, gates};
+
+impl Refusal {
+    /// What to do; empty only where waiting is all that helps. `change` is `None` where it could not even be opened.
+    pub fn fixes(&self, change: Option<&Change>, ctx: &FixContext) -> Vec<Fix> {
+        match change {
+            Some(change) => Fixes { gate: self.gate, change, ctx }.of(&self.missing),
+            None => opening(&self.missing, ctx),
+        }
+    }
+}
+
+/// What a refusal of a change that exists is answered with.
+struct Fixes<'a> {
+    gate: Gate,
+    change: &'a Change,
+    ctx: &'a FixContext,
+}
+
+impl Fixes<'_> {
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
+    fn of(&self, reason: &Reason) -> Vec<Fix> {
+        let id = self.change.id();
+        let reject = |purpose: &str| Fix::or(purpose, fix::with_reason(id, "reject"));
+        let hold = || Fix::or("keep it as an experiment", fix::with_reason(id, "hold"));
+        let status = |purpose: &str| Fix::next(purpose, fix::on(id, "status"));
+        let baseline = || fix::baseline(id);
+        match reason {
+            Reason::OtherOpen { .. }
+            | Reason::IncidentNote
+            | Reason::Expiry
+            | Reason::ExpiryTooLate { .. }
+            | Reason::TuneablesUnknown => opening(reason, self.ctx),
+            Reason::Ended { .. } | Reason::NotInClass { .. } => self.other_change(),
+            Reason::Earlier { gate } => vec![Fix::next("", self.pass(self.due(*gate)))],
+            Reason::AlreadyPassed | Reason::NoAlarm | Reason::FollowUp => vec![status("")],
+            Reason::Frozen => vec![status("continue with it"), reject("start over with another contract")],
+            Reason::ContractParts { parts } => vec![Fix::next("", self.contract(parts))],
+            Reason::UnknownMetric { .. } => vec![
+                Fix::next(
+                    "see what the config measures, or add the metric to it",
+                    CommandLine::tool("doctor --format text"),
+                ),
+                Fix::or("name another metric", other_names(self.change, reason, self.ctx)),
+            ],
+            Reason::ContractSense { criterion, why } => {
+                vec![Fix::next("", other_criterion(self.change, criterion, *why, self.ctx))]
+            }
+            Reason::CommitsBeforeBaseline { commits } => self.too_early(commits),
+            Reason::Dirty { own, .. } => self.dirty(own.as_deref()),
+            Reason::UnknownState { .. } => {
+                vec![Fix::next("see what git says", CommandLine::git("status")), self.again("")]
+            }
+            Reason::Unmeasured { metrics, .. } => {
+                let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
+                // The contract is frozen from the baseline on.
+                let other =
+                    (self.gate == Gate::Baseline).then(|| on_other_metrics(self.change, metrics, self.ctx)).flatten();
+                std::iter::once(again).chain(other).collect()
+            }
+            Reason::OwnSource { .. } => {
+                vec![Fix::next("move the files elsewhere, name them there in the config, commit, then", baseline())]
+            }
+            Reason::Redefined { .. } => self.redefined(),
+            Reason::NoCommit => vec![Fix::next("commit the change", self.ctx.commit(id)), self.again("")],
+            Reason::OtherTuneables { .. } => vec![
+                Fix::next("set them to what was validated, then", self.pass(self.gate)),
+                Fix::or("validate the new values", self.pass(Gate::Validate)),
+            ],
+            Reason::NotInEffect { reverted } => not_in_effect(self.change, *reverted, self.again("")),
+            Reason::NoDelta | Reason::NoTuneableChanged => self.nothing_made(),
+            Reason::OnlyOutside { .. } => vec![
+                Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
+                Fix::or("make the change in this project", self.ctx.commit(id)),
+            ],
+            Reason::CodeBeside { .. } => vec![
+                Fix::next("take the code out of the commit (git commit --amend), then", self.pass(self.gate)),
+                reject("drop it and open it again with --class code, which tests it"),
+                Fix::or(
+                    "where a file holds tuneables alone, name it in surfaces.tuneables",
+                    CommandLine::tool("route --hierarchy"),
+                ),
+            ],
+            Reason::ManyCommits { commits } => {
+                // The message of the first one stays: its author is not asked for the words again.
+                let first = first_of(commits);
+                let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), id);
+                let one = reset(&first).and(commit);
+                vec![Fix::next("make one commit of them", one), self.again("")]
+            }
+            Reason::ForeignCommit { commit } => {
+                let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
+                vec![
+                    Fix::next("let it be part of the baseline", baseline()),
+                    Fix::or("take it out before that", revert),
+                ]
+            }
+            Reason::BaselineNotAncestor { baseline } => vec![
+                // A rebase would meet its own logbook and evidence as conflicts.
+                Fix::next(
+                    "if its commit was amended or rewritten: put all since onto it, as one commit",
+                    CommandLine::git("reset --soft").word(baseline).and(self.ctx.commit(id)),
+                ),
+                self.again(""),
+                reject("drop it and start over on this history"),
+            ],
+            Reason::ContractDocs { .. } => {
+                // `add` takes new files too.
+                let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
+                vec![Fix::next("add docs and tests to the commit", amend), self.again("")]
+            }
+            Reason::NoTests => {
+                vec![Fix::next("find and enter the test command", CommandLine::tool("onboard")), self.again("")]
+            }
+            Reason::NotValidatedCode { .. } => vec![Fix::next("", self.pass(Gate::Validate))],
+            Reason::OnlyIndicative => vec![
+                Fix::next("keep it as an experiment", fix::with_reason(id, "hold")),
+                reject("drop it and start over on a clean tree"),
+            ],
+            Reason::Evidence { faults } => restore(faults, self.change, self.ctx, Some(self.again(""))),
+            Reason::NotReproduced => vec![Fix::next("", self.pass(Gate::Compare))],
+            Reason::Verdicts { judged } => decisions(self.change, judged),
+            Reason::TriggerFired { .. } | Reason::StageGuardrails { .. } => {
+                vec![Fix::next("go back", fix::with_reason(id, "rollback"))]
+            }
+            Reason::Rollback { rehearsal } => {
+                vec![Fix::next(unrehearsed(rehearsal), self.pass(Gate::Validate)), hold(), reject("drop it")]
+            }
+            Reason::Reason => vec![Fix::next("", self.with_reason())],
+            Reason::NoSuchStage { planned } => {
+                let next = planned.get(self.change.rollout.len()).or(planned.last());
+                next.map(|stage| Fix::next("", fix::rollout(id, *stage))).into_iter().collect()
+            }
+            Reason::StageOrder { next } => vec![Fix::next("", fix::rollout(id, *next))],
+            Reason::Soak { .. } => {
+                vec![status("watch it meanwhile"), Fix::or("go back", fix::with_reason(id, "rollback"))]
+            }
+            Reason::Summary => vec![Fix::next("", fix::verify(id))],
+            Reason::Unverified { demands } => {
+                let unmet = demands.iter().filter(|demand| !demand.met);
+                unmet.flat_map(|demand| demand.fixes(self.change, self.ctx)).collect()
+            }
+            Reason::StillInEffect { .. } if self.change.commits_to_revert().is_empty() => {
+                vec![Fix::next("put the old values back, then", fix::after(id))]
+            }
+            Reason::StillInEffect { .. } => {
+                let apply = fix::with_reason(id, "rollback").word("--apply");
+                vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
+            }
+            Reason::NothingToRollBack => vec![Fix::next("end it instead", fix::with_reason(id, "reject"))],
+            Reason::NotRolledOut => vec![Fix::next("", fix::rollout(id, next_stage(self.change)))],
+        }
+    }
+
+    fn pass(&self, gate: Gate) -> CommandLine {
+        if gate == Gate::Contract {
+            self.contract(&self.change.contract.missing())
+        } else {
+            self.ctx.gate(self.change.id(), gate)
+        }
+    }
+
+    fn again(&self, purpose: &str) -> Fix {
+        Fix::then(purpose, self.pass(self.gate))
+    }
+
+    fn contract(&self, parts: &[Part]) -> CommandLine {
+        self.ctx.contract(self.change.id(), self.change.opened.class, parts)
+    }
+
+    /// The first gate that is still shut, up to the one that is missing: what comes before it is refused for it.
+    fn due(&self, gate: Gate) -> Gate {
+        let shut = |earlier: &&Gate| **earlier < gate && !gates::passed(self.change, **earlier);
+        self.change.opened.class.gates().iter().find(shut).copied().unwrap_or(gate)
+    }
+
+    fn with_reason(&self) -> CommandLine {
+        let id = self.change.id();
+        match self.gate {
+            Gate::Open => fix::on(id, "change note").placeholder(WHAT_HAPPENED),
+            Gate::Rollout => fix::with_reason(id, "rollback"),
+            Gate::Verify => fix::with_reason(id, "resolve"),
+            Gate::Contract | Gate::Baseline | Gate::Validate | Gate::After | Gate::Compare | Gate::Decide => {
+                fix::with_reason(id, "hold")
+            }
+        }
+    }
+
+    fn other_change(&self) -> Vec<Fix> {
+        let (id, open) = (self.change.id(), self.change.is_open());
+        if self.change.opened.class != Class::Experiment {
+            return match open {
+                true => vec![Fix::next("", fix::on(id, "status"))],
+                false => vec![Fix::next("open another change", fix::start())],
+            };
+        }
+        let from = fix::start().words(["--class", "code", "--from", id.as_str()]);
+        let hold = open.then(|| Fix::next("end the experiment", fix::with_reason(id, "hold")));
+        hold.into_iter().chain([Fix::next("open a change from the experiment", from)]).collect()
+    }
+
+    fn too_early(&self, commits: &[DeltaCommit]) -> Vec<Fix> {
+        let id = self.change.id();
+        // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
+        let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
+        let aside = keep.and(reset(&first_of(commits))).and(self.ctx.uncommitted.stash_all());
+        vec![
+            Fix::next("set the commits aside, all that came since the first included", aside),
+            Fix::then("", fix::baseline(id)),
+            Fix::then("bring them back as one commit", CommandLine::git("stash pop").and(self.ctx.commit(id))),
+        ]
+    }
+
+    fn nothing_made(&self) -> Vec<Fix> {
+        let commit = self.ctx.commit(self.change.id());
+        if self.change.is_outside_git() {
+            return vec![Fix::next("make the one change, then", self.pass(self.gate))];
+        }
+        if self.change.opened.class == Class::Tuneable {
+            let set = Fix::next("set the tuneable to its new value, then", self.pass(self.gate));
+            return vec![set, Fix::or("where git has its file, commit it first", commit)];
+        }
+        vec![Fix::next("make the one change, then commit it", commit), self.again("")]
+    }
+
+    fn redefined(&self) -> Vec<Fix> {
+        let baseline = self.change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+        let diff = baseline.iter().fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
+        vec![
+            Fix::next("see what changed", diff.words(["--", ".vibeship-optimizer", "vibeship_optimizer.yml"])),
+            Fix::then("put it back, then", self.pass(self.gate)),
+            Fix::or(
+                "drop the change, commit the new config, and start over: the next baseline fixes it",
+                fix::with_reason(self.change.id(), "reject"),
+            ),
+        ]
+    }
+
+    /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
+    /// would be lost, and one of evidence would take the work in.
+    fn dirty(&self, own: Option<&str>) -> Vec<Fix> {
+        let (id, files) = (self.change.id(), &self.ctx.uncommitted);
+        let one = |sha: &str| reset(&short(sha)).and(self.ctx.commit(id));
+        match (self.gate, own) {
+            (Gate::Baseline, _) => {
+                let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
+                let how = if setup.is_some() { Fix::then } else { Fix::next };
+                let work = files.holds_work().then(|| how("set the work aside", files.stash()));
+                let commit = files.commit_work().map(|it| Fix::or("commit it: it is not part of the change then", it));
+                let measured = fix::baseline(id).word("--allow-dirty");
+                let measured = Fix::or("measure it as it is, which can never be promoted", measured);
+                setup.into_iter().chain(work).chain([self.again("")]).chain(commit).chain([measured]).collect()
+            }
+            (Gate::Validate, own) => {
+                let take = match own {
+                    None => Fix::next("commit the work as the change", self.ctx.commit(id)),
+                    Some(sha) => Fix::next("take the work into the change's commit", one(sha)),
+                };
+                vec![take, Fix::or("set it aside", files.stash()), self.again("")]
+            }
+            // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
+            // what was decided on: nothing is added to it any more.
+            (gate, own) => {
+                let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
+                let take = own
+                    .filter(|_| gate != Gate::Rollout)
+                    .map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
+                let aside = [Fix::next("set the work aside", files.stash()), self.again("")];
+                aside.into_iter().chain(take).collect()
+            }
+        }
+    }
+}
+
+/// What makes the rehearsal of a rollback succeed.
+fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
+    match rehearsal {
+        // They ran where git had put nothing but what it tracks.
+        Rehearsal::ChecksFail { .. } => "let them pass on a bare checkout without the change, then",
+        Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable => {
+            "make the commit revert cleanly, then"
+        }
+    }
+}
+
+fn reset(first: &str) -> CommandLine {
+    CommandLine::git("reset --soft").word(format!("{first}~1"))
+}
+
+fn first_of(commits: &[DeltaCommit]) -> String {
+    commits.first().map(|commit| short(&commit.sha)).unwrap_or_default()
+}

@@ -1,0 +1,131 @@
+//! Openings and contracts that were refused, as commands: what was given stays, and what was wrong with it is replaced.
+
+use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
+use crate::model::{Class, CommandLine, Contract, Criterion, Fix, FixContext, MetricId, Part, Trigger, fix};
+use crate::workflow::{Change, Reason, VacuousCriterion};
+
+/// What helps where no change is open yet: the opening once more, with what it lacks.
+pub(crate) fn opening(reason: &Reason, ctx: &FixContext) -> Vec<Fix> {
+    match reason {
+        Reason::OtherOpen { ids } => {
+            let go_on = ids.iter().map(|id| Fix::next("continue with that one", fix::on(id, "status")));
+            let second = open(ctx, None, None).word("--parallel");
+            go_on.chain([Fix::or("open a second one; their effects may mix", second)]).collect()
+        }
+        Reason::IncidentNote | Reason::Expiry => vec![Fix::next("", open(ctx, Some(Class::Emergency), Some("24h")))],
+        Reason::ExpiryTooLate { days, .. } => {
+            vec![Fix::next("", open(ctx, Some(Class::Emergency), Some(&format!("{days}d"))))]
+        }
+        Reason::TuneablesUnknown => {
+            vec![Fix::next("add tuneables to the config, or open a change of code", open(ctx, Some(Class::Code), None))]
+        }
+        Reason::ContractSense { .. } => vec![Fix::next("with another criterion", open(ctx, None, None))],
+        _ => vec![Fix::next("", CommandLine::tool("status"))],
+    }
+}
+
+/// `change start` with the words that were given, and `class` and `expires` in the place of those that were refused.
+fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> CommandLine {
+    let given = ctx.proposed.opened.as_ref();
+    let line = CommandLine::tool("change start");
+    let mut line = match given {
+        Some(opened) => line.word("--title").word(&opened.title),
+        None => line.ask("--title", SHORT_HYPOTHESIS),
+    };
+    let class = class.or(given.map(|opened| opened.class).filter(|class| *class != Class::Code));
+    line = class.iter().fold(line, |line, class| line.words(["--class", class.name()]));
+    if class == Some(Class::Emergency) {
+        line = match given.and_then(|opened| opened.incident.as_ref()) {
+            Some(incident) => line.word("--incident").word(incident),
+            None => line.ask("--incident", WHAT_HAPPENED),
+        };
+        let given = given.and_then(|opened| opened.expires).map(|at| at.to_rfc3339());
+        line = line.word("--expires").word(expires.map(str::to_owned).or(given).unwrap_or_else(|| "24h".to_owned()));
+    }
+    if let Some(from) = given.and_then(|opened| opened.from.as_ref()) {
+        line = line.words(["--from", from.as_str()]);
+    }
+    parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
+}
+
+/// The parts of a contract as flags; `shown` is how a criterion is written.
+fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> String) -> CommandLine {
+    let flag = |line: CommandLine, name: &str, value: String| line.word(name).word(value);
+    let mut line = line;
+    if !contract.hypothesis.is_empty() {
+        line = flag(line, "--hypothesis", contract.hypothesis.clone());
+    }
+    line = contract.kpi.iter().fold(line, |line, kpi| flag(line, "--kpi", shown(kpi)));
+    line = contract.guardrails.iter().fold(line, |line, guardrail| flag(line, "--guardrail", shown(guardrail)));
+    line = match &contract.trigger {
+        Some(Trigger::Measured(trigger)) => flag(line, "--trigger", shown(trigger)),
+        Some(Trigger::Words(words)) => flag(line, "--trigger", words.clone()),
+        None => line,
+    };
+    if !contract.rollback.is_empty() {
+        line = flag(line, "--rollback", contract.rollback.clone());
+    }
+    contract.min_effect.iter().fold(line, |line, share| flag(line, "--min-effect", format!("{}%", share * 100.0)))
+}
+
+/// The contract as it was given, with the nearest metrics that there are.
+pub(crate) fn other_names(change: &Change, reason: &Reason, ctx: &FixContext) -> CommandLine {
+    let line = fix::on(change.id(), "change contract");
+    if ctx.proposed.parts == Contract::default() {
+        return line.word("--kpi").word(&ctx.criteria[0]);
+    }
+    let renamed = |criterion: &Criterion| {
+        let known = reason.unknown_metrics().find(|(metric, _)| **metric == criterion.metric);
+        let nearest = known.map(|(_, nearest)| nearest.map_or("METRIC", MetricId::as_str));
+        let rest = criterion.text.strip_prefix(criterion.metric.as_str()).unwrap_or_default();
+        nearest.map_or_else(|| criterion.text.clone(), |nearest| format!("{nearest}{rest}"))
+    };
+    parts(line, &ctx.proposed.parts, &renamed)
+}
+
+/// The contract as it was given, with another criterion in the place of the one that makes no sense.
+pub(crate) fn other_criterion(
+    change: &Change,
+    criterion: &str,
+    why: VacuousCriterion,
+    ctx: &FixContext,
+) -> CommandLine {
+    let line = fix::on(change.id(), "change contract");
+    let mut given = ctx.proposed.parts.clone();
+    let part = match why {
+        VacuousCriterion::NoImprovement | VacuousCriterion::CannotHold { kpi: true } => Part::Kpi,
+        VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Part::Trigger,
+        VacuousCriterion::NoCommit => Part::Rollback,
+        VacuousCriterion::NoShare => {
+            given.min_effect = Some(0.02);
+            return parts(line, &given, &|criterion| criterion.text.clone());
+        }
+        VacuousCriterion::Doubled
+        | VacuousCriterion::LooserThanKpi
+        | VacuousCriterion::CannotFail
+        | VacuousCriterion::CannotHold { kpi: false } => Part::Guardrails,
+    };
+    match part {
+        Part::Kpi => given.kpi = None,
+        Part::Guardrails => given.guardrails.retain(|guardrail| guardrail.text != criterion),
+        Part::Trigger => given.trigger = None,
+        Part::Rollback => given.rollback.clear(),
+        Part::Hypothesis => {}
+    }
+    let line = parts(line, &given, &|criterion| criterion.text.clone());
+    ctx.contract_parts(line, change.opened.class, &[part])
+}
+
+/// Holds the parts of the contract that name any of `metrics` to others; the guardrails are written as a whole.
+pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixContext) -> Option<Fix> {
+    let contract = &change.contract;
+    let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
+    let kpi = contract.kpi.iter().any(named).then_some(Part::Kpi);
+    let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
+    let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
+    let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
+    // Not the metrics that the config names first: one of them may be what gave no value.
+    let shapes = FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
+    let command = || shapes.contract(change.id(), change.opened.class, &parts);
+    (!parts.is_empty()).then(|| Fix::or("write the contract on metrics that have a value", command()))
+}
