@@ -11,9 +11,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure::{self, check};
 use crate::model::fix::PLACEHOLDERS;
-use crate::model::{
-    ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix,
-};
+use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
 use crate::report::{self, Progressed, problem};
 use crate::store::Role;
 use crate::workflow::{Change, Missing, Refusal, gates};
