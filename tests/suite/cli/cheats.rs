@@ -85,7 +85,8 @@ fn swapped_snapshots_are_altered_evidence() {
     refused at gate 6 (decide): 2 evidence files are not what was recorded
       reports/optimizer/chg-20260302-090000-cheat_before_snapshot.json: altered since it was recorded
       reports/optimizer/chg-20260302-090000-cheat_after_snapshot.json: altered since it was recorded
-    next: vibeship-optimizer change reject --change-id chg-20260302-090000-cheat --reason "WHY"  # no commit has them, and it is too late to measure them anew: end it
+    # no commit has them, and it is too late to measure them again: end it
+    next: vibeship-optimizer change reject --change-id chg-20260302-090000-cheat --reason "WHY"
     "#);
     s.refuses(&["compare"], 5, "evidence");
 }

@@ -107,9 +107,12 @@ fn a_guardrail_that_fails_cannot_be_promoted() {
     --- stderr
     refused at gate 6 (decide): 1 criterion does not pass
       size.src <= +100% is fail: +19900.0 % violates ≤ +100 % (exact)
-    next: vibeship-optimizer change reject --change-id chg-20260302-090000-x --reason "WHY"  # drop it
-    or:   vibeship-optimizer change hold --change-id chg-20260302-090000-x --reason "WHY"  # keep it as an experiment
-    or:   vibeship-optimizer compare --change-id chg-20260302-090000-x  # measure again
+    # drop it
+    next: vibeship-optimizer change reject --change-id chg-20260302-090000-x --reason "WHY"
+    # keep it as an experiment
+    or:   vibeship-optimizer change hold --change-id chg-20260302-090000-x --reason "WHY"
+    # measure again
+    or:   vibeship-optimizer compare --change-id chg-20260302-090000-x
     "#);
 }
 

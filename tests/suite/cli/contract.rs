@@ -48,15 +48,17 @@ fn a_metric_that_the_config_does_not_measure_is_refused_with_the_nearest() {
     $ change contract --kpi kpi.opps <= -10% --change-id chg-20260302-090000-x
     exit 1
     --- stderr
-    refused at gate 1 (contract): the config measures no kpi.opps; did you mean kpi.ops?
-    next: vibeship-optimizer doctor --format text  # see what the config measures, or add the metric to it
-    or:   vibeship-optimizer change contract --kpi 'kpi.ops <= -10%' --change-id chg-20260302-090000-x  # name another metric
+    refused at gate 1 (contract): unknown metric `kpi.opps`; did you mean `kpi.ops`?
+    # see what the config measures, or add the metric to it
+    next: vibeship-optimizer doctor --format text
+    # name another metric
+    or:   vibeship-optimizer change contract --change-id chg-20260302-090000-x --kpi "kpi.ops <= -10%"
     "#);
     let several = ["change", "contract", "--kpi", "kpi.opps <= -10%", "--guardrail", "kpi.opss <= 0"];
     let _ = s
         .on(&several)
         .exits(1)
-        .says(&["kpi.opps; did you mean kpi.ops?, and no kpi.opss", "--guardrail 'kpi.ops <= 0'"]);
+        .says(&["`kpi.opps`; did you mean `kpi.ops`?, and unknown metric `kpi.opss`", "--guardrail \"kpi.ops <= 0\""]);
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn imported_timings_are_found_and_promise_no_more_than_they_hold() {
     let none = s.on(&["change", "contract", "--kpi", "timing.empty.wall <= -10%"]).exits(1);
     let _ = none.says(&["timing empty has neither `cmd` nor `hyperfine`", "vibeship-optimizer doctor --format text"]);
     let cpu = s.on(&["change", "contract", "--kpi", "timing.imported.cpu <= -10%"]).exits(1);
-    let _ = cpu.says(&["the config measures no timing.imported.cpu; did you mean timing.imported."]);
+    let _ = cpu.says(&["unknown metric `timing.imported.cpu`; did you mean `timing.imported."]);
 }
 
 #[test]

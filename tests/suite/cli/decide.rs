@@ -53,7 +53,8 @@ fn a_tuneable_change_needs_tuneables() {
     exit 1
     --- stderr
     refused at gate 0 (open): a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen
-    next: vibeship-optimizer change start --title x --class code  # add `tuneables` to the config, or open a change of code
+    # add `tuneables` to the config, or open a change of code
+    next: vibeship-optimizer change start --title x --class code
     "#);
 }
 
@@ -105,8 +106,10 @@ fn stages_come_in_order_and_soak() {
     exit 3
     --- stderr
     refused at gate 7 (rollout): the stage canary has to last until 2026-03-02 11:00 UTC
-    next: vibeship-optimizer status --change-id chg-20260302-090000-x  # watch it meanwhile
-    or:   vibeship-optimizer change rollback --change-id chg-20260302-090000-x --reason "WHY"  # go back
+    # watch it meanwhile
+    next: vibeship-optimizer status --change-id chg-20260302-090000-x
+    # go back
+    or:   vibeship-optimizer change rollback --change-id chg-20260302-090000-x --reason "WHY"
     "#);
     s.later(Duration::hours(2));
     let _ = s.on(&["change", "rollout", "live"]).ok();

@@ -37,9 +37,12 @@ fn a_test_command_made_easier_after_the_baseline_is_refused_by_its_key() {
     exit 1
     --- stderr
     refused at gate 3 (validate): commands.test of the config is not as at the baseline, which fixed how the change is built and checked
-    next: git diff -- .vibeship-optimizer vibeship_optimizer.yml  # see what changed
-    next: vibeship-optimizer validate --change-id chg-20260302-090000-easy  # put it back, then
-    or:   vibeship-optimizer change reject --change-id chg-20260302-090000-easy --reason "WHY"  # drop the change, commit the new config, and start over: the next baseline fixes it
+    # see what changed
+    next: git diff -- .vibeship-optimizer vibeship_optimizer.yml
+    # put it back, then
+    next: vibeship-optimizer validate --change-id chg-20260302-090000-easy
+    # drop the change, commit the new config, and start over: the next baseline fixes it
+    or:   vibeship-optimizer change reject --change-id chg-20260302-090000-easy --reason "WHY"
     "#);
     s.write("vibeship_optimizer.yml", CONFIG.replace("exit 0", "exit 3"))
         .commit_as("as it was", &["--amend", "--no-edit"]);

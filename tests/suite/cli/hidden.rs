@@ -54,7 +54,8 @@ fn a_metric_among_the_tools_own_files_is_refused_before_it_is_measured() {
     exit 1
     --- stderr
     refused at gate 2 (baseline): what the config measures by lies among the tool's own files, whose changes count as nothing: kpi.ops (reports/optimizer/ops.json)
-    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-own --as before  # move the files elsewhere, name them there in the config, commit, then
+    # move the files elsewhere, name them there in the config, commit, then
+    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-own --as before
     ");
     for path in [".vibeship-optimizer/legacy/ops.json", "src/../reports/optimizer/ops.json"] {
         s.config(&own(path)).refuses(&["snapshot", "--as", "before"], 2, "own_source");

@@ -101,8 +101,10 @@ fn a_second_undecided_change_needs_parallel() {
     exit 1
     --- stderr
     refused at gate 0 (open): another change is open and undecided: chg-20260302-090000-first
-    next: vibeship-optimizer status --change-id chg-20260302-090000-first  # go on with that one
-    or:   vibeship-optimizer change start --title second --parallel  # open a second, whose effects may mix
+    # continue with that one
+    next: vibeship-optimizer status --change-id chg-20260302-090000-first
+    # open a second, whose effects may mix
+    or:   vibeship-optimizer change start --title second --parallel
     "#);
     assert_eq!(s.run(&["change", "list"]).ok().json().as_array().unwrap().len(), 1);
 }

@@ -26,12 +26,15 @@ fn a_dirty_tree_is_refused_for_a_baseline() {
     $ snapshot --as before --change-id chg-20260302-090000-x
     exit 1
     --- stderr
-    refused at gate 2 (baseline): 1 path lies uncommitted outside the tool's own files
+    refused at gate 2 (baseline): 1 uncommitted file outside the tool's own files
       src/main.txt
-    next: git stash push -u -- ':(top)src/main.txt'  # set the work aside
+    # set the work aside
+    next: git stash push -u -- ':(top)src/main.txt'
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    or:   git add -- ':(top)src/main.txt' && git commit -m "WHAT CHANGED" -- ':(top)src/main.txt'  # commit it: it is no part of the change then
-    or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty  # measure it as it is, which can never be promoted
+    # commit it: it is not part of the change then
+    or:   git add -- ':(top)src/main.txt' && git commit -m "WHAT CHANGED" -- ':(top)src/main.txt'
+    # measure it as it is, which can never be promoted
+    or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty
     "#);
 }
 
@@ -63,9 +66,11 @@ fn a_baseline_after_the_change_is_too_late() {
     --- stderr
     refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
       [SHORT] tune
-    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'  # set the commits aside, all that came since the first included
+    # set the commits aside, all that came since the first included
+    next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # as one commit
+    # as one commit
+    then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     "#);
 }
 

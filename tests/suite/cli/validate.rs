@@ -16,7 +16,8 @@ fn nothing_changed_is_no_change() {
     exit 1
     --- stderr
     refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
-    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"  # make the one change, then commit it
+    # make the one change, then commit it
+    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
 }
@@ -32,7 +33,8 @@ fn two_commits_cannot_be_told_apart() {
     refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
       [SHORT] tune
       [SHORT] tune
-    next: git reset --soft [SHORT]~1  # make one commit of them
+    # make one commit of them
+    next: git reset --soft [SHORT]~1
     then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
@@ -49,8 +51,10 @@ fn a_commit_of_another_change_is_not_this_one() {
     --- stderr
     refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-20260101-000000-other)
       [SHORT] other
-    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before  # let it be part of the baseline
-    or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before  # take it out before that
+    # let it be part of the baseline
+    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
+    # take it out before that
+    or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     ");
 }
 

@@ -59,7 +59,8 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     attached as before to chg-20260302-090000-halve-the-operations
     hint: make the one change, commit it, and validate it
-    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-halve-the-operations"  # with the change's id
+    # with the change's id
+    next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-halve-the-operations"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-halve-the-operations
     "#);
     s.write("ops.json", kpi(50.0));

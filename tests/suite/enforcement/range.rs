@@ -85,7 +85,7 @@ fn the_required_gate_is_demanded_and_the_flag_may_name_another() {
     assert!(sandbox.codes(&since(&base)).is_empty());
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["GATE_NOT_REACHED"]);
     let text = sandbox.tool(&["check", "--range", &since(&base), "--require", "promoted"]);
-    text.refused(&["gate 3 (validate)", &format!("heal: vibeship-optimizer validate --change-id {id}")]);
+    text.refused(&["gate 3 (validate)", &format!("next: vibeship-optimizer validate --change-id {id}")]);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
     sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
     assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]);
     let text = sandbox.tool(&["check", "--range", &since(&base)]).passes().out;
-    assert!(text.contains("taken back in the same range") && !text.contains("heal:"), "{text}");
+    assert!(text.contains("taken back in the same range") && !text.contains("next:"), "{text}");
     // Brought back by another revert, it stands again.
     sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
     assert!(levels().contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{:?}", levels());
@@ -331,7 +331,7 @@ fn no_heal_brings_a_change_back_that_a_revert_took_out() {
     commit(&sandbox, "src/steps.txt", "101\n", &message);
     let (revert, first) = (&sandbox.head()[..12], &first[..12]);
     let text = sandbox.tool(&["check", "--range", &since(&base)]);
-    let heal = format!("git revert {revert} && git revert {first}  #");
+    let heal = format!("next: git revert {revert} && git revert {first}\n");
     let text = text.refused(&["REVERT_NOT_EXACT", "MANY_COMMITS", &heal]).out;
     assert_eq!(text.matches(&format!("git revert {revert}")).count(), 1, "{text}");
 }
