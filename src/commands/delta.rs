@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use globset::GlobSet;
 
 use crate::commands::{Ctx, demands, evidence, source};
-use crate::config::definition::{MIN_EFFECT, TUNEABLES};
+use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::glob;
 use crate::error::CommandError;
 use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};

@@ -1,146 +1,111 @@
-//! The config file: where it is looked for, and what its reading gives. An invalid file is an error, never the
-//! defaults.
+//! The config file: reading it, and what is wrong in it. An invalid file is an error, never the defaults.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
-use crate::config::{Config, Kind, Notes, Section, node};
-use crate::model::Digest;
-
-pub use crate::config::Problem;
+use crate::config::yaml::{self, Kind, SyntaxError};
+use crate::config::{Config, check, reader};
 
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Loaded {
-    /// The config.
     pub config: Config,
     /// The file that it came from; `None` when there is none and the defaults hold.
     pub path: Option<PathBuf>,
-    /// Digest of the file's bytes.
-    pub sha256: Option<Digest>,
     /// What is doubtful in it.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// Further config files, which are not read because an earlier one exists.
     pub ignored: Vec<PathBuf>,
+}
+
+/// Something wrong, or doubtful, at one place of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The key path, such as `timings[0].runs`; empty for the file as a whole.
+    pub key: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// What was expected, and what is there.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// Why a config file gives no config.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It cannot be read.
     #[error("cannot read the config file {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is larger than [`MAX_BYTES`].
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("the config file {} has {bytes} bytes, more than the {MAX_BYTES} that are read", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// It is not UTF-8.
+    TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}:{line}: not valid UTF-8; save the config file as UTF-8", path.display())]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// The first line that is not.
-        line: u64,
-    },
-    /// It is neither YAML nor JSON.
-    #[error("{}:{line}:{column}: not valid YAML or JSON: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Where reading stopped.
-        line: u64,
-        /// Where reading stopped.
-        column: u64,
-        /// What is wrong there.
-        message: String,
-    },
-    /// It says something that cannot be meant.
+    NotUtf8 { path: PathBuf, line: usize },
+    #[error("{}:{}:{}: not valid YAML or JSON: {}", path.display(), error.line, error.column, error.message)]
+    Syntax { path: PathBuf, error: SyntaxError },
+    /// It says something that cannot be meant; everything that is wrong, in file order.
     #[error("{}", list(path, problems))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Everything that is wrong, in file order; never empty.
-        problems: Vec<Problem>,
-    },
+    Invalid { path: PathBuf, problems: Vec<Diagnostic> },
 }
 
-/// The config in the first file that exists of all the places where one may lie.
+/// The config in the first file that exists of all the places where one may be.
 pub fn load(places: impl IntoIterator<Item = PathBuf>) -> Result<Loaded, ConfigError> {
     let mut found = places.into_iter().filter(|path| path.symlink_metadata().is_ok());
-    let Some(path) = found.next() else {
-        let config = Config::default();
-        return Ok(Loaded { config, path: None, sha256: None, warnings: Vec::new(), ignored: Vec::new() });
-    };
-    let mut loaded = load_file(&path)?;
-    loaded.ignored = found.collect();
-    Ok(loaded)
+    let Some(path) = found.next() else { return Ok(Loaded::default()) };
+    let (config, warnings) = parse(&read(&path)?, &path)?;
+    Ok(Loaded { config, path: Some(path), warnings, ignored: found.collect() })
 }
 
-/// The config in one file.
-pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
+fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let found = fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
         // A pipe would be waited for without end.
         return Err(unreadable(io::Error::other("it is not a file")));
     }
-    let bytes = found.len();
-    if bytes > MAX_BYTES {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+    if found.len() > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes: found.len() });
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let newlines = bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        ConfigError::NotUtf8 { path: path.to_owned(), line: newlines as u64 + 1 }
-    })?;
-    let (config, warnings) = parse(text, path)?;
-    let sha256 = Some(Digest::of_bytes(&bytes));
-    Ok(Loaded { config, path: Some(path.to_owned()), sha256, warnings, ignored: Vec::new() })
+    String::from_utf8(fs::read(path).map_err(unreadable)?).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        ConfigError::NotUtf8 { path: path.to_owned(), line }
+    })
 }
 
 /// The config that a text holds, and what is doubtful in it. `path` only names it in errors.
-pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = node::parse(text).map_err(|error| ConfigError::Syntax {
-        path: path.to_owned(),
-        line: error.at.line,
-        column: error.at.column,
-        message: error.message,
-    })?;
-    let notes = Notes::default();
-    let config = Config::read(&Section::open(&notes, String::new(), &tree, Config::KEYS));
-    let (problems, mut warnings) = notes.into_parts();
-    if !problems.is_empty() {
-        return Err(ConfigError::Invalid { path: path.to_owned(), problems });
+pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
+    let tree = yaml::tree(text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error })?;
+    let (mut config, mut notes) = reader::read(&tree);
+    if let Some(config) = &mut config {
+        check::check(config, &mut notes);
     }
-    if tree.kind == Kind::Null {
+    let (problems, mut warnings) = notes.into_parts();
+    let Some(config) = config.filter(|_| problems.is_empty()) else {
+        return Err(ConfigError::Invalid { path: path.to_owned(), problems });
+    };
+    if matches!(tree.kind, Kind::Null) {
         let message = "the file says nothing: every default holds".to_owned();
-        warnings.push(Problem { key: String::new(), line: 1, column: 1, message });
+        warnings.push(Diagnostic { key: String::new(), line: 1, column: 1, message });
     }
     Ok((config, warnings))
 }
 
-fn list(path: &Path, problems: &[Problem]) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        let separator = if text.is_empty() { "" } else { "\n" };
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{separator}{}:{problem}", path.display());
-    }
-    text
+fn list(path: &Path, problems: &[Diagnostic]) -> String {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{}:{problem}", path.display())).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -151,7 +116,7 @@ mod tests {
 
     fn read(text: &str) -> (Config, Vec<String>) {
         let (config, warnings) = parse(text, Path::new("c.yml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        (config, warnings.iter().map(Problem::to_string).collect())
+        (config, warnings.iter().map(Diagnostic::to_string).collect())
     }
 
     fn refusal(text: &str) -> String {
@@ -240,7 +205,7 @@ mod tests {
             ("timings: [x]", "timings[0]: expected a section"),
             ("[]", "expected a section (`key: value`), found a list of 0"),
             ("version: 2", "version: expected the number 1"),
-            ("size_paths: [lib, lib]", "size_paths[1]: \"lib\" stands twice"),
+            ("size_paths: [lib, lib]", "size_paths[1]: \"lib\" is in the list twice"),
             ("size_paths: ['']", "size_paths[0]: is empty"),
             ("http_probes: [{url: ftp://x}]", "http_probes[0].url: expected an http://"),
             ("http_probes: [{url: 'http://'}]", "http_probes[0].url: expected an http://"),
@@ -249,7 +214,7 @@ mod tests {
             ("kpis: [{name: k, file: a.json, better: up}]", "kpis[0].better: expected one of lower, higher"),
             ("kpis: [{name: k, file: a.json, better: lower, pointer: a.b}]", "such as `/a/b`"),
             ("kpis: [{name: k, file: a, better: lower, regex: 'x'}]", "exactly one group"),
-            ("kpis: [{name: k, file: a, better: lower, regex: '('}]", "is no regular expression: unclosed group"),
+            ("kpis: [{name: k, file: a, better: lower, regex: '('}]", "is not a regular expression: unclosed group"),
             ("pair: {min_pairs: 5}", "pair.min_pairs: 5 pairs can never decide"),
             ("pair: {min_pairs: 20, max_pairs: 10}", "pair.max_pairs: 10 is less than min_pairs"),
             ("pair: {min_effect: 200%}", "pair.min_effect: expected a share from 0% to 100%"),
@@ -257,9 +222,9 @@ mod tests {
             ("rollout: {stages: [{name: canary}]}", "rollout.stages: must end with `full`"),
             ("enforcement: {trailer: Change_Id}", "enforcement.trailer: expected letters"),
             ("enforcement: {exempt: [{paths: ['docs/**']}]}", "enforcement.exempt[0]: has no `reason`"),
-            ("surfaces: {env: ['[a']}", "surfaces.env: \"[a\" is no glob"),
+            ("surfaces: {env: ['[a']}", "surfaces.env[0]: \"[a\" is not a valid glob"),
             ("validation: {smoke: 3}", "validation.smoke: expected true or false, found the number 3"),
-            ("tuneables: {files: [a.ini]}", "tuneables.files: \"a.ini\" ends in none of"),
+            ("tuneables: {files: [a.ini]}", "tuneables.files[0]: \"a.ini\" ends in none of"),
         ] {
             let refusal = refusal(text);
             assert!(refusal.starts_with("c.yml:1:") || refusal.starts_with("c.yml:2:"), "{text}: {refusal}");
@@ -298,9 +263,9 @@ mod tests {
         assert_eq!(config.timings[1].runs, 10);
         assert_eq!(config.http_probes[0].name, "health");
         assert_eq!(config.http_probes[0].expect_json[0].equals, Some(serde_json::json!("ok")));
-        assert_eq!(config.kpis[0].extract, Extract::Pointer("/latency/p95".to_owned()));
+        assert_eq!(config.kpis[0].extract(), Extract::Pointer("/latency/p95".to_owned()));
         assert_eq!(config.kpis[0].runs, 1);
-        assert_eq!(config.kpis[1].extract, Extract::Regex("qps=([0-9.]+)".to_owned()));
+        assert_eq!(config.kpis[1].extract(), Extract::Regex("qps=([0-9.]+)".to_owned()));
         assert_eq!(config.pair.min_effect, 0.02);
         assert_eq!(config.rollout.stages[0].name, Stage::Canary);
         assert_eq!(config.tuneables.env["advisor.max_items"], "SPARK_MAX_ITEMS");

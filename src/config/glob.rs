@@ -1,5 +1,4 @@
-//! Globs of the config: how every one of them is read, over paths with `/`, where `*` stays within one part of a path
-//! and `**` crosses parts. Must not know what they select.
+//! Globs of the config, over paths with `/`: `*` stays within one part of a path, `**` crosses parts.
 
 use globset::{Error, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 

@@ -1,60 +1,37 @@
-//! What the project's config file says: the model with its defaults, one file per section, and its reading.
-//! Must not run or measure anything.
+//! What the project's config file says: plain structs, whose doc comments are the reference of the file, and its reading.
 
-pub mod command;
-pub mod definition;
 pub mod edit;
-pub mod enforcement;
 pub mod file;
+pub mod fingerprint;
 pub mod glob;
-pub mod http;
-pub mod kpi;
-pub mod measurable;
-pub mod pair;
-pub mod project;
-pub mod review;
-pub mod rollout;
-pub mod source;
-pub mod surface;
 pub mod template;
-pub mod timing;
-pub mod tuneable;
-pub mod validation;
-pub mod verification;
 pub mod words;
 pub mod yaml;
 
-mod node;
-mod problem;
-mod scalar;
-mod section;
+mod check;
+mod policy;
+mod probes;
+mod reader;
 
-pub use command::Commands;
 pub use edit::{Edited, Filled};
-pub use enforcement::{Enforcement, Exemption};
-pub use file::ConfigError;
-pub use http::{ExpectJson, HttpProbe, Method};
-pub use kpi::{Extract, KpiProbe};
-pub(crate) use node::{At, Key, Kind, Node};
-pub use pair::{Pair, Pin};
-pub(crate) use problem::Notes;
-pub use problem::Problem;
-pub use project::Project;
-pub use review::Review;
-pub use rollout::{Rollout, StageConfig};
-pub(crate) use section::Section;
-pub use source::Source;
-pub use surface::{ContractDocs, Surfaces};
+pub use file::{ConfigError, Diagnostic};
+pub use fingerprint::Source;
+pub use policy::{
+    ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, StageConfig,
+    Surfaces, Validation, Verification,
+};
+pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Method, Timing};
 pub use template::Guess;
-pub use timing::Timing;
-pub use tuneable::Tuneables;
-pub use validation::{OnFailure, Validation};
-pub use verification::Verification;
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::{Measurable, Sampling};
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct Config {
     /// Version of the file's format; 1 is the only one.
     pub version: u32,
@@ -62,13 +39,13 @@ pub struct Config {
     pub commands: Commands,
     /// Commands whose run time is measured, in file order.
     pub timings: Vec<Timing>,
-    /// Paths whose size is measured, relative to the project's root.
+    /// Files and directories whose size is measured, relative to the project's root.
     pub size_paths: Vec<String>,
-    /// Endpoints that are asked.
+    /// HTTP endpoints that are requested.
     pub http_probes: Vec<HttpProbe>,
     /// Numbers that the project reports about itself.
     pub kpis: Vec<KpiProbe>,
-    /// Where the tuneables live.
+    /// Where the tuneables are.
     pub tuneables: Tuneables,
     /// Which paths and variables belong to which layer of the control hierarchy.
     pub surfaces: Surfaces,
@@ -76,7 +53,7 @@ pub struct Config {
     pub contract_docs: ContractDocs,
     /// What the validation gate does.
     pub validation: Validation,
-    /// Measuring in pairs.
+    /// Measuring baseline and head side by side.
     pub pair: Pair,
     /// The stages of a rollout.
     pub rollout: Rollout,
@@ -84,7 +61,7 @@ pub struct Config {
     pub verification: Verification,
     /// What a review demands.
     pub review: Review,
-    /// How commits are held to their records.
+    /// How commits are checked against their records.
     pub enforcement: Enforcement,
     /// What the project says of itself.
     pub project: Project,
@@ -117,44 +94,104 @@ impl Config {
     /// The version of the file's format that is understood.
     pub const VERSION: u32 = 1;
 
-    fn read(root: &Section<'_>) -> Self {
-        let default = Self::default();
-        Self {
-            version: root.count("version", 1..=Self::VERSION).unwrap_or(default.version),
-            commands: root.section("commands", Commands::KEYS, Commands::read),
-            timings: root.list("timings", Timing::KEYS, Timing::read),
-            size_paths: root.texts("size_paths").unwrap_or(default.size_paths),
-            http_probes: HttpProbe::read_all(root),
-            kpis: root.list("kpis", KpiProbe::KEYS, KpiProbe::read),
-            tuneables: root.section("tuneables", Tuneables::KEYS, Tuneables::read),
-            surfaces: root.section("surfaces", Surfaces::KEYS, Surfaces::read),
-            contract_docs: root.section("contract_docs", ContractDocs::KEYS, ContractDocs::read),
-            validation: root.section("validation", Validation::KEYS, Validation::read),
-            pair: root.section("pair", Pair::KEYS, Pair::read),
-            rollout: root.section("rollout", Rollout::KEYS, Rollout::read),
-            verification: root.section("verification", Verification::KEYS, Verification::read),
-            review: root.section("review", Review::KEYS, Review::read),
-            enforcement: root.section("enforcement", Enforcement::KEYS, Enforcement::read),
-            project: root.section("project", Project::KEYS, Project::read),
+    /// Every metric that a snapshot under this config will hold: timings, sizes, probes, KPIs.
+    pub fn measurable(&self) -> Measurable {
+        let mut all = Measurable::new();
+        for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
+            match timing.cmd {
+                Some(_) => all.add_timing(&timing.name),
+                None => all.add_import(&timing.name),
+            }
         }
+        for path in &self.size_paths {
+            all.add_size(path);
+        }
+        for probe in &self.http_probes {
+            all.add_http(&probe.name);
+        }
+        for kpi in &self.kpis {
+            let sampling = if kpi.exact { Sampling::Exact } else { Sampling::Sampled };
+            all.add_kpi(&kpi.name, kpi.unit.clone(), kpi.better, sampling);
+        }
+        all
     }
 
-    const KEYS: &'static [&'static str] = &[
-        "version",
-        "commands",
-        "timings",
-        "size_paths",
-        "http_probes",
-        "kpis",
-        "tuneables",
-        "surfaces",
-        "contract_docs",
-        "validation",
-        "pair",
-        "rollout",
-        "verification",
-        "review",
-        "enforcement",
-        "project",
-    ];
+    /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
+    pub fn prepares(&self) -> Option<&str> {
+        self.pair.prepare.as_deref().or(self.commands.build.as_deref())
+    }
+}
+
+/// The project's commands. Each runs in a shell in the project's root.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Commands {
+    /// Runs the tests.
+    #[serde(deserialize_with = "reader::command")]
+    pub test: Option<String>,
+    /// Builds the project.
+    #[serde(deserialize_with = "reader::command")]
+    pub build: Option<String>,
+    /// Runs the linter.
+    #[serde(deserialize_with = "reader::command")]
+    pub lint: Option<String>,
+    /// Further commands that must succeed for a change to be valid.
+    pub checks: Vec<Check>,
+    /// Deadline in seconds of `test`, `build` and `lint`, each.
+    pub timeout_s: f64,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self { test: None, build: None, lint: None, checks: Vec::new(), timeout_s: Self::DEFAULT_TIMEOUT_S }
+    }
+}
+
+impl Commands {
+    /// Half an hour: a slow test suite passes, a hanging one does not stop a day's work.
+    const DEFAULT_TIMEOUT_S: f64 = 1800.0;
+}
+
+/// One check command.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Check {
+    /// Its unique name.
+    pub name: String,
+    /// The shell command; success is exit code 0.
+    pub cmd: String,
+    /// Deadline in seconds.
+    pub timeout_s: f64,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self { name: String::new(), cmd: String::new(), timeout_s: Commands::DEFAULT_TIMEOUT_S }
+    }
+}
+
+/// Where the tuneables are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Tuneables {
+    /// JSON, YAML or TOML files in layer order: later ones win. `~` stands for the home directory.
+    pub files: Vec<String>,
+    /// Variables that override a key: flattened key (`advisor.max_items`) to variable name.
+    pub env: BTreeMap<String, String>,
+    /// Variables whose values are recorded beside the tuneables.
+    pub watch_env: Vec<String>,
+}
+
+/// Aims and hints.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Project {
+    /// What it wants to reach.
+    pub goals: Vec<String>,
+    /// What kinds of work are intended.
+    pub intents: Vec<String>,
+    /// Its languages; detected where empty.
+    pub languages: Vec<String>,
+    /// Python dependencies that are used although never imported.
+    pub python_ignore_deps: Vec<String>,
 }

@@ -1,6 +1,8 @@
-//! The config file that `init` writes: every section explained, few lines active. Must not look at the project.
+//! The config file that `init` writes, from `template.yml`: every section explained, few lines active.
 
 use serde_json::Value;
+
+const TEMPLATE: &str = include_str!("template.yml");
 
 /// What was guessed about a project, to be filled into the template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,14 +19,25 @@ pub struct Guess {
 
 /// The commented YAML of a new project's config file. It parses without a warning.
 pub fn template(guess: &Guess) -> String {
-    let mut text = String::from(HEAD);
-    text.push_str(&commands(guess));
-    text.push_str(&timings(guess));
-    text.push_str(&size_paths(guess));
-    text.push_str(PROBES);
-    text.push_str(LAYERS);
-    text.push_str(GATES);
-    text.push_str(PEOPLE);
+    let command = |command: &Option<String>| quoted(command.as_deref().unwrap_or_default());
+    let comment = |other: &String| format!("# Also possible here: {}\n", other.replace(['\n', '\r'], " "));
+    let others: String = guess.others.iter().map(comment).collect();
+    let size_paths: String = match guess.size_paths.as_slice() {
+        [] => " []".to_owned(),
+        paths => paths.iter().map(|path| format!("\n  - {}", quoted(path))).collect(),
+    };
+    let values = [
+        ("TEST", command(&guess.test)),
+        ("BUILD", command(&guess.build)),
+        ("OTHERS", others),
+        ("SIZE_PATHS", size_paths),
+    ];
+    // A value may look like a mark itself, so each mark is looked at once.
+    let mut text = String::new();
+    for (i, part) in TEMPLATE.split('@').enumerate() {
+        let value = values.iter().find(|(mark, _)| i % 2 == 1 && *mark == part);
+        text.push_str(value.map_or(part, |(_, value)| value));
+    }
     text
 }
 
@@ -32,178 +45,6 @@ pub fn template(guess: &Guess) -> String {
 pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
-
-fn commands(guess: &Guess) -> String {
-    let value = |command: &Option<String>| quoted(command.as_deref().unwrap_or_default());
-    format!(
-        "\
-# The project's own commands, run in a shell in the project's root. `validate` runs those that are not empty.
-commands:
-  test: {}
-  build: {}
-  lint: \"\"
-  # Further commands that must succeed:
-  # checks:
-  #   - name: smoke
-  #     cmd: ./scripts/smoke.sh
-  #     timeout_s: 120
-
-",
-        value(&guess.test),
-        value(&guess.build)
-    )
-}
-
-fn timings(guess: &Guess) -> String {
-    let mut text = String::from(
-        "\
-# Commands whose run time is measured. Ten runs are the fewest with useful power; one run proves nothing.
-# More keys: warmup, cwd, env {NAME: value}, shell (false starts the program directly),
-# hyperfine (a file of exported results, instead of cmd).
-",
-    );
-    for other in &guess.others {
-        text.push_str(&format!("# Also possible here: {}\n", other.replace(['\n', '\r'], " ")));
-    }
-    let cmd = quoted(guess.test.as_deref().unwrap_or_default());
-    text.push_str(&format!("timings:\n  - name: tests\n    cmd: {cmd}\n    runs: 10\n    timeout_s: 600\n\n"));
-    text
-}
-
-fn size_paths(guess: &Guess) -> String {
-    let mut text =
-        String::from("# Paths whose size is measured: all bytes, tracked bytes and number of files.\nsize_paths:");
-    if guess.size_paths.is_empty() {
-        text.push_str(" []");
-    }
-    for path in &guess.size_paths {
-        text.push_str(&format!("\n  - {}", quoted(path)));
-    }
-    text.push_str("\n\n");
-    text
-}
-
-const HEAD: &str = "\
-# How vibeship-optimizer measures and judges changes of this project.
-# A commented key shows its default or an example. Unknown keys are warned about, wrong values refused.
-version: 1
-
-";
-
-const PROBES: &str = "\
-# Endpoints that are asked. Each must answer as expected; the latency of every request is recorded.
-http_probes: []
-#  - name: health
-#    url: http://127.0.0.1:8787/health
-#    method: GET
-#    headers: {Accept: application/json}
-#    expect_status: 200
-#    expect_contains: ok
-#    expect_json: [{pointer: /status, equals: ok}]
-#    requests: 5
-#    timeout_s: 10
-#    max_body_bytes: 1048576
-
-# Numbers that the project reports about itself: from a command's output, or from a file (written by `cmd`, if both
-# are given), by JSON pointer, by a regular expression with one group, or as the whole text.
-kpis: []
-#  - name: p95_ms
-#    cmd: python bench.py --json
-#    pointer: /latency/p95
-#    unit: ms
-#    better: lower
-#    exact: false
-#    runs: 10
-#    timeout_s: 600
-#    artifact: out/bench.json
-
-";
-
-const LAYERS: &str = "\
-# Operating knobs. Later files win; `env` names the variable that overrides a key; `watch_env` is only recorded.
-# Values that look secret are recorded as digests.
-# tuneables:
-#   files: [config/tuneables.json, ~/.app/tuneables.json]
-#   env: {advisor.max_items: APP_MAX_ITEMS}
-#   watch_env: [APP_MODE]
-
-# Which paths and variables belong to which layer, highest authority first. Globs from the project's root.
-# surfaces:
-#   invariants: [src/safety/**]
-#   contracts: [docs/CONTRACT.md]
-#   env: [APP_*, deploy/*.env]
-#   tuneables: [config/tuneables*.json]
-#   overlays: [benchmarks/**]
-
-# What counts as document and as test when a contract changes.
-# contract_docs:
-#   docs: [docs/**, \"**/*.md\"]
-#   tests: [\"**/tests/**\", \"**/*_test.*\"]
-
-";
-
-const GATES: &str = "\
-# validate: on_failure `reject` ends a change that fails (the workflow's rule), `retry` keeps it open.
-# Before a promotion rehearse_checks runs the check commands on what the rollback leaves, in a bare checkout.
-# validation:
-#   on_failure: reject
-#   smoke: true
-#   rehearse_checks: false
-
-# compare: baseline and head are built side by side and measured in turns, which is what makes a difference credible.
-# pair:
-#   enabled: true
-#   prepare: npm ci && npm run build
-#   share: [node_modules]
-#   tuneables_env: APP_TUNEABLES
-#   min_pairs: 10
-#   max_pairs: 40
-#   max_time_s: 600
-#   min_effect: 1%
-#   pin: auto         # hold both runs of a pair on one core: auto (a command of one thread), always, never
-
-# rollout: the stages of a promoted change, and how long each must last. Without this, `full` alone.
-# rollout:
-#   stages:
-#     - {name: canary, soak_hours: 4, check: ./scripts/canary.sh}
-#     - {name: live, soak_hours: 12}
-#     - {name: full}
-
-# VERIFIED: days of monitoring after the full rollout, at least 3.
-verification:
-  min_monitor_days: 3
-  require_clean_git: false
-
-";
-
-const PEOPLE: &str = "\
-# Reviews: whether VERIFIED demands an attestation, and which reasoning modes count for which tool.
-review:
-  recommended: true
-  require_attestation: true
-  # enforce_recommended_modes: true
-  # allowed_modes: {codex: [xhigh, high], claude: [plan]}
-  # recommended_tools: {codex: {reasoning_mode: xhigh}}
-
-# Hooks and the range check: the commit trailer, the gate that its change must have passed (open,
-# contract, baseline, validate, after, compare, decide, rollout, verify), whether doctor is to insist on the hooks,
-# and what needs no change, with its reason.
-# enforcement:
-#   trailer: Optimizer-Change
-#   require: baseline
-#   hooks: true
-#   witness_within_days: 2 # monitored days that are committed later fail the check, and do not only warn
-#   max_emergency_days: 7  # the longest that an emergency's override may hold
-#   exempt:
-#     - {bots: [\"dependabot[bot]\"], reason: dependency updates are reviewed apart}
-
-# What `analyze` should know.
-# project:
-#   goals: [Shorter start-up without more memory]
-#   intents: [Performance optimization]
-#   languages: []
-#   python_ignore_deps: []
-";
 
 #[cfg(test)]
 mod tests {

@@ -1,32 +1,201 @@
-//! YAML as JSON values, under the same budget as the config file. Must not know what the values mean.
+//! YAML, and JSON, which it contains, as a tree in which every key and value has its line and column.
 
+use std::fmt;
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_saphyr::options::NonFiniteFloatPolicy;
+use serde_saphyr::{Location, Spanned};
 
-use crate::config::node;
+/// A value and where it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: Location,
+    pub(crate) kind: Kind,
+}
 
-/// Why a text is no YAML that JSON could say, and where.
+/// A key of a map and where it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) at: Location,
+    pub(crate) text: String,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Null,
+    Flag(bool),
+    Whole(i128),
+    /// Any other number, infinities and NaN included.
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    /// In file order; no key twice.
+    Map(Vec<(Key, Node)>),
+}
+
+/// Why a text is not YAML that JSON could say, and where; both are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
-pub struct YamlError {
-    /// Line, from 1.
+pub struct SyntaxError {
     pub line: u64,
-    /// Column, from 1.
     pub column: u64,
-    /// What is wrong there.
     pub message: String,
 }
 
-/// The value of a YAML text; a byte order mark is accepted.
-pub fn parse(text: &str) -> Result<Value, YamlError> {
+impl SyntaxError {
+    fn new(at: Location, message: String) -> Self {
+        Self { line: at.line(), column: at.column(), message }
+    }
+}
+
+/// The value of a YAML text as JSON; a byte order mark is accepted.
+pub fn parse(text: &str) -> Result<Value, SyntaxError> {
+    let message = "a number that is not finite, or too large".to_owned();
+    tree(text)?.to_json().map_err(|at| SyntaxError::new(at, message))
+}
+
+/// The tree of a YAML text; a byte order mark is accepted.
+pub(crate) fn tree(text: &str) -> Result<Node, SyntaxError> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 24, max_nodes: 50_000 },
+    };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = node::parse(text).map_err(|error| YamlError {
-        line: error.at.line,
-        column: error.at.column,
-        message: error.message,
-    })?;
-    tree.to_json().map_err(|at| YamlError {
-        line: at.line,
-        column: at.column,
-        message: "a number that is not finite, or too large".to_owned(),
+    let root = serde_saphyr::from_str_with_options::<Spanned<Kind>>(text, options);
+    root.map(Node::from).map_err(|error| {
+        let at = error.location().unwrap_or(Location::UNKNOWN);
+        SyntaxError::new(at, message(error.without_snippet()))
     })
+}
+
+impl Node {
+    /// The value as JSON; the place of the number where there is one that JSON cannot hold.
+    pub(crate) fn to_json(&self) -> Result<Value, Location> {
+        Ok(match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Flag(flag) => Value::Bool(*flag),
+            Kind::Whole(number) => Value::Number(serde_json::Number::from_i128(*number).ok_or(self.at)?),
+            Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number).ok_or(self.at)?),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect::<Result<_, _>>()?),
+            Kind::Map(entries) => {
+                let pairs = entries.iter().map(|(key, node)| Ok((key.text.clone(), node.to_json()?)));
+                Value::Object(pairs.collect::<Result<_, Location>>()?)
+            }
+        })
+    }
+}
+
+/// What it is, for "found …".
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("nothing"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Whole(number) => write!(f, "the number {number}"),
+            Self::Number(number) => write!(f, "the number {number}"),
+            Self::Text(text) if text.chars().count() > 40 => {
+                write!(f, "the text {:?}…", text.chars().take(40).collect::<String>())
+            }
+            Self::Text(text) => write!(f, "the text {text:?}"),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(_) => f.write_str("a section (`key: value`)"),
+        }
+    }
+}
+
+impl From<Spanned<Kind>> for Node {
+    fn from(spanned: Spanned<Kind>) -> Self {
+        Self { at: spanned.referenced, kind: spanned.value }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind, D::Error> {
+        Kind::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Kind, E> {
+        Ok(Kind::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Kind, E> {
+        Ok(Kind::Whole(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Kind, E> {
+        Ok(Kind::Whole(number.into()))
+    }
+
+    fn visit_i128<E>(self, number: i128) -> Result<Kind, E> {
+        Ok(Kind::Whole(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Kind, E> {
+        Ok(Kind::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
+        Ok(Kind::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element::<Spanned<Kind>>()? {
+            items.push(item.into());
+        }
+        Ok(Kind::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            let value = map.next_value::<Spanned<Kind>>()?;
+            entries.push((Key { at: key.referenced, text: key.value }, value.into()));
+        }
+        Ok(Kind::Map(entries))
+    }
+}
+
+/// The parser's message without the place, which is reported apart, and without its advice to programmers.
+fn message(error: &serde_saphyr::Error) -> String {
+    match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key {key} is set twice; keep one of them")
+        }
+        serde_saphyr::Error::DuplicateMappingKey { key: None, .. } => "a key is set twice; keep one of them".to_owned(),
+        other => {
+            let text = other.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let end = line.rfind(" at line ").filter(|&end| line[end..].chars().any(|c| c.is_ascii_digit()));
+            line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']).to_owned()
+        }
+    }
 }

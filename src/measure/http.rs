@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn asked(url: &str, set: impl Fn(&mut HttpProbe)) -> Http {
-        let mut config = HttpProbe::new("p", url);
+        let mut config = HttpProbe { name: "p".to_owned(), url: url.to_owned(), ..HttpProbe::default() };
         config.requests = 2;
         set(&mut config);
         probe(&config, &|| false)
@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_once_the_user_has_stopped_it() {
-        let http = probe(&HttpProbe::new("p", "http://x"), &|| true);
+        let config = HttpProbe { name: "p".to_owned(), url: "http://x".to_owned(), ..HttpProbe::default() };
+        let http = probe(&config, &|| true);
         assert_eq!(error(&http), "not asked: interrupted");
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn sample(runner: &mut dyn Runner, place: &Place, config: &KpiProbe) 
         // The config's reading demands a command or a file.
         (None, None) => return Err(not_a_number(&config.name, "nothing")),
     };
-    let value = extract(&config.extract, &text, &origin)?;
+    let value = extract(&config.extract(), &text, &origin)?;
     let raw = match &config.artifact {
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,
@@ -247,7 +247,7 @@ fn concealed_value(name: &str, value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Better, Unit};
+    use crate::model::Unit;
     use crate::os::SpawnError;
     use crate::os::process::{Captured, Launch};
 
@@ -285,17 +285,20 @@ mod tests {
     }
 
     fn config(extract: Extract) -> KpiProbe {
+        let (pointer, regex) = match extract {
+            Extract::Whole => (None, None),
+            Extract::Pointer(pointer) => (Some(pointer), None),
+            Extract::Regex(regex) => (None, Some(regex)),
+        };
         KpiProbe {
             name: "k".to_owned(),
             cmd: Some("bench".to_owned()),
-            file: None,
-            extract,
+            pointer,
+            regex,
             unit: Unit::new("ms"),
-            better: Better::Lower,
-            exact: false,
             runs: 3,
             timeout_s: 5.0,
-            artifact: None,
+            ..KpiProbe::default()
         }
     }
 

@@ -440,15 +440,11 @@ mod tests {
         }
         let config = KpiProbe {
             name: "score".into(),
-            cmd: None,
             file: Some("value".into()),
-            extract: crate::config::Extract::Whole,
-            unit: crate::model::Unit::none(),
             better: crate::model::Better::Higher,
             exact,
             runs: 1,
-            timeout_s: 9.0,
-            artifact: None,
+            ..KpiProbe::default()
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = Session::new(&mut script, (&places[0], &places[1]), Pin::Auto, &mut reference, &mut clock);

@@ -234,7 +234,7 @@ fn a_label_that_cannot_name_a_file_is_told_with_one_that_can() {
 fn what_the_yaml_reader_says_is_for_whoever_writes_the_file() {
     let s = Sandbox::new();
     s.write("vibeship_optimizer.yml", "version: 1\nversion: 1\n");
-    let twice = s.run(&["status"]).troubled(&["vibeship_optimizer.yml:2:1", "the key version stands twice"]);
+    let twice = s.run(&["status"]).troubled(&["vibeship_optimizer.yml:2:1", "the key version is set twice"]);
     let _ = twice.never_says(&["Policy", "Options"]);
     s.write("vibeship_optimizer.yml", "# nothing yet\n");
     let _ = s.run(&["status"]).ok().says(&["vibeship_optimizer.yml:1:1: the file says nothing"]);

@@ -1,5 +1,5 @@
-//! How each metric is measured, and how a change is built, paired and checked, as digests: what a later step must share
-//! with the baseline. Must not hold the commands themselves; they may name secrets.
+//! What the results of a config rest on: digests of how each metric is measured and how a change is built, paired and
+//! checked, which a later step must share with the baseline, and the files that these definitions read or run.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,50 @@ pub const TUNEABLES: &str = "tuneables";
 /// The key of the least effect that counts where the contract names none.
 pub const MIN_EFFECT: &str = "pair.min_effect";
 
+/// A file that a definition names. A command is read by its words, as a person would; what it opens by itself is not
+/// known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// The key of the definition in the config.
+    pub key: String,
+    /// The path, from the project's root unless it is absolute.
+    pub path: String,
+}
+
 impl Config {
+    /// Every file that is named outright, and every word of a command that may be one; not what a command writes to.
+    pub fn sources(&self) -> Vec<Source> {
+        let mut found = Vec::new();
+        for timing in &self.timings {
+            let key = format!("timing.{}", timing.name);
+            found.extend(timing.hyperfine.iter().chain(&timing.cwd).map(|path| named(&key, path)));
+            found.extend(timing.cmd.iter().flat_map(|cmd| words(&key, cmd, timing.cwd.as_deref())));
+        }
+        for kpi in &self.kpis {
+            let key = format!("kpi.{}", kpi.name);
+            found.extend(kpi.file.iter().map(|path| named(&key, path)));
+            found.extend(kpi.cmd.iter().flat_map(|cmd| words(&key, cmd, None)));
+        }
+        found.extend(self.tuneables.files.iter().map(|path| named("tuneables.files", path)));
+        found.extend(self.pair.share.iter().map(|path| named("pair.share", path)));
+        let (commands, pair) = (&self.commands, &self.pair);
+        let fixed = [
+            ("commands.build", &commands.build),
+            ("commands.lint", &commands.lint),
+            ("commands.test", &commands.test),
+            ("pair.prepare", &pair.prepare),
+        ];
+        for (key, cmd) in fixed {
+            found.extend(cmd.iter().flat_map(|cmd| words(key, cmd, None)));
+        }
+        for check in &commands.checks {
+            found.extend(words(&format!("commands.checks.{}", check.name), &check.cmd, None));
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
     /// A digest of every definition: by the beginning of its metrics' names (`timing.NAME`, `http.NAME`, `kpi.NAME`) or
     /// by its key in the config (`pair.prepare`, `commands.test`), and [`TUNEABLES`]. How often something is run, and for
     /// how long, is no part of it.
@@ -30,7 +73,7 @@ impl Config {
             put(format!("http.{}", probe.name), asked(probe));
         }
         for kpi in &self.kpis {
-            let source = json!([kpi.cmd, kpi.file, kpi.extract]);
+            let source = json!([kpi.cmd, kpi.file, kpi.extract()]);
             put(format!("kpi.{}", kpi.name), json!([source, kpi.unit, kpi.better, kpi.exact]));
         }
         put(TUNEABLES.to_owned(), json!([self.tuneables.files, self.tuneables.env]));
@@ -50,7 +93,7 @@ impl Config {
         put("contract_docs.tests".to_owned(), json!(self.contract_docs.tests));
     }
 
-    /// What decides what the arms of a pair are, and whether there are any.
+    /// What decides what the two sides of a pair are, and whether there are any.
     fn pairing(&self, put: &mut dyn FnMut(String, Value)) {
         let pair = &self.pair;
         if pair.enabled {
@@ -61,11 +104,6 @@ impl Config {
         put("pair.tuneables_env".to_owned(), json!(pair.tuneables_env));
         put("pair.pin".to_owned(), json!(pair.pin));
         put(MIN_EFFECT.to_owned(), json!(pair.min_effect));
-    }
-
-    /// What prepares an arm: the build, unless the pairs have a command of their own.
-    pub fn prepares(&self) -> Option<&str> {
-        self.pair.prepare.as_deref().or(self.commands.build.as_deref())
     }
 
     /// What validates a change. Only what is there has a digest: a check more, or a stricter one, takes nothing back.
@@ -93,6 +131,34 @@ impl Config {
 fn asked(probe: &HttpProbe) -> Value {
     let expected = json!([probe.expect_status, probe.expect_contains, probe.expect_json]);
     json!([json!([probe.url, probe.method, probe.headers]), expected])
+}
+
+fn named(key: &str, path: &str) -> Source {
+    Source { key: key.to_owned(), path: path.to_owned() }
+}
+
+/// The words of a command that may be paths, without what output is sent to.
+fn words(key: &str, cmd: &str, cwd: Option<&str>) -> Vec<Source> {
+    let mut found = Vec::new();
+    let (mut word, mut written) = (String::new(), false);
+    for c in cmd.chars().chain([' ']) {
+        let ends = c.is_whitespace() || matches!(c, ';' | '|' | '&' | '(' | ')' | '<' | '>' | '"' | '\'' | '=' | '`');
+        if !ends {
+            word.push(c);
+            continue;
+        }
+        if !word.is_empty() {
+            let is_option = word.starts_with('-');
+            if !written && !is_option {
+                let path = cwd.map_or_else(|| word.clone(), |cwd| format!("{cwd}/{word}"));
+                found.push(named(key, if word.starts_with('/') { &word } else { &path }));
+            }
+            word.clear();
+            written = false;
+        }
+        written = c == '>' || written && c != ';';
+    }
+    found
 }
 
 #[cfg(test)]
@@ -149,5 +215,26 @@ mod tests {
         assert_eq!(of("commands: {build: make}\n", "commands: {build: make x}\n"), ["commands.build", "pair.prepare"]);
         assert_eq!(of("pair: {prepare: make}\n", "pair: {prepare: make, enabled: false}\n"), ["pair.enabled"]);
         assert_eq!(of("pair: {share: [a]}\n", "pair: {share: [a, b]}\n"), ["pair.share"]);
+    }
+
+    fn sources(text: &str) -> Vec<(String, String)> {
+        let config = parse(text, Path::new("config.yml")).unwrap().0;
+        config.sources().into_iter().map(|source| (source.key, source.path)).collect()
+    }
+
+    #[test]
+    fn files_and_words_of_commands_are_sources_and_outputs_are_not() {
+        let text = "\
+commands: {test: 'sh scripts/test.sh --with=a/b.json > out/log.txt 2>&1; cat \"c d.txt\"'}
+kpis: [{name: v, file: data/v.json, better: lower}]
+tuneables: {files: [t.json]}
+timings: [{name: t, cmd: './run -x y', cwd: sub}]
+";
+        let found = sources(text);
+        let has = |key: &str, path: &str| found.contains(&(key.to_owned(), path.to_owned()));
+        assert!(has("commands.test", "scripts/test.sh") && has("commands.test", "a/b.json"), "{found:?}");
+        assert!(has("kpi.v", "data/v.json") && has("tuneables.files", "t.json"), "{found:?}");
+        assert!(has("timing.t", "sub/./run") && has("timing.t", "sub/y") && has("timing.t", "sub"), "{found:?}");
+        assert!(!found.iter().any(|(_, path)| path == "out/log.txt"), "{found:?}");
     }
 }

@@ -1,0 +1,382 @@
+//! What a config must hold beyond the types of its values: ranges, names, and what belongs together. Completes what
+//! the file leaves open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use crate::config::reader::Notes;
+use crate::config::{
+    Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Method, Pair, Rollout, StageConfig, Timing,
+    Tuneables, Verification, glob, probes, words,
+};
+use crate::model::Stage;
+
+/// A week: the longest deadline that is taken for meant.
+const MAX_TIMEOUT_S: f64 = 604_800.0;
+/// The most runs that are taken for meant.
+const MAX_RUNS: u64 = 100_000;
+/// A year: more is a slip of the keyboard.
+const MAX_SOAK_HOURS: f64 = 8760.0;
+const MAX_PAIRS: u64 = 10_000;
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+
+/// Reports what cannot be meant, and completes the rest.
+pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
+    let mut root = Section { path: String::new(), notes };
+    root.whole("version", config.version, 1..=Config::VERSION.into());
+    let mut commands = root.section("commands");
+    commands.positive("timeout_s", config.commands.timeout_s);
+    commands.each("checks", &config.commands.checks, check_command);
+    root.unique("commands.checks", config.commands.checks.iter().map(|check| &check.name));
+    root.each("timings", &config.timings, timing);
+    root.unique("timings", config.timings.iter().map(|timing| &timing.name));
+    root.texts("size_paths", &config.size_paths);
+    root.each("http_probes", &config.http_probes, http_probe);
+    root.unique("http_probes", config.http_probes.iter().map(|probe| &probe.name));
+    probes::name_probes(&mut config.http_probes);
+    root.each("kpis", &config.kpis, kpi);
+    root.unique("kpis", config.kpis.iter().map(|kpi| &kpi.name));
+    for (i, kpi) in config.kpis.iter_mut().enumerate() {
+        if (kpi.exact || kpi.cmd.is_none()) && !root.has(&format!("kpis[{i}].runs")) {
+            kpi.runs = 1;
+        }
+    }
+    tuneables(&config.tuneables, root.section("tuneables"));
+    let surfaces = &config.surfaces;
+    let mut section = root.section("surfaces");
+    section.globs("invariants", &surfaces.invariants);
+    section.globs("contracts", &surfaces.contracts);
+    section.globs("env", &surfaces.env);
+    section.globs("tuneables", &surfaces.tuneables);
+    section.globs("overlays", &surfaces.overlays);
+    root.globs("contract_docs.docs", &config.contract_docs.docs);
+    root.globs("contract_docs.tests", &config.contract_docs.tests);
+    pair(&mut config.pair, root.section("pair"));
+    rollout(&mut config.rollout, root.section("rollout"));
+    verification(&mut config.verification, root.section("verification"));
+    for (tool, modes) in &config.review.allowed_modes {
+        root.texts(&format!("review.allowed_modes.{tool}"), modes);
+    }
+    enforcement(&config.enforcement, root.section("enforcement"));
+    let project = &config.project;
+    let mut section = root.section("project");
+    section.texts("goals", &project.goals);
+    section.texts("intents", &project.intents);
+    section.texts("languages", &project.languages);
+    section.texts("python_ignore_deps", &project.python_ignore_deps);
+}
+
+fn check_command(check: &Check, mut s: Section<'_, '_>) {
+    s.name(&check.name);
+    s.required("cmd", &check.cmd);
+    s.positive("timeout_s", check.timeout_s);
+}
+
+fn timing(timing: &Timing, mut s: Section<'_, '_>) {
+    s.name(&timing.name);
+    if timing.cmd.is_some() && timing.hyperfine.is_some() {
+        s.problem("hyperfine", "cannot be combined with `cmd`: give a command to run or results to read");
+    }
+    if let Some(Err(error)) = timing.cmd.as_deref().filter(|_| !timing.shell).map(words::split) {
+        s.problem("cmd", &error.to_string());
+    }
+    s.whole("runs", timing.runs, 1..=MAX_RUNS);
+    s.whole("warmup", timing.warmup, 0..=MAX_RUNS);
+    s.positive("timeout_s", timing.timeout_s);
+    s.not_blank("cwd", timing.cwd.as_ref());
+    s.variables("env", &timing.env);
+    s.not_blank("hyperfine", timing.hyperfine.as_ref());
+}
+
+fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
+    s.required("url", &probe.url);
+    if !probe.url.is_empty() && !is_http_url(&probe.url) {
+        s.problem("url", "expected an http:// or https:// address with a host");
+    }
+    if s.has("name") {
+        s.name(&probe.name);
+    }
+    s.variables("headers", &probe.headers);
+    s.whole("expect_status", probe.expect_status.unwrap_or(200), 100..=599);
+    s.each("expect_json", &probe.expect_json, |expected: &ExpectJson, mut s| s.pointer(&expected.pointer));
+    s.whole("requests", probe.requests, 1..=MAX_RUNS);
+    s.positive("timeout_s", probe.timeout_s);
+    s.whole("max_body_bytes", probe.max_body_bytes, 1..=1 << 30);
+    if probe.method == Method::Head && (probe.expect_contains.is_some() || !probe.expect_json.is_empty()) {
+        s.problem("method", "HEAD has no body to check: use GET, or drop `expect_contains` and `expect_json`");
+    }
+}
+
+fn is_http_url(url: &str) -> bool {
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#']) && !rest.is_empty())
+        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
+    s.name(&kpi.name);
+    if kpi.cmd.is_none() && kpi.file.is_none() {
+        s.problem_here("names neither `cmd` (a command whose output holds the number) nor `file`");
+    }
+    s.not_blank("file", kpi.file.as_ref());
+    s.pointer(kpi.pointer.as_deref().unwrap_or_default());
+    match &kpi.regex {
+        Some(_) if kpi.pointer.is_some() => s.problem("regex", "cannot be combined with `pointer`: give one of them"),
+        Some(pattern) => match regex::Regex::new(pattern).map(|regex| regex.captures_len() - 1) {
+            Ok(1) => {}
+            Ok(groups) => s.problem(
+                "regex",
+                &format!("expected exactly one group around the number, such as `p95=([0-9.]+)`; it has {groups}"),
+            ),
+            Err(error) => s.problem("regex", &format!("is not a regular expression: {}", last_line(&error))),
+        },
+        None => {}
+    }
+    if !s.has("better") {
+        s.problem_here("does not say which direction is an improvement: add `better: lower` or `better: higher`");
+    }
+    s.whole("runs", kpi.runs, 1..=MAX_RUNS);
+    if kpi.cmd.is_none() && s.has("runs") && kpi.runs > 1 {
+        s.problem("runs", "reading a file again gives the same number: drop `runs`, or add the `cmd` that writes it");
+    }
+    s.positive("timeout_s", kpi.timeout_s);
+    s.not_blank("artifact", kpi.artifact.as_ref());
+}
+
+/// The regex crate explains itself over several lines; the last one says what is wrong.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
+}
+
+fn tuneables(tuneables: &Tuneables, mut s: Section<'_, '_>) {
+    s.texts("files", &tuneables.files);
+    for (i, file) in tuneables.files.iter().enumerate().filter(|(_, file)| !file.trim().is_empty()) {
+        let lower = file.to_ascii_lowercase();
+        if ![".json", ".yml", ".yaml", ".toml"].iter().any(|ending| lower.ends_with(ending)) {
+            s.problem(&format!("files[{i}]"), &format!("{file:?} ends in none of .json, .yml, .yaml, .toml"));
+        }
+    }
+    s.variables("env", &tuneables.env);
+    s.texts("watch_env", &tuneables.watch_env);
+}
+
+fn pair(pair: &mut Pair, mut s: Section<'_, '_>) {
+    s.texts("share", &pair.share);
+    s.not_blank("tuneables_env", pair.tuneables_env.as_ref());
+    if let Some(name) =
+        pair.tuneables_env.as_ref().filter(|name| name.contains(|c: char| c == '=' || c.is_whitespace()))
+    {
+        s.problem("tuneables_env", &format!("{name:?} is not a possible name of a variable"));
+    }
+    s.whole("min_pairs", pair.min_pairs, 1..=MAX_PAIRS);
+    if (1..Pair::LEAST_PAIRS).contains(&pair.min_pairs) {
+        let (min, least) = (pair.min_pairs, Pair::LEAST_PAIRS);
+        let message =
+            format!("{min} pairs can never decide: the signed-rank test cannot reach 5 % with fewer than {least}");
+        s.problem("min_pairs", &message);
+    }
+    if !s.has("max_pairs") {
+        pair.max_pairs = pair.max_pairs.max(pair.min_pairs);
+    }
+    s.whole("max_pairs", pair.max_pairs, 1..=MAX_PAIRS);
+    if pair.max_pairs < pair.min_pairs {
+        let message = format!("{} is less than min_pairs, which is {}", pair.max_pairs, pair.min_pairs);
+        s.problem("max_pairs", &message);
+    }
+    s.positive("max_time_s", pair.max_time_s);
+}
+
+fn rollout(rollout: &mut Rollout, mut s: Section<'_, '_>) {
+    s.each("stages", &rollout.stages, |stage: &StageConfig, mut s| {
+        if !s.has("name") {
+            s.problem_here("has no `name`: canary, live or full");
+        }
+        let fits = (0.0..=MAX_SOAK_HOURS).contains(&stage.soak_hours);
+        s.expect("soak_hours", fits, &format!("a number from 0 to {MAX_SOAK_HOURS}"));
+    });
+    if rollout.stages.is_empty() {
+        *rollout = Rollout::default();
+    }
+    if !rollout.stages.is_sorted_by(|a, b| a.name < b.name) {
+        s.problem("stages", "must be in the order canary, live, full, each at most once");
+    } else if rollout.stages.last().is_none_or(|stage| stage.name != Stage::Full) {
+        s.problem("stages", "must end with `full`: a change is verified only when it is out for everyone");
+    }
+}
+
+fn verification(verification: &mut Verification, mut s: Section<'_, '_>) {
+    let days = verification.min_monitor_days;
+    s.whole("min_monitor_days", days, 0..=3650);
+    if days < Verification::FLOOR_DAYS {
+        let floor = Verification::FLOOR_DAYS;
+        s.warn("min_monitor_days", format!("{days} is below the workflow's minimum and is read as {floor}"));
+        verification.min_monitor_days = floor;
+    }
+}
+
+fn enforcement(enforcement: &Enforcement, mut s: Section<'_, '_>) {
+    let trailer = &enforcement.trailer;
+    if trailer.is_empty() || !trailer.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        s.problem("trailer", "expected letters, digits and `-` alone: git reads nothing else as a trailer's key");
+    }
+    s.whole("witness_within_days", enforcement.witness_within_days.unwrap_or(1), 1..=365);
+    s.whole("max_emergency_days", enforcement.max_emergency_days, 1..=90);
+    s.each("exempt", &enforcement.exempt, |exemption: &Exemption, mut s| {
+        s.globs("paths", &exemption.paths);
+        s.globs("authors", &exemption.authors);
+        s.texts("bots", &exemption.bots);
+        s.required("reason", &exemption.reason);
+        if exemption.paths.is_empty() && exemption.authors.is_empty() && exemption.bots.is_empty() {
+            s.problem_here("exempts nothing: give `paths`, `authors` or `bots`");
+        }
+    });
+}
+
+/// One section of the file, by its path, and the rules that several sections share.
+struct Section<'n, 't> {
+    path: String,
+    notes: &'n mut Notes<'t>,
+}
+
+impl<'t> Section<'_, 't> {
+    fn child(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn section(&mut self, key: &str) -> Section<'_, 't> {
+        Section { path: self.child(key), notes: self.notes }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.notes.has(&self.child(key))
+    }
+
+    fn problem(&mut self, key: &str, message: &str) {
+        self.notes.problem(&self.child(key), message.to_owned());
+    }
+
+    fn problem_here(&mut self, message: &str) {
+        self.notes.problem(&self.path, message.to_owned());
+    }
+
+    fn warn(&mut self, key: &str, message: String) {
+        self.notes.warn(&self.child(key), message);
+    }
+
+    /// Reports that something else was expected under `key`, unless the value `fits`.
+    fn expect(&mut self, key: &str, fits: bool, what: &str) {
+        let path = self.child(key);
+        if !fits || self.notes.is_unreadable(&path) {
+            self.notes.expected(&path, what);
+        }
+    }
+
+    /// Checks each item of the list under `key`; there is none where the file has no such list.
+    fn each<T>(&mut self, key: &str, items: &[T], check: impl Fn(&T, Section<'_, 't>)) {
+        self.expect(key, true, "a list of sections (`- key: value`)");
+        if self.has(key) && !self.notes.is_unreadable(&self.child(key)) {
+            for (i, item) in items.iter().enumerate() {
+                check(item, self.section(&format!("{key}[{i}]")));
+            }
+        }
+    }
+
+    /// No two items of a list have the same name.
+    fn unique<'a>(&mut self, list: &str, names: impl Iterator<Item = &'a String>) {
+        let mut lines: BTreeMap<&str, u64> = BTreeMap::new();
+        for (i, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
+            let key = format!("{list}[{i}].name");
+            match lines.get(name.as_str()) {
+                Some(line) => {
+                    self.problem(&key, &format!("{name:?} is taken by the entry at line {line}; names are unique"));
+                }
+                None => drop(lines.insert(name, self.notes.line(&self.child(&key)))),
+            }
+        }
+    }
+
+    fn whole(&mut self, key: &str, value: impl Into<u64>, range: RangeInclusive<u64>) {
+        let wanted = match (range.start(), range.end()) {
+            (first, last) if first == last => format!("the number {first}"),
+            (first, last) => format!("a whole number from {first} to {last}"),
+        };
+        self.expect(key, range.contains(&value.into()), &wanted);
+    }
+
+    /// A deadline in seconds.
+    fn positive(&mut self, key: &str, value: f64) {
+        let fits = value > 0.0 && value <= MAX_TIMEOUT_S;
+        self.expect(key, fits, &format!("a number above 0, at most {MAX_TIMEOUT_S}"));
+    }
+
+    /// Text that must be there and not be blank.
+    fn required(&mut self, key: &str, text: &str) {
+        if !self.has(key) {
+            self.problem_here(&format!("has no `{key}`"));
+        } else if text.trim().is_empty() {
+            self.problem(key, "is empty");
+        }
+    }
+
+    /// Text that may be absent, but not blank.
+    fn not_blank(&mut self, key: &str, text: Option<&String>) {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            self.problem(key, "is empty");
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.required("name", name);
+        if name.chars().count() > MAX_NAME {
+            self.problem("name", &format!("is longer than {MAX_NAME} characters"));
+        } else if name.contains(char::is_control) {
+            self.problem("name", "holds a control character");
+        } else if name.contains(['<', '>']) {
+            self.warn("name", format!("{name:?} holds `<` or `>`, so no criterion can name it"));
+        }
+    }
+
+    /// A JSON pointer (RFC 6901).
+    fn pointer(&mut self, pointer: &str) {
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            let guess = pointer.trim_start_matches('$').trim_start_matches('.').replace('.', "/");
+            let message = format!("expected a JSON pointer, which begins with `/`, such as `/{guess}`");
+            self.problem("pointer", &message);
+        }
+    }
+
+    /// A list of texts, none blank and none twice.
+    fn texts(&mut self, key: &str, texts: &[String]) {
+        self.expect(key, true, "a list of texts");
+        let mut before = BTreeSet::new();
+        for (i, text) in texts.iter().enumerate() {
+            if text.trim().is_empty() {
+                self.problem(&format!("{key}[{i}]"), "is empty");
+            } else if !before.insert(text) {
+                self.problem(&format!("{key}[{i}]"), &format!("{text:?} is in the list twice"));
+            }
+        }
+    }
+
+    /// A list of globs, each of which is well formed.
+    fn globs(&mut self, key: &str, globs: &[String]) {
+        self.texts(key, globs);
+        for (i, pattern) in globs.iter().enumerate() {
+            if let Err(error) = glob::one(pattern) {
+                self.problem(&format!("{key}[{i}]"), &format!("{pattern:?} is not a valid glob: {}", error.kind()));
+            }
+        }
+    }
+
+    /// Values by the name of a variable or header.
+    fn variables(&mut self, key: &str, variables: &BTreeMap<String, String>) {
+        for name in variables.keys() {
+            if name.is_empty() || name.contains(['=', '\0', '\n', '\r']) {
+                self.problem(&format!("{key}.{name}"), "is not a possible name of a variable");
+            }
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The sections of the config that say what a change owes: surfaces, validation, pairs, rollout, verification, review,
+//! enforcement.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::config::reader;
+use crate::model::{Gate, Stage};
+
+/// Globs over paths (from the project's root, `/` between parts) and over names of variables, by layer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Surfaces {
+    /// Code safety and invariants, the highest authority.
+    pub invariants: Vec<String>,
+    /// Contract documents and the code that keeps them.
+    pub contracts: Vec<String>,
+    /// Overrides by environment: names of variables, or files that set them.
+    pub env: Vec<String>,
+    /// Files of tuneables, beside those that `tuneables.files` names.
+    pub tuneables: Vec<String>,
+    /// Benchmark and command line overlays.
+    pub overlays: Vec<String>,
+}
+
+impl Surfaces {
+    /// Whether no surface is declared.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which files count as documents and tests: a change of a contract must touch both.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ContractDocs {
+    /// Globs of documents.
+    pub docs: Vec<String>,
+    /// Globs of tests.
+    pub tests: Vec<String>,
+}
+
+impl Default for ContractDocs {
+    fn default() -> Self {
+        // Markdown anywhere, and the places and names that the usual test runners look for.
+        let docs = ["docs/**", "**/*.md"];
+        let tests = [
+            "**/tests/**",
+            "**/test/**",
+            "**/__tests__/**",
+            "**/test_*.py",
+            "**/*_test.*",
+            "**/*.test.*",
+            "**/*.spec.*",
+        ];
+        Self { docs: docs.map(str::to_owned).into(), tests: tests.map(str::to_owned).into() }
+    }
+}
+
+/// Settings of the validation gate.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Validation {
+    /// What a failed validation does to the change.
+    pub on_failure: OnFailure,
+    /// Whether the HTTP probes are requested as a smoke test (they count only where some are configured).
+    pub smoke: bool,
+    /// Whether the checks also run in the rehearsed rollback.
+    pub rehearse_checks: bool,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self { on_failure: OnFailure::Reject, smoke: true, rehearse_checks: false }
+    }
+}
+
+/// What a failed validation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The change is rejected and the rollback printed: the workflow's rule.
+    Reject,
+    /// The change stays open and may be validated again.
+    Retry,
+}
+
+/// Settings of paired measuring.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Pair {
+    /// Whether `compare --change-id` measures in pairs.
+    pub enabled: bool,
+    /// Command that prepares each checkout; without it, `commands.build`.
+    #[serde(deserialize_with = "reader::command")]
+    pub prepare: Option<String>,
+    /// Untracked inputs shared into both checkouts, relative to the project's root.
+    pub share: Vec<String>,
+    /// Variable that names the tuneables file, for tuneables outside the repository.
+    pub tuneables_env: Option<String>,
+    /// Fewest pairs, at least [`Pair::LEAST_PAIRS`].
+    pub min_pairs: u32,
+    /// Most pairs.
+    pub max_pairs: u32,
+    /// Seconds after which no further pair is begun.
+    pub max_time_s: f64,
+    /// Smallest relative effect worth a verdict: a share (0.01) or a percentage (`1%`).
+    #[serde(deserialize_with = "reader::share")]
+    pub min_effect: f64,
+    /// Whether both runs of a pair are held on one core.
+    pub pin: Pin,
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            prepare: None,
+            share: Vec::new(),
+            tuneables_env: None,
+            min_pairs: 10,
+            max_pairs: 40,
+            max_time_s: 600.0,
+            // What a quiet machine can tell from nothing.
+            min_effect: 0.01,
+            pin: Pin::default(),
+        }
+    }
+}
+
+impl Pair {
+    /// With fewer than six pairs the exact two-sided signed-rank test cannot reach 5 %: 2 / 2^5 is 0.0625.
+    pub const LEAST_PAIRS: u32 = 6;
+}
+
+/// Whether both runs of a pair are held on one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pin {
+    /// Where the warm-up shows that the command is one thread of one process.
+    #[default]
+    Auto,
+    /// Whatever the command is.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// The stages through which a promoted change goes live.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Rollout {
+    /// In the order canary, live, full, each at most once; the last is always full.
+    pub stages: Vec<StageConfig>,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self { stages: vec![StageConfig::default()] }
+    }
+}
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct StageConfig {
+    /// Which one.
+    pub name: Stage,
+    /// Hours that it must last before the next one may begin.
+    pub soak_hours: f64,
+    /// Command that must succeed when it is entered.
+    #[serde(deserialize_with = "reader::command")]
+    pub check: Option<String>,
+}
+
+impl Default for StageConfig {
+    fn default() -> Self {
+        Self { name: Stage::Full, soak_hours: 0.0, check: None }
+    }
+}
+
+/// Settings of the last gate.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Verification {
+    /// Days of monitoring, at least [`Verification::FLOOR_DAYS`], which no config lowers.
+    pub min_monitor_days: u32,
+    /// Whether the tree must be clean.
+    pub require_clean_git: bool,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { min_monitor_days: Self::FLOOR_DAYS, require_clean_git: false }
+    }
+}
+
+impl Verification {
+    /// The workflow's own minimum, which no config lowers.
+    pub const FLOOR_DAYS: u32 = 3;
+}
+
+/// Settings of the review.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Review {
+    /// Whether a missing review is worth a hint.
+    pub recommended: bool,
+    /// Whether VERIFIED demands an attestation.
+    pub require_attestation: bool,
+    /// Whether an attestation whose mode is not among `allowed_modes` is refused.
+    pub enforce_recommended_modes: bool,
+    /// Reasoning modes allowed by tool; a tool that is not listed may use any.
+    pub allowed_modes: BTreeMap<String, Vec<String>>,
+    /// What is recommended by tool.
+    pub recommended_tools: BTreeMap<String, RecommendedTool>,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self {
+            recommended: true,
+            require_attestation: true,
+            enforce_recommended_modes: true,
+            allowed_modes: BTreeMap::new(),
+            recommended_tools: BTreeMap::new(),
+        }
+    }
+}
+
+impl Review {
+    /// A tool and a mode of `allowed_modes` to put into commands; `None` where a person's review is allowed.
+    pub fn suggested(&self) -> Option<(&str, &str)> {
+        let other = self.allowed_modes.get("other")?;
+        if other.iter().any(|mode| mode == "human") {
+            return None;
+        }
+        let all = std::iter::once(("other", other))
+            .chain(self.allowed_modes.iter().map(|(tool, modes)| (tool.as_str(), modes)));
+        all.into_iter().find_map(|(tool, modes)| Some((tool, modes.first()?.as_str())))
+    }
+
+    /// Whether `tool` may have reviewed in `mode`.
+    pub fn allows(&self, tool: &str, mode: &str) -> bool {
+        self.allowed_modes.get(tool).is_none_or(|modes| modes.iter().any(|allowed| allowed == mode))
+    }
+}
+
+/// What is recommended for one reviewing tool.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RecommendedTool {
+    /// The reasoning mode.
+    #[serde(deserialize_with = "reader::command")]
+    pub reasoning_mode: Option<String>,
+}
+
+/// Settings of the hooks and of the range check.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Enforcement {
+    /// Key of the commit trailer that carries the change's id.
+    pub trailer: String,
+    /// The gate that a commit's change must have passed; `promoted` and `verified` are read too.
+    #[serde(deserialize_with = "reader::gate")]
+    pub require: Gate,
+    /// Whether every checkout is to have the hooks.
+    pub hooks: bool,
+    /// Within how many days of what it claims a monitored day must have been committed; without it, being late is
+    /// only worth a warning.
+    pub witness_within_days: Option<u32>,
+    /// The most days for which an emergency's override may hold.
+    pub max_emergency_days: u32,
+    /// What needs no change, each with its reason.
+    pub exempt: Vec<Exemption>,
+}
+
+impl Default for Enforcement {
+    fn default() -> Self {
+        Self {
+            trailer: Self::DEFAULT_TRAILER.to_owned(),
+            require: Gate::Baseline,
+            hooks: false,
+            witness_within_days: None,
+            // Time to find what really helps, and to begin with it.
+            max_emergency_days: 7,
+            exempt: Vec::new(),
+        }
+    }
+}
+
+impl Enforcement {
+    /// The trailer's key unless configured.
+    pub const DEFAULT_TRAILER: &'static str = "Optimizer-Change";
+}
+
+/// Commits that need no change: those that match each of the lists that are not empty.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Exemption {
+    /// Globs: every path of the commit matches one of them.
+    pub paths: Vec<String>,
+    /// Globs over `Name <address>`: the author matches one of them.
+    pub authors: Vec<String>,
+    /// Names of bots: the author's name, or the part of the address before `@` and after `+`, is one of them.
+    pub bots: Vec<String>,
+    /// Why; never empty.
+    pub reason: String,
+}

@@ -1,0 +1,253 @@
+//! The sections of the config that say what is measured: `timings`, `http_probes`, `kpis`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::{reader, words};
+use crate::model::{Better, Unit};
+
+/// One timed command; its metrics are `timing.NAME.wall` and so on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Timing {
+    /// Its unique name.
+    pub name: String,
+    /// The command; where it is empty, nothing is measured unless `hyperfine` names results.
+    #[serde(deserialize_with = "reader::command")]
+    pub cmd: Option<String>,
+    /// How often it is run, at least 1.
+    pub runs: u32,
+    /// How often it is run before, unmeasured.
+    pub warmup: u32,
+    /// Deadline of one run in seconds.
+    pub timeout_s: f64,
+    /// Directory to run in, relative to the project's root.
+    pub cwd: Option<String>,
+    /// Variables set for it.
+    pub env: BTreeMap<String, String>,
+    /// Whether a shell runs it; otherwise the words are split and the program is started directly.
+    pub shell: bool,
+    /// File with results that hyperfine exported as JSON, read instead of running anything.
+    pub hyperfine: Option<String>,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            cmd: None,
+            // The fewest for which a comparison has useful power.
+            runs: 10,
+            warmup: 0,
+            timeout_s: 600.0,
+            cwd: None,
+            env: BTreeMap::new(),
+            shell: true,
+            hyperfine: None,
+        }
+    }
+}
+
+impl Timing {
+    /// Whether it can give a value: it has a command or results to read.
+    pub fn is_measurable(&self) -> bool {
+        self.cmd.is_some() || self.hyperfine.is_some()
+    }
+
+    /// The program and its arguments where no shell is to run the command.
+    pub fn argv(&self) -> Option<Vec<String>> {
+        if self.shell { None } else { words::split(self.cmd.as_deref()?).ok() }
+    }
+}
+
+/// One endpoint; its metrics are `http.NAME.latency` and so on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct HttpProbe {
+    /// Its unique name; made from the URL when the file gives none.
+    pub name: String,
+    /// The URL, as configured (it may hold secrets: mask it before recording).
+    pub url: String,
+    /// The request's method.
+    pub method: Method,
+    /// Headers sent with it (they may hold secrets).
+    pub headers: BTreeMap<String, String>,
+    /// The status demanded; without it, 200 to 399.
+    pub expect_status: Option<u16>,
+    /// Text that the body must contain.
+    #[serde(deserialize_with = "reader::non_empty")]
+    pub expect_contains: Option<String>,
+    /// Values that the body, read as JSON, must hold.
+    pub expect_json: Vec<ExpectJson>,
+    /// How many requests are made, each on a connection of its own.
+    pub requests: u32,
+    /// Deadline of one request in seconds: connection, answer and body together.
+    pub timeout_s: f64,
+    /// Largest body that is read, in bytes; a longer one is a failure.
+    pub max_body_bytes: u64,
+}
+
+/// The method of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// The answer with its body.
+    Get,
+    /// The answer without a body.
+    Head,
+}
+
+/// A value demanded of a JSON answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExpectJson {
+    /// Where (RFC 6901).
+    pub pointer: String,
+    /// What must be there, `null` included; without it, anything.
+    #[serde(deserialize_with = "reader::any_value")]
+    pub equals: Option<Value>,
+}
+
+impl Default for HttpProbe {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            url: String::new(),
+            method: Method::Get,
+            headers: BTreeMap::new(),
+            expect_status: None,
+            expect_contains: None,
+            expect_json: Vec::new(),
+            // Enough to show the spread.
+            requests: 5,
+            timeout_s: 10.0,
+            max_body_bytes: 1 << 20,
+        }
+    }
+}
+
+impl HttpProbe {
+    /// Whether a status is an expected one.
+    pub fn accepts_status(&self, status: u16) -> bool {
+        self.expect_status.map_or((200..400).contains(&status), |expected| expected == status)
+    }
+}
+
+/// One KPI; its metric is `kpi.NAME`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct KpiProbe {
+    /// Its unique name.
+    pub name: String,
+    /// Command that is run for it.
+    #[serde(deserialize_with = "reader::command")]
+    pub cmd: Option<String>,
+    /// File that it is read from: after the command, where there is one, which must then have written it.
+    /// Without a file the command's standard output is read. At least one of both is set.
+    pub file: Option<String>,
+    /// Where the number is in a JSON text (RFC 6901).
+    pub pointer: Option<String>,
+    /// A regular expression whose only group captures the number, at its last match.
+    pub regex: Option<String>,
+    /// Its unit.
+    #[serde(deserialize_with = "reader::unit")]
+    pub unit: Unit,
+    /// Which direction is an improvement.
+    pub better: Better,
+    /// Whether it is the same at every measurement of the same code, so that one value decides.
+    pub exact: bool,
+    /// How often the command is run: 10 times, unless it is exact.
+    pub runs: u32,
+    /// Deadline of one run in seconds.
+    pub timeout_s: f64,
+    /// File to keep as evidence instead of the text that the value was read from.
+    pub artifact: Option<String>,
+}
+
+/// How a number is found in a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extract {
+    /// The whole text is the number.
+    Whole,
+    /// The text is JSON and the number is at this place (RFC 6901).
+    Pointer(String),
+    /// The number is what the only group of this regular expression captures, at its last match.
+    Regex(String),
+}
+
+impl Default for KpiProbe {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            cmd: None,
+            file: None,
+            pointer: None,
+            regex: None,
+            unit: Unit::none(),
+            better: Better::Lower,
+            exact: false,
+            runs: 10,
+            timeout_s: 600.0,
+            artifact: None,
+        }
+    }
+}
+
+impl KpiProbe {
+    /// How the number is found: by `pointer` or `regex`, else the whole text is the number.
+    pub fn extract(&self) -> Extract {
+        match (&self.pointer, &self.regex) {
+            (Some(pointer), _) => Extract::Pointer(pointer.clone()),
+            (None, Some(regex)) => Extract::Regex(regex.clone()),
+            (None, None) => Extract::Whole,
+        }
+    }
+}
+
+/// Names every probe without a name by its URL.
+pub(crate) fn name_probes(probes: &mut [HttpProbe]) {
+    let mut taken: Vec<String> = probes.iter().map(|p| p.name.clone()).filter(|name| !name.is_empty()).collect();
+    for probe in probes.iter_mut().filter(|probe| probe.name.is_empty()) {
+        probe.name = unused_name(&probe.url, &taken);
+        taken.push(probe.name.clone());
+    }
+}
+
+/// A name from the URL: its last path segment, or the host; longer where that is taken.
+fn unused_name(url: &str, taken: &[String]) -> String {
+    let without_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = without_scheme.find(['?', '#']).unwrap_or(without_scheme.len());
+    let (authority, path) = without_scheme[..end].split_once('/').unwrap_or((&without_scheme[..end], ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let last = path.split('/').rfind(|segment| !segment.is_empty()).unwrap_or(host);
+    let long = format!("{host}/{path}");
+    let numbered = (2_u32..).map(|n| format!("{}-{n}", slug(&long)));
+    [slug(last), slug(&long)]
+        .into_iter()
+        .chain(numbered)
+        .find(|name| !name.is_empty() && !taken.contains(name))
+        .unwrap_or_default()
+}
+
+fn slug(text: &str) -> String {
+    let dashed: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unnamed_probe_is_named_by_the_end_of_its_path_and_never_by_a_secret() {
+        assert_eq!(unused_name("http://u:secret@127.0.0.1:8787/api/health?token=x", &[]), "health");
+        assert_eq!(unused_name("http://127.0.0.1:8787/health", &["health".to_owned()]), "127-0-0-1-8787-health");
+        assert_eq!(unused_name("http://u:secret@localhost", &[]), "localhost");
+    }
+}

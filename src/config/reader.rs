@@ -1,0 +1,395 @@
+//! From a YAML tree to the structs of the config: a serde deserializer that warns of unknown keys, knows the place of
+//! every value, and reads on after a value of the wrong type, so that all of them are reported at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::Value;
+
+use crate::config::yaml::{Key, Kind, Node};
+use crate::config::{Config, Diagnostic};
+use crate::model::nearest::nearest;
+use crate::model::{Gate, Unit};
+
+/// More values of a wrong type than these are not looked for; each takes another pass over the tree.
+const MAX_UNREADABLE: usize = 50;
+/// The one key for which `null` is a value; for every other it is the same as no value.
+const NULL_IS_A_VALUE: &str = "equals";
+
+/// What one reading finds: every value by its key path, and what is wrong or doubtful.
+#[derive(Default)]
+pub(crate) struct Notes<'t> {
+    values: BTreeMap<String, &'t Node>,
+    /// The paths of values of a wrong type, which are skipped.
+    unreadable: BTreeSet<String>,
+    problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// The config that a tree holds, as far as it can be read; `None` where it is no section at all.
+pub(crate) fn read(tree: &Node) -> (Option<Config>, Notes<'_>) {
+    let mut notes = Notes::default();
+    for _ in 0..MAX_UNREADABLE {
+        notes.warnings.clear();
+        notes.values.clear();
+        notes.values.insert(String::new(), tree);
+        match Config::deserialize(Reader { node: tree, path: String::new(), in_map: false, notes: &mut notes }) {
+            Ok(config) => return (Some(config), notes),
+            Err(error) => {
+                let path = error.path.unwrap_or_default();
+                notes.expected(&path, &error.expected);
+                if path.is_empty() {
+                    break;
+                }
+                notes.unreadable.insert(path);
+            }
+        }
+    }
+    (None, notes)
+}
+
+impl Notes<'_> {
+    /// Whether there is a value, readable or not.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.values.contains_key(path)
+    }
+
+    /// Reports a problem with the value at `path`, or, where it is absent, at the section that lacks it.
+    pub(crate) fn problem(&mut self, path: &str, message: String) {
+        if !self.is_unreadable(path) {
+            let problem = self.at(path, message);
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether the value at `path` is of a wrong type, and the config has its default.
+    pub(crate) fn is_unreadable(&self, path: &str) -> bool {
+        self.unreadable.contains(path)
+    }
+
+    /// Reports that something else was expected at `path`, instead of what was said about its type.
+    pub(crate) fn expected(&mut self, path: &str, what: &str) {
+        let found = self.values.get(path).map_or(&Kind::Null, |node| &node.kind);
+        let problem = self.at(path, format!("expected {what}, found {found}"));
+        self.problems.retain(|other| other.key != path);
+        self.problems.push(problem);
+    }
+
+    /// Warns about the value at `path`.
+    pub(crate) fn warn(&mut self, path: &str, message: String) {
+        let warning = self.at(path, message);
+        self.warnings.push(warning);
+    }
+
+    /// The line at which the value at `path` begins.
+    pub(crate) fn line(&self, path: &str) -> u64 {
+        self.at(path, String::new()).line
+    }
+
+    /// The problems and the warnings, each in file order.
+    pub(crate) fn into_parts(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        for list in [&mut self.problems, &mut self.warnings] {
+            list.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        }
+        (self.problems, self.warnings)
+    }
+
+    fn at(&self, path: &str, message: String) -> Diagnostic {
+        let parent = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
+        let node = [path, parent, ""].iter().find_map(|path| self.values.get(*path));
+        let (line, column) = node.map_or((0, 0), |node| (node.at.line(), node.at.column()));
+        Diagnostic { key: path.to_owned(), line, column, message }
+    }
+
+    fn unknown(&mut self, section: &str, key: &Key, known: &[&str]) {
+        let folded = key.text.replace('-', "_");
+        let hint = match nearest(&folded, known.iter().copied(), 1).first() {
+            Some(name) => format!("; did you mean `{name}`?"),
+            None => format!("; known here: {}", known.join(", ")),
+        };
+        self.warnings.push(Diagnostic {
+            key: child(section, &key.text),
+            line: key.at.line(),
+            column: key.at.column(),
+            message: format!("is not a known key and has no effect{hint}"),
+        });
+    }
+}
+
+fn child(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// What was expected instead of a value, and the path of that value once it is known.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {expected}")]
+struct Mismatch {
+    expected: String,
+    path: Option<String>,
+}
+
+impl Mismatch {
+    fn new(expected: &str) -> Self {
+        Self { expected: expected.to_owned(), path: None }
+    }
+
+    fn at(mut self, path: String) -> Self {
+        self.path.get_or_insert(path);
+        self
+    }
+}
+
+impl serde::de::Error for Mismatch {
+    fn custom<T: fmt::Display>(expected: T) -> Self {
+        Self::new(&expected.to_string())
+    }
+}
+
+const SECTION: &str = "a section (`key: value`)";
+const TEXT: &str = "text (put it in quotes)";
+
+/// Reads one node.
+struct Reader<'n, 't> {
+    node: &'t Node,
+    path: String,
+    /// Whether it is a value of a map of names to texts, in which whole numbers are texts as written.
+    in_map: bool,
+    notes: &'n mut Notes<'t>,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn whole<V: Visitor<'t>>(self, max: u64, visitor: V) -> Result<V::Value, Mismatch> {
+        let number = match self.node.kind {
+            Kind::Whole(number) => u64::try_from(number).ok().filter(|number| *number <= max),
+            _ => None,
+        };
+        visitor.visit_u64(number.ok_or_else(|| Mismatch::new("a whole number"))?)
+    }
+
+    /// The entries of a map, or, where `known` keys are given, those of a section.
+    fn entries<V: Visitor<'t>>(self, known: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Mismatch> {
+        let entries: &[(Key, Node)] = match &self.node.kind {
+            Kind::Map(entries) => entries,
+            Kind::Null => &[],
+            _ => return Err(Mismatch::new(SECTION)),
+        };
+        visitor.visit_map(Entries { rest: entries.iter(), value: None, path: self.path, known, notes: self.notes })
+    }
+}
+
+impl<'t> Deserializer<'t> for Reader<'_, 't> {
+    type Error = Mismatch;
+
+    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        let value = self.node.to_json().map_err(|_| Mismatch::new("a number that JSON can hold"))?;
+        value.deserialize_any(visitor).map_err(serde::de::Error::custom)
+    }
+
+    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        visitor.visit_some(self)
+    }
+
+    /// YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
+    fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match &self.node.kind {
+            Kind::Flag(flag) => visitor.visit_bool(*flag),
+            Kind::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" => visitor.visit_bool(true),
+                "no" | "off" => visitor.visit_bool(false),
+                _ => Err(Mismatch::new("true or false")),
+            },
+            _ => Err(Mismatch::new("true or false")),
+        }
+    }
+
+    fn deserialize_u16<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.whole(u16::MAX.into(), visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.whole(u32::MAX.into(), visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.whole(u64::MAX, visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match self.node.kind {
+            #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53, and ranges are checked after")]
+            Kind::Whole(number) => visitor.visit_f64(number as f64),
+            Kind::Number(number) => visitor.visit_f64(number),
+            _ => Err(Mismatch::new("a number")),
+        }
+    }
+
+    /// Numbers and the like are refused: what they would read as is a guess.
+    fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match &self.node.kind {
+            Kind::Text(text) if text.contains('\0') => Err(Mismatch::new("text without a NUL character")),
+            Kind::Text(text) => visitor.visit_borrowed_str(text),
+            Kind::Whole(number) if self.in_map => visitor.visit_string(number.to_string()),
+            Kind::Null if self.notes.unreadable.contains(&self.path) => visitor.visit_str(""),
+            _ => Err(Mismatch::new(TEXT)),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        match &self.node.kind {
+            Kind::List(items) => {
+                visitor.visit_seq(Items { items: items.iter().enumerate(), path: self.path, notes: self.notes })
+            }
+            _ => Err(Mismatch::new("a list")),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
+        self.entries(None, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        if let Kind::Map(entries) = &self.node.kind {
+            for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&key.text.as_str())) {
+                self.notes.unknown(&self.path, key, fields);
+            }
+        }
+        self.entries(Some(fields), visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        let chosen = match &self.node.kind {
+            Kind::Text(text) => variants.iter().find(|variant| variant.eq_ignore_ascii_case(text)),
+            _ => None,
+        };
+        let chosen = chosen.ok_or_else(|| Mismatch::new(&format!("one of {}", variants.join(", "))))?;
+        visitor.visit_enum(IntoDeserializer::<Mismatch>::into_deserializer(*chosen))
+    }
+
+    forward_to_deserialize_any! { <V: Visitor<'t>>
+        i8 i16 i32 i64 i128 u8 u128 f32 char bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct
+        identifier ignored_any
+    }
+}
+
+/// The entries of a section or of a map.
+struct Entries<'n, 't> {
+    rest: std::slice::Iter<'t, (Key, Node)>,
+    value: Option<(String, &'t Node)>,
+    path: String,
+    /// The keys of a section; the others are passed over. Those of a map are free.
+    known: Option<&'static [&'static str]>,
+    notes: &'n mut Notes<'t>,
+}
+
+impl<'t> MapAccess<'t> for Entries<'_, 't> {
+    type Error = Mismatch;
+
+    fn next_key_seed<K: DeserializeSeed<'t>>(&mut self, seed: K) -> Result<Option<K::Value>, Mismatch> {
+        for (key, node) in self.rest.by_ref() {
+            let absent = matches!(node.kind, Kind::Null) && key.text != NULL_IS_A_VALUE;
+            if self.known.is_some_and(|known| absent || !known.contains(&key.text.as_str())) {
+                continue;
+            }
+            let path = child(&self.path, &key.text);
+            self.notes.values.insert(path.clone(), node);
+            if !self.notes.unreadable.contains(&path) {
+                self.value = Some((path, node));
+                return seed.deserialize(StrDeserializer::new(&key.text)).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
+        let Some((path, node)) = self.value.take() else { return Err(Mismatch::new("a key")) };
+        let reader = Reader { node, path: path.clone(), in_map: self.known.is_none(), notes: self.notes };
+        seed.deserialize(reader).map_err(|error| error.at(path))
+    }
+}
+
+/// The items of a list. One that cannot be read is read as nothing, so that those after it keep their number.
+struct Items<'n, 't> {
+    items: std::iter::Enumerate<std::slice::Iter<'t, Node>>,
+    path: String,
+    notes: &'n mut Notes<'t>,
+}
+
+impl<'t> SeqAccess<'t> for Items<'_, 't> {
+    type Error = Mismatch;
+
+    fn next_element_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
+        static NOTHING: Node = Node { at: serde_saphyr::Location::UNKNOWN, kind: Kind::Null };
+        let Some((i, mut node)) = self.items.next() else { return Ok(None) };
+        let path = format!("{}[{i}]", self.path);
+        self.notes.values.insert(path.clone(), node);
+        if self.notes.unreadable.contains(&path) {
+            node = &NOTHING;
+        }
+        let reader = Reader { node, path: path.clone(), in_map: false, notes: self.notes };
+        seed.deserialize(reader).map(Some).map_err(|error| error.at(path))
+    }
+}
+
+/// A text, or nothing where it is empty.
+pub(crate) fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
+}
+
+/// A command, or nothing where it is blank.
+pub(crate) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.trim().is_empty()))
+}
+
+/// Any JSON value, `null` included.
+pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// A unit by its symbol.
+pub(crate) fn unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Unit, D::Error> {
+    String::deserialize(deserializer).map(|symbol| Unit::new(&symbol))
+}
+
+/// A share: `2%` or `0.02`.
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let share = match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => {
+            let percent = text.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
+            percent.map(|percent| percent / 100.0)
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| serde::de::Error::custom("a share from 0% to 100%, such as `2%` or `0.02`"))
+}
+
+/// A gate by its name.
+pub(crate) fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gate, D::Error> {
+    let mut gates: Vec<(&str, Gate)> = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).collect();
+    gates.extend([("promoted", Gate::Decide), ("verified", Gate::Verify)]);
+    let text = String::deserialize(deserializer)?;
+    let found = gates.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
+    found.map(|(_, gate)| *gate).ok_or_else(|| {
+        let names: Vec<&str> = gates.iter().map(|(name, _)| *name).collect();
+        serde::de::Error::custom(format!("one of {}", names.join(", ")))
+    })
+}
