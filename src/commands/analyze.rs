@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::commands::{Ctx, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::project::{Analysis, analysis};
+use crate::project::{Analysis, analyze};
 use crate::report;
 use crate::store::{OwnPaths, atomic, guard};
 
@@ -39,12 +39,7 @@ pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
 /// The analysis of the project.
 pub(crate) fn analysis(ctx: &Ctx) -> Result<Analysis, CommandError> {
     let own = OwnPaths::below(b"");
-    Ok(analysis::analyze(
-        ctx.project.root(),
-        &ctx.config()?.project,
-        &|path| own.is_own(path) || own.is_left(path),
-        ctx.now(),
-    ))
+    Ok(analyze(ctx.project.root(), &ctx.config()?.project, &|path| own.is_own(path) || own.is_left(path), ctx.now()))
 }
 
 /// The analysis as JSON.

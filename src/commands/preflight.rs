@@ -11,7 +11,7 @@ use crate::commands::{Ctx, audit_here, choose, delta, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Problem, WorkTree};
-use crate::project::bloat;
+use crate::project::bloat_dirs;
 use crate::report::{self, problem};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::Change;
@@ -99,7 +99,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         (false, true) => Some(Demanded::Recommended),
         (false, false) => None,
     };
-    let bloat = bloat::find(ctx.project.root(), &config.size_paths);
+    let bloat = bloat_dirs(ctx.project.root(), &config.size_paths);
     let tuneables = tuneables::read(ctx, changes)?;
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
     Ok(World {

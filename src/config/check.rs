@@ -195,7 +195,7 @@ fn rollout(rollout: &mut Rollout, mut s: Section<'_, '_>) {
             s.problem_here("has no `name`: canary, live or full");
         }
         let fits = (0.0..=MAX_SOAK_HOURS).contains(&stage.soak_hours);
-        s.expect("soak_hours", fits, &format!("a number from 0 to {MAX_SOAK_HOURS}"));
+        s.demand("soak_hours", fits, &format!("a number from 0 to {MAX_SOAK_HOURS}"));
     });
     if rollout.stages.is_empty() {
         *rollout = Rollout::default();
@@ -267,7 +267,7 @@ impl<'t> Section<'_, 't> {
     }
 
     /// Reports that something else was expected under `key`, unless the value `fits`.
-    fn expect(&mut self, key: &str, fits: bool, what: &str) {
+    fn demand(&mut self, key: &str, fits: bool, what: &str) {
         let path = self.child(key);
         if !fits || self.notes.is_unreadable(&path) {
             self.notes.expected(&path, what);
@@ -276,7 +276,7 @@ impl<'t> Section<'_, 't> {
 
     /// Checks each item of the list under `key`; there is none where the file has no such list.
     fn each<T>(&mut self, key: &str, items: &[T], check: impl Fn(&T, Section<'_, 't>)) {
-        self.expect(key, true, "a list of sections (`- key: value`)");
+        self.demand(key, true, "a list of sections (`- key: value`)");
         if self.has(key) && !self.notes.is_unreadable(&self.child(key)) {
             for (i, item) in items.iter().enumerate() {
                 check(item, self.section(&format!("{key}[{i}]")));
@@ -303,13 +303,13 @@ impl<'t> Section<'_, 't> {
             (first, last) if first == last => format!("the number {first}"),
             (first, last) => format!("a whole number from {first} to {last}"),
         };
-        self.expect(key, range.contains(&value.into()), &wanted);
+        self.demand(key, range.contains(&value.into()), &wanted);
     }
 
     /// A deadline in seconds.
     fn positive(&mut self, key: &str, value: f64) {
         let fits = value > 0.0 && value <= MAX_TIMEOUT_S;
-        self.expect(key, fits, &format!("a number above 0, at most {MAX_TIMEOUT_S}"));
+        self.demand(key, fits, &format!("a number above 0, at most {MAX_TIMEOUT_S}"));
     }
 
     /// Text that must be there and not be blank.
@@ -350,7 +350,7 @@ impl<'t> Section<'_, 't> {
 
     /// A list of texts, none blank and none twice.
     fn texts(&mut self, key: &str, texts: &[String]) {
-        self.expect(key, true, "a list of texts");
+        self.demand(key, true, "a list of texts");
         let mut before = BTreeSet::new();
         for (i, text) in texts.iter().enumerate() {
             if text.trim().is_empty() {

@@ -76,19 +76,18 @@ impl Edited {
     }
 }
 
-/// The texts in which one line `NAME: BEFORE` has the value `cmd`; what follows the value on the line stays.
+/// The texts in which one line `NAME: BEFORE` has the value `cmd`; what follows the value on the line stays. Whether it
+/// is the right line, the reader decides.
 fn with_line_replaced<'a>(text: &'a str, name: &str, before: &str, cmd: &str) -> impl Iterator<Item = String> + 'a {
-    let (marks, new) = ([format!("  {name}:"), format!("- {name}:")], quoted(cmd));
+    let (mark, new) = (format!("{name}:"), quoted(cmd));
     let olds = [quoted(before), format!("'{}'", before.replace('\'', "''")), before.to_owned()];
     let mut start = 0;
     text.split_inclusive('\n').filter_map(move |line| {
-        let at = start;
+        let line_start = start;
         start += line.len();
-        let mark = marks.iter().find(|mark| line.contains(mark.as_str()))?;
-        let value = line.find(mark.as_str())? + mark.len();
-        let old = olds.iter().find_map(|old| Some((line[value..].find(old.as_str())?, old.len())));
-        let (from, len) = old.unwrap_or((0, 0));
-        let from = at + value + from;
+        let value = line.find(&mark)? + mark.len();
+        let (offset, len) = olds.iter().find_map(|old| Some((line[value..].find(old.as_str())?, old.len())))?;
+        let from = line_start + value + offset;
         let gap = if len == 0 { " " } else { "" };
         Some(format!("{}{gap}{new}{}", &text[..from], &text[from + len..]))
     })
@@ -143,6 +142,7 @@ mod tests {
         for (text, expected) in [
             ("commands:\n  test:\n", format!("commands:\n  test: {QUOTED}\n")),
             ("commands:\n    test: '' # none\n", format!("commands:\n    test: {QUOTED} # none\n")),
+            ("commands: {lint: x, test: '' } # n\n", format!("commands: {{lint: x, test: {QUOTED} }} # n\n")),
         ] {
             let text = format!("{text}timings: [{{name: t, hyperfine: b.json}}]\n");
             assert!(filled(&text, false).text.starts_with(&expected), "{text}");
@@ -163,7 +163,6 @@ mod tests {
             "",
             "version: 1\n",
             "{\"version\": 1}",
-            "commands: {test: ''}\n",
             "commands:\n  build: make\n",
             "commands:\n  test: |\n    a\n    b\n",
             "base: &b {test: ''}\ncommands: *b\n",

@@ -3,12 +3,12 @@
 //! Where a project mixes kinds, the first of this order is chosen and the others are mentioned: Node, Go, Rust,
 //! .NET, Python. The root comes before its subdirectories, of which one level is looked at.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::config::Guess;
-use crate::project::marker;
+use crate::project::{KNOWN, entries, is_marked, name, subdirectories, text};
 
 /// What could test and build one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +17,6 @@ struct Candidate {
     build: Option<String>,
 }
 
-/// Directories in which a project's own code usually lies, in the order in which they are suggested.
-const CODE_DIRS: &[&str] =
-    &["src", "lib", "app", "cmd", "internal", "pkg", "crates", "packages", "server", "client", "scripts"];
 /// More paths than this make a report nobody reads.
 const MAX_SIZE_PATHS: usize = 6;
 /// What `npm init` writes where there are no tests.
@@ -29,9 +26,11 @@ const NPM_PLACEHOLDER: &str = "no test specified";
 pub fn guess(root: &Path) -> Guess {
     let mut candidates = candidates(root);
     let at_root = candidates.len();
-    for dir in subdirectories(root) {
-        let path = root.join(&dir);
-        candidates.extend(self::candidates(&path).into_iter().map(|candidate| candidate.within(&dir)));
+    for path in subdirectories(root) {
+        let dir = name(&path);
+        if is_plain(&dir) {
+            candidates.extend(self::candidates(&path).into_iter().map(|candidate| candidate.within(&dir)));
+        }
     }
     let chosen = (at_root > 0 || candidates.len() == 1).then(|| candidates.remove(0));
     Guess {
@@ -55,21 +54,18 @@ impl Candidate {
 }
 
 fn candidates(dir: &Path) -> Vec<Candidate> {
-    let fixed = |found: bool, test, build| found.then(|| Candidate::new(test, Some(build)));
-    [
-        node(dir),
-        fixed(dir.join("go.mod").is_file(), "go test ./...", "go build ./..."),
-        fixed(dir.join("Cargo.toml").is_file(), "cargo test", "cargo build"),
-        fixed(marker::holds_ending(dir, &[".sln", ".slnx", ".csproj", ".fsproj"]), "dotnet test", "dotnet build"),
-        uses_pytest(dir).then(|| Candidate::new("python -m pytest -q", None)).or_else(|| python_tests(dir)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let names: Vec<String> = entries(dir).iter().filter(|path| path.is_file()).map(|path| name(path)).collect();
+    let runners = KNOWN.runners.iter();
+    let known = runners.filter(|runner| names.iter().any(|name| is_marked(name, &runner.files, &runner.endings)));
+    node(dir)
+        .into_iter()
+        .chain(known.map(|runner| Candidate::new(&runner.test, Some(&runner.build))))
+        .chain(python(dir).map(|test| Candidate::new(test, None)))
+        .collect()
 }
 
 fn node(dir: &Path) -> Option<Candidate> {
-    let package = marker::json(&dir.join("package.json"))?;
+    let package: Value = serde_json::from_str(&text(&dir.join("package.json"))?).ok()?;
     let script = |name: &str| package.pointer(&format!("/scripts/{name}")).and_then(Value::as_str).map(str::trim);
     let real = script("test").is_some_and(|test| !test.is_empty() && !test.contains(NPM_PLACEHOLDER));
     let manager = node_manager(dir, &package);
@@ -94,52 +90,57 @@ fn node_manager(dir: &Path, package: &Value) -> &'static str {
     ["pnpm", "yarn", "bun"].into_iter().find(|manager| named == Some(manager)).unwrap_or("npm")
 }
 
-fn uses_pytest(dir: &Path) -> bool {
-    const OWN_FILES: &[&str] = &["pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py", "tests/conftest.py"];
-    const SECTIONS: &[(&str, &str)] = &[("setup.cfg", "[tool:pytest]"), ("tox.ini", "[pytest]")];
-    OWN_FILES.iter().any(|name| dir.join(name).is_file())
-        || SECTIONS.iter().any(|(name, section)| {
-            marker::text(&dir.join(name)).is_some_and(|text| text.lines().any(|line| line.trim() == *section))
-        })
-        || marker::toml(&dir.join("pyproject.toml")).is_some_and(|table| names_pytest(&toml::Value::Table(table)))
-        || requirements_name_pytest(dir)
-}
-
-/// What runs files named `test_*.py` where nothing says what does: they say it themselves.
-fn python_tests(dir: &Path) -> Option<Candidate> {
+/// What runs Python tests: pytest where anything names it, else what the files named `test_*.py` are written for.
+fn python(dir: &Path) -> Option<&'static str> {
+    const PYTEST: &str = "python -m pytest -q";
+    if names_pytest(dir) {
+        return Some(PYTEST);
+    }
     let texts_in = |place: &Path| -> Vec<String> {
-        let is_test = |path: &PathBuf| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let tests = entries(place).into_iter().filter(|path| {
+            let name = name(path);
             name.starts_with("test_") && name.ends_with(".py")
-        };
-        marker::entries(place).into_iter().filter(is_test).filter_map(|path| marker::text(&path)).collect()
+        });
+        tests.filter_map(|path| text(&path)).collect()
     };
     let (here, below) = (texts_in(dir), texts_in(&dir.join("tests")));
     // Python's own runner looks into packages alone.
     let found = below.is_empty() || dir.join("tests/__init__.py").is_file();
     let texts: Vec<&String> = here.iter().chain(&below).collect();
     let unittest = found && texts.iter().all(|text| text.contains("unittest.") && !text.contains("import pytest"));
-    let test = if unittest { "python -m unittest" } else { "python -m pytest -q" };
-    (!texts.is_empty()).then(|| Candidate::new(test, None))
+    (!texts.is_empty()).then_some(if unittest { "python -m unittest" } else { PYTEST })
+}
+
+fn names_pytest(dir: &Path) -> bool {
+    const OWN_FILES: &[&str] = &["pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py", "tests/conftest.py"];
+    const SECTIONS: &[(&str, &str)] = &[("setup.cfg", "[tool:pytest]"), ("tox.ini", "[pytest]")];
+    let has_line = |name: &str, section: &str| {
+        text(&dir.join(name)).is_some_and(|text| text.lines().any(|line| line.trim() == section))
+    };
+    let pyproject = text(&dir.join("pyproject.toml")).and_then(|text| text.parse::<toml::Table>().ok());
+    OWN_FILES.iter().any(|name| dir.join(name).is_file())
+        || SECTIONS.iter().any(|(name, section)| has_line(name, section))
+        || pyproject.is_some_and(|table| holds_pytest(&toml::Value::Table(table)))
+        || requirements_name_pytest(dir)
 }
 
 /// Whether a table has a section or key `pytest`, or lists it as a dependency, at any depth.
-fn names_pytest(value: &toml::Value) -> bool {
+fn holds_pytest(value: &toml::Value) -> bool {
     match value {
         toml::Value::String(text) => is_pytest_requirement(text),
-        toml::Value::Array(items) => items.iter().any(names_pytest),
-        toml::Value::Table(table) => table.iter().any(|(key, value)| key == "pytest" || names_pytest(value)),
+        toml::Value::Array(items) => items.iter().any(holds_pytest),
+        toml::Value::Table(table) => table.iter().any(|(key, value)| key == "pytest" || holds_pytest(value)),
         _ => false,
     }
 }
 
 fn requirements_name_pytest(dir: &Path) -> bool {
-    let in_root = marker::entries(dir);
-    let beside = marker::entries(&dir.join("requirements"));
+    let in_root = entries(dir);
+    let beside = entries(&dir.join("requirements"));
     in_root.iter().chain(&beside).any(|path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = name(path);
         let listed = name.ends_with(".txt") && (name.contains("requirements") || !in_root.contains(path));
-        listed && marker::text(path).is_some_and(|text| text.lines().any(is_pytest_requirement))
+        listed && text(path).is_some_and(|text| text.lines().any(is_pytest_requirement))
     })
 }
 
@@ -151,24 +152,17 @@ fn is_pytest_requirement(requirement: &str) -> bool {
     })
 }
 
-fn subdirectories(root: &Path) -> Vec<String> {
-    let names = marker::entries(root).into_iter().filter(|path| path.is_dir() && !path.is_symlink());
-    names
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .filter(|name| !name.starts_with('.') && !marker::is_foreign(name) && is_plain(name))
-        .collect()
-}
-
-/// Whether a name may stand in a shell command, in double quotes at most.
+/// Whether a name may be in a shell command, in double quotes at most.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || " ._-+@".contains(c)) && !name.starts_with('-')
 }
 
 fn size_paths(root: &Path) -> Vec<String> {
-    let known = CODE_DIRS.iter().map(|&dir| dir.to_owned()).filter(|dir| root.join(dir).is_dir());
-    let packages = subdirectories(root).into_iter().filter(|dir| {
-        !CODE_DIRS.contains(&dir.as_str()) && !dir.starts_with("test") && root.join(dir).join("__init__.py").is_file()
-    });
+    let code = &KNOWN.directories.code;
+    let known = code.iter().filter(|dir| root.join(dir).is_dir()).cloned();
+    let packages = subdirectories(root).into_iter().filter(|path| path.join("__init__.py").is_file());
+    let packages = packages.map(|path| name(&path));
+    let packages = packages.filter(|dir| is_plain(dir) && !code.contains(dir) && !dir.starts_with("test"));
     known.chain(packages).take(MAX_SIZE_PATHS).collect()
 }
 

@@ -1,84 +1,30 @@
 //! Python dependencies that are declared and never imported: a hint, not a finding, for a dependency may be used as a
 //! command, as a plugin, or under a name that nothing tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use crate::project::marker;
+use crate::project::{KNOWN, is_foreign, text};
 
 /// Beyond so many files the scan ends: the hint would cost more than it is worth.
 const MAX_FILES: usize = 5000;
 
-/// Distributions whose import name differs from their own.
-const IMPORTED_AS: &[(&str, &[&str])] = &[
-    ("attrs", &["attr", "attrs"]),
-    ("beautifulsoup4", &["bs4"]),
-    ("dnspython", &["dns"]),
-    ("faiss-cpu", &["faiss"]),
-    ("gitpython", &["git"]),
-    ("google-api-python-client", &["googleapiclient", "apiclient"]),
-    ("grpcio", &["grpc"]),
-    ("mysqlclient", &["MySQLdb"]),
-    ("opencv-python", &["cv2"]),
-    ("opencv-python-headless", &["cv2"]),
-    ("pillow", &["PIL"]),
-    ("protobuf", &["google"]),
-    ("psycopg2-binary", &["psycopg2"]),
-    ("pycryptodome", &["Crypto"]),
-    ("pyjwt", &["jwt"]),
-    ("pymupdf", &["fitz", "pymupdf"]),
-    ("pyopenssl", &["OpenSSL"]),
-    ("pyserial", &["serial"]),
-    ("python-dateutil", &["dateutil"]),
-    ("python-docx", &["docx"]),
-    ("python-dotenv", &["dotenv"]),
-    ("python-jose", &["jose"]),
-    ("python-magic", &["magic"]),
-    ("python-multipart", &["multipart", "python_multipart"]),
-    ("pyyaml", &["yaml"]),
-    ("pyzmq", &["zmq"]),
-    ("scikit-image", &["skimage"]),
-    ("scikit-learn", &["sklearn"]),
-    ("setuptools", &["setuptools", "pkg_resources"]),
-    ("websocket-client", &["websocket"]),
-];
-/// Distributions that are run rather than imported.
-const RUN: &[&str] = &[
-    "black",
-    "coverage",
-    "flake8",
-    "gunicorn",
-    "hypercorn",
-    "isort",
-    "mypy",
-    "pip",
-    "pre-commit",
-    "pylint",
-    "pyright",
-    "pytest",
-    "ruff",
-    "tox",
-    "twine",
-    "uvicorn",
-    "wheel",
-];
-
 /// What is declared, and what of it is nowhere imported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct DependencyHints {
-    pub declared: Vec<String>,
+pub(crate) struct DependencyHints {
+    pub(crate) declared: Vec<String>,
     /// Those that no file seems to import.
-    pub maybe_unused: Vec<String>,
-    pub files_read: usize,
+    pub(crate) maybe_unused: Vec<String>,
+    pub(crate) files_read: usize,
     /// Whether there were more files than are read, so that nothing is said to be unused.
-    pub incomplete: bool,
+    pub(crate) incomplete: bool,
 }
 
 /// Looks through the project at `root`; `None` where it declares no dependencies. Those in `ignore` are not doubted.
-pub fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyHints> {
+pub(crate) fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyHints> {
     let declared = declared(root);
     if declared.is_empty() {
         return None;
@@ -87,7 +33,7 @@ pub fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyH
     let mut hints = DependencyHints::default();
     let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| {
         let name = entry.file_name().to_string_lossy();
-        entry.depth() == 0 || !entry.file_type().is_dir() || !(name.starts_with('.') || marker::is_foreign(&name))
+        entry.depth() == 0 || !entry.file_type().is_dir() || !(name.starts_with('.') || is_foreign(&name))
     });
     for entry in walk.flatten().filter(|entry| entry.file_type().is_file()) {
         if !entry.path().extension().is_some_and(|extension| extension == "py" || extension == "pyi") {
@@ -98,13 +44,13 @@ pub fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyH
             break;
         }
         hints.files_read += 1;
-        imported.extend(marker::text(entry.path()).iter().flat_map(|text| imports(text)));
+        imported.extend(text(entry.path()).iter().flat_map(|source| imports(source)));
     }
     let ignored: BTreeSet<String> = ignore.iter().map(|name| normalized(name)).collect();
     let is_unused = |name: &&String| {
         !hints.incomplete
             && !ignored.contains(*name)
-            && !RUN.contains(&name.as_str())
+            && !KNOWN.python.run.contains(name)
             && !import_names(name).iter().any(|import| imported.contains(&import.to_lowercase()))
     };
     hints.maybe_unused = declared.iter().filter(is_unused).cloned().collect();
@@ -115,19 +61,17 @@ pub fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyH
 /// The dependencies that `pyproject.toml` (standard or Poetry's tables) or else `requirements.txt` declares.
 fn declared(root: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    if let Some(table) = marker::toml(&root.join("pyproject.toml")) {
+    if let Some(table) = text(&root.join("pyproject.toml")).and_then(|text| text.parse::<toml::Table>().ok()) {
         let listed =
             table.get("project").and_then(|project| project.get("dependencies")).and_then(toml::Value::as_array);
         names.extend(listed.into_iter().flatten().filter_map(toml::Value::as_str).filter_map(distribution));
-        let poetry = ["tool", "poetry", "dependencies"];
-        let start = Some(toml::Value::Table(table));
-        let found = poetry.iter().fold(start, |value, key| value.and_then(|value| value.get(key).cloned()));
-        let keys = found.as_ref().and_then(toml::Value::as_table).into_iter().flat_map(|table| table.keys());
+        let poetry = table.get("tool").and_then(|tool| tool.get("poetry")?.get("dependencies")?.as_table());
+        let keys = poetry.into_iter().flat_map(toml::Table::keys);
         names.extend(keys.filter(|key| *key != "python").map(|key| normalized(key)));
     }
     if names.is_empty() {
-        let text = marker::text(&root.join("requirements.txt")).unwrap_or_default();
-        names.extend(text.lines().filter_map(distribution));
+        let requirements = text(&root.join("requirements.txt")).unwrap_or_default();
+        names.extend(requirements.lines().filter_map(distribution));
     }
     names
 }
@@ -150,9 +94,8 @@ fn normalized(name: &str) -> String {
 
 /// The names under which a distribution may be imported.
 fn import_names(distribution: &str) -> Vec<String> {
-    let known: BTreeMap<&str, &[&str]> = IMPORTED_AS.iter().copied().collect();
-    match known.get(distribution) {
-        Some(names) => names.iter().map(|&name| name.to_owned()).collect(),
+    match KNOWN.python.imported_as.get(distribution) {
+        Some(names) => names.clone(),
         None => {
             let plain = distribution.replace('-', "_");
             // `google-cloud-storage` is imported as `google.cloud.storage`, `python-x` and `py-x` often as `x`.
