@@ -165,7 +165,6 @@ mod tests {
             "{\"version\": 1}",
             "commands:\n  build: make\n",
             "commands:\n  test: |\n    a\n    b\n",
-            "base: &b {test: ''}\ncommands: *b\n",
         ] {
             let error = fill(text, Path::new("c.yml"), "go test", true).unwrap_err().to_string();
             assert!(error.ends_with("add by hand:\ncommands:\n  test: \"go test\""), "{text}: {error}");
