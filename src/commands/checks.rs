@@ -1,14 +1,16 @@
-//! The project's own check commands: build, lint, test and those of the config.
+//! The project's own checks: commands that must succeed, health probes that must answer. Why one failed is told in words
+//! that may be kept: scrubbed and short.
 
 use std::path::Path;
 use std::time::Instant;
 
 use crate::commands::{Bar, Ctx};
-use crate::config::Config;
+use crate::config::{Config, HttpProbe};
 use crate::error::CommandError;
-use crate::measure::check;
+use crate::measure::{Place, command, http};
 use crate::model::scrub::scrub;
 use crate::model::{Check, CheckKind};
+use crate::os::{Interrupt, process};
 
 /// All of them in order, in `root`; also those after one that failed.
 pub(crate) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>, CommandError> {
@@ -26,12 +28,38 @@ pub(crate) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -
         bar.show(&format!("{name}: {what}"));
         ctx.ui.status(&format!("checking {name}: {what}"));
         let begun = Instant::now();
-        let failure = check::command(root, cmd, timeout_s, ctx.interrupt()?);
+        let failure = run(root, cmd, timeout_s, ctx.interrupt()?);
         let (passed, seconds) = (failure.is_none(), begun.elapsed().as_secs_f64());
         done.push(Check { name: name.to_owned(), kind, passed, what, seconds, failure });
         stop_if_asked(ctx)?;
     }
     Ok(done)
+}
+
+/// Runs a command in the project's root; `None` when it succeeded, else why not with the end of its output.
+pub(crate) fn run(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) -> Option<String> {
+    let mut spec = Place { root: root.to_owned(), env: Vec::new() }.shell(cmd, command::seconds(timeout_s));
+    spec.stdout = spec.stderr;
+    let finished = match process::run(&spec, interrupt) {
+        Ok(finished) => finished,
+        Err(error) => return Some(scrub(&error.to_string())),
+    };
+    let mut text = command::failure(finished.ended, spec.timeout)?;
+    for captured in [&finished.stdout, &finished.stderr] {
+        let tail = captured.tail_text(command::ERROR_BYTES);
+        if !tail.trim().is_empty() {
+            text.push('\n');
+            text.push_str(scrub(tail.trim_end()).as_ref());
+        }
+    }
+    Some(text)
+}
+
+/// Asks a health probe; its URL as it may be kept, and why it failed.
+pub(crate) fn smoke(probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
+    let answer = http::probe(probe, &|| interrupt.requested());
+    let failure = (!answer.ok).then(|| answer.error.unwrap_or_else(|| "no answer as expected".to_owned()));
+    (answer.url, failure)
 }
 
 pub(crate) fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::{PairRow, pair_row};
 use crate::judge::{Change, Settings};
-use crate::measure::pair::Version;
+use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
 use crate::model::{Flaw, Unusable};
 use crate::report;
@@ -71,16 +71,18 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
     }
     let ask = pairing::Ask {
-        before: Version { rev: &args.before, tuneables: None },
-        after: Version { rev: &args.after, tuneables: None },
-        tuneables: None,
+        versions: Versions {
+            before: Version { rev: &args.before, tuneables: None },
+            after: Version { rev: &args.after, tuneables: None },
+            tuneables: None,
+            same_allowed: args.same,
+        },
         commands,
         kpis,
         criteria: Vec::new(),
         settings: &settings,
         budget: pairing::budget(ctx, args.runs, args.max_time)?,
         pin: ctx.config()?.pair.pin,
-        same_allowed: args.same,
         change: None,
     };
     let session = match pairing::run(ctx, &ask)? {

@@ -3,12 +3,11 @@
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
-use crate::git::Repo;
 use crate::judge::compare::metric_row::for_metric;
 use crate::judge::{Circumstances, Decision, Settings, decisive};
 use crate::measure::pair::{
-    Budget, CheckoutError, Checkouts, CheckoutsPlan, PairProgress, Session, TuneablesFile, Version, built_in_reference,
-    since_now,
+    Budget, CheckoutError, Checkouts, PairProgress, Project, Session, TuneablesFile, Version, Versions,
+    built_in_reference, since_now,
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, machine};
 use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
@@ -19,9 +18,7 @@ use crate::workflow::Change;
 
 /// What is measured in pairs.
 pub(crate) struct Ask<'a> {
-    pub(crate) before: Version<'a>,
-    pub(crate) after: Version<'a>,
-    pub(crate) tuneables: Option<TuneablesFile<'a>>,
+    pub(crate) versions: Versions<'a>,
     pub(crate) commands: Vec<CommandPlan>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
     /// What the pairs have to settle; without any, whether the decisive times changed.
@@ -30,8 +27,6 @@ pub(crate) struct Ask<'a> {
     pub(crate) budget: Budget,
     /// Whether both runs of a pair are held on one core.
     pub(crate) pin: Pin,
-    /// Whether both sides may be the same code.
-    pub(crate) same_allowed: bool,
     pub(crate) change: Option<&'a Change>,
 }
 
@@ -105,16 +100,18 @@ pub(crate) fn of_change(
     let config = &ctx.config()?.pair;
     let named = file_name.as_deref().zip(config.tuneables_env.as_deref());
     let ask = Ask {
-        before: Version { rev: before_commit, tuneables: old.as_deref() },
-        after: Version { rev: after_commit, tuneables: new.as_deref() },
-        tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
+        versions: Versions {
+            before: Version { rev: before_commit, tuneables: old.as_deref() },
+            after: Version { rev: after_commit, tuneables: new.as_deref() },
+            tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
+            same_allowed: false,
+        },
         commands: configured(ctx)?,
         kpis: configured_kpis(ctx)?,
         criteria: change.contract.criteria().cloned().collect(),
         settings,
         budget,
         pin: config.pin,
-        same_allowed: false,
         change: Some(change),
     };
     run(ctx, &ask)
@@ -131,7 +128,9 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let started_at = ctx.now();
     let mut bar = Bar::new(&ctx.ui);
-    let checkouts = match prepare(ctx, repo, ask, &mut runner, &mut bar)? {
+    let own = delta::own(Some(repo));
+    let project = Project { repo, config: ctx.config()?, is_own: &|path| own.is_own(path) };
+    let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
         Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
@@ -199,32 +198,6 @@ fn measure(
         found.kpis.push(paired);
     }
     true
-}
-
-fn prepare(
-    ctx: &Ctx,
-    repo: &Repo,
-    ask: &Ask<'_>,
-    runner: &mut SystemRunner,
-    bar: &mut Bar,
-) -> Result<Result<Checkouts, CheckoutError>, CommandError> {
-    let own = delta::own(Some(repo));
-    let config = ctx.config()?;
-    let variables = config.timings.iter().flat_map(|timing| &timing.env);
-    let variables: Vec<(&str, &str)> = variables.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let plan = CheckoutsPlan {
-        repo,
-        before: ask.before,
-        after: ask.after,
-        is_own: &|path| own.is_own(path),
-        prepare: config.prepares(),
-        prepare_timeout: command::seconds(config.commands.timeout_s),
-        share: &config.pair.share,
-        tuneables: ask.tuneables,
-        variables: &variables,
-        same_allowed: ask.same_allowed,
-    };
-    Ok(Checkouts::prepare(plan, runner, &mut |step| bar.show(step)))
 }
 
 /// The circumstances of pairs: one machine, one session, two versions.

@@ -2,10 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::commands::{Ctx, Measurement, choose, collect, commit, delta, measure, show, watching};
+use crate::commands::{Ctx, Measurement, checks, choose, collect, commit, delta, measure, show, watching};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::measure::check;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, Gate, Kind, RolloutStage, Stage, Verdicts, fix};
 use crate::report::{self, verdict};
@@ -77,7 +76,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, Command
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(false) };
     ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));
-    match check::command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
+    match checks::run(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
         None => Ok(true),
         Some(failure) => {
             let message = format!("the check of stage {} failed: {failure}", stage.name());

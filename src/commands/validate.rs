@@ -9,7 +9,7 @@ use crate::commands::{Bar, Ctx, Pending, checks, choose, collect, commit, delta,
 use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::measure::{self, check};
+use crate::measure;
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
 use crate::report::{self, Progressed, problem};
@@ -151,7 +151,7 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
             let begun = Instant::now();
-            let (what, failure) = check::smoke(probe, interrupt);
+            let (what, failure) = checks::smoke(probe, interrupt);
             let name = format!("smoke:{}", probe.name);
             let seconds = begun.elapsed().as_secs_f64();
             done.push(Check { name, kind: CheckKind::Smoke, passed: failure.is_none(), what, seconds, failure });

@@ -1,9 +1,8 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
-pub(crate) mod check;
 pub mod command;
 mod flatten;
-mod http;
+pub(crate) mod http;
 mod kpi;
 pub(crate) mod machine;
 pub mod pair;

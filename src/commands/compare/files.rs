@@ -4,7 +4,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::compare::{CompareArgs, answer, out, picture};
+use crate::commands::compare::out::{Outs, strips};
+use crate::commands::compare::{CompareArgs, answer};
 use crate::commands::{Ctx, judge};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -26,11 +27,12 @@ pub(super) fn compare(
     before: (&Path, &[u8]),
     after: (&Path, &[u8]),
 ) -> Result<Exit, CommandError> {
-    let outs = out::asked(ctx, args, &[before.0, after.0])?;
+    let outs = Outs { report: args.out.as_deref(), data: args.json_out.as_deref() };
+    outs.guard(ctx, &[before.0, after.0])?;
     let (old, new) = (parse(before)?, parse(after)?);
     let settings = judge::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Contract::default(), &settings);
-    let svg = plot::svg(&picture::strips(&comparison, (&old, &new), None));
+    let svg = plot::svg(&strips(&comparison, (&old, &new), None));
     let inputs = [named(before), named(after)];
     let view = CompareView {
         comparison: &comparison,
@@ -40,7 +42,7 @@ pub(super) fn compare(
         inputs: &inputs,
         picture: None,
     };
-    out::write(&outs, view, svg.as_deref())?;
+    outs.write(view, svg.as_deref())?;
     answer(ctx, args, &view)
 }
 

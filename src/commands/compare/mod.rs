@@ -3,10 +3,9 @@
 mod files;
 mod of_change;
 mod out;
-mod picture;
 
 pub(crate) use of_change::of_change;
-pub(crate) use picture::strips;
+pub(crate) use out::strips;
 
 use std::path::{Path, PathBuf};
 

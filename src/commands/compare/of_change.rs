@@ -1,7 +1,9 @@
 //! A change's comparison: from the recorded snapshots and, where possible, pairs measured now; recorded itself.
 
+use std::path::Path;
+
 use crate::commands::compare::out::{self, Outs};
-use crate::commands::compare::{CompareArgs, answer, is_same, picture};
+use crate::commands::compare::{CompareArgs, answer, is_same};
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, Pending, collect, commit, evidence, judge, uncommitted};
 use crate::error::CommandError;
@@ -16,7 +18,11 @@ use crate::workflow::{Change, gates};
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
     let world = collect::world(ctx, change, Gate::Compare)?;
     commit::ask(ctx, change, gates::may_compare(change, &world))?;
-    let outs = copies(ctx, change, args)?;
+    // The report that is evidence is written in any case.
+    let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
+    let copy = |out: &&Path| !is_same(out, &own);
+    let outs = Outs { report: args.out.as_deref().filter(copy), data: args.json_out.as_deref().filter(copy) };
+    outs.guard(ctx, &[])?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return Err(CommandError::trouble("the change has no snapshots to compare"));
     };
@@ -36,7 +42,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         inputs.push(pending.artifact(id)?);
         files.push(pending);
     }
-    let svg = plot::svg(&picture::strips(&comparison, (&old, &new), pair.as_ref()));
+    let svg = plot::svg(&out::strips(&comparison, (&old, &new), pair.as_ref()));
     let svg_name = Role::ComparePicture.file_name(id.as_str())?;
     files.extend(svg.clone().map(|svg| Pending { role: Role::ComparePicture, bytes: svg.into_bytes() }));
     let view = CompareView {
@@ -59,21 +65,13 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
 
     // Within the project a copy shows the picture that is evidence; elsewhere it has its own.
-    let evidence = outs.report.as_ref().and_then(|out| out::to_evidence(&ctx.project, out));
+    let evidence = outs.report.and_then(|out| out::to_evidence(&ctx.project, out));
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
-    out::write(&outs, CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
+    outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
     uncommitted::hint(ctx, &change);
     Ok(exit)
-}
-
-/// The files that are asked for beside the evidence; the report that is evidence is written in any case.
-fn copies(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Outs, CommandError> {
-    let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
-    let out = args.out.clone().filter(|out| !is_same(out, &own));
-    let json_out = args.json_out.clone().filter(|out| !is_same(out, &own));
-    out::asked(ctx, &CompareArgs { out, json_out, ..CompareArgs::default() }, &[])
 }
 
 /// Baseline and head in pairs, or why there are none.

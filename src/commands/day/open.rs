@@ -4,10 +4,9 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, failure, tuneables};
+use crate::commands::{Ctx, checks, choose, failure, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::measure::check;
 use crate::report::{self, Morning, Probed, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, next, view_v1};
@@ -81,7 +80,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
     let interrupt = ctx.interrupt()?;
     let mut list = Vec::new();
     for probe in &ctx.config()?.http_probes {
-        let (url, failure) = check::smoke(probe, interrupt);
+        let (url, failure) = checks::smoke(probe, interrupt);
         if interrupt.requested() {
             return Err(CommandError::trouble("interrupted"));
         }

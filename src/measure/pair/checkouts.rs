@@ -1,13 +1,13 @@
 //! Preparing the two sides: the baseline's and the head's files, checked out side by side outside the user's checkout,
 //! built alike, proven to differ.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{fs, io};
 
+use crate::config::Config;
 use crate::git::{GitError, Repo, Scope};
-use crate::measure::command::{Env, error_tail, failure};
+use crate::measure::command::{Env, error_tail, failure, seconds};
 use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
@@ -35,25 +35,24 @@ pub(crate) struct TuneablesFile<'a> {
     pub(crate) file_name: &'a str,
 }
 
-/// What to prepare.
-#[derive(Clone, Copy)]
-pub(crate) struct CheckoutsPlan<'a> {
-    /// The repository, opened at the project's root.
-    pub(crate) repo: &'a Repo,
+/// The two versions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Versions<'a> {
     pub(crate) before: Version<'a>,
     pub(crate) after: Version<'a>,
-    /// Whether a path (from the repository's root) is one of the tool's own files, which make no difference.
-    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
-    /// Command run in each checkout's project before measuring.
-    pub(crate) prepare: Option<&'a str>,
-    pub(crate) prepare_timeout: Duration,
-    /// Untracked inputs to be shared, from the project's root.
-    pub(crate) share: &'a [String],
     pub(crate) tuneables: Option<TuneablesFile<'a>>,
-    /// Variables that the measured commands are given by the config.
-    pub(crate) variables: &'a [(&'a str, &'a str)],
     /// Whether the two may be the same, as where the noise itself is measured.
     pub(crate) same_allowed: bool,
+}
+
+/// Where they are taken from.
+#[derive(Clone, Copy)]
+pub(crate) struct Project<'a> {
+    /// The repository, opened at the project's root.
+    pub(crate) repo: &'a Repo,
+    pub(crate) config: &'a Config,
+    /// Whether a path (from the repository's root) is one of the tool's own files, which make no difference.
+    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
 }
 
 /// Why there are no checkouts.
@@ -100,25 +99,27 @@ impl Checkouts {
     /// Checks both versions out and prepares them. Whatever goes wrong, nothing is left. `tell` is told what is being
     /// done.
     pub(crate) fn prepare(
-        plan: CheckoutsPlan<'_>,
+        project: Project<'_>,
+        versions: Versions<'_>,
         runner: &mut dyn Runner,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self, CheckoutError> {
-        scratch::remove_leftovers(plan.repo);
+        scratch::remove_leftovers(project.repo);
         // First of all: what a name such as HEAD~1 means must not depend on what is done below.
-        let (before, before_code) = resolve(&plan, plan.before)?;
-        let (after, after_code) = resolve(&plan, plan.after)?;
-        let same_tuneables = plan.before.tuneables == plan.after.tuneables;
-        if before_code == after_code && same_tuneables && !plan.same_allowed {
+        let (before, before_code) = resolve(project, versions.before.rev)?;
+        let (after, after_code) = resolve(project, versions.after.rev)?;
+        let same_tuneables = versions.before.tuneables == versions.after.tuneables;
+        if before_code == after_code && same_tuneables && !versions.same_allowed {
             let [before, after] = [before, after].map(|version| version.commit.unwrap_or_default());
             return Err(CheckoutError::SameCode { before, after });
         }
-        let mut scratch = ScratchDir::new(plan.repo)
+        let mut scratch = ScratchDir::new(project.repo)
             .map_err(|source| io_error("create a temporary directory for the checkouts", source))?;
         let mut warnings = Vec::new();
-        let mut builder = Builder { plan: &plan, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
-        let before = builder.checkout(Side::Before, before, plan.before.tuneables)?;
-        let after = builder.checkout(Side::After, after, plan.after.tuneables)?;
+        let tuneables = versions.tuneables;
+        let mut builder = Builder { project, tuneables, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
+        let before = builder.checkout(Side::Before, before, versions.before.tuneables)?;
+        let after = builder.checkout(Side::After, after, versions.after.tuneables)?;
         warnings.sort();
         warnings.dedup();
         Ok(Self { before, after, warnings, scratch })
@@ -137,14 +138,15 @@ fn io_error(action: &str, source: io::Error) -> CheckoutError {
 
 /// A version's commit and tree, and the digest of its code outside the tool's own files: that of the whole repository,
 /// as a project may be built from what is beside it.
-fn resolve(plan: &CheckoutsPlan<'_>, version: Version<'_>) -> Result<(Arm, String), GitError> {
-    let found = plan.repo.commit_and_tree(version.rev)?;
-    let code = plan.repo.code_digest(&found.commit, &Scope { prefix: b"", is_own: plan.is_own })?;
-    Ok((Arm { rev: version.rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
+fn resolve(project: Project<'_>, rev: &str) -> Result<(Arm, String), GitError> {
+    let found = project.repo.commit_and_tree(rev)?;
+    let code = project.repo.code_digest(&found.commit, &Scope { prefix: b"", is_own: project.is_own })?;
+    Ok((Arm { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
 }
 
 struct Builder<'a> {
-    plan: &'a CheckoutsPlan<'a>,
+    project: Project<'a>,
+    tuneables: Option<TuneablesFile<'a>>,
     runner: &'a mut dyn Runner,
     tell: &'a mut dyn FnMut(&str),
     scratch: &'a mut ScratchDir,
@@ -168,14 +170,14 @@ impl Builder<'_> {
         let (temporary, build) = (create("tmp")?, create("out")?);
         let commit = version.commit.clone().unwrap_or_default();
         let tree = self.scratch.add_tree(&Path::new(directory).join("tree"), &commit)?;
-        let prefix = files::path_from_bytes(self.plan.repo.prefix());
-        let root = if self.plan.repo.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
+        let prefix = files::path_from_bytes(self.project.repo.prefix());
+        let root = if self.project.repo.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
         if !root.is_dir() {
             return Err(CheckoutError::NoProject { commit, path: prefix.display().to_string() });
         }
         self.share(&root)?;
         let mut env = self.environment(SidePaths { tree: &tree, root: &root, build: &build, temporary: &temporary });
-        if let (Some(file), Some(bytes)) = (self.plan.tuneables, tuneables) {
+        if let (Some(file), Some(bytes)) = (self.tuneables, tuneables) {
             let path = create("tuneables")?.join(Path::new(file.file_name).file_name().unwrap_or_default());
             fs::write(&path, bytes).map_err(|source| io_error(&format!("write {}", path.display()), source))?;
             env.push((file.variable.into(), Some(path.into_os_string())));
@@ -187,8 +189,8 @@ impl Builder<'_> {
     }
 
     fn share(&mut self, root: &Path) -> Result<(), ShareError> {
-        let project = self.plan.repo.root().join(files::path_from_bytes(self.plan.repo.prefix()));
-        for path in self.plan.share {
+        let project = self.project.repo.root().join(files::path_from_bytes(self.project.repo.prefix()));
+        for path in &self.project.config.pair.share {
             share::share(&project, root, path)?;
             let back = share::ways_back(&project, path);
             self.warnings.extend(back.iter().map(|back| {
@@ -199,12 +201,13 @@ impl Builder<'_> {
     }
 
     fn environment(&mut self, side: SidePaths<'_>) -> Env {
-        let checkout = self.plan.repo.root().to_owned();
+        let checkout = self.project.repo.root().to_owned();
         let mut spellings = vec![checkout.clone()];
         spellings.extend(files::canonical(&checkout).ok().filter(|real| *real != checkout));
         // The commands' own variables come before the side's, but a common build directory must not.
-        let named = self.plan.variables.iter().filter(|(name, _)| environment::is_build_directory(OsStr::new(name)));
+        let named = self.project.config.timings.iter().flat_map(|timing| &timing.env);
         let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let named = named.filter(|(name, _)| environment::is_build_directory(name));
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
         let vars = std::env::vars_os().chain(named);
@@ -227,10 +230,11 @@ impl Builder<'_> {
     }
 
     fn prepare(&mut self, side: Side, place: &Place) -> Result<(), CheckoutError> {
-        let Some(cmd) = self.plan.prepare else { return Ok(()) };
+        let config = self.project.config;
+        let Some(cmd) = config.prepares() else { return Ok(()) };
         let side = side.name();
         (self.tell)(&format!("preparing {side}"));
-        let spec = place.shell(cmd, self.plan.prepare_timeout);
+        let spec = place.shell(cmd, seconds(config.commands.timeout_s));
         let finished = self.runner.run(&spec).map_err(|source| CheckoutError::Start { side, source })?;
         let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(()) };
         if finished.ended == Ended::Interrupted {
@@ -248,36 +252,40 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Timing;
     use crate::git::Sandbox;
     use crate::measure::SystemRunner;
     use crate::measure::command::scripted::Script;
     use crate::os::Interrupt;
 
-    fn plan<'a>(repo: &'a Repo, before: &'a str, after: &'a str) -> CheckoutsPlan<'a> {
-        CheckoutsPlan {
-            repo,
-            before: Version { rev: before, tuneables: None },
-            after: Version { rev: after, tuneables: None },
-            is_own: &|path| path.starts_with(b"own/"),
-            prepare: None,
-            prepare_timeout: Duration::from_secs(60),
-            share: &[],
-            tuneables: None,
-            variables: &[],
-            same_allowed: false,
-        }
+    fn versions<'a>(before: &'a str, after: &'a str) -> Versions<'a> {
+        let version = |rev| Version { rev, tuneables: None };
+        Versions { before: version(before), after: version(after), tuneables: None, same_allowed: false }
     }
 
-    fn prepare(plan: CheckoutsPlan<'_>) -> Result<Checkouts, CheckoutError> {
-        Checkouts::prepare(plan, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
+    fn prepares(cmd: &str) -> Config {
+        let mut config = Config::default();
+        config.pair.prepare = Some(cmd.to_owned());
+        config
+    }
+
+    fn prepare(repo: &Repo, config: &Config, versions: Versions<'_>) -> Result<Checkouts, CheckoutError> {
+        let project = Project { repo, config, is_own: &|path| path.starts_with(b"own/") };
+        Checkouts::prepare(project, versions, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
+    }
+
+    fn last_two(repo: &Repo, config: &Config) -> Result<Checkouts, CheckoutError> {
+        prepare(repo, config, versions("HEAD~1", "HEAD"))
     }
 
     #[test]
     fn a_common_build_directory_of_a_command_is_each_sides_own() {
         let sandbox = two_commits();
         let repo = sandbox.repo();
-        let variables = [("CARGO_TARGET_DIR", "/common"), ("OTHER", "/common")];
-        let sides = prepare(CheckoutsPlan { variables: &variables, ..plan(&repo, "HEAD~1", "HEAD") }).unwrap();
+        let mut config = Config::default();
+        let env = ["CARGO_TARGET_DIR", "OTHER"].map(|name| (name.to_owned(), "/common".to_owned()));
+        config.timings.push(Timing { env: env.into(), ..Timing::default() });
+        let sides = last_two(&repo, &config).unwrap();
         let of = |side: &Checkout| {
             let found = side.place.env.iter().rfind(|(name, _)| name == "CARGO_TARGET_DIR");
             found.and_then(|(_, value)| value.clone()).unwrap()
@@ -302,8 +310,7 @@ mod tests {
     fn each_side_has_its_own_version_built_in_it_and_both_disappear() {
         let sandbox = two_commits();
         let repo = sandbox.repo();
-        let plan = CheckoutsPlan { prepare: Some("cp in built; test -d \"$TMPDIR\""), ..plan(&repo, "HEAD~1", "HEAD") };
-        let sides = prepare(plan).unwrap();
+        let sides = last_two(&repo, &prepares("cp in built; test -d \"$TMPDIR\"")).unwrap();
         assert_eq!((read(&sides.before, "built"), read(&sides.after, "built")), ("one".to_owned(), "two".to_owned()));
         assert_eq!(sides.before.version.rev, "HEAD~1");
         assert_ne!(sides.before.version.tree, sides.after.version.tree);
@@ -322,9 +329,10 @@ mod tests {
         let sandbox = two_commits();
         sandbox.commit("own/record", "x", "3");
         let repo = sandbox.repo();
-        let error = prepare(plan(&repo, "HEAD~1", "HEAD")).unwrap_err();
+        let (config, last) = (Config::default(), versions("HEAD~1", "HEAD"));
+        let error = prepare(&repo, &config, last).unwrap_err();
         assert!(matches!(error, CheckoutError::SameCode { .. }), "{error}");
-        assert!(prepare(CheckoutsPlan { same_allowed: true, ..plan(&repo, "HEAD~1", "HEAD") }).is_ok());
+        assert!(prepare(&repo, &config, Versions { same_allowed: true, ..last }).is_ok());
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
 
@@ -333,7 +341,7 @@ mod tests {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let cmd = "grep -q one in || { echo 'no such thing' >&2; exit 3; }";
-        let error = prepare(CheckoutsPlan { prepare: Some(cmd), ..plan(&repo, "HEAD~1", "HEAD") }).unwrap_err();
+        let error = last_two(&repo, &prepares(cmd)).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("preparing the after side") && text.contains("exit code 3"), "{text}");
         assert!(text.ends_with("no such thing"), "{text}");
@@ -345,8 +353,8 @@ mod tests {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let mut script = Script::of(&[(1, Ended::Interrupted, "")]);
-        let plan = CheckoutsPlan { prepare: Some("make"), ..plan(&repo, "HEAD~1", "HEAD") };
-        let error = Checkouts::prepare(plan, &mut script, &mut |_| {}).unwrap_err();
+        let project = Project { repo: &repo, config: &prepares("make"), is_own: &|_| false };
+        let error = Checkouts::prepare(project, versions("HEAD~1", "HEAD"), &mut script, &mut |_| {}).unwrap_err();
         assert!(matches!(error, CheckoutError::Interrupted));
         assert!(!script.seen[0].cwd.exists());
         assert_eq!(repo.worktrees().unwrap().len(), 1);
@@ -358,12 +366,12 @@ mod tests {
         let repo = sandbox.repo();
         let tuneables = Some(TuneablesFile { variable: "TUNEABLES", file_name: "tuneables.json" });
         let version = |bytes| Version { rev: "HEAD", tuneables: Some(bytes) };
-        let both =
-            CheckoutsPlan { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..plan(&repo, "HEAD", "HEAD") };
-        let sides = prepare(CheckoutsPlan { prepare: Some("cat \"$TUNEABLES\" > seen"), ..both }).unwrap();
+        let both = Versions { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..versions("HEAD", "HEAD") };
+        let config = prepares("cat \"$TUNEABLES\" > seen");
+        let sides = prepare(&repo, &config, both).unwrap();
         assert_eq!((read(&sides.before, "seen"), read(&sides.after, "seen")), ("{1}".to_owned(), "{2}".to_owned()));
-        let same = CheckoutsPlan { before: version(b"{2}"), ..both };
-        assert!(matches!(prepare(same).unwrap_err(), CheckoutError::SameCode { .. }));
+        let same = Versions { before: version(b"{2}"), ..both };
+        assert!(matches!(prepare(&repo, &config, same).unwrap_err(), CheckoutError::SameCode { .. }));
     }
 
     #[test]
@@ -373,8 +381,9 @@ mod tests {
         sandbox.commit("api/in", "two", "2");
         sandbox.write("api/node_modules/x", "shared");
         let repo = Repo::open(&sandbox.path().join("api")).unwrap();
-        let share = ["node_modules".to_owned()];
-        let sides = prepare(CheckoutsPlan { share: &share, ..plan(&repo, "HEAD~1", "HEAD") }).unwrap();
+        let mut config = Config::default();
+        config.pair.share = vec!["node_modules".to_owned()];
+        let sides = last_two(&repo, &config).unwrap();
         assert_eq!(read(&sides.before, "in") + &read(&sides.after, "node_modules/x"), "oneshared");
         drop(sides);
         assert!(sandbox.path().join("api/node_modules/x").exists());
@@ -386,7 +395,7 @@ mod tests {
         sandbox.commit("other", "one", "1");
         sandbox.commit("api/in", "two", "2");
         let repo = Repo::open(&sandbox.path().join("api")).unwrap();
-        let error = prepare(plan(&repo, "HEAD~1", "HEAD")).unwrap_err();
+        let error = last_two(&repo, &Config::default()).unwrap_err();
         assert!(matches!(error, CheckoutError::NoProject { .. }), "{error}");
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
@@ -395,6 +404,7 @@ mod tests {
     fn an_unknown_revision_is_refused_before_anything_is_made() {
         let sandbox = two_commits();
         let repo = sandbox.repo();
-        assert!(matches!(prepare(plan(&repo, "nothing", "HEAD")).unwrap_err(), CheckoutError::Git(_)));
+        let error = prepare(&repo, &Config::default(), versions("nothing", "HEAD")).unwrap_err();
+        assert!(matches!(error, CheckoutError::Git(_)));
     }
 }

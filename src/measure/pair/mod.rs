@@ -13,7 +13,7 @@ mod scratch;
 mod session;
 mod share;
 
-pub(crate) use checkouts::{CheckoutError, Checkouts, CheckoutsPlan, TuneablesFile, Version};
+pub(crate) use checkouts::{CheckoutError, Checkouts, Project, TuneablesFile, Version, Versions};
 pub use session::{Budget, MeasuredPairs, PairProgress, Session, built_in_reference, since_now};
 
 /// Which of the two.
