@@ -1,5 +1,5 @@
-//! `autopilot tick`: one command for a timer: measure what is due, look at what stands in the way, ask whether the
-//! changes may be called verified. Decides nothing that a person has to.
+//! `autopilot tick`: one command for a timer: measure what is due, look for problems, ask whether the
+//! changes can be verified. Decides nothing that a person has to.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 /// Do what is due, for timers
 #[derive(Debug, Subcommand)]
 pub enum AutopilotCommand {
-    /// Measure what is due, then say what stands in the way and what verification still demands
+    /// Measure what is due, then list problems and what verification still needs
     Tick(TickArgs),
 }
 
-/// Measure what is due, then say what stands in the way and what verification still demands
+/// Measure what is due, then list problems and what verification still needs
 #[derive(Debug, Args)]
 pub struct TickArgs {
     /// The change [default: every change that is rolled out]
@@ -44,27 +44,20 @@ struct Verified {
     warnings: Vec<String>,
 }
 
-/// Sends the verb to its function.
-pub fn run(ctx: &Ctx, command: AutopilotCommand) -> Result<Exit, CommandError> {
-    match command {
-        AutopilotCommand::Tick(args) => run_tick(ctx, &args),
-    }
-}
-
 /// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding.
-fn run_tick(ctx: &Ctx, args: &TickArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit, CommandError> {
     let done = match tick::tick(ctx, args.change_id.as_deref(), args.force) {
         // A change that is not rolled out has no monitor, which is no failure of the timer.
         Err(CommandError::Refused { .. }) => Vec::new(),
         other => other?,
     };
-    let changes = subjects(ctx, args, &done)?;
-    let only = if args.change_id.is_some() { changes.first().map(Change::id) } else { None };
+    let changes = subjects(ctx, &args, &done)?;
+    let only = changes.first().map(Change::id).filter(|_| args.change_id.is_some());
     let found = preflight_command::findings(ctx, only)?;
     let mut verified = Vec::new();
-    for change in &changes {
-        let (demands, warnings) = (demands(ctx, change)?, verify::warnings(ctx, change));
-        verified.push(Verified { change: change.clone(), demands, warnings });
+    for change in changes {
+        let (demands, warnings) = (demands(ctx, &change)?, verify::warnings(ctx, &change));
+        verified.push(Verified { change, demands, warnings });
     }
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let exit = exit(&done, &found, &verified, args.ok_on_pending);
@@ -104,17 +97,13 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {
-    let ticked = tick::exit(done);
     let grave = preflight::worst(found) == Severity::Fail && !found.is_empty();
-    let standing: Vec<Standing> = verified.iter().map(|it| Standing::of(&it.demands)).collect();
-    if ticked == Exit::No || grave || standing.contains(&Standing::Failed) {
-        return Exit::No;
+    let stands = |at: Standing| verified.iter().any(|it| Standing::of(&it.demands) == at);
+    match tick::exit(done) {
+        ticked if ticked == Exit::No || grave || stands(Standing::Failed) => Exit::No,
+        Exit::Yes if !stands(Standing::Pending) || ok_on_pending => Exit::Yes,
+        Exit::Yes | Exit::No | Exit::NotYet | Exit::Trouble => Exit::NotYet,
     }
-    if ticked == Exit::NotYet {
-        return Exit::NotYet;
-    }
-    let pending = standing.contains(&Standing::Pending);
-    if pending && !ok_on_pending { Exit::NotYet } else { Exit::Yes }
 }
 
 /// Where a change stands before its verification.
@@ -129,19 +118,15 @@ impl Standing {
     /// While days are missing, a review or a follow-up is not late yet; afterwards nothing but them is missing, and
     /// waiting helps no more.
     fn of(demands: &[Demand]) -> Self {
-        let open = || demands.iter().filter(|demand| !demand.met);
-        let waiting = open().any(|demand| demand.kind.comes_with_time());
-        let later = |kind: &DemandKind| {
-            let of_a_person =
-                matches!(kind, DemandKind::Attestation { .. } | DemandKind::FollowUp | DemandKind::CleanGit);
-            kind.comes_with_time() || (waiting && of_a_person)
+        let unmet: Vec<&DemandKind> = demands.iter().filter(|demand| !demand.met).map(|demand| &demand.kind).collect();
+        let waiting = unmet.iter().any(|kind| kind.comes_with_time());
+        let of_a_person = |kind: &DemandKind| {
+            matches!(kind, DemandKind::Attestation { .. } | DemandKind::FollowUp | DemandKind::CleanGit)
         };
-        if open().next().is_none() {
-            Self::Ready
-        } else if open().all(|demand| later(&demand.kind)) {
-            Self::Pending
-        } else {
-            Self::Failed
+        match unmet.iter().all(|kind| kind.comes_with_time() || (waiting && of_a_person(kind))) {
+            true if unmet.is_empty() => Self::Ready,
+            true => Self::Pending,
+            false => Self::Failed,
         }
     }
 }

@@ -11,10 +11,11 @@ const LOOKED_AT: usize = 3;
 /// Those of `changes` that are rejected or were rolled back without a commit, and are still in the code here; the newest
 /// first. What git cannot tell is left out.
 pub(crate) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
-    let ended = |change: &&Change| match (&change.end, &change.rollback) {
-        (Some(End::Rejected { .. }), None) => true,
-        (Some(End::RolledBack), Some(rollback)) => rollback.commit.is_none() && rollback.confirmed.is_none(),
-        _ => false,
+    let ended = |change: &&Change| match &change.rollback {
+        None => matches!(change.end, Some(End::Rejected { .. })),
+        Some(rollback) => {
+            change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()
+        }
     };
     let mut found: Vec<&Change> = changes.filter(ended).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));

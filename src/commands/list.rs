@@ -18,7 +18,7 @@ pub struct ListArgs {
 }
 
 /// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
-pub fn run(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
     let (mut records, damaged) = choose::records(ctx)?;
     if args.open {
         records.retain(|record| match record {

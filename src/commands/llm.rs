@@ -21,14 +21,10 @@ use crate::workflow::view_v1;
 #[derive(Debug, Subcommand)]
 pub enum LlmCommand {
     /// Print a prompt that teaches any language model the workflow and its commands
-    Prompt(PromptArgs),
+    Prompt,
     /// Bundle what is known of the project and its changes, without values of the config
     Bundle(BundleArgs),
 }
-
-/// Print a prompt that teaches any language model the workflow and its commands
-#[derive(Debug, Args)]
-pub struct PromptArgs {}
 
 /// Bundle what is known of the project and its changes, without values of the config
 #[derive(Debug, Args)]
@@ -41,10 +37,9 @@ pub struct BundleArgs {
     out: Option<PathBuf>,
 }
 
-/// Sends each verb to its function.
-pub fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> {
     match command {
-        LlmCommand::Prompt(_) => prompt(ctx),
+        LlmCommand::Prompt => prompt(ctx),
         LlmCommand::Bundle(args) => bundle(ctx, args),
     }
 }

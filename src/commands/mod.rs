@@ -82,9 +82,11 @@ pub(crate) use witness::Witness;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use crate::config::{Config, file};
 use crate::error::CommandError;
@@ -207,6 +209,21 @@ impl Ctx {
     pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
         Ok(StepView::new(change, &step, &self.fix_context()))
+    }
+
+    /// Tells what comes next for a change.
+    pub(crate) fn hint_next(&self, change: &Change) -> Result<(), CommandError> {
+        self.ui.hint(&self.next(change)?.lines());
+        Ok(())
+    }
+
+    /// Answers with the path of a file that was written, or `{"wrote": P}` where JSON is wanted.
+    pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<(), CommandError> {
+        let text = match self.json(piped) {
+            true => failure::pretty(&json!({ "wrote": path })),
+            false => path.display().to_string(),
+        };
+        Ok(self.ui.answer(&text)?)
     }
 
     /// The git repository around the project; `None` outside one.

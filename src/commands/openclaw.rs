@@ -64,18 +64,11 @@ pub struct CronArgs {
     apply: bool,
 }
 
-/// Sends the verb to its function.
-pub fn run(ctx: &Ctx, command: OpenclawCommand) -> Result<Exit, CommandError> {
-    match command {
-        OpenclawCommand::CronSetup(args) => cron_setup(ctx, &args),
-    }
-}
-
 /// What helps where the job could not be added.
 const HINT: &str = "is openclaw installed and on PATH? without --apply the command is printed";
 
 /// Exit 1 when openclaw did not add the job, 2 when it could not be run.
-fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
         commit::load(ctx, id)?;
@@ -90,7 +83,8 @@ fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
         parse::title(text)
             .map_err(|_| CommandError::trouble(format!("{flag}: {text:?} is not one short line of text")))?;
     }
-    let argv = argv(args, &message(&root, id.as_ref()));
+    let message = message(&root, id.as_ref());
+    let argv = argv(&args, &message);
     // `null` where the shell here has no way to write it.
     let command = shell_line(&argv);
     let spec = json!({
@@ -99,7 +93,7 @@ fn cron_setup(ctx: &Ctx, args: &CronArgs) -> Result<Exit, CommandError> {
         "sessionTarget": "isolated",
         "payload": {
             "kind": "agentTurn",
-            "message": message(&root, id.as_ref()),
+            "message": message,
             "thinking": args.thinking,
             "model": args.model,
         },
@@ -128,25 +122,21 @@ fn message(root: &str, id: Option<&ChangeId>) -> String {
 }
 
 fn argv(args: &CronArgs, message: &str) -> Vec<String> {
-    let mut argv: Vec<String> = ["openclaw", "cron", "add"].map(str::to_owned).to_vec();
-    let mut add = |flag: &str, value: &str| argv.extend([flag.to_owned(), value.to_owned()]);
-    add("--name", &args.name);
-    add("--cron", &args.cron);
-    add("--tz", &args.tz);
-    add("--session", "isolated");
-    add("--message", message);
-    add("--thinking", &args.thinking);
-    if let Some(model) = &args.model {
-        add("--model", model);
-    }
-    if !args.no_deliver {
-        add("--channel", &args.channel);
-        if let Some(to) = &args.to {
-            add("--to", to);
-        }
-    }
-    argv.push(if args.no_deliver { "--no-deliver" } else { "--announce" }.to_owned());
-    argv
+    let delivered = |value| if args.no_deliver { None } else { value };
+    let options = [
+        ("--name", Some(args.name.as_str())),
+        ("--cron", Some(&args.cron)),
+        ("--tz", Some(&args.tz)),
+        ("--session", Some("isolated")),
+        ("--message", Some(message)),
+        ("--thinking", Some(&args.thinking)),
+        ("--model", args.model.as_deref()),
+        ("--channel", delivered(Some(args.channel.as_str()))),
+        ("--to", delivered(args.to.as_deref())),
+    ];
+    let options = options.into_iter().filter_map(|(flag, value)| Some([flag, value?])).flatten();
+    let deliver = if args.no_deliver { "--no-deliver" } else { "--announce" };
+    ["openclaw", "cron", "add"].into_iter().chain(options).chain([deliver]).map(str::to_owned).collect()
 }
 
 fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {

@@ -4,9 +4,8 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
-use crate::commands::{Ctx, Format, compare, evidence, failure};
+use crate::commands::{Ctx, Format, compare, evidence};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
@@ -30,9 +29,8 @@ pub struct ReportArgs {
 
 /// Exit 2 when a record is damaged: the page says so, too.
 pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
-    let Read { changes, problems, damaged } = read_all(ctx, args.open)?;
-    let policy = ctx.policy()?;
-    let now = ctx.now();
+    let (changes, problems, damaged) = read_all(ctx, args.open)?;
+    let (policy, now) = (ctx.policy()?, ctx.now());
     let mut entries = Vec::new();
     for change in &changes {
         entries.push(Entry {
@@ -43,70 +41,49 @@ pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
             faults: evidence::faults(ctx, change)?.into_iter().map(|fault| fault.path).collect(),
         });
     }
-    let project = name(ctx);
+    let project = ctx.project.root().file_name();
+    let project = project.map_or_else(|| "project".into(), |name| name.to_string_lossy());
     let page = Page { project: &project, now, entries, problems };
-    let markdown = ctx.format() == Some(Format::Markdown);
-    match (args.out, markdown) {
-        (None, true) => ctx.ui.answer(&markdown::render(&summary::document(&page)))?,
-        (Some(out), true) => wrote(ctx, out, &markdown::render(&summary::document(&page)))?,
-        (Some(out), false) => wrote(ctx, out, &page::page(&page))?,
-        (None, false) => {
+    let is_markdown = ctx.format() == Some(Format::Markdown);
+    let text = if is_markdown { markdown::render(&summary::document(&page)) } else { page::page(&page) };
+    match args.out {
+        None if is_markdown => ctx.ui.answer(&text)?,
+        None => {
             let path = ctx.project.cache_dir().join(FILE);
             let _lock = ctx.lock()?;
             ctx.project.prepare_state()?;
-            guard::write(&ctx.project, &path, page::page(&page).as_bytes())?;
-            tell(ctx, &path)?;
+            guard::write(&ctx.project, &path, text.as_bytes())?;
+            ctx.wrote(&path, false)?;
+        }
+        Some(out) => {
+            guard::guard_out_path(&ctx.project, &out, &[])?;
+            atomic::write_free(&out, text.as_bytes())?;
+            ctx.wrote(&out, false)?;
         }
     }
     Ok(if damaged { Exit::Trouble } else { Exit::Yes })
 }
 
-fn wrote(ctx: &Ctx, out: PathBuf, text: &str) -> Result<(), CommandError> {
-    guard::guard_out_path(&ctx.project, &out, &[])?;
-    atomic::write_free(&out, text.as_bytes())?;
-    tell(ctx, &out)
-}
-
-/// The path alone, or `{"wrote": P}` where JSON was asked for.
-fn tell(ctx: &Ctx, path: &std::path::Path) -> Result<(), CommandError> {
-    if ctx.json(false) {
-        return Ok(ctx.ui.answer(&failure::pretty(&json!({ "wrote": path })))?);
-    }
-    Ok(ctx.ui.answer(&path.display().to_string())?)
-}
-
-/// The records, as far as they can be trusted.
-struct Read {
-    changes: Vec<Change>,
-    problems: Vec<String>,
-    damaged: bool,
-}
-
-/// Open ones first, the newest first within each.
-fn read_all(ctx: &Ctx, open_only: bool) -> Result<Read, CommandError> {
-    let mut found = Read { changes: Vec::new(), problems: Vec::new(), damaged: false };
+/// The changes whose records can be trusted, open ones first and the newest first within each; what is wrong with other
+/// records, in words; and whether one is damaged.
+fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool), CommandError> {
+    let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
     for record in Record::read_all(&ctx.project)? {
         match record {
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
-            Ok(Record::Tracked(change)) => found.changes.push(*change),
+            Ok(Record::Tracked(change)) => changes.push(*change),
             Ok(Record::Legacy(legacy)) => {
-                found
-                    .problems
-                    .push(format!("{}: a record of the original's, which proves nothing; left out", legacy.id));
+                problems.push(format!("{}: record was written by the Python tool and carries no evidence", legacy.id));
             }
             Err(error) => {
-                found.damaged = true;
+                damaged = true;
                 ctx.ui.error(&error.to_string());
-                found.problems.push(error.to_string());
+                problems.push(error.to_string());
             }
         }
     }
-    found.changes.sort_by_key(|change| (!change.is_open(), Reverse(change.opened_at), change.id().to_string()));
-    Ok(found)
-}
-
-fn name(ctx: &Ctx) -> String {
-    ctx.project.root().file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned())
+    changes.sort_by_key(|change| (!change.is_open(), Reverse(change.opened_at), change.id().to_string()));
+    Ok((changes, problems, damaged))
 }
 
 /// The samples that the change was judged by; none where a file is missing or altered, which the page names.

@@ -44,33 +44,31 @@ enum YesNo {
 /// Asks on a terminal what the flags do not say.
 pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
     if args.hierarchy {
-        if ctx.json(false) {
-            let layer = |surface: &Surface| json!({ "surface": surface.name(), "layer": words::layer(*surface) });
-            let layers: Vec<_> = Surface::ALL.iter().map(layer).collect();
-            let value = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": layers });
-            ctx.ui.answer(&failure::pretty(&value))?;
-            return Ok(Exit::Yes);
-        }
-        let lines = Surface::ALL.iter().enumerate();
-        let lines: Vec<String> = lines
-            .map(|(number, surface)| format!("{}. {}: {}", number + 1, surface.name(), words::layer(*surface)))
-            .collect();
-        ctx.ui.answer(&lines.join("\n"))?;
-        return Ok(Exit::Yes);
+        return hierarchy(ctx);
     }
     let yes = |answer: Option<YesNo>| answer.map(|answer| answer == YesNo::Yes);
-    let mut answers = Answers {
-        knob: yes(args.knob),
-        contract: yes(args.contract),
-        urgent: yes(args.urgent),
-        experiment: yes(args.experiment),
-    };
+    let (knob, contract) = (yes(args.knob), yes(args.contract));
+    let (urgent, experiment) = (yes(args.urgent), yes(args.experiment));
+    let mut answers = Answers { knob, contract, urgent, experiment };
     loop {
         match route::route(&answers) {
             Ok(way) => return answer(ctx, way),
             Err(question) => answers.set(question, ask(ctx, question, &answers)?),
         }
     }
+}
+
+fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
+    let layers = Surface::ALL.iter().map(|surface| (surface.name(), words::layer(*surface)));
+    let text = if ctx.json(false) {
+        let layers: Vec<_> = layers.map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
+        failure::pretty(&json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": layers }))
+    } else {
+        let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
+        lines.join("\n")
+    };
+    ctx.ui.answer(&text)?;
+    Ok(Exit::Yes)
 }
 
 fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, CommandError> {
@@ -99,28 +97,24 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
 }
 
 fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
-    let class = way.class();
+    let (class, summary, start) = (way.class(), words::way(way), words::start(way));
     let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
-    let evidence: Vec<&str> = way.evidence().iter().map(|evidence| words::evidence(*evidence)).collect();
-    let start = words::start(way);
-    if ctx.json(false) {
-        let value = json!({
+    let text = if ctx.json(false) {
+        failure::pretty(&json!({
             "schema": "vibeship_optimizer.route.v1",
             "route": way,
-            "summary": words::way(way),
+            "summary": summary,
             "class": class,
             "surface": way.surface(),
             "gates": gates,
             "evidence": way.evidence(),
             "next": start,
-        });
-        ctx.ui.answer(&failure::pretty(&value))?;
-        return Ok(Exit::Yes);
-    }
-    let mut lines = vec![format!("{} (class {})", words::way(way), class.name())];
-    lines.push(format!("gates: {}", gates.join(", ")));
-    lines.extend(evidence.iter().map(|piece| format!("owes: {piece}")));
-    lines.push(format!("next: {start}"));
-    ctx.ui.answer(&lines.join("\n"))?;
+        }))
+    } else {
+        let owed = way.evidence().iter().map(|evidence| format!("owes: {}\n", words::evidence(*evidence)));
+        let owed: String = owed.collect();
+        format!("{summary} (class {})\ngates: {}\n{owed}next: {start}", class.name(), gates.join(", "))
+    };
+    ctx.ui.answer(&text)?;
     Ok(Exit::Yes)
 }

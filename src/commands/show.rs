@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report::{self, StepView};
+use crate::report;
 use crate::workflow::{Change, next, view_v1};
 
 /// Show one change with all its evidence
@@ -21,7 +21,7 @@ pub struct ShowArgs {
 }
 
 /// Text, or the whole record as JSON.
-pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
     let change = commit::load(ctx, &id)?;
     if ctx.json(false) {
@@ -39,8 +39,7 @@ pub fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
 /// The answer of commands that move a change: its id and state, and what comes next.
 pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     standing(ctx, change)?;
-    let step = next::next(change, &ctx.policy()?, ctx.now());
-    ctx.ui.hint(&StepView::new(change, &step, &ctx.fix_context()).lines());
+    ctx.hint_next(change)?;
     Ok(Exit::Yes)
 }
 

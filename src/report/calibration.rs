@@ -11,7 +11,7 @@ fn showed_more(injected: &Injected) -> bool {
 /// The whole answer.
 pub(crate) fn document(found: &Calibration) -> Doc {
     let mut floors = Table::new("lrr", ["Metric", "Pairs", "Noise floor"]);
-    let mut apart = Table::new("lrr", ["Metric", "Sessions", "Lie apart"]);
+    let mut apart = Table::new("lrr", ["Metric", "Sessions", "Differ by"]);
     let mut injected = Table::new("lrlrl", ["Command", "Added", "Decided by", "Seen", "Verdict"]);
     for command in &found.commands {
         let pairs = || command.pairs.to_string().into();
@@ -38,7 +38,7 @@ pub(crate) fn document(found: &Calibration) -> Doc {
     doc.table(apart);
     doc.table(injected);
     doc.paragraph(
-        "No change below a command's noise floor is called one on this machine. The added slowdown is this tool's own \
+        "On this machine no difference below a command's noise floor counts as a change. The added slowdown is this tool's own \
          work, run after the command on one side; starting it costs both sides the same, so less than was added may \
          show; more shows where other work on the machine slows what was added, too.",
     );

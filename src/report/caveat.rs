@@ -60,7 +60,7 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
              as it was recorded, and cannot be proven by ancestry.",
         ),
         Caveat::DirtyOutside { side, paths } => Text::from(format!(
-            "Outside the project's directory {} had uncommitted changes {}, and it is not known whether what was measured \
+            "Outside the project's directory {} lay uncommitted {}, and it is not known whether what was measured \
              reads them.",
             first_few(paths),
             which(*side)
@@ -80,8 +80,8 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
             which(*side)
         )),
         Caveat::TrackedBytesNotRecorded { paths } => codes(paths.iter().map(String::as_str)).plain(
-            ": sizes count every file, build litter included, and how much of it git tracks was not recorded. A \
-             difference may be litter alone.",
+            ": sizes count every file, build output included, and how much of it git tracks was not recorded. A \
+             difference may be build output alone.",
         ),
         Caveat::EnvHidesTuneable { key, layer, file } => {
             let changed = code(key.as_str()).plain(" changed in ").code(file.as_str()).plain(", but ");
@@ -93,7 +93,7 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
         Caveat::Repeated { times } => {
             let chance = 1.0 - 0.975_f64.powi(i32::try_from(*times).unwrap_or(i32::MAX));
             Text::from(format!(
-                "This is comparison {times} since the baseline. Each is another throw: what one calls faster without cause \
+                "This is comparison {times} since the baseline. Each is another chance to be wrong: what one calls faster without cause \
                  once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs \
                  says more.",
                 values::plain_share(chance)
@@ -174,10 +174,10 @@ mod tests {
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
         - The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as it was recorded, and cannot be proven by ancestry.
-        - Outside the project's directory a, b, c and 1 more had uncommitted changes after the change, and it is not known whether what was measured reads them.
+        - Outside the project's directory a, b, c and 1 more lay uncommitted after the change, and it is not known whether what was measured reads them.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
         - The machine was not recorded in the baseline. That both are of one machine is an assumption.
-        - `lib`: sizes count every file, build litter included, and how much of it git tracks was not recorded. A difference may be litter alone.
+        - `lib`: sizes count every file, build output included, and how much of it git tracks was not recorded. A difference may be build output alone.
         - `timing.tests.max_rss`: the memory of the measuring process was larger than the command's, so the command's is unknown.
         - `tests`: CPU time changed for the better and wall time for the worse. It may wait more or work in parallel differently; neither number alone tells what a user would notice.
         - `a.b` changed in `t.json`, but `env:A_B` overrides it on both sides: that part of the change had no effect.
@@ -186,7 +186,7 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
-        - This is comparison 3 since the baseline. Each is another throw: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
+        - This is comparison 3 since the baseline. Each is another chance to be wrong: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
         ");
     }
 }

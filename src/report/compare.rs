@@ -46,7 +46,7 @@ pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     metrics(&mut doc, view);
     doc.heading(2, "What cannot be concluded");
     if comparison.caveats.is_empty() {
-        doc.paragraph("Nothing is held against these numbers.");
+        doc.paragraph("No objection to these numbers was found.");
     }
     doc.list(comparison.caveats.iter().map(caveat::text));
     git(&mut doc, comparison);

@@ -173,7 +173,7 @@ fn perform(decision: &Decision) -> Option<Fix> {
 pub(crate) fn findings(found: &[Problem]) -> Doc {
     let mut doc = Doc::new();
     if found.is_empty() {
-        doc.paragraph(mark(Tone::Good, "nothing").plain(" stands in the way of measuring"));
+        doc.paragraph(mark(Tone::Good, "no problem").plain(" that would invalidate measurements was found"));
     }
     doc.list(found.iter().map(|it| problem::item(problem::tone(it.severity), it.severity.name(), it)));
     doc

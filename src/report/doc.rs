@@ -262,9 +262,10 @@ impl Doc {
     /// Adds a name with its value, to the fields before it if there are such.
     pub(crate) fn field(&mut self, name: &str, value: impl Into<Text>) {
         let field = (name.to_owned(), value.into());
-        match self.blocks.last_mut() {
-            Some(Block::Fields(fields)) => fields.push(field),
-            _ => self.blocks.push(Block::Fields(vec![field])),
+        if let Some(Block::Fields(fields)) = self.blocks.last_mut() {
+            fields.push(field);
+        } else {
+            self.blocks.push(Block::Fields(vec![field]));
         }
     }
 

@@ -36,17 +36,6 @@ pub(crate) fn document(change: &Change) -> Doc {
     doc
 }
 
-/// The parts that a page shows folded away below its own: everything but title, gates, verdicts and days.
-pub(crate) fn folded(change: &Change) -> Doc {
-    let mut doc = Doc::new();
-    header(&mut doc, change);
-    contract_and_delta(&mut doc, change);
-    decision(&mut doc, change);
-    evidence(&mut doc, change);
-    notes(&mut doc, change);
-    doc
-}
-
 /// The state of a change as a mark.
 pub(crate) fn status_mark(change: &Change) -> Text {
     let tone = match &change.end {

@@ -2,7 +2,7 @@
 
 use crate::judge::Change;
 use crate::judge::compare::{Level, MetricRow};
-use crate::model::{Estimate, Sampling};
+use crate::model::{Design, Estimate, Finding, Sampling};
 use crate::report::{Text, Tone, mark, values, verdict};
 
 /// What became of a metric, as a mark.
@@ -35,7 +35,7 @@ pub(crate) fn result(row: &MetricRow) -> Text {
         return mark(Tone::Quiet, "nothing failed");
     }
     let finding = row.result.finding();
-    let paired = finding.is_some_and(|finding| finding.design == crate::model::Design::Paired);
+    let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
     change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding)))
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
         let share = (after.value - before.value) / before.value.abs();
         (row.sampling != Sampling::Rate && share.is_finite()).then(|| format!("({})", values::share(share)))
     };
-    let shown = |finding: &crate::model::Finding| match row.sampling {
+    let shown = |finding: &Finding| match row.sampling {
         Sampling::Rate => values::points_estimate(&finding.estimate),
         Sampling::Sampled | Sampling::Exact => values::share_estimate(&finding.estimate),
     };
@@ -67,24 +67,21 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
 
 /// A side's median, with its interval where there is one.
 pub(crate) fn level(side: Option<Level>, row: &MetricRow) -> Text {
-    let shown = |level: Level| {
-        let (low, high) = level.interval.unwrap_or((level.value, level.value));
-        values::quantity_estimate(&Estimate { value: level.value, low, high, confidence: 0.95 }, &row.unit)
-    };
-    match row.sampling {
-        Sampling::Rate => side.map(|level| values::plain_share(level.value)).into(),
-        Sampling::Sampled | Sampling::Exact => side.map(shown).into(),
-    }
+    level_text(side, row).into()
 }
 
-/// A side's median alone, as exact as [`level`] has it.
-pub(crate) fn median(side: Option<Level>, row: &MetricRow) -> Text {
-    let with_interval = level(side, row);
-    let first = with_interval.spans().first();
-    match first {
-        Some(crate::report::Span::Plain(text)) => text.split(" [").next().unwrap_or_default().into(),
-        _ => with_interval,
+fn level_text(side: Option<Level>, row: &MetricRow) -> Option<String> {
+    let Level { value, interval, .. } = side?;
+    if row.sampling == Sampling::Rate {
+        return Some(values::plain_share(value));
     }
+    let (low, high) = interval.unwrap_or((value, value));
+    Some(values::quantity_estimate(&Estimate { value, low, high, confidence: 0.95 }, &row.unit))
+}
+
+/// A side's median alone, with as many digits as [`level`] gives it.
+pub(crate) fn median(side: Option<Level>, row: &MetricRow) -> Text {
+    level_text(side, row).map(|text| text.split(" [").next().unwrap_or_default().to_owned()).into()
 }
 
 /// How much was measured: `12 pairs`, or the samples of each side.

@@ -13,8 +13,6 @@ pub(crate) mod days;
 pub(crate) mod doc;
 pub(crate) mod escape;
 pub mod findings;
-#[cfg(test)]
-pub(crate) mod fixture;
 pub(crate) mod html;
 pub(crate) mod list;
 pub(crate) mod llm;
@@ -59,3 +57,7 @@ pub(crate) use review::{BundleView, CommitDiff};
 pub(crate) use status::StatusView;
 pub use step::{Progressed, StepView};
 pub(crate) use terminal::Terminal;
+
+#[cfg(test)]
+#[path = "../../tests/unit/changes.rs"]
+pub(crate) mod fixture;

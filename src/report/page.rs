@@ -137,18 +137,16 @@ fn card(entry: &Entry<'_>, now: DateTime<Utc>) -> String {
     let open = if change.is_open() { " open" } else { "" };
     let (id, title) = (code(change.id().as_str()), Text::from(change.opened.title.as_str()));
     let opened = format!(" {}, opened {}", change.opened.class.name(), values::moment(change.opened_at));
-    let mut rest = logbook::folded(change);
-    rest.append(show::events(change));
     format!(
         "<article class=\"is-{}\"><details{open}><summary><h2>{}</h2>{}<small>{}</small></summary>\n\
-         <div class=\"body\">{}<details class=\"more\"><summary>Contract, evidence and events</summary>{}</details></div>\
+         <div class=\"body\">{}<details class=\"more\"><summary>The whole record</summary>{}</details></div>\
          </details></article>\n",
         class(state(change)),
         html::inline(&title),
         html::inline(&logbook::status_mark(change)),
         html::inline(&id.plain(opened)),
         html::render(&body(entry, now), 1),
-        html::render(&rest, 1),
+        html::render(&show::document(change), 1),
     )
 }
 

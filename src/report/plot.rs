@@ -84,12 +84,6 @@ impl Strip {
         (sampling == Sampling::Sampled && self.before.len() >= 2 && self.after.len() >= 2).then_some(self)
     }
 
-    /// The picture of this metric alone.
-    #[cfg(test)]
-    fn svg(&self) -> String {
-        svg(std::slice::from_ref(self)).unwrap_or_default()
-    }
-
     fn title(&self) -> String {
         format!("{}, {}", self.metric, self.basis)
     }
@@ -292,6 +286,12 @@ mod tests {
     use super::*;
     use crate::judge::series;
     use crate::report::fixture;
+
+    impl Strip {
+        fn svg(&self) -> String {
+            svg(std::slice::from_ref(self)).unwrap()
+        }
+    }
 
     fn strip() -> Strip {
         let pairs = series::pair_metrics(&fixture::pairs(0.85, 20));

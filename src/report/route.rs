@@ -27,7 +27,7 @@ pub(crate) fn flag(question: Question) -> &'static str {
 /// Where the change belongs, in one sentence.
 pub(crate) fn way(route: Route) -> &'static str {
     match route {
-        Route::Tuneables => "turn the existing knob: tuneables first",
+        Route::Tuneables => "change the existing setting: tuneables first",
         Route::CodeDocsTests => "code with documents and tests; not tuneables alone",
         Route::EnvOverride => "a temporary override by environment now, a tuneable or code fix with the next commit",
         Route::Overlay => "an overlay of the benchmark or the command line; no default changes",

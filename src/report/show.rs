@@ -13,7 +13,7 @@ pub(crate) fn document(change: &Change) -> Doc {
 }
 
 /// The chain of events.
-pub(crate) fn events(change: &Change) -> Doc {
+fn events(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(3, "Events");
     let mut table = Table::new("rllll", ["", "Recorded", "What", "By", "Digest"]);

@@ -238,7 +238,7 @@ pub(crate) fn unsettled(
             format!("{} can decide nothing; it takes at least {need}", values::count(*have, one, many))
         }
         Doubt::BelowMinEffect if finding.is_some_and(|it| it.estimate.value.abs() >= min_effect) => {
-            format!("{shown} comes too near to none: a change that counts leaves out half of {least}")
+            format!("{shown} is too close to no change: to count, its whole interval must lie beyond half of {least}")
         }
         Doubt::BelowMinEffect => format!("{shown} is smaller than the least effect that counts, {least}"),
         Doubt::Drift { ratio } => format!(

@@ -50,6 +50,9 @@ pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     }
     for ticked in &done {
         tell(ctx, ticked);
+        if ticked.change.open_alarms.is_empty() {
+            ctx.hint_next(&ticked.change)?;
+        }
     }
     for lost in &lost {
         ctx.error_once(&told(lost));

@@ -1,0 +1,237 @@
+//! `day`: the workflow's daily discipline. In the morning: is the service healthy, are the tuneables as they were left,
+//! where do the changes stand. In the evening: a decision with its reason on every open change.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::commands::monitor::tick;
+use crate::commands::{Ctx, checks, choose, commit, failure, parse, tuneables};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::model::{ChangeId, CommandLine, Fix, Kind};
+use crate::report::visible::visible_line;
+use crate::report::{Decision, Evening, Morning, Probed, daily, problem};
+use crate::store::Record;
+use crate::workflow::{Change, Step, next, view_v1};
+
+/// What can be decided; `undecided` is one too, if it has a reason.
+const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
+
+/// Go through the day's lists
+#[derive(Debug, Subcommand)]
+pub enum DayCommand {
+    /// Check health, tuneables and the open changes at the start of a day
+    Open,
+    /// Measure what is due and write down a decision on every open change at the end of a day
+    Close(CloseArgs),
+}
+
+/// Measure what is due and write down a decision on every open change at the end of a day
+#[derive(Debug, Args)]
+pub struct CloseArgs {
+    /// A decision: ID=promote|hold|rollback|undecided:REASON; once for each open change
+    #[arg(long = "decide", value_name = "ID=DECISION:REASON")]
+    decisions: Vec<String>,
+    /// Leave the measurements of the day alone
+    #[arg(long)]
+    no_tick: bool,
+}
+
+pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit, CommandError> {
+    match command {
+        DayCommand::Open => open(ctx),
+        DayCommand::Close(args) => close(ctx, &args),
+    }
+}
+
+/// Exit 1 when a probe fails, a tuneable is not as it was left, an alarm is open or an override has expired. Records
+/// nothing.
+fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
+    let (tracked, damaged) = tracked(ctx)?;
+    let in_force = tuneables::read(ctx, &tracked.iter().collect::<Vec<_>>())?;
+    let probes = health(ctx)?;
+    let policy = ctx.policy()?;
+    let now = ctx.now();
+    let open = tracked.iter().filter(|change| change.is_open());
+    let open: Vec<(&Change, Step)> = open.map(|change| (change, next::next(change, &policy, now))).collect();
+    let expected = in_force.expected.as_ref().map(|(path, _)| path.as_str());
+    let (tuneables, moved) = (&in_force.now.values, &in_force.moved);
+    let morning = Morning { now, probes: &probes, tuneables, expected, moved, changes: &open };
+    if ctx.json(false) {
+        let mut changes = Vec::new();
+        for (change, step) in &open {
+            changes.push(json!({
+                "change_id": change.id(),
+                "title": change.opened.title,
+                "status": view_v1::status(change),
+                "open_alarms": change.open_alarms,
+                "expires": change.opened.expires,
+                "next": step,
+                "commands": problem::commands(&ctx.next(change)?.next),
+            }));
+        }
+        let answer = json!({
+            "schema": "vibeship_optimizer.day_open.v1",
+            "generated_at": now,
+            "utc_date": now.date_naive(),
+            "well": morning.is_well(),
+            "health": probes,
+            "tuneables": tuneables,
+            "expected_from": expected,
+            "tuneables_moved": moved,
+            "changes": changes,
+        });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.show(&daily::morning(&morning))?;
+    }
+    for (change, _) in &open {
+        ctx.hint_next(change)?;
+    }
+    Ok(match (damaged, morning.is_well()) {
+        (0, true) => Exit::Yes,
+        (0, false) => Exit::No,
+        _ => Exit::Trouble,
+    })
+}
+
+fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
+    let interrupt = ctx.interrupt()?;
+    let mut list = Vec::new();
+    for probe in &ctx.config()?.http_probes {
+        let (url, failure) = checks::smoke(probe, interrupt);
+        if interrupt.requested() {
+            return Err(CommandError::trouble("interrupted"));
+        }
+        list.push(Probed { name: probe.name.clone(), url, failure });
+    }
+    Ok(list)
+}
+
+/// The changes of this tool's own records, and how many records are damaged.
+fn tracked(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
+    let (records, damaged) = choose::records(ctx)?;
+    let tracked = records.into_iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
+    });
+    Ok((tracked.collect(), damaged))
+}
+
+/// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
+fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
+    let named = args.decisions.iter().map(|text| decision(text)).collect::<Result<Vec<Decision>, _>>()?;
+    let decisions = complete(ctx, &open_changes(ctx)?, named)?;
+    if !args.no_tick {
+        for ticked in tick::tick(ctx, None, false)? {
+            tick::tell(ctx, &ticked);
+        }
+    }
+    for decision in &decisions {
+        let (word, reason) = (decision.word.to_owned(), decision.reason.clone());
+        let event = Kind::DayDecided { utc_date: ctx.now().date_naive(), decision: word, reason };
+        commit::record(ctx, &decision.id, event)?;
+    }
+    let open = open_changes(ctx)?;
+    let evening = Evening { now: ctx.now(), changes: &open, decisions: &decisions };
+    if ctx.json(false) {
+        let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
+        let answer = json!({
+            "schema": "vibeship_optimizer.day_close.v1",
+            "generated_at": evening.now,
+            "utc_date": evening.now.date_naive(),
+            "decisions": decisions.iter().map(decided).collect::<Vec<_>>(),
+            "stable": evening.is_stable(),
+        });
+        ctx.ui.answer(&failure::pretty(&answer))?;
+    } else {
+        ctx.show(&daily::evening(&evening))?;
+    }
+    let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
+    for change in calm {
+        ctx.hint_next(change)?;
+    }
+    Ok(if alarmed.is_empty() { Exit::Yes } else { Exit::No })
+}
+
+fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
+    let (mut tracked, damaged) = tracked(ctx)?;
+    if damaged > 0 {
+        return Err(CommandError::trouble("a day cannot be closed over a damaged record"));
+    }
+    tracked.retain(Change::is_open);
+    Ok(tracked)
+}
+
+/// `ID=DECISION:REASON`.
+fn decision(text: &str) -> Result<Decision, CommandError> {
+    let wrong = |what: &str| {
+        CommandError::trouble(format!("--decide {text:?}: {what}"))
+            .hinted("write it as ID=promote|hold|rollback|undecided:REASON")
+    };
+    let (id, rest) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
+    let (word, reason) = rest.split_once(':').unwrap_or((rest, ""));
+    let id: ChangeId = id.trim().parse()?;
+    let known = DECISIONS.into_iter().find(|known| *known == word.trim());
+    let word = known.ok_or_else(|| wrong("the decision is none of promote, hold, rollback and undecided"))?;
+    let reason = parse::prose("--decide", reason)?;
+    if reason.is_empty() {
+        return Err(wrong("a decision has a reason"));
+    }
+    Ok(Decision { id, word, reason })
+}
+
+/// A decision for every open change: those named, those of today, and what a person at the terminal answers.
+fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Vec<Decision>, CommandError> {
+    for (i, decision) in decided.iter().enumerate() {
+        if !open.iter().any(|change| *change.id() == decision.id) {
+            return Err(CommandError::trouble(format!("--decide: {} is not an open change", decision.id)));
+        }
+        if decided[..i].iter().any(|earlier| earlier.id == decision.id) {
+            return Err(CommandError::trouble(format!("--decide: {} is decided twice", decision.id)));
+        }
+    }
+    let mut missing = Vec::new();
+    for change in open {
+        if decided.iter().any(|decision| decision.id == *change.id()) || decided_today(ctx, change) {
+            continue;
+        }
+        match ask(ctx, change)? {
+            Some(decision) => decided.push(decision),
+            None => missing.push(change.id().clone()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(decided);
+    }
+    let names: Vec<&str> = missing.iter().map(ChangeId::as_str).collect();
+    let close = missing.iter().fold(CommandLine::tool("day close"), |line, id| {
+        line.words(["--decide".to_owned(), format!("{id}=undecided:WHY")])
+    });
+    Err(CommandError::failed(format!("the day is not closed: nothing is decided about {}", names.join(", ")))
+        .hinted("a decision is promote, hold, rollback, or undecided with the reason why")
+        .fixed_by([Fix::next("", close)]))
+}
+
+fn decided_today(ctx: &Ctx, change: &Change) -> bool {
+    let today = ctx.now().date_naive();
+    change.events.iter().any(|event| matches!(&event.what, Kind::DayDecided { utc_date, .. } if *utc_date == today))
+}
+
+/// Asks the person at the terminal; `None` where there is none, or no answer.
+fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>, CommandError> {
+    if !ctx.ui.can_ask() {
+        return Ok(None);
+    }
+    let title = visible_line(&change.opened.title);
+    loop {
+        let question = format!("{} ({title}): promote, hold, rollback or undecided?", change.id());
+        let Some(word) = ctx.ui.ask(&question)?.filter(|word| !word.is_empty()) else { return Ok(None) };
+        let Some(reason) = ctx.ui.ask("Why?")?.filter(|reason| !reason.is_empty()) else { return Ok(None) };
+        match decision(&format!("{}={word}:{reason}", change.id())) {
+            Ok(decision) => return Ok(Some(decision)),
+            Err(CommandError::Trouble { error, .. }) => ctx.ui.error(&error.to_string()),
+            Err(other) => return Err(other),
+        }
+    }
+}

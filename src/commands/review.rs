@@ -1,0 +1,220 @@
+//! `review`: what a reviewer has to see in one file, without secrets, and putting on record that one has seen it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use crate::commands::{Ctx, Pending, choose, commit, delta, parse};
+use crate::config::Review;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::git::{GitError, Repo, Scope, Side};
+use crate::measure;
+use crate::model::scrub::scrub;
+use crate::model::{Artifact, Attestation, Digest, Fix, Kind};
+use crate::report::{BundleView, CommitDiff, problem, review};
+use crate::store::{Role, atomic, guard};
+use crate::workflow::{Change, World};
+
+/// Characters of all diffs together that a bundle holds, as in the original.
+const DIFF_LIMIT: usize = 120_000;
+/// Bytes of a diff that are read: its secrets are masked before it is cut.
+const READ_LIMIT: u64 = 4 * DIFF_LIMIT as u64;
+
+/// Schema name of attestations, the original's; ours say what was reviewed, too.
+const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
+
+/// Have a change reviewed, and attest that it was
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// Write everything that a reviewer has to see into one file
+    Bundle(BundleArgs),
+    /// Attest that the change was reviewed as it stands now
+    Attest(AttestArgs),
+}
+
+/// Write everything that a reviewer has to see into one file
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// The file [default: review_bundles/<id>.md in the state directory]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Attest that the change was reviewed as it stands now
+#[derive(Debug, Args)]
+pub struct AttestArgs {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+    /// What reviewed it
+    #[arg(long, value_enum)]
+    tool: Tool,
+    /// The mode in which it reasoned, such as `high`; `human` for a person
+    #[arg(long, value_name = "MODE")]
+    reasoning_mode: String,
+    /// The model, where there was one
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    model: String,
+    /// Who answers for the review [default: git's user]
+    #[arg(long, value_name = "NAME")]
+    reviewer: Option<String>,
+    /// What was found
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    notes: String,
+}
+
+/// The tools that the original knows
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tool {
+    /// Codex
+    Codex,
+    /// Claude
+    Claude,
+    /// Anything else, people included
+    Other,
+}
+
+impl Tool {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Codex => "codex",
+            Self::Claude => "claude",
+            Self::Other => "other",
+        }
+    }
+}
+
+pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit, CommandError> {
+    match command {
+        ReviewCommand::Bundle(args) => bundle(ctx, args),
+        ReviewCommand::Attest(args) => attest(ctx, &args),
+    }
+}
+
+/// `{"wrote": P}`, as the original.
+fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let change = commit::load(ctx, &id)?;
+    let diffs = diffs(ctx, &change)?;
+    let seen = delta::observe(ctx);
+    ctx.config()?;
+    let (fixes, at) = (ctx.fix_context(), ctx.now());
+    let next = Fix::next("answer its questions, and put the answer on record", fixes.attest(&id));
+    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
+    // The record holds what people wrote; the diff is masked already, before it was cut.
+    let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
+    let path = match args.out {
+        Some(out) => {
+            guard::guard_out_path(&ctx.project, &out, &[])?;
+            atomic::write_free(&out, text.as_bytes())?;
+            out
+        }
+        None => {
+            let path = ctx.project.review_bundles_dir().join(format!("{id}.md"));
+            let _lock = ctx.lock()?;
+            guard::write(&ctx.project, &path, text.as_bytes())?;
+            path
+        }
+    };
+    ctx.wrote(&path, true)?;
+    ctx.ui.hint(&problem::lines(&[next]).join("\n"));
+    Ok(Exit::Yes)
+}
+
+/// Exit 1 when the config does not allow the mode, or there is nothing to review yet.
+fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let mode = parse::required("--reasoning-mode", &args.reasoning_mode)?;
+    allowed(ctx, &ctx.config()?.review, args.tool, &mode)?;
+    let change = commit::load(ctx, &id)?;
+    let pending = Pending { role: Role::Review, bytes: attestation_file(ctx, &change, args, &mode)? };
+    let path = ctx.project.attestations_dir().join(Role::Review.file_name(id.as_str())?);
+    let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
+    let tool = args.tool.name().to_owned();
+    let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };
+    let change = commit::commit(ctx, &id, Kind::Attested { attestation }, &World::default(), &[pending])?;
+    ctx.wrote(&path, true)?;
+    ctx.hint_next(&change)?;
+    Ok(Exit::Yes)
+}
+
+fn allowed(ctx: &Ctx, review: &Review, tool: Tool, mode: &str) -> Result<(), CommandError> {
+    if review.allows(tool.name(), mode) {
+        return Ok(());
+    }
+    let modes = review.allowed_modes.get(tool.name()).cloned().unwrap_or_default().join(", ");
+    let message =
+        format!("the config does not allow the reasoning mode {mode:?} for {}; it allows: {modes}", tool.name());
+    if !review.enforce_recommended_modes {
+        ctx.ui.warn(&message);
+        return Ok(());
+    }
+    Err(CommandError::failed(message)
+        .hinted("review again in one of these modes, or change review.allowed_modes in the config"))
+}
+
+/// The attestation names everything that was reviewed by its digest.
+fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str) -> Result<Vec<u8>, CommandError> {
+    let reviewer = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
+    let git = delta::observe(ctx).git;
+    let now = ctx.now();
+    let document = json!({
+        "schema": SCHEMA,
+        "change_id": change.id(),
+        "ts": now,
+        "generated_at": now,
+        "tool": args.tool.name(),
+        "reasoning_mode": mode,
+        "model": scrub(&parse::prose("--model", &args.model)?),
+        "reviewer": scrub(&parse::prose("--reviewer", &reviewer)?),
+        "notes": scrub(&parse::prose("--notes", &args.notes)?),
+        "git": git,
+        "reviewed": change.review_digest(),
+        "commits": change.commits(),
+        "evidence": change.artifacts(),
+        "written_by": measure::TOOL,
+    });
+    Ok(format!("{document:#}\n").into_bytes())
+}
+
+/// The change's own commits, and nothing else of what lies between them.
+fn diffs(ctx: &Ctx, change: &Change) -> Result<Vec<CommitDiff>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let mut room = DIFF_LIMIT;
+    let mut list = Vec::new();
+    for sha in change.commits() {
+        match diff(repo, &sha, room) {
+            Ok(diff) => {
+                room = room.saturating_sub(diff.text.chars().count());
+                list.push(diff);
+            }
+            Err(GitError::UnknownRevision { .. }) => list.push(CommitDiff { sha, ..CommitDiff::default() }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(list)
+}
+
+fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
+    repo.resolve(sha)?;
+    let parent = match repo.resolve(&format!("{sha}^")) {
+        Err(GitError::UnknownRevision { .. }) => repo.empty_tree()?,
+        other => other?,
+    };
+    let own = delta::own(Some(repo));
+    let is_own = |path: &[u8]| own.is_own(path);
+    let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
+    let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
+    let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    let stat = counts.iter().map(|count| (shown(&count.path), count.added.zip(count.deleted))).collect();
+    let whole = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
+    let masked = scrub(&whole.text);
+    let text: String = masked.chars().take(room).collect();
+    let cut = whole.truncated || text.len() < masked.len();
+    Ok(CommitDiff { sha: sha.to_owned(), found: true, stat, text, cut })
+}
