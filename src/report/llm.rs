@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::model::PROGRAM;
 use crate::report::Doc;
 
 /// The workflow with its commands, and what a model must not do. `key` is the trailer's.
