@@ -1,4 +1,4 @@
-//! The command line: global options, the commands, the one match. Must hold no logic of a command.
+//! The command line: global options, the commands, and what usage errors say.
 
 use std::ffi::OsString;
 
@@ -28,39 +28,39 @@ Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always na
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set up the project: state directory, config, logbook
+    /// Set up a project: state directory, config and logbook
     Init(commands::init::InitArgs),
-    /// Fill empty test and timing commands of the config with what the project seems to use
+    /// Detect the project's test command and fill empty commands of the config
     Onboard(commands::onboard::OnboardArgs),
     /// Open, describe, decide, roll out and verify a tracked change
     #[command(subcommand)]
     Change(ChangeCommand),
     /// Measure the project as it is now
     Snapshot(commands::snapshot::SnapshotArgs),
-    /// Check the one change that was made: its commit, the tests, the smoke probes
+    /// Check the change that was made: one commit, passing tests and smoke probes
     Validate(commands::validate::ValidateArgs),
-    /// Judge after against before, for a change or for any two snapshot files
+    /// Compare before and after, for a change or for any two snapshot files
     Compare(commands::compare::CompareArgs),
     /// Measure two revisions in alternating pairs, without a change
     Pair(commands::pair::PairArgs),
-    /// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
+    /// Measure this machine's noise and check that a known slowdown is detected
     Calibrate(commands::calibrate::CalibrateArgs),
-    /// Measure how often a verdict of this tool is wrong on this machine
+    /// Measure how often verdicts are wrong on this machine
     Selftest(commands::selftest::SelftestArgs),
-    /// Do a known amount of work
+    /// Run a busy-loop for a known amount of work
     #[command(hide = true)]
     Spin(commands::busy_loop::SpinArgs),
-    /// Show where the changes stand and what comes next
+    /// Show where each change stands and what comes next
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
-    /// Ask whether a change may be called verified, and with --apply call it so
+    /// Check whether a change can be verified; mark it verified with `--apply`
     Verify(commands::verify::VerifyArgs),
-    /// Hold commits and records to the workflow
+    /// Check commits and records against the workflow
     Check(commands::check::CheckArgs),
-    /// Put in, take out and examine the git hooks
+    /// Install, remove or check the git hooks
     #[command(subcommand)]
     Hooks(commands::hooks::HooksCommand),
-    /// Say where a change belongs, which evidence it owes, and how to open it
+    /// Find out where a change belongs, which evidence it needs, and how to open it
     Route(commands::route::RouteArgs),
     /// Run one of the installed hooks
     #[command(hide = true)]
@@ -68,27 +68,27 @@ enum Command {
     /// Measure rolled out changes day by day
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
-    /// Say what the project is made of and what to ask before it is tuned
+    /// Describe the project and list the questions to answer before tuning it
     Analyze(commands::analyze::AnalyzeArgs),
-    /// Find what is missing in the project's setup, and put it right with --apply
+    /// Find what is missing in the project's setup; fix it with `--apply`
     Doctor(commands::doctor::DoctorArgs),
-    /// Give a language model what it needs to propose the next commands
+    /// Write prompts and context for a language model
     #[command(subcommand)]
     Llm(commands::llm::LlmCommand),
-    /// Hand the daily tick to an agent
+    /// Let an OpenClaw agent run the daily tick
     #[command(subcommand)]
     Openclaw(commands::openclaw::OpenclawCommand),
-    /// Say what stands in the way of honest measuring
+    /// Check for problems that would invalidate measurements
     Preflight(commands::preflight::PreflightArgs),
-    /// Do what is due, for timers
+    /// Do whatever is due, for cron and other timers
     #[command(subcommand)]
     Autopilot(commands::autopilot::AutopilotCommand),
     /// Show all changes on one page: HTML by default, markdown with `--format markdown`
     Report(commands::report::ReportArgs),
-    /// Go through the day's lists
+    /// Go through the checklists that begin and end a day
     #[command(subcommand)]
     Day(commands::day::DayCommand),
-    /// Have a change reviewed, and attest that it was
+    /// Bundle a change for review and attest that it was reviewed
     #[command(subcommand)]
     Review(commands::review::ReviewCommand),
 }
@@ -103,25 +103,25 @@ enum ChangeCommand {
     List(commands::list::ListArgs),
     /// Show one change with all its evidence
     Show(commands::show::ShowArgs),
-    /// Choose the change that commands mean when they are not told
+    /// Select the change that commands work on by default
     Use(commands::use_change::UseArgs),
-    /// Write something down in a change's record
+    /// Add a note to a change's record
     Note(commands::decide::NoteArgs),
     /// Promote a change whose evidence is complete
     Promote(commands::promote::PromoteArgs),
     /// Keep a change as an experiment
     Hold(commands::decide::HoldArgs),
-    /// Drop a change
+    /// Reject a change
     Reject(commands::decide::RejectArgs),
-    /// Begin a stage of the rollout
+    /// Start a stage of the rollout
     Rollout(commands::rollout::RolloutArgs),
-    /// Take a change out again
+    /// Take a change back
     Rollback(commands::rollback::RollbackArgs),
-    /// Declare a change's open alarms harmless
+    /// Resolve a change's open alarms
     Resolve(commands::decide::ResolveArgs),
-    /// Name the change that takes an emergency's override over
+    /// Name the change that replaces an emergency's override
     FollowUp(commands::decide::FollowUpArgs),
-    /// Ask whether a change may be called verified, and with --apply call it so
+    /// Check whether a change can be verified; mark it verified with `--apply`
     Verify(commands::verify::VerifyArgs),
     /// Find a change's commit again after a squash or rebase
     Relink(commands::relink::RelinkArgs),

@@ -8,7 +8,7 @@ use crate::commands::{Ctx, Format, Range, audit_here, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::model::{FixContext, Gate};
+use crate::model::{FixContext, Gate, fix};
 use crate::report::findings::{self, github, junit};
 use crate::report::markdown;
 use crate::store::{atomic, guard};
@@ -79,7 +79,7 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
     };
     let head = repo.resolve(if head.is_empty() { "HEAD" } else { head })?;
     // An empty base is git's empty tree: everything is looked at.
-    let base = if base.is_empty() { None } else { Some(repo.resolve(base)?) };
+    let base = if base.is_empty() { None } else { Some(base_commit(repo, base)?) };
     if let Some(base) = &base {
         holds_commits(repo, text, base, &head)?;
     }
@@ -88,6 +88,14 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
         base => base,
     };
     Ok(Range { base, head })
+}
+
+/// A shallow clone, which CI services make by default, lacks the base.
+fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
+    repo.resolve(base).map_err(|error| {
+        let fixes = repo.is_shallow().then(fix::unshallow);
+        CommandError::from(error).fixed_by(fixes)
+    })
 }
 
 /// A range in which nothing can lie, because it was written wrong, must not answer that nothing is wrong.

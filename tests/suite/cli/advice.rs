@@ -13,9 +13,6 @@ fn follow(s: &Sandbox, refused: &CommandOutput) {
     let line = refused.stderr.lines().find(|line| line.starts_with("next: git")).unwrap_or_else(|| panic!("{refused}"));
     let command = line
         .trim_start_matches("next: ")
-        .split("  # ")
-        .next()
-        .unwrap()
         .replace("[SHORT]", &s.git(&["rev-parse", "--short=12", "HEAD"]));
     run(s, &command);
 }
@@ -34,7 +31,6 @@ fn follow_all(s: &Sandbox, arguments: &[&str]) {
     let commands: Vec<&str> = said
         .lines()
         .filter_map(|line| line.trim().strip_prefix("next: ").or(line.trim().strip_prefix("then: ")))
-        .map(|line| line.split("  # ").next().unwrap())
         .collect();
     assert!(!commands.is_empty(), "{said}");
     for command in commands {
@@ -90,7 +86,7 @@ fn the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory() {
     let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
     let refused = refused.says(&["  .gitattributes\n  ops.json\n  src/it's new.txt\n  vibeship_optimizer.yml\n"]);
     for line in refused.stderr.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: "))) {
-        shell(&s, &format!("cd src && {}", line.split("  # ").next().unwrap()));
+        shell(&s, &format!("cd src && {line}"));
     }
     assert_eq!(s.read("vibeship_optimizer.yml"), config);
     assert_eq!(s.git(&["log", "-1", "--format=%s"]), "Set up vibeship-optimizer");
@@ -239,4 +235,73 @@ fn a_failing_timing_is_told_with_its_code_and_its_words() {
             .contains("timing t has no usable value: 1 of 1 run failed, the last with exit code 3: no such flag"),
         "{alone}"
     );
+}
+
+/// A change that touches a file beside its KPI, promoted and rolled out, with its evidence committed.
+#[cfg(unix)]
+fn in_effect() -> Sandbox {
+    let s = ready();
+    s.write("src/limit.txt", "3\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    s
+}
+
+#[test]
+#[cfg(unix)]
+fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_stays() {
+    let s = in_effect();
+    let _ = s.on(&["change", "note", "not committed"]).ok();
+    let record = s.read(s.record());
+    s.write("src/limit.txt", "2\n");
+    let told = s.on(&["monitor", "tick"]).exits(1);
+    let _ = told.says(&["next: git stash push -u -- ':(top)src/limit.txt'\nthen: vibeship-optimizer monitor tick"]);
+    follow_all(&s, &["monitor", "tick"]);
+    assert_eq!(s.read("src/limit.txt"), "3\n");
+    assert!(s.read(s.record()).len() > record.len(), "the note is kept and the day was measured");
+}
+
+#[test]
+#[cfg(unix)]
+fn after_a_squash_merge_a_tick_finds_the_commit_again() {
+    let s = in_effect();
+    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
+    s.git(&["merge", "-q", "--squash", "-"]);
+    s.git(&["commit", "-q", "-m", "Squashed"]);
+    let relink = format!("next: vibeship-optimizer change relink --change-id {}", s.id());
+    let _ = s.on(&["monitor", "tick"]).exits(1).says(&[&relink]);
+    follow_all(&s, &["monitor", "tick"]);
+    let _ = s.on(&["monitor", "tick"]).ok();
+}
+
+#[test]
+fn an_unknown_id_names_the_change_that_was_meant() {
+    let s = Sandbox::new();
+    s.start("lower the limit");
+    let meant = format!("did you mean {}?", s.id());
+    for typed in ["chg-lower-the-limi", "chg-nothing-like-it"] {
+        let _ = s.run(&["change", "show", "--change-id", typed]).exits(2).says(&[&meant]);
+    }
+    s.start_with("raise the roof", &["--parallel"]);
+    let _ = s.run(&["change", "show", "--change-id", "chg-raise-the-roof"]).exits(2).says(&[&s.id()]);
+}
+
+#[test]
+fn a_commit_that_tunes_nothing_is_told_how_to_be_exempt() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    s.write("notes.txt", "prose\n").commit_as("Prose", &[]);
+    let checked = s.run(&["check", "--range", &format!("{base}..HEAD")]).exits(1);
+    let _ = checked.says(&["COMMIT_WITHOUT_ID", "under enforcement.exempt", "next: vibeship-optimizer change relink"]);
+}
+
+#[test]
+fn a_refused_contract_is_printed_whole_but_for_what_was_wrong() {
+    let s = Sandbox::new();
+    s.start("x");
+    let all = ["--hypothesis", "fewer", "--kpi", "kpi.ops <= -10%", "--guardrail", "size.src >= 0B", "--trigger", "slow"];
+    let refused = s.on(&[&["change", "contract"], &all[..]].concat()).exits(1);
+    let _ = refused.says(&["--hypothesis fewer --kpi \"kpi.ops <= -10%\" --trigger slow --guardrail \"size.src <= +2%\""]);
 }

@@ -39,7 +39,7 @@ fn an_emergency_says_what_happened_and_when_it_ends() {
     exit 1
     --- stderr
     refused at gate 0 (open): an emergency needs a note on the incident
-    next: vibeship-optimizer change start --title x --class emergency --incident 'WHAT HAPPENED' --expires 24h
+    next: vibeship-optimizer change start --title x --class emergency --incident "WHAT HAPPENED" --expires 24h
     "#);
     let refused = s.run(&["change", "start", "--title", "x", "--class", "emergency", "--incident", "down"]);
     let _ = refused.exits(1).says(&["expires"]);
@@ -48,14 +48,14 @@ fn an_emergency_says_what_happened_and_when_it_ends() {
 #[test]
 fn a_tuneable_change_needs_tuneables() {
     let refused = Sandbox::new().run(&["change", "start", "--title", "x", "--class", "tuneable"]);
-    insta::assert_snapshot!(refused, @r#"
+    insta::assert_snapshot!(refused, @"
     $ change start --title x --class tuneable
     exit 1
     --- stderr
     refused at gate 0 (open): a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen
-    # add `tuneables` to the config, or open a change of code
+    # add tuneables to the config, or open a change of code
     next: vibeship-optimizer change start --title x --class code
-    "#);
+    ");
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn an_emergency_that_would_hold_for_a_century_is_refused_with_the_longest_that_m
     let start = |expires: &str| {
         s.run(&["change", "start", "--title", "x", "--class", "emergency", "--incident", "down", "--expires", expires])
     };
-    insta::assert_snapshot!(start("2126-01-01"), @r#"
+    insta::assert_snapshot!(start("2126-01-01"), @"
     $ change start --title x --class emergency --incident down --expires 2126-01-01
     exit 1
     --- stderr
     refused at gate 0 (open): an emergency's override may hold for 7 days (enforcement.max_emergency_days), which is until 2026-03-09 09:00 UTC
-    next: vibeship-optimizer change start --title x --incident down --class emergency --expires 7d
-    "#);
+    next: vibeship-optimizer change start --title x --class emergency --incident down --expires 7d
+    ");
     let _ = start("7d").ok();
     s.config_plus("enforcement: {max_emergency_days: 1}\n");
     let _ = start("7d").exits(1).says(&["1 day "]);

@@ -49,11 +49,11 @@ fn a_metric_among_the_tools_own_files_is_refused_before_it_is_measured() {
     let own = |path: &str| CONFIG.replace("file: ops.json", &format!("file: {path}"));
     s.write("reports/optimizer/ops.json", kpi(100.0)).write(".vibeship-optimizer/legacy/ops.json", kpi(100.0));
     s.config(&own("reports/optimizer/ops.json")).start("own").contract();
-    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @r"
+    insta::assert_snapshot!(s.on(&["snapshot", "--as", "before"]), @"
     $ snapshot --as before --change-id chg-20260302-090000-own
     exit 1
     --- stderr
-    refused at gate 2 (baseline): what the config measures by lies among the tool's own files, whose changes count as nothing: kpi.ops (reports/optimizer/ops.json)
+    refused at gate 2 (baseline): the config measures from the tool's own files, whose changes do not count: kpi.ops (reports/optimizer/ops.json)
     # move the files elsewhere, name them there in the config, commit, then
     next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-own --as before
     ");

@@ -20,12 +20,14 @@ fn the_only_open_change_is_meant_without_an_id() {
 #[test]
 fn two_open_changes_are_listed_instead_of_guessed() {
     let (s, first, second) = two();
-    insta::assert_snapshot!(s.run(&["validate"]), @r"
+    insta::assert_snapshot!(s.run(&["validate"]), @"
     $ validate
     exit 2
     --- stderr
     error: 2 changes are open: chg-20260302-090000-first, chg-20260302-090000-second
-    hint: name one with --change-id, or choose it with: vibeship-optimizer change use <id>
+    hint: name one with --change-id, or choose one
+    next: vibeship-optimizer change use chg-20260302-090000-first
+    or:   vibeship-optimizer change use chg-20260302-090000-second
     ");
     let _ = s.run(&["change", "note", "x"]).troubled(&[&first, &second]);
 }
@@ -60,8 +62,10 @@ fn without_an_open_change_the_command_to_open_one_is_told() {
     exit 2
     --- stderr
     error: no change is open
-    hint: vibeship-optimizer change start --title "<short hypothesis>"
-    hint: vibeship-optimizer change list shows the ended ones; name one with --change-id
+    hint: an ended one can be named with --change-id
+    next: vibeship-optimizer change start --title "SHORT HYPOTHESIS"
+    # see the ended ones
+    or:   vibeship-optimizer change list
     "#);
 }
 
@@ -83,11 +87,14 @@ fn a_bad_variable_names_itself() {
 fn an_unknown_id_is_trouble_and_not_a_refusal() {
     let s = Sandbox::new();
     s.start("x");
-    insta::assert_snapshot!(s.run(&["validate", "--change-id", "chg-20260101-000000-nobody"]), @r"
+    insta::assert_snapshot!(s.run(&["validate", "--change-id", "chg-20260101-000000-nobody"]), @"
     $ validate --change-id chg-20260101-000000-nobody
     exit 2
     --- stderr
     error: there is no change chg-20260101-000000-nobody (looked for [PROJECT]/.vibeship-optimizer/changes/chg-20260101-000000-nobody.json)
+    hint: did you mean chg-20260302-090000-x?
+    # see the changes
+    next: vibeship-optimizer change list
     ");
 }
 
@@ -96,16 +103,16 @@ fn a_second_undecided_change_needs_parallel() {
     let s = Sandbox::new();
     s.start("first");
     let refused = s.run(&["change", "start", "--title", "second"]);
-    insta::assert_snapshot!(refused, @r#"
+    insta::assert_snapshot!(refused, @"
     $ change start --title second
     exit 1
     --- stderr
     refused at gate 0 (open): another change is open and undecided: chg-20260302-090000-first
     # continue with that one
     next: vibeship-optimizer status --change-id chg-20260302-090000-first
-    # open a second, whose effects may mix
+    # open a second one; their effects may mix
     or:   vibeship-optimizer change start --title second --parallel
-    "#);
+    ");
     assert_eq!(s.run(&["change", "list"]).ok().json().as_array().unwrap().len(), 1);
 }
 

@@ -69,7 +69,7 @@ fn a_baseline_after_the_change_is_too_late() {
     # set the commits aside, all that came since the first included
     next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    # as one commit
+    # bring them back as one commit
     then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     "#);
 }

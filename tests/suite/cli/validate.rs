@@ -34,8 +34,7 @@ fn two_commits_cannot_be_told_apart() {
       [SHORT] tune
       [SHORT] tune
     # make one commit of them
-    next: git reset --soft [SHORT]~1
-    then: git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
+    next: git reset --soft [SHORT]~1 && git commit -C [SHORT] --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
     "#);
 }

@@ -127,7 +127,12 @@ fn a_shallow_clone_is_refused_with_the_fix() {
     sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]).passes();
     let answer = sandbox.tool_in(&clone, &["check", "--range"]);
     assert_eq!(answer.code, 2);
-    assert!(answer.err.contains("shallow") && answer.err.contains("--unshallow"), "{}", answer.err);
+    assert!(answer.err.contains("shallow") && answer.err.contains("next: git fetch --unshallow"), "{}", answer.err);
+    // The base's own hash, as GitHub gives it: the clone does not have that commit.
+    let base = sandbox.git(&["rev-parse", "HEAD~1"]).out;
+    let answer = sandbox.tool_in(&clone, &["check", "--range", &format!("{}..HEAD", base.trim())]);
+    assert_eq!(answer.code, 2);
+    assert!(answer.err.contains("next: git fetch --unshallow"), "{}", answer.err);
 }
 
 #[test]
