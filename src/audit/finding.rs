@@ -219,6 +219,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The sentence with the file that it is about, where that does not name it itself.
+    pub fn named(&self) -> String {
+        let (path, sentence) = (self.path.as_deref().unwrap_or_default(), self.what.to_string());
+        if sentence.contains(path) { sentence } else { format!("{path}: {sentence}") }
+    }
+
     /// The same as every part of the tool tells it.
     pub fn problem(&self, ctx: &FixContext) -> Problem {
         let again = if self.taken_back { " (and was taken back in the same range)" } else { "" };

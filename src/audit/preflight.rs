@@ -239,7 +239,7 @@ pub fn findings(
             kinds.push(Kind::EnvOverrideExpired { id: change.id().clone() });
         }
     }
-    let lost = world.lost.iter().map(|finding| finding.problem(ctx));
+    let lost = world.lost.iter().map(|finding| Problem { message: finding.named(), ..finding.problem(ctx) });
     let mut found: Vec<Problem> = lost.chain(kinds.iter().map(|kind| kind.problem(ctx))).collect();
     found.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     found

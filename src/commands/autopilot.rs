@@ -143,7 +143,7 @@ fn answer(
         fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
         fields
     };
-    let failures: Vec<String> = lost.iter().map(tick::told).collect();
+    let failures: Vec<String> = lost.iter().map(Finding::named).collect();
     let warning =
         if lost.is_empty() { "no change is monitored" } else { "it is not known whether a change is monitored" };
     let nothing = json!({ "ok": lost.is_empty(), "failures": failures, "warnings": [warning], "pending": false });

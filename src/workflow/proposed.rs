@@ -1,7 +1,7 @@
 //! Openings and contracts that were refused, as commands: what was given stays, and what was wrong with it is replaced.
 
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::{Class, CommandLine, Contract, Criterion, Fix, FixContext, MetricId, Part, Trigger, fix};
+use crate::model::{Class, CommandLine, Contract, Criterion, Fix, FixContext, MetricId, Opened, Part, Trigger, fix};
 use crate::workflow::{Change, Reason, VacuousCriterion};
 
 /// What helps where no change is open yet: the opening once more, with what it lacks.
@@ -42,10 +42,22 @@ fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> Comman
         let given = given.and_then(|opened| opened.expires).map(|at| at.to_rfc3339());
         line = line.word("--expires").word(expires.map(str::to_owned).or(given).unwrap_or_else(|| "24h".to_owned()));
     }
+    for (flag, text) in given.iter().flat_map(|opened| plans(opened)).filter(|(_, text)| !text.is_empty()) {
+        line = line.word(flag).word(text);
+    }
     if let Some(from) = given.and_then(|opened| opened.from.as_ref()) {
         line = line.words(["--from", from.as_str()]);
     }
     parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
+}
+
+/// The flags of `change start` with a text of their own.
+fn plans(opened: &Opened) -> [(&'static str, &str); 3] {
+    [
+        ("--risk", &opened.risk),
+        ("--validation-today", &opened.validation_today),
+        ("--validation-next-days", &opened.validation_next_days),
+    ]
 }
 
 /// The parts of a contract as flags; `shown` is how a criterion is written.

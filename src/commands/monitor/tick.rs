@@ -55,7 +55,7 @@ pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
         }
     }
     for lost in &lost {
-        ctx.error_once(&told(lost));
+        ctx.error_once(&lost.named());
         ctx.ui.status(&problem::lines(&lost.fixes(&ctx.fix_context())).join("\n"));
     }
     let exit = exit(&done);
@@ -65,12 +65,6 @@ pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
 pub fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
     if monitor::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
-}
-
-/// A record that cannot be relied on, in a line that names its file.
-pub fn told(lost: &Finding) -> String {
-    let (path, sentence) = (lost.path.as_deref().unwrap_or_default(), lost.what.to_string());
-    if sentence.contains(path) { sentence } else { format!("{path}: {sentence}") }
 }
 
 /// The worst of what the changes say.

@@ -11,9 +11,7 @@ fn ready() -> Sandbox {
 /// Runs the first command that git gets in the advice, with the shell as a person would.
 fn follow(s: &Sandbox, refused: &CommandOutput) {
     let line = refused.stderr.lines().find(|line| line.starts_with("next: git")).unwrap_or_else(|| panic!("{refused}"));
-    let command = line
-        .trim_start_matches("next: ")
-        .replace("[SHORT]", &s.git(&["rev-parse", "--short=12", "HEAD"]));
+    let command = line.trim_start_matches("next: ").replace("[SHORT]", &s.git(&["rev-parse", "--short=12", "HEAD"]));
     run(s, &command);
 }
 
@@ -301,7 +299,9 @@ fn a_commit_that_tunes_nothing_is_told_how_to_be_exempt() {
 fn a_refused_contract_is_printed_whole_but_for_what_was_wrong() {
     let s = Sandbox::new();
     s.start("x");
-    let all = ["--hypothesis", "fewer", "--kpi", "kpi.ops <= -10%", "--guardrail", "size.src >= 0B", "--trigger", "slow"];
+    let all =
+        ["--hypothesis", "fewer", "--kpi", "kpi.ops <= -10%", "--guardrail", "size.src >= 0B", "--trigger", "slow"];
     let refused = s.on(&[&["change", "contract"], &all[..]].concat()).exits(1);
-    let _ = refused.says(&["--hypothesis fewer --kpi \"kpi.ops <= -10%\" --trigger slow --guardrail \"size.src <= +2%\""]);
+    let _ =
+        refused.says(&["--hypothesis fewer --kpi \"kpi.ops <= -10%\" --trigger slow --guardrail \"size.src <= +2%\""]);
 }

@@ -66,7 +66,7 @@ fn a_refused_start_is_repeated_with_its_own_words_and_an_early_review_names_the_
     let s = Sandbox::new();
     s.start("x");
     let start = ["change", "start", "--title", "it's b", "--risk", "none"];
-    let _ = s.run(&start).exits(1).says(&["change start --title 'it'\\''s b' --risk none --parallel"]);
+    let _ = s.run(&start).exits(1).says(&["change start --title \"it's b\" --risk none --parallel"]);
     let early = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
     let _ = s.on(&early).exits(1).says(&["next: vibeship-optimizer change contract"]);
     let _ = s.run(&[&start[..], &["--parallel"]].concat()).ok();

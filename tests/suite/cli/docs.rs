@@ -87,7 +87,7 @@ fn the_page_on_gates_has_every_gate_class_and_refusal() {
     for (number, gate) in variants("src/model/gate.rs", "Gate").iter().enumerate() {
         assert!(page.contains(&format!("| {number} | {gate} | ")), "{gate}");
     }
-    for code in variants("src/workflow/refusal.rs", "Missing") {
+    for code in variants("src/workflow/refusal.rs", "Reason") {
         assert!(page.contains(&format!("| `{code}` | ")), "{code}");
     }
     for class in variants("src/model/class.rs", "Class") {

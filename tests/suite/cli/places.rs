@@ -148,7 +148,7 @@ fn uncommitted_work_beside_the_project_is_told_wherever_it_may_have_been_measure
     let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&[told]);
     assert_eq!(s.json(s.evidence("before_snapshot.json"))["git"]["dirty_outside"], serde_json::json!(["lib/n"]));
     let _ = s.improve(50.0).validate().after().on(&["compare"]).ok();
-    assert!(s.read(s.evidence("compare.md")).contains("lib/n lay uncommitted in the baseline"));
+    assert!(s.read(s.evidence("compare.md")).contains("lib/n had uncommitted changes in the baseline"));
 }
 
 #[test]

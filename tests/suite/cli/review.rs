@@ -88,7 +88,7 @@ fn the_hint_names_a_review_that_the_config_allows() {
     let sandbox = Sandbox::new();
     let modes = "{other: [], claude: [\"very high\"]}";
     sandbox.config(&REVIEWED.replace("{claude: [high]}", modes)).rolled_out("halve it");
-    let advice = "review attest --change-id chg-20260302-090000-halve-it --tool claude --reasoning-mode 'very high' --reviewer \"NAME\"";
+    let advice = "review attest --change-id chg-20260302-090000-halve-it --tool claude --reasoning-mode \"very high\" --reviewer \"NAME\"";
     let _ = sandbox.on(&["verify", "--format", "text"]).exits(1).says(&[advice]);
     let _ = sandbox.on(&["verify", "--apply", "--summary", "x", "--format", "text"]).exits(1).says(&[advice]);
     let allowed = ["review", "attest", "--tool", "claude", "--reasoning-mode", "very high"];

@@ -349,7 +349,7 @@ fn a_rollback_that_cannot_be_made_says_why_first_and_how_it_can() {
     sandbox.tool(&["validate", "--change-id", &id]).passes();
     let head = sandbox.head();
     let back = ["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"];
-    let again = format!("vibeship-optimizer change rollback --change-id {id} --reason 'it hurt' --apply");
+    let again = format!("vibeship-optimizer change rollback --change-id {id} --reason \"it hurt\" --apply");
     sandbox.write("src/steps.txt", "mine\n");
     let dirty = sandbox.tool(&back);
     assert_eq!(dirty.code, 2, "{}", dirty.err);

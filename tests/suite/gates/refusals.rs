@@ -396,13 +396,13 @@ fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
     assert_eq!(provoked, every_code());
 }
 
-/// The codes of `Missing` as its source lists them, so that a new one without a case is noticed.
+/// The codes of `Reason` as its source lists them, so that a new one without a case is noticed.
 fn every_code() -> BTreeSet<String> {
     let source = include_str!("../../../src/workflow/refusal.rs");
-    let body = source.split_once("pub enum Missing {").unwrap().1.split_once("\n}\n").unwrap().0;
+    let body = source.split_once("pub enum Reason {").unwrap().1.split_once("\n}\n").unwrap().0;
     let names =
         body.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with(char::is_uppercase));
-    names.map(|line| snake(line.trim_end_matches([' ', '{', ',']))).collect()
+    names.filter_map(|line| Some(snake(line.split([' ', ',']).next()?))).collect()
 }
 
 fn snake(name: &str) -> String {
