@@ -336,7 +336,7 @@ mod tests {
 
         refused at gate 0 (open): a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen
         # add tuneables to the config, or open a change of code
-        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS"
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class code
 
         refused at gate 4 (after): the change has ended: rolled back
         next: vibeship-optimizer status --change-id chg-1
@@ -542,7 +542,7 @@ mod tests {
         next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
 
         refused at gate 8 (verify): a summary of what was observed is needed
-        next: vibeship-optimizer change verify --apply --change-id chg-1 --summary "WHAT WAS OBSERVED"
+        next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
 
         refused at gate 8 (verify): 4 of 5 demands are not met
           ✓ fully rolled out

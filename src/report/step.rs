@@ -192,7 +192,7 @@ mod tests {
         next: vibeship-optimizer monitor tick --change-id chg-1
         wait until 2026-02-07 10:00 UTC
         every day is in: verify it
-        next: vibeship-optimizer change verify --apply --change-id chg-1 --summary "WHAT WAS OBSERVED"
+        next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
         rolled back: measure that the baseline's values are back
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         the change has ended: rolled back
