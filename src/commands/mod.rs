@@ -17,7 +17,6 @@ pub mod globals;
 pub mod hook_run;
 pub mod hooks;
 pub mod init;
-pub mod list;
 pub mod llm;
 pub mod monitor;
 pub mod objects;
