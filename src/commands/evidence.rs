@@ -1,6 +1,6 @@
 //! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
 
-use crate::audit::{Finding, FindingKind, recompute};
+use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::judge::Comparison;
@@ -85,7 +85,7 @@ pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, Com
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
-    let problem = recompute::problem(change, &fetch);
+    let problem = audit::evidence::problem(change, &fetch);
     if let Some(problem) = &problem {
         ctx.ui.warn(problem);
     }

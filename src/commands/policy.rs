@@ -1,7 +1,7 @@
 //! What is demanded of a change from its promotion on: by the config here and by the one that is committed, whichever
 //! demands more. What lies uncommitted can be put back unseen, so it loosens nothing. Must not judge.
 
-use crate::commands::{Ctx, Witness};
+use crate::commands::{Ctx, GitHistory};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::model::{Policy, StagePlan};
@@ -20,7 +20,7 @@ pub(crate) fn of(config: &Config) -> Policy {
 pub(crate) fn in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
     let here = ctx.policy()?;
     let Some(repo) = ctx.repo()? else { return Ok(here) };
-    let Ok(Some(committed)) = Witness::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
+    let Ok(Some(committed)) = GitHistory::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
     let committed = of(&committed);
     if here.is_looser_than(&committed) {
         ctx.ui.warn("the committed config demands more than the one here, which is not committed: both hold");

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::History as _;
-use crate::commands::{Ctx, Witness, choose, commit, failure};
+use crate::commands::{Ctx, GitHistory, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -42,16 +42,16 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             .fixed_by([fix::unshallow()]));
     }
     let key = ctx.config()?.enforcement.trailer.clone();
-    let witness = Witness::new(repo, &key);
+    let history = GitHistory::new(repo, &key);
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let (mut lost, mut lines) = (0, Vec::new());
     for change in changes(ctx, args.change_id.as_deref())? {
         let mut found: Vec<Moved> = Vec::new();
         for old in change.commits() {
-            if witness.lies_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
+            if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
-            match again(repo, &witness, &change, &old, only.as_deref())? {
+            match again(repo, &history, &change, &old, only.as_deref())? {
                 Some((new, by)) => found.push(Moved { old, new, by }),
                 None => lost += 1,
             }
@@ -62,7 +62,7 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             lines.push((change.id().clone(), moved.old.clone(), moved.new.clone(), moved.by));
         }
     }
-    witness.sound()?;
+    history.failure()?;
     if ctx.json(false) {
         let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
         let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
@@ -106,16 +106,16 @@ fn changes(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> 
 /// The commit of HEAD's history that is the old one in another place, and how that shows.
 fn again(
     repo: &Repo,
-    witness: &Witness<'_>,
+    history: &GitHistory<'_>,
     change: &Change,
     old: &str,
     only: Option<&str>,
 ) -> Result<Option<(String, &'static str)>, CommandError> {
     let candidates = match only {
         Some(commit) => vec![commit.to_owned()],
-        None => candidates(repo, witness, change)?,
+        None => candidates(repo, history, change)?,
     };
-    let same = candidates.iter().find(|commit| witness.is_same_delta(old, commit) == Some(true));
+    let same = candidates.iter().find(|commit| history.is_same_delta(old, commit) == Some(true));
     if let Some(commit) = same {
         return Ok(Some((commit.clone(), "patch-id")));
     }
@@ -123,17 +123,17 @@ fn again(
         return Ok(None);
     };
     // The oldest commit that ends in the validated code is the one that brought it.
-    let ends_in_it = candidates.iter().rev().find(|commit| witness.code_is(commit, code.as_str()));
+    let ends_in_it = candidates.iter().rev().find(|commit| history.code_is(commit, code.as_str()));
     Ok(ends_in_it.map(|commit| (commit.clone(), "tree")))
 }
 
 /// The commits since the baseline that change code, newest first.
-fn candidates(repo: &Repo, witness: &Witness<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
+fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
     let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
     let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
     let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();
-    witness.walk(base.as_deref(), "HEAD", &mut |commit| {
+    history.walk(base.as_deref(), "HEAD", &mut |commit| {
         if !commit.is_evidence_only() && !commit.is_merge() {
             found.push(commit.id);
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::git::call::records;
-use crate::git::diff::is_regular;
 use crate::git::{Call, GitError, Repo, Scope};
+use crate::model::commit::is_regular;
 use crate::os::{FieldHasher, files};
 
 /// Submodules within submodules deeper than this are not looked into.

@@ -36,7 +36,7 @@ pub mod verdict;
 pub use artifact::Artifact;
 pub use class::Class;
 pub use command_line::{CommandLine, PROGRAM};
-pub use commit::Commit;
+pub use commit::{Commit, FileChange};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};
