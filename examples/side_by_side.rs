@@ -15,7 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vibeship_optimizer::config::Pin;
-use vibeship_optimizer::judge::{Decision, Row, selftest};
+use vibeship_optimizer::judge::noise::selftest;
+use vibeship_optimizer::judge::{Decision, Row};
 use vibeship_optimizer::measure::pair::{Budget, Session, built_in_reference, since_now};
 use vibeship_optimizer::measure::{CommandPlan, Place, SystemRunner};
 use vibeship_optimizer::model::{PairedCommand, Run};
@@ -243,7 +244,7 @@ fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -
     for (c, (condition, _)) in CONDITIONS.iter().enumerate() {
         for pairs in [10, PAIRS] {
             let rows: Vec<Vec<Row>> = (0..SLOWDOWNS.len())
-                .filter_map(|s| ours.get(&(c, s)).map(|paired| selftest::rows(paired, SLOWDOWNS[s], pairs, 0.01)))
+                .filter_map(|s| ours.get(&(c, s)).map(|paired| selftest(paired, SLOWDOWNS[s], pairs, 0.01)))
                 .collect();
             for metric in ["cpu", "wall"] {
                 let of = |s: usize| rows[s].iter().find(|row| row.metric.as_str().ends_with(metric));

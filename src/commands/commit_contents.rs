@@ -12,7 +12,7 @@ use crate::config::{Config, file};
 use crate::error::CommandError;
 use crate::git::{Batch, Side};
 use crate::measure::revision;
-use crate::model::artifact::superseded_name;
+use crate::model::digest::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};

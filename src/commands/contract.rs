@@ -9,7 +9,8 @@ use crate::exit::Exit;
 use crate::judge::effect;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{
-    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricSpec, Op, Part, Proposed, Sampling, Unmeasurable,
+    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Op,
+    Part, Proposed, Sampling, Unmeasurable,
 };
 use crate::report::{self, criterion_error};
 use crate::stats::Successes;
@@ -116,8 +117,8 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
 /// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
 pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Result<(), CommandError> {
     for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
-        let stem = format!("timing.{}.", timing.name);
-        if unknown.iter().any(|(metric, _)| metric.as_str().starts_with(&stem)) {
+        let is_of_it = |id: &MetricId| id.source() == Some(MetricSource::Timing) && id.subject() == Some(&timing.name);
+        if unknown.iter().any(|(metric, _)| is_of_it(metric)) {
             ctx.ui.warn(&format!(
                 "the config's timing {} has neither `cmd` nor `hyperfine`, so nothing of it is measured; give it one",
                 timing.name
@@ -131,7 +132,7 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
 pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<(), CommandError> {
     let config = ctx.config()?;
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
-        let named = |name: &str| criterion.metric.as_str() == format!("timing.{name}.ok");
+        let named = |name: &str| criterion.metric == MetricKind::Succeeded.of(name);
         let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };
         let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };
         let share = if unit.as_ref().is_some_and(|unit| unit.symbol() == "%") { value / 100.0 } else { *value };
@@ -205,7 +206,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
 /// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
 pub(crate) fn examples(measurable: &Measurable) -> [String; 3] {
     let all: Vec<&MetricSpec> = measurable.iter().filter(|spec| spec.sampling != Sampling::Rate).collect();
-    let kpi = all.iter().find(|spec| spec.id.as_str().ends_with(".wall")).or(all.first());
+    let kpi = all.iter().find(|spec| spec.id.kind() == Some(MetricKind::Wall)).or(all.first());
     let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id));
     let line = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| match spec {
         Some(spec) if spec.better == Better::Higher => format!("{} {higher}", spec.id),

@@ -10,7 +10,7 @@ use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::glob;
 use crate::error::CommandError;
 use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};
-use crate::judge::compare::{definition, tuneables};
+use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
@@ -127,9 +127,9 @@ pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, Comm
 /// elsewhere, and what of building, pairing and checking is not as it was then.
 pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
-    let mut found = definition::redefined(&before.definitions, &ctx.config()?.definitions());
-    let named = |stem: &String| change.contract.criteria().any(|it| definition::governs(stem, &it.metric));
-    found.retain(|stem| stem == TUNEABLES || definition::is_general(stem) || named(stem));
+    let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
+    let named = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    found.retain(|stem| stem == TUNEABLES || compare::is_general(stem) || named(stem));
     // Where the contract names the least effect, the config's is not asked.
     found.retain(|stem| stem != MIN_EFFECT || change.contract.min_effect.is_none());
     Ok(found)
@@ -139,7 +139,7 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
 /// held against it.
 pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
-    if !definition::has_general(&before.definitions) {
+    if !compare::has_general(&before.definitions) {
         ctx.ui.warn(
             "the baseline was taken by an earlier version, which did not fix commands and pair: that they are still the same is not proven",
         );
@@ -247,12 +247,12 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     let now = measure::tuneables::read(ctx.project.root(), &config.tuneables)?;
     let mut after = before.clone();
     after.tuneables = now.values;
-    let changes = tuneables::changes(before, &after).into_iter();
+    let changes = tuneable_changes(before, &after).into_iter();
     Ok(changes.filter_map(as_delta).collect())
 }
 
 /// A change of the effective value; one of the layer alone is none.
-fn as_delta(change: tuneables::TuneableChange) -> Option<TuneableChange> {
+fn as_delta(change: compare::TuneableChange) -> Option<TuneableChange> {
     let (before, after) = (change.old, change.new);
     (before != after).then_some(TuneableChange { key: change.key, before, after, layer: change.new_layer })
 }

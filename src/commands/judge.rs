@@ -6,8 +6,8 @@ use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::judge::{Calibration, Settings, calibration};
 use crate::measure::machine;
-use crate::model::strict_json::{parse_as, parse_json};
-use crate::model::{Contract, Limits};
+use crate::model::Contract;
+use crate::model::strict_json::Json;
 use crate::store::atomic;
 
 /// Calibration files are read up to this size.
@@ -35,9 +35,7 @@ pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, Co
         CommandError::trouble(format!("{}: {error}", path.display()))
             .hinted("remove it and calibrate again: vibeship-optimizer calibrate")
     };
-    // Twice over, so that what is no number or stands twice is refused before anything is believed.
-    parse_json(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
-    let found: Calibration = parse_as(&bytes, Limits::default()).map_err(|error| wrong(&error))?;
+    let found: Calibration = Json::parse(&bytes).and_then(|json| json.read()).map_err(|error| wrong(&error))?;
     if found.schema != calibration::SCHEMA {
         return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
     }

@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
-use crate::model::{ChangeId, Contract, Kind, MetricId, Revision, Snapshot, Taken};
+use crate::model::{ChangeId, Contract, Kind, MetricId, MetricKind, Revision, Snapshot, Taken};
 use crate::os::clock;
 use crate::report::{self, unmeasured};
 use crate::store::{OwnPaths, Role};
@@ -80,7 +80,7 @@ pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
     contracts: &'a [&Contract],
 ) -> impl Iterator<Item = &'a String> + 'a {
-    let asked = |contract: &&Contract| contract.criteria().any(|it| it.metric.as_str().ends_with(".max_rss"));
+    let asked = |contract: &&Contract| contract.criteria().any(|it| it.metric.kind() == Some(MetricKind::MaxRss));
     let memory = contracts.iter().any(asked);
     snapshot.warnings.iter().filter(move |text| memory || !text.contains(RSS_UNTOLD))
 }

@@ -10,7 +10,8 @@ use crate::commands::{Ctx, Format, delta, failure, judge, parse};
 use crate::config::words;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::judge::compare::{PairRow, pair_row};
+use crate::judge::PairRow;
+use crate::judge::compare::pair_rows;
 use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
@@ -99,7 +100,7 @@ pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(&*session)?).as_bytes())?;
     }
-    let rows = pair_row::of_pairs(&session, &settings);
+    let rows = pair_rows(&session, &settings);
     if ctx.format() == Some(Format::Json) {
         ctx.ui.answer(&failure::pretty(&json!({ "pair": *session, "results": rows })))?;
     } else {

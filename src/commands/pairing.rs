@@ -3,7 +3,7 @@
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
-use crate::judge::compare::metric_row::for_metric;
+use crate::judge::compare::for_metric;
 use crate::judge::{Circumstances, Decision, Settings, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, PairProgress, Project, Session, TuneablesFile, Version, Versions,
@@ -212,7 +212,7 @@ fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
 }
 
 fn decide_kpi(so_far: &PairedKpi, ask: &Ask<'_>) -> Decision {
-    let metric = MetricId::new(format!("kpi.{}", so_far.kpi.name));
+    let metric = MetricId::kpi(&so_far.kpi.name);
     decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &metric))
 }
 

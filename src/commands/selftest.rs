@@ -9,8 +9,9 @@ use crate::commands::{Bar, Ctx, busy_loop, failure, parse};
 use crate::config::{Pin, words};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::judge::Row;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
-use crate::judge::{Row, selftest};
+use crate::judge::noise::{SELFTEST_SCHEMA, selftest};
 use crate::measure::{CommandPlan, machine};
 use crate::model::{Pair, Run};
 use crate::report;
@@ -65,11 +66,11 @@ pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
         let all = args.trials.saturating_mul(args.pairs);
         let paired = busy_loop::pairs(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
-        rows.extend(selftest::rows(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
+        rows.extend(selftest(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
     }
     bar.finish();
     if ctx.json(false) {
-        let (schema, machine) = (selftest::SCHEMA, machine::fingerprint());
+        let (schema, machine) = (SELFTEST_SCHEMA, machine::fingerprint());
         let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {

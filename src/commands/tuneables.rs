@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::{Ctx, evidence};
 use crate::error::CommandError;
-use crate::judge::compare::{TuneableChange, tuneables};
+use crate::judge::compare::{TuneableChange, tuneable_changes};
 use crate::measure::tuneables::{Effective, locate, read as effective};
 use crate::model::{Digest, Snapshot, Taken};
 use crate::store::{atomic, guard};
@@ -36,7 +36,7 @@ pub(crate) fn read(ctx: &Ctx, changes: &[&Change]) -> Result<InForce, CommandErr
     let moved = expected.as_ref().map_or_else(Vec::new, |(_, before)| {
         let mut after = before.clone();
         after.tuneables = now.values.clone();
-        let mut list = tuneables::changes(before, &after);
+        let mut list = tuneable_changes(before, &after);
         list.retain(|change| change.old != change.new);
         list
     });

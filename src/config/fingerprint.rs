@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_weaker_check_is_another_definition_and_one_more_is_not() {
-        use crate::judge::compare::definition::redefined;
+        use crate::judge::compare::redefined;
         let strict = definitions("commands: {test: make test, checks: [{name: fuzz, cmd: fuzz}]}\n");
         let of = |text: &str| redefined(&strict, &definitions(text));
         assert_eq!(of("commands: {test: 'true', checks: [{name: fuzz, cmd: fuzz}]}\n"), ["commands.test"]);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_prepares_the_arms_is_the_build_where_nothing_else_is_named() {
-        use crate::judge::compare::definition::redefined;
+        use crate::judge::compare::redefined;
         let of = |old: &str, new: &str| redefined(&definitions(old), &definitions(new));
         assert_eq!(of("commands: {build: make}\n", "commands: {build: make x}\n"), ["commands.build", "pair.prepare"]);
         assert_eq!(of("pair: {prepare: make}\n", "pair: {prepare: make, enabled: false}\n"), ["pair.enabled"]);

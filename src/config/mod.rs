@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::{Measurable, Sampling};
+use crate::model::{Measurable, MetricSource, Sampling};
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -96,18 +96,18 @@ impl Config {
 
     /// Every metric that a snapshot under this config will hold: timings, sizes, probes, KPIs.
     pub fn measurable(&self) -> Measurable {
-        let mut all = Measurable::new();
+        let mut all = Measurable::default();
         for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
             match timing.cmd {
-                Some(_) => all.add_timing(&timing.name),
+                Some(_) => all.add(MetricSource::Timing, &timing.name),
                 None => all.add_import(&timing.name),
             }
         }
         for path in &self.size_paths {
-            all.add_size(path);
+            all.add(MetricSource::Size, path);
         }
         for probe in &self.http_probes {
-            all.add_http(&probe.name);
+            all.add(MetricSource::Http, &probe.name);
         }
         for kpi in &self.kpis {
             let sampling = if kpi.exact { Sampling::Exact } else { Sampling::Sampled };

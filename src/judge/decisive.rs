@@ -1,12 +1,11 @@
-//! Which of CPU and wall time decides about a command, and when its pairs are settled. Owns that choice and the
-//! stopping rule of the pair engine; must not run anything.
+//! Which of CPU and wall time decides about a command, and when its pairs are settled: the stopping rule of the pair engine.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Change, Circumstances, Measured, PairedReading, rule, series};
-use crate::model::{Better, Criterion, MetricId, PairedCommand, PairedKpi, Reading, Run, Unusable, Verdict};
+use crate::model::{Better, Criterion, Flaw, MetricId, MetricKind, PairedCommand, PairedKpi, Run, Unusable, Verdict};
 use crate::stats::Plan;
 
 /// A command whose CPU time is at least this share of its wall time, when nothing disturbs it, waits for nothing.
@@ -42,17 +41,12 @@ pub enum WallReason {
 }
 
 impl Decisive {
-    /// The end of the decisive metric's name.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Cpu(_) => "cpu",
-            Self::Wall(_) => "wall",
-        }
-    }
-
     /// The decisive metric of the command `name`.
     pub fn metric(self, name: &str) -> MetricId {
-        MetricId::new(format!("timing.{name}.{}", self.suffix()))
+        match self {
+            Self::Cpu(_) => MetricKind::Cpu.of(name),
+            Self::Wall(_) => MetricKind::Wall.of(name),
+        }
     }
 
     /// By the runs. Other load on the machine adds to wall time alone: what a run is known to have waited for a core is
@@ -93,40 +87,39 @@ pub enum Decision {
 /// whether its decisive time changed. Only at the looks of the schedule, whatever the data say between them.
 pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> Decision {
     let metrics: BTreeMap<MetricId, PairedReading> = series::command_pairs(command).into_iter().collect();
-    let mut open: Vec<Option<u32>> = Vec::new();
-    let mut asked = false;
-    for criterion in criteria {
-        let Some(reading) = metrics.get(&criterion.metric) else { continue };
-        asked = true;
-        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(reading, |m| rule::judge(criterion, m, known)) {
-            open.push(more_runs);
-        }
-    }
-    if !asked && let Change::Inconclusive { more_runs, .. } = live(command, known).1 {
-        open.push(more_runs);
-    }
+    let asked = criteria.iter().filter_map(|criterion| Some((criterion, metrics.get(&criterion.metric)?)));
+    let open = still_open(asked, || live(command, known).1, known);
     at_look(Plan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
 }
 
 /// The same for a KPI's pairs.
 pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
     let reading = series::kpi_pairs(measured);
-    let id = MetricId::new(format!("kpi.{}", measured.kpi.name));
-    let mut open: Vec<Option<u32>> = Vec::new();
-    let mut asked = false;
-    for criterion in criteria.iter().filter(|criterion| criterion.metric == id) {
-        asked = true;
-        if let Verdict::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| rule::judge(criterion, m, known)) {
-            open.push(more_runs);
-        }
-    }
-    let better = measured.kpi.better;
-    if !asked
-        && let Change::Inconclusive { more_runs, .. } = of_pairs_only(&reading, |m| rule::change(m, better, known))
-    {
-        open.push(more_runs);
-    }
+    let id = MetricId::kpi(&measured.kpi.name);
+    let asked = criteria.iter().filter(|criterion| criterion.metric == id).map(|criterion| (criterion, &reading));
+    let change = || rule::change(Measured::of_pairs(&reading), measured.kpi.better, known);
+    let open = still_open(asked, change, known);
     at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
+}
+
+/// How many more pairs each undecided criterion needs; without any criterion, what the question whether it changed needs.
+fn still_open<'a>(
+    asked: impl Iterator<Item = (&'a Criterion, &'a PairedReading)>,
+    change: impl FnOnce() -> Change,
+    known: &Circumstances,
+) -> Vec<Option<u32>> {
+    let mut asked = asked.peekable();
+    if asked.peek().is_none() {
+        return match change() {
+            Change::Inconclusive { more_runs, .. } => vec![more_runs],
+            Change::Improved(_) | Change::Regressed(_) | Change::NoDifference(_) | Change::Invalid { .. } => Vec::new(),
+        };
+    }
+    let undecided = |(criterion, reading)| match rule::judge(criterion, Measured::of_pairs(reading), known) {
+        Verdict::Inconclusive { more_runs, .. } => Some(more_runs),
+        Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
+    };
+    asked.filter_map(undecided).collect()
 }
 
 /// Settled when nothing is open at a look; else how many more pairs the most doubtful question needs.
@@ -149,15 +142,9 @@ pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change
 pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
     let id = time.metric(&command.name);
     let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);
-    let reading =
-        found.map_or_else(|| Err(crate::model::Flaw::Before { reason: Unusable::NotMeasured }), |(_, reading)| reading);
-    let change = of_pairs_only(&reading, |measured| rule::change(measured, Better::Lower, known));
+    let reading = found.map_or(Err(Flaw::Before { reason: Unusable::NotMeasured }), |(_, reading)| reading);
+    let change = rule::change(Measured::of_pairs(&reading), Better::Lower, known);
     (id, change)
-}
-
-fn of_pairs_only<T>(reading: &PairedReading, judge: impl FnOnce(Measured<'_>) -> T) -> T {
-    let nothing: Reading = Err(Unusable::NotMeasured);
-    judge(Measured { before: &nothing, after: &nothing, paired: Some(reading) })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! How much a metric changed, with its interval: from alternating pairs, from two separate sessions, or exactly.
-//! Owns which method applies to which samples and how far an interval is widened; must not know any bound.
+//! How much a metric changed, with its interval: from alternating pairs, from two separate sessions, or exactly. Owns which
+//! method applies to which samples and how far an interval is widened; knows no bound.
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{PairSample, PairedReading, PairedSeries};
-use crate::model::{Design, Doubt, Estimate, Finding, Flaw, Reading, Sampling, Series, Unusable};
-use crate::stats::{self, Interval, Successes, looks, median, proportion, rank_sum, winsorized};
+use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series};
+use crate::model::{Design, Doubt, Estimate, Finding, Flaw, Sampling, Unusable};
+use crate::stats::{Interval, Successes, looks, median, proportion, rank_sum, winsorized};
 
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
@@ -53,13 +53,8 @@ impl From<Flaw> for Undecided {
 }
 
 /// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, in points (−0.05 is from 99 % to 94 %).
-pub fn relative(
-    before: &Reading,
-    after: &Reading,
-    paired: Option<&PairedReading>,
-    known: &Circumstances,
-) -> Result<Finding, Undecided> {
-    any_relative(before, after, paired, known).and_then(finite)
+pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+    any_relative(measured, known).and_then(finite)
 }
 
 /// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
@@ -72,22 +67,23 @@ fn finite(finding: Finding) -> Result<Finding, Undecided> {
     Err(Flaw::NotComparable { what: "the values lie too far apart for a number".to_owned() }.into())
 }
 
-fn any_relative(
-    before: &Reading,
-    after: &Reading,
-    paired: Option<&PairedReading>,
-    known: &Circumstances,
-) -> Result<Finding, Undecided> {
-    match paired {
-        Some(Ok(series)) if series.sampling == Sampling::Exact => {
-            let (before, after) = arms(series);
-            exact_relative(&before, &after, known)
-        }
-        Some(Ok(series)) => paired_relative(series, known),
+fn any_relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+    match measured.paired {
+        Some(Ok(series)) => match series.spec.sampling {
+            Sampling::Exact => {
+                let (before, after) = sides(series);
+                exact_relative(&before, &after, known)
+            }
+            Sampling::Rate => {
+                let (before, after) = sides(series);
+                rate_difference(&before.samples, &after.samples, Design::Paired, known)
+            }
+            Sampling::Sampled => paired_relative(series, known),
+        },
         Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
-        _ => {
-            let (before, after) = both_sides(before, after, known)?;
-            match after.sampling {
+        None | Some(Err(_)) => {
+            let (before, after) = both_sides(measured, known)?;
+            match after.spec.sampling {
                 Sampling::Exact => exact_relative(before, after, known),
                 Sampling::Rate => rate_difference(&before.samples, &after.samples, Design::Unpaired, known),
                 Sampling::Sampled => unpaired_relative(before, after, known),
@@ -101,77 +97,57 @@ fn never_paired(flaw: &Flaw) -> bool {
     matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
 }
 
-/// The two arms of a paired metric as series of their own.
-fn arms(series: &PairedSeries) -> (Series, Series) {
-    let arm = |of: fn(&PairSample) -> f64| Series {
-        id: series.id.clone(),
-        unit: series.unit.clone(),
-        better: series.better,
-        sampling: series.sampling,
-        ordered: true,
-        samples: series.pairs.iter().map(of).collect(),
-    };
-    (arm(|pair| pair.before), arm(|pair| pair.after))
+/// The two sides of a paired metric as series of their own.
+fn sides(series: &PairedSeries) -> (Series, Series) {
+    let side = |of: fn(&PairSample) -> f64| Series { spec: series.spec.clone(), samples: series.side(of) };
+    (side(|pair| pair.before), side(|pair| pair.after))
 }
 
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
-pub fn level(
-    before: &Reading,
-    after: &Reading,
-    paired: Option<&PairedReading>,
-    known: &Circumstances,
-) -> Result<Finding, Undecided> {
-    any_level(before, after, paired, known).and_then(finite)
+pub fn level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+    any_level(measured, known).and_then(finite)
 }
 
-fn any_level(
-    before: &Reading,
-    after: &Reading,
-    paired: Option<&PairedReading>,
-    known: &Circumstances,
-) -> Result<Finding, Undecided> {
-    match paired {
-        Some(Ok(series)) if series.sampling == Sampling::Exact => {
-            let (before, after) = arms(series);
+fn any_level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+    match measured.paired {
+        Some(Ok(series)) if series.spec.sampling == Sampling::Exact => {
+            let (before, after) = sides(series);
             exact_level(&Ok(before), &after, known)
         }
         Some(Ok(series)) => {
-            let values: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
-            let level = series.plan.level(values.len());
-            level_of(&values, series.sampling, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
+            let after = Series { spec: series.spec.clone(), samples: series.side(|pair| pair.after) };
+            let level = series.plan.level(after.samples.len());
+            level_of(&after, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
         }
         Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
-        _ => {
-            let side = after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
-            if side.sampling == Sampling::Exact {
-                return exact_level(before, side, known);
+        None | Some(Err(_)) => {
+            let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+            if after.spec.sampling == Sampling::Exact {
+                return exact_level(measured.before, after, known);
             }
             check_machine(known)?;
-            level_of(&side.samples, side.sampling, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)))
+            level_of(after, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)))
         }
     }
 }
 
-fn both_sides<'a>(
-    before: &'a Reading,
-    after: &'a Reading,
-    known: &Circumstances,
-) -> Result<(&'a Series, &'a Series), Flaw> {
-    let before = before.as_ref().map_err(|reason| Flaw::Before { reason: reason.clone() })?;
-    let after = after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+fn both_sides<'a>(measured: Measured<'a>, known: &Circumstances) -> Result<(&'a Series, &'a Series), Flaw> {
+    let before = measured.before.as_ref().map_err(|reason| Flaw::Before { reason: reason.clone() })?;
+    let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+    let (old, new) = (&before.spec, &after.spec);
     let differs = |what: &str, a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| Flaw::NotComparable {
         what: format!("{what}: {a:?} before, {b:?} after"),
     };
-    if before.sampling != after.sampling {
-        return Err(differs("sampling", &before.sampling, &after.sampling));
+    if old.sampling != new.sampling {
+        return Err(differs("sampling", &old.sampling, &new.sampling));
     }
-    if before.better != after.better {
-        return Err(differs("better direction", &before.better, &after.better));
+    if old.better != new.better {
+        return Err(differs("better direction", &old.better, &new.better));
     }
-    if before.unit.factor_to(&after.unit).is_none() {
-        return Err(differs("unit", &before.unit.symbol(), &after.unit.symbol()));
+    if old.unit.factor_to(&new.unit).is_none() {
+        return Err(differs("unit", &old.unit.symbol(), &new.unit.symbol()));
     }
-    if after.sampling == Sampling::Sampled {
+    if new.sampling == Sampling::Sampled {
         check_machine(known)?;
     }
     Ok((before, after))
@@ -186,7 +162,7 @@ fn check_machine(known: &Circumstances) -> Result<(), Flaw> {
 
 /// The baseline's samples in the unit of the other side.
 fn converted(before: &Series, after: &Series) -> Vec<f64> {
-    let factor = before.unit.factor_to(&after.unit).unwrap_or(1.0);
+    let factor = before.spec.unit.factor_to(&after.spec.unit).unwrap_or(1.0);
     before.samples.iter().map(|sample| sample * factor).collect()
 }
 
@@ -204,21 +180,14 @@ fn shares_of(logs: Interval) -> Interval {
 }
 
 fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
-    if series.sampling == Sampling::Rate {
-        let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
-        let after: Vec<f64> = series.pairs.iter().map(|pair| pair.after).collect();
-        return rate_difference(&before, &after, Design::Paired, known);
-    }
     let n = series.pairs.len();
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(n), need: count(looks::FEWEST) });
     let level = series.plan.level(n).ok_or_else(too_few)?;
     let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
     let (differences, scale) = if positive {
-        (series.pairs.iter().map(|pair| (pair.after / pair.before).ln()).collect(), None)
+        (series.side(|pair| (pair.after / pair.before).ln()), None)
     } else {
-        let before: Vec<f64> = series.pairs.iter().map(|pair| pair.before).collect();
-        let differences: Vec<f64> = series.pairs.iter().map(|pair| pair.after - pair.before).collect();
-        (differences, Some(baseline_size(&before)?))
+        (series.side(|pair| pair.after - pair.before), Some(baseline_size(&series.side(|pair| pair.before))?))
     };
     let found = winsorized::interval(&differences, level).ok_or_else(too_few)?;
     Ok(Finding {
@@ -263,7 +232,7 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
         design: Design::Unpaired,
         n_before: count(first.len()),
         n_after: count(second.len()),
-        p_value: rank_sum::test(&first, second).map(|test| test.p_value),
+        p_value: rank_sum::p_value(&first, second),
         min_effect: known.min_effect,
     })
 }
@@ -322,7 +291,7 @@ fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Resul
     if let Ok(before) = before {
         n_before = before.samples.len();
         let differs = converted(before, after).iter().any(|sample| *sample != value);
-        if known.same_code && before.unit.factor_to(&after.unit).is_some() && differs {
+        if known.same_code && before.spec.unit.factor_to(&after.spec.unit).is_some() && differs {
             return Err(Undecided::Doubt(Doubt::NotExact));
         }
     }
@@ -344,15 +313,15 @@ fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
 /// The level of some samples, by the confidence of its interval and the share by which that is widened for what another
 /// session would have given; `None` where there are too few.
 fn level_of(
-    values: &[f64],
-    sampling: Sampling,
+    series: &Series,
     design: Design,
     known: &Circumstances,
     precision: Option<(f64, f64)>,
 ) -> Result<Finding, Undecided> {
+    let values = &series.samples;
     let n = count(values.len());
     let too_few = |need: u32| Undecided::Doubt(Doubt::TooFew { have: n, need });
-    let found = if sampling == Sampling::Rate {
+    let found = if series.spec.sampling == Sampling::Rate {
         Successes::of(values).wilson(CONFIDENCE).ok_or_else(|| too_few(1))?
     } else {
         let (confidence, floor) = precision.ok_or_else(|| too_few(FEWEST_LEVEL))?;
@@ -371,6 +340,6 @@ fn level_of(
 
 /// The median of the reference workload after over before; `None` where either side has none.
 pub fn reference_ratio(before: &[f64], after: &[f64]) -> Option<f64> {
-    let ratio = stats::median::median(after)? / stats::median::median(before)?;
+    let ratio = median::median(after)? / median::median(before)?;
     ratio.is_finite().then_some(ratio)
 }

@@ -1,11 +1,11 @@
 //! The noise of paired measurement on a machine, from pairs of one unchanged program (A/A): the floor below which no change
-//! counts, and how often the judgement is wrong or right. Owns these two questions; must not run anything.
+//! counts, and how often the judgement is wrong or right.
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Change, Circumstances, Measured, PairSample, PairedReading, PairedSeries, rule};
-use crate::model::{Better, Reading, Unusable};
-use crate::stats::{Plan, binomial, real, winsorized};
+use crate::judge::{Change, Circumstances, Measured, PairSample, PairedReading, PairedSeries, rule, series};
+use crate::model::{Better, MetricId, MetricKind, PairedCommand};
+use crate::stats::{Plan, proportion, real, winsorized};
 
 /// A tally of false alarms less likely than this is not chance.
 const IMPLAUSIBLE: f64 = 0.01;
@@ -26,7 +26,7 @@ pub struct Tally {
 /// pairs for an interval, or times that are not above zero.
 pub fn floor(series: &PairedSeries) -> Option<f64> {
     let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
-    let ratios: Vec<f64> = series.pairs.iter().map(|pair| (pair.after / pair.before).ln()).collect();
+    let ratios = series.side(|pair| (pair.after / pair.before).ln());
     let found = winsorized::interval(&ratios, series.plan.level(ratios.len())?).filter(|_| positive)?;
     Some(found.low.exp_m1().abs().max(found.high.exp_m1().abs()))
 }
@@ -80,10 +80,9 @@ pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
 /// The judgement at the first look that settles the question, at the latest at the end.
 fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> Change {
     let plan = Plan::new(0, plan_pairs);
-    let nothing: Reading = Err(Unusable::NotMeasured);
     let at = |n: usize| {
         let paired: PairedReading = Ok(PairedSeries { plan, pairs: pairs[..n].to_vec(), ..series.clone() });
-        rule::change(Measured { before: &nothing, after: &nothing, paired: Some(&paired) }, Better::Lower, known)
+        rule::change(Measured::of_pairs(&paired), Better::Lower, known)
     };
     let looks = (1..pairs.len()).filter(|n| plan.is_look(*n));
     looks.map(at).find(|change| !change.is_open()).unwrap_or_else(|| at(pairs.len()))
@@ -98,7 +97,7 @@ impl Tally {
     /// Whether so many false alarms are more than a true rate of `level` explains: as many or more would come in
     /// fewer than one of a hundred such tallies.
     pub fn exceeds(&self, level: f64) -> bool {
-        binomial::upper_tail(self.trials as usize, (self.slower + self.faster) as usize, level) < IMPLAUSIBLE
+        proportion::upper_tail(self.trials as usize, (self.slower + self.faster) as usize, level) < IMPLAUSIBLE
     }
 
     /// The share of trials judged faster or slower, from 0 to 1; 0 without trials.
@@ -107,10 +106,46 @@ impl Tally {
     }
 }
 
+/// Schema name of a self-test's result.
+pub const SELFTEST_SCHEMA: &str = "vibeship_optimizer.selftest.v1";
+
+/// What a self-test found of one metric under one true slowdown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    pub metric: MetricId,
+    /// The true slowdown, as a share; 0 where the program is compared with itself.
+    pub slowdown: f64,
+    pub pairs: u32,
+    /// What was judged, with the minimum effect.
+    pub tally: Tally,
+    /// What was judged where any difference counts.
+    pub without_min_effect: Tally,
+    /// The error of the estimated change that nine of ten trials stay below, as a share; null without trials.
+    pub error_90: Option<f64>,
+}
+
+/// A row for CPU time and one for wall time, of pairs that hold many trials one after the other.
+pub fn selftest(paired: &PairedCommand, slowdown: f64, pairs: u32, min_effect: f64) -> Vec<Row> {
+    let known = |min_effect: f64| Circumstances { min_effect, ..Circumstances::default() };
+    let mut rows = Vec::new();
+    for (metric, reading) in series::command_pairs(paired) {
+        let timed = matches!(metric.kind(), Some(MetricKind::Cpu | MetricKind::Wall));
+        let Some(series) = reading.as_ref().ok().filter(|_| timed) else { continue };
+        let errors = errors(series, pairs, slowdown);
+        rows.push(Row {
+            metric,
+            slowdown,
+            pairs,
+            tally: tally(series, pairs, 0.0, &known(min_effect)),
+            without_min_effect: tally(series, pairs, 0.0, &known(0.0)),
+            error_90: (errors.len() * 9).div_ceil(10).checked_sub(1).and_then(|rank| errors.get(rank)).copied(),
+        });
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::model::{MetricId, Sampling, Unit};
-
     use super::*;
 
     /// Scatter of ± half a percent without any pattern in the order, and one wild run in twenty.
@@ -121,14 +156,7 @@ mod tests {
             if hash.is_multiple_of(20) { 1.3 } else { 1.0 + scatter }
         };
         let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1), after_first: i % 2 == 1 };
-        PairedSeries {
-            id: MetricId::new("timing.t.cpu"),
-            unit: Unit::seconds(),
-            better: Better::Lower,
-            sampling: Sampling::Sampled,
-            plan: Plan::default(),
-            pairs: (0..n).map(pair).collect(),
-        }
+        PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: Plan::default(), pairs: (0..n).map(pair).collect() }
     }
 
     fn known() -> Circumstances {

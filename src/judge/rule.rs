@@ -1,5 +1,5 @@
 //! Holding a metric against a criterion: the four verdicts, and whether a metric changed at all. Owns when an interval
-//! decides; must not compute one (see `effect`).
+//! decides; `effect` computes it.
 //!
 //! - A criterion **passes** when the whole interval satisfies it and **fails** when the whole interval violates it. For a
 //!   KPI that is superiority, for a guardrail non-inferiority against its margin (G. Piaggio and others, "Reporting of
@@ -10,30 +10,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Circumstances, PairedReading, Undecided, effect};
+use crate::judge::{Circumstances, Measured, Undecided, effect};
 use crate::model::verdict::LEFT_OUT;
 use crate::model::{
-    Better, Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Op, Reading, Sampling, Unit, Verdict,
+    Better, Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, MetricSpec, Op, Sampling, Unit, Verdict,
 };
-use crate::stats::power;
-
-/// Everything a metric was measured as.
-#[derive(Debug, Clone, Copy)]
-pub struct Measured<'a> {
-    pub before: &'a Reading,
-    pub after: &'a Reading,
-    /// In alternating pairs, where there were any; preferred to the snapshots for everything but exact metrics.
-    pub paired: Option<&'a PairedReading>,
-}
+use crate::stats;
 
 /// Holds a metric against a criterion.
 pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstances) -> Verdict {
     let found = match &criterion.bound {
         Bound::Relative { share } => compare_code(measured, known)
-            .and_then(|()| effect::relative(measured.before, measured.after, measured.paired, known))
+            .and_then(|()| effect::relative(measured, known))
             .map(|finding| (finding, *share)),
         Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured).and_then(|bound| {
-            let finding = effect::level(measured.before, measured.after, measured.paired, known)?;
+            let finding = effect::level(measured, known)?;
             Ok((finding, bound))
         }),
     };
@@ -49,32 +40,32 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
 
 /// The same code twice shows no change, unless pairs or an exact metric say that it does.
 fn compare_code(measured: Measured<'_>, known: &Circumstances) -> Result<(), Undecided> {
-    let exact = measured.after.as_ref().is_ok_and(|series| series.sampling == Sampling::Exact);
+    let exact = measured.after.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Exact);
     if known.same_code && measured.paired.is_none() && !exact { Err(Flaw::SameCode.into()) } else { Ok(()) }
 }
 
 fn is_rate(measured: Measured<'_>) -> bool {
-    sampling_and_unit(measured).is_some_and(|(sampling, _)| sampling == Sampling::Rate)
+    spec(measured).is_some_and(|spec| spec.sampling == Sampling::Rate)
 }
 
-fn sampling_and_unit(measured: Measured<'_>) -> Option<(Sampling, &Unit)> {
+fn spec(measured: Measured<'_>) -> Option<&MetricSpec> {
     match measured.paired {
-        Some(Ok(series)) => Some((series.sampling, &series.unit)),
-        _ => measured.after.as_ref().ok().map(|series| (series.sampling, &series.unit)),
+        Some(Ok(series)) => Some(&series.spec),
+        None | Some(Err(_)) => measured.after.as_ref().ok().map(|series| &series.spec),
     }
 }
 
 fn bound_in_unit_of_metric(value: f64, unit: Option<&Unit>, measured: Measured<'_>) -> Result<f64, Undecided> {
-    let (Some(written), Some((_, own))) = (unit, sampling_and_unit(measured)) else { return Ok(value) };
-    let what = || format!("unit: measured in {:?}, bound in {:?}", own.symbol(), written.symbol());
-    let factor = written.factor_to(own).ok_or_else(|| Flaw::NotComparable { what: what() })?;
+    let (Some(written), Some(spec)) = (unit, spec(measured)) else { return Ok(value) };
+    let what = || format!("unit: measured in {:?}, bound in {:?}", spec.unit.symbol(), written.symbol());
+    let factor = written.factor_to(&spec.unit).ok_or_else(|| Flaw::NotComparable { what: what() })?;
     Ok(value * factor)
 }
 
 fn missing_runs(doubt: &Doubt) -> Option<u32> {
     match doubt {
         Doubt::TooFew { have, need } => Some(need.saturating_sub(*have).max(1)),
-        _ => None,
+        Doubt::Straddles | Doubt::BelowMinEffect | Doubt::Drift { .. } | Doubt::NotExact => None,
     }
 }
 
@@ -86,7 +77,7 @@ fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
             (true, _) => Some(true),
             (false, outside) => outside.then_some(false),
         },
-        _ => (low == high).then_some(low),
+        Op::Le | Op::Lt | Op::Ge | Op::Gt => (low == high).then_some(low),
     }
 }
 
@@ -127,7 +118,7 @@ fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, standing: f64) -
     let Estimate { value, low, high, .. } = finding.estimate;
     let end = if bound >= value { high } else { low };
     let reach = (scale(end) - scale(value)).abs() - standing;
-    power::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - standing)
+    stats::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - standing)
 }
 
 /// About how many more samples tell whether the change counts: its interval has to leave out what a change that counts
@@ -138,7 +129,7 @@ fn runs_to_count(finding: &Finding, standing: f64) -> Option<u32> {
         return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, standing);
     }
     let reach = (high - value).max(value - low) - standing;
-    power::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - standing)
+    stats::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - standing)
 }
 
 fn samples(finding: &Finding) -> usize {
@@ -183,8 +174,7 @@ impl Change {
 
 /// Whether a metric changed by what counts ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
 pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
-    let found = compare_code(measured, known)
-        .and_then(|()| effect::relative(measured.before, measured.after, measured.paired, known));
+    let found = compare_code(measured, known).and_then(|()| effect::relative(measured, known));
     let finding = match found {
         Ok(finding) => finding,
         Err(Undecided::Doubt(because)) => {
@@ -209,16 +199,15 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
 
 #[cfg(test)]
 mod tests {
-    use crate::judge::{PairSample, PairedSeries};
-    use crate::model::{MetricId, Outcome, Series, Unusable};
+    use crate::judge::{PairSample, PairedReading, PairedSeries, Reading, Series};
+    use crate::model::{MetricId, Outcome, Unusable};
     use crate::stats::Plan;
 
     use super::*;
 
     fn series(sampling: Sampling, unit: &str, samples: &[f64]) -> Reading {
-        let id = MetricId::new("m");
-        let unit = Unit::new(unit);
-        Ok(Series { id, unit, better: Better::Lower, sampling, ordered: true, samples: samples.to_vec() })
+        let (id, unit) = (MetricId::new("m"), Unit::new(unit));
+        Ok(Series { spec: MetricSpec { id, unit, better: Better::Lower, sampling }, samples: samples.to_vec() })
     }
 
     fn sampled(samples: &[f64]) -> Reading {
@@ -236,14 +225,9 @@ mod tests {
     }
 
     fn pairs_of(pairs: Vec<PairSample>) -> PairedReading {
-        Ok(PairedSeries {
-            id: MetricId::new("m"),
-            unit: Unit::seconds(),
-            better: Better::Lower,
-            sampling: Sampling::Sampled,
-            plan: Plan::default(),
-            pairs,
-        })
+        let (id, unit) = (MetricId::new("m"), Unit::seconds());
+        let spec = MetricSpec { id, unit, better: Better::Lower, sampling: Sampling::Sampled };
+        Ok(PairedSeries { spec, plan: Plan::default(), pairs })
     }
 
     fn known() -> Circumstances {
@@ -255,9 +239,7 @@ mod tests {
     }
 
     fn of_pairs(text: &str, paired: &PairedReading) -> Verdict {
-        let nothing = missing();
-        let measured = Measured { before: &nothing, after: &nothing, paired: Some(paired) };
-        judge(&Criterion::parse(text).unwrap(), measured, &known())
+        judge(&Criterion::parse(text).unwrap(), Measured::of_pairs(paired), &known())
     }
 
     fn of_sides(text: &str, before: &Reading, after: &Reading, known: &Circumstances) -> Verdict {
@@ -458,8 +440,7 @@ mod tests {
     }
 
     fn change_of(paired: &PairedReading) -> Change {
-        let nothing = missing();
-        change(Measured { before: &nothing, after: &nothing, paired: Some(paired) }, Better::Lower, &known())
+        change(Measured::of_pairs(paired), Better::Lower, &known())
     }
 
     #[test]
@@ -475,14 +456,7 @@ mod tests {
     fn values_of_zero_and_below_are_compared_by_their_differences() {
         let pairs =
             (0..12).map(|i| PairSample { before: -2.0, after: -1.5 - 0.001 * f64::from(i), after_first: false });
-        let paired: PairedReading = Ok(PairedSeries {
-            id: MetricId::new("m"),
-            unit: Unit::none(),
-            better: Better::Higher,
-            sampling: Sampling::Sampled,
-            plan: Plan::default(),
-            pairs: pairs.collect(),
-        });
+        let paired = pairs_of(pairs.collect());
         let Verdict::Pass(finding) = of_pairs("m >= +20%", &paired) else { panic!("from -2 to -1.5 is +25 %") };
         assert!((finding.estimate.value - 0.247).abs() < 0.005, "{finding:?}");
     }

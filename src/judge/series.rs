@@ -1,27 +1,32 @@
-//! Reading a snapshot or a pair session as metrics. Owns what makes a sample usable; must not judge.
-//!
-//! Names: `timing.NAME.wall|cpu|max_rss|ok`, `size.PATH`, `size.PATH.tracked`, `size.PATH.files`,
-//! `http.NAME.ok|latency`, `kpi.NAME`.
+//! Reading a snapshot or a pair session as metrics, by the table of their kinds. Owns what makes a sample usable.
 
 use std::collections::BTreeMap;
 
+use crate::model::metric::{Reads, flag};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{
-    Better, Flaw, Http, Kpi, MetricId, PairSession, PairedCommand, PairedKpi, Reading, Run, Sampling, Series, Size,
-    Snapshot, Timing, Unit, Unusable,
+    Flaw, Http, Kpi, MetricId, MetricKind, MetricSource, MetricSpec, Pair, PairSession, PairedCommand, PairedKpi, Run,
+    Sampling, Size, Snapshot, Timing, Unit, Unusable,
 };
 use crate::stats::Plan;
 
 /// Exit codes that version 1 wrote for a run ended at its timeout.
 const V1_TIMEOUT_CODES: [i32; 2] = [-1, 124];
 
+/// A metric that was measured, with its samples in run order. All samples are finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    pub spec: MetricSpec,
+    pub samples: Vec<f64>,
+}
+
+/// A metric as one snapshot holds it: measured, or not, with the reason.
+pub type Reading = Result<Series, Unusable>;
+
 /// Paired samples of one metric, in the order the pairs were run. All samples are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedSeries {
-    pub id: MetricId,
-    pub unit: Unit,
-    pub better: Better,
-    pub sampling: Sampling,
+    pub spec: MetricSpec,
     /// The looks that were planned, which fix the level of the interval.
     pub plan: Plan,
     pub pairs: Vec<PairSample>,
@@ -35,127 +40,109 @@ pub struct PairSample {
     pub after_first: bool,
 }
 
-/// A paired metric: measured in both arms, or not, with the side and the reason.
+/// A paired metric: measured on both sides, or not, with the side and the reason.
 pub type PairedReading = Result<PairedSeries, Flaw>;
+
+/// Everything a metric was measured as.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    pub before: &'a Reading,
+    pub after: &'a Reading,
+    /// In alternating pairs, where there were any; preferred to the snapshots for everything but exact metrics.
+    pub paired: Option<&'a PairedReading>,
+}
+
+pub(crate) static NOT_MEASURED: Reading = Err(Unusable::NotMeasured);
+
+impl<'a> Measured<'a> {
+    /// In pairs alone.
+    pub fn of_pairs(paired: &'a PairedReading) -> Self {
+        Self { before: &NOT_MEASURED, after: &NOT_MEASURED, paired: Some(paired) }
+    }
+}
+
+impl PairedSeries {
+    /// The samples of one side.
+    pub fn side(&self, of: impl Fn(&PairSample) -> f64) -> Vec<f64> {
+        self.pairs.iter().map(of).collect()
+    }
+}
 
 /// Every metric of a snapshot. What could not be measured is there with its reason.
 pub fn metrics(snapshot: &Snapshot) -> BTreeMap<MetricId, Reading> {
-    let mut found = BTreeMap::new();
-    for timing in &snapshot.timings {
-        add_timing(&mut found, timing);
-    }
     let v1 = snapshot.schema == SCHEMA_V1;
-    for (path, size) in &snapshot.sizes {
-        add_size(&mut found, path, size, v1);
-    }
+    let mut found = BTreeMap::new();
     for path in &snapshot.missing_sizes {
-        for suffix in ["", ".tracked", ".files"] {
-            let reason = Unusable::MissingPath { path: path.clone() };
-            found.entry(MetricId::new(format!("size.{path}{suffix}"))).or_insert(Err(reason));
-        }
+        found.extend(
+            MetricSource::Size.kinds().map(|it| (it.of(path), Err(Unusable::MissingPath { path: path.clone() }))),
+        );
     }
-    for http in &snapshot.http {
-        add_http(&mut found, http);
-    }
-    for kpi in &snapshot.kpis {
-        found.insert(MetricId::new(format!("kpi.{}", kpi.name)), read_kpi(kpi));
-    }
+    found.extend(snapshot.timings.iter().flat_map(timing));
+    found.extend(snapshot.sizes.iter().flat_map(|(path, it)| size(path, it, v1)));
+    found.extend(snapshot.http.iter().flat_map(http));
+    found.extend(snapshot.kpis.iter().map(|it| (MetricId::kpi(&it.name), kpi(it))));
     found
 }
 
 /// The reading of one metric; [`Unusable::NotMeasured`] where the snapshot holds no such metric.
 pub fn reading<'a>(all: &'a BTreeMap<MetricId, Reading>, id: &MetricId) -> Result<&'a Series, Unusable> {
-    match all.get(id) {
-        Some(Ok(series)) => Ok(series),
-        Some(Err(reason)) => Err(reason.clone()),
-        None => Err(Unusable::NotMeasured),
-    }
+    all.get(id).unwrap_or(&NOT_MEASURED).as_ref().map_err(Clone::clone)
 }
 
-fn usable(id: String, unit: Unit, better: Better, sampling: Sampling, samples: Vec<f64>) -> (MetricId, Reading) {
-    let id = MetricId::new(id);
-    let reading = if samples.is_empty() {
+fn series(spec: MetricSpec, samples: Vec<f64>) -> Reading {
+    if samples.is_empty() {
         Err(Unusable::NotMeasured)
     } else if samples.iter().all(|sample| sample.is_finite()) {
-        Ok(Series { id: id.clone(), unit, better, sampling, ordered: true, samples })
+        Ok(Series { spec, samples })
     } else {
-        Err(Unusable::NoValue { message: "a sample is not a finite number".to_owned() })
-    };
-    (id, reading)
+        Err(not_finite())
+    }
 }
 
-fn add_timing(found: &mut BTreeMap<MetricId, Reading>, timing: &Timing) {
+fn not_finite() -> Unusable {
+    Unusable::NoValue { message: "a sample is not a finite number".to_owned() }
+}
+
+/// The kinds that every run of a command gives a sample of.
+fn kinds_of_runs() -> impl Iterator<Item = (MetricKind, fn(&Run) -> Option<f64>)> {
+    MetricKind::ALL.into_iter().filter_map(|kind| match kind.row().reads {
+        Reads::Run(read) => Some((kind, read)),
+        Reads::Size(_) | Reads::Answer(_) => None,
+    })
+}
+
+/// Whether a failed run makes the metric's other samples unusable: all but the rate of success.
+fn needs_success(kind: MetricKind) -> bool {
+    kind.row().sampling != Sampling::Rate
+}
+
+fn timing(timing: &Timing) -> Vec<(MetricId, Reading)> {
     if timing.samples.is_empty() {
-        return add_timing_v1(found, timing);
+        return timing_v1(timing);
     }
-    let name = &timing.name;
-    let outcomes = timing.samples.iter().map(|run| f64::from(u8::from(succeeded(run)))).collect();
-    found.extend([usable(format!("timing.{name}.ok"), Unit::none(), Better::Higher, Sampling::Rate, outcomes)]);
     let failure = failure_of(timing.samples.iter(), timing.timeout_s);
-    for kind in RunMetric::ALL {
-        let id = format!("timing.{name}.{}", kind.suffix());
-        let samples: Option<Vec<f64>> = timing.samples.iter().map(|run| kind.of(run)).collect();
-        let (id, reading) = usable(id, kind.unit(), Better::Lower, Sampling::Sampled, samples.unwrap_or_default());
-        found.insert(id, failure.clone().map_or(reading, Err));
-    }
+    let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
+        let samples: Option<Vec<f64>> = timing.samples.iter().map(read).collect();
+        let reading = series(kind.spec(&timing.name), samples.unwrap_or_default());
+        (kind.of(&timing.name), failure.clone().filter(|_| needs_success(kind)).map_or(reading, Err))
+    };
+    kinds_of_runs().map(read).collect()
 }
 
-/// Version 1 kept sorted wall times and the last exit code only.
-fn add_timing_v1(found: &mut BTreeMap<MetricId, Reading>, timing: &Timing) {
-    let name = &timing.name;
+/// Version 1 kept wall times and the last exit code only.
+fn timing_v1(timing: &Timing) -> Vec<(MetricId, Reading)> {
     let failure = match timing.last_rc {
         Some(0) => None,
         Some(code) if V1_TIMEOUT_CODES.contains(&code) => Some(Unusable::TimedOut { timeout_s: timing.timeout_s }),
         Some(code) => Some(Unusable::CommandFailed { failed: 1, runs: timing.runs.max(1), code: Some(code) }),
         None => Some(Unusable::NotMeasured),
     };
-    let wall = format!("timing.{name}.wall");
-    let (id, reading) = usable(wall, Unit::seconds(), Better::Lower, Sampling::Sampled, timing.all_s.clone());
-    let unordered = reading.map(|series| Series { ordered: series.samples.len() < 2, ..series });
-    found.insert(id, failure.map_or(unordered, Err));
-    for kind in [RunMetric::Cpu, RunMetric::MaxRss] {
-        found.insert(MetricId::new(format!("timing.{name}.{}", kind.suffix())), Err(Unusable::NotMeasured));
-    }
-}
-
-/// What a run gives beside its exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RunMetric {
-    Wall,
-    Cpu,
-    MaxRss,
-}
-
-impl RunMetric {
-    const ALL: [Self; 3] = [Self::Wall, Self::Cpu, Self::MaxRss];
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Wall => "wall",
-            Self::Cpu => "cpu",
-            Self::MaxRss => "max_rss",
-        }
-    }
-
-    fn unit(self) -> Unit {
-        match self {
-            Self::Wall | Self::Cpu => Unit::seconds(),
-            Self::MaxRss => Unit::bytes(),
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
-    fn of(self, run: &Run) -> Option<f64> {
-        match self {
-            Self::Wall => Some(run.wall_s),
-            Self::Cpu => Some(run.user_s? + run.system_s?),
-            Self::MaxRss => run.max_rss_bytes.map(|bytes| bytes as f64),
-        }
-    }
-}
-
-fn succeeded(run: &Run) -> bool {
-    run.exit_code == Some(0) && !run.timed_out
+    let read = |kind: MetricKind| {
+        let walls = || failure.clone().map_or(series(kind.spec(&timing.name), timing.all_s.clone()), Err);
+        let reading = if kind == MetricKind::Wall { walls() } else { Err(Unusable::NotMeasured) };
+        (kind.of(&timing.name), reading)
+    };
+    MetricSource::Timing.kinds().filter(|kind| needs_success(*kind)).map(read).collect()
 }
 
 /// Why runs cannot be used as times, if any failed. A timeout is named before other failures.
@@ -164,97 +151,78 @@ fn failure_of<'a>(runs: impl Iterator<Item = &'a Run> + Clone, timeout_s: f64) -
         return Some(Unusable::TimedOut { timeout_s });
     }
     let all = u32::try_from(runs.clone().count()).unwrap_or(u32::MAX);
-    let failing: Vec<&Run> = runs.filter(|run| !succeeded(run)).collect();
+    let failing: Vec<&Run> = runs.filter(|run| !run.succeeded()).collect();
     let last = failing.last()?;
     let failed = u32::try_from(failing.len()).unwrap_or(u32::MAX);
     Some(Unusable::CommandFailed { failed, runs: all, code: last.exit_code })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53 bytes")]
-fn add_size(found: &mut BTreeMap<MetricId, Reading>, path: &str, size: &Size, v1: bool) {
-    let mut add = |suffix: &str, unit: Unit, value: Option<u64>| {
-        let samples = value.map(|value| value as f64).into_iter().collect();
-        let (id, reading) = usable(format!("size.{path}{suffix}"), unit, Better::Lower, Sampling::Exact, samples);
+fn size(path: &str, size: &Size, v1: bool) -> Vec<(MetricId, Reading)> {
+    let read = |kind: MetricKind| {
+        let Reads::Size(read) = kind.row().reads else { return None };
+        let value = read(size);
         // Version 1 wrote 0 both for an empty path and for one that does not exist.
-        let ambiguous = v1 && value == Some(0);
-        let reading = if ambiguous { Err(Unusable::MissingOrEmpty { path: path.to_owned() }) } else { reading };
-        found.insert(id, reading);
+        let reading = match value {
+            Some(0) if v1 => Err(Unusable::MissingOrEmpty { path: path.to_owned() }),
+            value => series(kind.spec(path), value.map(|value| value as f64).into_iter().collect()),
+        };
+        Some((kind.of(path), reading))
     };
-    add("", Unit::bytes(), Some(size.bytes));
-    add(".tracked", Unit::bytes(), size.tracked_bytes);
-    add(".files", Unit::none(), size.files);
+    MetricKind::ALL.into_iter().filter_map(read).collect()
 }
 
-/// Latency is that of the expected answers; how many were unexpected is what `ok` says.
-fn add_http(found: &mut BTreeMap<MetricId, Reading>, http: &Http) {
+fn http(http: &Http) -> Vec<(MetricId, Reading)> {
     let name = http.name.as_deref().unwrap_or(&http.url);
-    let flag = |ok: bool| f64::from(u8::from(ok));
-    let outcomes = if http.requests.is_empty() {
-        vec![flag(http.ok)]
-    } else {
-        http.requests.iter().map(|request| flag(request.ok)).collect()
+    let read = |kind: MetricKind| {
+        let Reads::Answer(read) = kind.row().reads else { return None };
+        // Version 1 recorded one answer, and no latency.
+        let v1 = kind == MetricKind::Answered && http.requests.is_empty();
+        let samples = if v1 { vec![flag(http.ok)] } else { http.requests.iter().filter_map(read).collect() };
+        let reading = if samples.is_empty() && !http.requests.is_empty() {
+            let message = http.error.clone().unwrap_or_else(|| "no request gave the expected answer".to_owned());
+            Err(Unusable::NoValue { message })
+        } else {
+            series(kind.spec(name), samples)
+        };
+        Some((kind.of(name), reading))
     };
-    let latencies: Vec<f64> = http.requests.iter().filter(|request| request.ok).map(|r| r.latency_s).collect();
-    let nothing_ok = !http.requests.is_empty() && latencies.is_empty();
-    found.extend([usable(format!("http.{name}.ok"), Unit::none(), Better::Higher, Sampling::Rate, outcomes)]);
-    let latency = format!("http.{name}.latency");
-    let (id, reading) = usable(latency, Unit::seconds(), Better::Lower, Sampling::Sampled, latencies);
-    let message = || http.error.clone().unwrap_or_else(|| "no request gave the expected answer".to_owned());
-    found.insert(id, if nothing_ok { Err(Unusable::NoValue { message: message() }) } else { reading });
+    MetricKind::ALL.into_iter().filter_map(read).collect()
 }
 
-fn read_kpi(kpi: &Kpi) -> Reading {
-    if let Some(message) = &kpi.error {
-        return Err(Unusable::NoValue { message: message.clone() });
+fn kpi_spec(kpi: &Kpi) -> MetricSpec {
+    MetricSpec { id: MetricId::kpi(&kpi.name), unit: Unit::new(&kpi.unit), better: kpi.better, sampling: kpi.sampling }
+}
+
+fn kpi(kpi: &Kpi) -> Reading {
+    match &kpi.error {
+        Some(message) => Err(Unusable::NoValue { message: message.clone() }),
+        None => series(kpi_spec(kpi), kpi.values.clone()),
     }
-    usable(format!("kpi.{}", kpi.name), Unit::new(&kpi.unit), kpi.better, kpi.sampling, kpi.values.clone()).1
 }
 
-/// Every metric of a pair session. A failed run in either arm makes the command's times unusable.
+/// Every metric of a pair session. A failed run on either side makes the command's times unusable.
 pub fn pair_metrics(session: &PairSession) -> BTreeMap<MetricId, PairedReading> {
-    let mut found = BTreeMap::new();
-    for command in &session.commands {
-        for (id, reading) in command_pairs(command) {
-            found.insert(id, reading);
-        }
-    }
-    for paired in &session.kpis {
-        found.insert(MetricId::new(format!("kpi.{}", paired.kpi.name)), kpi_pairs(paired));
-    }
-    found
+    let kpis = session.kpis.iter().map(|paired| (MetricId::kpi(&paired.kpi.name), kpi_pairs(paired)));
+    session.commands.iter().flat_map(command_pairs).chain(kpis).collect()
 }
 
 /// The metrics of one command's pairs, as far as they have been run: what the pair engine hands to its stopping rule.
 pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> {
-    let name = &command.name;
-    let timeout_s = command.timeout_s;
-    let before = failure_of(command.pairs.iter().map(|pair| &pair.before), timeout_s);
-    let after = failure_of(command.pairs.iter().map(|pair| &pair.after), timeout_s);
-    let failure = match (before, after) {
-        (Some(reason), _) => Some(Flaw::Before { reason }),
-        (None, Some(reason)) => Some(Flaw::After { reason }),
-        (None, None) => None,
-    };
-    let mut found = Vec::new();
-    for kind in RunMetric::ALL {
-        let sample = |before: f64, after: f64, after_first: bool| PairSample { before, after, after_first };
-        let pairs = command.pairs.iter();
-        let pairs: Option<Vec<PairSample>> =
-            pairs.map(|pair| Some(sample(kind.of(&pair.before)?, kind.of(&pair.after)?, pair.after_first))).collect();
-        let id = format!("timing.{name}.{}", kind.suffix());
-        let (id, reading) = paired(id, kind.unit(), Better::Lower, Sampling::Sampled, pairs.unwrap_or_default());
-        found.push((id, failure.clone().map_or(reading, Err)));
-    }
-    let outcome = |run: &Run| f64::from(u8::from(succeeded(run)));
-    let outcomes = command.pairs.iter().map(|pair| PairSample {
-        before: outcome(&pair.before),
-        after: outcome(&pair.after),
-        after_first: pair.after_first,
-    });
-    let ok = format!("timing.{name}.ok");
-    found.push(paired(ok, Unit::none(), Better::Higher, Sampling::Rate, outcomes.collect()));
+    let failed = |side: fn(&Pair) -> &Run| failure_of(command.pairs.iter().map(side), command.timeout_s);
+    let failure = failed(|pair| &pair.before).map(|reason| Flaw::Before { reason });
+    let failure = failure.or_else(|| failed(|pair| &pair.after).map(|reason| Flaw::After { reason }));
     let plan = Plan::new(command.min_pairs, command.max_pairs);
-    found.into_iter().map(|(id, reading)| (id, reading.map(|series| PairedSeries { plan, ..series }))).collect()
+    let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
+        let pair = |pair: &Pair| {
+            let (before, after) = (read(&pair.before)?, read(&pair.after)?);
+            Some(PairSample { before, after, after_first: pair.after_first })
+        };
+        let pairs: Option<Vec<PairSample>> = command.pairs.iter().map(pair).collect();
+        let reading = paired(kind.spec(&command.name), plan, pairs.unwrap_or_default());
+        (kind.of(&command.name), failure.clone().filter(|_| needs_success(kind)).map_or(reading, Err))
+    };
+    kinds_of_runs().map(read).collect()
 }
 
 /// KPIs alternate like commands: the head ran first in every second pair.
@@ -263,33 +231,23 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     if let Some(message) = &kpi.error {
         return Err(Flaw::After { reason: Unusable::NoValue { message: message.clone() } });
     }
-    let pairs = measured.pairs.iter().enumerate();
-    let pairs =
-        pairs.map(|(i, (before, after))| PairSample { before: *before, after: *after, after_first: i % 2 == 1 });
+    let sample = |(i, (before, after)): (usize, &(f64, f64))| PairSample {
+        before: *before,
+        after: *after,
+        after_first: i % 2 == 1,
+    };
     let plan = Plan::new(measured.min_pairs, measured.max_pairs);
-    let (_, reading) =
-        paired(format!("kpi.{}", kpi.name), Unit::new(&kpi.unit), kpi.better, kpi.sampling, pairs.collect());
-    reading.map(|series| PairedSeries { plan, ..series })
+    paired(kpi_spec(kpi), plan, measured.pairs.iter().enumerate().map(sample).collect())
 }
 
-fn paired(
-    id: String,
-    unit: Unit,
-    better: Better,
-    sampling: Sampling,
-    pairs: Vec<PairSample>,
-) -> (MetricId, PairedReading) {
-    let id = MetricId::new(id);
-    let finite = pairs.iter().all(|pair| pair.before.is_finite() && pair.after.is_finite());
-    let reading = if pairs.is_empty() {
+fn paired(spec: MetricSpec, plan: Plan, pairs: Vec<PairSample>) -> PairedReading {
+    if pairs.is_empty() {
         Err(Flaw::Before { reason: Unusable::NotMeasured })
-    } else if finite {
-        Ok(PairedSeries { id: id.clone(), unit, better, sampling, plan: Plan::default(), pairs })
+    } else if pairs.iter().all(|pair| pair.before.is_finite() && pair.after.is_finite()) {
+        Ok(PairedSeries { spec, plan, pairs })
     } else {
-        let reason = Unusable::NoValue { message: "a sample is not a finite number".to_owned() };
-        Err(Flaw::Before { reason })
-    };
-    (id, reading)
+        Err(Flaw::Before { reason: not_finite() })
+    }
 }
 
 #[cfg(test)]
@@ -337,7 +295,7 @@ mod tests {
                 &format!(r#""timings":[{{"name":"t","cmd":"c","runs":2,"timeout_s":9,"last_rc":{rc},"all_s":[1,2]}}]"#),
             )
         };
-        assert!(matches!(timing(0).get(&MetricId::new("timing.t.wall")), Some(Ok(series)) if !series.ordered));
+        assert_eq!(samples(&timing(0), "timing.t.wall"), Ok(vec![1.0, 2.0]));
         assert_eq!(samples(&timing(0), "timing.t.cpu"), Err(Unusable::NotMeasured));
         assert_eq!(samples(&timing(-1), "timing.t.wall"), Err(Unusable::TimedOut { timeout_s: 9.0 }));
         assert!(matches!(samples(&timing(1), "timing.t.wall"), Err(Unusable::CommandFailed { code: Some(1), .. })));

@@ -6,14 +6,13 @@ use serde_json::Value;
 
 use crate::config::yaml;
 use crate::measure::pointer;
-use crate::model::Limits;
 use crate::model::strict_json::parse_json;
 
 /// The keys and values of a file, whose name's ending tells the format; an empty YAML or TOML file has none. Else what
 /// is wrong with it, as a sentence that goes on from the file's name.
 pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, String> {
     let value = match name.to_ascii_lowercase().rsplit('.').next() {
-        Some("json") => parse_json(bytes, Limits::default()).map_err(|error| malformed("JSON", &error.to_string()))?,
+        Some("json") => parse_json(bytes).map_err(|error| malformed("JSON", &error.to_string()))?,
         Some("yml" | "yaml") => {
             yaml::parse(text(bytes, "YAML")?).map_err(|error| malformed("YAML", &error.to_string()))?
         }

@@ -10,7 +10,7 @@ use crate::measure::command;
 use crate::measure::pointer::follow;
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
-use crate::model::{Http, HttpRequest, Limits};
+use crate::model::{Http, HttpRequest};
 use crate::os::{Answer, HttpError, Request, http};
 
 /// How many redirects of one request are followed.
@@ -94,7 +94,7 @@ fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<
     if config.expect_json.is_empty() {
         return None;
     }
-    match parse_json(&answer.body, Limits::default()) {
+    match parse_json(&answer.body) {
         Ok(value) => config.expect_json.iter().find_map(|expected| mismatch(&value, expected)),
         Err(error) => Some(format!("the body is no JSON: {error}")),
     }

@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::config::{Extract, KpiProbe};
 use crate::measure::pointer::{follow, kind};
 use crate::measure::{Place, Runner, command};
-use crate::model::conceal::conceal;
+use crate::model::scrub::conceal;
 use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
-use crate::model::{Kpi, Limits, Sampling};
+use crate::model::{Kpi, Sampling};
 use crate::os::process::Output;
 use crate::os::{Ended, Finished};
 
@@ -139,8 +139,7 @@ fn extract(how: &Extract, text: &[u8], origin: &str) -> Result<f64, KpiError> {
             number(text).ok_or_else(|| not_a_number(origin, &found()))
         }
         Extract::Pointer(pointer) => {
-            let value = parse_json(text, Limits { max_bytes: MAX_BYTES, ..Limits::default() })
-                .map_err(|error| nothing(format!(" is no JSON: {error}")))?;
+            let value = parse_json(text).map_err(|error| nothing(format!(" is no JSON: {error}")))?;
             let found = follow(&value, pointer).map_err(|nowhere| nothing(format!(": {nowhere}")))?;
             found.as_f64().filter(|number| number.is_finite()).ok_or_else(|| {
                 let scalar = matches!(found, Value::String(_) | Value::Bool(_));
@@ -213,7 +212,7 @@ fn shown(text: &str) -> String {
 /// The bytes with what looks secret concealed: in JSON value by value, so that it stays JSON, else in the text.
 /// Bytes without secrets are kept to the bit.
 fn concealed(raw: Vec<u8>) -> Vec<u8> {
-    if let Ok(value) = parse_json(&raw, Limits { max_bytes: MAX_BYTES, ..Limits::default() }) {
+    if let Ok(value) = parse_json(&raw) {
         let hidden = concealed_value("", &value);
         return if hidden == value { raw } else { format!("{hidden:#}\n").into_bytes() };
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::config::Tuneables;
 use crate::measure::flatten::flatten;
-use crate::model::conceal::{conceal, conceal_text};
+use crate::model::scrub::{conceal, conceal_text};
 use crate::model::{Digest, Tuneable, TuneableFile};
 
 /// A tuneables file larger than this, in bytes, is none.

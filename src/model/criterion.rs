@@ -339,9 +339,6 @@ pub enum Trigger {
     Words(String),
 }
 
-/// The first parts of metric names; what begins with one of them and holds an operator is meant as a criterion.
-pub const METRIC_PREFIXES: [&str; 4] = ["timing.", "size.", "http.", "kpi."];
-
 impl Trigger {
     /// Reads a trigger. Text that parses as a criterion is one; text that was plainly meant as one (a metric's
     /// prefix and an operator) but does not parse is refused; anything else is words. Empty text is refused.
@@ -351,8 +348,7 @@ impl Trigger {
             Ok(criterion) => Ok(Self::Measured(criterion)),
             Err(error) if text.is_empty() => Err(error),
             Err(error) => {
-                let meant =
-                    METRIC_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) && operator_span(text).is_some();
+                let meant = MetricId::new(text).source().is_some() && operator_span(text).is_some();
                 if meant { Err(error) } else { Ok(Self::Words(text.to_owned())) }
             }
         }

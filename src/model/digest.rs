@@ -1,5 +1,4 @@
-//! SHA-256 digests and the canonical JSON that they are taken over. Owns what "the same bytes" means;
-//! must not know what is being digested.
+//! SHA-256 digests, the canonical JSON that they are taken over, and references to evidence files by digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,6 +54,23 @@ impl FromStr for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A file that proves something, and what its bytes were when it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Path from the project's root, with `/` between its parts on every platform.
+    pub path: String,
+    pub sha256: Digest,
+}
+
+/// The name under which an evidence file is kept when the `number`th newer one takes its own.
+pub fn superseded_name(path: &str, number: u32) -> String {
+    let name_at = path.rfind('/').map_or(0, |at| at + 1);
+    match path[name_at..].rfind('.').filter(|at| *at > 0) {
+        Some(at) => format!("{}.superseded-{number}{}", &path[..name_at + at], &path[name_at + at..]),
+        None => format!("{path}.superseded-{number}"),
     }
 }
 

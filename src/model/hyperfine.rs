@@ -1,19 +1,19 @@
-//! Timings in the JSON that hyperfine exports, both ways. Owns that file's shape; must not open files.
+//! Timings in the JSON that hyperfine exports, both ways.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::model::scrub::scrub;
-use crate::model::strict_json::{parse_as, parse_json};
-use crate::model::{CpuMeans, IngestError, Limits, Run, Snapshot, Timing};
+use crate::model::strict_json::Json;
+use crate::model::{CpuMeans, JsonError, Run, Snapshot, Timing};
 
 /// Why an export gives no timing.
 #[derive(Debug, thiserror::Error)]
 pub enum HyperfineError {
     /// It is not acceptable JSON, or not of hyperfine's shape.
     #[error(transparent)]
-    Json(#[from] IngestError),
+    Json(#[from] JsonError),
     /// It holds several results, and the timing's name is no command of theirs.
     #[error("it holds {found} results; set `name` to the command of the one that is meant: {commands}")]
     Several { found: usize, commands: String },
@@ -53,7 +53,7 @@ struct ResultOf {
 /// The timing called `name` out of an export. With several results it is the one of that name or command. CPU times are left
 /// out: the export has only their means, and a mean is no sample.
 pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
-    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+    let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
     for is_it in [is_named as fn(&ResultOf, &str) -> bool, is_of] {
         if found.len() > 1 && found.iter().any(|result| is_it(result, name)) {
@@ -81,17 +81,17 @@ fn is_of(result: &ResultOf, name: &str) -> bool {
     result.command == name
 }
 
-/// Whether bytes look like an export: an object with `results` and no schema.
-pub fn is_export(bytes: &[u8]) -> bool {
-    let value = parse_json(bytes, Limits::default()).ok();
-    value.is_some_and(|value| value["results"].is_array() && value["schema"].is_null())
+/// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is
+/// known of it. `None` where the bytes do not look like an export: an object with `results` and no schema.
+pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Option<Result<Snapshot, HyperfineError>> {
+    let json = Json::parse(bytes).ok()?;
+    let is_export = json.value["results"].is_array() && json.value["schema"].is_null();
+    is_export.then(|| of_results(label, generated_at, &json.read::<Export>()?.results))
 }
 
-/// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is known of it.
-pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Result<Snapshot, HyperfineError> {
-    let export: Export = parse_as(bytes, Limits::default()).map_err(IngestError::from)?;
+fn of_results(label: &str, generated_at: DateTime<Utc>, results: &[ResultOf]) -> Result<Snapshot, HyperfineError> {
     let mut snapshot = Snapshot::bare(label, generated_at);
-    for result in &export.results {
+    for result in results {
         let wanted = scrub(result.name.as_deref().unwrap_or(&result.command));
         let is_taken = |name: &str| snapshot.timings.iter().any(|timing| timing.name == name);
         // Results of one command are told apart by their place, which is the same on both sides of a comparison.
@@ -123,16 +123,11 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
         name: name.to_owned(),
         cmd: scrub(&result.command),
         runs: u32::try_from(samples.len()).unwrap_or(u32::MAX),
-        timeout_s: 0.0,
         last_rc,
-        last_err: String::new(),
-        mean_s: None,
-        p95_s: None,
-        all_s: Vec::new(),
         samples,
-        direct: None,
         cpu_means: (result.user.is_some() || result.system.is_some())
             .then_some(CpuMeans { user_s: result.user, system_s: result.system }),
+        ..Timing::default()
     };
     timing.summarize(result.times.clone());
     Ok(timing)
@@ -199,8 +194,8 @@ mod tests {
     #[test]
     fn a_whole_export_is_a_snapshot_of_its_commands() {
         let taken = DateTime::UNIX_EPOCH;
-        assert!(is_export(EXPORT.as_bytes()) && !is_export(br#"{"schema":"x","results":[]}"#));
-        let found = snapshot("old", taken, EXPORT.as_bytes()).unwrap();
+        assert!(snapshot("old", taken, br#"{"schema":"x","results":[]}"#).is_none());
+        let found = snapshot("old", taken, EXPORT.as_bytes()).unwrap().unwrap();
         assert_eq!((found.label.as_str(), found.timings[0].name.as_str()), ("old", "sleep 0.1"));
     }
 
@@ -215,12 +210,12 @@ mod tests {
     fn two_results_of_one_command_are_read_and_what_was_exported_is_read_back() {
         let two =
             r#"{"results":[{"command":"spin","times":[1],"user":0.5,"system":0.25},{"command":"spin","times":[2]}]}"#;
-        let found = snapshot("old", DateTime::UNIX_EPOCH, two.as_bytes()).unwrap();
+        let found = snapshot("old", DateTime::UNIX_EPOCH, two.as_bytes()).unwrap().unwrap();
         let names = |found: &Snapshot| found.timings.iter().map(|timing| timing.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&found), ["spin", "spin (2)"]);
         let own = export(&found);
         assert_eq!((&own["results"][0]["user"], &own["results"][0]["system"]), (&0.5.into(), &0.25.into()));
-        let back = snapshot("old", DateTime::UNIX_EPOCH, own.to_string().as_bytes()).unwrap();
+        let back = snapshot("old", DateTime::UNIX_EPOCH, own.to_string().as_bytes()).unwrap().unwrap();
         assert_eq!(names(&back), names(&found));
         assert_eq!(import("spin (2)", own.to_string().as_bytes()).unwrap().all_s, vec![2.0]);
         let alike = import("spin", two.as_bytes());

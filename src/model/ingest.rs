@@ -1,14 +1,13 @@
 //! Reading evidence from bytes that nobody vouches for: encoding, syntax, schema, and numbers that make sense.
-//! Owns what is refused at the door; must not open files.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-pub use crate::model::strict_json::parse_json;
-pub use crate::model::{JsonError, Limits};
-
+use crate::model::pair;
 use crate::model::snapshot::{SCHEMA_V1, SCHEMA_V2};
-use crate::model::strict_json::shaped;
-use crate::model::{Kpi, PairSession, Run, Snapshot, Timing, pair};
+use crate::model::strict_json::Json;
+use crate::model::{JsonError, Kpi, PairSession, Sampling, Snapshot};
 
 /// Why bytes are no evidence. The caller adds the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,29 +31,27 @@ fn found_text(found: &Option<String>) -> String {
 
 /// Reads a snapshot of version 1 or 2.
 pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
-    let value = parse_json(bytes, Limits::default())?;
-    check_schema(
-        &value,
-        "vibeship_optimizer.snapshot.v",
-        &[SCHEMA_V1, SCHEMA_V2],
-        "vibeship_optimizer.snapshot.v1 or .v2",
-    )?;
-    let snapshot: Snapshot = shaped(value, bytes, Limits::default())?;
+    let json = Json::parse(bytes)?;
+    let known = [SCHEMA_V1, SCHEMA_V2];
+    check_schema(&json.value, "vibeship_optimizer.snapshot.v", &known, "vibeship_optimizer.snapshot.v1 or .v2")?;
+    let snapshot: Snapshot = json.read()?;
     check_snapshot(&snapshot)?;
+    check_seconds("", &json.value, false)?;
     Ok(snapshot)
 }
 
 /// Reads a pair session.
 pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
-    let value = parse_json(bytes, Limits::default())?;
-    check_schema(&value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;
-    let session: PairSession = shaped(value, bytes, Limits::default())?;
+    let json = Json::parse(bytes)?;
+    check_schema(&json.value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;
+    let session: PairSession = json.read()?;
     check_pair(&session)?;
+    check_seconds("", &json.value, false)?;
     Ok(session)
 }
 
 /// Refuses a value whose `schema` is not one of `known`; one that begins with `family` and has a number is named as newer.
-pub fn check_schema(value: &Value, family: &str, known: &[&str], expected: &'static str) -> Result<(), IngestError> {
+fn check_schema(value: &Value, family: &str, known: &[&str], expected: &'static str) -> Result<(), IngestError> {
     let found = value.get("schema").and_then(Value::as_str);
     match found {
         Some(name) if known.contains(&name) => Ok(()),
@@ -65,115 +62,73 @@ pub fn check_schema(value: &Value, family: &str, known: &[&str], expected: &'sta
     }
 }
 
-fn refuse(field: String, problem: impl Into<String>) -> IngestError {
-    IngestError::Value { field, problem: problem.into() }
+fn refuse(field: impl Into<String>, problem: impl Into<String>) -> IngestError {
+    IngestError::Value { field: field.into(), problem: problem.into() }
 }
 
-fn at_least_zero(field: impl FnOnce() -> String, value: f64) -> Result<(), IngestError> {
-    if value.is_finite() && value >= 0.0 {
-        return Ok(());
+/// Refuses a negative number under any key that ends with `_s`: no duration is negative. What the user's own settings hold is
+/// theirs.
+fn check_seconds(field: &str, value: &Value, is_seconds: bool) -> Result<(), IngestError> {
+    match value {
+        Value::Number(number) if is_seconds && number.as_f64().is_some_and(|seconds| seconds < 0.0) => {
+            Err(refuse(field, format!("{number} is negative, which no duration can be")))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(i, item)| check_seconds(&format!("{field}[{i}]"), item, is_seconds))
+        }
+        Value::Object(map) => {
+            map.iter().filter(|(key, _)| !matches!(key.as_str(), "tuneables" | "env")).try_for_each(|(key, item)| {
+                let dot = if field.is_empty() { "" } else { "." };
+                check_seconds(&format!("{field}{dot}{key}"), item, key.ends_with("_s"))
+            })
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
-    let problem = if value.is_finite() { "is negative, which no duration can be" } else { "is not a finite number" };
-    Err(refuse(field(), format!("{value} {problem}")))
 }
 
-fn no_twin<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), IngestError> {
-    let mut seen = std::collections::BTreeSet::new();
+/// Refuses a name that is empty or there twice, as its values could not be told apart.
+fn check_names<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), IngestError> {
+    let mut seen = BTreeSet::new();
     for (i, name) in names.enumerate() {
+        if name.trim().is_empty() {
+            return Err(refuse(format!("{field}[{i}].name"), "is empty"));
+        }
         if !seen.insert(name) {
-            return Err(refuse(
-                format!("{field}[{i}]"),
-                format!("{name:?} is there twice, so its values cannot be told apart"),
-            ));
+            let problem = format!("{name:?} is there twice, so its values cannot be told apart");
+            return Err(refuse(format!("{field}[{i}]"), problem));
         }
     }
     Ok(())
 }
 
 fn check_snapshot(snapshot: &Snapshot) -> Result<(), IngestError> {
-    no_twin("timings", snapshot.timings.iter().map(|timing| timing.name.as_str()))?;
-    no_twin("http", snapshot.http.iter().map(|http| http.name.as_deref().unwrap_or(&http.url)))?;
-    no_twin("kpis", snapshot.kpis.iter().map(|kpi| kpi.name.as_str()))?;
-    no_twin("missing_sizes", snapshot.missing_sizes.iter().map(String::as_str))?;
+    check_names("timings", snapshot.timings.iter().map(|timing| timing.name.as_str()))?;
+    check_names("http", snapshot.http.iter().map(|http| http.name.as_deref().unwrap_or(&http.url)))?;
+    check_names("kpis", snapshot.kpis.iter().map(|kpi| kpi.name.as_str()))?;
+    check_names("missing_sizes", snapshot.missing_sizes.iter().map(String::as_str))?;
     if let Some((i, path)) = snapshot.missing_sizes.iter().enumerate().find(|(_, p)| snapshot.sizes.contains_key(*p)) {
         return Err(refuse(format!("missing_sizes[{i}]"), format!("{path:?} is in `sizes` too")));
     }
-    for (i, timing) in snapshot.timings.iter().enumerate() {
-        check_timing(i, timing)?;
-    }
-    for (i, http) in snapshot.http.iter().enumerate() {
-        at_least_zero(|| format!("http[{i}].timeout_s"), http.timeout_s)?;
-        for (j, request) in http.requests.iter().enumerate() {
-            at_least_zero(|| format!("http[{i}].requests[{j}].latency_s"), request.latency_s)?;
-        }
-    }
-    for (i, kpi) in snapshot.kpis.iter().enumerate() {
-        check_kpi(&format!("kpis[{i}]"), kpi)?;
-    }
-    for (i, seconds) in snapshot.reference_s.iter().enumerate() {
-        at_least_zero(|| format!("reference_s[{i}]"), *seconds)?;
-    }
-    Ok(())
+    snapshot.kpis.iter().enumerate().try_for_each(|(i, kpi)| check_rate(i, kpi, kpi.values.iter()))
 }
 
-fn check_timing(i: usize, timing: &Timing) -> Result<(), IngestError> {
-    let field = |name: &str| format!("timings[{i}].{name}");
-    if timing.name.trim().is_empty() {
-        return Err(refuse(field("name"), "is empty"));
+fn check_rate<'a>(i: usize, kpi: &Kpi, values: impl Iterator<Item = &'a f64>) -> Result<(), IngestError> {
+    let mut values = values.enumerate().filter(|_| kpi.sampling == Sampling::Rate);
+    match values.find(|(_, value)| **value != 0.0 && **value != 1.0) {
+        None => Ok(()),
+        Some((j, value)) => Err(refuse(
+            format!("kpis[{i}].values[{j}]"),
+            format!("{value} is neither 0 nor 1, which every sample of a rate is"),
+        )),
     }
-    at_least_zero(|| field("timeout_s"), timing.timeout_s)?;
-    for (name, value) in [("mean_s", timing.mean_s), ("p95_s", timing.p95_s)] {
-        at_least_zero(|| field(name), value.unwrap_or(0.0))?;
-    }
-    for (j, seconds) in timing.all_s.iter().enumerate() {
-        at_least_zero(|| field(&format!("all_s[{j}]")), *seconds)?;
-    }
-    for (j, run) in timing.samples.iter().enumerate() {
-        check_run(&field(&format!("samples[{j}]")), run)?;
-    }
-    Ok(())
-}
-
-fn check_run(field: &str, run: &Run) -> Result<(), IngestError> {
-    at_least_zero(|| format!("{field}.wall_s"), run.wall_s)?;
-    at_least_zero(|| format!("{field}.user_s"), run.user_s.unwrap_or(0.0))?;
-    at_least_zero(|| format!("{field}.system_s"), run.system_s.unwrap_or(0.0))
-}
-
-fn check_kpi(field: &str, kpi: &Kpi) -> Result<(), IngestError> {
-    if kpi.name.trim().is_empty() {
-        return Err(refuse(format!("{field}.name"), "is empty"));
-    }
-    let rate = kpi.sampling == crate::model::Sampling::Rate;
-    for (j, value) in kpi.values.iter().enumerate() {
-        let place = || format!("{field}.values[{j}]");
-        if !value.is_finite() {
-            return Err(refuse(place(), format!("{value} is not a finite number")));
-        }
-        if rate && *value != 0.0 && *value != 1.0 {
-            return Err(refuse(place(), format!("{value} is neither 0 nor 1, which every sample of a rate is")));
-        }
-    }
-    Ok(())
 }
 
 fn check_pair(session: &PairSession) -> Result<(), IngestError> {
-    no_twin("commands", session.commands.iter().map(|command| command.name.as_str()))?;
-    no_twin("kpis", session.kpis.iter().map(|kpi| kpi.kpi.name.as_str()))?;
-    for (i, command) in session.commands.iter().enumerate() {
-        at_least_zero(|| format!("commands[{i}].timeout_s"), command.timeout_s)?;
-        for (j, pair) in command.pairs.iter().enumerate() {
-            check_run(&format!("commands[{i}].pairs[{j}].before"), &pair.before)?;
-            check_run(&format!("commands[{i}].pairs[{j}].after"), &pair.after)?;
-            let reference = pair.reference_s.unwrap_or(0.0);
-            at_least_zero(|| format!("commands[{i}].pairs[{j}].reference_s"), reference)?;
-        }
-    }
-    for (i, paired) in session.kpis.iter().enumerate() {
-        let values = paired.pairs.iter().flat_map(|(before, after)| [*before, *after]).collect();
-        check_kpi(&format!("kpis[{i}]"), &Kpi { values, ..paired.kpi.clone() })?;
-    }
-    Ok(())
+    check_names("commands", session.commands.iter().map(|command| command.name.as_str()))?;
+    check_names("kpis", session.kpis.iter().map(|kpi| kpi.kpi.name.as_str()))?;
+    session.kpis.iter().enumerate().try_for_each(|(i, paired)| {
+        check_rate(i, &paired.kpi, paired.pairs.iter().flat_map(|(before, after)| [before, after]))
+    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! A metric: one named series of samples with its unit and better-direction. Owns the names and the
-//! meaning of "missing"; must not judge.
+//! Metrics: their names, what is known of every kind of them (one table: [`MetricKind::row`]), and which of them a
+//! configuration can measure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Unit;
+use crate::model::nearest::nearest;
+use crate::model::{Bound, Criterion, HttpRequest, Run, Size, Unit};
 
 /// The dotted name of a metric, such as `timing.tests.wall` or `kpi.advisory_p95_ms`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,8 +20,34 @@ impl MetricId {
         Self(name.into())
     }
 
+    pub fn kpi(name: &str) -> Self {
+        Self(format!("{}{name}", MetricSource::Kpi.prefix()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it is measured of, by the beginning of its name.
+    pub fn source(&self) -> Option<MetricSource> {
+        MetricSource::ALL.into_iter().find(|source| self.0.starts_with(source.prefix()))
+    }
+
+    /// Its kind by the beginning and the end of its name; `None` for KPIs, whose unit and direction the config says.
+    pub fn kind(&self) -> Option<MetricKind> {
+        let source = self.source()?;
+        // Of a size's kinds, all bytes have no suffix at all.
+        source.kinds().filter(|kind| self.0.ends_with(kind.row().suffix)).max_by_key(|kind| kind.row().suffix.len())
+    }
+
+    /// What it is measured of, by name: the `tests` of `timing.tests.wall`.
+    pub fn subject(&self) -> Option<&str> {
+        let name = self.0.strip_prefix(self.source()?.prefix())?;
+        self.kind().map_or(Some(name), |kind| name.strip_suffix(kind.row().suffix))
+    }
+
+    pub fn is_rate(&self) -> bool {
+        self.kind().is_some_and(|kind| kind.row().sampling == Sampling::Rate)
     }
 }
 
@@ -33,9 +61,7 @@ impl fmt::Display for MetricId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
-    /// Smaller is better: durations, sizes, error counts.
     Lower,
-    /// Larger is better: throughput, hit rates, quality scores.
     Higher,
 }
 
@@ -51,49 +77,252 @@ pub enum Sampling {
     Rate,
 }
 
-/// A metric that was measured: what it is, and its samples in run order. All samples are finite.
+/// What metrics are measured of: the first part of their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricSource {
+    Timing,
+    Size,
+    Http,
+    Kpi,
+}
+
+impl MetricSource {
+    pub const ALL: [Self; 4] = [Self::Timing, Self::Size, Self::Http, Self::Kpi];
+
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Timing => "timing.",
+            Self::Size => "size.",
+            Self::Http => "http.",
+            Self::Kpi => "kpi.",
+        }
+    }
+
+    pub fn kinds(self) -> impl Iterator<Item = MetricKind> {
+        MetricKind::ALL.into_iter().filter(move |kind| kind.source() == self)
+    }
+}
+
+/// The kinds of metric that this tool measures itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    Wall,
+    Cpu,
+    MaxRss,
+    Succeeded,
+    Bytes,
+    TrackedBytes,
+    Files,
+    Answered,
+    Latency,
+}
+
+/// What is known of a kind of metric.
+#[derive(Debug, Clone, Copy)]
+pub struct KindRow {
+    /// How the name ends, after the source's prefix and the name of the command, path or probe.
+    pub suffix: &'static str,
+    pub unit: &'static str,
+    pub better: Better,
+    pub sampling: Sampling,
+    pub reads: Reads,
+}
+
+/// Where a sample is found; `None` where it was not recorded.
+#[derive(Debug, Clone, Copy)]
+pub enum Reads {
+    Run(fn(&Run) -> Option<f64>),
+    Size(fn(&Size) -> Option<u64>),
+    Answer(fn(&HttpRequest) -> Option<f64>),
+}
+
+impl MetricKind {
+    pub const ALL: [Self; 9] = [
+        Self::Wall,
+        Self::Cpu,
+        Self::MaxRss,
+        Self::Succeeded,
+        Self::Bytes,
+        Self::TrackedBytes,
+        Self::Files,
+        Self::Answered,
+        Self::Latency,
+    ];
+
+    /// The one table: end of the name, unit, better direction, sampling, and where a sample is found.
+    pub fn row(self) -> KindRow {
+        use Better::{Higher, Lower};
+        use Reads::{Answer, Run as OfRun, Size as OfSize};
+        use Sampling::{Exact, Rate, Sampled};
+        let row = |suffix, unit, better, sampling, reads| KindRow { suffix, unit, better, sampling, reads };
+        match self {
+            Self::Wall => row(".wall", "s", Lower, Sampled, OfRun(|run| Some(run.wall_s))),
+            Self::Cpu => row(".cpu", "s", Lower, Sampled, OfRun(Run::cpu_s)),
+            Self::MaxRss => row(".max_rss", "B", Lower, Sampled, OfRun(Run::max_rss)),
+            Self::Succeeded => row(".ok", "", Higher, Rate, OfRun(|run| Some(flag(run.succeeded())))),
+            Self::Bytes => row("", "B", Lower, Exact, OfSize(|size| Some(size.bytes))),
+            Self::TrackedBytes => row(".tracked", "B", Lower, Exact, OfSize(|size| size.tracked_bytes)),
+            Self::Files => row(".files", "", Lower, Exact, OfSize(|size| size.files)),
+            Self::Answered => row(".ok", "", Higher, Rate, Answer(|answer| Some(flag(answer.ok)))),
+            // Of the expected answers; how many were not expected is what `.ok` says.
+            Self::Latency => {
+                row(".latency", "s", Lower, Sampled, Answer(|answer| answer.ok.then_some(answer.latency_s)))
+            }
+        }
+    }
+
+    pub fn source(self) -> MetricSource {
+        match self.row().reads {
+            Reads::Run(_) => MetricSource::Timing,
+            Reads::Size(_) => MetricSource::Size,
+            Reads::Answer(_) => MetricSource::Http,
+        }
+    }
+
+    /// The metric of this kind of the command, path or probe `name`.
+    pub fn of(self, name: &str) -> MetricId {
+        MetricId(format!("{}{name}{}", self.source().prefix(), self.row().suffix))
+    }
+
+    /// What is known of this kind's metric of `name`.
+    pub fn spec(self, name: &str) -> MetricSpec {
+        let row = self.row();
+        MetricSpec { id: self.of(name), unit: Unit::new(row.unit), better: row.better, sampling: row.sampling }
+    }
+}
+
+/// A success or a failure as a sample of a rate.
+pub fn flag(success: bool) -> f64 {
+    f64::from(u8::from(success))
+}
+
+/// What is known of a metric before it is measured.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub struct MetricSpec {
     pub id: MetricId,
     pub unit: Unit,
     pub better: Better,
     pub sampling: Sampling,
-    /// Whether the samples are in the order in which they were taken; version 1 kept them sorted.
-    pub ordered: bool,
-    pub samples: Vec<f64>,
 }
 
-/// Why a metric has no usable samples on one side. Never read as zero.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum Unusable {
-    NotMeasured,
-    /// The command failed: `failed` of `runs` runs, the last exit code where there was one.
-    CommandFailed {
-        /// Runs that ended with a code other than 0, or by a signal.
-        failed: u32,
-        runs: u32,
-        code: Option<i32>,
+/// The metrics that can be measured, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measurable(BTreeMap<MetricId, MetricSpec>);
+
+/// Why a criterion can never be judged.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unmeasurable {
+    #[error("unknown metric {metric}{}", suggestion(.nearest))]
+    UnknownMetric {
+        metric: MetricId,
+        /// Names that exist and look like it, best first.
+        nearest: Vec<MetricId>,
     },
-    /// A run was ended at its timeout.
-    TimedOut {
-        timeout_s: f64,
-    },
-    /// It is measured in another way than in the other snapshot: another command, another place of the number.
-    Redefined,
-    MissingPath {
-        path: String,
-    },
-    /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
-    MissingOrEmpty {
-        path: String,
-    },
-    /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable).
-    NoValue {
-        /// What went wrong, in the probe's words.
-        message: String,
-    },
+    #[error("{metric} is measured in {}, which {} does not convert to{}", named(.measured), named(.bound), percent_hint(.bound))]
+    OtherUnit { metric: MetricId, measured: Unit, bound: Unit },
 }
 
-/// A metric as one snapshot holds it: measured, or not, with the reason.
-pub type Reading = Result<Series, Unusable>;
+fn suggestion(nearest: &[MetricId]) -> String {
+    let names: Vec<&str> = nearest.iter().map(MetricId::as_str).collect();
+    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
+}
+
+fn named(unit: &Unit) -> &str {
+    if unit.symbol().is_empty() { "plain numbers" } else { unit.symbol() }
+}
+
+fn percent_hint(bound: &Unit) -> &'static str {
+    if bound.symbol() == "%" { "; for a change relative to the baseline write a sign, such as +5% or -5%" } else { "" }
+}
+
+impl Measurable {
+    /// Adds every metric of the command, path or probe `name`.
+    pub fn add(&mut self, source: MetricSource, name: &str) {
+        source.kinds().for_each(|kind| self.insert(kind.spec(name)));
+    }
+
+    /// Adds the metrics of a command whose results are imported: an import has no CPU time of a single run.
+    pub fn add_import(&mut self, name: &str) {
+        let kinds = MetricSource::Timing.kinds().filter(|kind| *kind != MetricKind::Cpu);
+        kinds.for_each(|kind| self.insert(kind.spec(name)));
+    }
+
+    pub fn add_kpi(&mut self, name: &str, unit: Unit, better: Better, sampling: Sampling) {
+        self.insert(MetricSpec { id: MetricId::kpi(name), unit, better, sampling });
+    }
+
+    fn insert(&mut self, spec: MetricSpec) {
+        self.0.entry(spec.id.clone()).or_insert(spec);
+    }
+
+    /// Every metric, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &MetricSpec> {
+        self.0.values()
+    }
+
+    /// The metric that a criterion is about, if there is one and the bound's unit converts to its unit.
+    pub fn check(&self, criterion: &Criterion) -> Result<&MetricSpec, Unmeasurable> {
+        let Some(spec) = self.0.get(&criterion.metric) else {
+            let names = self.0.keys().map(MetricId::as_str);
+            return Err(Unmeasurable::UnknownMetric {
+                metric: criterion.metric.clone(),
+                nearest: nearest(criterion.metric.as_str(), names, 3).into_iter().map(MetricId::new).collect(),
+            });
+        };
+        match &criterion.bound {
+            Bound::Absolute { unit: Some(unit), .. } if unit.factor_to(&spec.unit).is_none() => {
+                Err(Unmeasurable::OtherUnit {
+                    metric: spec.id.clone(),
+                    measured: spec.unit.clone(),
+                    bound: unit.clone(),
+                })
+            }
+            Bound::Absolute { .. } | Bound::Relative { .. } => Ok(spec),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<(), String> {
+        let mut known = Measurable::default();
+        known.add(MetricSource::Timing, "tests");
+        known.add(MetricSource::Size, "lib");
+        known.add(MetricSource::Http, "health");
+        known.add_kpi("p95", Unit::new("ms"), Better::Lower, Sampling::Sampled);
+        known.check(&Criterion::parse(text).unwrap()).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_configured_can_be_a_criterion() {
+        for text in ["timing.tests.wall <= 350ms", "size.lib.tracked <= +0%", "http.health.ok >= 99%", "kpi.p95 <= 3"] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_in_the_name_is_answered_with_the_nearest_names() {
+        let message = check("timing.test.wal <= 1s").unwrap_err();
+        assert!(message.starts_with("unknown metric timing.test.wal; did you mean timing.tests.wall"), "{message}");
+    }
+
+    #[test]
+    fn an_unsigned_percentage_of_a_duration_is_refused_with_the_fix() {
+        let message = check("timing.tests.wall <= 5%").unwrap_err();
+        assert!(message.contains("write a sign, such as +5% or -5%"), "{message}");
+        assert!(check("size.lib <= 5s").unwrap_err().contains("measured in B, which s does not convert to"));
+    }
+
+    #[test]
+    fn a_name_tells_its_kind_and_its_subject() {
+        for kind in MetricKind::ALL {
+            let id = kind.of("a.b");
+            assert_eq!((id.kind(), id.subject(), id.source()), (Some(kind), Some("a.b"), Some(kind.source())));
+        }
+        let kpi = MetricId::kpi("p95.wall");
+        assert_eq!((kpi.kind(), kpi.subject(), kpi.source()), (None, Some("p95.wall"), Some(MetricSource::Kpi)));
+        assert_eq!(MetricId::new("other").source(), None);
+    }
+}

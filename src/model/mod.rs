@@ -2,11 +2,8 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod artifact;
-pub mod class;
 pub mod command_line;
 pub mod commit;
-pub mod conceal;
 pub mod contract;
 pub mod criterion;
 pub mod digest;
@@ -18,7 +15,6 @@ pub mod hyperfine;
 pub mod id;
 pub mod ingest;
 pub mod machine;
-pub mod measurable;
 pub mod metric;
 pub mod nearest;
 pub mod pair;
@@ -33,33 +29,30 @@ pub mod uncommitted;
 pub mod unit;
 pub mod verdict;
 
-pub use artifact::Artifact;
-pub use class::Class;
 pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
-pub use digest::{Digest, NotADigest};
+pub use digest::{Artifact, Digest, NotADigest};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, Tick, Validation};
 pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
 pub use fix::{Action, Fix, FixContext, How, Proposed};
-pub use gate::Gate;
+pub use gate::{Class, Gate};
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use machine::Machine;
-pub use measurable::{Measurable, MetricSpec, Unmeasurable};
-pub use metric::{Better, MetricId, Reading, Sampling, Series, Unusable};
+pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
 pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
 pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
-pub use strict_json::{JsonError, Limits};
+pub use strict_json::JsonError;
 pub use surface::Surface;
 pub use uncommitted::Uncommitted;
 pub use unit::Unit;
-pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Verdict};
+pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Unusable, Verdict};

@@ -1,10 +1,9 @@
-//! Paired evidence: the runs of baseline and head taken in alternation in one session. Owns the file's shape;
-//! must not run anything or judge.
+//! Paired evidence: the runs of baseline and head taken in alternation in one session. Owns the file's shape.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Machine, Run};
+use crate::model::{Kpi, Machine, Run};
 
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
@@ -16,13 +15,13 @@ pub struct PairSession {
     pub id: String,
     pub tool: String,
     /// The change it belongs to, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
     pub started_at: DateTime<Utc>,
     pub generated_at: DateTime<Utc>,
     pub machine: Machine,
     /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_floor_bytes: Option<u64>,
     pub before: Arm,
     pub after: Arm,
@@ -70,17 +69,17 @@ pub struct Pair {
     /// Whether the head ran first in this pair.
     pub after_first: bool,
     /// The reference workload's time in seconds, run beside this pair.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_s: Option<f64>,
     /// The core, by the system's number, that both runs were held on; `None` where they were free to move.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub core: Option<usize>,
 }
 
 /// A KPI's pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedKpi {
-    pub kpi: crate::model::Kpi,
+    pub kpi: Kpi,
     /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
     #[serde(default)]
     pub min_pairs: u32,

@@ -1,5 +1,4 @@
-//! A snapshot: everything measured at one moment, version 2 on disk (a superset of version 1), and its
-//! reading as metrics. Owns the file's shape and the names of the metrics; must not measure or judge.
+//! A snapshot: everything measured at one moment, version 2 on disk (a superset of version 1). Owns the file's shape.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Better, Machine, Revision, Sampling};
+use crate::model::{Artifact, Better, Digest, Machine, Revision, Sampling};
 
 /// Schema name of the files written here.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
@@ -15,36 +14,36 @@ pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
 pub const SCHEMA_V1: &str = "vibeship_optimizer.snapshot.v1";
 
 /// One snapshot file. Fields that version 1 also has keep its names and units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub schema: String,
     pub generated_at: DateTime<Utc>,
     /// Free label; the default name of its file.
     pub label: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name and version of the tool that wrote it (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     /// The change that it belongs to (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
     /// `before`, `after`, a stage or a day of that change (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
     #[serde(default)]
     pub system: System,
     /// The v1 description of the checkout; `revision` says more.
     #[serde(default)]
     pub git: GitV1,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
     /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_floor_bytes: Option<u64>,
     /// Sizes by configured path. A path that does not exist is in `missing_sizes`, not here.
     #[serde(default)]
@@ -72,7 +71,7 @@ pub struct Snapshot {
     /// How each metric was measured, as digests by the beginning of its name (v2): snapshots that differ here did not
     /// measure the same thing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub definitions: BTreeMap<String, crate::model::Digest>,
+    pub definitions: BTreeMap<String, Digest>,
     /// What could not be measured as asked, in words (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -81,32 +80,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot of which only label and moment are known yet.
     pub fn bare(label: &str, generated_at: DateTime<Utc>) -> Self {
-        Self {
-            schema: SCHEMA_V2.to_owned(),
-            generated_at,
-            label: label.to_owned(),
-            id: None,
-            tool: None,
-            change_id: None,
-            role: None,
-            started_at: None,
-            system: System::default(),
-            git: GitV1::default(),
-            revision: None,
-            machine: None,
-            rss_floor_bytes: None,
-            sizes: BTreeMap::new(),
-            missing_sizes: Vec::new(),
-            timings: Vec::new(),
-            http: Vec::new(),
-            kpis: Vec::new(),
-            tuneables: BTreeMap::new(),
-            tuneable_files: Vec::new(),
-            env: BTreeMap::new(),
-            reference_s: Vec::new(),
-            definitions: BTreeMap::new(),
-            warnings: Vec::new(),
-        }
+        Self { schema: SCHEMA_V2.to_owned(), generated_at, label: label.to_owned(), ..Self::default() }
     }
 }
 
@@ -146,17 +120,17 @@ pub struct Size {
     /// All bytes below it, build litter included.
     pub bytes: u64,
     /// Bytes of the files that git tracks below it (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tracked_bytes: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     /// Number of tracked files below it (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tracked_files: Option<u64>,
 }
 
 /// A timed command and its runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     pub name: String,
     pub cmd: String,
@@ -181,10 +155,10 @@ pub struct Timing {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Run>,
     /// Whether the program was started directly, the shell having nothing to do (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<bool>,
     /// Mean CPU times of an import that has no others (v2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_means: Option<CpuMeans>,
 }
 
@@ -213,15 +187,15 @@ impl Timing {
 pub struct Run {
     pub wall_s: f64,
     /// User CPU time in seconds, of the process and the children it waited for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_s: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub system_s: Option<f64>,
     /// Largest resident set in bytes of any process among them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rss_bytes: Option<u64>,
     /// Seconds that the run was ready and had no core, where it is known to be of one thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_s: Option<f64>,
     /// Exit code; `None` when ended by a signal.
     #[serde(default, deserialize_with = "exit_code")]
@@ -237,6 +211,15 @@ impl Run {
         self.user_s.zip(self.system_s).map(|(user, system)| user + system)
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
+    pub fn max_rss(&self) -> Option<f64> {
+        self.max_rss_bytes.map(|bytes| bytes as f64)
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.exit_code == Some(0) && !self.timed_out
+    }
+
     /// Wall time in seconds less what the run is known to have spent ready, without a core.
     pub fn unqueued_s(&self) -> f64 {
         self.wall_s - self.queued_s.unwrap_or(0.0)
@@ -249,7 +232,7 @@ pub struct Http {
     /// The URL without userinfo and with secret query values masked.
     pub url: String,
     /// Name of the probe (v2); v1 probes are named by their URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default)]
     pub timeout_s: f64,
@@ -282,11 +265,11 @@ pub struct Kpi {
     pub sampling: Sampling,
     /// Values in the order taken; empty when it failed.
     pub values: Vec<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The raw output that the value was read from, kept as evidence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<crate::model::Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
 }
 
 /// The effective value of one tuneable.
@@ -306,7 +289,7 @@ pub struct Tuneable {
 pub struct TuneableFile {
     pub path: String,
     /// Digest of its bytes; `None` when it does not exist.
-    pub sha256: Option<crate::model::Digest>,
+    pub sha256: Option<Digest>,
 }
 
 /// Windows gives exit codes of 32 bits without sign (0xC000013A for Ctrl-C); they are kept as the same bits with sign.

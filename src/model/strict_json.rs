@@ -1,33 +1,16 @@
-//! JSON read strictly: bounded size and depth, no duplicate keys, no numbers beyond the finite. Accepts a UTF-8
-//! byte order mark and CRLF. Owns the syntax; must not know what the values mean.
+//! JSON read strictly and once: no duplicate keys, no numbers beyond the finite, no deep nesting (serde_json's limit of
+//! 128 levels). Accepts a UTF-8 byte order mark and CRLF. How large a file may be is for who reads it to say.
 
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The most that is read before giving up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    pub max_bytes: usize,
-    /// Deepest nesting of arrays and objects; at most 120.
-    pub max_depth: usize,
-}
-
-impl Default for Limits {
-    /// 64 MiB and 64 levels: far beyond any evidence, far below what exhausts memory or stack.
-    fn default() -> Self {
-        Self { max_bytes: 64 * 1024 * 1024, max_depth: 64 }
-    }
-}
-
 /// Why bytes are no acceptable JSON. The caller adds the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     #[error("it is empty")]
     Empty,
-    #[error("it has {bytes} bytes, more than the {limit} that are read")]
-    TooLarge { bytes: usize, limit: usize },
     #[error("it is UTF-16; save it as UTF-8 (in PowerShell: `| Out-File -Encoding utf8`)")]
     Utf16,
     #[error("line {line}, column {column}: not UTF-8")]
@@ -42,46 +25,44 @@ pub enum JsonError {
     NotFinite { line: usize, column: usize, token: &'static str },
 }
 
-/// Reads one JSON value.
-pub fn parse_json(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
-    let text = text_of(bytes, limits)?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let strict = Strict { depth_left: limits.max_depth.min(120) };
-    let value = strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| syntax(&error, text))
+/// A JSON text and the value in it.
+pub struct Json<'a> {
+    text: &'a str,
+    pub value: Value,
 }
 
-/// Reads a `T` as strictly as [`parse_json`].
-pub fn parse_as<T: DeserializeOwned>(bytes: &[u8], limits: Limits) -> Result<T, JsonError> {
-    shaped(parse_json(bytes, limits)?, bytes, limits)
-}
-
-/// What [`parse_json`] read as a `T`. Only where it has another shape are the bytes read again, for the line and column.
-pub fn shaped<T: DeserializeOwned>(value: Value, bytes: &[u8], limits: Limits) -> Result<T, JsonError> {
-    serde_json::from_value(value).or_else(|_| {
-        let text = text_of(bytes, limits)?;
-        serde_json::from_str(text).map_err(|error| syntax(&error, text))
-    })
-}
-
-fn text_of(bytes: &[u8], limits: Limits) -> Result<&str, JsonError> {
-    if bytes.len() > limits.max_bytes {
-        return Err(JsonError::TooLarge { bytes: bytes.len(), limit: limits.max_bytes });
+impl<'a> Json<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let text = text_of(bytes)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+        value.map(|value| Self { text, value }).map_err(|error| syntax(&error, text))
     }
+
+    /// The value as a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        // Only what is wrong is read from the text once more: that error has a line and a column.
+        T::deserialize(&self.value)
+            .or_else(|_| serde_json::from_str(self.text).map_err(|error| syntax(&error, self.text)))
+    }
+}
+
+/// Reads one JSON value.
+pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonError> {
+    Json::parse(bytes).map(|json| json.value)
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str, JsonError> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err(JsonError::Utf16);
     }
     let bytes = bytes.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let valid =
-            bytes.get(..error.valid_up_to()).and_then(|head| std::str::from_utf8(head).ok()).unwrap_or_default();
-        let (line, column) = place_after(valid);
+        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let (line, column) = place_after(&valid);
         JsonError::NotUtf8 { line, column }
     })?;
-    if text.trim().is_empty() {
-        return Err(JsonError::Empty);
-    }
-    non_finite_token(text).map_or(Ok(text), Err)
+    if text.trim().is_empty() { Err(JsonError::Empty) } else { Ok(text) }
 }
 
 fn place_after(head: &str) -> (usize, usize) {
@@ -90,34 +71,16 @@ fn place_after(head: &str) -> (usize, usize) {
     (line, column)
 }
 
-/// The first `NaN` or `Infinity` outside strings, whatever else is wrong with the text.
-fn non_finite_token(text: &str) -> Option<JsonError> {
-    let bytes = text.as_bytes();
-    let (mut at, mut in_string) = (0, false);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if in_string => at += 1,
-            b'"' => in_string = !in_string,
-            b'N' | b'I' if !in_string => {
-                let token = ["NaN", "Infinity"].into_iter().find(|token| bytes[at..].starts_with(token.as_bytes()));
-                if let (Some(token), Some(head)) = (token, text.get(..at)) {
-                    let (line, column) = place_after(head);
-                    return Some(JsonError::NotFinite { line, column, token });
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
 fn syntax(error: &serde_json::Error, text: &str) -> JsonError {
+    let (line, column) = if error.line() == 0 { place_after(text) } else { (error.line(), error.column().max(1)) };
+    let rest = text.split('\n').nth(line - 1).and_then(|line| line.get(column - 1..)).unwrap_or_default();
+    if let Some(token) = ["NaN", "Infinity"].into_iter().find(|token| rest.starts_with(token)) {
+        return JsonError::NotFinite { line, column, token };
+    }
     let full = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = plain(full.strip_suffix(&place).unwrap_or(&full));
     let message = if error.is_eof() { format!("{message} (is the file cut off?)") } else { message };
-    let (line, column) = if error.line() == 0 { place_after(text) } else { (error.line(), error.column().max(1)) };
     JsonError::Syntax { line, column, message }
 }
 
@@ -138,16 +101,7 @@ fn plain(message: &str) -> String {
 
 /// Builds a [`Value`] and refuses what `serde_json` would let pass.
 #[derive(Clone, Copy)]
-struct Strict {
-    depth_left: usize,
-}
-
-impl Strict {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth_left = self.depth_left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
-        Ok(Self { depth_left })
-    }
-}
+struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {
     type Value = Value;
@@ -188,27 +142,21 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Value::from(value))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let deeper = self.deeper()?;
         let mut found = Vec::new();
-        while let Some(item) = items.next_element_seed(deeper)? {
+        while let Some(item) = items.next_element_seed(self)? {
             found.push(item);
         }
         Ok(Value::Array(found))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let deeper = self.deeper()?;
         let mut found = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if found.contains_key(&key) {
                 return Err(A::Error::custom(format!("the key {key:?} stands twice in one object")));
             }
-            let value = entries.next_value_seed(deeper)?;
+            let value = entries.next_value_seed(self)?;
             found.insert(key, value);
         }
         Ok(Value::Object(found))
@@ -222,26 +170,26 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        parse_json(text.as_bytes(), Limits::default()).unwrap_err().to_string()
+        parse_json(text.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
     fn an_error_of_shape_speaks_of_json_and_not_of_the_program() {
-        let wrong = |text: &str| parse_as::<Vec<u64>>(text.as_bytes(), Limits::default()).unwrap_err().to_string();
+        let wrong = |text: &str| Json::parse(text.as_bytes()).unwrap().read::<Vec<u64>>().unwrap_err().to_string();
         assert_eq!(wrong("[\"x\"]"), "line 1, column 4: invalid type: string \"x\", expected a whole number");
         assert_eq!(wrong("{}"), "line 1, column 0: invalid type: map, expected a list".replace("0:", "1:"));
     }
 
     #[test]
     fn a_byte_order_mark_and_crlf_are_accepted() {
-        let value = parse_json(b"\xEF\xBB\xBF{\r\n \"a\": 1\r\n}\r\n", Limits::default()).unwrap();
+        let value = parse_json(b"\xEF\xBB\xBF{\r\n \"a\": 1\r\n}\r\n").unwrap();
         assert_eq!(value["a"], 1);
     }
 
     #[test]
     fn utf_16_and_broken_utf_8_are_named() {
-        assert_eq!(parse_json(&[0xFF, 0xFE, b'{', 0], Limits::default()), Err(JsonError::Utf16));
-        let error = parse_json(b"{\n\"a\": \"\xFF\"}", Limits::default());
+        assert_eq!(parse_json(&[0xFF, 0xFE, b'{', 0]), Err(JsonError::Utf16));
+        let error = parse_json(b"{\n\"a\": \"\xFF\"}");
         assert_eq!(error, Err(JsonError::NotUtf8 { line: 2, column: 7 }));
     }
 
@@ -255,16 +203,13 @@ mod tests {
         assert!(refused("{\n  \"a\": NaN}").starts_with("line 2, column 8: NaN is not a finite number"));
         assert!(refused("[-Infinity]").starts_with("line 1, column 3: Infinity"));
         assert!(refused("[1e999]").contains("number out of range"));
-        assert!(parse_json(br#"["NaN", "\"NaN\""]"#, Limits::default()).is_ok());
+        assert!(parse_json(br#"["NaN", "\"NaN\""]"#).is_ok());
     }
 
     #[test]
-    fn size_and_depth_are_bounded() {
-        let limits = Limits { max_bytes: 10, max_depth: 2 };
-        assert_eq!(parse_json(&[b' '; 11], limits), Err(JsonError::TooLarge { bytes: 11, limit: 10 }));
-        assert!(parse_json(b"[[1]]", limits).is_ok());
-        assert!(parse_json(b"[[[1]]]", limits).unwrap_err().to_string().contains("nested too deeply"));
-        assert!(parse_json("[".repeat(100_000).as_bytes(), Limits::default()).is_err());
+    fn depth_is_bounded() {
+        assert!(parse_json(format!("{}{}", "[".repeat(100), "]".repeat(100)).as_bytes()).is_ok());
+        assert!(parse_json("[".repeat(100_000).as_bytes()).unwrap_err().to_string().contains("recursion limit"));
     }
 
     #[test]
@@ -277,9 +222,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in "[\\[\\]{}\",:0-9.eE+\\-NaInfty \\\\]{0,40}") {
-            let _ = parse_json(&bytes, Limits::default());
-            let _ = parse_json(text.as_bytes(), Limits::default());
-            let _ = parse_as::<Value>(text.as_bytes(), Limits::default());
+            let _ = parse_json(&bytes);
+            let _ = parse_json(text.as_bytes());
+            let _ = Json::parse(text.as_bytes()).map(|json| json.read::<Vec<f64>>());
         }
     }
 }

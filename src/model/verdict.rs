@@ -1,8 +1,6 @@
-//! The four verdicts, as closed enums that carry their evidence. Text is made in `report/` only.
+//! The four verdicts, as closed enums that carry their evidence; words are made of them in `report/`.
 
 use serde::{Deserialize, Serialize};
-
-use crate::model::Unusable;
 
 /// The share of the minimum effect that the interval of a change that counts leaves out (`docs/measurement.md`).
 pub const LEFT_OUT: f64 = 0.5;
@@ -91,24 +89,62 @@ pub enum Doubt {
     NotExact,
 }
 
+/// Why a metric has no usable samples on one side. Never read as zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Unusable {
+    NotMeasured,
+    /// The command failed: `failed` of `runs` runs, the last exit code where there was one.
+    CommandFailed {
+        failed: u32,
+        runs: u32,
+        code: Option<i32>,
+    },
+    /// A run was ended at its timeout.
+    TimedOut {
+        timeout_s: f64,
+    },
+    /// It is measured in another way than in the other snapshot: another command, another place of the number.
+    Redefined,
+    MissingPath {
+        path: String,
+    },
+    /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
+    MissingOrEmpty {
+        path: String,
+    },
+    /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable).
+    NoValue {
+        /// What went wrong, in the probe's words.
+        message: String,
+    },
+}
+
 /// Why a verdict is invalid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
 pub enum Flaw {
-    /// The metric is unusable in the baseline.
-    Before { reason: Unusable },
-    /// The metric is unusable after the change.
-    After { reason: Unusable },
-    /// The two snapshots come from different machines.
-    OtherMachine { parts: Vec<String> },
+    Before {
+        reason: Unusable,
+    },
+    After {
+        reason: Unusable,
+    },
+    OtherMachine {
+        parts: Vec<String>,
+    },
     /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
     SameCode,
     /// The command, the unit or the sampling differs between the two sides.
-    NotComparable { what: String },
+    NotComparable {
+        what: String,
+    },
     /// The baseline is zero, so there is no share of it.
     ZeroBaseline,
     /// An evidence file is not what was recorded.
-    Altered { path: String },
+    Altered {
+        path: String,
+    },
 }
 
 /// The verdicts in order of gravity; the overall one of a comparison is the gravest.

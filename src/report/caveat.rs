@@ -1,6 +1,6 @@
 //! What cannot be concluded from a comparison, in plain words.
 
-use crate::judge::compare::{Caveat, Which};
+use crate::judge::{Caveat, Which};
 use crate::model::MetricId;
 use crate::report::{Text, code, codes, values, verdict};
 

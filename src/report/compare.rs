@@ -1,9 +1,10 @@
 //! A comparison as a report: the contract's verdicts first, then the metrics, then what cannot be concluded, then
 //! everything that the original's report had. Every verdict is the comparison's.
 
-use crate::judge::compare::{Caveat, MetricRow};
-use crate::judge::{Comparison, Side};
-use crate::model::{Artifact, ChangeId, Estimate, Machine, MetricId, PairSession, Sampling, Unit};
+use crate::judge::{Caveat, Comparison, MetricRow, Side};
+use crate::model::{
+    Artifact, ChangeId, Estimate, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
+};
 use crate::report::verdict::Row;
 use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, mark, markdown, method, metric, values, verdict};
 
@@ -137,7 +138,7 @@ pub(crate) fn is_headline(comparison: &Comparison, row: &MetricRow) -> bool {
     let judged = comparison.criteria.iter().any(|it| it.criterion.metric == *id);
     let decisive = comparison.decisive.iter().any(|it| it.time.metric(&it.timing) == *id);
     let failing = row.sampling == Sampling::Rate && !metric::all_well(row);
-    judged || decisive || failing || id.as_str().starts_with("kpi.")
+    judged || decisive || failing || id.source() == Some(MetricSource::Kpi)
 }
 
 /// The metrics: those that matter first, the rest (but sizes, which have a section) after them.
@@ -145,7 +146,7 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     let all = &view.comparison.metrics;
     let (headline, mut rest): (Vec<&MetricRow>, Vec<&MetricRow>) =
         all.iter().partition(|metric| is_headline(view.comparison, metric));
-    rest.retain(|row| !row.metric.as_str().starts_with("size."));
+    rest.retain(|row| row.metric.source() != Some(MetricSource::Size));
     if !headline.is_empty() {
         doc.heading(2, "Metrics");
         doc.table(metric_table(&headline));
@@ -218,7 +219,7 @@ fn sizes(doc: &mut Doc, comparison: &Comparison) {
     for (path, delta) in &comparison.deltas.sizes {
         let difference = delta.delta_bytes.map(|it| it as f64);
         let share = difference.zip(delta.before_bytes.filter(|it| *it > 0)).map(|(it, of)| it / of as f64);
-        let id = MetricId::new(format!("size.{path}.tracked"));
+        let id = MetricKind::TrackedBytes.of(path);
         let tracked = comparison.metrics.iter().find(|row| row.metric == id);
         let tracked = tracked.and_then(|row| row.before.zip(row.after)).map(|(old, new)| signed(new.value - old.value));
         table.row([

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::judge::compare::Caveat;
-use crate::judge::{Comparison, Role};
+use crate::judge::{Caveat, Comparison, Role};
 use crate::model::{Judged, Policy, Snapshot, WorkTree};
 use crate::report::verdict::Row;
 use crate::report::visible::visible_line;

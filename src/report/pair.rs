@@ -1,9 +1,8 @@
 //! The answer of a paired measurement without a change: which sides, what changed by how much, and how sure that is.
 
-use crate::judge::compare::PairRow;
-use crate::judge::compare::caveat::cpu_against_wall;
-use crate::judge::{Change, Decisive, Settings};
-use crate::model::{Arm, PairSession};
+use crate::judge::caveat::cpu_against_wall;
+use crate::judge::{Change, Decisive, PairRow, Settings};
+use crate::model::{Arm, MetricKind, PairSession};
 use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, method, metric, values};
 
 /// The whole answer.
@@ -27,8 +26,9 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
                 method::cores(command)
             )));
         }
-        let changed = |end: &str| of_command().find(|row| row.metric.as_str().ends_with(end)).map(|row| &row.change);
-        let both = changed(".cpu").zip(changed(".wall"));
+        let changed =
+            |kind: MetricKind| of_command().find(|row| row.metric.kind() == Some(kind)).map(|row| &row.change);
+        let both = changed(MetricKind::Cpu).zip(changed(MetricKind::Wall));
         if let Some(found) = both.and_then(|(cpu, wall)| cpu_against_wall(&command.name, cpu, wall)) {
             doc.paragraph(caveat::text(&found));
         }

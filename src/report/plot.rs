@@ -1,8 +1,8 @@
 //! The samples of metrics on both sides, each side as a strip of points with its median and 95 % interval: one SVG that an
 //! image viewer shows, without script, font or link, in colours that follow the reader's scheme.
 
-use crate::judge::PairedSeries;
-use crate::model::{MetricId, Sampling, Series, Unit};
+use crate::judge::{PairedSeries, Series};
+use crate::model::{MetricId, Sampling, Unit};
 use crate::report::values;
 use crate::report::visible::xml_line;
 use crate::stats::median;
@@ -68,17 +68,18 @@ impl Strip {
     /// successes and failures) or the units differ.
     pub(crate) fn of_sides(before: &Series, after: &Series) -> Option<Self> {
         let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
-        let (before, unit) = (before.samples.clone(), (before.unit == after.unit).then(|| after.unit.clone())?);
-        Self { metric: after.id.clone(), unit, basis, before, after: after.samples.clone() }
-            .worth_drawing(after.sampling)
+        let (before, unit) =
+            (before.samples.clone(), (before.spec.unit == after.spec.unit).then(|| after.spec.unit.clone())?);
+        Self { metric: after.spec.id.clone(), unit, basis, before, after: after.samples.clone() }
+            .worth_drawing(after.spec.sampling)
     }
 
     /// Of pairs; `None` for fewer than two, and for what is not sampled.
     pub(crate) fn of_pairs(series: &PairedSeries) -> Option<Self> {
         let (before, after): (Vec<f64>, Vec<f64>) = series.pairs.iter().map(|pair| (pair.before, pair.after)).unzip();
         let basis = values::count(before.len() as u64, "pair", "pairs");
-        Self { metric: series.id.clone(), unit: series.unit.clone(), basis, before, after }
-            .worth_drawing(series.sampling)
+        Self { metric: series.spec.id.clone(), unit: series.spec.unit.clone(), basis, before, after }
+            .worth_drawing(series.spec.sampling)
     }
 
     fn worth_drawing(self, sampling: Sampling) -> Option<Self> {

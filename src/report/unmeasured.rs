@@ -1,7 +1,7 @@
 //! Why a snapshot holds no usable value of something, in words, with the command's own words. Must not judge.
 
 use crate::judge::series;
-use crate::model::{MetricId, Snapshot, Timing, Unusable};
+use crate::model::{MetricId, MetricKind, MetricSource, Snapshot, Timing, Unusable};
 use crate::report::verdict;
 
 /// Characters of a command's standard error that are repeated.
@@ -15,7 +15,7 @@ pub fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
         (Unusable::CommandFailed { .. } | Unusable::TimedOut { .. }, Some(timing), _) => {
             format!("{text}{}", said(timing))
         }
-        (Unusable::NotMeasured, Some(timing), Some(floor)) if id.as_str().ends_with(".max_rss") => format!(
+        (Unusable::NotMeasured, Some(timing), Some(floor)) if id.kind() == Some(MetricKind::MaxRss) => format!(
             "peak memory is below this tool's own {} KiB and cannot be told apart from it; take timing.{}.cpu",
             floor / 1024,
             timing.name
@@ -25,8 +25,7 @@ pub fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
 }
 
 fn belongs(id: &MetricId, timing: &str) -> bool {
-    let rest = id.as_str().strip_prefix("timing.").and_then(|rest| rest.strip_prefix(timing));
-    rest.is_some_and(|rest| matches!(rest, ".wall" | ".cpu" | ".max_rss" | ".ok"))
+    id.source() == Some(MetricSource::Timing) && id.subject() == Some(timing)
 }
 
 /// The end of what the command said on standard error, in one line.
@@ -40,14 +39,13 @@ fn said(timing: &Timing) -> String {
 /// A line on every timing, KPI and path of a snapshot that gave no usable value.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let all = series::metrics(snapshot);
-    let of = |kind: &str, name: &str, metric: String| {
-        let id = MetricId::new(metric);
+    let of = |kind: &str, name: &str, id: MetricId| {
         let reason = series::reading(&all, &id).err()?;
         Some(format!("{kind} {name} has no usable value: {}", why(snapshot, &id, &reason)))
     };
     let timings = snapshot.timings.iter();
-    let timings = timings.filter_map(|timing| of("timing", &timing.name, format!("timing.{}.wall", timing.name)));
-    let kpis = snapshot.kpis.iter().filter_map(|kpi| of("KPI", &kpi.name, format!("kpi.{}", kpi.name)));
-    let sizes = snapshot.missing_sizes.iter().filter_map(|path| of("size", path, format!("size.{path}")));
+    let timings = timings.filter_map(|timing| of("timing", &timing.name, MetricKind::Wall.of(&timing.name)));
+    let kpis = snapshot.kpis.iter().filter_map(|kpi| of("KPI", &kpi.name, MetricId::kpi(&kpi.name)));
+    let sizes = snapshot.missing_sizes.iter().filter_map(|path| of("size", path, MetricKind::Bytes.of(path)));
     timings.chain(kpis).chain(sizes).collect()
 }

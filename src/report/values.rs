@@ -84,12 +84,6 @@ fn with_interval(
     if low == high { exact(*value) } else { format!("{} [{}, {}]", shown(*value), shown(*low), shown(*high)) }
 }
 
-/// Whether a metric is a rate of successes, by its name.
-pub(crate) fn is_rate(metric: &MetricId) -> bool {
-    let name = metric.as_str();
-    name.ends_with(".ok") && (name.starts_with("timing.") || name.starts_with("http."))
-}
-
 /// A criterion's operator and bound: `≤ +2 %`, `< 40 MiB`.
 pub(crate) fn bound(criterion: &Criterion) -> String {
     let op = match criterion.op.symbol() {
@@ -99,7 +93,7 @@ pub(crate) fn bound(criterion: &Criterion) -> String {
         other => other,
     };
     match &criterion.bound {
-        Bound::Relative { share } if is_rate(&criterion.metric) => {
+        Bound::Relative { share } if criterion.metric.is_rate() => {
             format!("{op} {}", bound_share(*share).replace(" %", " points"))
         }
         Bound::Relative { share } => format!("{op} {}", bound_share(*share)),
@@ -113,25 +107,12 @@ pub(crate) fn bound(criterion: &Criterion) -> String {
 
 /// The unit of a metric's samples as its name tells it; for a KPI, whose unit is the config's own, that of `bound`.
 pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
-    /// Prefix and suffix of names, and the unit; the first that fits.
-    const NAMED: [(&str, &str, &str); 14] = [
-        ("timing.", ".wall", "s"),
-        ("timing.", ".cpu", "s"),
-        ("timing.", ".max_rss", "B"),
-        ("timing.", "", ""),
-        ("http.", ".latency", "s"),
-        ("http.", "", ""),
-        ("size.", ".files", ""),
-        ("size.", "", "B"),
-        ("", "_ms", "ms"),
-        ("", "_us", "us"),
-        ("", "_ns", "ns"),
-        ("", "_s", "s"),
-        ("", "_seconds", "s"),
-        ("", "_bytes", "B"),
-    ];
-    let name = metric.as_str();
-    if let Some((.., symbol)) = NAMED.iter().find(|(start, end, _)| name.starts_with(start) && name.ends_with(end)) {
+    const NAMED: [(&str, &str); 6] =
+        [("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_s", "s"), ("_seconds", "s"), ("_bytes", "B")];
+    if let Some(kind) = metric.kind() {
+        return Unit::new(kind.row().unit);
+    }
+    if let Some((_, symbol)) = NAMED.iter().find(|(end, _)| metric.as_str().ends_with(end)) {
         return Unit::new(symbol);
     }
     match bound {

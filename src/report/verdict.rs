@@ -27,7 +27,7 @@ impl Row {
         let (tone, word) = mark_of(role, verdict.outcome());
         let drawn = match criterion.bound {
             // Points of a rate are on another scale.
-            Bound::Relative { share } if !values::is_rate(&criterion.metric) => {
+            Bound::Relative { share } if !criterion.metric.is_rate() => {
                 finding(verdict).map(|it| (it.estimate, Some(share), tone))
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
@@ -195,7 +195,7 @@ fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>
 fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> String {
     match &criterion.bound {
         Bound::Relative { .. } => difference(&criterion.metric, finding),
-        Bound::Absolute { .. } if values::is_rate(&criterion.metric) => values::rate_estimate(&finding.estimate),
+        Bound::Absolute { .. } if criterion.metric.is_rate() => values::rate_estimate(&finding.estimate),
         bound @ Bound::Absolute { .. } => {
             let by_name = || values::unit_of(&criterion.metric, bound);
             values::quantity_estimate(&finding.estimate, &unit.cloned().unwrap_or_else(by_name))
@@ -205,7 +205,7 @@ fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> St
 
 /// A difference from the baseline: a percentage, for rates in points.
 pub(crate) fn difference(metric: &MetricId, finding: &Finding) -> String {
-    let is_rate = values::is_rate(metric);
+    let is_rate = metric.is_rate();
     if is_rate { values::points_estimate(&finding.estimate) } else { values::share_estimate(&finding.estimate) }
 }
 

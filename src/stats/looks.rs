@@ -85,18 +85,6 @@ impl Plan {
     }
 }
 
-/// The probability that a standardised sum of independent increments, seen after `sizes` of them, ever lies beyond the
-/// boundary of that look (±, in standard deviations) where there is no effect.
-pub fn crossing_probability(sizes: &[f64], boundaries: &[f64]) -> f64 {
-    let mut process = Process::start();
-    let mut crossed = 0.0;
-    for (size, boundary) in sizes.iter().zip(boundaries) {
-        crossed += process.exit_probability(*size, *boundary);
-        process.advance(*size, *boundary);
-    }
-    crossed
-}
-
 /// The density of the sum on the paths that have crossed no boundary yet, at the points of a Simpson grid.
 struct Process {
     size: f64,
@@ -149,6 +137,18 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The probability that a standardised sum of independent increments, seen after `sizes` of them, ever lies beyond the
+    /// boundary of that look (±, in standard deviations) where there is no effect.
+    fn crossing_probability(sizes: &[f64], boundaries: &[f64]) -> f64 {
+        let mut process = Process::start();
+        let mut crossed = 0.0;
+        for (size, boundary) in sizes.iter().zip(boundaries) {
+            crossed += process.exit_probability(*size, *boundary);
+            process.advance(*size, *boundary);
+        }
+        crossed
+    }
 
     #[test]
     fn published_boundaries_are_crossed_five_percent_of_the_time() {

@@ -2,7 +2,7 @@
 //! (W. R. Thompson, "On confidence ranges for the median and other expectation distributions for populations of
 //! unknown distribution form", Annals of Mathematical Statistics 7 (1936) 122–128).
 
-use crate::stats::{Interval, binomial, median_of_sorted, sorted};
+use crate::stats::{Interval, median_of_sorted, proportion, sorted};
 
 /// The median; `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
@@ -14,13 +14,13 @@ pub fn median(values: &[f64]) -> Option<f64> {
 pub fn interval(values: &[f64], confidence: f64) -> Option<Interval> {
     let n = values.len();
     let tail = (1.0 - confidence) / 2.0;
-    let rank = (0..n / 2).take_while(|k| binomial::fair_cdf(n, *k) <= tail).last()?;
+    let rank = (0..n / 2).take_while(|k| proportion::fair_cdf(n, *k) <= tail).last()?;
     let sorted = sorted(values);
     Some(Interval {
         value: median_of_sorted(&sorted)?,
         low: sorted[rank],
         high: sorted[n - 1 - rank],
-        coverage: 1.0 - 2.0 * binomial::fair_cdf(n, rank),
+        coverage: 1.0 - 2.0 * proportion::fair_cdf(n, rank),
     })
 }
 

@@ -4,7 +4,6 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::git::{Call, Repo};
-use crate::model::Limits;
 use crate::model::strict_json::parse_json;
 use crate::os::files;
 use crate::store::project::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
@@ -145,8 +144,7 @@ fn content(target: &Path) -> Content {
     if REPORTS.iter().any(|(begin, further)| text.starts_with(begin) && text.contains(further)) {
         return Content::Report;
     }
-    let limits = Limits { max_bytes: bytes.len(), ..Limits::default() };
-    let Ok(value) = parse_json(&bytes, limits) else { return Content::Other };
+    let Ok(value) = parse_json(&bytes) else { return Content::Other };
     if value["tool"].as_str().is_some_and(|tool| tool.starts_with(env!("CARGO_PKG_NAME")))
         && value["results"].is_array()
     {

@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::model::strict_json::parse_json;
-use crate::model::{BadId, ChangeId, Event, JsonError, Limits};
+use crate::model::{BadId, ChangeId, Event, JsonError};
 use crate::store::{Exclusive, Legacy, Project, StoreError, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
@@ -68,8 +68,7 @@ impl Record {
 
     /// A record from its bytes; `path` is for messages.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, RecordError> {
-        let limits = Limits { max_bytes: LIMIT as usize, ..Limits::default() };
-        let value = parse_json(bytes, limits).map_err(|source| RecordError::Json { path: path.to_owned(), source })?;
+        let value = parse_json(bytes).map_err(|source| RecordError::Json { path: path.to_owned(), source })?;
         let schema = value["schema"].as_str().unwrap_or_default().to_owned();
         let Value::Object(fields) = value else {
             return Err(RecordError::Schema { path: path.to_owned(), found: "no object".to_owned(), newer: false });

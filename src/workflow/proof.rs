@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::model::artifact::superseded_name;
 use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::digest::superseded_name;
 use crate::model::{Artifact, Class, Delta, Digest, Event, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
 

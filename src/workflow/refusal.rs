@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::judge::compare::definition;
+use crate::judge::compare;
 use crate::model::text::{count, joined, moment, short};
 use crate::model::{
     ArtifactFault, ChangeId, Class, DeltaCommit, Gate, Judged, MetricId, Outcome, Part, Rehearsal, Stage,
@@ -244,7 +244,7 @@ fn unmet(demands: &[Demand]) -> String {
 }
 
 fn redefined(what: &[String]) -> String {
-    let (general, measured): (Vec<&String>, Vec<&String>) = what.iter().partition(|key| definition::is_general(key));
+    let (general, measured): (Vec<&String>, Vec<&String>) = what.iter().partition(|key| compare::is_general(key));
     let measured = (!measured.is_empty()).then(|| {
         let names = joined(measured);
         format!("the config measures {names} in another way than the baseline did, so the two cannot be compared")

@@ -55,10 +55,10 @@ fn named((path, bytes): (&Path, &[u8])) -> Artifact {
 /// A snapshot file, or timings that hyperfine exported.
 fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| CommandError::trouble(format!("{}: {error}", path.display()));
-    if hyperfine::is_export(bytes) {
-        let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
-        return hyperfine::snapshot(&label, written, bytes).map_err(|error| wrong(&error));
+    let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
+    if let Some(export) = hyperfine::snapshot(&label, written, bytes) {
+        return export.map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())));
     }
     ingest::parse_snapshot(bytes).map_err(|error| {
         wrong(&error).hinted("a snapshot file is what `vibeship-optimizer snapshot` prints the path of")

@@ -9,7 +9,7 @@ use crate::commands::{Ctx, Pending, collect, commit, evidence, judge, uncommitte
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::Settings;
-use crate::judge::compare::{self, Caveat};
+use crate::judge::{Caveat, compare};
 use crate::model::{Compared, Gate, Kind, PairSession, Snapshot};
 use crate::report::{self, CompareView, plot};
 use crate::store::Role;

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use crate::commands::{Ctx, failure, monitor};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::Limits;
 use crate::model::strict_json::parse_json;
 use crate::report;
 use crate::store::atomic;
@@ -55,8 +54,7 @@ fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
     answer.insert("active".to_owned(), json!(false));
     let path = ctx.project.monitor_path();
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(answer) };
-    let value = parse_json(&bytes, Limits::default())
-        .map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
+    let value = parse_json(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
     let Value::Object(fields) = value else {
         return Err(CommandError::trouble(format!("{}: it is no monitor of the original's", path.display())));
     };

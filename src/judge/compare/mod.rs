@@ -1,32 +1,25 @@
 //! Comparing two snapshots, with the pairs taken between them where there are any: every metric, every criterion, one
 //! outcome, and what to hold against it. Owns the compare file; must not render text.
 
-pub mod caveat;
-pub mod definition;
-pub mod legacy;
-pub mod metric_row;
-pub mod pair_row;
-pub mod tuneables;
-pub mod variables;
+mod changes;
+mod rows;
 
-pub use caveat::{Caveat, Which};
-pub use legacy::Deltas;
-pub(crate) use metric_row::Sides;
-pub use metric_row::{Level, MetricRow};
-pub use pair_row::PairRow;
-pub use tuneables::TuneableChange;
-pub use variables::VariableChange;
+pub(crate) use changes::variable_changes;
+pub use changes::{
+    Deltas, TuneableChange, VariableChange, governs, has_general, is_general, redefined, tuneable_changes,
+};
+pub use rows::{Level, MetricRow, PairRow, for_metric, pair_rows};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::judge::compare::metric_row::{for_metric, metric_rows};
-use crate::judge::{Change, Circumstances, Decisive, effect, rule, series};
+use crate::judge::compare::rows::{Sides, metric_rows};
+use crate::judge::{Caveat, Change, Circumstances, Decisive, caveat, effect, rule, series};
 use crate::model::{
-    Contract, Criterion, GitV1, Judged, MetricId, Outcome, PairSession, Revision, Sampling, Snapshot, Trigger, Verdict,
-    Verdicts,
+    Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Sampling, Snapshot,
+    Timing, Trigger, Verdict, Verdicts,
 };
 
 /// Schema name of compare files.
@@ -162,7 +155,7 @@ pub fn compare(
         after: series::metrics(after),
         paired: pair.map(series::pair_metrics).unwrap_or_default(),
     };
-    sides.refuse_redefined(&definition::redefined(&before.definitions, &after.definitions));
+    sides.refuse_redefined(&redefined(&before.definitions, &after.definitions));
     let circumstances = circumstances(before, after, settings);
     let metrics = metric_rows(&sides, &circumstances, settings);
     let criteria = criterion_rows(&sides, contract, &circumstances, settings);
@@ -171,23 +164,22 @@ pub fn compare(
         true => Outcome::Invalid,
         false => outcome(&criteria, &metrics, &decisive),
     };
-    let tuneables = tuneables::changes(before, after);
     let caveats = caveat::caveats(before, after, pair, &metrics, &circumstances);
     let trigger_words = match &contract.trigger {
         Some(Trigger::Words(words)) => Some(words.clone()),
-        _ => None,
+        Some(Trigger::Measured(_)) | None => None,
     };
     Comparison {
         schema: SCHEMA.to_owned(),
         before: side(before),
         after: side(after),
-        deltas: legacy::deltas(before, after),
+        deltas: changes::deltas(before, after),
         outcome,
         criteria,
         trigger_words,
         metrics,
-        tuneables,
-        env: variables::changes(before, after),
+        tuneables: tuneable_changes(before, after),
+        env: variable_changes(before, after),
         decisive,
         caveats,
         circumstances,
@@ -227,7 +219,7 @@ fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Ci
 fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
     let trigger = match &contract.trigger {
         Some(Trigger::Measured(criterion)) => Some((Role::Trigger, criterion)),
-        _ => None,
+        Some(Trigger::Words(_)) | None => None,
     };
     let kpi = contract.kpi.iter().map(|criterion| (Role::Kpi, criterion));
     let guardrails = contract.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
@@ -243,8 +235,9 @@ fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, set
 
 fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>) -> Vec<DecisiveRow> {
     let mut rows: BTreeMap<&str, Decisive> = BTreeMap::new();
+    let olds: BTreeMap<&str, &Timing> = before.timings.iter().map(|timing| (timing.name.as_str(), timing)).collect();
     for timing in &after.timings {
-        let old = before.timings.iter().find(|other| other.name == timing.name);
+        let old = olds.get(timing.name.as_str());
         let runs = timing.samples.iter().chain(old.iter().flat_map(|old| &old.samples));
         rows.insert(&timing.name, Decisive::by_runs(runs));
     }
@@ -265,10 +258,10 @@ fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[Decisiv
     if let Some(gravest) = demanded.map(|row| row.result.outcome()).max() {
         return gravest;
     }
+    let times: BTreeSet<MetricId> = decisive.iter().map(|row| row.time.metric(&row.timing)).collect();
     let decides = |row: &&MetricRow| {
-        let name = row.metric.as_str();
-        let time = decisive.iter().any(|row| row.time.metric(&row.timing).as_str() == name);
-        time || name.starts_with("kpi.") || row.sampling == Sampling::Rate
+        let is_kpi = row.metric.source() == Some(MetricSource::Kpi);
+        is_kpi || row.sampling == Sampling::Rate || times.contains(&row.metric)
     };
     let speaking = metrics.iter().filter(decides).filter(|row| !settled_rate(row));
     speaking.map(|row| outcome_of(&row.result)).max().unwrap_or(Outcome::Inconclusive)
@@ -293,7 +286,7 @@ fn outcome_of(change: &Change) -> Outcome {
 mod tests {
     use serde_json::Value;
 
-    use crate::judge::compare::Which;
+    use crate::judge::Which;
     use crate::model::ingest::{parse_pair, parse_snapshot};
 
     use super::*;

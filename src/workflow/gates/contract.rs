@@ -112,7 +112,7 @@ fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
 /// Whether a criterion holds for every value that its metric can have: durations, sizes and rates are never below
 /// zero. What a KPI can be is not known.
 fn always_holds(criterion: &Criterion) -> bool {
-    let never_negative = ["timing.", "size.", "http."].iter().any(|kind| criterion.metric.as_str().starts_with(kind));
+    let never_negative = criterion.metric.kind().is_some();
     match (criterion.op, &criterion.bound) {
         (Op::Ge, Bound::Absolute { value, .. }) => never_negative && *value <= 0.0,
         (Op::Gt, Bound::Absolute { value, .. }) => never_negative && *value < 0.0,
@@ -125,11 +125,10 @@ fn always_holds(criterion: &Criterion) -> bool {
 /// Whether a criterion holds for no value that its metric can have: durations, sizes and rates are never below zero, and
 /// no rate is above one.
 fn never_holds(criterion: &Criterion) -> bool {
-    let metric = criterion.metric.as_str();
-    if !["timing.", "size.", "http."].iter().any(|kind| metric.starts_with(kind)) {
+    if criterion.metric.kind().is_none() {
         return false;
     }
-    let most = if metric.ends_with(".ok") { 1.0 } else { f64::INFINITY };
+    let most = if criterion.metric.is_rate() { 1.0 } else { f64::INFINITY };
     let (least, most, bound) = match &criterion.bound {
         Bound::Relative { share } => (-1.0, f64::INFINITY, *share),
         Bound::Absolute { value, unit } => {

@@ -1,13 +1,13 @@
-//! What to hold against a comparison even where a verdict was reached. Owns the list of caveats; must not change a verdict.
+//! What to hold against a comparison even where a verdict was reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::compare::{MetricRow, variables};
+use crate::judge::compare::{MetricRow, variable_changes};
 use crate::judge::{Change, Circumstances, series};
 use crate::model::snapshot::SCHEMA_V1;
-use crate::model::{Design, Flaw, MetricId, PairSession, Sampling, Snapshot, Unusable, WorkTree};
+use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
 /// Which snapshot a caveat is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ pub(crate) fn caveats(
     about_memory(before, after, pair, &mut found);
     about_times(metrics, &mut found);
     about_tuneables(before, after, &mut found);
-    let names: Vec<String> = variables::changes(before, after).into_iter().map(|change| change.name).collect();
+    let names: Vec<String> = variable_changes(before, after).into_iter().map(|change| change.name).collect();
     if !names.is_empty() {
         found.push(Caveat::EnvDiffers { names });
     }
@@ -246,10 +246,9 @@ fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found
     let untracked =
         |snapshot: &Snapshot, path: &str| snapshot.sizes.get(path).is_some_and(|s| s.tracked_bytes.is_none());
     let changed = |path: &str| {
-        let id = format!("size.{path}");
-        metrics
-            .iter()
-            .any(|row| row.metric.as_str() == id && matches!(row.result, Change::Improved(_) | Change::Regressed(_)))
+        let id = MetricKind::Bytes.of(path);
+        let row = metrics.iter().find(|row| row.metric == id);
+        row.is_some_and(|row| matches!(row.result, Change::Improved(_) | Change::Regressed(_)))
     };
     let paths: BTreeSet<&String> = before.sizes.keys().chain(after.sizes.keys()).collect();
     let paths: Vec<String> = paths
@@ -270,7 +269,7 @@ fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>,
         let Some(floor) = snapshot.rss_floor_bytes else { continue };
         for (id, reading) in series::metrics(snapshot) {
             let low = reading.is_ok_and(|series| series.samples.iter().any(|bytes| *bytes <= floor as f64));
-            if id.as_str().ends_with(".max_rss") && low {
+            if id.kind() == Some(MetricKind::MaxRss) && low {
                 at_floor.insert(id);
             }
         }
@@ -278,7 +277,7 @@ fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>,
     if let Some((pair, floor)) = pair.and_then(|pair| Some((pair, pair.rss_floor_bytes? as f64))) {
         for (id, reading) in series::pair_metrics(pair) {
             let low = reading.is_ok_and(|series| series.pairs.iter().any(|p| p.before <= floor || p.after <= floor));
-            if id.as_str().ends_with(".max_rss") && low {
+            if id.kind() == Some(MetricKind::MaxRss) && low {
                 at_floor.insert(id);
             }
         }
@@ -289,14 +288,11 @@ fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>,
 }
 
 fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    for cpu in metrics {
-        let Some(timing) = cpu.metric.as_str().strip_prefix("timing.").and_then(|name| name.strip_suffix(".cpu"))
-        else {
-            continue;
-        };
-        let wall_id = format!("timing.{timing}.wall");
-        let Some(wall) = metrics.iter().find(|row| row.metric.as_str() == wall_id) else { continue };
-        found.extend(cpu_against_wall(timing, &cpu.result, &wall.result));
+    let by_id: BTreeMap<&MetricId, &Change> = metrics.iter().map(|row| (&row.metric, &row.result)).collect();
+    for cpu in metrics.iter().filter(|row| row.metric.kind() == Some(MetricKind::Cpu)) {
+        let Some(timing) = cpu.metric.subject() else { continue };
+        let wall = by_id.get(&MetricKind::Wall.of(timing));
+        found.extend(wall.and_then(|wall| cpu_against_wall(timing, &cpu.result, wall)));
     }
 }
 
@@ -305,7 +301,7 @@ pub fn cpu_against_wall(timing: &str, cpu: &Change, wall: &Change) -> Option<Cav
     let cpu_improved = match (cpu, wall) {
         (Change::Improved(_), Change::Regressed(_)) => true,
         (Change::Regressed(_), Change::Improved(_)) => false,
-        _ => return None,
+        (_, _) => return None,
     };
     Some(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved })
 }

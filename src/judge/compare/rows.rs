@@ -1,0 +1,187 @@
+//! The rows of a comparison: each metric with both its levels and whether it changed; and those of a paired measurement that
+//! stands alone. Owns how samples are summed up for a reader; knows no criterion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::compare::changes;
+use crate::judge::series::NOT_MEASURED;
+use crate::judge::{
+    Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, effect, rule, series,
+};
+use crate::model::{Better, MetricId, MetricSpec, PairSession, Sampling, Unit, Unusable};
+use crate::stats::median;
+
+/// A metric on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricRow {
+    pub metric: MetricId,
+    pub unit: Unit,
+    pub better: Better,
+    pub sampling: Sampling,
+    /// The baseline's samples, summed up; null where there are none, with the reason in `result`.
+    pub before: Option<Level>,
+    pub after: Option<Level>,
+    /// How many pairs both levels are of; none where they are of the snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<u32>,
+    pub result: Change,
+}
+
+/// Samples summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    pub n: u32,
+    /// Their median; the share of successes for a rate.
+    pub value: f64,
+    /// The ends of the median's 95 % interval by order statistics; null below 6 samples.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Everything that was measured, by metric.
+pub(crate) struct Sides {
+    pub(crate) before: BTreeMap<MetricId, Reading>,
+    pub(crate) after: BTreeMap<MetricId, Reading>,
+    pub(crate) paired: BTreeMap<MetricId, PairedReading>,
+}
+
+impl Sides {
+    /// What was measured in another way before is as good as not measured after: no number of it may be compared.
+    pub(crate) fn refuse_redefined(&mut self, redefined: &[String]) {
+        let is_one = |id: &MetricId| redefined.iter().any(|stem| changes::governs(stem, id));
+        for (_, reading) in self.after.iter_mut().filter(|(id, _)| is_one(id)) {
+            *reading = Err(Unusable::Redefined);
+        }
+        self.paired.retain(|id, _| !is_one(id));
+    }
+
+    pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
+        Measured {
+            before: self.before.get(id).unwrap_or(&NOT_MEASURED),
+            after: self.after.get(id).unwrap_or(&NOT_MEASURED),
+            paired: self.paired.get(id),
+        }
+    }
+}
+
+/// The circumstances of one metric: its noise floor is the least that counts.
+pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
+    let floor = settings.noise_floors.get(id).copied().unwrap_or(0.0);
+    let session_floor = settings.session_floors.get(id).copied().unwrap_or(known.session_floor);
+    Circumstances { min_effect: settings.min_effect.max(floor), session_floor, ..known.clone() }
+}
+
+/// A row for every metric of either side, by name.
+pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Settings) -> Vec<MetricRow> {
+    let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
+    ids.into_iter().filter_map(|id| metric_row(id, sides.measured(id), &for_metric(known, settings, id))).collect()
+}
+
+/// `None` for a metric that neither side measured and no reason is known for: the old files have no CPU times at all.
+fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> Option<MetricRow> {
+    let sides = [measured.after, measured.before].into_iter().find_map(|side| side.as_ref().ok());
+    let pairs = measured.paired.and_then(|paired| paired.as_ref().ok());
+    let spec = match sides.map(|series| &series.spec).or(pairs.map(|series| &series.spec)) {
+        Some(spec) => spec.clone(),
+        None => {
+            let mut why = [measured.before, measured.after].into_iter().filter_map(|side| side.as_ref().err());
+            if why.all(|reason| *reason == Unusable::NotMeasured) {
+                return None;
+            }
+            by_name(id)
+        }
+    };
+    // Where there are pairs, the verdict is theirs; levels of another session beside it would contradict it.
+    let of_pairs = |side: fn(&PairSample) -> f64| pairs.map(|series| level(&series.side(side), series.spec.sampling));
+    let of_side = |side: &Reading| side.as_ref().ok().map(|series| level(&series.samples, series.spec.sampling));
+    Some(MetricRow {
+        metric: id.clone(),
+        unit: spec.unit,
+        better: spec.better,
+        sampling: spec.sampling,
+        before: of_pairs(|pair| pair.before).or_else(|| of_side(measured.before)),
+        after: of_pairs(|pair| pair.after).or_else(|| of_side(measured.after)),
+        pairs: pairs.map(|series| u32::try_from(series.pairs.len()).unwrap_or(u32::MAX)),
+        result: rule::change(measured, spec.better, known),
+    })
+}
+
+/// What is known of a metric that was never measured.
+fn by_name(id: &MetricId) -> MetricSpec {
+    let kpi = (Unit::none(), Better::Lower, Sampling::Sampled);
+    let (unit, better, sampling) = id.kind().map_or(kpi, |kind| {
+        let row = kind.row();
+        (Unit::new(row.unit), row.better, row.sampling)
+    });
+    MetricSpec { id: id.clone(), unit, better, sampling }
+}
+
+fn level(samples: &[f64], sampling: Sampling) -> Level {
+    let n = u32::try_from(samples.len()).unwrap_or(u32::MAX);
+    if sampling == Sampling::Rate {
+        let value = samples.iter().sum::<f64>() / f64::from(n.max(1));
+        return Level { n, value, interval: None };
+    }
+    let interval = median::interval(samples, effect::CONFIDENCE).map(|found| (found.low, found.high));
+    Level { n, value: median::median(samples).unwrap_or_default(), interval }
+}
+
+/// What a paired measurement alone says of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairRow {
+    /// The command's name; null for a KPI.
+    pub command: Option<String>,
+    pub metric: MetricId,
+    pub unit: Unit,
+    /// Whether it decides about the command; every KPI does about itself.
+    pub decisive: bool,
+    pub pairs: u32,
+    /// Median of the baseline's runs; null where there are none.
+    pub before: Option<f64>,
+    /// Median of the head's runs; null where there are none.
+    pub after: Option<f64>,
+    pub change: Change,
+}
+
+/// A row for every metric that varies, command by command (rates are told by the failure itself), then the KPIs.
+pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
+    let mut rows = Vec::new();
+    for command in &session.commands {
+        let decisive = Decisive::of_pairs(command).metric(&command.name);
+        for (metric, reading) in series::command_pairs(command) {
+            let is_rate = reading.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Rate);
+            if is_rate || (reading.is_err() && metric != decisive) {
+                continue;
+            }
+            let decides = metric == decisive;
+            rows.push(PairRow {
+                command: Some(command.name.clone()),
+                decisive: decides,
+                ..pair_row(metric, &reading, Better::Lower, settings)
+            });
+        }
+    }
+    for measured in &session.kpis {
+        let metric = MetricId::kpi(&measured.kpi.name);
+        rows.push(pair_row(metric, &series::kpi_pairs(measured), measured.kpi.better, settings));
+    }
+    rows
+}
+
+fn pair_row(metric: MetricId, reading: &PairedReading, better: Better, settings: &Settings) -> PairRow {
+    let known = Circumstances { min_effect: settings.min_effect, ..Circumstances::default() };
+    let change = rule::change(Measured::of_pairs(reading), better, &for_metric(&known, settings, &metric));
+    let series = reading.as_ref().ok();
+    let middle = |side: fn(&PairSample) -> f64| series.and_then(|series| median::median(&series.side(side)));
+    PairRow {
+        command: None,
+        unit: series.map_or_else(Unit::seconds, |series| series.spec.unit.clone()),
+        decisive: true,
+        pairs: series.map_or(0, |series| u32::try_from(series.pairs.len()).unwrap_or(u32::MAX)),
+        before: middle(|pair| pair.before),
+        after: middle(|pair| pair.after),
+        metric,
+        change,
+    }
+}
