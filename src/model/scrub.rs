@@ -94,15 +94,10 @@ static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
-/// Secrets that a command line names by their place: what stays, and the secret.
-static PLACED: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
-    let shapes = [
-        r#"((?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?[^\s:"'=]+:)([^\s"'@]+)"#,
-        r"(\b(?:mysql|mariadb)[\w\-]*\b[^|;&\n]*?\s-p)([^\s;|&]+)",
-        r"(\bsshpass\s+-p[ \t]*)([^\s;|&]+)",
-        r"(\bredis-cli\b[^|;&\n]*?\s-a[ \t]+)([^\s;|&]+)",
-    ];
-    shapes.iter().map(|shape| Regex::new(shape).ok()).collect()
+/// `-u name:password`, as curl and many after it take it.
+static USER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let option = r#"(?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?"#;
+    Regex::new(&format!(r#"({option}[^\s:"'=]+:)([^\s"'@]+)"#)).ok()
 });
 /// What follows the name of a scheme of authentication.
 static SCHEME: LazyLock<Option<Regex>> =
@@ -179,19 +174,17 @@ pub fn scrub_url(url: &str) -> String {
 }
 
 /// A command line or captured output with everything masked that looks secret: userinfo in URLs, `name=value` and
-/// `name: value` of secret names, authorization headers, private keys, tokens of well-known services, passwords by
-/// their place in a command. What only names a variable stays.
+/// `name: value` of secret names, authorization headers, private keys, tokens of well-known services, `-u name:password`.
+/// What only names a variable stays.
 pub fn scrub(text: &str) -> String {
     let Some(text) = unmistakable(text) else { return MASK.to_owned() };
-    let (Some(named), Some(placed)) = (NAMED.as_ref(), PLACED.as_ref()) else { return MASK.to_owned() };
-    let text = placed.iter().fold(text, |text, shape| {
-        let hide = |found: &Captures<'_>| {
-            let value = &found[2];
-            let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
-            if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
-        };
-        shape.replace_all(&text, hide).into_owned()
-    });
+    let (Some(named), Some(user)) = (NAMED.as_ref(), USER.as_ref()) else { return MASK.to_owned() };
+    let hide = |found: &Captures<'_>| {
+        let value = &found[2];
+        let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
+        if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
+    };
+    let text = user.replace_all(&text, hide);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(found) = named.captures_at(&text, at) {
@@ -460,7 +453,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some() && LONG_WORD.is_some());
-        assert!(PLACED.is_some() && SCHEME.is_some() && REFERENCE.is_some());
+        assert!(USER.is_some() && SCHEME.is_some() && REFERENCE.is_some());
     }
 
     #[test]
@@ -505,8 +498,6 @@ mod tests {
             ("curl -u admin:hunter2 h", "curl -u admin:*** h"),
             ("curl 'http://h/?q=1&token=abc'", "curl 'http://h/?q=1&token=***"),
             ("psql postgres://u:p/w@h/db", "psql postgres://***@h/db"),
-            ("mysql -uroot -phunter2 db", "mysql -uroot -p*** db"),
-            ("sshpass -p hunter2 ssh h", "sshpass -p *** ssh h"),
             (r#"curl -d "{\"password\": \"hunter 2\"}" h"#, r#"curl -d "{\"password\": ***}" h"#),
             ("curl https://hooks.slack.com/services/T0/B0/abcd", "curl https://***"),
             ("do Bearer abcdEFGH1234", "do Bearer ***"),
