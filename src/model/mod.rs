@@ -52,7 +52,7 @@ pub use ingest::IngestError;
 pub use machine::Machine;
 pub use measurable::{Measurable, MetricSpec, Unmeasurable};
 pub use metric::{Better, MetricId, Reading, Sampling, Series, Unusable};
-pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
+pub use pair::{Pair, PairSession, PairedCommand, PairedKpi, SideRevision, Stop};
 pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{

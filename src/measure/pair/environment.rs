@@ -124,7 +124,7 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
         let beside = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
         let own = named.contains("{workspace-path-hash}")
             || named.starts_with("{workspace-root}")
-            || normal(&beside.join(&named)).starts_with(normal(side.tree));
+            || files::normal(&beside.join(&named)).starts_with(files::normal(side.tree));
         (!own).then(|| (variable, file.clone(), named))
     };
     CARGO_KEYS.into_iter().filter_map(named).collect()
@@ -135,19 +135,6 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
 fn leads_out(value: &OsStr) -> bool {
     let path = Path::new(value);
     path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
-}
-
-/// A path without `.` and `..`, by its words alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(out.pop()),
-            Component::CurDir => {}
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(unix)]
