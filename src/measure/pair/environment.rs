@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::git::call::CLEARED;
+use crate::git::call::is_cleared;
 use crate::measure::command::Env;
 use crate::os::files;
 
@@ -48,7 +48,7 @@ pub(crate) fn of_side(
     let mut given = Vec::new();
     for (name, value) in vars {
         let text = name.to_string_lossy().to_ascii_uppercase();
-        if CLEARED.contains(&text.as_str()) {
+        if is_cleared(&text) {
             env.push((name, None));
         } else if is_build_directory(&name) {
             given.push(text);
