@@ -13,8 +13,8 @@ use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{Comparison, Settings, compare};
 use crate::model::{
-    Arm, Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
-    Revision, RolloutStage, Sampling, Snapshot, Validation, Verdict, Verdicts, ingest,
+    Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
+    Revision, RolloutStage, Sampling, SideRevision, Snapshot, Validation, Verdict, Verdicts, ingest,
 };
 use crate::workflow::{Change, watch};
 
@@ -258,9 +258,9 @@ fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSessi
     if pair.change_id.as_deref() != Some(change.id().as_str()) {
         return Some("it belongs to another change".to_owned());
     }
-    let is_of = |arm: &Arm, revision: &Revision| arm.commit.is_some() && arm.commit == revision.commit;
+    let is_of = |side: &SideRevision, revision: &Revision| side.commit.is_some() && side.commit == revision.commit;
     if !is_of(&pair.before, &baseline.taken.revision) || !is_of(&pair.after, &after.taken.revision) {
-        return Some("its arms are other commits than those of the snapshots".to_owned());
+        return Some("its sides are other commits than those of the snapshots".to_owned());
     }
     // Where the clock was set back in between, only the comparison bounds it.
     let early = after.at <= compared.at && pair.started_at < after.at - CLOCK_TOLERANCE;

@@ -165,7 +165,7 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
         }
     }
     let own = own(Some(repo));
-    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path))?;
+    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |_| {})?;
     Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }
 
@@ -196,7 +196,7 @@ pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comman
         }
     }
     let own = own(Some(repo));
-    let whole = match repo.rehearse_revert(&head.commit, &commits, &|path| own.is_own(path))? {
+    let whole = match repo.rehearse_revert(&head.commit, &commits, &|path| own.is_own(path), &mut |_| {})? {
         Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
         Reverted::Conflicts { .. } | Reverted::Nothing => false,
     };

@@ -29,8 +29,8 @@ fn faults_among(
     let mut found = Vec::new();
     for artifact in artifacts {
         let (missing, kept) = match evidence::verify(&ctx.project, artifact)? {
-            Integrity::Intact => continue,
-            Integrity::Superseded { path } if newest(artifact) => (false, Some(path)),
+            Integrity::Intact(_) => continue,
+            Integrity::Superseded { path, .. } if newest(artifact) => (false, Some(path)),
             Integrity::Superseded { .. } => continue,
             Integrity::Missing => (true, None),
             Integrity::Altered { .. } => (false, None),

@@ -45,7 +45,7 @@ pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use machine::Machine;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
-pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
+pub use pair::{Pair, PairSession, PairedCommand, PairedKpi, SideRevision, Stop};
 pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{

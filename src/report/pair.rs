@@ -2,7 +2,7 @@
 
 use crate::judge::caveat::cpu_against_wall;
 use crate::judge::{Change, Decisive, PairRow, Settings};
-use crate::model::{Arm, MetricKind, PairSession};
+use crate::model::{MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, method, metric, values};
 
 /// The whole answer.
@@ -69,7 +69,7 @@ fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
     Text::from(format!("Noise floor on this machine: {}.", floors.join(", ")))
 }
 
-fn side(side: &Arm) -> String {
+fn side(side: &SideRevision) -> String {
     match &side.commit {
         Some(commit) if *commit != side.rev => format!("{} ({})", side.rev, values::short_sha(commit)),
         _ => side.rev.chars().take(40).collect(),
