@@ -9,7 +9,7 @@ use crate::audit::record::{self, Found};
 use crate::audit::{
     Audit, EarlierRecord, Finding, Prompt, RangeAudit, RecordFacts, What, anchored, demanded, witnessed,
 };
-use crate::commands::{Named, Touches, Witness, demands, policy, versions};
+use crate::commands::{Named, Touches, Witness, collect, demands, versions};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
 use crate::model::{ChangeId, Gate, Policy, fix};
@@ -73,7 +73,7 @@ pub(crate) fn run(
     let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
     let head = witness.made(&range.head)?;
     let prompt = policy.prompt;
-    let demanded = configured.then(|| policy::of(&config));
+    let demanded = configured.then(|| collect::policy_of(&config));
     let named = Named::new(&witness);
     let sight = Sight {
         witness: &witness,
@@ -185,7 +185,7 @@ impl Sight<'_> {
         let commits = change.commits();
         let Some(commit) = commits.last().and_then(|commit| self.witness.known(commit)) else { return Ok(None) };
         let Ok(Some(then)) = self.witness.config(&commit) else { return Ok(None) };
-        let what = demanded::missed(change, &[head.clone(), policy::of(&then)]);
+        let what = demanded::missed(change, &[head.clone(), collect::policy_of(&then)]);
         let finding = |what| Finding::fail(What::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
         Ok((!what.is_empty()).then(|| finding(what)))
     }

@@ -13,7 +13,6 @@ pub mod day;
 pub mod decide;
 pub mod doctor;
 pub mod failure;
-pub mod globals;
 pub mod hook_run;
 pub mod hooks;
 pub mod init;
@@ -38,7 +37,6 @@ mod source;
 pub mod start;
 pub mod status;
 pub mod trailer;
-pub mod use_change;
 pub mod validate;
 pub mod verify;
 
@@ -59,19 +57,16 @@ mod measure;
 pub mod pair;
 mod pairing;
 pub mod parse;
-mod policy;
 mod progress;
-pub mod rehearse;
 mod tuneables;
 mod uncommitted;
 mod versions;
-pub mod watching;
 mod witness;
 
 pub(crate) use audit_range::Range;
+pub use choose::ChangeArg;
 pub use commit::Pending;
 pub use contract::ContractFlags;
-pub use globals::{Format, Globals};
 pub(crate) use hook_facts::Prepared;
 pub(crate) use hook_health::Ill;
 pub(crate) use measure::Measurement;
@@ -82,11 +77,11 @@ pub(crate) use witness::Witness;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::{Config, file};
 use crate::error::CommandError;
@@ -98,6 +93,36 @@ use crate::report::{Doc, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
+
+/// Options of every command
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Work on the project at this directory instead of the one around the current directory
+    #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+    /// Print the answer as text or as JSON [default: text on a terminal, the original's output in a pipe]
+    #[arg(long, global = true, value_enum, help_heading = "Global options")]
+    pub format: Option<Format>,
+    /// Print nothing but the answer, warnings and errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+/// How the answer is printed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// Markdown, where the answer is a report
+    #[value(alias = "md")]
+    Markdown,
+    /// Annotations and a step summary, where the answer is a list of findings: `check`
+    Github,
+    /// A JUnit file, for `check` alone
+    Junit,
+}
 
 /// What a command works with.
 pub struct Ctx {
@@ -185,7 +210,7 @@ impl Ctx {
 
     /// What the config demands of a change.
     pub fn policy(&self) -> Result<Policy, CommandError> {
-        Ok(policy::of(self.config()?))
+        Ok(collect::policy_of(self.config()?))
     }
 
     /// What the config, as far as it was read, and the project's files make of advice.
