@@ -75,11 +75,11 @@ pub(crate) use progress::Bar;
 pub(crate) use versions::Touches;
 pub(crate) use witness::Witness;
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
