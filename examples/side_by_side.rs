@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use vibeship_optimizer::config::Pin;
 use vibeship_optimizer::judge::{Decision, Row, selftest};
-use vibeship_optimizer::measure::pair::{Budget, Session, built_in_reference, since_now};
+use vibeship_optimizer::measure::pair::{Budget, Session};
 use vibeship_optimizer::measure::{CommandPlan, Place, SystemRunner};
 use vibeship_optimizer::model::{PairedCommand, Run};
 use vibeship_optimizer::os::Interrupt;
@@ -158,10 +158,9 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         warmup: 1,
     };
     let (before, after) = (place(arms.0), place(arms.1));
-    let (mut reference, mut clock) = (built_in_reference(), since_now());
     let mut runner = SystemRunner::new(interrupt.clone());
     let pin = if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto };
-    let mut session = Session::new(&mut runner, (&before, &after), pin, &mut reference, &mut clock);
+    let mut session = Session::new(&mut runner, (&before, &after), pin);
     let budget = Budget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
     let measured = session.command(&plan, budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
     if measured.paired.pairs.len() < PAIRS as usize {

@@ -100,7 +100,7 @@ enum ChangeCommand {
     /// Write its contract: hypothesis, KPI, guardrails, rollback trigger and action
     Contract(commands::contract::ContractArgs),
     /// List all changes
-    List(commands::list::ListArgs),
+    List(commands::show::ListArgs),
     /// Show one change with all its evidence
     Show(commands::show::ShowArgs),
     /// Select the change that commands work on by default
@@ -240,7 +240,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
     match command {
         ChangeCommand::Start(args) => commands::start::run(ctx, args),
         ChangeCommand::Contract(args) => commands::contract::run(ctx, args),
-        ChangeCommand::List(args) => commands::list::run(ctx, args),
+        ChangeCommand::List(args) => commands::show::list(ctx, args),
         ChangeCommand::Show(args) => commands::show::run(ctx, args),
         ChangeCommand::Use(args) => commands::choose::run_use(ctx, args),
         ChangeCommand::Note(args) => commands::decide::note(ctx, args),

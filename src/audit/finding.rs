@@ -73,6 +73,12 @@ pub enum FindingKind {
         /// The first event that is not the old one.
         seq: u64,
     },
+    /// Two branches continued a record with quiet days, and a merge took one side whole; `seq` is the first event that
+    /// only the side left out has.
+    #[error(
+        "two branches continued the record from event {seq} on, and a merge took one side; the other side's days are gone"
+    )]
+    RecordForked { seq: u64 },
     #[error("the record was removed")]
     RecordRemoved,
     #[error("the record is missing here, and the commit checked out has it")]

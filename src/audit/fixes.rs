@@ -151,6 +151,7 @@ impl Fixes<'_> {
                 "- canary",
             )],
             FindingKind::RecordUnproven => self.run(|id| ctx.gate(id, Gate::Contract)),
+            FindingKind::RecordForked { .. } => Vec::new(),
             FindingKind::PolicyChanged { .. } => {
                 vec![Fix::decide(How::Next, "let somebody who answers for the demands look at what changed in them")]
             }

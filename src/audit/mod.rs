@@ -1,44 +1,30 @@
-//! Findings about commits and records. Decides nothing about gates itself.
+//! Findings about commits and records: pure, from facts that the commands collect. Decides nothing about gates itself.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod anchored;
-pub mod commit;
-pub mod demanded;
+pub mod commit_msg;
+pub mod evidence;
 pub mod finding;
 pub mod fixes;
-pub mod history;
-pub mod merge;
-pub mod message;
-pub mod monitored;
 pub mod objection;
 pub mod policy;
 pub mod preflight;
 pub mod range;
-pub mod recompute;
 pub mod record;
-pub mod witnessed;
+pub mod timestamps;
 
-mod lines;
-mod session;
-mod settings;
-mod surface;
-mod tracked;
-mod validation;
+mod members;
+mod merges;
+mod reverts;
 
-pub use crate::model::{CommitName, Severity, Severity as Level};
-pub use anchored::Objects;
-pub use commit::{CommitFacts, FileFact};
-pub use finding::{Audit, Exempted, Finding, FindingKind, FindingKind as What};
-pub use history::History;
-pub(crate) use lines::{Lines, Told};
-pub use merge::{Combined, Remerged};
-pub(crate) use merge::{Held, Merge};
-pub use message::{MessageFacts, Objection, Source, UnderWay};
-pub use policy::{Exemption, Policy, Prompt, Surfaces};
+pub use crate::model::{CommitName, Severity};
+pub use commit_msg::{LookUp, MessageFacts, Source, UnderWay};
+pub use finding::{Audit, Exempted, Finding, FindingKind};
+pub(crate) use members::{Demands, Member};
+pub use merges::{Combined, Remerged};
+pub use objection::Objection;
+pub use policy::{CommitDeadline, Exemption, Policy, Surfaces};
 pub use preflight::{Demanded, World};
-pub(crate) use range::Member;
-pub use range::RangeAudit;
-pub use record::{EarlierRecord, RecordFacts, RecordState};
-pub(crate) use tracked::Demands;
-pub use witnessed::{Stamp, Version};
+pub use range::{History, RangeAudit};
+pub use record::{EarlierRecord, Found, Objects, RecordFacts, RecordState};
+pub use timestamps::{Stamp, Version};

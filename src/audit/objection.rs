@@ -1,9 +1,46 @@
-//! What to do about each objection of the commit hook, in the order in which it is done.
+//! Why the commit hook refuses a message, with what to do, in the order in which it is done.
 
-use crate::audit::Objection;
 use crate::model::fix::WHAT_CHANGED;
-use crate::model::text::short;
+use crate::model::text::{joined, short};
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix};
+
+/// Why a message is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Objection {
+    #[error("the message is empty but for its trailer")]
+    NoText,
+    #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
+    NoId {
+        /// The active change, whose id it could carry.
+        active: Option<ChangeId>,
+        /// Without one: the open changes that wait for their commit, or else all that are open.
+        open: Vec<ChangeId>,
+        waiting: bool,
+    },
+    #[error("the commit names {} changes: {}; one change, one commit", .ids.len(), joined(.ids))]
+    Several { ids: Vec<String> },
+    #[error("invalid change id {value:?}")]
+    Malformed { value: String },
+    #[error("there is no change {id} here{}", .nearest.as_ref().map(|it| format!("; did you mean {it}?")).unwrap_or_default())]
+    Unknown { id: ChangeId, nearest: Option<ChangeId> },
+    #[error("the record of {id} cannot be trusted: {problem}")]
+    Unreadable { id: ChangeId, problem: String },
+    #[error("the change {id} has ended ({})", .end.replace('_', " "))]
+    Ended { id: ChangeId, end: &'static str },
+    #[error("the change {id} has not passed {missing} yet")]
+    TooEarly { id: ChangeId, missing: Gate },
+    #[error("the change {id} has its one commit already: {}", short(.first))]
+    SecondCommit { id: ChangeId, first: String },
+}
+
+fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> String {
+    match (active, open, waiting) {
+        (Some(_), ..) => String::new(),
+        (None, [], _) => ", and none is open".to_owned(),
+        (None, several, true) => format!(", and several are open: {}", joined(several)),
+        (None, all, false) => format!(", and what is open has its one commit already: {}", joined(all)),
+    }
+}
 
 impl Objection {
     /// What to do. `hidden` stages the records, where a program keeps what is not staged from the hook.

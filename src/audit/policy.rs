@@ -1,10 +1,12 @@
-//! What the config demands of commits, in a form that can be asked: exemptions and surfaces by glob. Must not read
-//! the config itself.
+//! What the config demands of commits and changes: exemptions, surfaces by class, the stages and days of a rollout.
 
+use chrono::{DateTime, Utc};
 use globset::GlobSet;
 
-use crate::audit::CommitFacts;
-use crate::model::{Gate, Surface};
+use crate::audit::{Finding, FindingKind, Member};
+use crate::model::{self, Class, Commit, Gate, Kind, Stage, Surface};
+use crate::workflow::gates::rollout;
+use crate::workflow::{Change, window};
 
 /// The demands on a range of commits.
 #[derive(Debug, Clone)]
@@ -12,25 +14,23 @@ pub struct Policy {
     /// The gate that each change must have passed, as far as its class passes it.
     pub require: Gate,
     pub exempt: Vec<Exemption>,
-    /// What needed no change before the range: an exemption that the range itself brings does not cover it. `None`
-    /// where there was no config before.
+    /// The exemptions before the range; one that the range itself adds does not cover it. `None` without a config there.
     pub exempt_before: Option<Vec<Exemption>>,
     pub surfaces: Surfaces,
-    /// How soon monitored days are to be committed.
-    pub prompt: Prompt,
+    pub deadline: CommitDeadline,
     /// The most days for which an emergency's override may hold.
     pub max_emergency_days: u32,
 }
 
-/// How soon what a change claims for a day is to be committed, for git to be its witness.
+/// How soon monitored days have to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prompt {
+pub struct CommitDeadline {
     pub days: u32,
-    /// Whether the config demands it; else being late is only worth knowing.
+    /// Whether the config demands it; otherwise being late only warns.
     pub demanded: bool,
 }
 
-/// Commits that need no change: those for which every list that is given has a match.
+/// Commits that need no change: every list that is set has a match.
 #[derive(Debug, Clone)]
 pub struct Exemption {
     pub paths: Option<GlobSet>,
@@ -45,35 +45,17 @@ pub struct Exemption {
 pub struct Surfaces {
     /// Globs by surface, in the order of [`Surface::ALL`].
     pub by_surface: [GlobSet; 5],
-    /// Documents: of each of these sets one is owed.
+    /// One match is owed for each of these sets.
     pub docs: Vec<GlobSet>,
     pub tests: Vec<GlobSet>,
-    /// What may change beside knobs: prose, tests, the KPI's own output, the config. Code is what one of these lacks.
+    /// What may change together with tuneables: prose, tests, the KPI's output, the config. A file that one of these
+    /// sets lacks is code.
     pub beside: Vec<GlobSet>,
-}
-
-impl Surfaces {
-    /// Whether a path is code: no knob, and nothing that may change beside one.
-    pub fn is_code(&self, path: &str) -> bool {
-        let knob = self.by_surface[Surface::Tuneables as usize].is_match(path);
-        !knob && self.beside.iter().any(|beside| !beside.is_match(path))
-    }
-
-    /// The paths on a surface.
-    pub fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
-        let globs = &self.by_surface[surface as usize];
-        paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
-    }
-}
-
-/// Whether each set matches one of the paths; one that holds nothing demands nothing.
-pub(crate) fn each_matched<'a>(sets: &[GlobSet], paths: impl Iterator<Item = &'a str> + Clone) -> bool {
-    sets.iter().all(|set| set.is_empty() || paths.clone().any(|path| set.is_match(path)))
 }
 
 impl Policy {
     /// Why a commit needs no change, if it does not.
-    pub fn exempts(&self, commit: &CommitFacts) -> Option<&str> {
+    pub fn exempts(&self, commit: &Commit) -> Option<&str> {
         let before = self.exempt_before.as_ref();
         if before.is_some_and(|exempt| !exempt.iter().any(|exemption| exemption.covers(commit))) {
             return None;
@@ -83,19 +65,145 @@ impl Policy {
 }
 
 impl Exemption {
-    /// Whether it covers a commit. One that gives no list covers none.
-    pub fn covers(&self, commit: &CommitFacts) -> bool {
-        let given = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
+    /// Whether it covers a commit. One without any list covers none.
+    pub fn covers(&self, commit: &Commit) -> bool {
+        let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
         let paths = self.paths.as_ref().is_none_or(|globs| commit.paths().all(|path| globs.is_match(path)));
         let author = format!("{} <{}>", commit.author_name, commit.author_email);
         let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(&author));
         let account = commit.author_email.split('@').next().unwrap_or_default();
         let account = account.split_once('+').map_or(account, |(_, name)| name);
         // An app of a forge signs as `NAME[bot]`.
-        let plain = |name: &str| name.strip_suffix("[bot]").unwrap_or(name).to_owned();
-        let (name, account) = (commit.author_name.as_str(), account);
-        let is = |bot: &String| [name, account].iter().any(|it| bot == it || *bot == plain(it));
-        let bots = self.bots.is_empty() || self.bots.iter().any(is);
-        given && paths && authors && bots
+        let is = |bot: &String| {
+            let names = [commit.author_name.as_str(), account];
+            names.iter().any(|name| bot == name || Some(bot.as_str()) == name.strip_suffix("[bot]"))
+        };
+        has_list && paths && authors && (self.bots.is_empty() || self.bots.iter().any(is))
     }
+}
+
+impl Surfaces {
+    /// Whether a path is code: neither a tuneable nor something that may change together with one.
+    pub fn is_code(&self, path: &str) -> bool {
+        let tuneable = self.by_surface[Surface::Tuneables as usize].is_match(path);
+        !tuneable && self.beside.iter().any(|beside| !beside.is_match(path))
+    }
+
+    /// The paths on a surface.
+    pub fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let globs = &self.by_surface[surface as usize];
+        paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
+    }
+
+    /// Whether any of the paths is a tuneable.
+    pub(crate) fn has_tuneables(&self, paths: &[String]) -> bool {
+        !self.on(Surface::Tuneables, paths.iter().map(String::as_str)).is_empty()
+    }
+
+    /// The finding for a commit that names no change; tuneables and overrides by environment have codes of their own.
+    pub(crate) fn untracked<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Finding {
+        let tuneables = self.on(Surface::Tuneables, paths.clone());
+        if let Some(first) = tuneables.first().cloned() {
+            return Finding::fail(FindingKind::TuneablesUntracked { paths: tuneables }).at(first);
+        }
+        let env = self.on(Surface::Env, paths);
+        match env.first().cloned() {
+            Some(first) => Finding::fail(FindingKind::EnvOverrideUndocumented { paths: env }).at(first),
+            None => Finding::fail(FindingKind::CommitWithoutId),
+        }
+    }
+
+    /// What the commits of a change touch that its class must not, or leave out that it owes.
+    pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
+        let class = change.opened.class;
+        let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();
+        let mut found = Vec::new();
+        let mut wrong_class = |surface: Option<Surface>, touched: Vec<String>| {
+            if let Some(first) = touched.first().cloned() {
+                found.push(Finding::fail(FindingKind::WrongClass { class, surface, paths: touched }).at(first));
+            }
+        };
+        for surface in forbidden(class) {
+            wrong_class(Some(*surface), self.on(*surface, paths.iter().copied()));
+        }
+        // A change of tuneables alone is not code: it owes the evidence of class tuneable.
+        let tuneables = self.on(Surface::Tuneables, paths.iter().copied());
+        if class == Class::Code && tuneables.len() == paths.len() {
+            wrong_class(Some(Surface::Tuneables), tuneables);
+        }
+        if class == Class::Tuneable && found.is_empty() {
+            let code: Vec<String> =
+                paths.iter().filter(|path| self.is_code(path)).map(|path| (*path).to_owned()).collect();
+            if let Some(first) = code.first().cloned() {
+                found.push(Finding::fail(FindingKind::WrongClass { class, surface: None, paths: code }).at(first));
+            }
+        }
+        if class == Class::Code {
+            found.extend(self.contract_without_docs(&paths));
+        }
+        let last = &members[members.len() - 1].name;
+        found.into_iter().map(|finding| finding.of_commit(last)).collect()
+    }
+
+    fn contract_without_docs(&self, paths: &[&str]) -> Option<Finding> {
+        let contracts = self.on(Surface::Contracts, paths.iter().copied());
+        let first = contracts.first().cloned()?;
+        // A document on the contracts surface is its own documentation.
+        let mut docs = self.docs.iter().filter(|docs| !docs.is_empty()).peekable();
+        if docs.peek().is_some() && docs.all(|docs| contracts.iter().all(|path| docs.is_match(path))) {
+            return None;
+        }
+        let matched = |sets: &[GlobSet], paths: &[&str]| {
+            sets.iter().all(|set| set.is_empty() || paths.iter().any(|path| set.is_match(path)))
+        };
+        let others: Vec<&str> = paths.iter().copied().filter(|path| !contracts.iter().any(|it| it == path)).collect();
+        let (docs, tests) = (matched(&self.docs, paths), matched(&self.tests, &others));
+        (!docs || !tests)
+            .then(|| Finding::fail(FindingKind::ContractWithoutDocs { paths: contracts, docs, tests }).at(first))
+    }
+}
+
+/// The surfaces that a class must not touch.
+fn forbidden(class: Class) -> &'static [Surface] {
+    match class {
+        Class::Tuneable => &[Surface::Invariants, Surface::Contracts, Surface::Env],
+        Class::Code => &[],
+        Class::Emergency => &[Surface::Invariants, Surface::Contracts],
+        Class::Experiment => &[Surface::Invariants, Surface::Contracts, Surface::Env, Surface::Tuneables],
+    }
+}
+
+/// The config keys that a promoted change did not satisfy, of those that every one of `policies` demands: a config that
+/// was loosened for a moment and restored shows in what it let pass.
+pub fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'static str> {
+    if change.promotion.is_none() || policies.is_empty() {
+        return Vec::new();
+    }
+    type Test = fn(&Change, &model::Policy) -> bool;
+    let demands: [(&'static str, Test); 3] = [
+        ("rollout.stages", skipped_a_stage),
+        ("verification.min_monitor_days", verified_early),
+        ("review.require_attestation", |change, policy| {
+            verified_at(change).is_some() && policy.require_attestation && change.attestation.is_none()
+        }),
+    ];
+    let missed = demands.into_iter().filter(|(_, test)| policies.iter().all(|policy| test(change, policy)));
+    missed.map(|(key, _)| key).collect()
+}
+
+fn skipped_a_stage(change: &Change, policy: &model::Policy) -> bool {
+    let Some(full) = change.fully_rolled_out_at() else { return false };
+    policy.stages.iter().filter(|plan| plan.stage != Stage::Full).any(|plan| {
+        let begun = change.rollout.iter().find(|done| done.stage == plan.stage);
+        begun.is_none_or(|begun| window::later(begun.at, rollout::hours(plan.soak_hours)) > full)
+    })
+}
+
+fn verified_early(change: &Change, policy: &model::Policy) -> bool {
+    let (Some(full), Some(at)) = (change.fully_rolled_out_at(), verified_at(change)) else { return false };
+    window::closes(full, policy.min_monitor_days) > at
+}
+
+fn verified_at(change: &Change) -> Option<DateTime<Utc>> {
+    change.events.iter().find(|event| matches!(event.what, Kind::Verified { .. })).map(|event| event.at)
 }

@@ -1,12 +1,12 @@
-//! Records as git witnesses them: they only grow, their events are lawful, their moments fit the commits that hold
-//! them, their evidence is there. Must not read files or git; both come as facts.
+//! A record by itself and against git: its chain and replay, its growth since the base, its evidence files, and the
+//! commits that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::audit::{Finding, What, recompute};
-use crate::model::{Artifact, ChangeId, Class, Digest, Stage};
+use crate::audit::{Finding, FindingKind, Stamp, evidence, timestamps};
+use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::{Change, InvalidEvent, replay};
 
 /// How far the clocks of two machines may differ.
@@ -24,9 +24,9 @@ pub struct RecordFacts {
 /// What a record holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordState {
-    /// One of ours, chain and view sound.
+    /// One of ours, with chain and view intact.
     Tracked(Box<Change>),
-    /// One of the original's, which proves nothing.
+    /// One of the Python tool's, which carries no evidence.
     Legacy,
     /// Damaged or altered, with the reader's words.
     Unreadable(String),
@@ -37,23 +37,71 @@ impl RecordFacts {
     pub fn change(&self) -> Option<&Change> {
         match &self.state {
             RecordState::Tracked(change) => Some(change),
-            _ => None,
+            RecordState::Legacy | RecordState::Unreadable(_) => None,
         }
     }
 
-    /// Whether it is one of the original tool, which proves nothing.
+    pub fn into_change(self) -> Option<Change> {
+        match self.state {
+            RecordState::Tracked(change) => Some(*change),
+            RecordState::Legacy | RecordState::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether it was written by the Python tool.
     pub fn is_legacy(&self) -> bool {
         matches!(self.state, RecordState::Legacy)
     }
+
+    fn about(&self, finding: Finding) -> Finding {
+        finding.of_change(&self.id).at(&self.path)
+    }
 }
 
-/// A record as it stood at the range's base.
+/// A record as it was at the range's base.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EarlierRecord {
     pub path: String,
-    /// The digests of its events, in order, as written; none for one of the original's.
-    pub digests: Vec<String>,
+    /// Its events, in order, as written; none for one of the Python tool's.
+    pub events: Vec<Stamp>,
     pub committed: Option<DateTime<Utc>>,
+}
+
+/// What a record itself shows. `latest` is the last moment that it can know of: that of the commit that holds it, or now.
+pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
+    let change = match &record.state {
+        RecordState::Tracked(change) => change,
+        RecordState::Legacy => return vec![record.about(Finding::warn(FindingKind::RecordUnproven))],
+        RecordState::Unreadable(problem) => {
+            return vec![record.about(Finding::fail(FindingKind::RecordUnreadable { problem: problem.clone() }))];
+        }
+    };
+    let invalid = replay::check(&change.events).err().map(|error| match error {
+        InvalidEvent::Refused { seq, refusal } => FindingKind::RecordUnlawful { seq, gate: Some(refusal.gate) },
+        InvalidEvent::Differs { seq } | InvalidEvent::MeasuredAtOtherTime { seq, .. } => {
+            FindingKind::RecordUnlawful { seq, gate: None }
+        }
+        InvalidEvent::NotARecord(_) => FindingKind::RecordUnlawful { seq: 1, gate: None },
+    });
+    let future = change.events.iter().find(|event| event.at > latest + CLOCK_TOLERANCE);
+    let future = future.map(|event| FindingKind::RecordFromFuture { seq: event.seq, at: event.at });
+    invalid.into_iter().chain(future).map(|what| record.about(Finding::fail(what))).collect()
+}
+
+/// What shows against the record as it was before: events may only have been added. Whether they were added in the past
+/// is for `timestamps` to say.
+pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
+    let what = match now.map(|now| &now.state) {
+        None => FindingKind::RecordRemoved,
+        Some(RecordState::Tracked(change)) => {
+            return timestamps::rewritten(&before.events, change).map(|finding| finding.of_change(id).at(&before.path));
+        }
+        // One of the Python tool's in the place of ours.
+        Some(RecordState::Legacy) if !before.events.is_empty() => FindingKind::RecordRewritten { seq: 1 },
+        // An unreadable one is reported as that.
+        Some(RecordState::Legacy | RecordState::Unreadable(_)) => return None,
+    };
+    Some(Finding::fail(what).of_change(id).at(&before.path))
 }
 
 /// An evidence file as it is found.
@@ -66,58 +114,8 @@ pub enum Found {
     Altered(Digest),
 }
 
-/// What a record itself shows, with `latest` the last moment that it can know of: that of the commit that holds it,
-/// or now.
-pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
-    let of = |finding: Finding| finding.of_change(&record.id).at(&record.path);
-    let change = match &record.state {
-        RecordState::Tracked(change) => change,
-        RecordState::Legacy => return vec![of(Finding::warn(What::RecordUnproven))],
-        RecordState::Unreadable(problem) => {
-            return vec![of(Finding::fail(What::RecordUnreadable { problem: problem.clone() }))];
-        }
-    };
-    let mut found = Vec::new();
-    match replay::check(&change.events) {
-        Ok(()) => {}
-        Err(InvalidEvent::Refused { seq, refusal }) => {
-            found.push(Finding::fail(What::RecordUnlawful { seq, gate: Some(refusal.gate) }));
-        }
-        Err(InvalidEvent::Differs { seq } | InvalidEvent::MeasuredAtOtherTime { seq, .. }) => {
-            found.push(Finding::fail(What::RecordUnlawful { seq, gate: None }));
-        }
-        Err(InvalidEvent::NotARecord(_)) => found.push(Finding::fail(What::RecordUnlawful { seq: 1, gate: None })),
-    }
-    let future = change.events.iter().find(|event| event.at > latest + CLOCK_TOLERANCE);
-    if let Some(event) = future {
-        found.push(Finding::fail(What::RecordFromFuture { seq: event.seq, at: event.at }));
-    }
-    found.into_iter().map(of).collect()
-}
-
-/// What becomes visible against the record as it was before: events may only have been added. Whether they were added
-/// in the past is for `witnessed` to say.
-pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
-    let of = |finding: Finding| Some(finding.of_change(id).at(&before.path));
-    let Some(now) = now else { return of(Finding::fail(What::RecordRemoved)) };
-    let change = match &now.state {
-        RecordState::Tracked(change) => change,
-        // One of the original's in the place of ours is a rewritten record; an unreadable one is reported as that.
-        RecordState::Legacy if !before.digests.is_empty() => {
-            return of(Finding::fail(What::RecordRewritten { seq: 1 }));
-        }
-        _ => return None,
-    };
-    let kept = before.digests.iter().zip(&change.events).take_while(|(old, event)| **old == event.digest.as_str());
-    let kept = kept.count();
-    if kept < before.digests.len() {
-        return of(Finding::fail(What::RecordRewritten { seq: kept as u64 + 1 }));
-    }
-    None
-}
-
 /// What is wrong with the evidence of a change's present state. `fetch` is told whether a file is the newest of its
-/// name, which has to lie under it; one that a later event replaced may be kept beside.
+/// name, which must be under it; one that a later event replaced may be kept under another.
 pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let mut found = Vec::new();
@@ -128,42 +126,80 @@ pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> 
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;
             }
-            Found::Missing => What::ArtifactMissing { uncommitted: false },
-            Found::Uncommitted => What::ArtifactMissing { uncommitted: true },
-            Found::Altered(found) => What::ArtifactAltered { recorded: artifact.sha256.clone(), found },
+            Found::Missing => FindingKind::ArtifactMissing { uncommitted: false },
+            Found::Uncommitted => FindingKind::ArtifactMissing { uncommitted: true },
+            Found::Altered(found) => FindingKind::ArtifactAltered { recorded: artifact.sha256.clone(), found },
         };
         let finding = Finding::fail(what).of_change(&record.id).at(&artifact.path);
         if !found.contains(&finding) {
             found.push(finding);
         }
     }
-    let bytes = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
-    if let Some(problem) = recompute::problem(change, &bytes) {
-        found.push(Finding::fail(What::VerdictsDiffer { problem }).of_change(&record.id).at(&record.path));
-    }
+    let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
+    let problem = evidence::problem(change, &fetch);
+    found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
     found
 }
 
 /// What the workflow says to avoid, as far as a record alone shows it.
 pub fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let of = |finding: Finding| finding.of_change(&record.id).at(&record.path);
-    let mut found = Vec::new();
-    if let Some(expired) = expired_override(change, now) {
-        found.push(of(Finding::fail(What::EnvOverrideExpired { expired })));
-    }
-    if let Some(promotion) = &change.promotion {
-        let checked_live = promotion.policy.stages.iter().any(|plan| plan.stage != Stage::Full);
-        let from = change.opened.from.clone();
-        if from.is_some() && !checked_live {
-            found.push(of(Finding::warn(What::PromotedWithoutLiveCheck { from })));
-        }
-    }
-    found
+    let expired = expired_override(change, now);
+    let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
+    let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
+    let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
+    let from = change.opened.from.clone().filter(|_| only_full);
+    let unchecked = from.map(|from| Finding::warn(FindingKind::PromotedWithoutLiveCheck { from: Some(from) }));
+    expired.into_iter().chain(unchecked).map(|finding| record.about(finding)).collect()
 }
 
-/// When the override of an emergency expired that still is what holds: neither taken over nor taken back.
+/// When the override of an emergency expired that still is in force: neither taken over nor taken back.
 pub(crate) fn expired_override(change: &Change, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let holds = change.opened.class == Class::Emergency && change.is_open() && change.follow_up.is_none();
-    change.opened.expires.filter(|at| holds && *at <= now)
+    let in_force = change.opened.class == Class::Emergency && change.is_open() && change.follow_up.is_none();
+    change.opened.expires.filter(|at| in_force && *at <= now)
+}
+
+/// What git has of the project at commits; each `None` where it does not know the commit, or the project is not there.
+pub trait Objects {
+    /// The tree's hash and the digest of the code at a commit.
+    fn at(&self, commit: &str) -> Option<(String, String)>;
+    /// The project's files, without the tool's own, that differ between two commits.
+    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
+}
+
+/// The first revision or delta of a record that is not as git has it.
+pub fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Option<Finding> {
+    let change = record.change()?;
+    let problem = change.events.iter().find_map(|event| {
+        let revision = revision(event)?;
+        let (tree, code) = objects.at(revision.commit.as_deref()?)?;
+        let what = if revision.tree.as_ref().is_some_and(|recorded| *recorded != tree) {
+            "tree"
+        } else if revision.code.as_ref().is_some_and(|recorded| recorded.as_str() != code) {
+            "code"
+        } else {
+            return None;
+        };
+        Some(format!("event {}: its {what} is not the one of commit {}", event.seq, revision.short()))
+    });
+    let problem = problem.or_else(|| other_files(change, objects))?;
+    Some(record.about(Finding::fail(FindingKind::VerdictsDiffer { problem })))
+}
+
+fn revision(event: &Event) -> Option<&Revision> {
+    match &event.what {
+        Kind::Validated(validation) => Some(&validation.revision),
+        what => what.taken().map(|taken| &taken.revision),
+    }
+}
+
+fn other_files(change: &Change, objects: &dyn Objects) -> Option<String> {
+    let (baseline, validation) = (change.baseline.as_ref()?, change.validation.as_ref()?);
+    if baseline.strength != Strength::Full {
+        return None;
+    }
+    let base = baseline.taken.revision.commit.as_deref()?;
+    let files = objects.differing(base, validation.revision.commit.as_deref()?)?;
+    let recorded: BTreeSet<String> = validation.delta.files.iter().cloned().collect();
+    (recorded != files).then(|| "the files of its delta are not those that differ between its commits".to_owned())
 }

@@ -1,72 +1,72 @@
-//! The audit of what lies here: every record, every evidence file, as the work tree has them. Must not print.
+//! The audit of what is here: every record and evidence file, as the work tree has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
-use crate::audit::record::{self, Found};
-use crate::audit::{Audit, Finding, FindingKind, RecordFacts, RecordState, witnessed};
-use crate::commands::{Ctx, versions, witness};
+use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, RecordState, record, timestamps};
+use crate::commands::{Ctx, commit_contents, record_versions};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::store::{Integrity, Record, StoreError, evidence, project};
+use crate::store::{Integrity, Record, RecordError, StoreError, evidence, project};
 
 /// The audit of the whole project.
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
-    let mut known = BTreeSet::new();
     let records = records(ctx)?;
-    let names = evidence_names(ctx)?;
-    let named = records.iter().filter_map(RecordFacts::change).flat_map(witnessed::named).collect();
+    let evidence = names_in(&ctx.project.evidence_dir())?;
+    let named = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
-        Some(repo) => versions::made(repo, &named)?,
+        Some(repo) => record_versions::made(repo, &named)?,
         None => BTreeMap::new(),
     };
-    for record in records {
-        audit.records += 1;
-        audit.findings.extend(record::findings(&record, ctx.now()));
-        audit.findings.extend(witnessed::before_its_commit(&record, &|commit| made.get(commit).copied()));
-        audit.findings.extend(record::habits(&record, ctx.now()));
-        audit.findings.extend(evidence(ctx, &record)?);
-        audit.findings.extend(set_aside(ctx, &record, &names)?);
-        if record.change().is_some() {
-            audit.findings.extend(ignored(ctx, &record)?);
-        }
-        known.insert(record.id.to_string());
+    for record in &records {
+        audit.findings.extend(record::findings(record, ctx.now()));
+        audit.findings.extend(timestamps::before_its_commit(record, &made));
+        audit.findings.extend(record::habits(record, ctx.now()));
+        audit.findings.extend(of_evidence(ctx, record)?);
+        audit.findings.extend(set_aside(ctx, record, &evidence)?);
+        audit.findings.extend(ignored(ctx, record)?);
     }
+    audit.records = records.len();
+    let mut known: BTreeSet<String> = records.iter().map(|record| record.id.to_string()).collect();
     for (id, path) in missing(ctx)? {
         known.insert(id.to_string());
         audit.findings.push(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path));
     }
-    audit.findings.extend(unknown_evidence(&known, &names));
+    let snapshots = evidence.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
+    let unknown = snapshots.filter(|name| !known.iter().any(|id| is_of(name, id)));
+    audit.findings.extend(unknown.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))));
     Ok(audit)
+}
+
+/// The ids of all records, by the names of their files.
+pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+    let names = names_in(&ctx.project.changes_dir())?;
+    let mut ids: Vec<ChangeId> = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+    ids.sort();
+    Ok(ids)
 }
 
 /// Every record with what reading it came to.
 pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
-    let dir = ctx.project.changes_dir();
-    let mut ids: Vec<ChangeId> = Vec::new();
-    let mut names = Vec::new();
-    match fs::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => {
-            for entry in entries.map_err(StoreError::io("list", &dir))? {
-                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
-            }
-        }
-    }
-    ids.extend(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()));
-    ids.sort();
-    let of = |id: ChangeId| -> Result<RecordFacts, CommandError> {
-        let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
-        let state: RecordState = witness::state(Record::read(&ctx.project, &id), &id);
-        Ok(RecordFacts { id, path, state })
-    };
-    ids.into_iter().map(of).collect()
+    let records = ids(ctx)?.into_iter().map(|id| record(ctx, &id));
+    Ok(records.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// Records that the commit checked out has and the work tree has not, with their paths. A checkout that leaves them out
-/// on purpose (a sparse one) has them as far as git is concerned.
+/// The record of a change; `None` where there is none.
+pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>, CommandError> {
+    let read = match Record::read(&ctx.project, id) {
+        Err(RecordError::Unknown { .. }) => return Ok(None),
+        read => read,
+    };
+    let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
+    Ok(Some(RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) }))
+}
+
+/// Records that the commit checked out has and the work tree has not, with their paths. A sparse checkout, which leaves
+/// them out on purpose, has them as far as git is concerned.
 pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     if repo.resolve("HEAD").is_err() {
@@ -91,30 +91,27 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
         let RecordState::Unreadable(problem) = record.state else { continue };
         lost.push(Finding::fail(FindingKind::RecordUnreadable { problem }).of_change(&record.id).at(record.path));
     }
-    // Where git cannot say, that is told as such.
+    // Where git cannot be asked, that is reported by itself.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
     lost.extend(gone.into_iter().map(|(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path)));
     Ok(lost)
 }
 
-fn evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
+fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
     let mut failed = None;
-    let found = record::evidence(record, &mut |artifact, newest| match lying(ctx, artifact, newest) {
-        Ok(found) => found,
-        Err(error) => {
+    let found = record::evidence(record, &mut |artifact, newest| {
+        find(ctx, artifact, newest).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             Found::Missing
-        }
+        })
     });
     failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
-fn lying(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
+fn find(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
     if newest && matches!(evidence::verify(&ctx.project, artifact)?, Integrity::Superseded { .. }) {
-        return Ok(match evidence::present(&ctx.project, &artifact.path)? {
-            Some(bytes) => Found::Altered(Digest::of_bytes(&bytes)),
-            None => Found::Missing,
-        });
+        let bytes = evidence::present(&ctx.project, &artifact.path)?;
+        return Ok(bytes.map_or(Found::Missing, |bytes| Found::Altered(Digest::of_bytes(&bytes))));
     }
     Ok(match evidence::read_verified(&ctx.project, artifact)? {
         Ok(bytes) => Found::Intact(bytes),
@@ -123,39 +120,25 @@ fn lying(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreErr
     })
 }
 
-/// Recorded evidence that no clone will have.
+/// Recorded evidence that git ignores, so that no clone will have it.
 fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
     let (Some(repo), Some(change)) = (ctx.repo()?, record.change()) else { return Ok(Vec::new()) };
-    let record_file = Some(record.path.as_str());
-    let paths: BTreeSet<&str> =
-        change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain(record_file).collect();
+    let artifacts = change.artifacts().into_iter().map(|artifact| artifact.path.as_str());
+    let paths: BTreeSet<&str> = artifacts.chain([record.path.as_str()]).collect();
     let ignored = repo.ignored(&paths.into_iter().collect::<Vec<_>>())?;
     let finding = |path| Finding::warn(FindingKind::EvidenceIgnored).of_change(&record.id).at(path);
     Ok(ignored.into_iter().map(finding).collect())
 }
 
-/// Files named like evidence of a change that no record knows.
-fn unknown_evidence(known: &BTreeSet<String>, names: &[String]) -> Vec<Finding> {
-    let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
-    let of_nobody = snapshots.filter(|name| {
-        !known.iter().any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('_')))
-    });
-    of_nobody.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))).collect()
-}
-
-/// What was measured for a change, and set aside by a later measurement, without any event that knows it: a run that
-/// was killed, or a record that was put back to before it.
-fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Finding>, CommandError> {
+/// Measurements of a change that a later one replaced, without any event that knows them: a run that was killed, or a
+/// record that was put back to before it.
+fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>, CommandError> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
-    let recorded: BTreeSet<&str> = change
-        .events
-        .iter()
-        .flat_map(|event| event.what.artifacts())
-        .map(|artifact| artifact.sha256.as_str())
-        .collect();
+    let artifacts = change.events.iter().flat_map(|event| event.what.artifacts());
+    let recorded: BTreeSet<&str> = artifacts.map(|artifact| artifact.sha256.as_str()).collect();
     let mut found = Vec::new();
-    let of_change = |name: &&String| name.strip_prefix(record.id.as_str()).is_some_and(|rest| rest.starts_with('_'));
-    for name in names.iter().filter(of_change).filter(|name| name.contains(project::SUPERSEDED)) {
+    let replaced = evidence.iter().filter(|name| is_of(name, record.id.as_str()) && name.contains(project::SUPERSEDED));
+    for name in replaced {
         let Some(bytes) = evidence::present(&ctx.project, &place(name))? else { continue };
         if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
             found.push(Finding::warn(FindingKind::EvidenceSetAside).of_change(&record.id).at(place(name)));
@@ -164,21 +147,24 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, names: &[String]) -> Result<Vec<Fi
     Ok(found)
 }
 
+/// Whether an evidence file is named after a change.
+fn is_of(name: &str, id: &str) -> bool {
+    name.strip_prefix(id).is_some_and(|rest| rest.starts_with('_'))
+}
+
 fn place(name: &str) -> String {
     format!("{}/{name}", project::EVIDENCE_DIR)
 }
 
-/// The names of the files of evidence, sorted.
-fn evidence_names(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
-    let dir = ctx.project.evidence_dir();
+/// The names in a directory, sorted; none where it does not exist.
+fn names_in(dir: &Path) -> Result<Vec<String>, CommandError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(StoreError::io("list", dir))?,
+    };
     let mut names = Vec::new();
-    match fs::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        entries => {
-            for entry in entries.map_err(StoreError::io("list", &dir))? {
-                names.extend(entry.map_err(StoreError::io("list", &dir))?.file_name().into_string());
-            }
-        }
+    for entry in entries {
+        names.extend(entry.map_err(StoreError::io("list", dir))?.file_name().into_string());
     }
     names.sort();
     Ok(names)

@@ -1,28 +1,31 @@
 //! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
-//! Shared by `check` and the pre-push hook. Must not print.
+//! Shared by `check` and the pre-push hook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::record::{self, Found};
 use crate::audit::{
-    Audit, EarlierRecord, Finding, Prompt, RangeAudit, RecordFacts, What, anchored, demanded, witnessed,
+    Audit, EarlierRecord, Finding, FindingKind, Found, RangeAudit, RecordFacts, Severity, policy as demanded, record,
+    timestamps,
 };
-use crate::commands::{Named, Touches, Witness, collect, demands, versions};
+use crate::commands::commit_contents::NamedCommits;
+use crate::commands::record_versions::{self, Touches};
+use crate::commands::{GitHistory, collect, demands};
+use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
-use crate::model::{ChangeId, Gate, Policy, fix};
+use crate::model::{ChangeId, Gate, fix};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
-    /// What is not looked at any more; `None` for the whole history.
+    /// The last commit that is not looked at; `None` for the whole history.
     pub(crate) base: Option<String>,
     pub(crate) head: String,
 }
 
-/// What the check came to, and the trailer's key that it read.
+/// What a check came to, and the trailer's key that it read.
 pub(crate) struct Outcome {
     pub(crate) audit: Audit,
     pub(crate) key: String,
@@ -37,173 +40,150 @@ pub(crate) fn run(
     now: DateTime<Utc>,
 ) -> Result<Outcome, CommandError> {
     if repo.is_shallow() {
-        return Err(CommandError::trouble("this clone is shallow, so that the range cannot be told")
+        return Err(CommandError::trouble("this clone is shallow, so that the range cannot be checked")
             .fixed_by([fix::unshallow()]));
     }
-    // The key that configs name is needed to read them with; it is in them.
-    let plain = Witness::new(repo, crate::config::Enforcement::DEFAULT_TRAILER);
-    let before = range.base.as_deref().map(|base| plain.config(base)).transpose()?.flatten();
+    let base = range.base.as_deref();
+    // The key to read trailers with is in the configs.
+    let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
+    let before = base.map(|base| plain.config(base)).transpose()?.flatten();
     let config = plain.config(&range.head)?;
     let configured = config.is_some();
     let config = config.unwrap_or_default();
-    let key = config.enforcement.trailer.clone();
-    let policy = demands::policy(&config, before.as_ref(), require)?;
-    let witness = Witness::new(repo, &key).after(range.base.as_deref());
+    let mut policy = demands::policy(&config, before.as_ref(), require)?;
+    if base.is_some() && before.is_none() {
+        policy.exempt.push(demands::set_up()?);
+    }
+    let history = GitHistory::new(repo, &config.enforcement.trailer).after(base);
 
-    let at_head = witness.records(&range.head)?;
+    let at_head = history.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
+    let head = history.made(&range.head)?;
     // What expires does so whether or not anything is committed after it.
-    let latest = witness.made(&range.head)?.max(now);
-    let mut commits = RangeAudit::new(&policy, &records, latest);
+    let mut commits = RangeAudit::new(&policy, &records, head.max(now));
     let mut touches = Touches::default();
-    witness.walk(range.base.as_deref(), &range.head, &mut |commit| {
+    history.walk(base, &range.head, &mut |commit| {
         touches.take(&commit);
         commits.take(&commit);
     })?;
     let referenced = commits.referenced();
-    let mut audit = commits.finish(&witness);
-    let earlier = range.base.as_deref().map(|base| witness.earlier(base)).transpose()?.unwrap_or_default();
-    let mut concerned = differing(&at_head, &earlier);
+    let mut audit = commits.finish(&history);
+    let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
+    let differs =
+        |id: &&ChangeId| at_head.get(id).map(|(_, object)| object) != earlier.get(id).map(|(_, object)| object);
+    let mut concerned: BTreeSet<ChangeId> = at_head.keys().chain(earlier.keys()).filter(differs).cloned().collect();
     concerned.extend(referenced);
     // One that was changed and changed back is the same at both ends.
     concerned.extend(touches.ids());
     audit.records = concerned.len();
     let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
-    let made = versions::made(repo, &changes.flat_map(witnessed::named).collect())?;
-    let head = witness.made(&range.head)?;
-    let prompt = policy.prompt;
-    let demanded = configured.then(|| collect::policy_of(&config));
-    let named = Named::new(&witness);
-    let sight = Sight {
-        witness: &witness,
-        repo,
+    let made = record_versions::made(repo, &changes.flat_map(timestamps::named).collect())?;
+    let check = RecordCheck {
+        history: &history,
         range,
         touches: &touches,
         made: &made,
-        named: &named,
-        prompt,
-        demanded,
+        commits: &NamedCommits::new(&history),
+        policy: &policy,
+        config: configured.then_some(&config),
         head,
         now,
     };
     let mut batch = repo.batch()?;
     for id in &concerned {
         let before = earlier.get(id).map(|(record, _)| record);
-        audit.findings.extend(sight.of_record(&mut batch, records.get(id), id, before)?);
+        audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
     }
     let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
     if !changed.is_empty() {
-        audit.findings.push(Finding::warn(What::PolicyChanged { what: changed }));
+        audit.findings.push(Finding::warn(FindingKind::PolicyChanged { what: changed }));
     }
-    witness.sound()?;
-    Ok(Outcome { audit, key, configured })
+    history.failure()?;
+    Ok(Outcome { audit, key: history.key, configured })
 }
 
-/// The records that are not the same at both ends.
-fn differing(
-    at_head: &BTreeMap<ChangeId, (RecordFacts, String)>,
-    earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
-) -> BTreeSet<ChangeId> {
-    let ids: BTreeSet<&ChangeId> = at_head.keys().chain(earlier.keys()).collect();
-    let object = |id: &ChangeId| (at_head.get(id).map(|(_, object)| object), earlier.get(id).map(|(_, object)| object));
-    let differs = |id: &&ChangeId| {
-        let (head, base) = object(id);
-        head != base
-    };
-    ids.into_iter().filter(differs).cloned().collect()
-}
-
-/// What records are held against.
-struct Sight<'a> {
-    witness: &'a Witness<'a>,
-    repo: &'a Repo,
+/// What the records of a range are checked against.
+struct RecordCheck<'a> {
+    history: &'a GitHistory<'a>,
     range: &'a Range,
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
-    named: &'a Named<'a>,
-    prompt: Prompt,
-    /// What the head's config demands from the promotion on.
-    demanded: Option<Policy>,
+    commits: &'a NamedCommits<'a>,
+    policy: &'a crate::audit::Policy,
+    /// The config at the head, where there is one.
+    config: Option<&'a Config>,
+    /// When the head was made.
     head: DateTime<Utc>,
-    /// Now: whoever dates commits into the future has not made them then.
+    /// Commits may be dated into the future; they were not made then.
     now: DateTime<Utc>,
 }
 
-impl Sight<'_> {
-    fn of_record(
+impl RecordCheck<'_> {
+    fn findings(
         &self,
         batch: &mut Batch,
         record: Option<&RecordFacts>,
         id: &ChangeId,
         before: Option<&EarlierRecord>,
     ) -> Result<Vec<Finding>, CommandError> {
-        let (witness, range) = (self.witness, self.range);
-        let mut found = Vec::new();
-        let before = match before {
-            None => None,
-            Some(before) => {
-                let base = range.base.as_deref().unwrap_or_default();
-                Some(EarlierRecord { committed: witness.written(base, &before.path)?, ..before.clone() })
-            }
-        };
-        let grown = before.as_ref().and_then(|before| record::growth(id, before, record));
-        // What is wrong between the ends is wrong in between too; one finding is enough.
-        if grown.is_none() {
-            let versions = self.touches.versions(batch, self.repo.prefix(), id)?;
-            let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
-            found.extend(witnessed::findings(id, path, before.as_ref(), &versions, record, self.prompt));
+        let mut before = before.cloned();
+        if let (Some(before), Some(base)) = (&mut before, &self.range.base) {
+            before.committed = self.history.last_commit_of(base, &before.path)?.map(|(written, _)| written);
         }
-        found.extend(grown);
+        let mut found: Vec<Finding> =
+            before.as_ref().and_then(|before| record::growth(id, before, record)).into_iter().collect();
+        // What is wrong between the ends is wrong in between too; one finding is enough.
+        if found.is_empty() {
+            let versions = self.touches.versions(batch, self.history.repo.prefix(), id)?;
+            let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
+            let deadline = self.policy.deadline;
+            found = timestamps::findings(id, path, before.as_ref(), &versions, record, deadline);
+        }
+        for finding in &mut found {
+            if let FindingKind::RecordForked { seq } = finding.what
+                && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?
+            {
+                *finding =
+                    Finding { level: Severity::Fail, what: FindingKind::RecordRewritten { seq }, ..finding.clone() };
+            }
+        }
         let Some(record) = record else { return Ok(found) };
         let latest = match self.touches.latest(id) {
             Some(latest) => latest,
-            None => witness.committed(&range.head, &record.path)?.unwrap_or(self.head),
+            None => self.history.last_commit_of(&self.range.head, &record.path)?.map_or(self.head, |(_, made)| made),
         };
         for finding in record::findings(record, latest.min(self.now)) {
-            let again = |known: &Finding| known.what == finding.what;
-            if !found.iter().any(again) {
+            if !found.iter().any(|known| known.what == finding.what) {
                 found.push(finding);
             }
         }
-        found.extend(witnessed::before_its_commit(record, &|commit| self.made.get(commit).copied()));
-        found.extend(anchored::finding(record, self.named));
+        found.extend(timestamps::before_its_commit(record, self.made));
+        found.extend(record::against_objects(record, self.commits));
         found.extend(record::habits(record, self.head.max(self.now)));
-        found.extend(self.loosened(record)?);
-        found.extend(evidence(witness, batch, &range.head, record)?);
-        Ok(found)
+        found.extend(self.loosened(record));
+        let mut failed = None;
+        found.extend(record::evidence(record, &mut |artifact, newest| {
+            self.history.artifact(batch, &self.range.head, artifact, newest).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                Found::Missing
+            })
+        }));
+        failed.map_or(Ok(found), Err)
     }
 
-    /// What the configs demand, at the head as where the change was validated, and the change went past. One that was
-    /// loosened before it, or tightened after it, is none of its business.
-    fn loosened(&self, record: &RecordFacts) -> Result<Option<Finding>, CommandError> {
-        let (Some(change), Some(head)) = (record.change(), &self.demanded) else { return Ok(None) };
-        if demanded::missed(change, std::slice::from_ref(head)).is_empty() {
-            return Ok(None);
+    /// What both the head's config and the one where the change was validated demand, and the change went past. A config
+    /// that was loosened before the change, or tightened after it, is not held against it.
+    fn loosened(&self, record: &RecordFacts) -> Option<Finding> {
+        let (change, head) = (record.change()?, collect::policy_of(self.config?));
+        if demanded::missed(change, std::slice::from_ref(&head)).is_empty() {
+            return None;
         }
-        let commits = change.commits();
-        let Some(commit) = commits.last().and_then(|commit| self.witness.known(commit)) else { return Ok(None) };
-        let Ok(Some(then)) = self.witness.config(&commit) else { return Ok(None) };
-        let what = demanded::missed(change, &[head.clone(), collect::policy_of(&then)]);
-        let finding = |what| Finding::fail(What::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
-        Ok((!what.is_empty()).then(|| finding(what)))
+        let commit = self.history.known(change.commits().last()?)?;
+        let then = self.history.config(&commit).ok()??;
+        let what = demanded::missed(change, &[head, collect::policy_of(&then)]);
+        let finding = |what| Finding::fail(FindingKind::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
+        (!what.is_empty()).then(|| finding(what))
     }
-}
-
-fn evidence(
-    witness: &Witness<'_>,
-    batch: &mut Batch,
-    head: &str,
-    record: &RecordFacts,
-) -> Result<Vec<Finding>, CommandError> {
-    let mut failed = None;
-    let found = record::evidence(record, &mut |artifact, newest| {
-        let found = witness.artifact(batch, head, artifact, newest).unwrap_or_else(|error| {
-            failed.get_or_insert(error);
-            Found::Missing
-        });
-        if found == Found::Missing && witness.lies_here(artifact) { Found::Uncommitted } else { found }
-    });
-    failed.map_or(Ok(found), Err)
 }

@@ -11,7 +11,7 @@ use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::Decision;
-use crate::measure::pair::{Budget, Session, built_in_reference, since_now};
+use crate::measure::pair::{Budget, Session};
 use crate::measure::{CommandPlan, Place, Reference, SystemRunner};
 use crate::model::{PairedCommand, Stop};
 
@@ -60,8 +60,7 @@ pub(crate) fn pairs(
         env: vec![(VARIABLE.into(), Some(OsString::from(steps.to_string())))],
     };
     let (before, after) = (place(steps.0), place(steps.1));
-    let (mut reference, mut elapsed) = (built_in_reference(), since_now());
-    let mut session = Session::new(&mut runner, (&before, &after), pin, &mut reference, &mut elapsed);
+    let mut session = Session::new(&mut runner, (&before, &after), pin);
     let budget = Budget { min_pairs: pairs, max_pairs: pairs, max_time: Duration::MAX };
     let measured = session.command(plan, budget, &mut |_| Decision::Continue { more: None }, &mut |progress| {
         bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));

@@ -1,5 +1,5 @@
-//! `check`: hold commits and records to the workflow. Over a range it is the authority, reading git's objects alone;
-//! without one it audits every record and all evidence that lies here.
+//! `check`: commits and records against the workflow. Over a range it is the authority, reading git's objects alone;
+//! without one it audits every record and all evidence in the work tree.
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::report::findings::{self, github, junit};
 use crate::report::markdown;
 use crate::store::{atomic, guard};
 
-/// Hold commits and records to the workflow
+/// Check commits and records against the workflow
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Check the commits of this range, from git's objects alone [default without a value: what HEAD has and its upstream has not]
@@ -41,30 +41,29 @@ pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
         guard::guard_out_path(&ctx.project, path, &[])?;
     }
     let outcome = match args.range.as_deref() {
-        Some(text) => {
-            let repo = repo(ctx)?;
-            let range = range(repo, text)?;
-            if range.base.as_ref() == Some(&range.head) {
-                ctx.ui.tell("the head has no commit that the base has not, so there is nothing to check");
-            }
-            let outcome = audit_range::run(repo, &range, args.require, ctx.now())?;
-            if !outcome.configured && ctx.project.config_path().is_some() {
-                ctx.ui.warn("the head of the range has no config, so the defaults hold; commit the one that lies here");
-            }
-            outcome
-        }
+        Some(text) => over_range(ctx, text, args.require)?,
         None => {
             let key = ctx.config()?.enforcement.trailer.clone();
             Outcome { audit: audit_here::run(ctx)?, key, configured: true }
         }
     };
-    answer(ctx, &outcome)?;
+    ctx.ui.answer(&render(ctx, &outcome))?;
     summarize(ctx, &args, &outcome)?;
     Ok(if outcome.audit.passes() { Exit::Yes } else { Exit::No })
 }
 
-fn repo(ctx: &Ctx) -> Result<&Repo, CommandError> {
-    ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))
+fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {
+    let repo =
+        ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))?;
+    let range = range(repo, text)?;
+    if range.base.as_ref() == Some(&range.head) {
+        ctx.ui.tell("the head has no commit that the base has not, so there is nothing to check");
+    }
+    let outcome = audit_range::run(repo, &range, require, ctx.now())?;
+    if !outcome.configured && ctx.project.config_path().is_some() {
+        ctx.ui.warn("the head of the range has no config, so the defaults apply; commit the config that is here");
+    }
+    Ok(outcome)
 }
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
@@ -81,7 +80,7 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
     // An empty base is git's empty tree: everything is looked at.
     let base = if base.is_empty() { None } else { Some(base_commit(repo, base)?) };
     if let Some(base) = &base {
-        holds_commits(repo, text, base, &head)?;
+        can_hold_commits(repo, text, base, &head)?;
     }
     let base = match base {
         Some(base) if symmetric => repo.merge_base(&base, &head)?,
@@ -98,8 +97,8 @@ fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
     })
 }
 
-/// A range in which nothing can lie, because it was written wrong, must not answer that nothing is wrong.
-fn holds_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), CommandError> {
+/// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.
+fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), CommandError> {
     let wrong = |what: &str| {
         CommandError::trouble(format!("--range {text}: {what}"))
             .hinted("name what is there already first: vibeship-optimizer check --range BASE..HEAD")
@@ -108,7 +107,7 @@ fn holds_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), 
         return Err(wrong("one commit alone is no range, and HEAD has nothing that it has not"));
     }
     if base != head && repo.is_ancestor(head, base)? {
-        return Err(wrong("it is the wrong way round, so that no commit lies in it"));
+        return Err(wrong("it is the wrong way round, so that it holds no commit"));
     }
     Ok(())
 }
@@ -126,17 +125,16 @@ fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }
 
-fn answer(ctx: &Ctx, outcome: &Outcome) -> Result<(), CommandError> {
-    let audit = &outcome.audit;
-    let key = &fixes(ctx, outcome);
-    let text = match ctx.format() {
-        Some(Format::Json) => failure::pretty(&findings::json(audit, key)),
-        Some(Format::Markdown) => markdown::render(&findings::document(audit, key)),
-        Some(Format::Github) => github::annotations(audit, key, &prefix(ctx)),
-        Some(Format::Junit) => junit::render(audit, key),
-        Some(Format::Text) | None => findings::text(audit, key),
-    };
-    Ok(ctx.ui.answer(&text)?)
+/// The findings in the format asked for: a new format is one arm here, its renderer in `report`, and a `Format`.
+fn render(ctx: &Ctx, outcome: &Outcome) -> String {
+    let (audit, fix_context) = (&outcome.audit, &fixes(ctx, outcome));
+    match ctx.format() {
+        Some(Format::Json) => failure::pretty(&findings::json(audit, fix_context)),
+        Some(Format::Markdown) => markdown::render(&findings::document(audit, fix_context)),
+        Some(Format::Github) => github::annotations(audit, fix_context, &prefix(ctx)),
+        Some(Format::Junit) => junit::render(audit, fix_context),
+        Some(Format::Text) | None => findings::text(audit, fix_context),
+    }
 }
 
 /// With the trailer of the range's own config.
@@ -144,7 +142,7 @@ fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
     FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
 }
 
-/// Where the project lies below the repository's root, which is what GitHub's paths begin at.
+/// The project's place below the repository's root, which is what GitHub's paths begin at.
 fn prefix(ctx: &Ctx) -> String {
     let repo = ctx.repo().ok().flatten();
     repo.map(|repo| String::from_utf8_lossy(repo.prefix()).into_owned()).unwrap_or_default()

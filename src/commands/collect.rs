@@ -1,6 +1,6 @@
 //! Gathers what a gate asks of the world: the only place where a `World` is filled from git, config and files.
 
-use crate::commands::{Ctx, Witness, contract, delta, evidence, relink, source, uncommitted};
+use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, source, uncommitted};
 use crate::config::{Config, StageConfig};
 use crate::error::CommandError;
 use crate::model::{Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Policy, StagePlan};
@@ -121,7 +121,7 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
 pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
     let here = ctx.policy()?;
     let Some(repo) = ctx.repo()? else { return Ok(here) };
-    let Ok(Some(committed)) = Witness::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
+    let Ok(Some(committed)) = GitHistory::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
     let committed = policy_of(&committed);
     if here.is_looser_than(&committed) {
         ctx.ui.warn("the committed config demands more than the one here, which is not committed: both hold");

@@ -151,7 +151,7 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
     let Some(head) = head_with(repo, &newest_first)? else { return Ok(InEffect::Absent) };
     let own = own(Some(repo));
-    let reverted = repo.rehearse_revert(&head, &newest_first, &|path| own.is_own(path))?;
+    let reverted = repo.rehearse_revert(&head, &newest_first, &|path| own.is_own(path), &mut |_| {})?;
     Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }
 
@@ -188,7 +188,7 @@ pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comman
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let Some(head) = head_with(repo, &commits)? else { return Ok(Vec::new()) };
     let own = own(Some(repo));
-    let whole = match repo.rehearse_revert(&head, &commits, &|path| own.is_own(path))? {
+    let whole = match repo.rehearse_revert(&head, &commits, &|path| own.is_own(path), &mut |_| {})? {
         Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
         Reverted::Conflicts { .. } | Reverted::Nothing => false,
     };

@@ -2,7 +2,7 @@
 
 use globset::GlobSet;
 
-use crate::audit::{Exemption, Policy, Prompt, Surfaces};
+use crate::audit::{CommitDeadline, Exemption, Policy, Surfaces};
 use crate::config::{Config, glob};
 use crate::error::CommandError;
 use crate::model::Gate;
@@ -22,7 +22,7 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
         exempt: exemptions(head)?,
         exempt_before: before.map(exemptions).transpose()?,
         surfaces: surfaces(head, before)?,
-        prompt: prompt(head, before),
+        deadline: deadline(head, before),
         max_emergency_days: std::iter::once(head)
             .chain(before)
             .map(|config| config.enforcement.max_emergency_days)
@@ -32,10 +32,10 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
 }
 
 /// The days within which monitored days are to be committed: the fewest that either config demands.
-fn prompt(head: &Config, before: Option<&Config>) -> Prompt {
+fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
     let demanded = |config: &Config| config.enforcement.witness_within_days;
     let days = std::iter::once(head).chain(before).filter_map(demanded).min();
-    Prompt { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
+    CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
 }
 
 /// The parts of the demands that differ between two configs.
@@ -57,6 +57,17 @@ pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
         ("contract_docs", head.contract_docs != before.contract_docs),
     ];
     parts.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect()
+}
+
+/// Commits of the set-up's files alone: nothing can be measured before they are committed.
+pub(crate) fn set_up() -> Result<Exemption, CommandError> {
+    let states = [project::STATE_DIR, project::LEGACY_STATE_DIR].into_iter();
+    let states = states.flat_map(|dir| project::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+    let names: Vec<String> = project::ROOT_CONFIGS.iter().map(|name| (*name).to_owned()).chain(states).collect();
+    let patterns: Vec<String> =
+        names.iter().map(|name| globset::escape(name)).chain([".gitattributes".to_owned()]).collect();
+    let reason = "the set-up of vibeship-optimizer".to_owned();
+    Ok(Exemption { paths: Some(glob::set(&patterns)?), authors: None, bots: Vec::new(), reason })
 }
 
 fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {

@@ -1,7 +1,7 @@
 //! The evidence of a change on disk: is it what was recorded, do the recorded verdicts come out of it again, and how does
 //! a later measurement compare with it?
 
-use crate::audit::{Finding, FindingKind, recompute};
+use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::judge::{Comparison, Settings};
@@ -30,8 +30,8 @@ fn faults_among(
     let mut found = Vec::new();
     for artifact in artifacts {
         let (missing, kept) = match evidence::verify(&ctx.project, artifact)? {
-            Integrity::Intact => continue,
-            Integrity::Superseded { path } if newest(artifact) => (false, Some(path)),
+            Integrity::Intact(_) => continue,
+            Integrity::Superseded { path, .. } if newest(artifact) => (false, Some(path)),
             Integrity::Superseded { .. } => continue,
             Integrity::Missing => (true, None),
             Integrity::Altered { .. } => (false, None),
@@ -86,7 +86,7 @@ pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, Com
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
-    let problem = recompute::problem(change, &fetch);
+    let problem = audit::evidence::problem(change, &fetch);
     if let Some(problem) = &problem {
         ctx.ui.warn(problem);
     }

@@ -1,25 +1,26 @@
 //! `hook-run`: what the installed hooks hand over to. Runs no configured command. Fast feedback; `check` is the
 //! authority.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::audit::{Source, message};
-use crate::commands::{Ctx, Prepared, Range, audit_range, failure, uncommitted};
+use crate::audit::{Policy, Source, commit_msg};
+use crate::commands::hook_facts::{self, Here};
+use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, failure, uncommitted};
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::hooks::{Hook, shim};
 use crate::model::FixContext;
 use crate::report::{findings, problem};
+use crate::store::project;
 
-/// The largest message that is read.
-const MESSAGE_LIMIT: u64 = 16 * 1024 * 1024;
-/// The longest list of pushed references that is read.
-const PUSH_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest message, and list of pushed references, that is read.
+const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Run one of the installed hooks
 #[derive(Debug, Args)]
@@ -33,8 +34,8 @@ pub struct HookRunArgs {
 }
 
 fn hook(name: &str) -> Result<Hook, String> {
-    let names = Hook::ALL.map(Hook::name).join(", ");
-    Hook::named(name).ok_or_else(|| format!("no hook of ours; they are {names}"))
+    let found = Hook::ALL.into_iter().find(|hook| hook.name() == name);
+    found.ok_or_else(|| format!("unknown hook; the hooks are {}", Hook::ALL.map(Hook::name).join(", ")))
 }
 
 /// Answers 0 to let git go on and 1 to stop it.
@@ -43,31 +44,25 @@ pub fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
         std::fs::write(mark, args.hook.name())?;
         return Ok(Exit::Yes);
     }
-    // A checkout from before the project used this tool has nothing to be held to.
+    // A checkout from before the project used this tool has nothing to be checked against.
     if !ctx.project.is_initialized() {
         return Ok(Exit::Yes);
     }
-    if args.hook == Hook::PrepareCommitMsg {
-        // Git runs it for a revert too, and in spite of --no-verify: it only helps, and stops nothing.
-        if let Err(error) = prepare_commit_msg(ctx, &args) {
-            failure::tell(&ctx.ui, &error, false, Some(ctx));
-            ctx.ui.warn("the message gets no trailer");
-        }
-        return Ok(Exit::Yes);
-    }
-    let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
     match args.hook {
-        Hook::CommitMsg => commit_msg(ctx, repo, &file(&args)?),
-        Hook::PrepareCommitMsg => Ok(Exit::Yes),
-        Hook::PrePush => pre_push(ctx, repo),
+        Hook::CommitMsg => commit_msg(ctx, &args),
+        Hook::PrepareCommitMsg => {
+            // Git runs it for a revert too, and in spite of --no-verify: it only helps, and stops nothing.
+            if let Err(error) = prepare_commit_msg(ctx, &args) {
+                failure::tell(&ctx.ui, &error, false, Some(ctx));
+                ctx.ui.warn("the message gets no trailer");
+            }
+            Ok(Exit::Yes)
+        }
+        Hook::PrePush => match ctx.repo()? {
+            Some(repo) => pre_push(ctx, repo),
+            None => Ok(Exit::Yes),
+        },
     }
-}
-
-fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
-    let Some(repo) = ctx.repo()? else { return Ok(()) };
-    // The pre-commit framework gives the source in a variable.
-    let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
-    prepare(ctx, repo, &file(args)?, source.as_ref())
 }
 
 /// The message's file: relative to where git runs the hook, which is where this runs.
@@ -78,29 +73,41 @@ fn file(args: &HookRunArgs) -> Result<PathBuf, CommandError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MESSAGE_LIMIT).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(INPUT_LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn commit_msg(ctx: &Ctx, repo: &Repo, path: &Path) -> Result<Exit, CommandError> {
-    let prepared = Prepared::of(ctx, repo, &read(path)?)?;
-    match message::check(&prepared.facts(), &prepared.policy) {
-        Ok(_) => Ok(Exit::Yes),
-        Err(objection) => {
-            // The pre-commit framework stashes what is not staged while hooks run.
-            let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
-            let hidden = hides.then(|| uncommitted::stage(ctx));
-            let fixes =
-                FixContext { trailer: prepared.key.clone(), uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
-            ctx.ui.tell(&problem::commit_refused(&objection.to_string(), &objection.fixes(&fixes, hidden)));
-            Ok(Exit::No)
-        }
-    }
+fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
+    let config = ctx.config()?;
+    let history = GitHistory::new(repo, &config.enforcement.trailer);
+    let facts = hook_facts::message(ctx, &history, &read(&file(args)?)?)?;
+    let here = Here::new(ctx, &history, &facts.commit.message);
+    let decision = commit_msg::check(&facts, &policy(config)?, &here);
+    here.failure()?;
+    let Err(objection) = decision else { return Ok(Exit::Yes) };
+    // The pre-commit framework stashes what is not staged while hooks run.
+    let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
+    let hidden = hides.then(|| uncommitted::stage(ctx));
+    let trailer = history.key.clone();
+    let fixes = FixContext { trailer, uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
+    ctx.ui.tell(&problem::commit_refused(&objection.to_string(), &objection.fixes(&fixes, hidden)));
+    Ok(Exit::No)
 }
 
-fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Result<(), CommandError> {
-    let prepared = Prepared::of(ctx, repo, &read(path)?)?;
-    let source = match source.and_then(|word| word.to_str()) {
+/// The demands of the config here; the set-up itself may always be committed.
+fn policy(config: &Config) -> Result<Policy, CommandError> {
+    let mut policy = demands::policy(config, None, None)?;
+    policy.exempt.push(demands::set_up()?);
+    Ok(policy)
+}
+
+/// Adds the trailer of the active change where it belongs.
+fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(()) };
+    // The pre-commit framework gives the source in a variable.
+    let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
+    let source = match source.as_deref().and_then(OsStr::to_str) {
         None | Some("") => Source::Editor,
         Some("template") => Source::Template,
         Some("merge") => Source::Merge,
@@ -108,20 +115,22 @@ fn prepare(ctx: &Ctx, repo: &Repo, path: &Path, source: Option<&OsString>) -> Re
         Some("commit") => Source::Commit,
         Some(_) => Source::Message,
     };
-    let Some(id) = message::to_add(&prepared.facts(), source, &prepared.policy) else { return Ok(()) };
-    let trailer = format!("{}: {id}", prepared.key);
+    let (path, config) = (file(args)?, ctx.config()?);
+    let history = GitHistory::new(repo, &config.enforcement.trailer);
+    let facts = hook_facts::message(ctx, &history, &read(&path)?)?;
+    let here = Here::new(ctx, &history, &facts.commit.message);
+    let id = commit_msg::to_add(&facts, source, &policy(config)?, &here);
+    here.failure()?;
+    let Some(id) = id else { return Ok(()) };
+    let trailer = format!("{}: {id}", history.key);
     // Without an editor git keeps lines that begin with `#`: they are text, and the trailer comes after them.
     let no_editor = std::env::var_os("GIT_EDITOR").is_some_and(|editor| editor == ":");
     let comments: &[&str] = if no_editor { &["-c", "core.commentChar=\u{1}"] } else { &[] };
     let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
-    repo.git().without_literal_paths().args(comments).args(args).arg(path).ok()?;
-    leave_room(path)
-}
-
-/// Git puts one blank line above a trailer that stands alone. With a second, as `git commit -s` leaves it, a subject
-/// that is written on the first line is not glued to the trailer.
-fn leave_room(path: &Path) -> Result<(), CommandError> {
-    let bytes = read(path)?;
+    repo.git().without_literal_paths().args(comments).args(args).arg(&path).ok()?;
+    // Git puts one blank line above a trailer that stands alone. With a second, as `git commit -s` leaves it, a subject
+    // that is written on the first line is not joined to the trailer.
+    let bytes = read(&path)?;
     if bytes.starts_with(b"\n") && !bytes.starts_with(b"\n\n") {
         std::fs::write(path, [b"\n", bytes.as_slice()].concat())?;
     }
@@ -130,48 +139,38 @@ fn leave_room(path: &Path) -> Result<(), CommandError> {
 
 /// Checks what each pushed reference adds to the remote.
 fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
-    let text = pushed(repo)?;
     let mut exit = Exit::Yes;
-    for line in text.lines() {
+    for line in pushed(repo)?.lines() {
         let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
         let is_nothing = |hash: &str| hash.bytes().all(|digit| digit == b'0');
-        let is_tag = remote_name.starts_with("refs/tags/");
-        // Deleting adds nothing, and what is neither branch nor tag is nobody's history.
-        if is_nothing(local) || !(is_tag || remote_name.starts_with("refs/heads/")) {
+        // Deleting adds nothing.
+        if is_nothing(local) {
             continue;
         }
-        if is_tag {
-            exit = if tag(ctx, repo, local, remote_name)? { exit } else { Exit::No };
-            continue;
+        let range = if remote_name.starts_with("refs/heads/") {
+            let base = if is_nothing(remote) { None } else { repo.resolve(remote).ok() };
+            let base = match base {
+                Some(base) => repo.merge_base(&base, local)?,
+                None => nearest_published(repo, local)?,
+            };
+            Range { base, head: repo.resolve(local)? }
+        } else {
+            // A tag brings the commits that no remote has. One that names no commit, or a history from before the
+            // project used this tool, has nothing to be checked; what is no tag either is nobody's history.
+            let Ok(head) = repo.resolve(local) else { continue };
+            let is_tag = remote_name.starts_with("refs/tags/");
+            let base = if is_tag { nearest_published(repo, &head)? } else { None };
+            let Some(base) = base.filter(|base| *base != head) else { continue };
+            Range { base: Some(base), head }
+        };
+        let outcome = audit_range::run(repo, &range, None, ctx.now())?;
+        if !outcome.audit.passes() {
+            let fixes = FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() };
+            ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &fixes)));
+            exit = Exit::No;
         }
-        let base = if is_nothing(remote) { None } else { repo.resolve(remote).ok() };
-        let base = base
-            .map_or_else(|| nearest_published(repo, local), |base| repo.merge_base(&base, local).map_err(Into::into))?;
-        let range = Range { base, head: repo.resolve(local)? };
-        exit = if may_be_pushed(ctx, repo, &range, remote_name)? { exit } else { Exit::No };
     }
     Ok(exit)
-}
-
-fn may_be_pushed(ctx: &Ctx, repo: &Repo, range: &Range, remote_name: &str) -> Result<bool, CommandError> {
-    let outcome = audit_range::run(repo, range, None, ctx.now())?;
-    if !outcome.audit.passes() {
-        ctx.ui.tell(&format!(
-            "{remote_name} is not pushed:\n{}",
-            findings::text(&outcome.audit, &FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() })
-        ));
-    }
-    Ok(outcome.audit.passes())
-}
-
-/// A tag brings the commits that no remote has; most bring none. One that names no commit, or a history from before
-/// the project used this tool, has nothing to be held to.
-fn tag(ctx: &Ctx, repo: &Repo, local: &str, remote_name: &str) -> Result<bool, CommandError> {
-    let Ok(head) = repo.resolve(local) else { return Ok(true) };
-    match nearest_published(repo, &head)? {
-        Some(base) if base != head => may_be_pushed(ctx, repo, &Range { base: Some(base), head }, remote_name),
-        _ => Ok(true),
-    }
 }
 
 /// What is pushed, a line a reference, as git says it on standard input. The pre-commit framework takes that for
@@ -185,7 +184,7 @@ fn pushed(repo: &Repo) -> Result<String, CommandError> {
         return Ok(format!("HEAD {} {remote} {from}\n", repo.resolve(&to)?));
     }
     let mut text = String::new();
-    std::io::stdin().take(PUSH_LIMIT).read_to_string(&mut text)?;
+    std::io::stdin().take(INPUT_LIMIT).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -194,15 +193,14 @@ fn pushed(repo: &Repo) -> Result<String, CommandError> {
 fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, CommandError> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
     let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
-    if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
-        return Ok(Some(boundary.to_owned()));
-    }
     if listed.is_empty() {
         return Ok(Some(local.to_owned()));
     }
-    let state =
-        String::from_utf8_lossy(&[repo.prefix(), crate::store::project::STATE_DIR.as_bytes()].concat()).into_owned();
-    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]).arg(state);
-    let adopted = String::from_utf8_lossy(&call.long().ok()?).lines().next().map(str::to_owned);
-    Ok(adopted)
+    if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
+        return Ok(Some(boundary.to_owned()));
+    }
+    let state = [repo.prefix(), project::STATE_DIR.as_bytes()].concat();
+    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]);
+    let adopted = call.arg(String::from_utf8_lossy(&state).into_owned()).long().ok()?;
+    Ok(String::from_utf8_lossy(&adopted).lines().next().map(str::to_owned))
 }

@@ -1,4 +1,4 @@
-//! `hooks`: put the git hooks in, take them out, show whether they are there and really fire.
+//! `hooks`: install the git hooks, remove them, show whether they are there and git runs them.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -6,17 +6,16 @@ use serde_json::json;
 use crate::commands::{Ctx, failure, hook_health};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::git::HOOK_RUN;
-use crate::git::Repo;
-use crate::hooks::{Done, Fired, Hook, State, Target, health, install};
+use crate::git::{HOOK_RUN, Repo};
+use crate::hooks::{Done, Fired, Hook, State, Target, install, status};
 use crate::report::problem;
 
-/// Put in, take out and examine the git hooks
+/// Install, remove or check the git hooks
 #[derive(Debug, Subcommand)]
 pub enum HooksCommand {
-    /// Put the hooks in; one that is there already runs first
+    /// Install the hooks; one that is there already runs first
     Install(NoArgs),
-    /// Take the hooks out; what was there before comes back
+    /// Remove the hooks; what was there before comes back
     Uninstall(NoArgs),
     /// Show the hooks, and prove that git runs them
     Status(NoArgs),
@@ -32,10 +31,8 @@ pub fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
         ctx.repo()?.ok_or_else(|| CommandError::trouble("hooks need a git repository, and there is none here"))?;
     match command {
         HooksCommand::Install(_) => {
-            let done = install::install(repo, &target(repo)?)?;
-            tell(ctx, &done)?;
-            let place = crate::hooks::place::find(repo)?;
-            if place.relative {
+            tell(ctx, &install::install(repo, &target(repo)?)?)?;
+            if install::place(repo)?.relative {
                 ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
             }
             Ok(Exit::Yes)
@@ -72,53 +69,56 @@ fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<(), CommandError> {
     Ok(ctx.ui.answer(&lines.join("\n"))?)
 }
 
-/// Exit 0 when every hook is there and fires.
+/// Exit 0 when every hook is there and git runs it.
 fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
-    let health = health::examine(repo, &target(repo)?)?;
-    let good = health.works();
-    let dir = health.place.dir.display().to_string();
+    let status = status::examine(repo, &target(repo)?)?;
+    let good = status.works();
+    let dir = status.place.dir.display().to_string();
     if ctx.json(false) {
-        let hooks = health.rows.iter().map(|row| {
-            json!({"hook": row.hook.name(), "state": state_word(&row.state), "fires": row.fired.as_ref().map(fired_word)})
-        });
-        let hooks = hooks.collect::<Vec<_>>();
-        let stray: Vec<_> = health.stray.iter().map(|path| path.display().to_string()).collect();
-        let answer = json!({ "ok": good, "directory": dir, "refused": health.refused, "hooks": hooks, "stray": stray });
+        let row = |row: &crate::hooks::Row| {
+            let fires = row.fired.as_ref().map(fired_word);
+            json!({"hook": row.hook.name(), "state": state_word(row.state), "fires": fires})
+        };
+        let hooks: Vec<_> = status.rows.iter().map(row).collect();
+        let stray: Vec<_> = status.stray.iter().map(|path| path.display().to_string()).collect();
+        let answer = json!({ "ok": good, "directory": dir, "refused": status.refused, "hooks": hooks, "stray": stray });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
         let mut lines = vec![format!("directory: {dir}")];
-        lines.extend(health.rows.iter().map(|row| {
+        lines.extend(status.rows.iter().map(|row| {
             let fired = row.fired.as_ref().map(|fired| format!("; {}", fired_word(fired))).unwrap_or_default();
-            format!("{}: {}{fired}", row.hook.name(), state_word(&row.state))
+            format!("{}: {}{fired}", row.hook.name(), state_word(row.state))
         }));
-        lines.extend(health.stray.iter().map(|path| format!("git does not come to: {}", path.display())));
+        lines.extend(status.stray.iter().map(|path| format!("git does not run: {}", path.display())));
         ctx.ui.answer(&lines.join("\n"))?;
     }
-    if let (Some(reason), false) = (&health.refused, good) {
+    if good {
+        return Ok(Exit::Yes);
+    }
+    if let Some(reason) = &status.refused {
         ctx.ui.warn(reason);
     }
-    if !good {
-        for ill in hook_health::ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
-            ctx.ui.status(&problem::lines(&ill.fixes).join("\n"));
-        }
+    for ill in hook_health::ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
+        ctx.ui.status(&problem::lines(&ill.fixes).join("\n"));
     }
-    Ok(if good { Exit::Yes } else { Exit::No })
+    Ok(Exit::No)
 }
 
-/// Puts the hooks in, or brings them up to date.
+/// Installs the hooks, or brings them up to date.
 pub(crate) fn put_in(ctx: &Ctx) -> Result<(), CommandError> {
-    let Some(repo) = ctx.repo()? else { return Ok(()) };
-    install::install(repo, &target(repo)?)?;
+    if let Some(repo) = ctx.repo()? {
+        install::install(repo, &target(repo)?)?;
+    }
     Ok(())
 }
 
 /// The state in words, after "the hook is".
-pub(crate) fn state_word(state: &State) -> &'static str {
+pub(crate) fn state_word(state: State) -> &'static str {
     match state {
         State::Installed { chained: false } => "installed",
         State::Installed { chained: true } => "installed, after the hook that was there",
         State::Outdated => "made for another program or version",
-        State::NotExecutable => "not executable, so that git passes over it",
+        State::NotExecutable => "not executable, so that git ignores it",
         State::HandsOver => "another program's hook that hands over",
         State::Foreign => "another program's hook, without ours",
         State::Missing => "missing",

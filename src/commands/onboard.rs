@@ -65,7 +65,7 @@ pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Yes)
 }
 
-/// Fills the guess into an existing config where nothing stands yet, for `init --onboard`.
+/// Fills the guess into an existing config where it is still empty, for `init --onboard`.
 pub(crate) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
     if let Some(cmd) = commands::guess(ctx.project.root()).test {
         for change in fill(ctx, &cmd, false, false)?.changes {

@@ -7,7 +7,6 @@ use crate::judge::compare::metric_row::for_metric;
 use crate::judge::{Circumstances, Decision, Settings, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, PairProgress, Project, Session, TuneablesFile, Version, Versions,
-    built_in_reference, since_now,
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, machine};
 use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
@@ -174,9 +173,8 @@ fn measure(
     bar: &mut Bar,
     found: &mut PairSession,
 ) -> bool {
-    let (mut reference, mut elapsed) = (built_in_reference(), since_now());
     let places = (&checkouts.before.place, &checkouts.after.place);
-    let mut session = Session::new(runner, places, ask.pin, &mut reference, &mut elapsed);
+    let mut session = Session::new(runner, places, ask.pin);
     for plan in &ask.commands {
         let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
             let max_pairs = ask.budget.max_pairs;

@@ -50,7 +50,7 @@ fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
     let project = files::path_from_bytes(repo.prefix());
     let mut checked = Ok(Vec::new());
     let reverted =
-        repo.rehearse_revert_then(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
+        repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
             if config.validation.rehearse_checks {
                 checked = checks::commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
             }

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::History as _;
-use crate::commands::{Ctx, Witness, choose, commit, delta, failure};
+use crate::commands::{Ctx, GitHistory, choose, commit, delta, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -34,7 +34,7 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             .fixed_by([fix::unshallow()]));
     }
     let key = ctx.config()?.enforcement.trailer.clone();
-    let witness = Witness::new(repo, &key);
+    let history = GitHistory::new(repo, &key);
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let (mut lost, mut lines) = (0, Vec::new());
     let changes = match &args.change_id {
@@ -44,10 +44,10 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     for change in changes {
         let mut found = Vec::new();
         for old in change.commits() {
-            if witness.lies_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
+            if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
-            match again(repo, &witness, &change, &old, only.as_deref())? {
+            match again(repo, &history, &change, &old, only.as_deref())? {
                 Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
@@ -58,7 +58,7 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             lines.push((change.id().clone(), old, new, by));
         }
     }
-    witness.sound()?;
+    history.failure()?;
     if ctx.json(false) {
         let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
         let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
@@ -96,9 +96,9 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
         return Ok(false);
     }
     let key = ctx.fix_context().trailer;
-    let witness = Witness::new(repo, &key);
+    let history = GitHistory::new(repo, &key);
     for old in &commits {
-        if witness.lies_before(old, "HEAD") != Some(true) && again(repo, &witness, change, old, None)?.is_none() {
+        if history.comes_before(old, "HEAD") != Some(true) && again(repo, &history, change, old, None)?.is_none() {
             return Ok(true);
         }
     }
@@ -108,16 +108,16 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 /// The commit of HEAD's history that is the old one in another place, and how that shows.
 fn again(
     repo: &Repo,
-    witness: &Witness<'_>,
+    history: &GitHistory<'_>,
     change: &Change,
     old: &str,
     only: Option<&str>,
 ) -> Result<Option<(String, &'static str)>, CommandError> {
     let candidates = match only {
         Some(commit) => vec![commit.to_owned()],
-        None => candidates(repo, witness, change)?,
+        None => candidates(repo, history, change)?,
     };
-    let same = candidates.iter().find(|commit| witness.is_same_delta(old, commit) == Some(true));
+    let same = candidates.iter().find(|commit| history.is_same_delta(old, commit) == Some(true));
     if let Some(commit) = same {
         return Ok(Some((commit.clone(), "patch-id")));
     }
@@ -125,17 +125,17 @@ fn again(
         return Ok(None);
     };
     // The oldest commit that ends in the validated code is the one that brought it.
-    let ends_in_it = candidates.iter().rev().find(|commit| witness.code_is(commit, code.as_str()));
+    let ends_in_it = candidates.iter().rev().find(|commit| history.code_is(commit, code.as_str()));
     Ok(ends_in_it.map(|commit| (commit.clone(), "tree")))
 }
 
 /// The commits since the baseline that change code, newest first.
-fn candidates(repo: &Repo, witness: &Witness<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
+fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
     let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
     let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
     let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();
-    witness.walk(base.as_deref(), "HEAD", &mut |commit| {
+    history.walk(base.as_deref(), "HEAD", &mut |commit| {
         if !commit.is_evidence_only() && !commit.is_merge() {
             found.push(commit.id);
         }

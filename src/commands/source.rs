@@ -2,7 +2,7 @@
 //! files, whose changes count as nothing, nor from bytes that git would not give.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::commands::Ctx;
 use crate::config::Source;
@@ -40,22 +40,12 @@ fn within(root: &Path, source: &Source) -> BTreeSet<PathBuf> {
     let full = root.join(&source.path);
     let real = files::canonical(&full).ok();
     let below = |path: &PathBuf| path.strip_prefix(root).ok().map(Path::to_path_buf);
-    [Some(plain(&full)), real].iter().flatten().filter_map(below).filter(|path| path.components().count() > 0).collect()
-}
-
-/// A path without `.` and `..`, by its words alone.
-fn plain(path: &Path) -> PathBuf {
-    let mut found = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                found.pop();
-            }
-            other => found.push(other),
-        }
-    }
-    found
+    [Some(files::normal(&full)), real]
+        .iter()
+        .flatten()
+        .filter_map(below)
+        .filter(|path| path.components().count() > 0)
+        .collect()
 }
 
 /// Why the bytes of a source are not those that git would give, if they are not: git calls the file unchanged, and would

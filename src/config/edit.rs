@@ -1,5 +1,6 @@
-//! Filling a test command into a config text, where a line of it is still the template's empty one. Every edit is
-//! proven by reading the result; any other layout is refused with the lines to add by hand.
+//! Filling a test command into a config text, where a line of it is still the template's empty one or the whole
+//! section is missing. Every edit is proven by reading the result; any other layout is refused with the lines to add
+//! by hand.
 
 use std::path::Path;
 
@@ -57,7 +58,7 @@ pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, E
 }
 
 impl Edited {
-    /// Takes the first line whose value can be replaced so that the text reads as `wanted`.
+    /// Takes the first line whose value can be replaced, or else the new section, so that the text reads as `wanted`.
     fn set(
         &mut self,
         path: &Path,
@@ -68,7 +69,10 @@ impl Edited {
         lines: String,
     ) -> Result<(), EditError> {
         let name = key.rsplit('.').next().unwrap_or(key);
+        let gap = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+        let appended = format!("{}{gap}\n{lines}\n", self.text);
         let found = with_line_replaced(&self.text, name, &before, cmd)
+            .chain([appended])
             .find(|text| parse(text, path).is_ok_and(|(config, _)| config == *wanted));
         self.text = found.ok_or(EditError::ByHand { key, lines })?;
         self.changes.push(Filled { key, before });
@@ -158,14 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_section_is_added() {
+        let added = format!("\ncommands:\n  test: {QUOTED}\n\ntimings:\n  - name: \"tests\"\n    cmd: {QUOTED}\n");
+        assert_eq!(filled("", false).text, added);
+        assert_eq!(filled("version: 1", false).text, format!("version: 1\n{added}"));
+    }
+
+    #[test]
     fn any_other_layout_is_refused_with_the_lines_to_add() {
-        for text in [
-            "",
-            "version: 1\n",
-            "{\"version\": 1}",
-            "commands:\n  build: make\n",
-            "commands:\n  test: |\n    a\n    b\n",
-        ] {
+        for text in ["{\"version\": 1}", "commands:\n  build: make\n", "commands:\n  test: |\n    a\n    b\n"] {
             let error = fill(text, Path::new("c.yml"), "go test", true).unwrap_err().to_string();
             assert!(error.ends_with("add by hand:\ncommands:\n  test: \"go test\""), "{text}: {error}");
         }

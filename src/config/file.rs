@@ -96,7 +96,7 @@ pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Diagnostic>), Confi
     let Some(config) = config.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::Invalid { path: path.to_owned(), problems });
     };
-    if matches!(tree.kind, Kind::Null) {
+    if matches!(tree.value, Kind::Null) {
         let message = "the file says nothing: every default holds".to_owned();
         warnings.push(Diagnostic { key: String::new(), line: 1, column: 1, message });
     }
@@ -110,6 +110,8 @@ fn list(path: &Path, problems: &[Diagnostic]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert, proptest};
+
     use super::*;
     use crate::config::Extract;
     use crate::model::Stage;
@@ -301,6 +303,113 @@ mod tests {
         fs::create_dir(dir.path().join("vibeship_optimizer.yml")).unwrap();
         let error = load().unwrap_err().to_string();
         assert!(error.contains("vibeship_optimizer.yml: it is not a file"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_in_a_config_is_read_or_refused_with_its_place(
+            at in 0..ALL.len(), len in 0_usize..9, piece in proptest::sample::select(PIECES)
+        ) {
+            let end = (at + len).min(ALL.len());
+            let text = format!("{}{piece}{}", &ALL[..at], &ALL[end..]);
+            if let Err(error) = parse(&text, Path::new("c.yml")) {
+                let error = error.to_string();
+                let place: Vec<Option<u64>> = error.split(':').skip(1).take(2).map(|part| part.parse().ok()).collect();
+                prop_assert!(place.iter().all(|part| part.is_some_and(|part| part > 0)), "{error}\n{text}");
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "",
+        "\n",
+        "\n  ",
+        " ",
+        ": ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "'",
+        "\"",
+        "#",
+        "&a ",
+        "*a",
+        "|",
+        ">",
+        "~",
+        "-1",
+        "1.5",
+        ".nan",
+        ".inf",
+        "null",
+        "no",
+        "[[]]",
+        "{a: b}",
+        "\"a\\0b\"",
+        "99999999999999999999999",
+        "é",
+        "\t",
+        "!t ",
+        "? ",
+        "<<: *a",
+        "name: x",
+        "runs: 0",
+        "%",
+    ];
+
+    /// What is known in a section, as the reader says it to whoever writes another key.
+    fn known(text: &str) -> Vec<String> {
+        let (_, warnings) = read(text);
+        let list = warnings[0].split_once("known here: ").unwrap().1;
+        list.split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_is_in_the_documentation_of_the_format() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md");
+        let document = fs::read_to_string(path).unwrap();
+        let row = |section: &str| -> String {
+            let rows = document.lines().filter(|line| line.starts_with(&format!("| `{section}")));
+            rows.collect()
+        };
+        let unknown = "qqqqqqqqqqqq: 1";
+        for section in known(unknown) {
+            assert_ne!(row(&section), "", "{section}");
+        }
+        for (section, text) in [
+            ("commands", format!("commands: {{{unknown}}}")),
+            ("commands.checks", format!("commands: {{checks: [{{name: a, cmd: x, {unknown}}}]}}")),
+            ("timings", format!("timings: [{{name: a, {unknown}}}]")),
+            ("http_probes", format!("http_probes: [{{url: http://x, {unknown}}}]")),
+            ("http_probes", format!("http_probes: [{{url: http://x, expect_json: [{{{unknown}}}]}}]")),
+            ("kpis", format!("kpis: [{{name: a, cmd: x, better: lower, {unknown}}}]")),
+            ("tuneables", format!("tuneables: {{{unknown}}}")),
+            ("surfaces", format!("surfaces: {{{unknown}}}")),
+            ("contract_docs", format!("contract_docs: {{{unknown}}}")),
+            ("validation", format!("validation: {{{unknown}}}")),
+            ("pair", format!("pair: {{{unknown}}}")),
+            ("rollout.stages", format!("rollout: {{stages: [{{name: full, {unknown}}}]}}")),
+            ("verification", format!("verification: {{{unknown}}}")),
+            ("review", format!("review: {{{unknown}}}")),
+            ("enforcement", format!("enforcement: {{{unknown}}}")),
+            ("enforcement", format!("enforcement: {{exempt: [{{bots: [a], reason: x, {unknown}}}]}}")),
+            ("project", format!("project: {{{unknown}}}")),
+        ] {
+            for key in known(&text) {
+                let told = row(section);
+                let forms = [
+                    format!("`{key}`"),
+                    format!("`.{key}`"),
+                    format!(".{key}`"),
+                    format!("`{key}[]`"),
+                    format!(".{key}[]`"),
+                ];
+                assert!(forms.iter().any(|form| told.contains(form)), "{section}: {key} is not in docs/format.md");
+            }
+        }
     }
 
     const ALL: &str = r#"

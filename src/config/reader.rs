@@ -8,8 +8,9 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
+use serde_saphyr::{Location, Spanned};
 
-use crate::config::yaml::{Key, Kind, Node};
+use crate::config::yaml::{Kind, Node, to_json};
 use crate::config::{Config, Diagnostic};
 use crate::model::nearest::nearest;
 use crate::model::{Gate, Unit};
@@ -72,7 +73,7 @@ impl Notes<'_> {
 
     /// Reports that something else was expected at `path`, instead of what was said about its type.
     pub(crate) fn expected(&mut self, path: &str, what: &str) {
-        let found = self.values.get(path).map_or(&Kind::Null, |node| &node.kind);
+        let found = self.values.get(path).map_or(&Kind::Null, |node| &node.value);
         let problem = self.at(path, format!("expected {what}, found {found}"));
         self.problems.retain(|other| other.key != path);
         self.problems.push(problem);
@@ -100,20 +101,20 @@ impl Notes<'_> {
     fn at(&self, path: &str, message: String) -> Diagnostic {
         let parent = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
         let node = [path, parent, ""].iter().find_map(|path| self.values.get(*path));
-        let (line, column) = node.map_or((0, 0), |node| (node.at.line(), node.at.column()));
+        let (line, column) = node.map_or((0, 0), |node| (node.referenced.line(), node.referenced.column()));
         Diagnostic { key: path.to_owned(), line, column, message }
     }
 
-    fn unknown(&mut self, section: &str, key: &Key, known: &[&str]) {
-        let folded = key.text.replace('-', "_");
+    fn unknown(&mut self, section: &str, key: &Spanned<String>, known: &[&str]) {
+        let folded = key.value.replace('-', "_");
         let hint = match nearest(&folded, known.iter().copied(), 1).first() {
             Some(name) => format!("; did you mean `{name}`?"),
             None => format!("; known here: {}", known.join(", ")),
         };
         self.warnings.push(Diagnostic {
-            key: child(section, &key.text),
-            line: key.at.line(),
-            column: key.at.column(),
+            key: child(section, &key.value),
+            line: key.referenced.line(),
+            column: key.referenced.column(),
             message: format!("is not a known key and has no effect{hint}"),
         });
     }
@@ -162,7 +163,7 @@ struct Reader<'n, 't> {
 
 impl<'t> Reader<'_, 't> {
     fn whole<V: Visitor<'t>>(self, max: u64, visitor: V) -> Result<V::Value, Mismatch> {
-        let number = match self.node.kind {
+        let number = match self.node.value {
             Kind::Whole(number) => u64::try_from(number).ok().filter(|number| *number <= max),
             _ => None,
         };
@@ -171,7 +172,7 @@ impl<'t> Reader<'_, 't> {
 
     /// The entries of a map, or, where `known` keys are given, those of a section.
     fn entries<V: Visitor<'t>>(self, known: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Mismatch> {
-        let entries: &[(Key, Node)] = match &self.node.kind {
+        let entries: &[(Spanned<String>, Node)] = match &self.node.value {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
             _ => return Err(Mismatch::new(SECTION)),
@@ -184,7 +185,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
     type Error = Mismatch;
 
     fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        let value = self.node.to_json().map_err(|_| Mismatch::new("a number that JSON can hold"))?;
+        let value = to_json(self.node).map_err(|_| Mismatch::new("a number that JSON can hold"))?;
         value.deserialize_any(visitor).map_err(serde::de::Error::custom)
     }
 
@@ -194,7 +195,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
     /// YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
     fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match &self.node.kind {
+        match &self.node.value {
             Kind::Flag(flag) => visitor.visit_bool(*flag),
             Kind::Text(text) => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" => visitor.visit_bool(true),
@@ -218,7 +219,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
     }
 
     fn deserialize_f64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match self.node.kind {
+        match self.node.value {
             #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53, and ranges are checked after")]
             Kind::Whole(number) => visitor.visit_f64(number as f64),
             Kind::Number(number) => visitor.visit_f64(number),
@@ -228,7 +229,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
     /// Numbers and the like are refused: what they would read as is a guess.
     fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match &self.node.kind {
+        match &self.node.value {
             Kind::Text(text) if text.contains('\0') => Err(Mismatch::new("text without a NUL character")),
             Kind::Text(text) => visitor.visit_borrowed_str(text),
             Kind::Whole(number) if self.in_map => visitor.visit_string(number.to_string()),
@@ -242,7 +243,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
     }
 
     fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match &self.node.kind {
+        match &self.node.value {
             Kind::List(items) => {
                 visitor.visit_seq(Items { items: items.iter().enumerate(), path: self.path, notes: self.notes })
             }
@@ -260,8 +261,8 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
-        if let Kind::Map(entries) = &self.node.kind {
-            for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&key.text.as_str())) {
+        if let Kind::Map(entries) = &self.node.value {
+            for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&key.value.as_str())) {
                 self.notes.unknown(&self.path, key, fields);
             }
         }
@@ -274,7 +275,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
-        let chosen = match &self.node.kind {
+        let chosen = match &self.node.value {
             Kind::Text(text) => variants.iter().find(|variant| variant.eq_ignore_ascii_case(text)),
             _ => None,
         };
@@ -290,7 +291,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
 /// The entries of a section or of a map.
 struct Entries<'n, 't> {
-    rest: std::slice::Iter<'t, (Key, Node)>,
+    rest: std::slice::Iter<'t, (Spanned<String>, Node)>,
     value: Option<(String, &'t Node)>,
     path: String,
     /// The keys of a section; the others are passed over. Those of a map are free.
@@ -303,15 +304,15 @@ impl<'t> MapAccess<'t> for Entries<'_, 't> {
 
     fn next_key_seed<K: DeserializeSeed<'t>>(&mut self, seed: K) -> Result<Option<K::Value>, Mismatch> {
         for (key, node) in self.rest.by_ref() {
-            let absent = matches!(node.kind, Kind::Null) && key.text != NULL_IS_A_VALUE;
-            if self.known.is_some_and(|known| absent || !known.contains(&key.text.as_str())) {
+            let absent = matches!(node.value, Kind::Null) && key.value != NULL_IS_A_VALUE;
+            if self.known.is_some_and(|known| absent || !known.contains(&key.value.as_str())) {
                 continue;
             }
-            let path = child(&self.path, &key.text);
+            let path = child(&self.path, &key.value);
             self.notes.values.insert(path.clone(), node);
             if !self.notes.unreadable.contains(&path) {
                 self.value = Some((path, node));
-                return seed.deserialize(StrDeserializer::new(&key.text)).map(Some);
+                return seed.deserialize(StrDeserializer::new(&key.value)).map(Some);
             }
         }
         Ok(None)
@@ -335,7 +336,7 @@ impl<'t> SeqAccess<'t> for Items<'_, 't> {
     type Error = Mismatch;
 
     fn next_element_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<Option<S::Value>, Mismatch> {
-        static NOTHING: Node = Node { at: serde_saphyr::Location::UNKNOWN, kind: Kind::Null };
+        static NOTHING: Node = Node::new(Kind::Null, Location::UNKNOWN, Location::UNKNOWN);
         let Some((i, mut node)) = self.items.next() else { return Ok(None) };
         let path = format!("{}[{i}]", self.path);
         self.notes.values.insert(path.clone(), node);

@@ -9,18 +9,7 @@ use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Spanned};
 
 /// A value and where it begins.
-#[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) at: Location,
-    pub(crate) kind: Kind,
-}
-
-/// A key of a map and where it begins.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) at: Location,
-    pub(crate) text: String,
-}
+pub(crate) type Node = Spanned<Kind>;
 
 /// What a value is.
 #[derive(Debug, Clone)]
@@ -33,7 +22,7 @@ pub(crate) enum Kind {
     Text(String),
     List(Vec<Node>),
     /// In file order; no key twice.
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(Spanned<String>, Node)>),
 }
 
 /// Why a text is not YAML that JSON could say, and where; both are counted from 1.
@@ -54,7 +43,7 @@ impl SyntaxError {
 /// The value of a YAML text as JSON; a byte order mark is accepted.
 pub fn parse(text: &str) -> Result<Value, SyntaxError> {
     let message = "a number that is not finite, or too large".to_owned();
-    tree(text)?.to_json().map_err(|at| SyntaxError::new(at, message))
+    to_json(&tree(text)?).map_err(|at| SyntaxError::new(at, message))
 }
 
 /// The tree of a YAML text; a byte order mark is accepted.
@@ -66,29 +55,30 @@ pub(crate) fn tree(text: &str) -> Result<Node, SyntaxError> {
         budget: serde_saphyr::budget! { max_depth: 24, max_nodes: 50_000 },
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = serde_saphyr::from_str_with_options::<Spanned<Kind>>(text, options);
-    root.map(Node::from).map_err(|error| {
-        let at = error.location().unwrap_or(Location::UNKNOWN);
-        SyntaxError::new(at, message(error.without_snippet()))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let message = message(error.without_snippet());
+        match error.location() {
+            Some(at) => SyntaxError::new(at, message),
+            None => SyntaxError { line: 1, column: 1, message },
+        }
     })
 }
 
-impl Node {
-    /// The value as JSON; the place of the number where there is one that JSON cannot hold.
-    pub(crate) fn to_json(&self) -> Result<Value, Location> {
-        Ok(match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Flag(flag) => Value::Bool(*flag),
-            Kind::Whole(number) => Value::Number(serde_json::Number::from_i128(*number).ok_or(self.at)?),
-            Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number).ok_or(self.at)?),
-            Kind::Text(text) => Value::String(text.clone()),
-            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect::<Result<_, _>>()?),
-            Kind::Map(entries) => {
-                let pairs = entries.iter().map(|(key, node)| Ok((key.text.clone(), node.to_json()?)));
-                Value::Object(pairs.collect::<Result<_, Location>>()?)
-            }
-        })
-    }
+/// A value as JSON; the place of the number where there is one that JSON cannot hold.
+pub(crate) fn to_json(node: &Node) -> Result<Value, Location> {
+    let too_large = node.referenced;
+    Ok(match &node.value {
+        Kind::Null => Value::Null,
+        Kind::Flag(flag) => Value::Bool(*flag),
+        Kind::Whole(number) => Value::Number(serde_json::Number::from_i128(*number).ok_or(too_large)?),
+        Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number).ok_or(too_large)?),
+        Kind::Text(text) => Value::String(text.clone()),
+        Kind::List(items) => Value::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        Kind::Map(entries) => {
+            let pairs = entries.iter().map(|(key, node)| Ok((key.value.clone(), to_json(node)?)));
+            Value::Object(pairs.collect::<Result<_, Location>>()?)
+        }
+    })
 }
 
 /// What it is, for "found …".
@@ -106,12 +96,6 @@ impl fmt::Display for Kind {
             Self::List(items) => write!(f, "a list of {}", items.len()),
             Self::Map(_) => f.write_str("a section (`key: value`)"),
         }
-    }
-}
-
-impl From<Spanned<Kind>> for Node {
-    fn from(spanned: Spanned<Kind>) -> Self {
-        Self { at: spanned.referenced, kind: spanned.value }
     }
 }
 
@@ -134,14 +118,6 @@ impl<'de> Visitor<'de> for KindVisitor {
         Ok(Kind::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind, D::Error> {
-        Kind::deserialize(deserializer)
-    }
-
     fn visit_bool<E>(self, flag: bool) -> Result<Kind, E> {
         Ok(Kind::Flag(flag))
     }
@@ -154,10 +130,6 @@ impl<'de> Visitor<'de> for KindVisitor {
         Ok(Kind::Whole(number.into()))
     }
 
-    fn visit_i128<E>(self, number: i128) -> Result<Kind, E> {
-        Ok(Kind::Whole(number))
-    }
-
     fn visit_f64<E>(self, number: f64) -> Result<Kind, E> {
         Ok(Kind::Number(number))
     }
@@ -168,17 +140,16 @@ impl<'de> Visitor<'de> for KindVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kind, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Spanned<Kind>>()? {
-            items.push(item.into());
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
         }
         Ok(Kind::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            let value = map.next_value::<Spanned<Kind>>()?;
-            entries.push((Key { at: key.referenced, text: key.value }, value.into()));
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
         }
         Ok(Kind::Map(entries))
     }

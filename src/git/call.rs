@@ -2,7 +2,7 @@
 //! configuration, language and pager is here.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,29 +25,10 @@ const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
 /// Variables that would point git at another repository or change how it reads this one. Configuration
 /// variables stay: that is how containers declare a directory as safe.
-pub(crate) const CLEARED: [&str; 21] = [
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_ATTR_SOURCE",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_DEFAULT_HASH",
-    "GIT_DIFF_OPTS",
-    "GIT_DIR",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_GRAFT_FILE",
-    "GIT_ICASE_PATHSPECS",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_NAMESPACE",
-    "GIT_NOGLOB_PATHSPECS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-];
+const CLEARED: &str = "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_ATTR_SOURCE GIT_COMMON_DIR GIT_CONFIG GIT_DEFAULT_HASH \
+    GIT_DIFF_OPTS GIT_DIR GIT_EXTERNAL_DIFF GIT_GLOB_PATHSPECS GIT_GRAFT_FILE GIT_ICASE_PATHSPECS \
+    GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_LITERAL_PATHSPECS GIT_NAMESPACE GIT_NOGLOB_PATHSPECS \
+    GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE";
 
 /// Settings of every call: no colour, no background work, nothing quoted, no change overlooked.
 const SETTINGS: [&str; 15] = [
@@ -68,6 +49,11 @@ const SETTINGS: [&str; 15] = [
     // That no grafts are read is said with a file of them, which git would warn about in every answer.
     "advice.graftFileDeprecated=false",
 ];
+
+/// Whether a variable of the environment is kept from git.
+pub(crate) fn is_cleared(name: &str) -> bool {
+    CLEARED.split(' ').any(|cleared| cleared == name)
+}
 
 /// How a call ended.
 #[derive(Debug)]
@@ -229,7 +215,7 @@ impl Call {
             receive
         });
         let consumed = match child.stdout.take() {
-            Some(pipe) => consume(&mut Deadlined::new(pipe, deadline)),
+            Some(pipe) => consume(&mut BufReader::with_capacity(CHUNK, Deadlined::new(pipe, deadline))),
             None => Ok(()),
         };
         let timed_out = consumed.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
@@ -258,7 +244,7 @@ impl Call {
             command.args(["-c", "core.hooksPath=/dev/null"]);
         }
         command.args(&self.args);
-        for name in CLEARED {
+        for name in CLEARED.split(' ') {
             command.env_remove(name);
         }
         command
@@ -306,8 +292,7 @@ pub(crate) fn records(output: &[u8]) -> impl Iterator<Item = &[u8]> {
 struct Deadlined {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     deadline: Instant,
-    chunk: Vec<u8>,
-    at: usize,
+    chunk: io::Cursor<Vec<u8>>,
 }
 
 impl Deadlined {
@@ -331,36 +316,22 @@ impl Deadlined {
                 }
             }
         });
-        Self { chunks, deadline, chunk: Vec::new(), at: 0 }
+        Self { chunks, deadline, chunk: io::Cursor::default() }
     }
 }
 
 impl Read for Deadlined {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let n = available.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&available[..n]);
-        self.consume(n);
-        Ok(n)
-    }
-}
-
-impl BufRead for Deadlined {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at >= self.chunk.len() {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            self.chunk = match self.chunks.recv_timeout(left) {
-                Ok(chunk) => chunk?,
-                Err(mpsc::RecvTimeoutError::Disconnected) => Vec::new(),
-                Err(mpsc::RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
-            };
-            self.at = 0;
+        let read = self.chunk.read(buffer)?;
+        if read > 0 || buffer.is_empty() {
+            return Ok(read);
         }
-        Ok(&self.chunk[self.at..])
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.at += n;
+        match self.chunks.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
+            Ok(chunk) => self.chunk = io::Cursor::new(chunk?),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(0),
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        self.chunk.read(buffer)
     }
 }
 
@@ -435,7 +406,7 @@ mod tests {
     fn a_pipe_that_stays_silent_ends_at_the_deadline() {
         let (reader, _writer) = io::pipe().unwrap();
         let mut pipe = Deadlined::new(reader, Instant::now() + Duration::from_millis(20));
-        assert_eq!(pipe.fill_buf().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(pipe.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

@@ -6,41 +6,14 @@ use std::io::Read as _;
 use std::ops::ControlFlow;
 
 use crate::git::call::records;
-use crate::git::{Call, GitError, Repo};
+use crate::git::{Call, FileChange, GitError, Repo};
+use crate::model::commit::is_regular;
 use crate::os::{FieldHasher, files};
 
 /// Bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
 /// The most of a patch that an id is taken of.
 const PATCH_LIMIT: u64 = 256 * 1024 * 1024;
-
-/// One differing path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileChange {
-    /// From the repository's root, with `/`.
-    pub path: Vec<u8>,
-    /// `A` added, `M` modified, `D` deleted, `T` of another type, `U` in conflict. For a merge against all its
-    /// parents, one letter for each.
-    pub status: String,
-    /// Mode before (against the first parent); `000000` when there was nothing.
-    pub old_mode: String,
-    pub new_mode: String,
-    /// Object before; all zeros when there was nothing.
-    pub old_object: String,
-    pub new_object: String,
-}
-
-impl FileChange {
-    /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
-    pub(crate) fn is_regular(&self) -> bool {
-        is_regular(&self.old_mode) && is_regular(&self.new_mode)
-    }
-}
-
-/// Whether a mode is that of a regular file, or of nothing.
-pub(crate) fn is_regular(mode: &str) -> bool {
-    mode.starts_with("100") || mode == "000000"
-}
 
 /// The part of a repository that a question is about.
 #[derive(Clone, Copy)]
@@ -255,6 +228,7 @@ pub(crate) fn parse_raw(header: &[u8], path: &[u8]) -> Option<FileChange> {
         new_mode: fields[parents].to_owned(),
         old_object: fields[parents + 1].to_owned(),
         new_object: fields[2 * parents + 1].to_owned(),
+        own: false,
     })
 }
 

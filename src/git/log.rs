@@ -4,16 +4,12 @@ use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
 use crate::git::diff::parse_raw;
-use crate::git::{FileChange, GitError, Repo, Scope};
-use crate::model;
+use crate::git::{Commit, GitError, Repo, Scope};
 
 /// Begins each commit's record, and can begin nothing else in the output.
 const SENTINEL: &str = "commit:";
 /// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
-
-/// A commit with its files as git lists them.
-pub type Commit = model::Commit<FileChange>;
 
 impl Commit {
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.

@@ -14,12 +14,13 @@ mod revert;
 mod status;
 mod worktree;
 
+pub use crate::model::{Commit, FileChange};
 pub(crate) use call::Call;
-pub use diff::{DiffText, FileChange, LineCount, Scope, Side};
+pub use diff::{DiffText, LineCount, Scope, Side};
 pub use error::{GitError, Version};
 pub(crate) use error::{HOOK_RUN, NEEDED};
 pub use head::{CommitAndTree, Head, Operation};
-pub use log::{Commit, Walk};
+pub use log::Walk;
 pub use merges::Remerge;
 pub use objects::{Batch, TrackedFile, TreeEntry};
 pub use repo::Repo;

@@ -23,19 +23,10 @@ pub enum Reverted {
 }
 
 impl Repo {
-    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. Files that
-    /// `is_own` names stay as they are, whatever the commits did to them.
+    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. Files that `is_own` names
+    /// stay as they are, whatever the commits did to them. Where it applies, `then` may use the checkout, by its root,
+    /// before that disappears.
     pub(crate) fn rehearse_revert(
-        &self,
-        head: &str,
-        newest_first: &[String],
-        is_own: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Reverted, GitError> {
-        self.rehearse_revert_then(head, newest_first, is_own, &mut |_| {})
-    }
-
-    /// The same; where it applies, `then` may use the checkout, by its root, before that disappears.
-    pub(crate) fn rehearse_revert_then(
         &self,
         head: &str,
         newest_first: &[String],
@@ -157,7 +148,9 @@ mod tests {
         let one = sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
         let repo = sandbox.repo();
-        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], OWN).unwrap() else { panic!() };
+        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], OWN, &mut |_| {}).unwrap() else {
+            panic!()
+        };
         assert_eq!((files.len(), files[0].path.as_slice()), (1, &b"a"[..]));
         assert_eq!(files[0].new_object, sandbox.git(&["rev-parse", &format!("{one}:a")]));
         assert_eq!(repo.dirt(&Scope::ALL, &|_| false).unwrap(), None);
@@ -170,7 +163,7 @@ mod tests {
         sandbox.commit("a b", "1\n", "one");
         let two = sandbox.commit("a b", "2\n", "two");
         sandbox.commit("a b", "3\n", "three");
-        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), OWN).unwrap();
+        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), OWN, &mut |_| {}).unwrap();
         assert_eq!(outcome, Reverted::Conflicts { commit: two, paths: vec![b"a b".to_vec()] });
         assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
     }
@@ -225,7 +218,7 @@ mod tests {
         sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
         sandbox.commit("a", "1", "back");
-        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], OWN).unwrap(), Reverted::Nothing);
+        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], OWN, &mut |_| {}).unwrap(), Reverted::Nothing);
     }
 
     #[test]
@@ -237,7 +230,9 @@ mod tests {
         sandbox.git(&["checkout", "-q", "main"]);
         sandbox.git(&["merge", "-q", "--no-ff", "-m", "merge", "side"]);
         let merge = sandbox.git(&["rev-parse", "HEAD"]);
-        let Reverted::Applies { files, .. } = sandbox.repo().rehearse_revert("HEAD", &[merge], OWN).unwrap() else {
+        let Reverted::Applies { files, .. } =
+            sandbox.repo().rehearse_revert("HEAD", &[merge], OWN, &mut |_| {}).unwrap()
+        else {
             panic!()
         };
         assert_eq!(files[0].path, b"b");

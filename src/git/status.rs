@@ -1,15 +1,19 @@
 //! What is not committed, and a digest of it: the reading of `git status`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use crate::git::call::records;
-use crate::git::diff::is_regular;
 use crate::git::{Call, GitError, Repo, Scope};
+use crate::model::commit::is_regular;
 use crate::os::{FieldHasher, files};
 
 /// Submodules within submodules deeper than this are not looked into.
 const MAX_DEPTH: u32 = 8;
+
+/// Of a file with more bytes than this, size and time of change stand for the content.
+const READ_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Uncommitted work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +138,10 @@ impl Repo {
         hasher: &mut FieldHasher,
     ) -> Result<(), GitError> {
         let full = self.root().join(files::path_from_bytes(path));
+        if let Some(stamp) = stamp_of_large(&full) {
+            hasher.field(stamp.as_bytes());
+            return Ok(());
+        }
         let content = files::digest_path(&full).map_err(|e| GitError::file("read", &full, e))?;
         hasher.field(content.kind.as_bytes());
         hasher.field(content.sha256.as_bytes());
@@ -159,6 +167,13 @@ impl Repo {
             Err(e) => Err(e),
         }
     }
+}
+
+/// What stands for the content of a file that is too large to be read at every measurement.
+fn stamp_of_large(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok().filter(|meta| meta.is_file() && meta.len() > READ_LIMIT)?;
+    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("{} bytes, changed at {}", meta.len(), changed.as_nanos()))
 }
 
 /// One record of git's status.
@@ -278,6 +293,18 @@ mod tests {
         sandbox.git(&["add", "a"]);
         assert_eq!(dirt(&sandbox).unwrap(), first);
         sandbox.write("a", "3");
+        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+    }
+
+    #[test]
+    fn a_huge_file_is_known_by_its_size_and_time() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let huge = std::fs::File::create(sandbox.path().join("huge")).unwrap();
+        huge.set_len(READ_LIMIT + 1).unwrap();
+        let first = dirt(&sandbox).unwrap();
+        assert_eq!(dirt(&sandbox).unwrap(), first);
+        huge.set_len(READ_LIMIT + 2).unwrap();
         assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
     }
 

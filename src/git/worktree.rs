@@ -1,9 +1,14 @@
 //! Further checkouts of a repository: throwaway ones that disappear again, and the list of all.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::git::{Call, GitError, Repo};
 use crate::os::files;
+
+/// Git writes its notes of a new checkout one right after the other; after this long none is being made.
+const MAKING: Duration = Duration::from_secs(10);
 
 /// A checkout as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +44,23 @@ impl Repo {
     /// Checks a commit out at `path`, which must not exist; no hook runs.
     pub(crate) fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
         let commit = self.resolve(commit)?;
-        let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path).arg(commit);
-        call.long().ok().map(|_| ())
+        self.despite_half_made(&|| {
+            let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path);
+            call.arg(&commit).long().ok().map(|_| ())
+        })
+    }
+
+    /// A `git worktree add` that was killed leaves a note that makes every later call fail: where there is one, it is
+    /// removed and the call made again.
+    fn despite_half_made<T>(&self, call: &dyn Fn() -> Result<T, GitError>) -> Result<T, GitError> {
+        let outcome = call();
+        if !matches!(outcome, Err(GitError::Failed { .. })) {
+            return outcome;
+        }
+        let notes = fs::read_dir(self.common_dir().join("worktrees")).into_iter().flatten().flatten();
+        let half_made = notes.map(|note| note.path()).filter(|note| is_half_made(note));
+        let removed = half_made.filter(|note| fs::remove_dir_all(note).is_ok()).count();
+        if removed > 0 { call() } else { outcome }
     }
 
     /// Removes a checkout with all that is in it, also when git has lost sight of it.
@@ -50,7 +70,7 @@ impl Repo {
             return Ok(());
         }
         if path.exists() {
-            std::fs::remove_dir_all(path).map_err(|source| GitError::file("remove", path, source))?;
+            fs::remove_dir_all(path).map_err(|source| GitError::file("remove", path, source))?;
         }
         self.worktree_prune()
     }
@@ -66,10 +86,20 @@ impl Repo {
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),
             // Git knows -z since 2.36. Before, a path with a line end cannot be told from two lines.
-            Err(GitError::Failed { .. } | GitError::TooOld { .. }) => Ok(parse(&list().ok()?, b'\n')),
+            Err(GitError::Failed { .. } | GitError::TooOld { .. }) => {
+                Ok(parse(&self.despite_half_made(&|| list().ok())?, b'\n'))
+            }
             Err(error) => Err(error),
         }
     }
+}
+
+fn is_half_made(note: &Path) -> bool {
+    let read = |name: &str| fs::read_to_string(note.join(name)).unwrap_or_default().trim().to_owned();
+    let checkout = PathBuf::from(read("gitdir"));
+    let age = fs::metadata(note).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    let is_dead = !checkout.as_os_str().is_empty() && !checkout.exists() || age.is_some_and(|age| age > MAKING);
+    is_dead && read("locked") == "initializing" && read("commondir").is_empty()
 }
 
 fn parse(output: &[u8], end: u8) -> Vec<Listed> {
@@ -145,6 +175,23 @@ mod tests {
         let path = scratch.path().to_owned();
         scratch.remove().unwrap();
         assert!(!path.exists() && repo.worktrees().unwrap().len() == 1);
+    }
+
+    #[test]
+    fn a_half_made_checkout_of_a_killed_git_is_in_nobodys_way() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        let half_make = || {
+            for (name, text) in [("commondir", ""), ("gitdir", "/nowhere/tree/.git\n"), ("locked", "initializing")] {
+                sandbox.write(&format!(".git/worktrees/tree/{name}"), text);
+            }
+        };
+        let repo = sandbox.repo();
+        half_make();
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+        half_make();
+        repo.scratch("HEAD").unwrap().remove().unwrap();
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
 
     #[test]

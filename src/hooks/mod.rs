@@ -1,23 +1,15 @@
 //! Git hooks: small scripts that hand over to this program. Owns where they may be put, what they say and how they are
-//! taken out again; edits only between its own markers. Must not know what the hooks decide.
+//! taken out again; edits only between its own markers.
 
-pub mod foreign;
-pub mod health;
 pub mod install;
-pub mod place;
-pub mod proof;
 pub mod shim;
 pub mod status;
 
-pub use foreign::Manager;
-pub use health::{Health, Row};
-pub use install::Done;
-pub use place::Place;
-pub use proof::Fired;
+pub use install::{Done, Place};
 pub use shim::Target;
-pub use status::State;
+pub use status::{Fired, Row, State, Status};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::git::GitError;
 
@@ -42,44 +34,31 @@ impl Hook {
             Self::PrePush => "pre-push",
         }
     }
-
-    /// The hook of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|hook| hook.name() == name)
-    }
 }
 
-/// Why hooks cannot be put in or taken out.
+/// Why hooks cannot be installed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    /// The directory belongs to more than this repository.
     #[error(
         "hooks of this repository are looked for in {}, which lies outside of it (core.hooksPath): installing there \
          would change every repository of this account; set a directory of its own with \
          `git config core.hooksPath .githooks`, or add the lines of examples/ to your hook manager", dir.display()
     )]
     Global { dir: PathBuf },
-    /// A hook manager writes the directory anew at each of its installs.
     #[error(
-        "{} is written by husky, which would undo the installation; add this line to {}: {line}",
-        dir.display(), file.display()
+        "{} is written by husky, which would undo the installation; add this line to {}: \
+         vibeship-optimizer hook-run commit-msg \"$1\"", dir.display(), file.display()
     )]
-    Managed { dir: PathBuf, file: PathBuf, line: String },
-    #[error("hooks are switched off: core.hooksPath is {}; take the setting out first", dir.display())]
-    SwitchedOff {
-        /// What stands in the place of a directory.
-        dir: PathBuf,
-    },
-    /// A hook and the one kept from before both exist, so that neither may be replaced.
+    Husky { dir: PathBuf, file: PathBuf },
+    #[error("hooks are switched off: core.hooksPath is {}; take the setting out first", path.display())]
+    SwitchedOff { path: PathBuf },
     #[error(
         "{} exists beside a hook that is not ours: another program replaced it after the installation; merge the two \
          by hand, then install again", kept.display()
     )]
     KeptInTheWay { kept: PathBuf },
-    /// The hooks here serve another project of the same repository.
     #[error("the hooks in {} serve the project at {found:?} already; a repository's hooks serve one project", dir.display())]
     OtherProject { dir: PathBuf, found: String },
-    /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -87,7 +66,7 @@ pub enum HookError {
 }
 
 impl HookError {
-    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }

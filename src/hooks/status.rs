@@ -1,13 +1,15 @@
-//! What state each hook is in. Must not change anything.
+//! Whether the hooks of a checkout do their work: what is there, the proof that git runs it, and hooks of ours where git
+//! does not look. Git is asked to run each hook, and it has to leave a mark.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::git::Repo;
-use crate::hooks::{Hook, HookError, Manager, Place, Target, install, place, shim};
+use crate::hooks::{Hook, HookError, Place, Target, install, shim};
 use crate::os::files;
 
 /// The state of one hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Installed {
         /// Whether a hook from before runs first.
@@ -23,57 +25,179 @@ pub enum State {
     Missing,
 }
 
-/// The state of every hook, and where they are.
+/// What asking git to run a hook showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    pub place: Place,
-    /// Why nothing may be installed there; `None` when it may.
-    pub refused: Option<String>,
-    pub hooks: Vec<(Hook, State)>,
+pub enum Fired {
+    /// It ran and handed over to this program.
+    Yes,
+    No {
+        said: String,
+    },
+    /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
+    CannotAsk,
+    /// The hook is another program's, and runs more than ours.
+    NotAsked,
 }
 
-impl Status {
-    /// Whether every hook is in place.
-    pub fn complete(&self) -> bool {
-        self.hooks.iter().all(|(_, state)| matches!(state, State::Installed { .. } | State::HandsOver))
+/// One hook of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub hook: Hook,
+    pub state: State,
+    /// `None` where there is nothing of ours to run.
+    pub fired: Option<Fired>,
+}
+
+impl Row {
+    /// Whether commits here pass it: it is there, and nothing says that git does not run it.
+    pub fn works(&self) -> bool {
+        match self.state {
+            State::Installed { .. } | State::Outdated => !matches!(self.fired, Some(Fired::No { .. })),
+            // What runs beside ours in another program's hook may well refuse a message that is none.
+            State::HandsOver => true,
+            State::NotExecutable | State::Foreign | State::Missing => false,
+        }
     }
 }
 
-/// Looks at every hook.
-pub fn look(repo: &Repo, target: &Target) -> Result<Status, HookError> {
-    let place = place::find(repo)?;
+/// The hooks of one checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub root: PathBuf,
+    pub place: Place,
+    /// Why nothing may be installed there; `None` when it may.
+    pub refused: Option<String>,
+    pub rows: Vec<Row>,
+    /// Hooks of ours that git does not run.
+    pub stray: Vec<PathBuf>,
+}
+
+impl Status {
+    /// Whether every hook works.
+    pub fn works(&self) -> bool {
+        self.rows.iter().all(Row::works)
+    }
+
+    /// Whether nothing of ours is anywhere.
+    pub fn is_absent(&self) -> bool {
+        self.stray.is_empty() && self.rows.iter().all(|row| matches!(row.state, State::Missing | State::Foreign))
+    }
+}
+
+/// Looks at the hooks of a checkout and has git run those that are ours.
+pub fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
+    let place = install::place(repo)?;
     let refused = match place.may_be_written(repo) {
         Ok(()) => None,
         Err(HookError::Git(error)) => return Err(HookError::Git(error)),
         Err(error) => Some(error.to_string()),
     };
-    let hooks = Hook::ALL.into_iter().map(|hook| Ok((hook, one(&place.dir, repo.root(), hook, target)?)));
-    let hooks = hooks.collect::<Result<_, HookError>>()?;
-    Ok(Status { place, refused, hooks })
+    let mut rows = Vec::new();
+    for hook in Hook::ALL {
+        rows.push(row(repo, &place.dir, hook, target)?);
+    }
+    // What others check before a push may take long, and is not ours to start: it goes with their other hooks.
+    let hands_over = rows.iter().any(|row| row.state == State::HandsOver);
+    for row in rows.iter_mut().filter(|row| row.hook == Hook::PrePush && hands_over && row.state == State::Foreign) {
+        (row.state, row.fired) = (State::HandsOver, Some(Fired::NotAsked));
+    }
+    let stray = stray(repo, &place)?;
+    Ok(Status { root: repo.root().to_owned(), place, refused, rows, stray })
 }
 
-fn one(dir: &Path, root: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
+/// The other checkouts of the repository that have hooks of their own: a relative `core.hooksPath`, or one of a
+/// checkout's own, means another directory in each.
+pub fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
+    let mut found = Vec::new();
+    for listed in repo.worktrees()?.into_iter().filter(|listed| !listed.prunable && listed.path.is_dir()) {
+        // A bare repository's own entry has no checkout.
+        let Ok(other) = Repo::open(&listed.path) else { continue };
+        let is_here = files::canonical(&listed.path).ok() == files::canonical(repo.root()).ok();
+        if !is_here && other.hooks_dir()? != repo.hooks_dir()? {
+            found.push(examine(&other, target)?);
+        }
+    }
+    Ok(found)
+}
+
+fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, HookError> {
+    let state = state(dir, hook, target)?;
+    let is_others = matches!(state, State::HandsOver | State::Foreign);
+    let fired = match state {
+        State::HandsOver if hook == Hook::PrePush => Some(Fired::NotAsked),
+        State::Foreign if hook == Hook::PrePush || !files::is_executable(&dir.join(hook.name())) => None,
+        State::Installed { .. } | State::Outdated | State::HandsOver | State::Foreign => Some(proof(repo, hook)?),
+        State::NotExecutable | State::Missing => None,
+    };
+    // A hook manager keeps what it runs elsewhere: only the mark shows that it hands over.
+    Ok(match fired {
+        Some(Fired::Yes) if is_others => Row { hook, state: State::HandsOver, fired },
+        Some(_) if state == State::Foreign => Row { hook, state, fired: None },
+        fired => Row { hook, state, fired },
+    })
+}
+
+fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     let path = dir.join(hook.name());
     if dir.symlink_metadata().is_ok() && !dir.is_dir() {
         return Ok(State::Missing);
     }
     let Some(text) = install::read(&path)? else { return Ok(State::Missing) };
-    let Some((_, ours, _)) = shim::parts(&text) else {
-        let named = text.contains("vibeship-optimizer");
-        let managed = || Manager::of_file(dir, &text).is_some_and(|manager| manager.names_us(root, hook).is_some());
-        let hands_over = named || managed();
-        let runs = files::is_executable(&path);
-        return Ok(match hands_over {
-            true if runs => State::HandsOver,
-            true => State::NotExecutable,
-            false => State::Foreign,
-        });
-    };
+    let ours = shim::parts(&text).map(|(_, ours, _)| ours);
+    if ours.is_none() && !text.contains("vibeship-optimizer") {
+        return Ok(State::Foreign);
+    }
     if !files::is_executable(&path) {
         return Ok(State::NotExecutable);
     }
-    if ours != shim::block(hook, target) {
-        return Ok(State::Outdated);
+    Ok(match ours {
+        None => State::HandsOver,
+        Some(ours) if ours != shim::block(hook, target) => State::Outdated,
+        Some(_) => State::Installed { chained: files::is_executable(&install::kept(dir, hook)) },
+    })
+}
+
+/// Asks git to run a hook. The hooks of others that ours are chained to are not run.
+fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
+    let temporary = std::env::temp_dir();
+    let dir = tempfile::tempdir().map_err(HookError::io("create a directory in", &temporary))?;
+    let (mark, message) = (dir.path().join("mark"), dir.path().join("message"));
+    fs::write(&message, "probe\n").map_err(HookError::io("write", &message))?;
+    let call = repo.git().without_literal_paths().args(["hook", "run", hook.name(), "--"]).arg(&message);
+    let output = call.env(shim::PROBE, &mark).output()?;
+    if fs::read_to_string(&mark).is_ok_and(|left| left.trim() == hook.name()) {
+        return Ok(Fired::Yes);
     }
-    Ok(State::Installed { chained: files::is_executable(&install::kept(dir, hook)) })
+    if output.stderr.contains("'hook' is not a git command") {
+        return Ok(Fired::CannotAsk);
+    }
+    Ok(Fired::No { said: output.stderr.trim().chars().take(400).collect() })
+}
+
+/// Our hooks in places where git does not look: its own directory while another is configured, the directories of that
+/// name in other checkouts, and where other programs put what they replaced.
+fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
+    let mut dirs = vec![repo.common_dir().join("hooks")];
+    if let (true, Ok(below)) = (place.relative, place.dir.strip_prefix(repo.root())) {
+        dirs.extend(repo.worktrees()?.into_iter().map(|listed| listed.path.join(below)));
+    }
+    let used = files::canonical(&place.dir).ok();
+    dirs.retain(|dir| files::canonical(dir).ok().is_some_and(|dir| used.as_ref() != Some(&dir)));
+    let is_ours = |path: &PathBuf| install::read(path).ok().flatten().is_some_and(|text| shim::parts(&text).is_some());
+    let mut found = Vec::new();
+    for hook in Hook::ALL {
+        found.extend(dirs.iter().map(|dir| dir.join(hook.name())).filter(is_ours));
+        if is_ours(&place.dir.join(hook.name())) {
+            continue;
+        }
+        // Somebody replaced ours: what was there before it, and what its name was changed to.
+        found.extend(Some(install::kept(&place.dir, hook)).filter(|kept| kept.symlink_metadata().is_ok()));
+        let entries = fs::read_dir(&place.dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let renamed = names.filter(|name| name.strip_prefix(hook.name()).is_some_and(|rest| rest.starts_with('.')));
+        found.extend(renamed.map(|name| place.dir.join(name)).filter(is_ours));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
 }

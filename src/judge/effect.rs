@@ -80,7 +80,7 @@ fn any_relative(
 ) -> Result<Finding, Undecided> {
     match paired {
         Some(Ok(series)) if series.sampling == Sampling::Exact => {
-            let (before, after) = arms(series);
+            let (before, after) = sides(series);
             exact_relative(&before, &after, known)
         }
         Some(Ok(series)) => paired_relative(series, known),
@@ -101,9 +101,9 @@ fn never_paired(flaw: &Flaw) -> bool {
     matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
 }
 
-/// The two arms of a paired metric as series of their own.
-fn arms(series: &PairedSeries) -> (Series, Series) {
-    let arm = |of: fn(&PairSample) -> f64| Series {
+/// The two sides of a paired metric as series of their own.
+fn sides(series: &PairedSeries) -> (Series, Series) {
+    let side = |of: fn(&PairSample) -> f64| Series {
         id: series.id.clone(),
         unit: series.unit.clone(),
         better: series.better,
@@ -111,7 +111,7 @@ fn arms(series: &PairedSeries) -> (Series, Series) {
         ordered: true,
         samples: series.pairs.iter().map(of).collect(),
     };
-    (arm(|pair| pair.before), arm(|pair| pair.after))
+    (side(|pair| pair.before), side(|pair| pair.after))
 }
 
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
@@ -132,7 +132,7 @@ fn any_level(
 ) -> Result<Finding, Undecided> {
     match paired {
         Some(Ok(series)) if series.sampling == Sampling::Exact => {
-            let (before, after) = arms(series);
+            let (before, after) = sides(series);
             exact_level(&Ok(before), &after, known)
         }
         Some(Ok(series)) => {

@@ -35,7 +35,7 @@ pub struct PairSample {
     pub after_first: bool,
 }
 
-/// A paired metric: measured in both arms, or not, with the side and the reason.
+/// A paired metric: measured on both sides, or not, with the side and the reason.
 pub type PairedReading = Result<PairedSeries, Flaw>;
 
 /// Every metric of a snapshot. What could not be measured is there with its reason.
@@ -210,7 +210,7 @@ fn read_kpi(kpi: &Kpi) -> Reading {
     usable(format!("kpi.{}", kpi.name), Unit::new(&kpi.unit), kpi.better, kpi.sampling, kpi.values.clone()).1
 }
 
-/// Every metric of a pair session. A failed run in either arm makes the command's times unusable.
+/// Every metric of a pair session. A failed run on either side makes the command's times unusable.
 pub fn pair_metrics(session: &PairSession) -> BTreeMap<MetricId, PairedReading> {
     let mut found = BTreeMap::new();
     for command in &session.commands {

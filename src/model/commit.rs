@@ -1,27 +1,43 @@
-//! A commit as it was read from history: git gives it, the audit judges it, a record keeps its summary.
+//! A commit, the files that it changes, and what its message says of itself.
 
 use crate::model::CommitName;
 
-/// A commit, with its files in the form that the reader needs.
+/// One commit. Its ids are the values of the trailer that names changes, in order, as git reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commit<F> {
+pub struct Commit {
     pub id: String,
     pub parents: Vec<String>,
     pub author_name: String,
     pub author_email: String,
-    /// When it was written, in seconds since 1970 UTC.
+    /// When it was first written, in seconds since 1970 UTC.
     pub author_time: i64,
     /// When it was committed as it is now, in seconds since 1970 UTC.
     pub commit_time: i64,
     pub subject: String,
     pub message: String,
-    /// Values of the trailer that names changes, in order, as git reads them; may be malformed.
     pub ids: Vec<String>,
-    /// The files that it changes; what those of a merge are is a question of how history was walked.
-    pub files: Vec<F>,
+    pub files: Vec<FileChange>,
 }
 
-impl<F> Commit<F> {
+/// A changed file, as git's raw format tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileChange {
+    /// With `/`: from the repository's root as git lists it, from the project's root for an audit.
+    pub path: Vec<u8>,
+    /// `A` added, `M` modified, `D` deleted, `T` of another type, `U` in conflict. For a merge against all its
+    /// parents, one letter for each.
+    pub status: String,
+    /// Mode before (against the first parent); `000000` when there was nothing.
+    pub old_mode: String,
+    pub new_mode: String,
+    /// Object before; all zeros when there was nothing.
+    pub old_object: String,
+    pub new_object: String,
+    /// Whether it is one of the tool's own files; known once the project is.
+    pub own: bool,
+}
+
+impl Commit {
     /// Its name in findings.
     pub fn name(&self) -> CommitName {
         CommitName { id: self.id.clone(), subject: self.subject.clone() }
@@ -31,19 +47,78 @@ impl<F> Commit<F> {
         self.parents.len() > 1
     }
 
-    /// The same commit with its files in another form.
-    pub fn with_files<G>(self, files: Vec<G>) -> Commit<G> {
-        Commit {
-            id: self.id,
-            parents: self.parents,
-            author_name: self.author_name,
-            author_email: self.author_email,
-            author_time: self.author_time,
-            commit_time: self.commit_time,
-            subject: self.subject,
-            message: self.message,
-            ids: self.ids,
-            files,
-        }
+    /// The paths that it changes outside the tool's own files.
+    pub fn paths(&self) -> impl Iterator<Item = &str> + Clone {
+        self.files.iter().filter(|file| !file.own).map(FileChange::name)
+    }
+
+    /// Whether it changes nothing but the tool's own files (or nothing at all): it is no change to the code.
+    pub fn is_evidence_only(&self) -> bool {
+        self.files.iter().all(|file| file.own)
+    }
+
+    /// The marker with which its subject asks for it to be squashed into another.
+    pub fn fixup(&self) -> Option<&'static str> {
+        ["fixup!", "squash!", "amend!"].into_iter().find(|marker| self.subject.starts_with(marker))
+    }
+
+    /// The commits that it says that it reverts, in git's own words: `This reverts commit HASH.` Of rollbacks that older
+    /// versions made, `Rolls back HASH` is read too.
+    pub fn reverted(&self) -> Vec<String> {
+        let hashes = |words: &str| -> Vec<String> {
+            let after = self.message.split(words).skip(1);
+            let hashes = after.map(|rest| rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>());
+            hashes.filter(|hash| (7..=64).contains(&hash.len())).collect()
+        };
+        let reverted = hashes("This reverts commit ");
+        if reverted.is_empty() { hashes("\nRolls back ") } else { reverted }
+    }
+}
+
+impl FileChange {
+    /// Its path as text; empty where it is not UTF-8.
+    pub fn name(&self) -> &str {
+        std::str::from_utf8(&self.path).unwrap_or_default()
+    }
+
+    /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
+    pub fn is_regular(&self) -> bool {
+        is_regular(&self.old_mode) && is_regular(&self.new_mode)
+    }
+
+    /// Whether no parent has it.
+    pub fn is_new(&self) -> bool {
+        !self.status.is_empty() && self.status.bytes().all(|letter| letter == b'A')
+    }
+}
+
+/// Whether a mode is that of a regular file, or of nothing.
+pub fn is_regular(mode: &str) -> bool {
+    mode.starts_with("100") || mode == "000000"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reverted_is_read_from_gits_own_sentence() {
+        let reverted = |message: &str| Commit { message: message.to_owned(), ..Commit::default() }.reverted();
+        let hash = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(reverted(&format!("Revert \"x\"\n\nThis reverts commit {hash}.\n")), [hash]);
+        let of_merge = format!("This reverts commit {hash}, reversing\nchanges made to 1234567.");
+        assert_eq!(reverted(&of_merge), [hash]);
+        assert!(reverted("This reverts commit that was wrong.").is_empty());
+        assert!(reverted("no revert").is_empty());
+        assert_eq!(reverted(&format!("Revert \"x\"\n\nRolls back {hash}: it hurt\n")), [hash]);
+    }
+
+    #[test]
+    fn only_a_marker_at_the_start_makes_a_fixup() {
+        let fixup = |subject: &str| Commit { subject: subject.to_owned(), ..Commit::default() }.fixup();
+        assert_eq!(fixup("fixup! x"), Some("fixup!"));
+        assert_eq!(fixup("squash! x"), Some("squash!"));
+        assert_eq!(fixup("amend! x"), Some("amend!"));
+        assert_eq!(fixup("Explain fixup! commits"), None);
     }
 }

@@ -36,7 +36,7 @@ pub mod verdict;
 pub use artifact::Artifact;
 pub use class::Class;
 pub use command_line::{CommandLine, PROGRAM};
-pub use commit::Commit;
+pub use commit::{Commit, FileChange};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Digest, NotADigest};
@@ -52,7 +52,7 @@ pub use ingest::IngestError;
 pub use machine::Machine;
 pub use measurable::{Measurable, MetricSpec, Unmeasurable};
 pub use metric::{Better, MetricId, Reading, Sampling, Series, Unusable};
-pub use pair::{Arm, Pair, PairSession, PairedCommand, PairedKpi, Stop};
+pub use pair::{Pair, PairSession, PairedCommand, PairedKpi, SideRevision, Stop};
 pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{

@@ -9,7 +9,7 @@ use crate::model::{Machine, Run};
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 
-/// One paired measurement of two arms.
+/// One paired measurement of two sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairSession {
     pub schema: String,
@@ -24,8 +24,8 @@ pub struct PairSession {
     /// The least `max_rss_bytes` that a run could show, the measuring process's own resident set, where that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_floor_bytes: Option<u64>,
-    pub before: Arm,
-    pub after: Arm,
+    pub before: SideRevision,
+    pub after: SideRevision,
     pub commands: Vec<PairedCommand>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kpis: Vec<PairedKpi>,
@@ -36,11 +36,11 @@ pub struct PairSession {
 
 /// One side of a paired measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Arm {
+pub struct SideRevision {
     /// The revision asked for, such as `HEAD~1`.
     pub rev: String,
     pub commit: Option<String>,
-    /// Its tree hash: proof that the arms differ.
+    /// Its tree hash: proof that the sides differ.
     pub tree: Option<String>,
 }
 

@@ -7,6 +7,8 @@ use std::error::Error as _;
 use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
+use ureq::ResponseExt as _;
+
 /// What to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -59,6 +61,9 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     let message = message.body(()).map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let start = Instant::now();
     let answer = agent.run(message).map_err(|error| explain(error, request))?;
+    if let Some(scheme) = unknown_scheme(&request.url, answer.get_uri().path()) {
+        return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is no web address")));
+    }
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     if !request.head_only {
@@ -70,6 +75,12 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
         }
     }
     Ok(Answer { status, body, latency: start.elapsed() })
+}
+
+/// The scheme of a redirect that is no web address; it would be taken for a path on the same host.
+fn unknown_scheme(asked: &str, answered: &str) -> Option<&'static str> {
+    let named = |scheme: &&str| answered.split('/').any(|part| part.starts_with(*scheme));
+    ["file:", "data:", "javascript:", "about:", "blob:"].into_iter().find(named).filter(|_| !asked.contains(answered))
 }
 
 fn agent(request: &Request) -> ureq::Agent {
@@ -126,6 +137,30 @@ fn explain_io(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_to_a_file_is_no_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut asked) = (stream.unwrap(), [0; 1024]);
+                let read = stream.read(&mut asked).unwrap();
+                let away = asked[..read].starts_with(b"GET /away ");
+                let head = if away { "302 Found\r\nLocation: file:///etc/hostname" } else { "200 OK" };
+                let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+            }
+        });
+        let ask_for = |path: &str| {
+            let url = format!("http://{address}/{path}");
+            let timeout = Duration::from_secs(20);
+            ask(&Request { url, head_only: false, headers: Vec::new(), timeout, max_body_bytes: 9, max_redirects: 3 })
+        };
+        assert!(matches!(ask_for("away"), Err(HttpError::Failed(why)) if why.contains("file:")));
+        assert_eq!(ask_for("here").unwrap().status, 200);
+        assert_eq!(ask_for("file:/x").unwrap().status, 200, "an address that was asked for is one");
+    }
 
     #[test]
     fn addresses_of_this_machine_are_known() {

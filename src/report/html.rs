@@ -1,6 +1,7 @@
 //! The view model as HTML, without a link or a script. Owns the escaping: text is shown as text.
 
-use crate::report::{Align, Bar, Block, Doc, Span, Table, Text, Tile, Tone, escape, values};
+use crate::report::visible::{xml_line, xml_lines};
+use crate::report::{Align, Bar, Block, Doc, Span, Table, Text, Tile, Tone, values};
 
 /// The document's blocks. Headings go down by `lower` levels, so that a section fits below its page's own.
 pub(crate) fn render(doc: &Doc, lower: u8) -> String {
@@ -35,20 +36,20 @@ fn block(block: &Block, lower: u8) -> String {
         Block::Table(content) => table(content),
         Block::Fields(fields) => {
             let field = |(name, text): &(String, Text)| {
-                format!("<div><dt>{}</dt><dd>{}</dd></div>", escape::line(name), inline(text))
+                format!("<div><dt>{}</dt><dd>{}</dd></div>", xml_line(name), inline(text))
             };
             format!("<dl>{}</dl>", all(fields, field))
         }
-        Block::Code(text) => format!("<pre>{}</pre>", escape::lines(text.trim_end_matches('\n'))),
+        Block::Code(text) => format!("<pre>{}</pre>", xml_lines(text.trim_end_matches('\n'))),
         Block::Tiles(tiles) => {
             let item = |Tile { tone, name, note }: &Tile| {
-                let (class, symbol, name) = (class(*tone), tone.symbol(), escape::line(name));
-                format!("<li class=\"{class}\">{symbol} {name}<small>{}</small></li>", escape::line(note))
+                let (class, symbol, name) = (class(*tone), tone.symbol(), xml_line(name));
+                format!("<li class=\"{class}\">{symbol} {name}<small>{}</small></li>", xml_line(note))
             };
             format!("<ol class=\"tiles\">{}</ol>", all(tiles, item))
         }
         // Pages embed their pictures themselves; a path would lead out of the page.
-        Block::Image { alt, .. } => format!("<p>{}</p>", escape::line(alt)),
+        Block::Image { alt, .. } => format!("<p>{}</p>", xml_line(alt)),
         Block::Svg(picture) => format!("<div class=\"plots\">{picture}</div>"),
     }
 }
@@ -60,14 +61,14 @@ fn all<T>(items: &[T], shown: impl Fn(&T) -> String) -> String {
 /// Running text.
 pub(crate) fn inline(text: &Text) -> String {
     all(text.spans(), |span| match span {
-        Span::Plain(text) => escape::lines(text).replace('\n', "<br>"),
-        Span::Code(text) => format!("<code>{}</code>", escape::line(text)),
-        Span::Strong(text) => format!("<b>{}</b>", escape::lines(text).replace('\n', "<br>")),
+        Span::Plain(text) => xml_lines(text).replace('\n', "<br>"),
+        Span::Code(text) => format!("<code>{}</code>", xml_line(text)),
+        Span::Strong(text) => format!("<b>{}</b>", xml_lines(text).replace('\n', "<br>")),
         Span::Mark(tone, word) => {
-            format!("<span class=\"mark {}\">{} {}</span>", class(*tone), tone.symbol(), escape::line(word))
+            format!("<span class=\"mark {}\">{} {}</span>", class(*tone), tone.symbol(), xml_line(word))
         }
         // The page stands alone and may be sent anywhere, so a path is shown and leads nowhere.
-        Span::Link(path) => format!("<code>{}</code>", escape::line(path)),
+        Span::Link(path) => format!("<code>{}</code>", xml_line(path)),
         Span::Bar(bar) => picture(bar),
     })
 }
@@ -80,7 +81,7 @@ fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
         "<svg class=\"interval\" viewBox=\"0 0 240 24\" role=\"img\" aria-label=\"{}\">\
          <path class=\"g\" d=\"M0 12H240\"/><path class=\"a\" d=\"M{} 3V21\"/>{bound}\
          <g class=\"{}\"><path class=\"bar\" d=\"M{} 12H{}\"/><circle cx=\"{}\" cy=\"12\" r=\"5\"/></g></svg>",
-        escape::line(&values::share_estimate(estimate)),
+        xml_line(&values::share_estimate(estimate)),
         x(0.0),
         class(*tone),
         x(estimate.low),
@@ -93,7 +94,7 @@ fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
 fn table(table: &Table) -> String {
     let side = |align: Align| if align == Align::Right { " class=\"num\"" } else { "" };
     let heads =
-        all(&table.columns, |(name, align)| format!("<th scope=\"col\"{}>{}</th>", side(*align), escape::line(name)));
+        all(&table.columns, |(name, align)| format!("<th scope=\"col\"{}>{}</th>", side(*align), xml_line(name)));
     let rows = all(&table.rows, |cells| {
         let cell = |(text, (_, align)): (&Text, &(String, Align))| format!("<td{}>{}</td>", side(*align), inline(text));
         format!("<tr>{}</tr>", cells.iter().zip(&table.columns).map(cell).collect::<String>())

@@ -1,7 +1,7 @@
 //! How a comparison was measured: the design, the pairs and why sampling ended, the settings, the machine, the inputs.
 
 use crate::judge::{CpuReason, Decisive, WallReason};
-use crate::model::{Arm, Machine, PairedCommand, Stop, Unit};
+use crate::model::{Machine, PairedCommand, SideRevision, Stop, Unit};
 use crate::report::{CompareView, Doc, Table, Text, code, values};
 
 pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
@@ -95,7 +95,7 @@ fn settings(doc: &mut Doc, view: &CompareView<'_>) {
     let drift = drift.map_or_else(|| "not recorded".to_owned(), |ratio| values::share(ratio - 1.0));
     doc.field("Reference workload, after against before", drift);
     if let Some(pair) = view.pair {
-        let side = |side: &Arm| {
+        let side = |side: &SideRevision| {
             let commit = values::short_sha(side.commit.as_deref().unwrap_or("files"));
             code(side.rev.as_str()).plain(" at ").code(commit)
         };

@@ -5,9 +5,8 @@ use chrono::{DateTime, Utc};
 
 use crate::model::FixContext;
 use crate::report::plot::{self, Strip};
-use crate::report::{
-    Doc, Text, Tone, code, days, escape, html, logbook, mark, pipeline, show, summary, values, verdict,
-};
+use crate::report::visible::xml_line;
+use crate::report::{Doc, Text, Tone, code, html, logbook, mark, pipeline, show, summary, values, verdict};
 use crate::workflow::{Change, End, Step};
 
 const STYLE: &str = include_str!("page.css");
@@ -60,7 +59,7 @@ pub(crate) fn state(change: &Change) -> &'static str {
 /// The page as one HTML file. Filtering is done by the style alone, so that the page needs no script and its policy can
 /// forbid all of them.
 pub(crate) fn page(page: &Page<'_>) -> String {
-    let title = escape::line(&format!("{}: changes", page.project));
+    let title = xml_line(&format!("{}: changes", page.project));
     let cards: String = page.entries.iter().map(|entry| card(entry, page.now)).collect();
     let empty = if page.entries.is_empty() { "<p>There is no change yet.</p>" } else { "" };
     let mut problems = Doc::new();
@@ -75,7 +74,7 @@ pub(crate) fn page(page: &Page<'_>) -> String {
         plot::style(".plots "),
         filter_style(),
         values::moment(page.now),
-        escape::line(&counts(page)),
+        xml_line(&counts(page)),
         html::render(&problems, 0),
         filters(page),
     )
@@ -171,7 +170,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
         doc.heading(2, "Samples");
         doc.svg(picture);
     }
-    let days = days::tiles(change, now);
+    let days = pipeline::day_tiles(change, now);
     if !days.is_empty() {
         doc.heading(2, "Monitored days");
         doc.tiles(days);

@@ -3,7 +3,7 @@
 use crate::judge::compare::PairRow;
 use crate::judge::compare::caveat::cpu_against_wall;
 use crate::judge::{Change, Decisive, Settings};
-use crate::model::{Arm, PairSession};
+use crate::model::{PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, method, metric, values};
 
 /// The whole answer.
@@ -69,7 +69,7 @@ fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
     Text::from(format!("Noise floor on this machine: {}.", floors.join(", ")))
 }
 
-fn side(side: &Arm) -> String {
+fn side(side: &SideRevision) -> String {
     match &side.commit {
         Some(commit) if *commit != side.rev => format!("{} ({})", side.rev, values::short_sha(commit)),
         _ => side.rev.chars().take(40).collect(),

@@ -3,7 +3,8 @@
 
 use crate::judge::PairedSeries;
 use crate::model::{MetricId, Sampling, Series, Unit};
-use crate::report::{escape, values};
+use crate::report::values;
+use crate::report::visible::xml_line;
 use crate::stats::median;
 
 const WIDTH: f64 = 640.0;
@@ -98,7 +99,7 @@ impl Strip {
         let scale = Scale::of(&self.before, &self.after);
         format!(
             "<text x=\"0\" y=\"15\">{}</text>{}{}{}",
-            escape::line(&self.title()),
+            xml_line(&self.title()),
             self.axis(&scale),
             self.side("before", "b", &self.before, TOP + ROW / 2.0, &scale),
             self.side("after", "f", &self.after, TOP + 1.5 * ROW, &scale),
@@ -113,7 +114,7 @@ impl Strip {
         let line = format!("<path class=\"a\" d=\"M{LEFT} {bottom}H{RIGHT}\"/>");
         ticks.into_iter().fold(line, |out, tick| {
             let x = at(scale.pixel(tick));
-            let label = escape::line(&values::tick(tick, step, &self.unit));
+            let label = xml_line(&values::tick(tick, step, &self.unit));
             format!(
                 "{out}<path class=\"g\" d=\"M{x} {TOP}V{bottom}\"/>\
                  <text class=\"q\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
@@ -162,7 +163,7 @@ impl Strip {
             at(y),
             at(y + 5.0),
             at(y - 12.0),
-            escape::line(&words)
+            xml_line(&words)
         )
     }
 }
@@ -204,7 +205,7 @@ fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
              <g transform=\"translate(0 {legend})\"><text class=\"q\" x=\"80\">one run</text>\
              <text class=\"q\" x=\"206\">95 % interval of the median</text><text class=\"q\" x=\"400\">median</text></g>\
              </svg>\n",
-            escape::line(&words.join("; ")),
+            xml_line(&words.join("; ")),
         )
     })
 }

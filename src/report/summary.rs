@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::report::days::{self, Day};
+use crate::report::pipeline::Day;
 use crate::report::visible::visible_line;
 use crate::report::{
     Doc, Entry, Page, StepView, Table, Text, Tone, code, logbook, mark, page, pipeline, problem, values, verdict,
@@ -34,7 +34,7 @@ pub(crate) fn document(page: &Page<'_>) -> Doc {
 }
 
 fn measured_days(change: &Change, now: DateTime<Utc>) -> Text {
-    let days = days::days(change, now);
+    let days = pipeline::days(change, now);
     if days.is_empty() {
         return Text::new();
     }

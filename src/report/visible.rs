@@ -1,5 +1,5 @@
-//! Characters that would not be seen, or would change how others are seen: made visible before any markup. Owns
-//! which ones those are, and how wide a character is on a terminal; must not know a markup.
+//! Characters that would not be seen, or would change how others are seen: made visible before any markup; how wide a
+//! character is on a terminal; and text inside XML and HTML.
 
 /// The text with control and direction characters written out, such as `\u{1b}`; a line end becomes `\n` and a
 /// tab a space. Line ends of Windows count as one.
@@ -63,6 +63,32 @@ pub(crate) fn char_width(c: char) -> usize {
     }
 }
 
+/// Text for an element or a quoted attribute, on one line. Characters that XML 1.0 has no way to hold are shown.
+pub(crate) fn xml_line(text: &str) -> String {
+    escaped(&visible_line(text))
+}
+
+/// Text for an element; line ends stay.
+pub(crate) fn xml_lines(text: &str) -> String {
+    escaped(&visible(text))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\u{FFFE}' | '\u{FFFF}' => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +106,14 @@ mod tests {
         assert_eq!(width("ab"), 2);
         assert_eq!(width("漢字"), 4);
         assert_eq!(width("e\u{301}"), 1);
+    }
+
+    #[test]
+    fn nothing_in_a_text_is_markup() {
+        assert_eq!(
+            xml_line("<b a=\"x\" c='y'>&amp;\u{0}\u{FFFE}\n"),
+            "&lt;b a=&quot;x&quot; c=&#39;y&#39;&gt;&amp;amp;\\u{0}\\u{fffe}"
+        );
+        assert_eq!(xml_lines("a\n<b>"), "a\n&lt;b&gt;");
     }
 }

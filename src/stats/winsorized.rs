@@ -2,7 +2,7 @@
 //! and no further (G. E. Policello, T. P. Hettmansperger, "Adaptive robust procedures for the one-sample location
 //! problem", JASA 71 (1976) 624–633). Between the sign test, which wastes the size of small differences, and Wilcoxon's,
 //! which lets a few disturbed pairs speak loudest. As exact as either: the null distribution of the score sum is counted,
-//! whatever the distribution of the differences, as long as it is symmetric, which alternating two arms sees to.
+//! whatever the distribution of the differences, as long as it is symmetric, which alternating two sides sees to.
 //!
 //! The interval inverts the test; the estimate is where the score sum crosses its mean (J. L. Hodges, E. L. Lehmann,
 //! 1963, applied to these scores: T. P. Hettmansperger, J. W. McKean, "Robust Nonparametric Statistical Methods", 2nd ed.,

@@ -37,8 +37,17 @@ pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Creates a file with its directories. The file appears with all its content or not at all, and never in
 /// the place of another, even if two processes try at once.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    create(path, bytes, LOCKED_PREFIX)
+}
+
+/// The same without the lock.
+pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    create(path, bytes, FREE_PREFIX)
+}
+
+fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
-    let temporary = filled(&dir, path, bytes, LOCKED_PREFIX)?;
+    let temporary = filled(&dir, path, bytes, prefix)?;
     files::place_new(temporary, path).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
         _ => StoreError::Io { action: "create", path: path.to_owned(), source },

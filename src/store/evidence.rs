@@ -77,10 +77,11 @@ impl Role<'_> {
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integrity {
-    Intact,
-    /// A newer file has its name; this one is kept, unaltered, at the path given.
+    Intact(Vec<u8>),
+    /// A newer file has its name; this one is kept, unaltered, at the path.
     Superseded {
         path: String,
+        bytes: Vec<u8>,
     },
     Missing,
     Altered {
@@ -130,20 +131,30 @@ impl Exclusive {
     }
 }
 
-/// Checks an evidence file against its record.
+/// Reads an evidence file and checks it against its record.
 pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity, StoreError> {
-    Ok(match find(project, artifact)? {
-        Found::Intact(_) => Integrity::Intact,
-        Found::Superseded(path, _) => Integrity::Superseded { path: project.relative(&path) },
-        Found::Not(integrity) => integrity,
-    })
+    let Some(path) = inside(project, &artifact.path) else { return Ok(Integrity::Missing) };
+    guard::inside(project, &path)?;
+    let current = atomic::read(&path, LIMIT)?;
+    let found = current.as_deref().map(Digest::of_bytes);
+    if let Some(bytes) = current.filter(|_| found.as_ref() == Some(&artifact.sha256)) {
+        return Ok(Integrity::Intact(bytes));
+    }
+    for number in 1.. {
+        let kept = superseded_path(&path, number);
+        let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
+        if Digest::of_bytes(&bytes) == artifact.sha256 {
+            return Ok(Integrity::Superseded { path: project.relative(&kept), bytes });
+        }
+    }
+    Ok(found.map_or(Integrity::Missing, |found| Integrity::Altered { found }))
 }
 
-/// Reads an evidence file, current or superseded, if it is what was recorded.
+/// The bytes of an evidence file, current or superseded, if it is what was recorded.
 pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>, StoreError> {
-    Ok(match find(project, artifact)? {
-        Found::Intact(bytes) | Found::Superseded(_, bytes) => Ok(bytes),
-        Found::Not(integrity) => Err(integrity),
+    Ok(match verify(project, artifact)? {
+        Integrity::Intact(bytes) | Integrity::Superseded { bytes, .. } => Ok(bytes),
+        gone => Err(gone),
     })
 }
 
@@ -152,31 +163,6 @@ pub(crate) fn present(project: &Project, recorded: &str) -> Result<Option<Vec<u8
     let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
     atomic::read(&path, LIMIT)
-}
-
-enum Found {
-    Intact(Vec<u8>),
-    Superseded(PathBuf, Vec<u8>),
-    Not(Integrity),
-}
-
-fn find(project: &Project, artifact: &Artifact) -> Result<Found, StoreError> {
-    let Some(path) = inside(project, &artifact.path) else { return Ok(Found::Not(Integrity::Missing)) };
-    guard::inside(project, &path)?;
-    let current = atomic::read(&path, LIMIT)?;
-    let found = current.as_deref().map(Digest::of_bytes);
-    match (current, &found) {
-        (Some(bytes), Some(digest)) if *digest == artifact.sha256 => return Ok(Found::Intact(bytes)),
-        _ => {}
-    }
-    for number in 1.. {
-        let kept = superseded_path(&path, number);
-        let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
-        if Digest::of_bytes(&bytes) == artifact.sha256 {
-            return Ok(Found::Superseded(kept, bytes));
-        }
-    }
-    Ok(Found::Not(found.map_or(Integrity::Missing, |found| Integrity::Altered { found })))
 }
 
 fn artifact(project: &Project, path: &Path, bytes: &[u8]) -> Artifact {
@@ -265,7 +251,7 @@ mod tests {
         let (_dir, project, lock) = locked();
         let artifact = lock.write_evidence("chg-1", Role::Before, b"{}").unwrap();
         assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
-        assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact);
+        assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact(b"{}".to_vec()));
         let path = project.root().join(&artifact.path);
         std::fs::write(&path, b"{ }").unwrap();
         assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Altered { found: Digest::of_bytes(b"{ }") });
@@ -280,9 +266,9 @@ mod tests {
         let (one, two) = (write(b"1"), write(b"2"));
         let three = write(b"3");
         assert_eq!(write(b"3"), three, "the same content again changes nothing");
-        assert_eq!(verify(&project, &three).unwrap(), Integrity::Intact);
+        assert_eq!(verify(&project, &three).unwrap(), Integrity::Intact(b"3".to_vec()));
         let path = "reports/optimizer/chg-1_before_snapshot.superseded-2.json".to_owned();
-        assert_eq!(verify(&project, &two).unwrap(), Integrity::Superseded { path });
+        assert_eq!(verify(&project, &two).unwrap(), Integrity::Superseded { path, bytes: b"2".to_vec() });
         assert_eq!(read_verified(&project, &one).unwrap().unwrap(), b"1");
         let names = std::fs::read_dir(project.evidence_dir()).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.filter(|name| name != ".gitattributes").count(), 3);

@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn many_that_begin_at_once_all_get_their_turn() {
+        for _ in 0..10 {
+            let (_dir, project) = project();
+            std::thread::scope(|scope| {
+                let begin = || Exclusive::acquire(&project, &holder(), DEFAULT_WAIT).map(|_| ());
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+                all.into_iter().for_each(|one| one.join().unwrap().unwrap());
+            });
+        }
+    }
+
+    #[test]
     fn taking_the_lock_removes_what_killed_writers_left() {
         let (_dir, project) = project();
         drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());

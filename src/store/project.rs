@@ -165,7 +165,8 @@ fn create_once(path: &Path, text: &str) -> Result<(), StoreError> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
-    match atomic::create_new(path, text.as_bytes()) {
+    // Not everybody who comes here has the lock yet.
+    match atomic::create_free(path, text.as_bytes()) {
         Err(StoreError::Exists { .. }) => Ok(()),
         other => other,
     }

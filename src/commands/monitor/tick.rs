@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::audit::Finding;
-use crate::audit::monitored::day_role;
+use crate::audit::evidence::day_role;
 use crate::commands::{
     Ctx, Measurement, Pending, audit_here, collect, commit, delta, evidence, failure, measure, monitor,
 };

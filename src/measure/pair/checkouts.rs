@@ -13,7 +13,7 @@ use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
 use crate::measure::pair::share::{self, ShareError};
 use crate::measure::{Place, Runner};
-use crate::model::Arm;
+use crate::model::SideRevision;
 use crate::model::scrub::scrub;
 use crate::os::{Ended, SpawnError, files};
 
@@ -82,7 +82,7 @@ pub(crate) enum CheckoutError {
 pub(crate) struct Checkout {
     /// Where its commands run, and with which environment.
     pub(crate) place: Place,
-    pub(crate) version: Arm,
+    pub(crate) version: SideRevision,
 }
 
 /// Two prepared checkouts. Dropping them removes them.
@@ -138,10 +138,10 @@ fn io_error(action: &str, source: io::Error) -> CheckoutError {
 
 /// A version's commit and tree, and the digest of its code outside the tool's own files: that of the whole repository,
 /// as a project may be built from what is beside it.
-fn resolve(project: Project<'_>, rev: &str) -> Result<(Arm, String), GitError> {
+fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, String), GitError> {
     let found = project.repo.commit_and_tree(rev)?;
     let code = project.repo.code_digest(&found.commit, &Scope { prefix: b"", is_own: project.is_own })?;
-    Ok((Arm { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
+    Ok((SideRevision { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
 }
 
 struct Builder<'a> {
@@ -154,7 +154,12 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn checkout(&mut self, side: Side, version: Arm, tuneables: Option<&[u8]>) -> Result<Checkout, CheckoutError> {
+    fn checkout(
+        &mut self,
+        side: Side,
+        version: SideRevision,
+        tuneables: Option<&[u8]>,
+    ) -> Result<Checkout, CheckoutError> {
         (self.tell)(&format!("checking out {}", side.name()));
         // Names of one length: the length of a path shows in run times (it moves the stack).
         let directory = match side {

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::git::call::CLEARED;
+use crate::git::call::is_cleared;
 use crate::measure::command::Env;
 use crate::os::files;
 
@@ -48,7 +48,7 @@ pub(crate) fn of_side(
     let mut given = Vec::new();
     for (name, value) in vars {
         let text = name.to_string_lossy().to_ascii_uppercase();
-        if CLEARED.contains(&text.as_str()) {
+        if is_cleared(&text) {
             env.push((name, None));
         } else if is_build_directory(&name) {
             given.push(text);
@@ -124,7 +124,7 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
         let beside = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
         let own = named.contains("{workspace-path-hash}")
             || named.starts_with("{workspace-root}")
-            || normal(&beside.join(&named)).starts_with(normal(side.tree));
+            || files::normal(&beside.join(&named)).starts_with(files::normal(side.tree));
         (!own).then(|| (variable, file.clone(), named))
     };
     CARGO_KEYS.into_iter().filter_map(named).collect()
@@ -135,19 +135,6 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
 fn leads_out(value: &OsStr) -> bool {
     let path = Path::new(value);
     path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
-}
-
-/// A path without `.` and `..`, by its words alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(out.pop()),
-            Component::CurDir => {}
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(unix)]

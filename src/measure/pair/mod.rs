@@ -14,7 +14,7 @@ mod session;
 mod share;
 
 pub(crate) use checkouts::{CheckoutError, Checkouts, Project, TuneablesFile, Version, Versions};
-pub use session::{Budget, MeasuredPairs, PairProgress, Session, built_in_reference, since_now};
+pub use session::{Budget, MeasuredPairs, PairProgress, Session};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

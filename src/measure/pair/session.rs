@@ -48,33 +48,17 @@ pub struct Session<'a> {
     after: &'a Place,
     pin: Pin,
     /// The workload before each run: its wall time in seconds.
-    reference: &'a mut dyn FnMut() -> Option<f64>,
+    reference: Box<dyn FnMut() -> Option<f64> + 'a>,
     /// The time that has gone by.
-    clock: &'a mut dyn FnMut() -> Duration,
-}
-
-/// The reference workload of this tool, for a session.
-pub fn built_in_reference() -> impl FnMut() -> Option<f64> {
-    let reference = Reference::new();
-    move || Some(reference.measure_once().wall_s)
-}
-
-/// A clock for a session: time since it was made.
-pub fn since_now() -> impl FnMut() -> Duration {
-    let started = Instant::now();
-    move || started.elapsed()
+    clock: Box<dyn FnMut() -> Duration + 'a>,
 }
 
 impl<'a> Session<'a> {
     /// `pin` says whether both runs of a pair are held on one core.
-    pub fn new(
-        runner: &'a mut dyn Runner,
-        (before, after): (&'a Place, &'a Place),
-        pin: Pin,
-        reference: &'a mut dyn FnMut() -> Option<f64>,
-        clock: &'a mut dyn FnMut() -> Duration,
-    ) -> Self {
-        Self { runner, before, after, pin, reference, clock }
+    pub fn new(runner: &'a mut dyn Runner, (before, after): (&'a Place, &'a Place), pin: Pin) -> Self {
+        let (reference, started) = (Reference::new(), Instant::now());
+        let reference = Box::new(move || Some(reference.measure_once().wall_s));
+        Self { runner, before, after, pin, reference, clock: Box::new(move || started.elapsed()) }
     }
 
     /// Measures one command in pairs until `decide` calls its question settled (asked from `budget.min_pairs` on), the
@@ -288,6 +272,15 @@ mod tests {
         Place { root: root.into(), env: vec![("SIDE".into(), Some(root.into()))] }
     }
 
+    fn scripted<'a>(
+        runner: &'a mut dyn Runner,
+        (before, after): (&'a Place, &'a Place),
+        reference: &'a mut dyn FnMut() -> Option<f64>,
+        clock: &'a mut dyn FnMut() -> Duration,
+    ) -> Session<'a> {
+        Session { runner, before, after, pin: Pin::Auto, reference: Box::new(reference), clock: Box::new(clock) }
+    }
+
     fn go_on(_: &PairedCommand) -> Decision {
         Decision::Continue { more: None }
     }
@@ -317,8 +310,12 @@ mod tests {
             Duration::from_secs(seconds)
         };
         let plan = plan(warmup);
-        let mut session = Session::new(&mut script, (&before, &after), Pin::Auto, &mut reference, &mut clock);
-        let measured = session.command(&plan, budget, decide, &mut |_| {});
+        let measured = scripted(&mut script, (&before, &after), &mut reference, &mut clock).command(
+            &plan,
+            budget,
+            decide,
+            &mut |_| {},
+        );
         let trace = script.seen.iter().map(|spec| spec.cwd.to_str().unwrap()).collect();
         Outcome { measured, script, trace }
     }
@@ -415,7 +412,7 @@ mod tests {
         let (mut reference, mut clock) = (|| None, || Duration::ZERO);
         let plan = plan(0);
         let mut told = Vec::new();
-        let mut session = Session::new(&mut script, (&before, &after), Pin::Auto, &mut reference, &mut clock);
+        let mut session = scripted(&mut script, (&before, &after), &mut reference, &mut clock);
         let mut decide = |_: &PairedCommand| Decision::Continue { more: Some(7) };
         let measured = session.command(&plan, BUDGET, &mut decide, &mut |p| told.push((p.so_far.pairs.len(), p.more)));
         assert_eq!(told, [(1, Some(7)), (2, Some(7)), (3, Some(7)), (4, Some(7)), (5, Some(7))]);
@@ -447,7 +444,7 @@ mod tests {
             ..KpiProbe::default()
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
-        let mut session = Session::new(&mut script, (&places[0], &places[1]), Pin::Auto, &mut reference, &mut clock);
+        let mut session = scripted(&mut script, (&places[0], &places[1]), &mut reference, &mut clock);
         session.kpi(&config, BUDGET, &mut |_| Decision::Continue { more: None })
     }
 

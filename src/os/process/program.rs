@@ -13,70 +13,54 @@ use crate::os::{SpawnError, Spec};
 
 const SHELL: &str = "/bin/sh";
 
-/// A program file and its argument list, the first being the name it goes by.
-pub(crate) struct Program {
-    file: OsString,
-    args: Vec<OsString>,
+pub(crate) fn command(spec: &Spec) -> Result<(Command, Launch), SpawnError> {
+    match &spec.invocation {
+        Invocation::Argv(args) => {
+            let name = args.first().filter(|name| !name.is_empty()).ok_or(SpawnError::Empty)?;
+            let file = find_program(name, spec).unwrap_or_else(|| name.into());
+            Ok((program(&file, args, spec), Launch::Direct))
+        }
+        Invocation::Shell(line) if line.trim().is_empty() => Err(SpawnError::Empty),
+        Invocation::Shell(line) => Ok(match direct(line, spec) {
+            Some(command) => (command, Launch::Direct),
+            None => (shell(line, spec), Launch::Shell),
+        }),
+    }
 }
 
-impl Program {
-    pub(crate) fn of(spec: &Spec) -> Result<(Self, Launch), SpawnError> {
-        match &spec.invocation {
-            Invocation::Argv(args) => {
-                let name = args.first().filter(|name| !name.is_empty()).ok_or(SpawnError::Empty)?;
-                let file = find_program(name, spec).map_or_else(|| name.clone(), PathBuf::into_os_string);
-                Ok((Self { file, args: args.clone() }, Launch::Direct))
-            }
-            Invocation::Shell(line) if line.trim().is_empty() => Err(SpawnError::Empty),
-            Invocation::Shell(line) => Ok(match Self::direct(line, spec) {
-                Some(program) => (program, Launch::Direct),
-                None => (Self::shell(spec), Launch::Shell),
-            }),
-        }
+/// The line's program itself, where the shell would do nothing but start it.
+fn direct(line: &str, spec: &Spec) -> Option<Command> {
+    let args: Vec<OsString> = plain_words(line, false)?.into_iter().map(OsString::from).collect();
+    // bash, where it is `sh`, takes functions from the environment, and they go before files.
+    let functions = std::env::vars_os().map(|(name, _)| name).chain(spec.env.iter().map(|(name, _)| name.clone()));
+    if functions.into_iter().any(|name| name.as_bytes().starts_with(b"BASH_FUNC_")) {
+        return None;
     }
+    Some(program(&find_program(args.first()?, spec)?, &args, spec))
+}
 
-    /// The line's program itself, where the shell would do nothing but start it.
-    fn direct(line: &str, spec: &Spec) -> Option<Self> {
-        let args: Vec<OsString> = plain_words(line, false)?.into_iter().map(OsString::from).collect();
-        // bash, where it is `sh`, takes functions from the environment, and they go before files.
-        let functions = std::env::vars_os().map(|(name, _)| name).chain(spec.env.iter().map(|(name, _)| name.clone()));
-        if functions.into_iter().any(|name| name.as_bytes().starts_with(b"BASH_FUNC_")) {
-            return None;
-        }
-        let file = find_program(args.first()?, spec)?.into_os_string();
-        Some(Self { file, args })
+pub(crate) fn shell(line: &str, spec: &Spec) -> Command {
+    program(Path::new(SHELL), &["sh", "-c", line].map(OsString::from), spec)
+}
+
+/// A program file with its argument list, the first being the name it goes by.
+fn program(file: &Path, args: &[OsString], spec: &Spec) -> Command {
+    let mut command = Command::new(file);
+    if let Some((name, rest)) = args.split_first() {
+        command.arg0(name).args(rest);
     }
-
-    pub(crate) fn shell(spec: &Spec) -> Self {
-        let line = match &spec.invocation {
-            Invocation::Shell(line) => line.clone(),
-            Invocation::Argv(_) => String::new(),
+    command.current_dir(&spec.cwd).process_group(0);
+    // A shell makes PWD say where it is; programs started without one must not see ours.
+    if child_env(spec, "PWD").is_some_and(|pwd| !same_directory(pwd.as_ref(), &spec.cwd)) {
+        command.env("PWD", &spec.cwd);
+    }
+    for (name, value) in &spec.env {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
         };
-        Self { file: SHELL.into(), args: ["sh", "-c", &line].map(OsString::from).to_vec() }
     }
-
-    pub(crate) fn name(&self) -> String {
-        self.file.to_string_lossy().into_owned()
-    }
-
-    pub(crate) fn command(&self, spec: &Spec) -> Command {
-        let mut command = Command::new(&self.file);
-        if let Some((name, rest)) = self.args.split_first() {
-            command.arg0(name).args(rest);
-        }
-        command.current_dir(&spec.cwd).process_group(0);
-        // A shell makes PWD say where it is; programs started without one must not see ours.
-        if child_env(spec, "PWD").is_some_and(|pwd| !same_directory(pwd.as_ref(), &spec.cwd)) {
-            command.env("PWD", &spec.cwd);
-        }
-        for (name, value) in &spec.env {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
-    }
+    command
 }
 
 /// The file that a name stands for, as the shell finds it; `None` where there is no such executable file.

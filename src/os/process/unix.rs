@@ -6,7 +6,7 @@ use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,8 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use wait4::Wait4 as _;
 
-use crate::os::process::program::Program;
-use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output};
+use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, program};
 use crate::os::{Ended, Finished, FirstThread, Interrupt, SpawnError, Spec};
 
 /// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
@@ -27,24 +26,26 @@ pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnE
 }
 
 fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finished, SpawnError> {
-    let (mut program, mut launch) = Program::of(spec)?;
+    let (command, mut launch) = program::command(spec)?;
+    let mut name = command.get_program().to_string_lossy().into_owned();
     let mut sinks = Sinks::default();
-    let (child, started) = match start(&program, spec, &mut sinks) {
-        Err(_) if launch == Launch::Direct && matches!(spec.invocation, Invocation::Shell(_)) => {
-            // The shell has its own ways with files that the kernel will not run (no `#!`), and its own exit codes.
-            program = Program::shell(spec);
-            launch = Launch::Shell;
-            start(&program, spec, &mut sinks)
-        }
-        started => started,
+    let mut started = start(command, spec, &mut sinks);
+    if let (Err(_), Launch::Direct, Invocation::Shell(line)) = (&started, launch, &spec.invocation) {
+        // The shell has its own ways with files that the kernel will not run (no `#!`), and its own exit codes.
+        let command = program::shell(line, spec);
+        name = command.get_program().to_string_lossy().into_owned();
+        launch = Launch::Shell;
+        started = start(command, spec, &mut sinks);
     }
-    .map_err(|source| SpawnError::Start { program: program.name(), source })?;
+    let (child, started) = match started {
+        Ok(started) => started,
+        Err(source) => return Err(SpawnError::Start { program: name, source }),
+    };
     let running = Running { pid: Pid::from_child(&child), child, started, sinks, interrupt };
-    running.finish(spec.timeout, launch, watch).map_err(|source| SpawnError::Wait { program: program.name(), source })
+    running.finish(spec.timeout, launch, watch).map_err(|source| SpawnError::Wait { program: name, source })
 }
 
-fn start(program: &Program, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child, Instant)> {
-    let mut command = program.command(spec);
+fn start(mut command: Command, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child, Instant)> {
     let (stdout, out) = Sink::open(spec.stdout)?;
     let (stderr, err) = Sink::open(spec.stderr)?;
     *sinks = Sinks { out, err };

@@ -1,4 +1,4 @@
-//! Ctrl-C while runs go on: what runs is ended, the checkouts of the arms are gone, nothing is recorded or half written.
+//! Ctrl-C while runs go on: what runs is ended, the checkouts of the two sides are gone, nothing is recorded or half written.
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};

@@ -324,3 +324,48 @@ fn a_route_that_is_not_answered_names_all_flags_at_once() {
     let answer = sandbox.tool(&["route", "--urgent", "yes"]);
     assert!(answer.err.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.err);
 }
+
+/// A change in its window, whose first day was measured on two branches.
+fn day_measured_twice() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]).passes();
+    for args in [
+        &["validate", "--change-id", &id][..],
+        &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
+        &["compare", "--change-id", &id],
+        &["change", "promote", "--change-id", &id],
+        &["change", "rollout", "full", "--change-id", &id],
+    ] {
+        sandbox.tool(args).passes();
+    }
+    sandbox.evidence();
+    sandbox.git(&["branch", "server"]).passes();
+    sandbox.tool(&["monitor", "tick"]).passes();
+    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "server"]).passes();
+    sandbox.tool(&["monitor", "tick"]).passes();
+    sandbox.evidence();
+    (sandbox, format!("{base}..HEAD"))
+}
+
+#[test]
+fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
+    let (sandbox, range) = day_measured_twice();
+    assert_ne!(sandbox.git(&["merge", "main"]).code, 0, "both continued the record");
+    sandbox.git(&["checkout", "--theirs", "--", "."]).passes();
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", "Merge main"]).passes();
+    let checked = sandbox.tool(&["check", "--range", &range]).passes();
+    assert!(checked.out.contains("RECORD_FORKED"), "{}", checked.out);
+}
+
+#[test]
+fn a_day_replaced_by_another_measurement_without_a_merge_is_a_rewritten_record() {
+    let (sandbox, range) = day_measured_twice();
+    sandbox.git(&["checkout", "main", "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    sandbox.tool(&["check", "--range", &range]).refused(&["RECORD_REWRITTEN"]);
+}

@@ -158,11 +158,13 @@ fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() 
 
 #[cfg(unix)]
 #[test]
-fn hook_managers_count_when_git_runs_them_and_their_files_name_us() {
+fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
     let sandbox = Sandbox::new();
-    sandbox.write("lefthook.yml", include_str!("../../../examples/lefthook.yml"));
-    is_silent(&sandbox, &["\"heal\": \"lefthook install\"", "lefthook is told to run the hooks"]);
-    // What lefthook writes names lefthook alone, and what it runs stands in its own file.
+    // Another program's hook that hands nothing over is not ours.
+    hook_file(&sandbox.root().join(".git/hooks/commit-msg"), "#!/bin/sh\nexit 0\n");
+    let status = sandbox.tool(&["hooks", "status"]);
+    assert!(status.out.contains("commit-msg: another program's hook, without ours"), "{}", status.out);
+    // What lefthook writes names lefthook alone: only the mark that is left when git runs it shows that it hands over.
     let runner = sandbox.home().join("lefthook-runner");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vibeship-optimizer"), &runner).unwrap();
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {

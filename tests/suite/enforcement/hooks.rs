@@ -201,3 +201,28 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     std::fs::write(project.join("x"), "2\n").unwrap();
     sandbox.git_in(&repo, &["commit", "-qam", "Here"]).refused(&["the commit names no change"]);
 }
+
+#[test]
+fn the_files_of_the_set_up_alone_may_be_committed_without_a_change() {
+    let sandbox = Sandbox::hooked();
+    let base = sandbox.head();
+    let config = sandbox.read("vibeship_optimizer.yml").replace("require: baseline", "require: validate");
+    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.write(".gitattributes", "VIBESHIP_OPTIMIZER.md merge=union\n");
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.write("src/steps.txt", "80\n");
+    sandbox.git(&["commit", "-qam", "Set up, and more"]).refused(&["the commit names no change"]);
+    sandbox.git(&["reset", "-q", "src/steps.txt"]).passes();
+    sandbox.git(&["commit", "-qm", "Set up vibeship-optimizer"]).passes();
+    // What is the set-up of a project that has one already is for the range check to ask about.
+    sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]).refused(&["COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
+    sandbox.git(&["commit", "-qnm", "As before it was adopted"]).passes();
+    let base = sandbox.head();
+    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", "Set up vibeship-optimizer"]).passes();
+    let adopted = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
+    assert!(adopted.out.contains("the set-up of vibeship-optimizer"), "{}{}", adopted.out, adopted.err);
+    assert!(!adopted.out.contains("COMMIT_WITHOUT_ID"), "{}", adopted.out);
+}

@@ -156,6 +156,20 @@ fn evidence_made_after_the_fact_is_found() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_by_less_than_ten_minutes_is_no_evidence_after_the_fact() {
+    for (minutes, codes) in [(4, Vec::new()), (11, vec!["EVIDENCE_AFTER_THE_FACT"])] {
+        let sandbox = Sandbox::new();
+        let base = sandbox.head();
+        let id = sandbox.ready("fewer steps");
+        sandbox.improve();
+        let at = (chrono::Utc::now() - chrono::Duration::minutes(minutes)).to_rfc3339();
+        let message = format!("Fewer steps\n\n{KEY}: {id}\n");
+        sandbox.git_at(&at, &["commit", "-qm", &message]).passes();
+        assert_eq!(sandbox.codes(&since(&base)), codes, "{minutes} minutes");
+    }
+}
+
+#[test]
 fn a_baseline_on_other_code_is_not_first() {
     let sandbox = Sandbox::new();
     let base = sandbox.head();

@@ -1,83 +1,105 @@
-//! The versions of the records that the commits of a range hold, and when the commits were made that events name: what
-//! git has to say of a record beside its present state. Must not judge.
+//! The versions of records that the commits of a range hold, and when the commits were made that events name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
-use crate::audit::{CommitFacts, CommitName, Stamp, Version, range};
+use crate::audit::{CommitName, Stamp, Version, range};
+use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
-use crate::model::ChangeId;
+use crate::model::{ChangeId, Commit};
 use crate::store::project;
-
-/// The largest record that is read, in bytes.
-const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// A commit that changed the file of a record.
 #[derive(Debug, Clone)]
 struct Touch {
     commit: CommitName,
+    parents: Vec<String>,
     written: i64,
     made: i64,
     path: String,
 }
 
-/// The commits of a range that changed records, gathered while they come by.
-#[derive(Debug, Default)]
-pub(crate) struct Touches {
-    by_record: BTreeMap<ChangeId, Vec<Touch>>,
+impl Touch {
+    fn events_at(&self, commit: &str, batch: &mut Batch, prefix: &[u8]) -> Result<Option<Vec<Stamp>>, CommandError> {
+        let path = [prefix, self.path.as_bytes()].concat();
+        Ok(batch.read_path(commit, &path, RECORD_LIMIT)?.and_then(|bytes| stamps(&bytes)))
+    }
 }
 
+/// The commits of a range that changed records, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Touches(BTreeMap<ChangeId, Vec<Touch>>);
+
 impl Touches {
-    /// Takes the next commit, newest first.
-    pub(crate) fn take(&mut self, commit: &CommitFacts) {
+    /// Takes the next commit.
+    pub(crate) fn take(&mut self, commit: &Commit) {
         for file in &commit.files {
-            let Some(id) = id_of(&file.path) else { continue };
+            let Some(id) = id_of(file.name()) else { continue };
             let touch = Touch {
                 commit: commit.name(),
+                parents: commit.parents.clone(),
                 written: commit.author_time.min(commit.commit_time),
                 made: commit.commit_time,
-                path: file.path.clone(),
+                path: file.name().to_owned(),
             };
-            self.by_record.entry(id).or_default().push(touch);
+            self.0.entry(id).or_default().push(touch);
         }
     }
 
     /// The changes whose records were touched.
-    pub(crate) fn ids(&self) -> BTreeSet<ChangeId> {
-        self.by_record.keys().cloned().collect()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
+        self.0.keys().cloned()
     }
 
-    /// The versions of a record, oldest first, and the path of the last one.
+    /// The versions of a record, oldest first.
     pub(crate) fn versions(
         &self,
         batch: &mut Batch,
         prefix: &[u8],
         id: &ChangeId,
     ) -> Result<Vec<Version>, CommandError> {
-        let touches = self.by_record.get(id).map(Vec::as_slice).unwrap_or_default();
+        let touches = self.0.get(id).map(Vec::as_slice).unwrap_or_default();
         let of = |touch: &Touch| -> Result<Version, CommandError> {
-            let path = [prefix, touch.path.as_bytes()].concat();
-            let bytes = batch.read_path(&touch.commit.id, &path, RECORD_LIMIT)?;
             Ok(Version {
                 commit: touch.commit.clone(),
                 written: range::moment(touch.written),
                 made: range::moment(touch.made),
-                events: bytes.and_then(|bytes| stamps(&bytes)),
+                events: touch.events_at(&touch.commit.id, batch, prefix)?,
             })
         };
         touches.iter().rev().map(of).collect()
     }
 
-    /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
-    pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
-        self.by_record.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
+    /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
+    /// parents whole: then versions that do not continue each other come from branches that met.
+    pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool, CommandError> {
+        for touch in self.0.get(id).into_iter().flatten() {
+            let events = touch.events_at(&touch.commit.id, batch, prefix)?.unwrap_or_default();
+            let parents = touch.parents.iter().map(|parent| touch.events_at(parent, batch, prefix));
+            let parents: Vec<_> = parents.collect::<Result<_, _>>()?;
+            let grew = match parents.as_slice() {
+                [] => true,
+                [before] => events.starts_with(before.as_deref().unwrap_or_default()),
+                sides => sides.iter().any(|side| side.as_ref() == Some(&events)),
+            };
+            if !grew {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    /// Where a record of the range lay.
+    /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
+    pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
+        self.0.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
+    }
+
+    /// Where a record of the range was last.
     pub(crate) fn path(&self, id: &ChangeId) -> Option<&str> {
-        self.by_record.get(id)?.first().map(|touch| touch.path.as_str())
+        self.0.get(id)?.first().map(|touch| touch.path.as_str())
     }
 }
 
@@ -90,10 +112,10 @@ fn id_of(path: &str) -> Option<ChangeId> {
 
 /// The events in a record's bytes, without trusting the rest of it; `None` where there are none.
 pub(crate) fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let stamp = |event: &serde_json::Value| Stamp {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let stamp = |event: &Value| Stamp {
         digest: event["digest"].as_str().unwrap_or_default().to_owned(),
-        at: event["at"].as_str().and_then(|at| at.parse().ok()),
+        quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
     };
     Some(value["events"].as_array()?.iter().map(stamp).collect())
 }
@@ -107,10 +129,9 @@ pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<S
     }
     let args = ["log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %ct", "--no-show-signature", "--stdin"];
     let output = repo.git().args(args).input(asked.into_bytes()).long().ok()?;
-    let text = String::from_utf8_lossy(&output).into_owned();
     let line = |line: &str| {
         let (hash, seconds) = line.split_once(' ')?;
         Some((hash.to_owned(), range::moment(seconds.parse().ok()?)))
     };
-    Ok(text.lines().filter_map(line).collect())
+    Ok(String::from_utf8_lossy(&output).lines().filter_map(line).collect())
 }

@@ -1,0 +1,344 @@
+//! What a record says of its evidence, recomputed from the files: measurements, validation, pairs, settings, verdicts.
+//! The caller hands over the files' bytes.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Duration, TimeZone as _, Utc};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit::record::CLOCK_TOLERANCE;
+use crate::judge::calibration::LEAST_SESSION_FLOOR;
+use crate::judge::effect::DEFAULT_SESSION_FLOOR;
+use crate::judge::{Comparison, Settings, compare};
+use crate::model::{
+    Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
+    Revision, RolloutStage, Sampling, SideRevision, Snapshot, Validation, Verdict, Verdicts, ingest,
+};
+use crate::workflow::{Change, watch};
+
+/// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
+const RECORDING_DELAY: Duration = Duration::minutes(15);
+/// How far the moment in a snapshot's id may be from the snapshot's own; both are taken at once.
+const ID_DELAY: Duration = Duration::seconds(2);
+/// How far, as a share, an exact KPI may change otherwise in the pairs than between the snapshots: pairs are measured
+/// in another directory, which a size or a count may show.
+const EXACT_TOLERANCE: f64 = 0.01;
+/// The key under which a baseline fixes the least effect that counts.
+const MIN_EFFECT: &str = "pair.min_effect";
+
+/// The bytes of a recorded file; `None` where it is missing or altered, which is reported elsewhere.
+type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
+
+/// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
+pub fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    measurements(change, fetch)
+        .or_else(|| attestation(change, fetch))
+        .or_else(|| change.validation.as_ref().and_then(|validation| validation_file(change, validation, fetch)))
+        .or_else(|| comparison(change, fetch))
+}
+
+/// The role of the snapshot of a day of the window.
+pub fn day_role(day: u32) -> String {
+    format!("day{day}")
+}
+
+/// The first snapshot that is not a measurement of its own, of this change, made when the record says, with the
+/// conclusions that follow from it.
+fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let current = change.artifacts();
+    let mut seen = Seen::default();
+    let watched = Watched::of(change, fetch);
+    change.events.iter().find_map(|event| {
+        let taken = event.what.taken().filter(|taken| current.contains(&&taken.snapshot))?;
+        let bytes = fetch(&taken.snapshot)?;
+        let problem = match ingest::parse_snapshot(&bytes) {
+            Ok(snapshot) => mismatch(change, event, &snapshot)
+                .or_else(|| seen.again(&snapshot))
+                .or_else(|| watched.as_ref().and_then(|watched| watched.differs(change, &event.what, &snapshot))),
+            Err(error) => Some(error.to_string()),
+        }?;
+        Some(format!("{}: {problem}", taken.snapshot.path))
+    })
+}
+
+fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<String> {
+    let taken = event.what.taken()?;
+    let recorded = [
+        ("change id", snapshot.change_id.as_deref() == Some(change.id().as_str())),
+        ("revision", snapshot.revision.as_ref() == Some(&taken.revision)),
+        ("role", snapshot.role == role(&event.what)),
+        ("moment", snapshot.generated_at == taken.taken_at),
+    ];
+    if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
+        return Some(format!("its {what} is not what the record says"));
+    }
+    let apart = |at: DateTime<Utc>| (at - snapshot.generated_at).abs();
+    if apart(event.at) > RECORDING_DELAY {
+        return Some("it was not measured when it was recorded".to_owned());
+    }
+    if snapshot.started_at.is_some_and(|started| started > snapshot.generated_at) {
+        return Some("it ended before it began".to_owned());
+    }
+    match snapshot.id.as_deref().and_then(made_at) {
+        Some(at) if apart(at) <= ID_DELAY => None,
+        Some(_) => Some("its id was made at another moment".to_owned()),
+        None => Some("its id carries no moment".to_owned()),
+    }
+}
+
+/// The role that an event's snapshot has.
+fn role(what: &Kind) -> Option<String> {
+    match what {
+        Kind::BaselineTaken(_) => Some("before".to_owned()),
+        Kind::AfterTaken(_) => Some("after".to_owned()),
+        Kind::RolledOut(begun) => Some(begun.stage.name().to_owned()),
+        Kind::Ticked(tick) => Some(day_role(tick.day)),
+        Kind::RollbackConfirmed { .. } => Some("rollback".to_owned()),
+        // These carry no snapshot.
+        Kind::Opened(_)
+        | Kind::ContractSet { .. }
+        | Kind::Validated(_)
+        | Kind::ValidationFailed { .. }
+        | Kind::Compared(_)
+        | Kind::Promoted(_)
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::MonitorStarted { .. }
+        | Kind::AlarmResolved { .. }
+        | Kind::Attested { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RolledBack { .. }
+        | Kind::Relinked { .. }
+        | Kind::Verified { .. }
+        | Kind::Noted { .. }
+        | Kind::DayDecided { .. } => None,
+    }
+}
+
+/// The moment that a UUID version 7 carries.
+fn made_at(id: &str) -> Option<DateTime<Utc>> {
+    let (seconds, nanos) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
+    Utc.timestamp_opt(i64::try_from(seconds).ok()?, nanos).single()
+}
+
+/// The measurements so far, to recognise a copy.
+#[derive(Default)]
+struct Seen {
+    ids: BTreeSet<String>,
+    runs: BTreeSet<Vec<u64>>,
+}
+
+impl Seen {
+    /// A wall clock of nanoseconds does not give the same run times twice: where it seems to, a file was copied.
+    fn again(&mut self, snapshot: &Snapshot) -> Option<String> {
+        if !snapshot.id.iter().all(|id| self.ids.insert(id.clone())) {
+            return Some("its id is that of another measurement".to_owned());
+        }
+        let runs = snapshot.timings.iter().flat_map(|timing| &timing.samples).map(|run| run.wall_s.to_bits());
+        let runs: Vec<u64> = runs.collect();
+        let copied = !runs.is_empty() && !self.runs.insert(runs);
+        copied.then(|| "its run times are those of another measurement, to the last digit".to_owned())
+    }
+}
+
+/// What measurements of the rollout and the window are compared with.
+struct Watched {
+    reference: Snapshot,
+    settings: Settings,
+}
+
+impl Watched {
+    fn of(change: &Change, fetch: &Fetch<'_>) -> Option<Self> {
+        let reference = ingest::parse_snapshot(&fetch(watch::reference(change)?)?).ok()?;
+        let recorded = match &change.comparison {
+            Some(comparison) => Some(serde_json::from_slice::<Comparison>(&fetch(&comparison.json)?).ok()?),
+            None => None,
+        };
+        Some(Self { reference, settings: watch::settings(change, recorded.as_ref()) })
+    }
+
+    fn differs(&self, change: &Change, what: &Kind, snapshot: &Snapshot) -> Option<String> {
+        let again = || watch::watch(change, &self.reference, snapshot, &self.settings);
+        let same = if let Kind::RolledOut(RolloutStage { verdicts: Some(verdicts), .. }) = what {
+            again().verdicts().as_ref() == Some(verdicts)
+        } else if let Kind::Ticked(tick) = what {
+            again().alarms() == tick.alarms
+        } else {
+            true
+        };
+        (!same).then(|| "the recorded verdicts do not come out of it again".to_owned())
+    }
+}
+
+/// The attestation's file must be of this change, and of what the record says was reviewed.
+fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let attestation = change.attestation.as_ref()?;
+    let bytes = fetch(&attestation.artifact)?;
+    let path = &attestation.artifact.path;
+    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
+        return Some(format!("{path}: it is no JSON"));
+    };
+    let says = |key: &str, expected: &str| file[key].as_str() == Some(expected);
+    let agrees = says("change_id", change.id().as_str())
+        && says("reviewed", attestation.reviewed.as_str())
+        && says("tool", &attestation.tool)
+        && says("reasoning_mode", &attestation.reasoning_mode);
+    (!agrees).then(|| format!("{path}: it attests something else than the record says"))
+}
+
+/// What of the validation's file the record repeats.
+#[derive(Deserialize)]
+struct ValidationFile {
+    change_id: ChangeId,
+    revision: Revision,
+    checks: Vec<Check>,
+}
+
+fn validation_file(change: &Change, validation: &Validation, fetch: &Fetch<'_>) -> Option<String> {
+    let bytes = fetch(&validation.artifact)?;
+    let path = &validation.artifact.path;
+    let file: ValidationFile = match serde_json::from_slice(&bytes) {
+        Ok(file) => file,
+        Err(error) => return Some(format!("{path}: {error}")),
+    };
+    // How long a check took is no part of its outcome.
+    let outcomes = |checks: &[Check]| -> Vec<(String, CheckKind, bool, String)> {
+        checks.iter().map(|check| (check.name.clone(), check.kind, check.passed, check.what.clone())).collect()
+    };
+    let recorded = [
+        ("change id", file.change_id == *change.id()),
+        ("revision", file.revision == validation.revision),
+        ("outcome", outcomes(&file.checks) == outcomes(&validation.checks)),
+    ];
+    let other = recorded.into_iter().find(|(_, same)| !same);
+    other.map(|(what, _)| format!("{path}: its {what} is not what the record says"))
+}
+
+/// Whether the comparison's file has the record's verdicts, and the snapshots and pairs give them again.
+fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let (baseline, after, recorded) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
+    let (before, after) = (fetch(&baseline.taken.snapshot)?, fetch(&after.taken.snapshot)?);
+    let (before, after) = (ingest::parse_snapshot(&before).ok()?, ingest::parse_snapshot(&after).ok()?);
+    let mut pair = None;
+    if let Some(artifact) = &recorded.pair {
+        let read = ingest::parse_pair(&fetch(artifact)?).map_err(|error| error.to_string());
+        let problem = match &read {
+            Ok(read) => pair_session(change, (&before, &after), read),
+            Err(error) => Some(error.clone()),
+        };
+        if let Some(problem) = problem {
+            return Some(format!("{}: {problem}", artifact.path));
+        }
+        pair = read.ok();
+    }
+    let json = &recorded.json;
+    let stored: Comparison = match serde_json::from_slice(&fetch(json)?) {
+        Ok(stored) => stored,
+        Err(error) => return Some(format!("{}: {error}", json.path)),
+    };
+    if let Some(problem) = settings(&change.contract, &before, &stored.settings) {
+        return Some(format!("{}: {problem}", json.path));
+    }
+    if stored.verdicts().is_none_or(|stored| difference(&recorded.verdicts, &stored).is_some()) {
+        return Some(format!("{}: its verdicts are not those of the record", json.path));
+    }
+    let again = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
+    match again.verdicts() {
+        Some(again) => difference(&recorded.verdicts, &again),
+        None => Some("the contract has no KPI to judge".to_owned()),
+    }
+}
+
+/// Whether the pairs are of this change and its commits, measured between the state after and the comparison, with the
+/// exact values of the snapshots.
+fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSession) -> Option<String> {
+    let (baseline, after, compared) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
+    if pair.change_id.as_deref() != Some(change.id().as_str()) {
+        return Some("it belongs to another change".to_owned());
+    }
+    let is_of = |side: &SideRevision, revision: &Revision| side.commit.is_some() && side.commit == revision.commit;
+    if !is_of(&pair.before, &baseline.taken.revision) || !is_of(&pair.after, &after.taken.revision) {
+        return Some("its sides are other commits than those of the snapshots".to_owned());
+    }
+    // Where the clock was set back in between, only the comparison bounds it.
+    let early = after.at <= compared.at && pair.started_at < after.at - CLOCK_TOLERANCE;
+    let late = pair.generated_at > compared.at + CLOCK_TOLERANCE;
+    if early || late || pair.started_at > pair.generated_at + CLOCK_TOLERANCE {
+        return Some("it was not measured between the state after and the comparison".to_owned());
+    }
+    let other = pair.kpis.iter().find(|paired| changes_otherwise(paired, sides))?;
+    Some(format!(
+        "{} is exact, and changes otherwise in the pairs than between the snapshots; `compare --no-pair` judges by the snapshots alone",
+        other.kpi.name
+    ))
+}
+
+fn changes_otherwise(paired: &PairedKpi, (before, after): (&Snapshot, &Snapshot)) -> bool {
+    let value = |snapshot: &Snapshot| {
+        let kpi = snapshot.kpis.iter().find(|kpi| kpi.name == paired.kpi.name)?;
+        (kpi.sampling == Sampling::Exact).then(|| kpi.values.first().copied())?
+    };
+    let (Some(old), Some(new)) = (value(before), value(after)) else { return false };
+    let allowed = EXACT_TOLERANCE * old.abs().max(new.abs());
+    paired.pairs.iter().any(|(before, after)| ((after - before) - (new - old)).abs() > allowed)
+}
+
+/// Whether the settings can have been in force: a file of a change must not bring its own yardstick.
+fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Option<String> {
+    let effect = settings.min_effect;
+    let (agreed, whose) = match (contract.min_effect, baseline.definitions.get(MIN_EFFECT)) {
+        (Some(agreed), _) => (effect >= agreed, "contract"),
+        (None, Some(fixed)) => (Digest::of_json(&json!(effect)) == *fixed, "baseline"),
+        (None, None) => (effect >= 0.0, "baseline"),
+    };
+    if !agreed {
+        return Some(format!("it was judged with another effect than the {whose}'s"));
+    }
+    // Only timed commands are calibrated, and none below the least that sessions are taken to differ by.
+    let calibrated =
+        |(metric, floor): (&MetricId, &f64)| metric.as_str().starts_with("timing.") && *floor >= LEAST_SESSION_FLOOR;
+    let sessions = settings.session_floor >= DEFAULT_SESSION_FLOOR && settings.session_floors.iter().all(calibrated);
+    let pairs = settings.noise_floors.values().all(|floor| *floor >= 0.0);
+    (!sessions || !pairs).then(|| "it was judged with less noise than any calibration gives".to_owned())
+}
+
+/// The first criterion that was not judged as the evidence gives it.
+fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
+    fn all(verdicts: &Verdicts) -> Vec<&Judged> {
+        std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger).collect()
+    }
+    let (recorded, again) = (all(recorded), all(again));
+    if recorded.len() != again.len() {
+        return Some("the record judges other criteria than the contract has".to_owned());
+    }
+    let (one, other) = recorded.into_iter().zip(again).find(|(one, other)| !rests_on_the_same(one, other))?;
+    if one.verdict.outcome() == other.verdict.outcome() {
+        return Some(format!("the numbers of `{}` are not those that the evidence gives", one.criterion));
+    }
+    let word = |judged: &Judged| format!("{:?}", judged.verdict.outcome()).to_lowercase();
+    Some(format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other)))
+}
+
+/// Whether two verdicts rest on the same numbers. How many more runs would help is advice, and advice may improve.
+fn rests_on_the_same(one: &Judged, other: &Judged) -> bool {
+    let evidence = |judged: &Judged| match judged.verdict.clone() {
+        Verdict::Inconclusive { finding, because, .. } => Verdict::Inconclusive { finding, because, more_runs: None },
+        verdict @ (Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. }) => verdict,
+    };
+    one.criterion == other.criterion && evidence(one) == evidence(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        // RFC 9562, appendix A.6: made on 22 February 2022 at 19:22:22 UTC.
+        let at = made_at("017F22E2-79B0-7CC3-98C4-DC0C0C07398F").unwrap();
+        assert_eq!(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), "2022-02-22T19:22:22Z");
+        assert_eq!(made_at("0190-before"), None);
+    }
+}

@@ -1,0 +1,304 @@
+//! A record against the commits of a range that hold it: every version, not only the first and the last, and the
+//! commits that its events name. Whoever rewrites a record can rebuild its chain, but not what was committed before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+
+use crate::audit::record::CLOCK_TOLERANCE;
+use crate::audit::{CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState};
+use crate::model::{ChangeId, Kind, Revision, RolloutStage, Stage, Validation};
+use crate::workflow::Change;
+
+/// An event as a commit holds it, without trust in the record around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    pub digest: String,
+    /// Whether it records a monitored day without any alarm: losing it hides nothing.
+    pub quiet_day: bool,
+}
+
+/// How many of the events begin the change's.
+fn kept(events: &[Stamp], change: &Change) -> usize {
+    events.iter().zip(&change.events).take_while(|(old, event)| old.digest == event.digest.as_str()).count()
+}
+
+/// What shows when the events of an earlier version do not begin the present ones: something was taken away again. Where
+/// only quiet days were, it may be that two branches measured them and a merge took one side; whether that is so is for
+/// the caller to ask git.
+pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
+    let kept = kept(earlier, change);
+    let lost = &earlier[kept..];
+    let seq = kept as u64 + 1;
+    if lost.is_empty() {
+        return None;
+    }
+    Some(if lost.iter().all(|event| event.quiet_day) {
+        Finding::warn(FindingKind::RecordForked { seq })
+    } else {
+        Finding::fail(FindingKind::RecordRewritten { seq })
+    })
+}
+
+/// A record as one commit of the range left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub commit: CommitName,
+    /// When the commit was first written: rebasing moves the moment of committing, not this one.
+    pub written: DateTime<Utc>,
+    /// When the commit was made as it is now.
+    pub made: DateTime<Utc>,
+    /// The events; `None` where the commit removed the record, or left something that is none.
+    pub events: Option<Vec<Stamp>>,
+}
+
+impl Version {
+    fn events(&self) -> &[Stamp] {
+        self.events.as_deref().unwrap_or_default()
+    }
+}
+
+/// What the versions of a record, oldest first, show against what it is at the end. `before` is the record at the
+/// range's base, `now` the one at its head.
+pub fn findings(
+    id: &ChangeId,
+    path: &str,
+    before: Option<&EarlierRecord>,
+    versions: &[Version],
+    now: Option<&RecordFacts>,
+    deadline: CommitDeadline,
+) -> Vec<Finding> {
+    let newest = |holds: &dyn Fn(&Version) -> bool| versions.iter().rev().find(|version| holds(version));
+    let found: Vec<Finding> = match now.map(|now| &now.state) {
+        // Where the base has the record, its loss is found by its growth.
+        None => {
+            let last = newest(&|version| version.events.is_some()).filter(|_| before.is_none());
+            last.map(|last| Finding::fail(FindingKind::RecordRemoved).of_commit(&last.commit)).into_iter().collect()
+        }
+        Some(RecordState::Legacy) => {
+            let base_has_events = before.is_some_and(|before| !before.events.is_empty());
+            let last = newest(&|version| version.events().len() > 0).filter(|_| !base_has_events);
+            last.map(|last| Finding::fail(FindingKind::RecordRewritten { seq: 1 }).of_commit(&last.commit))
+                .into_iter()
+                .collect()
+        }
+        // What cannot be read is reported as that.
+        Some(RecordState::Unreadable(_)) => Vec::new(),
+        Some(RecordState::Tracked(change)) => {
+            let lost = |version: &Version| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
+            // One that really was rewritten first.
+            let rewritten = versions.iter().filter_map(lost).max_by_key(|finding| finding.level);
+            let moments = out_of_time(change, before, versions, deadline);
+            rewritten.into_iter().chain(moments).chain(late(change, before, versions, deadline)).collect()
+        }
+    };
+    found.into_iter().map(|finding| finding.of_change(id).at(path)).collect()
+}
+
+/// Events that claim a moment after a commit that holds them, or before one that does not.
+fn out_of_time(
+    change: &Change,
+    before: Option<&EarlierRecord>,
+    versions: &[Version],
+    deadline: CommitDeadline,
+) -> Option<Finding> {
+    // When the record was first committed with at least so many events.
+    let mut known: BTreeMap<usize, DateTime<Utc>> = BTreeMap::new();
+    let mut note = |count: usize, at: DateTime<Utc>| {
+        known.entry(count).and_modify(|moment| *moment = at.min(*moment)).or_insert(at);
+    };
+    if let Some((before, at)) = before.and_then(|before| Some((before, before.committed?))) {
+        note(before.events.len(), at);
+    }
+    for version in versions.iter().filter(|version| version.events.is_some()) {
+        if kept(version.events(), change) < version.events().len() {
+            continue;
+        }
+        let mut events = change.events.iter().take(version.events().len());
+        if let Some(event) = events.find(|event| event.at > version.made + CLOCK_TOLERANCE) {
+            let what = FindingKind::RecordFromFuture { seq: event.seq, at: event.at };
+            return Some(Finding::fail(what).of_commit(&version.commit));
+        }
+        note(version.events().len(), version.written);
+    }
+    known.into_iter().find_map(|(count, committed)| {
+        let mut added = change.events.iter().skip(count);
+        let event = added.find(|event| event.at < committed - CLOCK_TOLERANCE)?;
+        let what = FindingKind::RecordBackdated { seq: event.seq, at: event.at, committed };
+        // A squash merge gives an older version of the record a new date, while a newer one waits in another branch.
+        let soon = event.at >= committed - Duration::days(deadline.days.into());
+        Some(if soon && !deadline.demanded { Finding::warn(what) } else { Finding::fail(what) })
+    })
+}
+
+/// Monitored days, and the full rollout that begins them, which were committed too late for git to confirm them.
+fn late(
+    change: &Change,
+    before: Option<&EarlierRecord>,
+    versions: &[Version],
+    deadline: CommitDeadline,
+) -> Option<Finding> {
+    let known = before.map_or(0, |before| before.events.len());
+    let mut days: BTreeSet<NaiveDate> = BTreeSet::new();
+    let mut committed = None;
+    for (index, event) in change.events.iter().enumerate().skip(known) {
+        let is_day = matches!(event.what, Kind::Ticked(_) | Kind::RolledOut(RolloutStage { stage: Stage::Full, .. }));
+        let holding = versions.iter().filter(|version| kept(version.events(), change) > index);
+        let first = holding.map(|version| version.written).min();
+        let Some(first) = first.filter(|_| is_day) else { continue };
+        if first > event.at + Duration::days(deadline.days.into()) {
+            days.insert(event.at.date_naive());
+            committed = committed.max(Some(first));
+        }
+    }
+    let what = FindingKind::DaysUnwitnessed { days: days.into_iter().collect(), committed: committed? };
+    Some(if deadline.demanded { Finding::fail(what) } else { Finding::warn(what) })
+}
+
+/// The commits that the events of a record name.
+pub fn named(change: &Change) -> BTreeSet<String> {
+    change.events.iter().flat_map(|event| commits_of(&event.what)).collect()
+}
+
+/// The first event that claims a moment before the commit that it names was made. `made` tells that moment for the
+/// commits that are known here.
+pub fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
+    let change = record.change()?;
+    change.events.iter().find_map(|event| {
+        let commits = commits_of(&event.what).into_iter();
+        let mut later = commits.filter_map(|commit| Some((*made.get(&commit)?, commit)));
+        let (made, commit) = later.find(|(made, _)| event.at < *made - CLOCK_TOLERANCE)?;
+        let what = FindingKind::RecordBeforeCommit { seq: event.seq, at: event.at, commit, made };
+        Some(Finding::fail(what).of_change(&record.id).at(&record.path))
+    })
+}
+
+fn commits_of(what: &Kind) -> Vec<String> {
+    let of = |revision: &Revision| revision.commit.clone();
+    let mut commits: Vec<String> = what.taken().and_then(|taken| of(&taken.revision)).into_iter().collect();
+    match what {
+        Kind::Validated(Validation { revision, delta, .. }) => {
+            commits.extend(of(revision));
+            commits.extend(delta.commits.iter().map(|commit| commit.sha.clone()));
+        }
+        Kind::ValidationFailed { delta, .. } => commits.extend(delta.commits.iter().map(|commit| commit.sha.clone())),
+        Kind::Relinked { commits: moved, .. } => commits.extend(moved.iter().map(|(_, new)| new.clone())),
+        Kind::RolledBack { commit, .. } => commits.extend(commit.clone()),
+        Kind::Opened(_)
+        | Kind::ContractSet { .. }
+        | Kind::BaselineTaken(_)
+        | Kind::AfterTaken(_)
+        | Kind::Compared(_)
+        | Kind::Promoted(_)
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::RolledOut(_)
+        | Kind::MonitorStarted { .. }
+        | Kind::Ticked(_)
+        | Kind::AlarmResolved { .. }
+        | Kind::Attested { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RollbackConfirmed { .. }
+        | Kind::Verified { .. }
+        | Kind::Noted { .. }
+        | Kind::DayDecided { .. } => {}
+    }
+    commits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Severity;
+    use crate::model::Event;
+    use crate::report::fixture;
+
+    const LENIENT: CommitDeadline = CommitDeadline { days: 2, demanded: false };
+
+    fn facts(change: Change) -> RecordFacts {
+        let state = RecordState::Tracked(Box::new(change.clone()));
+        RecordFacts { id: change.id().clone(), path: "changes/chg-1.json".to_owned(), state }
+    }
+
+    /// The record as a commit left it that was made with so many events, on a day of the fixture.
+    fn version(change: &Change, count: usize, day: u32) -> Version {
+        let stamp = |event: &Event| Stamp { digest: event.digest.as_str().to_owned(), quiet_day: false };
+        Version {
+            commit: CommitName { id: format!("{count:040}"), subject: "Evidence".to_owned() },
+            written: fixture::at(day, 10),
+            made: fixture::at(day, 10),
+            events: Some(change.events.iter().take(count).map(stamp).collect()),
+        }
+    }
+
+    fn whats(change: &Change, versions: &[Version], deadline: CommitDeadline) -> Vec<FindingKind> {
+        let record = facts(change.clone());
+        let found = findings(change.id(), "x", None, versions, Some(&record), deadline);
+        found.into_iter().map(|finding| finding.what).collect()
+    }
+
+    #[test]
+    fn a_record_that_was_committed_day_by_day_is_confirmed_by_git() {
+        let change = fixture::passed(7);
+        let days = [1, 1, 1, 2, 2, 2, 2, 3, 4, 4, 5];
+        assert_eq!(change.events.len(), days.len());
+        let versions: Vec<Version> = (1..).zip(days).map(|(count, day)| version(&change, count, day)).collect();
+        assert_eq!(whats(&change, &versions, LENIENT), []);
+        // A whole week's evidence in one commit of the next one: worth knowing, and no more unless the config says so.
+        let late = [version(&change, change.events.len(), 11)];
+        let days = vec![fixture::at(4, 0).date_naive(), fixture::at(5, 0).date_naive()];
+        let what = FindingKind::DaysUnwitnessed { days, committed: fixture::at(11, 10) };
+        assert_eq!(whats(&change, &late, LENIENT), [what]);
+        assert_eq!(whats(&change, &late, CommitDeadline { days: 8, demanded: true }), []);
+        let record = facts(change.clone());
+        let strict = CommitDeadline { days: 2, demanded: true };
+        let found = findings(change.id(), "x", None, &late, Some(&record), strict);
+        assert_eq!(found[0].level, Severity::Fail);
+        // What the base has already was looked at before.
+        let events = late[0].events.clone().unwrap();
+        let before = EarlierRecord { path: "x".to_owned(), events, committed: Some(fixture::at(11, 10)) };
+        assert_eq!(findings(change.id(), "x", Some(&before), &late, Some(&record), strict), []);
+    }
+
+    #[test]
+    fn what_some_commit_held_must_begin_what_stands_at_the_end() {
+        let whole = fixture::passed(7);
+        let other = fixture::opened("Another", crate::model::Class::Code);
+        let versions = [version(&whole, 1, 1), version(&other, 1, 1), version(&whole, 11, 5)];
+        let found = whats(&whole, &versions, LENIENT);
+        assert_eq!(found, [FindingKind::RecordRewritten { seq: 1 }]);
+        let removed = findings(whole.id(), "x", None, &versions, None, LENIENT);
+        assert_eq!(removed[0].what, FindingKind::RecordRemoved);
+        assert_eq!(removed[0].commit.as_ref(), Some(&versions[2].commit), "the commit that still has all of it");
+    }
+
+    #[test]
+    fn events_fit_between_the_commits_that_lack_them_and_those_that_hold_them() {
+        let change = fixture::passed(7);
+        // Committed with the contract alone on day 3, when the baseline of day 1 is said to have been there.
+        let back = [version(&change, 2, 3), version(&change, 3, 4)];
+        assert!(matches!(whats(&change, &back, LENIENT)[0], FindingKind::RecordBackdated { seq: 3, .. }));
+        let level = |day, deadline| {
+            let (versions, record) = ([version(&change, 2, day)], facts(change.clone()));
+            findings(change.id(), "x", None, &versions, Some(&record), deadline)[0].level
+        };
+        assert_eq!((level(3, LENIENT), level(4, LENIENT)), (Severity::Warn, Severity::Fail));
+        assert_eq!(level(3, CommitDeadline { days: 2, demanded: true }), Severity::Fail);
+        let future = [version(&change, 8, 2)];
+        assert!(matches!(whats(&change, &future, LENIENT)[0], FindingKind::RecordFromFuture { seq: 8, .. }));
+        // A rebase on day 9 made the commits anew; their author's dates stay.
+        let rebased = |count, day| Version { made: fixture::at(9, 10), ..version(&change, count, day) };
+        let versions = [rebased(3, 1), rebased(7, 2), rebased(9, 4), rebased(10, 4), rebased(11, 5)];
+        assert_eq!(whats(&change, &versions, LENIENT), []);
+    }
+
+    #[test]
+    fn nothing_can_be_measured_at_a_commit_that_does_not_exist_yet() {
+        let record = facts(fixture::passed(7));
+        let of = |day| BTreeMap::from([("b".repeat(40), fixture::at(day, 10))]);
+        assert_eq!(before_its_commit(&record, &of(2)), None);
+        assert_eq!(before_its_commit(&record, &BTreeMap::new()), None, "an unknown commit says nothing");
+        let finding = before_its_commit(&record, &of(3)).unwrap();
+        assert!(matches!(finding.what, FindingKind::RecordBeforeCommit { seq: 4, .. }), "{finding:?}");
+    }
+}

@@ -1,0 +1,195 @@
+//! What commits hold of the project: config, records, evidence, and the code that records name. Read from git's objects.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::audit::{EarlierRecord, Found, Objects, RecordFacts, RecordState, range};
+use crate::commands::{GitHistory, record_versions};
+use crate::config::{Config, file};
+use crate::error::CommandError;
+use crate::git::{Batch, Side};
+use crate::measure::revision;
+use crate::model::artifact::superseded_name;
+use crate::model::{Artifact, ChangeId, Digest};
+use crate::os::files;
+use crate::store::{Record, RecordError, atomic, evidence, project};
+
+/// The largest record that is read, in bytes.
+pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
+
+impl GitHistory<'_> {
+    /// The config in a commit; `None` where it has none.
+    pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
+        let states = [project::STATE_DIR, project::LEGACY_STATE_DIR].into_iter();
+        let states = states.flat_map(|dir| project::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        let mut batch = self.repo.batch()?;
+        for name in project::ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states) {
+            let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
+            let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
+            let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
+            return Ok(Some(file::parse(&text, Path::new(&shown))?.0));
+        }
+        Ok(None)
+    }
+
+    /// A path of the project as git's trees have it.
+    fn path(&self, path: &str) -> Vec<u8> {
+        [self.repo.prefix(), path.as_bytes()].concat()
+    }
+
+    /// Every record in a commit, with the object that holds it.
+    pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>, CommandError> {
+        let mut found = BTreeMap::new();
+        let mut batch = self.repo.batch()?;
+        for (id, path, object, is_file) in self.record_entries(commit)? {
+            let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
+                Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id),
+                None => RecordState::Unreadable(format!("{path} is no file")),
+            };
+            found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
+        }
+        Ok(found)
+    }
+
+    /// The records in a commit as far as growth is checked against them.
+    pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>, CommandError> {
+        let mut found = BTreeMap::new();
+        let mut batch = self.repo.batch()?;
+        for (id, path, object, _) in self.record_entries(commit)? {
+            let bytes = batch.read_object(&object, RECORD_LIMIT)?.unwrap_or_default();
+            let events = record_versions::stamps(&bytes).unwrap_or_default();
+            found.entry(id).or_insert((EarlierRecord { events, path, committed: None }, object));
+        }
+        Ok(found)
+    }
+
+    /// Id, path from the project's root, object, and whether it is a plain file.
+    fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
+        let dirs = [project::STATE_DIR, project::LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"));
+        let [ours, legacy] = dirs.each_ref().map(|dir| self.path(dir));
+        let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
+        let mut found = Vec::new();
+        for dir in &dirs {
+            for entry in &entries {
+                let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
+                let path = String::from_utf8_lossy(path).into_owned();
+                let stem = path.strip_prefix(dir).and_then(|name| name.strip_suffix(".json"));
+                let Some(id) = stem.and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
+                found.push((id, path, entry.object.clone(), entry.mode.starts_with("100")));
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the last commit of a path, up to a commit, was first written and when it was made as it is now.
+    pub(crate) fn last_commit_of(
+        &self,
+        commit: &str,
+        path: &str,
+    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, CommandError> {
+        let path = files::path_from_bytes(&self.path(path));
+        let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
+        let moment = |text: &str| text.parse().ok().map(range::moment);
+        let moments = line.split_once(' ').and_then(|(written, made)| Some((moment(written)?, moment(made)?)));
+        // Rebasing moves the moment of committing only.
+        Ok(moments.map(|(written, made)| (written.min(made), made)))
+    }
+
+    /// When a commit was made.
+    pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {
+        let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
+        Ok(range::moment(line.trim().parse().unwrap_or(0)))
+    }
+
+    /// An evidence file as a commit holds it: under its own name, or, unless it is the newest of that name, kept under a
+    /// number when a newer one replaced it. One that is only in the work tree is told apart: advice depends on it, no
+    /// verdict does.
+    pub(crate) fn artifact(
+        &self,
+        batch: &mut Batch,
+        commit: &str,
+        wanted: &Artifact,
+        newest: bool,
+    ) -> Result<Found, CommandError> {
+        let mut found = Found::Missing;
+        for number in 0.. {
+            let path = if number == 0 { wanted.path.clone() } else { superseded_name(&wanted.path, number) };
+            match batch.read_path(commit, &self.path(&path), evidence::LIMIT)? {
+                Some(bytes) if Digest::of_bytes(&bytes) == wanted.sha256 => return Ok(Found::Intact(bytes)),
+                Some(bytes) if number == 0 => found = Found::Altered(Digest::of_bytes(&bytes)),
+                Some(_) => {}
+                None if number > 0 => break,
+                None => {}
+            }
+            if newest {
+                break;
+            }
+        }
+        if found == Found::Missing {
+            let path = revision::on_disk(self.repo, &self.path(&wanted.path));
+            let here = atomic::read(&path, evidence::LIMIT).ok().flatten();
+            if here.is_some_and(|bytes| Digest::of_bytes(&bytes) == wanted.sha256) {
+                found = Found::Uncommitted;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What reading a record came to.
+pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordState {
+    match read {
+        Ok(record) if record.id() != id => {
+            RecordState::Unreadable(format!("the file of {id} holds the record of {}", record.id()))
+        }
+        Ok(Record::Tracked(change)) => RecordState::Tracked(change),
+        Ok(Record::Legacy(_)) => RecordState::Legacy,
+        Err(error) => RecordState::Unreadable(error.to_string()),
+    }
+}
+
+/// The commits that records name, each looked up once.
+pub(crate) struct NamedCommits<'a> {
+    history: &'a GitHistory<'a>,
+    seen: RefCell<BTreeMap<String, Option<(String, String)>>>,
+}
+
+impl<'a> NamedCommits<'a> {
+    pub(crate) fn new(history: &'a GitHistory<'a>) -> Self {
+        Self { history, seen: RefCell::default() }
+    }
+
+    fn look_up(&self, commit: &str) -> Option<(String, String)> {
+        let history = self.history;
+        let found = history.repo.commit_and_tree(commit).ok()?;
+        // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
+        history.config(&found.commit).ok()??;
+        let code = history.in_scope(|scope| history.repo.code_digest(&found.commit, scope)).ok()?;
+        Some((found.tree, code))
+    }
+}
+
+impl Objects for NamedCommits<'_> {
+    fn at(&self, commit: &str) -> Option<(String, String)> {
+        if let Some(known) = self.seen.borrow().get(commit) {
+            return known.clone();
+        }
+        let found = self.look_up(commit);
+        self.seen.borrow_mut().insert(commit.to_owned(), found.clone());
+        found
+    }
+
+    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
+        let _ = (self.at(base)?, self.at(head)?);
+        let repo = self.history.repo;
+        let files = self.history.in_scope(|scope| repo.changed_files(base, Side::Commit(head), scope)).ok()?;
+        let below = |path: &[u8]| {
+            let path = path.strip_prefix(repo.prefix()).unwrap_or(path);
+            String::from_utf8_lossy(path).into_owned()
+        };
+        Some(files.iter().map(|file| below(&file.path)).collect())
+    }
+}
