@@ -104,15 +104,15 @@ enum ChangeCommand {
     /// Show one change with all its evidence
     Show(commands::show::ShowArgs),
     /// Select the change that commands work on by default
-    Use(commands::use_change::UseArgs),
+    Use(commands::choose::UseArgs),
     /// Add a note to a change's record
     Note(commands::decide::NoteArgs),
     /// Promote a change whose evidence is complete
     Promote(commands::promote::PromoteArgs),
     /// Keep a change as an experiment
-    Hold(commands::decide::HoldArgs),
+    Hold(commands::decide::DecisionArgs),
     /// Reject a change
-    Reject(commands::decide::RejectArgs),
+    Reject(commands::decide::DecisionArgs),
     /// Start a stage of the rollout
     Rollout(commands::rollout::RolloutArgs),
     /// Take a change back
@@ -242,7 +242,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Contract(args) => commands::contract::run(ctx, args),
         ChangeCommand::List(args) => commands::show::list(ctx, args),
         ChangeCommand::Show(args) => commands::show::run(ctx, args),
-        ChangeCommand::Use(args) => commands::use_change::run(ctx, args),
+        ChangeCommand::Use(args) => commands::choose::run_use(ctx, args),
         ChangeCommand::Note(args) => commands::decide::note(ctx, args),
         ChangeCommand::Promote(args) => commands::promote::run(ctx, args),
         ChangeCommand::Hold(args) => commands::decide::hold(ctx, args),

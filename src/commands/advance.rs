@@ -1,6 +1,7 @@
 //! `next --run`: performs every following gate that needs no decision of a person, and stops before the first that does.
 
 use crate::commands::monitor::tick;
+use crate::commands::snapshot::RoleArg;
 use crate::commands::{Ctx, collect, commit, compare, show, snapshot, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -14,10 +15,10 @@ pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         let change = commit::load(ctx, id)?;
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
-            Step::Baseline => snapshot::take_before(ctx, &change)?,
+            Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
             Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return show::standing(ctx, &change),
             Step::Validate => validate::validate(ctx, id)?,
-            Step::After => snapshot::take_after(ctx, &change)?,
+            Step::After => snapshot::take(ctx, &change, RoleArg::After)?,
             Step::Tick => {
                 let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
                 ticked.iter().for_each(|done| tick::tell(ctx, done));

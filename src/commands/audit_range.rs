@@ -11,7 +11,7 @@ use crate::audit::{
 };
 use crate::commands::commit_contents::NamedCommits;
 use crate::commands::record_versions::{self, Touches};
-use crate::commands::{GitHistory, demands, policy};
+use crate::commands::{GitHistory, collect, demands};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
@@ -176,13 +176,13 @@ impl RecordCheck<'_> {
     /// What both the head's config and the one where the change was validated demand, and the change went past. A config
     /// that was loosened before the change, or tightened after it, is not held against it.
     fn loosened(&self, record: &RecordFacts) -> Option<Finding> {
-        let (change, head) = (record.change()?, policy::of(self.config?));
+        let (change, head) = (record.change()?, collect::policy_of(self.config?));
         if demanded::missed(change, std::slice::from_ref(&head)).is_empty() {
             return None;
         }
         let commit = self.history.known(change.commits().last()?)?;
         let then = self.history.config(&commit).ok()??;
-        let what = demanded::missed(change, &[head, policy::of(&then)]);
+        let what = demanded::missed(change, &[head, collect::policy_of(&then)]);
         let finding = |what| Finding::fail(FindingKind::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
         (!what.is_empty()).then(|| finding(what))
     }

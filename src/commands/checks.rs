@@ -22,16 +22,14 @@ pub(crate) fn commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -
     ];
     let fixed = fixed.into_iter().filter_map(|(name, kind, cmd)| Some((name, kind, cmd.as_ref()?, commands.timeout_s)));
     let own = commands.checks.iter().map(|check| (&*check.name, CheckKind::Command, &check.cmd, check.timeout_s));
+    let interrupt = ctx.interrupt()?;
     let mut done = Vec::new();
     for (name, kind, cmd, timeout_s) in fixed.chain(own) {
         let what = scrub(cmd);
         bar.show(&format!("{name}: {what}"));
         ctx.ui.status(&format!("checking {name}: {what}"));
-        let begun = Instant::now();
-        let failure = run(root, cmd, timeout_s, ctx.interrupt()?);
-        let (passed, seconds) = (failure.is_none(), begun.elapsed().as_secs_f64());
-        done.push(Check { name: name.to_owned(), kind, passed, what, seconds, failure });
-        stop_if_asked(ctx)?;
+        let mut try_once = || (what.clone(), run(root, cmd, timeout_s, interrupt));
+        done.push(tried(ctx, name, kind, &mut try_once)?);
     }
     Ok(done)
 }
@@ -60,6 +58,33 @@ pub(crate) fn smoke(probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option
     let answer = http::probe(probe, &|| interrupt.requested());
     let failure = (!answer.ok).then(|| answer.error.unwrap_or_else(|| "no answer as expected".to_owned()));
     (answer.url, failure)
+}
+
+/// Runs a check, and once more where it fails: one lost packet is not to end a change. `run` says what was run, and why
+/// it failed.
+pub(crate) fn tried(
+    ctx: &Ctx,
+    name: &str,
+    kind: CheckKind,
+    run: &mut dyn FnMut() -> (String, Option<String>),
+) -> Result<Check, CommandError> {
+    let begun = Instant::now();
+    let (mut what, mut failure) = run();
+    stop_if_asked(ctx)?;
+    let mut first_failure = None;
+    if failure.is_some() {
+        ctx.ui.status(&format!("{name} failed; it is run once more"));
+        first_failure = std::mem::take(&mut failure);
+        (what, failure) = run();
+        stop_if_asked(ctx)?;
+        if failure.is_some() {
+            first_failure = None;
+        } else {
+            ctx.ui.warn(&format!("{name} is flaky: it failed, and passed when it was run once more"));
+        }
+    }
+    let (passed, seconds) = (failure.is_none(), begun.elapsed().as_secs_f64());
+    Ok(Check { name: name.to_owned(), kind, passed, what, seconds, failure, first_failure })
 }
 
 pub(crate) fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {

@@ -1,14 +1,32 @@
-//! Which change is meant: the flag, the variable, the only open one, the chosen one. Must not guess.
+//! Which change is meant: the flag, the variable, the only open one, the one chosen with `change use`. Must not guess.
 
-use crate::commands::Ctx;
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::{Ctx, commit, failure};
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::model::nearest::nearest;
 use crate::model::{ChangeId, CommandLine, Fix, fix};
-use crate::store::{Record, atomic};
+use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
 /// The variable that names the change in scripts.
 pub const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
+
+/// The flag of the verbs that work on one change
+#[derive(Debug, Args)]
+pub struct ChangeArg {
+    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+}
+
+impl ChangeArg {
+    pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
+        change(ctx, self.change_id.as_deref())
+    }
+}
 
 /// The change that `given` means, or that is meant without it.
 pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
@@ -21,7 +39,8 @@ pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> 
                 .hinted(format!("unset {VARIABLE} or give --change-id"))
         });
     }
-    let (tracked, planned, damaged) = open_changes(ctx)?;
+    let (records, damaged) = records(ctx)?;
+    let (tracked, planned) = open_changes(&records);
     let chosen = active(ctx)?;
     if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
         return Ok(chosen.clone());
@@ -98,30 +117,37 @@ pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     Ok((good, damaged))
 }
 
+/// Every change of ours; damaged ones are told and left out.
+pub(crate) fn changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
+    let tracked = records(ctx)?.0.into_iter().filter_map(|record| match record {
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
+    });
+    Ok(tracked.collect())
+}
+
 /// The open changes, and those of the original that can be gone on with: what it had planned. They count where no other
-/// is open, or when they are chosen. With how many records cannot be read.
-fn open_changes(ctx: &Ctx) -> Result<(Vec<ChangeId>, Vec<ChangeId>, usize), CommandError> {
-    let (records, damaged) = records(ctx)?;
-    let tracked = records.iter().filter_map(|record| match record {
-        Record::Tracked(change) if change.is_open() => Some(change.id().clone()),
-        _ => None,
-    });
-    let tracked: Vec<ChangeId> = tracked.collect();
-    let planned = records.iter().filter_map(|record| match record {
-        Record::Legacy(legacy) if legacy.is_planned() => Some(legacy.id.clone()),
-        _ => None,
-    });
-    Ok((tracked, planned.collect(), damaged))
+/// is open, or when they are chosen.
+fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
+    let (mut tracked, mut planned) = (Vec::new(), Vec::new());
+    for record in records {
+        match record {
+            Record::Tracked(change) if change.is_open() => tracked.push(change.id().clone()),
+            Record::Legacy(legacy) if legacy.is_planned() => planned.push(legacy.id.clone()),
+            Record::Tracked(_) | Record::Legacy(_) => {}
+        }
+    }
+    (tracked, planned)
 }
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
 pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
     let told = given.is_some() || std::env::var_os(VARIABLE).is_some_and(|text| !text.is_empty());
-    if told || !open_changes(ctx)?.0.is_empty() {
+    let (records, _) = records(ctx)?;
+    if told || !open_changes(&records).0.is_empty() {
         return change(ctx, given);
     }
-    let (records, _) = records(ctx)?;
     let waiting: Vec<&ChangeId> = records.iter().filter_map(awaits_confirmation).map(Change::id).collect();
     match waiting.as_slice() {
         [] => change(ctx, given),
@@ -140,4 +166,53 @@ pub fn awaits_confirmation(record: &Record) -> Option<&Change> {
         Record::Tracked(change) if next::awaits_confirmation(change) => Some(change),
         _ => None,
     }
+}
+
+/// Choose the change that commands mean when they are not told
+#[derive(Debug, Args)]
+pub struct UseArgs {
+    /// The change
+    #[arg(value_name = "ID", required_unless_present_any = ["clear", "change_id"])]
+    id: Option<String>,
+    /// The change, as other commands name it
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    change_id: Option<String>,
+    /// Choose none
+    #[arg(long, conflicts_with_all = ["id", "change_id"])]
+    clear: bool,
+}
+
+/// Commands mean open changes only, so to choose another would leave them to mean something else.
+fn demand_open(change: Change) -> Result<Change, CommandError> {
+    let Some(end) = &change.end else { return Ok(change) };
+    let message = format!("{} has ended ({}), and commands mean open changes", change.id(), end.name());
+    Err(CommandError::failed(message).fixed_by([
+        Fix::next("see which are open", CommandLine::tool("change list")),
+        Fix::or("name the ended one where it is meant", fix::on(change.id(), "change show")),
+    ]))
+}
+
+/// Writes the choice into this checkout's state; it is not committed.
+pub fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
+    let chosen = match args.id.or(args.change_id) {
+        Some(text) => Some(demand_open(commit::load(ctx, &text.parse()?)?)?),
+        None => None,
+    };
+    let id = chosen.as_ref().map(Change::id);
+    let _lock = ctx.lock()?;
+    let path = ctx.project.active_path();
+    match id {
+        Some(id) => guard::write(&ctx.project, &path, format!("{id}\n").as_bytes())?,
+        // An empty file and no file mean the same; removing it leaves nothing behind.
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => ctx.ui.status("No change is chosen."),
+        },
+    }
+    if ctx.json(false) {
+        ctx.ui.answer(&failure::pretty(&json!({ "change_id": id })))?;
+    } else if let Some(id) = id {
+        ctx.ui.answer(id.as_str())?;
+    }
+    Ok(Exit::Yes)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, collect, commit, failure, parse};
+use crate::commands::{ChangeArg, Ctx, collect, commit, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::effect;
@@ -19,9 +19,8 @@ use crate::workflow::{Change, UnknownMetric};
 /// Write the contract of a change
 #[derive(Debug, Args)]
 pub struct ContractArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     #[command(flatten)]
     parts: ContractFlags,
 }
@@ -69,7 +68,7 @@ impl ContractFlags {
 
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
 pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let measurable = ctx.config()?.measurable();
     let mut parts = args.parts.parts()?;

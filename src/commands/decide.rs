@@ -2,28 +2,16 @@
 
 use clap::Args;
 
-use crate::commands::{Ctx, choose, commit, leftover, parse, show};
+use crate::commands::{ChangeArg, Ctx, choose, commit, leftover, parse, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Kind};
 
-/// Keep a change as an experiment
+/// A decision and its reason
 #[derive(Debug, Args)]
-pub struct HoldArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
-    /// Why; it goes into the record
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-}
-
-/// Drop a change
-#[derive(Debug, Args)]
-pub struct RejectArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+pub struct DecisionArgs {
+    #[command(flatten)]
+    change: ChangeArg,
     /// Why; it goes into the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -32,9 +20,8 @@ pub struct RejectArgs {
 /// Declare a change's open alarms harmless
 #[derive(Debug, Args)]
 pub struct ResolveArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// What was found out; it goes into the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -43,9 +30,8 @@ pub struct ResolveArgs {
 /// Write something down in a change's record
 #[derive(Debug, Args)]
 pub struct NoteArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// The note
     #[arg(value_name = "TEXT")]
     text: String,
@@ -62,16 +48,14 @@ pub struct FollowUpArgs {
     by: String,
 }
 
-pub fn hold(ctx: &Ctx, args: HoldArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+pub fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
-    show::state(ctx, &commit::record(ctx, &id, Kind::Held { reason })?)
+    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
 }
 
-pub fn reject(ctx: &Ctx, args: RejectArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+pub fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
-    let change = commit::record(ctx, &id, Kind::Rejected { reason })?;
+    let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
     let exit = show::state(ctx, &change)?;
     leftover::hint(ctx, &change);
     Ok(exit)
@@ -79,16 +63,14 @@ pub fn reject(ctx: &Ctx, args: RejectArgs) -> Result<Exit, CommandError> {
 
 /// Exit 1 when no alarm is open or no reason is given.
 pub fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
     let reason = parse::prose("--reason", &args.reason)?;
-    show::state(ctx, &commit::record(ctx, &id, Kind::AlarmResolved { reason })?)
+    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
 /// Ended changes take notes too.
 pub fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
     let text = parse::required("the note", &args.text)?;
-    show::state(ctx, &commit::record(ctx, &id, Kind::Noted { text })?)
+    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
 }
 
 /// The other change has to exist; that it was promoted is demanded at verification.

@@ -14,24 +14,13 @@ use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
-use crate::workflow::Change;
-
-/// What happened since a baseline.
-pub struct Since {
-    pub revision: Revision,
-    /// Whether the baseline's commit is an ancestor of it; `None` where there are no commits.
-    pub descends: Option<bool>,
-    pub delta: Delta,
-}
+use crate::workflow::{Change, World};
 
 /// The code here.
 pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
-    let own = OwnPaths::below(b"");
-    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
-    let own = Own { is_own: &is_own, is_left: &is_left };
-    let mut revision = measure::revision::revision(ctx.project.root(), repo, own);
+    let mut revision = telling_own(|own| measure::revision::revision(ctx.project.root(), repo, own));
     if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
         && let Some(reason) = source::hidden_by_filter(ctx, repo)?
     {
@@ -42,10 +31,14 @@ pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
 
 /// The code here, with version 1's description of it.
 pub(crate) fn observe(ctx: &Ctx) -> Seen {
-    let own = OwnPaths::below(b"");
-    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
     let repo = ctx.repo().ok().flatten();
-    measure::revision::observe(ctx.project.root(), repo, Own { is_own: &is_own, is_left: &is_left })
+    telling_own(|own| measure::revision::observe(ctx.project.root(), repo, own))
+}
+
+/// Looks with what tells the tool's own files, by paths from the project's root.
+pub(crate) fn telling_own<T>(look: impl FnOnce(Own<'_>) -> T) -> T {
+    let own = OwnPaths::below(b"");
+    look(Own { is_own: &|path: &[u8]| own.is_own(path), is_left: &|path: &[u8]| own.is_left(path) })
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
@@ -77,20 +70,17 @@ pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Ve
     Ok(found)
 }
 
-/// What changed since the change's baseline.
-pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError> {
-    let revision = revision(ctx)?;
-    let Some(baseline) = &change.baseline else {
-        return Ok(Since { revision, descends: None, delta: Delta::default() });
-    };
+/// The code here, and what changed since the change's baseline.
+pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> Result<(), CommandError> {
+    world.revision = revision(ctx)?;
+    let Some(baseline) = &change.baseline else { return Ok(()) };
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
     let mut delta = Delta { tuneables: changed_tuneables(ctx, &before)?, ..Delta::default() };
-    let mut descends = None;
-    let commits = (ctx.repo()?, &baseline.taken.revision.commit, &revision.commit);
+    let commits = (ctx.repo()?, &baseline.taken.revision.commit, &world.revision.commit);
     if let (Some(repo), Some(base), Some(head)) = commits {
         let known = repo.resolve(base).is_ok();
-        descends = Some(known && repo.is_ancestor(base, head)?);
-        if descends == Some(true) {
+        world.descends = Some(known && repo.is_ancestor(base, head)?);
+        if world.descends == Some(true) {
             let own = own(Some(repo));
             let walk = Walk::all(&ctx.config()?.enforcement.trailer);
             let commits = repo.commits(Some(base), head, &walk)?;
@@ -106,7 +96,8 @@ pub fn since_baseline(ctx: &Ctx, change: &Change) -> Result<Since, CommandError>
     if change.opened.class == Class::Tuneable {
         delta.code = demands::code(ctx.config()?, &delta.files)?;
     }
-    Ok(Since { revision, descends, delta })
+    world.delta = delta;
+    Ok(())
 }
 
 /// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.
@@ -158,15 +149,21 @@ pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, Co
     let mut newest_first = commits;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
-    let Some(head) = repo.head()?.at else { return Ok(InEffect::Absent) };
-    for commit in &newest_first {
+    let Some(head) = head_with(repo, &newest_first)? else { return Ok(InEffect::Absent) };
+    let own = own(Some(repo));
+    let reverted = repo.rehearse_revert(&head, &newest_first, &|path| own.is_own(path), &mut |_| {})?;
+    Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
+}
+
+/// The commit checked out, where all of `commits` are in its history.
+pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>, CommandError> {
+    let Some(head) = repo.head()?.at else { return Ok(None) };
+    for commit in commits {
         if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
-            return Ok(InEffect::Absent);
+            return Ok(None);
         }
     }
-    let own = own(Some(repo));
-    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |_| {})?;
-    Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
+    Ok(Some(head.commit))
 }
 
 /// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
@@ -189,14 +186,9 @@ pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comman
     }
     commits.reverse();
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
-    let Some(head) = repo.head()?.at else { return Ok(Vec::new()) };
-    for commit in &commits {
-        if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
-            return Ok(Vec::new());
-        }
-    }
+    let Some(head) = head_with(repo, &commits)? else { return Ok(Vec::new()) };
     let own = own(Some(repo));
-    let whole = match repo.rehearse_revert(&head.commit, &commits, &|path| own.is_own(path), &mut |_| {})? {
+    let whole = match repo.rehearse_revert(&head, &commits, &|path| own.is_own(path), &mut |_| {})? {
         Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
         Reverted::Conflicts { .. } | Reverted::Nothing => false,
     };

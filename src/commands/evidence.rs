@@ -1,13 +1,14 @@
-//! The evidence of a change as it lies on disk: is it what was recorded, and do the recorded verdicts come out of it again?
+//! The evidence of a change on disk: is it what was recorded, do the recorded verdicts come out of it again, and how does
+//! a later measurement compare with it?
 
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::judge::Comparison;
+use crate::judge::{Comparison, Settings};
 use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
 use crate::report;
 use crate::store::{Integrity, evidence};
-use crate::workflow::{Change, InvalidEvent, replay};
+use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered.
 pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
@@ -109,4 +110,38 @@ pub fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let message = format!("event {seq} of {path} is not one that this program recorded: {why}");
     let record = Finding::fail(FindingKind::RecordUnlawful { seq, gate: None }).at(path);
     Err(CommandError::failed(message).fixed_by(record.fixes(&ctx.fix_context())))
+}
+
+/// The verdicts of a measurement on the contract; `None` where there is nothing to hold it against, as at the first
+/// stage of an emergency.
+pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>, CommandError> {
+    let Some(reference) = watch::reference(change) else { return Ok(None) };
+    let reference = snapshot(ctx, reference)?;
+    Ok(Some(watch::watch(change, &reference, today, &settings(ctx, change)?)))
+}
+
+/// How far a measurement has drifted from the state right after the change (for an emergency, at its rollout).
+pub(crate) fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>, CommandError> {
+    let after = change.after.as_ref().map(|after| &after.taken.snapshot);
+    let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
+    let after = snapshot(ctx, after)?;
+    Ok(Some(watch::drift(&after, today, &settings(ctx, change)?)))
+}
+
+/// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
+pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged, CommandError> {
+    let mut days = Vec::new();
+    for tick in &change.ticks {
+        let Ok(snapshot) = snapshot(ctx, &tick.taken.snapshot) else { continue };
+        days.push((tick.utc_date, judge_day(ctx, change, &snapshot)?.unwrap_or_default()));
+    }
+    Ok(watch::unjudged(change, &days))
+}
+
+fn settings(ctx: &Ctx, change: &Change) -> Result<Settings, CommandError> {
+    let recorded = match &change.comparison {
+        Some(comparison) => Some(comparison_file(ctx, &comparison.json)?),
+        None => None,
+    };
+    Ok(watch::settings(change, recorded.as_ref()))
 }

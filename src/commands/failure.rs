@@ -35,7 +35,7 @@ pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exi
 
 /// Whether the refusal is about what is uncommitted.
 fn names_paths(reason: &Reason) -> bool {
-    matches!(reason, Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. })
+    matches!(reason, Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. } | Reason::NotAsCommitted { .. })
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.

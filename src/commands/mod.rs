@@ -13,7 +13,6 @@ pub mod day;
 pub mod decide;
 pub mod doctor;
 pub mod failure;
-pub mod globals;
 pub mod hook_run;
 pub mod hooks;
 pub mod init;
@@ -36,7 +35,6 @@ mod source;
 pub mod start;
 pub mod status;
 pub mod trailer;
-pub mod use_change;
 pub mod validate;
 pub mod verify;
 
@@ -58,29 +56,27 @@ mod measure;
 pub mod pair;
 mod pairing;
 pub mod parse;
-mod policy;
 mod progress;
 mod record_versions;
-pub mod rehearse;
 mod tuneables;
 mod uncommitted;
-pub mod watching;
 
 pub(crate) use audit_range::Range;
+pub use choose::ChangeArg;
 pub use commit::Pending;
 pub use contract::ContractFlags;
 pub(crate) use git_history::GitHistory;
-pub use globals::{Format, Globals};
 pub(crate) use hook_health::Ill;
 pub(crate) use measure::Measurement;
 pub(crate) use progress::Bar;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::config::{Config, file};
@@ -93,6 +89,36 @@ use crate::report::{Doc, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
+
+/// Options of every command
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Work on the project at this directory instead of the one around the current directory
+    #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+    /// Print the answer as text or as JSON [default: text on a terminal, the original's output in a pipe]
+    #[arg(long, global = true, value_enum, help_heading = "Global options")]
+    pub format: Option<Format>,
+    /// Print nothing but the answer, warnings and errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+/// How the answer is printed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// Markdown, where the answer is a report
+    #[value(alias = "md")]
+    Markdown,
+    /// Annotations and a step summary, where the answer is a list of findings: `check`
+    Github,
+    /// A JUnit file, for `check` alone
+    Junit,
+}
 
 /// What a command works with.
 pub struct Ctx {
@@ -180,7 +206,7 @@ impl Ctx {
 
     /// What the config demands of a change.
     pub fn policy(&self) -> Result<Policy, CommandError> {
-        Ok(policy::of(self.config()?))
+        Ok(collect::policy_of(self.config()?))
     }
 
     /// What the config, as far as it was read, and the project's files make of advice.

@@ -1,42 +1,70 @@
 //! `change promote`: promote a change whose evidence is complete. There is no override.
 
+use std::path::Path;
+
 use clap::Args;
 
-use crate::commands::{Ctx, Pending, choose, collect, commit, evidence, rehearse, show, uncommitted};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, evidence, show, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, Gate, Kind, Promotion};
+use crate::git::Reverted;
+use crate::model::{Gate, Kind, Promotion, Rehearsal};
+use crate::os::files;
 use crate::report;
 use crate::store::Role;
-use crate::workflow::gates;
+use crate::workflow::{Change, gates};
 
 /// Promote a change whose evidence is complete
 #[derive(Debug, Args)]
 pub struct PromoteArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
 }
 
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
 pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
-    promote(ctx, &id)
-}
-
-/// The whole gate.
-pub(crate) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
-    let change = commit::load(ctx, id)?;
+    let change = commit::load(ctx, &args.change.choose(ctx)?)?;
     evidence::check_record(ctx, &change)?;
     let world = collect::world(ctx, &change, Gate::Decide)?;
     commit::ask(ctx, &change, gates::may_promote(&change, &world))?;
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
-    let rehearsal = rehearse::revert(ctx, &change)?;
+    let rehearsal = rehearse(ctx, &change)?;
     let note = report::rollback::note(&change, &rehearsal);
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
-    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(id)? };
-    let change = commit::commit(ctx, id, Kind::Promoted(promotion), &world, &[pending])?;
+    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
+    let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
     let exit = show::state(ctx, &change)?;
     uncommitted::hint(ctx, &change);
     Ok(exit)
+}
+
+/// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
+/// project's checks on what comes of it.
+fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
+    let mut newest_first = change.commits();
+    newest_first.reverse();
+    let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
+    let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
+    let own = delta::own(Some(repo));
+    let config = ctx.config()?;
+    let project = files::path_from_bytes(repo.prefix());
+    let mut checked = Ok(Vec::new());
+    let reverted =
+        repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
+            if config.validation.rehearse_checks {
+                checked = checks::commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            }
+        })?;
+    let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);
+    let names: Vec<String> = failed.collect();
+    Ok(match reverted {
+        Reverted::Applies { .. } if !names.is_empty() => Rehearsal::ChecksFail { names },
+        Reverted::Applies { .. } => Rehearsal::Applies { commits: newest_first },
+        Reverted::Conflicts { paths, .. } => {
+            let shown = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned());
+            Rehearsal::Conflicts { paths: shown.collect() }
+        }
+        // Somebody has taken it back already: there is nothing left to roll back.
+        Reverted::Nothing => Rehearsal::Conflicts { paths: Vec::new() },
+    })
 }

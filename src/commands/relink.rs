@@ -5,14 +5,13 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::History as _;
-use crate::commands::{Ctx, GitHistory, choose, commit, failure};
+use crate::commands::{Ctx, GitHistory, choose, commit, delta, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::model::text::short;
 use crate::model::{CommandLine, Fix, Kind, fix};
 use crate::report::problem;
-use crate::store::Record;
 use crate::workflow::Change;
 
 /// Find a change's commit again after a squash or rebase
@@ -24,13 +23,6 @@ pub struct RelinkArgs {
     /// The change [default: every change whose commit is not in the history of HEAD]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-}
-
-/// A commit that was found again.
-struct Moved {
-    old: String,
-    new: String,
-    by: &'static str,
 }
 
 /// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
@@ -45,21 +37,25 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     let history = GitHistory::new(repo, &key);
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let (mut lost, mut lines) = (0, Vec::new());
-    for change in changes(ctx, args.change_id.as_deref())? {
-        let mut found: Vec<Moved> = Vec::new();
+    let changes = match &args.change_id {
+        Some(id) => vec![commit::load(ctx, &id.parse()?)?],
+        None => choose::changes(ctx)?,
+    };
+    for change in changes {
+        let mut found = Vec::new();
         for old in change.commits() {
             if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
             match again(repo, &history, &change, &old, only.as_deref())? {
-                Some((new, by)) => found.push(Moved { old, new, by }),
+                Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
         }
-        for moved in &found {
-            let commits = vec![(moved.old.clone(), moved.new.clone())];
-            commit::record(ctx, change.id(), Kind::Relinked { commits, by: moved.by.to_owned() })?;
-            lines.push((change.id().clone(), moved.old.clone(), moved.new.clone(), moved.by));
+        for (old, new, by) in found {
+            let commits = vec![(old.clone(), new.clone())];
+            commit::record(ctx, change.id(), Kind::Relinked { commits, by: by.to_owned() })?;
+            lines.push((change.id().clone(), old, new, by));
         }
     }
     history.failure()?;
@@ -91,16 +87,22 @@ pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
 }
 
-fn changes(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
-    if let Some(id) = given {
-        return Ok(vec![commit::load(ctx, &id.parse()?)?]);
+/// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
+/// and what was measured is not what is there.
+pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(false) };
+    let commits = change.commits();
+    if delta::head_with(repo, &commits)?.is_some() || repo.is_shallow() {
+        return Ok(false);
     }
-    let (records, _) = choose::records(ctx)?;
-    let tracked = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok(tracked.collect())
+    let key = ctx.fix_context().trailer;
+    let history = GitHistory::new(repo, &key);
+    for old in &commits {
+        if history.comes_before(old, "HEAD") != Some(true) && again(repo, &history, change, old, None)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The commit of HEAD's history that is the old one in another place, and how that shows.

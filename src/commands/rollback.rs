@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::commands::{Ctx, Measurement, choose, commit, delta, measure, parse, rollout, show, uncommitted};
+use crate::commands::{ChangeArg, Ctx, Measurement, commit, delta, measure, parse, rollout, show, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Reverted;
@@ -14,9 +14,8 @@ use crate::workflow::{Change, World, gates};
 /// Take a change out again
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// Why; it goes into the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -27,7 +26,7 @@ pub struct RollbackArgs {
 
 /// Records the rollback; without `--apply`, prints the action for a person to perform.
 pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose(ctx)?;
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::load(ctx, &id)?;
     // One that was only written down may be performed, which the commit that is made then tells.

@@ -1,8 +1,9 @@
 //! `change rollout`: begin a stage of the rollout: measure, judge against the baseline, record.
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use crate::commands::{Ctx, Measurement, checks, choose, collect, commit, delta, measure, show, watching};
+use crate::commands::{ChangeArg, Ctx, Measurement, checks, collect, commit, delta, evidence, measure, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::scrub::scrub;
@@ -16,38 +17,31 @@ use crate::workflow::{Change, gates};
 pub struct RolloutArgs {
     /// The stage to begin
     #[arg(value_enum)]
-    stage: StageArg,
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    stage: Stage,
+    #[command(flatten)]
+    change: ChangeArg,
 }
 
-/// The stages as the command line has them
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StageArg {
-    /// A small share first
-    Canary,
-    /// A short window on everything
-    Live,
-    /// Everything, for good
-    Full,
-}
+impl ValueEnum for Stage {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<StageArg> for Stage {
-    fn from(stage: StageArg) -> Self {
-        match stage {
-            StageArg::Canary => Self::Canary,
-            StageArg::Live => Self::Live,
-            StageArg::Full => Self::Full,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Canary => "A small share first",
+            Self::Live => "A short window on everything",
+            Self::Full => "Everything, for good",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
 /// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
 pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
-    let stage: Stage = args.stage.into();
+    let stage = args.stage;
     let world = collect::world(ctx, &change, Gate::Rollout)?;
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
@@ -97,5 +91,5 @@ pub(crate) fn against_baseline(
     if change.baseline.is_none() {
         return Ok(None);
     }
-    Ok(watching::judge(ctx, change, &measurement.snapshot)?.and_then(|watch| watch.verdicts()))
+    Ok(evidence::judge_day(ctx, change, &measurement.snapshot)?.and_then(|watch| watch.verdicts()))
 }

@@ -47,13 +47,11 @@ pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
         return hierarchy(ctx);
     }
     let yes = |answer: Option<YesNo>| answer.map(|answer| answer == YesNo::Yes);
-    let (knob, contract) = (yes(args.knob), yes(args.contract));
-    let (urgent, experiment) = (yes(args.urgent), yes(args.experiment));
-    let mut answers = Answers { knob, contract, urgent, experiment };
+    let mut answers: Answers = [args.knob, args.contract, args.urgent, args.experiment].map(yes);
     loop {
         match route::route(&answers) {
             Ok(way) => return answer(ctx, way),
-            Err(question) => answers.set(question, ask(ctx, question, &answers)?),
+            Err(question) => answers[question as usize] = Some(ask(ctx, question, &answers)?),
         }
     }
 }
@@ -76,8 +74,8 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
     if !ctx.ui.can_ask() {
         let flag = words::flag(question);
         // The first yes decides, so that what is asked before one has to be a no.
-        let whole = [Question::Knob, Question::Contract, Question::Urgent, Question::Experiment].map(|question| {
-            let word = if answers.to(question) == Some(true) { "yes" } else { "no" };
+        let whole = Question::ALL.map(|question| {
+            let word = if answers[question as usize] == Some(true) { "yes" } else { "no" };
             format!("{} {word}", words::flag(question))
         });
         return Err(CommandError::trouble(format!("not answered: {text}"))

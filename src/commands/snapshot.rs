@@ -61,9 +61,8 @@ pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
             };
             let change = commit::load(ctx, &id)?;
             match role {
-                RoleArg::Before => before(ctx, &change, &args),
                 RoleArg::After if change.rollback.is_some() => confirm_rollback(ctx, &change, &args),
-                RoleArg::After => after(ctx, &change, &args),
+                RoleArg::Before | RoleArg::After => of_change(ctx, &change, role, &args),
             }
         }
     }
@@ -89,16 +88,6 @@ fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
     Ok(label)
 }
 
-/// The baseline with every default, for `next --run`.
-pub(crate) fn take_before(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
-    before(ctx, change, &SnapshotArgs::default())
-}
-
-/// The state after with every default, for `next --run`.
-pub(crate) fn take_after(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
-    after(ctx, change, &SnapshotArgs::default())
-}
-
 /// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
 fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let change = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
@@ -118,34 +107,42 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     answer(ctx, &file.path, &measurement, None)
 }
 
-fn before(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let label = label(args, "before")?;
-    let mut world = collect::world(ctx, change, Gate::Baseline)?;
-    world.allow_dirty = args.allow_dirty;
-    commit::ask(ctx, change, gates::may_take_baseline(change, &world))?;
-    let ask = measure::Ask { label: &label, role: Some("before"), change: Some(change.id()) };
-    let measurement = measure::take(ctx, &ask, world.revision.clone())?;
-    world.revision = measure::unmoved(&measurement)?;
-    tuneables::keep(ctx)?;
-    world.unmeasured = measurement.unmeasured(&change.contract);
-    let event = |taken| Kind::BaselineTaken(Baseline { taken, strength: Strength::Full });
-    let change = measurement.record(ctx, change.id(), Role::Before, Vec::new(), &world, event)?;
-    attached(ctx, &change, args, &measurement, "before")
+/// The baseline or the state after, with every default; for `next --run`.
+pub(crate) fn take(ctx: &Ctx, change: &Change, role: RoleArg) -> Result<Exit, CommandError> {
+    of_change(ctx, change, role, &SnapshotArgs::default())
 }
 
-fn after(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let label = label(args, "after")?;
-    let mut world = collect::world(ctx, change, Gate::After)?;
-    commit::ask(ctx, change, gates::may_take_after(change, &world))?;
-    let ask = measure::Ask { label: &label, role: Some("after"), change: Some(change.id()) };
+fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+    let (gate, name, file) = match role {
+        RoleArg::Before => (Gate::Baseline, "before", Role::Before),
+        RoleArg::After => (Gate::After, "after", Role::After),
+    };
+    let label = label(args, name)?;
+    let mut world = collect::world(ctx, change, gate)?;
+    world.allow_dirty = args.allow_dirty;
+    let answer_of_gate = match role {
+        RoleArg::Before => gates::may_take_baseline(change, &world),
+        RoleArg::After => gates::may_take_after(change, &world),
+    };
+    commit::ask(ctx, change, answer_of_gate)?;
+    let ask = measure::Ask { label: &label, role: Some(name), change: Some(change.id()) };
     let measurement = measure::take(ctx, &ask, world.revision.clone())?;
     world.revision = measure::unmoved(&measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
-    tuneables::keep(ctx)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
-    let event = |taken| Kind::AfterTaken(After { taken, rollback: String::new() });
-    let change = measurement.record(ctx, change.id(), Role::After, Vec::new(), &world, event)?;
-    attached(ctx, &change, args, &measurement, "after")
+    tuneables::keep(ctx)?;
+    let event = |taken| match role {
+        RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),
+        RoleArg::After => Kind::AfterTaken(After { taken, rollback: String::new() }),
+    };
+    let change = measurement.record(ctx, change.id(), file, Vec::new(), &world, event)?;
+    export(args, &measurement)?;
+    ctx.ui.status(&format!("attached as {name} to {}", change.id()));
+    let taken = change.events.last().and_then(|event| event.what.taken());
+    let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
+    answer(ctx, &path, &measurement, Some(&change))?;
+    ctx.ui.hint(&ctx.next(&change)?.lines());
+    Ok(Exit::Yes)
 }
 
 /// After a rollback: are the baseline's values back? Exit 1 where they are not.
@@ -154,26 +151,6 @@ fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<E
     export(args, &measurement)?;
     answer(ctx, &path, &measurement, Some(change))?;
     Ok(exit)
-}
-
-fn attached(
-    ctx: &Ctx,
-    change: &Change,
-    args: &SnapshotArgs,
-    measurement: &Measurement,
-    role: &str,
-) -> Result<Exit, CommandError> {
-    export(args, measurement)?;
-    let taken = if role == "before" {
-        change.baseline.as_ref().map(|baseline| &baseline.taken)
-    } else {
-        change.after.as_ref().map(|after| &after.taken)
-    };
-    let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
-    ctx.ui.status(&format!("attached as {role} to {}", change.id()));
-    answer(ctx, &path, measurement, Some(change))?;
-    ctx.ui.hint(&ctx.next(change)?.lines());
-    Ok(Exit::Yes)
 }
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandError> {

@@ -1,5 +1,6 @@
 //! `change start`: open a tracked change.
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, failure, init, parse};
@@ -18,8 +19,8 @@ pub struct StartArgs {
     #[arg(long, value_name = "TEXT")]
     title: String,
     /// What kind of change it is: decides the gates and the evidence it owes
-    #[arg(long, value_enum, default_value_t = ClassArg::Code)]
-    class: ClassArg,
+    #[arg(long, value_enum, default_value_t = Class::Code)]
+    class: Class,
     #[command(flatten)]
     contract: ContractFlags,
     /// Say what could go wrong
@@ -45,27 +46,19 @@ pub struct StartArgs {
     expires: Option<String>,
 }
 
-/// The classes as the command line has them
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClassArg {
-    /// A threshold, weight, cooldown or limit that already exists
-    Tuneable,
-    /// Code, with tests, and docs where a contract changes
-    Code,
-    /// A temporary override that stops harm now and must be replaced
-    Emergency,
-    /// Benchmark only; never promoted
-    Experiment,
-}
+impl ValueEnum for Class {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<ClassArg> for Class {
-    fn from(class: ClassArg) -> Self {
-        match class {
-            ClassArg::Tuneable => Self::Tuneable,
-            ClassArg::Code => Self::Code,
-            ClassArg::Emergency => Self::Emergency,
-            ClassArg::Experiment => Self::Experiment,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Tuneable => "A threshold, weight, cooldown or limit that already exists",
+            Self::Code => "Code, with tests, and docs where a contract changes",
+            Self::Emergency => "A temporary override that stops harm now and must be replaced",
+            Self::Experiment => "Benchmark only; never promoted",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
@@ -74,7 +67,7 @@ pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let title = parse::title(&args.title)?;
     let mut parts = args.contract.parts()?;
     // An emergency has no commit that the default could take back.
-    if parts.rollback.is_empty() && args.class != ClassArg::Emergency {
+    if parts.rollback.is_empty() && args.class != Class::Emergency {
         parts.rollback = DEFAULT_ROLLBACK.to_owned();
     }
     init::ensure(ctx)?;
@@ -115,7 +108,7 @@ fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<
     let opened = Opened {
         change_id: ChangeId::generate(now, &title, 0),
         title,
-        class: args.class.into(),
+        class: args.class,
         risk: parse::prose("--risk", &args.risk)?,
         validation_today: parse::prose("--validation-today", &args.validation_today)?,
         validation_next_days: parse::prose("--validation-next-days", &args.validation_next_days)?,

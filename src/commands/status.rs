@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, audit_here, choose, commit, failure, leftover, uncommitted, validate, watching};
+use crate::commands::{Ctx, audit_here, choose, commit, evidence, failure, leftover, relink, uncommitted, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{Fix, fix};
+use crate::model::{Fix, Gate, fix};
 use crate::report::{self, Progressed, StatusView, StepView, problem};
 use crate::store::Record;
-use crate::workflow::{Change, Step, next, view_v1};
+use crate::workflow::{Change, Reason, Refusal, Step, next, view_v1};
 
 /// Show where the changes stand and what comes next
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
         });
         return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
     }
-    let unjudged = shown.filter(|change| change.is_open()).map(|change| watching::unjudged(ctx, change)).transpose()?;
+    let unjudged = shown.filter(|change| change.is_open()).map(|change| evidence::unjudged(ctx, change)).transpose()?;
     let others: Vec<(&Change, Step)> = rest
         .open
         .iter()
@@ -116,12 +116,18 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
 /// The next step; what is in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let mut fixes = ctx.fix_context();
-    if *step != Step::Validate {
-        return StepView::new(change, step, &fixes);
+    match step {
+        Step::Validate => {
+            let made = validate::made(ctx, change);
+            if matches!(made, Progressed::Refused(_)) {
+                fixes.uncommitted = uncommitted::paths(ctx);
+            }
+            StepView::validate(change, &made, &fixes)
+        }
+        Step::Promote if relink::is_gone(ctx, change).unwrap_or(false) => {
+            let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });
+            StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes)
+        }
+        step => StepView::new(change, step, &fixes),
     }
-    let made = validate::made(ctx, change);
-    if matches!(made, Progressed::Refused(_)) {
-        fixes.uncommitted = uncommitted::paths(ctx);
-    }
-    StepView::validate(change, &made, &fixes)
 }

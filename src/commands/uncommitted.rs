@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use crate::commands::Ctx;
+use crate::commands::{Ctx, delta};
 use crate::error::CommandError;
 use crate::git::Repo;
-use crate::measure::{Own, revision};
+use crate::measure::revision;
 use crate::model::{CommandLine, Uncommitted};
 use crate::os::files;
-use crate::store::OwnPaths;
 use crate::workflow::Change;
 
 /// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
@@ -48,9 +47,7 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
 
 /// Uncommitted paths that are not the tool's own.
 fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>, CommandError> {
-    let own = OwnPaths::below(b"");
-    let (is_own, is_left) = (|path: &[u8]| own.is_own(path), |path: &[u8]| own.is_left(path));
-    Ok(revision::uncommitted(repo, Own { is_own: &is_own, is_left: &is_left })?)
+    Ok(delta::telling_own(|own| revision::uncommitted(repo, own))?)
 }
 
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What

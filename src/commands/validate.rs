@@ -1,11 +1,9 @@
 //! `validate`: check the one change that was made: its commit, the project's checks, the smoke probes.
 
-use std::time::Instant;
-
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, Pending, checks, choose, collect, commit, delta, failure};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, failure};
 use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -22,14 +20,13 @@ const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 /// Check the one change that was made: its commit, the tests, the smoke probes
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
 }
 
 /// Exit 0 when every check passed, 1 when one failed or the gate refuses.
 pub fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose(ctx)?;
     validate(ctx, &id)
 }
 
@@ -150,12 +147,8 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
     if config.validation.smoke {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
-            let begun = Instant::now();
-            let (what, failure) = checks::smoke(probe, interrupt);
             let name = format!("smoke:{}", probe.name);
-            let seconds = begun.elapsed().as_secs_f64();
-            done.push(Check { name, kind: CheckKind::Smoke, passed: failure.is_none(), what, seconds, failure });
-            checks::stop_if_asked(ctx)?;
+            done.push(checks::tried(ctx, &name, CheckKind::Smoke, &mut || checks::smoke(probe, interrupt))?);
         }
     }
     Ok(done)

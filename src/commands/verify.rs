@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, collect, commit, evidence, failure, parse, watching};
+use crate::commands::{ChangeArg, Ctx, collect, commit, evidence, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
@@ -13,9 +13,8 @@ use crate::workflow::{Change, Demand, End, Missing, Refusal, gates, window};
 /// Ask whether a change may be called verified, and with --apply call it so
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// Demand this many days of monitoring; may raise what the config demands, never lower it
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true, hide_default_value = true)]
     min_monitor_days: i64,
@@ -32,7 +31,7 @@ pub struct VerifyArgs {
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
 pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose(ctx)?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
     evidence::check_record(ctx, &change)?;
@@ -41,6 +40,7 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     }
     let days = u32::try_from(args.min_monitor_days).unwrap_or(0);
     let world = collect::for_verification(ctx, &change, days, args.require_clean_git)?;
+    let world = collect::effect(ctx, &change, world)?;
     let demands = window::demands(&change, &world, ctx.now());
     let event = Kind::Verified { summary };
     if let Err(refusal) = gates::check(&change, &event, &world, ctx.now()) {
@@ -92,7 +92,7 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> 
 
 /// What the monitored days leave unjudged. Evidence that is not there any more is told by the demands.
 pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
-    watching::unjudged(ctx, change).map(|unjudged| report::day::unjudged(&unjudged)).unwrap_or_default()
+    evidence::unjudged(ctx, change).map(|unjudged| report::day::unjudged(&unjudged)).unwrap_or_default()
 }
 
 /// The original's JSON in a pipe, the list of demands on a terminal.

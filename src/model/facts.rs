@@ -76,6 +76,9 @@ pub struct Check {
     /// Why it failed: exit code, timeout, answer; with the scrubbed tail of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why its first run failed, where the second one passed: it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<String>,
 }
 
 /// The kinds of check.

@@ -110,6 +110,7 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
         | Reason::NoCommit
         | Reason::OtherTuneables { .. }
         | Reason::NotInEffect { .. }
+        | Reason::NotAsCommitted { .. }
         | Reason::NoDelta
         | Reason::OnlyOutside { .. }
         | Reason::NoTuneableChanged

@@ -50,6 +50,7 @@ mod tests {
             what: "cargo test".to_owned(),
             seconds: 12.345,
             failure: failure.map(str::to_owned),
+            first_failure: None,
         };
         let checks = vec![check("test", Some("exit code 101\nassertion failed\u{1b}[0m")), check("smoke:health", None)];
         let mut change = fixture::passed(2);

@@ -2,7 +2,7 @@
 
 use crate::model::fix::WHAT_HAPPENED;
 use crate::model::text::short;
-use crate::model::{Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, fix};
+use crate::model::{Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, Uncommitted, fix};
 use crate::workflow::demand_fixes::{decisions, next_stage, not_in_effect, restore};
 use crate::workflow::proposed::{on_other_metrics, opening, other_criterion, other_names};
 use crate::workflow::{Change, Reason, Refusal, gates};
@@ -74,7 +74,12 @@ impl Fixes<'_> {
                 Fix::next("set them to what was validated, then", self.pass(self.gate)),
                 Fix::or("validate the new values", self.pass(Gate::Validate)),
             ],
-            Reason::NotInEffect { reverted } => not_in_effect(self.change, *reverted, self.again("")),
+            Reason::NotInEffect { reverted: false } if self.gate == Gate::Decide => vec![
+                Fix::next("validate what is there now, and measure it", self.pass(Gate::Validate)),
+                Fix::or("check out the branch that has the commit, then", self.pass(self.gate)),
+            ],
+            Reason::NotInEffect { reverted } => not_in_effect(self.change, *reverted, self.measured_again()),
+            Reason::NotAsCommitted { files } => self.undone(files),
             Reason::NoDelta | Reason::NoTuneableChanged => self.nothing_made(),
             Reason::OnlyOutside { .. } => vec![
                 Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
@@ -165,6 +170,23 @@ impl Fixes<'_> {
         } else {
             self.ctx.gate(self.change.id(), gate)
         }
+    }
+
+    /// What was measured meanwhile says nothing of the change, so a day is measured before anything is called verified.
+    fn measured_again(&self) -> Fix {
+        if self.gate == Gate::Verify {
+            return Fix::then("", fix::on(self.change.id(), "monitor tick"));
+        }
+        self.again("")
+    }
+
+    /// The change's files alone are set aside: a stash of everything would take the record back, too.
+    fn undone(&self, files: &[String]) -> Vec<Fix> {
+        let prefix = self.ctx.uncommitted.prefix.clone();
+        let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
+        let stash = Uncommitted { prefix, paths }.stash();
+        let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
+        vec![Fix::next("set the work aside", stash), self.measured_again(), rollback]
     }
 
     fn again(&self, purpose: &str) -> Fix {

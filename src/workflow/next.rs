@@ -99,8 +99,7 @@ fn monitoring(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
         return Step::Alarms;
     }
     let Some(from) = change.fully_rolled_out_at() else { return Step::Tick };
-    let policy = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
-    let days = policy.min_monitor_days.max(window::MIN_DAYS);
+    let days = window::verify_days(change, policy);
     let ticked = window::ticked_days(change, from, now);
     if ticked.len() < days as usize && !ticked.contains(&now.date_naive()) {
         return Step::Tick;
@@ -111,8 +110,7 @@ fn monitoring(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
         let until = if ticked.len() < days as usize { tomorrow.unwrap_or(closes) } else { closes };
         return Step::Wait { until };
     }
-    let fresh = change.attestation.as_ref().is_some_and(|a| a.reviewed == change.review_digest());
-    if policy.require_attestation && !fresh {
+    if window::demanded(change, policy).require_attestation && !change.is_attested() {
         return Step::Attest;
     }
     if change.opened.class == Class::Emergency && change.follow_up.is_none() {

@@ -151,6 +151,11 @@ impl Change {
         }
     }
 
+    /// Whether what stands now was reviewed.
+    pub fn is_attested(&self) -> bool {
+        self.attestation.as_ref().is_some_and(|attestation| attestation.reviewed == self.review_digest())
+    }
+
     /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation
     /// of another digest is stale.
     pub fn review_digest(&self) -> Digest {

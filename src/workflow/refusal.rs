@@ -104,6 +104,8 @@ pub enum Reason {
         /// Whether it was there and was taken back; else its commit is not in the history.
         reverted: bool,
     },
+    #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
+    NotAsCommitted { files: Vec<String> },
     #[error("nothing changed since the baseline: no commit, no tuneable, no file")]
     NoDelta,
     #[error(

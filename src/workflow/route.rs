@@ -23,37 +23,8 @@ impl Question {
     pub const ALL: [Self; 4] = [Self::Knob, Self::Contract, Self::Urgent, Self::Experiment];
 }
 
-/// The answers so far; `None` where a question was not asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answers {
-    pub knob: Option<bool>,
-    pub contract: Option<bool>,
-    pub urgent: Option<bool>,
-    pub experiment: Option<bool>,
-}
-
-impl Answers {
-    /// The answer to a question.
-    pub fn to(&self, question: Question) -> Option<bool> {
-        match question {
-            Question::Knob => self.knob,
-            Question::Contract => self.contract,
-            Question::Urgent => self.urgent,
-            Question::Experiment => self.experiment,
-        }
-    }
-
-    /// Sets an answer.
-    pub fn set(&mut self, question: Question, answer: bool) {
-        let place = match question {
-            Question::Knob => &mut self.knob,
-            Question::Contract => &mut self.contract,
-            Question::Urgent => &mut self.urgent,
-            Question::Experiment => &mut self.experiment,
-        };
-        *place = Some(answer);
-    }
-}
+/// The answers to [`Question::ALL`]; `None` where a question was not asked.
+pub type Answers = [Option<bool>; 4];
 
 /// Evidence that a change owes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -125,14 +96,9 @@ impl Route {
 
 /// The way that the answers lead to, or the question that comes next. The first yes decides.
 pub fn route(answers: &Answers) -> Result<Route, Question> {
-    let ways = [
-        (Question::Knob, Route::Tuneables),
-        (Question::Contract, Route::CodeDocsTests),
-        (Question::Urgent, Route::EnvOverride),
-        (Question::Experiment, Route::Overlay),
-    ];
-    for (question, way) in ways {
-        match answers.to(question) {
+    let ways = [Route::Tuneables, Route::CodeDocsTests, Route::EnvOverride, Route::Overlay];
+    for ((question, way), answer) in Question::ALL.into_iter().zip(ways).zip(answers) {
+        match answer {
             Some(true) => return Ok(way),
             Some(false) => {}
             None => return Err(question),
@@ -145,28 +111,21 @@ pub fn route(answers: &Answers) -> Result<Route, Question> {
 mod tests {
     use super::*;
 
-    fn after(no: usize, yes: bool) -> Result<Route, Question> {
-        let mut answers = Answers::default();
-        Question::ALL.iter().take(no).for_each(|question| answers.set(*question, false));
-        if let (Some(question), true) = (Question::ALL.get(no), yes) {
-            answers.set(*question, true);
-        }
-        route(&answers)
-    }
-
     #[test]
     fn the_first_yes_decides_and_the_questions_come_in_the_workflows_order() {
         let ways = [Route::Tuneables, Route::CodeDocsTests, Route::EnvOverride, Route::Overlay];
+        let mut answers = Answers::default();
         for (number, way) in ways.into_iter().enumerate() {
-            assert_eq!(after(number, false), Err(Question::ALL[number]));
-            assert_eq!(after(number, true), Ok(way));
+            assert_eq!(route(&answers), Err(Question::ALL[number]));
+            answers[number] = Some(true);
+            assert_eq!(route(&answers), Ok(way));
+            answers[number] = Some(false);
         }
-        assert_eq!(after(4, false), Ok(Route::Code));
+        assert_eq!(route(&answers), Ok(Route::Code));
     }
 
     #[test]
     fn a_later_answer_does_not_overrule_an_earlier_yes() {
-        let answers = Answers { knob: Some(true), urgent: Some(true), ..Answers::default() };
-        assert_eq!(route(&answers), Ok(Route::Tuneables));
+        assert_eq!(route(&[Some(true), None, Some(true), None]), Ok(Route::Tuneables));
     }
 }

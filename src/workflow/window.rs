@@ -74,9 +74,7 @@ impl DemandKind {
 
 /// Every demand on `change`, met or not.
 pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
-    let frozen = change.frozen_policy().cloned().unwrap_or_else(|| world.policy.clone());
-    let policy = frozen.tightened_by(&world.policy);
-    let days = policy.min_monitor_days.max(MIN_DAYS);
+    let days = verify_days(change, &world.policy);
     let rolled_out = change.fully_rolled_out_at();
     let closes = rolled_out.map(|at| closes(at, days));
     let have = rolled_out.map(|at| ticked_days(change, at, now)).unwrap_or_default();
@@ -91,8 +89,8 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
         demand(world.reproduced, DemandKind::Reproduced),
         demand(latest.is_none(), DemandKind::Clock { latest }),
     ];
-    if policy.require_attestation {
-        let fresh = change.attestation.as_ref().is_some_and(|a| a.reviewed == change.review_digest());
+    if demanded(change, &world.policy).require_attestation {
+        let fresh = change.is_attested();
         let stale = change.attestation.is_some() && !fresh;
         list.push(demand(fresh, DemandKind::Attestation { stale }));
     }
@@ -126,11 +124,14 @@ pub fn monitor_days(change: &Change, policy: &Policy) -> u32 {
     change.monitor_days.unwrap_or(DEFAULT_MONITOR_DAYS).max(verify_days(change, policy))
 }
 
-/// For how many days verification demands that a change is monitored: by what was frozen, or by `policy` where that is
-/// more.
+/// What verification demands: what was frozen, or `policy` where that is more.
+pub(crate) fn demanded(change: &Change, policy: &Policy) -> Policy {
+    change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy)
+}
+
+/// For how many days verification demands that a change is monitored.
 pub fn verify_days(change: &Change, policy: &Policy) -> u32 {
-    let frozen = change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy);
-    frozen.min_monitor_days.max(MIN_DAYS)
+    demanded(change, policy).min_monitor_days.max(MIN_DAYS)
 }
 
 /// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the

@@ -49,6 +49,8 @@ pub struct World {
     pub reproduced: bool,
     /// Whether the change is in the code checked out.
     pub in_effect: InEffect,
+    /// Files of the change that are not as they are committed.
+    pub undone: Vec<String>,
     /// What of a rolled back change is in effect as if it had never been taken back.
     pub still_in_effect: Vec<String>,
     /// What the config (and a raising flag) demands now.
@@ -86,6 +88,7 @@ impl Default for World {
             faults: Vec::new(),
             reproduced: false,
             in_effect: InEffect::Absent,
+            undone: Vec::new(),
             still_in_effect: Vec::new(),
             policy: Self::least_policy(),
             clean_git: None,

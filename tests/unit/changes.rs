@@ -133,6 +133,7 @@ fn checks() -> Vec<Check> {
         what: "cargo test".to_owned(),
         seconds: 12.0,
         failure: None,
+        first_failure: None,
     }]
 }
 

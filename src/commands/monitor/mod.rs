@@ -1,40 +1,147 @@
-//! `monitor`: measuring rolled out changes day by day. Here: which changes are monitored, and what the verbs say of one.
+//! `monitor`: measuring rolled out changes day by day. Here: which changes are monitored, `monitor start`, `monitor status`.
 
-pub mod start;
-pub mod status;
 pub mod tick;
 
 pub use tick::Ticked;
 
-use clap::Subcommand;
-use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, choose, commit};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::ChangeId;
+use crate::model::strict_json::parse_json;
+use crate::model::{ChangeId, Digest, Kind};
 use crate::report;
-use crate::store::Record;
-use crate::workflow::{Change, watch, window};
+use crate::store::{Record, atomic, evidence};
+use crate::workflow::{Change, gates, watch, window};
+
+/// The original's monitor file is a few kilobytes.
+const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Measure rolled out changes day by day
 #[derive(Debug, Subcommand)]
 pub enum MonitorCommand {
     /// Say for how many days a rolled out change is measured
-    Start(start::StartArgs),
+    Start(StartArgs),
     /// Measure every monitored change that is due today
     Tick(tick::TickArgs),
     /// Show which changes are monitored and how far they are
-    Status(status::StatusArgs),
+    Status(StatusArgs),
 }
 
-/// Sends each verb to its file.
+/// Say for how many days a rolled out change is measured
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    #[command(flatten)]
+    change: ChangeArg,
+    /// The change's recorded baseline; any other file is refused [default: that baseline]
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// On how many UTC days to measure; never fewer than verification demands
+    #[arg(long, value_name = "N", default_value_t = window::DEFAULT_MONITOR_DAYS, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+}
+
+/// Show which changes are monitored and how far they are
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The change [default: every change that is rolled out]
+    #[arg(long, value_name = "ID")]
+    change_id: Option<String>,
+}
+
 pub fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandError> {
     match command {
-        MonitorCommand::Start(args) => start::run(ctx, args),
+        MonitorCommand::Start(args) => start(ctx, args),
         MonitorCommand::Tick(args) => tick::run(ctx, args),
-        MonitorCommand::Status(args) => status::run(ctx, args),
+        MonitorCommand::Status(args) => status(ctx, args),
     }
+}
+
+/// The state of the monitor is the record itself, whose path is the answer.
+fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
+    let id = args.change.choose(ctx)?;
+    let change = commit::load(ctx, &id)?;
+    commit::ask(ctx, &change, gates::may_monitor(&change))?;
+    if let Some(path) = &args.baseline {
+        is_the_baseline(ctx, &change, path)?;
+    }
+    let change = commit::record(ctx, &id, Kind::MonitorStarted { days: args.days })?;
+    let days = window::monitor_days(&change, &ctx.policy()?);
+    if days > args.days {
+        ctx.ui.warn(&format!("measured on {days} days: verification demands no fewer"));
+    }
+    let record = ctx.project.record_path(id.as_str())?;
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&json!({ "monitor": record })))?;
+    } else {
+        ctx.ui.answer(&format!("{id} is measured on {days} UTC days; run `vibeship-optimizer monitor tick` daily"))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// What a change is held against was fixed at its baseline; a freely chosen one could hide a loss.
+fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<(), CommandError> {
+    let bytes = atomic::read(path, evidence::LIMIT)?
+        .ok_or_else(|| CommandError::trouble(format!("--baseline: {} does not exist", path.display())))?;
+    let Some(recorded) = watch::reference(change) else {
+        return Err(CommandError::trouble("--baseline: the change has recorded none"));
+    };
+    if Digest::of_bytes(&bytes) == recorded.sha256 {
+        return Ok(());
+    }
+    let shown = ctx.project.root().join(&recorded.path);
+    Err(CommandError::trouble(format!("--baseline: {} is not the change's recorded baseline", path.display()))
+        .hinted(format!("leave --baseline out, or give {}", shown.display())))
+}
+
+/// Exit 0 whatever the state; with an open alarm too, as the original.
+fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
+    let changes = monitored(ctx, args.change_id.as_deref())?;
+    let mut states = Vec::new();
+    for change in &changes {
+        states.push(state(ctx, change)?);
+    }
+    if ctx.json(true) {
+        ctx.ui.answer(&failure::pretty(&answer(ctx, states)?))?;
+    } else {
+        ctx.show(&report::day::monitors(&changes, ctx.now(), &ctx.policy()?))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// The fields of one as the original has them; where several are monitored, those of the first, and all in `changes`.
+fn answer(ctx: &Ctx, states: Vec<Value>) -> Result<Value, CommandError> {
+    let mut answer = match states.first() {
+        Some(Value::Object(first)) => first.clone(),
+        _ => legacy(ctx)?,
+    };
+    let active = states.iter().any(|state| state["active"] == true);
+    answer.insert("active".to_owned(), json!(active));
+    answer.insert("changes".to_owned(), Value::Array(states));
+    Ok(Value::Object(answer))
+}
+
+/// What the original's monitor left: shown, but not gone on with, since it was bound to no evidence.
+fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
+    let mut answer = Map::new();
+    answer.insert("active".to_owned(), json!(false));
+    let path = ctx.project.monitor_path();
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(answer) };
+    let value = parse_json(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
+    let Value::Object(fields) = value else {
+        return Err(CommandError::trouble(format!("{}: it is no monitor of the original's", path.display())));
+    };
+    answer.extend(fields.into_iter().filter(|(key, _)| key != "active"));
+    answer.insert("legacy".to_owned(), json!(true));
+    ctx.ui.hint(&format!(
+        "{} is the original's monitor and is no longer ticked: a change is monitored from its full rollout on",
+        ctx.project.relative(&path)
+    ));
+    Ok(answer)
 }
 
 /// Every change that is rolled out and has not ended, or the one that is named.
@@ -64,7 +171,7 @@ fn is_monitored(change: &Change) -> bool {
 }
 
 /// Where the monitor of a change stands, in the original's words.
-pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
+fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
     let policy = ctx.policy()?;
     let now = ctx.now();
     let days = window::monitor_days(change, &policy);

@@ -6,14 +6,13 @@ use serde_json::{Map, Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, commit, delta, failure, measure, monitor, uncommitted, watching,
+    Ctx, Measurement, Pending, audit_here, collect, commit, delta, evidence, failure, measure, monitor,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{Fix, InEffect, Judged, Kind, Tick, Uncommitted, fix};
+use crate::model::{Fix, Judged, Kind, Tick, fix};
 use crate::report::{self, DayView, problem};
 use crate::store::Role;
-use crate::workflow::demand_fixes::not_in_effect;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
 
 /// Measure every monitored change that is due today
@@ -99,7 +98,8 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
     if idle.is_some() {
         return Ok(Ticked { change, idle, raised: Vec::new() });
     }
-    contains_the_change(ctx, &change)?;
+    let world = collect::effect(ctx, &change, World::default())?;
+    commit::ask(ctx, &change, gates::may_tick(&change, &world))?;
     let measurement = match measured {
         Some(measurement) => measurement,
         None => {
@@ -110,46 +110,7 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
             measured.insert(measurement)
         }
     };
-    record(ctx, &change, measurement)
-}
-
-/// What is measured has to contain the change, with the tuneables as they were validated: anything else says nothing
-/// about it.
-fn contains_the_change(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
-    let id = change.id();
-    let again = || Fix::then("", fix::on(id, "monitor tick"));
-    let taken_out = || Fix::or("if it was taken out", fix::with_reason(id, "rollback"));
-    match delta::in_effect(ctx, change)? {
-        InEffect::Yes | InEffect::NoCommit => {}
-        InEffect::Absent => {
-            let message = format!("{id}: its commit is not in the history of what is checked out");
-            return Err(CommandError::failed(message).fixed_by(not_in_effect(change, false, again())));
-        }
-        InEffect::Reverted => {
-            let message = format!("{id}: a later commit took it back");
-            return Err(CommandError::failed(message).fixed_by(not_in_effect(change, true, again())));
-        }
-    }
-    let undone = uncommitted::of_change(ctx, change)?;
-    if !undone.is_empty() {
-        let message = format!(
-            "{id}: it is not in effect: files of the change are not as they are committed: {}",
-            undone.join(", ")
-        );
-        // The change's files alone: a stash of everything would take the record back, too.
-        let prefix = ctx.repo()?.map(|repo| String::from_utf8_lossy(repo.prefix()).into_owned()).unwrap_or_default();
-        let paths = undone.iter().map(|path| format!("{prefix}{path}")).collect();
-        let stash = Uncommitted { prefix, paths }.stash();
-        let fixes = [Fix::next("set the work aside", stash), again(), taken_out()];
-        return Err(CommandError::failed(message).fixed_by(fixes));
-    }
-    let keys = gates::other_tuneables(change, &delta::tuneables(ctx, change)?);
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let message = format!("{id}: not at the value that was validated: {}", keys.join(", "));
-    let set = Fix::next("set the tuneables to what was validated, then", fix::on(id, "monitor tick"));
-    Err(CommandError::failed(message).fixed_by([set, taken_out()]))
+    record(ctx, &change, &world, measurement)
 }
 
 fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
@@ -162,15 +123,15 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
     Ok(measurement)
 }
 
-fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<Ticked, CommandError> {
+fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measurement) -> Result<Ticked, CommandError> {
     let at = ctx.now();
     let utc_date = at.date_naive();
     let from = change.fully_rolled_out_at().unwrap_or(at);
     let day = window::day_of(from, utc_date).unwrap_or(0);
     let role = day_role(day);
     measurement.dedicate(change.id(), &role);
-    let watch = watching::judge(ctx, change, &measurement.snapshot)?;
-    let drift = watching::drift(ctx, change, &measurement.snapshot)?;
+    let watch = evidence::judge_day(ctx, change, &measurement.snapshot)?;
+    let drift = evidence::drift(ctx, change, &measurement.snapshot)?;
     let alarms = watch.as_ref().map(watch::Watch::alarms).unwrap_or_default();
     let view = DayView {
         change,
@@ -186,7 +147,7 @@ fn record(ctx: &Ctx, change: &Change, measurement: &mut Measurement) -> Result<T
     let report = page.artifact(change.id())?;
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
     let role = Role::DaySnapshot(day);
-    let change = measurement.record(ctx, change.id(), role, vec![page], &World::default(), event)?;
+    let change = measurement.record(ctx, change.id(), role, vec![page], world, event)?;
     Ok(Ticked { change, idle: None, raised: alarms })
 }
 

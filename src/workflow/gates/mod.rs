@@ -19,7 +19,7 @@ pub use end::may_confirm_rollback;
 pub use promote::may_enter as may_promote;
 pub use rollout::may_enter as may_roll_out;
 pub use validate::may_enter as may_validate;
-pub use verify::may_monitor;
+pub use verify::{may_monitor, may_tick};
 
 use chrono::{DateTime, Utc};
 
@@ -43,7 +43,8 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
         Kind::RolledOut(begun) => rollout::check(change, begun, world, now),
         Kind::RolledBack { reason, commit } => end::check_rollback(change, reason, commit.is_some()),
         Kind::RollbackConfirmed { .. } => end::may_confirm_rollback(change, world),
-        Kind::MonitorStarted { .. } | Kind::Ticked(_) => verify::may_monitor(change),
+        Kind::MonitorStarted { .. } => verify::may_monitor(change),
+        Kind::Ticked(_) => verify::may_tick(change, world),
         Kind::AlarmResolved { reason } => verify::check_resolution(change, reason),
         Kind::Attested { .. } => verify::check_attestation(change),
         Kind::FollowedUp { by } => verify::check_follow_up(change, by),

@@ -5,7 +5,7 @@ use crate::workflow::{Change, Missing, Refusal, World, gates};
 
 const GATE: Gate = Gate::Decide;
 
-/// Evidence complete and unaltered, KPI and guardrails pass.
+/// Evidence complete and unaltered, KPI and guardrails pass, and what was compared is what is there.
 pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::enter(change, GATE)?;
     gates::is_undecided(change, GATE)?;
@@ -28,7 +28,7 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
     if let Some(judged) = comparison.verdicts.trigger.clone().filter(|_| comparison.verdicts.fired()) {
         return refuse(Missing::TriggerFired { judged });
     }
-    Ok(())
+    gates::in_effect(GATE, world)
 }
 
 pub(crate) fn check(change: &Change, promotion: &Promotion, world: &World) -> Result<(), Refusal> {

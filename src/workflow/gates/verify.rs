@@ -7,17 +7,34 @@ use crate::workflow::{Change, Missing, Refusal, World, gates, window};
 
 const GATE: Gate = Gate::Verify;
 
-/// Verified only if every demand of the window holds.
+/// Verified only if every demand of the window holds, and the change is in effect.
 pub(crate) fn check(change: &Change, summary: &str, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     gates::enter(change, GATE)?;
     let demands = window::demands(change, world, now);
     if demands.iter().any(|demand| !demand.met) {
         return Err(Refusal::new(GATE, Missing::Unverified { demands }));
     }
+    is_in_effect(change, world)?;
     if summary.trim().is_empty() { Err(Refusal::new(GATE, Missing::Summary)) } else { Ok(()) }
 }
 
-/// Any time after the full rollout, as often as wanted; days are counted by date.
+/// A day is measured any time after the full rollout, as often as wanted; days are counted by date.
+pub fn may_tick(change: &Change, world: &World) -> Result<(), Refusal> {
+    may_monitor(change)?;
+    is_in_effect(change, world)
+}
+
+/// What is measured, and what is called verified, has to be the change, with the tuneables as they were validated:
+/// anything else says nothing about it.
+fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
+    gates::in_effect(GATE, world)?;
+    if !world.undone.is_empty() {
+        return Err(Refusal::new(GATE, Missing::NotAsCommitted { files: world.undone.clone() }));
+    }
+    gates::validated_tuneables(GATE, change, &world.tuneables)
+}
+
+/// There is something to monitor from the full rollout on.
 pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     if change.fully_rolled_out_at().is_some() {
         return gates::enter(change, GATE);

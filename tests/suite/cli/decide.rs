@@ -294,3 +294,26 @@ fn evidence_that_was_left_out_of_the_commit_is_told_with_the_command_that_commit
     s.git(&["commit", "-q", "-m", "Tidy up"]);
     let _ = s.run(&["check", "--range", &range]).exits(1).says(&["git log --oneline --all"]);
 }
+
+#[test]
+fn what_was_amended_after_the_comparison_is_validated_again_and_not_promoted() {
+    let s = Sandbox::new();
+    s.compared("x");
+    s.write("src/main.txt", "note\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let validate = format!("vibeship-optimizer validate --change-id {}", s.id());
+    let _ = s.on(&["status"]).says(&["not in the history", &validate]).never_says(&["everything passes"]);
+    s.refuses(&["change", "promote"], 6, "not_in_effect");
+    let _ = s.on(&["change", "promote"]).says(&[&validate]);
+    s.validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn an_amended_message_is_the_same_change_and_may_be_promoted() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let trailer = format!("Optimizer-Change: {}", s.id());
+    s.git(&["commit", "-q", "--amend", "-m", "In other words", "--trailer", &trailer]);
+    let _ = s.on(&["status"]).says(&["everything passes"]);
+    let _ = s.on(&["change", "promote"]).ok();
+}

@@ -41,6 +41,29 @@ fn a_change_is_verified_after_three_days_of_ticks_and_not_before() {
 }
 
 #[test]
+fn what_was_taken_back_after_its_days_is_not_verified() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    three_days(&s);
+    s.git(&["revert", "--no-edit", "HEAD"]);
+    let verify = ["change", "verify", "--apply", "--summary", "it held"];
+    s.refuses(&verify, 8, "not_in_effect").refuses(&["change", "verify"], 8, "not_in_effect");
+    s.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let _ = s.on(&verify).ok();
+}
+
+#[test]
+fn what_is_undone_in_the_work_tree_is_not_verified() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    three_days(&s);
+    s.write("src/main.txt", "as it was\n");
+    s.refuses(&["change", "verify", "--apply", "--summary", "it held"], 8, "not_as_committed");
+}
+
+#[test]
 fn a_day_counts_once_however_often_it_is_forced() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
@@ -485,7 +508,7 @@ fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_t
     let _ = s.on(&["change", "promote"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok();
     s.write("src/main.txt", "as it was\n");
-    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["it is not in effect", "src/main.txt"]);
+    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["not in effect", "src/main.txt"]);
     assert!(s.shown()["events"].as_array().unwrap().iter().all(|event| event["kind"] != "ticked"));
     s.git(&["checkout", "-q", "HEAD", "--", "src/main.txt"]);
     s.write("idea.txt", "next idea\n");

@@ -92,11 +92,26 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     let failed = s.on(&["validate"]).exits(1);
     insta::assert_snapshot!(failed.stderr, @r"
     checking test: exit 7
+    test failed; it is run once more
     The change is rejected. Roll back now:
       git revert [COMMIT]
     ");
     assert_eq!(s.shown()["status"], "rejected");
     s.refuses(&["snapshot", "--as", "after"], 4, "ended");
+}
+
+#[test]
+fn a_test_that_fails_once_and_passes_then_is_told_as_flaky_and_ends_nothing() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "ran\n");
+    s.config(&CONFIG.replace("exit 0", "test -e ran || { touch ran; exit 7; }"));
+    s.start("x").contract().before().improve(50.0);
+    let _ = s.on(&["validate"]).ok().says(&["warning: test is flaky: it failed, and passed when it was run once more"]);
+    let shown = s.shown();
+    let validated = shown["events"].as_array().unwrap().last().unwrap()["what"].clone();
+    assert_eq!((validated["kind"].as_str(), &validated["checks"][0]["passed"]), (Some("validated"), &true.into()));
+    assert!(validated["checks"][0]["first_failure"].as_str().is_some_and(|why| why.contains('7')), "{validated}");
+    s.after();
 }
 
 #[test]

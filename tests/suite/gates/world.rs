@@ -198,6 +198,7 @@ pub(crate) fn check(kind: CheckKind, passed: bool) -> Check {
         what: "cargo test".to_owned(),
         seconds: 1.25,
         failure: (!passed).then(|| "exit code 101".to_owned()),
+        first_failure: None,
     }
 }
 
@@ -318,6 +319,11 @@ impl Script {
         Ask { event: Kind::RolledOut(begun), world }
     }
 
+    /// The world with the change in effect.
+    fn in_effect(&self) -> World {
+        World { in_effect: InEffect::Yes, tuneables: self.tuneables.clone(), ..World::default() }
+    }
+
     /// A comparison with these verdicts.
     pub(crate) fn compares(&mut self, verdicts: Verdicts) -> Ask {
         let (markdown, json, pair) = (self.artifact("compare_md"), self.artifact("compare"), self.artifact("pair"));
@@ -388,7 +394,8 @@ pub(crate) mod ask {
     pub(crate) fn tick(script: &mut Script) -> Ask {
         let (taken, report) = (script.taken(revision(script.head)), script.artifact("day"));
         let utc_date = script.now.date_naive();
-        plain(Kind::Ticked(Tick { utc_date, day: 0, taken, report, alarms: Vec::new() }))
+        let event = Kind::Ticked(Tick { utc_date, day: 0, taken, report, alarms: Vec::new() });
+        Ask { event, world: script.in_effect() }
     }
     pub(crate) fn attest(script: &mut Script) -> Ask {
         let attestation = Attestation {
@@ -400,8 +407,8 @@ pub(crate) mod ask {
         plain(Kind::Attested { attestation })
     }
     pub(crate) fn verify(script: &mut Script) -> Ask {
-        let world =
-            World { policy: script.policy.clone(), reproduced: true, follow_up_promoted: true, ..World::default() };
+        let policy = script.policy.clone();
+        let world = World { policy, reproduced: true, follow_up_promoted: true, ..script.in_effect() };
         Ask { event: Kind::Verified { summary: "a tenth faster on three days".to_owned() }, world }
     }
     pub(crate) fn hold(_: &mut Script) -> Ask {
