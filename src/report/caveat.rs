@@ -60,7 +60,7 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
              as it was recorded, and cannot be proven by ancestry.",
         ),
         Caveat::DirtyOutside { side, paths } => Text::from(format!(
-            "Outside the project's directory {} lay uncommitted {}, and it is not known whether what was measured \
+            "Outside the project's directory {} had uncommitted changes {}, and it is not known whether what was measured \
              reads them.",
             first_few(paths),
             which(*side)
@@ -174,7 +174,7 @@ mod tests {
         - Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.
         - Uncommitted work (9 paths) was measured in the baseline. No commit holds exactly what ran. The tool that recorded it counted its own files as uncommitted work, so this may mean little.
         - The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as it was recorded, and cannot be proven by ancestry.
-        - Outside the project's directory a, b, c and 1 more lay uncommitted after the change, and it is not known whether what was measured reads them.
+        - Outside the project's directory a, b, c and 1 more had uncommitted changes after the change, and it is not known whether what was measured reads them.
         - The snapshots come from different machines (CPU model differ). Times of one say nothing about the other.
         - The machine was not recorded in the baseline. That both are of one machine is an assumption.
         - `lib`: sizes count every file, build output included, and how much of it git tracks was not recorded. A difference may be build output alone.

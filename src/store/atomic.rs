@@ -73,9 +73,9 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErro
     Ok(Some(bytes))
 }
 
-/// Whether a file's name is one that writers under the lock use while they write.
+/// Whether a file's name is one that writers use while they write.
 pub(crate) fn is_temporary(name: &[u8]) -> bool {
-    name.starts_with(LOCKED_PREFIX.as_bytes()) && name.ends_with(b".tmp")
+    [LOCKED_PREFIX, FREE_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes())) && name.ends_with(b".tmp")
 }
 
 /// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
@@ -84,7 +84,7 @@ pub(crate) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| is_temporary(name.as_bytes()))
+        if name.to_str().is_some_and(|name| name.starts_with(LOCKED_PREFIX) && name.ends_with(".tmp"))
             && entry.file_type().is_ok_and(|kind| kind.is_file())
         {
             let _ = fs::remove_file(entry.path());
