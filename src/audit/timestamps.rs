@@ -77,7 +77,7 @@ pub fn findings(
         }
         Some(RecordState::Legacy) => {
             let base_has_events = before.is_some_and(|before| !before.events.is_empty());
-            let last = newest(&|version| version.events().len() > 0).filter(|_| !base_has_events);
+            let last = newest(&|version| !version.events().is_empty()).filter(|_| !base_has_events);
             last.map(|last| Finding::fail(FindingKind::RecordRewritten { seq: 1 }).of_commit(&last.commit))
                 .into_iter()
                 .collect()

@@ -6,7 +6,7 @@ use crate::commands::{Ctx, collect, commit, compare, show, snapshot, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Gate};
-use crate::workflow::{Change, Missing, Step, World, gates, next};
+use crate::workflow::{Change, Reason, Step, World, gates, next};
 
 /// Runs gate after gate; the answer is where the change stands at the end.
 pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
@@ -42,5 +42,5 @@ pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
     let answer = gates::may_validate(change, &world);
-    Ok(matches!(answer, Err(refusal) if refusal.missing == Missing::NoDelta))
+    Ok(matches!(answer, Err(refusal) if refusal.missing == Reason::NoDelta))
 }

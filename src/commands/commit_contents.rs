@@ -20,6 +20,9 @@ use crate::store::{Record, RecordError, atomic, evidence, project};
 /// The largest record that is read, in bytes.
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// When a commit was first written, and when it was made as it is now.
+type Moments = (DateTime<Utc>, DateTime<Utc>);
+
 impl GitHistory<'_> {
     /// The config in a commit; `None` where it has none.
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
@@ -85,11 +88,7 @@ impl GitHistory<'_> {
     }
 
     /// When the last commit of a path, up to a commit, was first written and when it was made as it is now.
-    pub(crate) fn last_commit_of(
-        &self,
-        commit: &str,
-        path: &str,
-    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, CommandError> {
+    pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>, CommandError> {
         let path = files::path_from_bytes(&self.path(path));
         let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
         let moment = |text: &str| text.parse().ok().map(range::moment);

@@ -29,10 +29,13 @@ pub struct DoctorArgs {
     apply: bool,
 }
 
+/// Does what a fix asks for.
+type Apply = fn(&Ctx) -> Result<(), CommandError>;
+
 /// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
 struct ToDo {
     problem: Problem,
-    apply: Option<fn(&Ctx) -> Result<(), CommandError>>,
+    apply: Option<Apply>,
 }
 
 /// Exit 0 when nothing is missing any more, 1 when something is. What is only worth knowing counts for nothing.
@@ -134,7 +137,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
     }
     let (grave, notes): (Vec<Ill>, Vec<Ill>) = hook_health::ills(ctx)?.into_iter().partition(|ill| ill.grave);
     for ill in grave {
-        let apply: Option<fn(&Ctx) -> Result<(), CommandError>> = if ill.installs { Some(hooks::put_in) } else { None };
+        let apply: Option<Apply> = if ill.installs { Some(hooks::put_in) } else { None };
         let fixes = if ill.installs { Vec::new() } else { ill.fixes };
         found.push(ToDo { problem: setup(Severity::Warn, ill.code, ill.message, fixes), apply });
     }

@@ -12,7 +12,7 @@ use crate::model::fix::PLACEHOLDERS;
 use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
 use crate::report::{self, Progressed, problem};
 use crate::store::Role;
-use crate::workflow::{Change, Missing, Refusal, gates};
+use crate::workflow::{Change, Reason, Refusal, gates};
 
 /// Schema name of validation files.
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
@@ -75,8 +75,8 @@ pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
     match gates::may_validate(change, &world) {
         Ok(_) if without_id => Progressed::WithoutId { last },
         Ok(_) => Progressed::Whole,
-        Err(Refusal { missing: Missing::NoDelta | Missing::NoCommit, .. }) => Progressed::Nothing,
-        Err(Refusal { missing: Missing::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
+        Err(Refusal { missing: Reason::NoDelta | Reason::NoCommit, .. }) => Progressed::Nothing,
+        Err(Refusal { missing: Reason::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
         Err(refusal) => Progressed::Refused(Box::new(refusal)),
     }
 }

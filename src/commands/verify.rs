@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
 use crate::report;
-use crate::workflow::{Change, Demand, End, Missing, Refusal, gates, window};
+use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
 
 /// Ask whether a change may be called verified, and with --apply call it so
 #[derive(Debug, Args)]
@@ -44,9 +44,9 @@ pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let demands = window::demands(&change, &world, ctx.now());
     let event = Kind::Verified { summary };
     if let Err(refusal) = gates::check(&change, &event, &world, ctx.now()) {
-        let by_demands = matches!(refusal.missing, Missing::Unverified { .. });
+        let by_demands = matches!(refusal.missing, Reason::Unverified { .. });
         // A dry run is not refused for a summary that only `--apply` needs.
-        if !(by_demands || (!args.apply && refusal.missing == Missing::Summary)) {
+        if !(by_demands || (!args.apply && refusal.missing == Reason::Summary)) {
             answer_refused(ctx, &change, (&refusal, &demands), args.apply)?;
             return Err(CommandError::refused(refusal, Some(&change)));
         }

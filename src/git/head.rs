@@ -100,6 +100,9 @@ impl Repo {
     /// Whether `ancestor` is `of` or comes before it.
     pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
         let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
+        if ancestor == of {
+            return Ok(true);
+        }
         Ok(self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]).answer()?.is_some())
     }
 

@@ -66,6 +66,7 @@ impl<'a> RefusalView<'a> {
 }
 
 /// The particulars, a line each, in the order in which the reason holds them.
+#[expect(clippy::too_many_lines, reason = "one exhaustive match")]
 fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     match reason {
         Reason::Dirty { .. } => ctx.uncommitted.lines(),

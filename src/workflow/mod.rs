@@ -20,7 +20,7 @@ pub mod world;
 
 pub use chain::Broken;
 pub use next::Step;
-pub use refusal::{Reason, Reason as Missing, Refusal, VacuousCriterion, VacuousCriterion as Senseless};
+pub use refusal::{Reason, Refusal, VacuousCriterion};
 pub use replay::InvalidEvent;
 pub use route::{Answers, Evidence, Question, Route};
 pub use state::{Change, Dated, End, NotARecord, RolledBack};

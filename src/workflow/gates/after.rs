@@ -1,7 +1,7 @@
 //! Gate 4: the state after, at the very code that was validated.
 
 use crate::model::{After, Gate, Revision, Strength};
-use crate::workflow::{Change, Missing, Refusal, World, gates};
+use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 const GATE: Gate = Gate::After;
 
@@ -23,14 +23,14 @@ pub(crate) fn check(change: &Change, after: &After, world: &World) -> Result<(),
 
 fn is_validated_code(change: &Change, revision: &Revision) -> Result<(), Refusal> {
     let (Some(baseline), Some(validation)) = (&change.baseline, &change.validation) else {
-        return Err(Refusal::new(GATE, Missing::Earlier { gate: Gate::Validate }));
+        return Err(Refusal::new(GATE, Reason::Earlier { gate: Gate::Validate }));
     };
     if baseline.strength != Strength::Indicative {
         gates::settled(GATE, revision, change.commits().first().map(String::as_str))?;
     }
     if !validation.revision.same_code(revision) {
         let (validated, here) = (validation.revision.short(), revision.short());
-        return Err(Refusal::new(GATE, Missing::NotValidatedCode { validated, here }));
+        return Err(Refusal::new(GATE, Reason::NotValidatedCode { validated, here }));
     }
     Ok(())
 }

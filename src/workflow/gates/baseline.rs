@@ -1,7 +1,7 @@
 //! Gate 2: the baseline. Comes before the first commit of the change; freezes the contract.
 
 use crate::model::{Baseline, Gate, Revision, Strength, WorkTree};
-use crate::workflow::{Change, Missing, Refusal, World, gates};
+use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 const GATE: Gate = Gate::Baseline;
 
@@ -13,14 +13,14 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::enter(change, GATE)?;
     let refuse = |missing| Err(Refusal::new(GATE, missing));
     if change.validation.is_some() || change.after.is_some() {
-        return refuse(Missing::AlreadyPassed);
+        return refuse(Reason::AlreadyPassed);
     }
     if !world.commits_with_id.is_empty() {
-        return refuse(Missing::CommitsBeforeBaseline { commits: world.commits_with_id.clone() });
+        return refuse(Reason::CommitsBeforeBaseline { commits: world.commits_with_id.clone() });
     }
     gates::known_metrics(GATE, world)?;
     if !world.own_sources.is_empty() {
-        return refuse(Missing::OwnSource { sources: world.own_sources.clone() });
+        return refuse(Reason::OwnSource { sources: world.own_sources.clone() });
     }
     clean_enough(&world.revision, world)
 }

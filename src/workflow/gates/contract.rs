@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Trigger};
-use crate::workflow::{Change, Missing, Refusal, Senseless, World, gates, proof};
+use crate::workflow::{Change, Reason, Refusal, VacuousCriterion, World, gates, proof};
 
 /// A contract may be written in several steps, and is complete when no part is missing.
 pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Contract;
     gates::enter(change, gate)?;
     if change.baseline.is_some() || !change.rollout.is_empty() {
-        return Err(Refusal::new(gate, Missing::Frozen));
+        return Err(Refusal::new(gate, Reason::Frozen));
     }
     gates::known_metrics(gate, world)?;
-    let senseless = |criterion: String, why| Err(Refusal::new(gate, Missing::ContractSense { criterion, why }));
+    let senseless = |criterion: String, why| Err(Refusal::new(gate, Reason::ContractSense { criterion, why }));
     // A guardrail that is the KPI itself guards nothing.
     let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
     if let Some(criterion) = doubled {
-        return senseless(criterion.to_string(), Senseless::Doubled);
+        return senseless(criterion.to_string(), VacuousCriterion::Doubled);
     }
     if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
-        return senseless(format!("minimum effect {effect}"), Senseless::NoShare);
+        return senseless(format!("minimum effect {effect}"), VacuousCriterion::NoShare);
     }
     if let Some((criterion, why)) = demands_nothing(contract, &world.better) {
         return senseless(criterion.to_string(), why);
@@ -28,7 +28,7 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
     // An earlier version's records are read as they are.
     let emergency = change.opened.class == Class::Emergency && !world.better.is_empty();
     if emergency && contract.rollback.contains(proof::COMMIT_PLACEHOLDER) {
-        return senseless(contract.rollback.clone(), Senseless::NoCommit);
+        return senseless(contract.rollback.clone(), VacuousCriterion::NoCommit);
     }
     Ok(())
 }
@@ -38,30 +38,33 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
 fn demands_nothing<'c>(
     contract: &'c Contract,
     better: &BTreeMap<MetricId, Better>,
-) -> Option<(&'c Criterion, Senseless)> {
+) -> Option<(&'c Criterion, VacuousCriterion)> {
     let kpi = contract.kpi.as_ref();
     let known = |criterion: &Criterion| better.contains_key(&criterion.metric);
     if let Some(criterion) = contract.criteria().find(|criterion| known(criterion) && never_holds(criterion)) {
         let is_trigger = matches!(&contract.trigger, Some(Trigger::Measured(trigger)) if trigger == criterion);
-        let why =
-            if is_trigger { Senseless::CannotFire } else { Senseless::CannotHold { kpi: kpi == Some(criterion) } };
+        let why = if is_trigger {
+            VacuousCriterion::CannotFire
+        } else {
+            VacuousCriterion::CannotHold { kpi: kpi == Some(criterion) }
+        };
         return Some((criterion, why));
     }
     if let Some(kpi) = kpi
         && better.get(&kpi.metric).is_some_and(|better| !improves(kpi, *better))
     {
-        return Some((kpi, Senseless::NoImprovement));
+        return Some((kpi, VacuousCriterion::NoImprovement));
     }
     if let Some(Trigger::Measured(trigger)) = &contract.trigger
         && better.get(&trigger.metric).is_some_and(|better| fires_on_good(trigger, *better))
     {
-        return Some((trigger, Senseless::FiresOnGood));
+        return Some((trigger, VacuousCriterion::FiresOnGood));
     }
     contract.guardrails.iter().filter(|guardrail| better.contains_key(&guardrail.metric)).find_map(|guardrail| {
         if kpi.is_some_and(|kpi| follows_from(guardrail, kpi)) {
-            Some((guardrail, Senseless::LooserThanKpi))
+            Some((guardrail, VacuousCriterion::LooserThanKpi))
         } else {
-            always_holds(guardrail).then_some((guardrail, Senseless::CannotFail))
+            always_holds(guardrail).then_some((guardrail, VacuousCriterion::CannotFail))
         }
     })
 }
@@ -149,7 +152,7 @@ fn never_holds(criterion: &Criterion) -> bool {
 mod tests {
     use super::*;
 
-    fn said(kpi: &str, guardrail: &str, better: Better) -> Option<Senseless> {
+    fn said(kpi: &str, guardrail: &str, better: Better) -> Option<VacuousCriterion> {
         let contract = Contract {
             kpi: Some(Criterion::parse(kpi).unwrap()),
             guardrails: vec![Criterion::parse(guardrail).unwrap()],
@@ -163,17 +166,17 @@ mod tests {
     fn a_contract_that_demands_nothing_is_no_contract() {
         let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
         for kpi in ["kpi.v <= +1000%", "kpi.v <= +0%", "kpi.v >= -10%", "kpi.v == +0%"] {
-            assert_eq!(lower(kpi, "size.lib <= +1%"), Some(Senseless::NoImprovement), "{kpi}");
+            assert_eq!(lower(kpi, "size.lib <= +1%"), Some(VacuousCriterion::NoImprovement), "{kpi}");
         }
         for kpi in ["kpi.v <= -10%", "kpi.v < +0%", "kpi.v <= 1000"] {
             assert_eq!(lower(kpi, "size.lib <= +1%"), None, "{kpi}");
         }
-        assert_eq!(said("kpi.v <= -10%", "kpi.w >= -1%", Better::Higher), Some(Senseless::NoImprovement));
+        assert_eq!(said("kpi.v <= -10%", "kpi.w >= -1%", Better::Higher), Some(VacuousCriterion::NoImprovement));
         assert_eq!(said("kpi.v >= +10%", "kpi.w >= -1%", Better::Higher), None);
-        assert_eq!(lower("kpi.v <= -10%", "kpi.v <= +5%"), Some(Senseless::LooserThanKpi));
+        assert_eq!(lower("kpi.v <= -10%", "kpi.v <= +5%"), Some(VacuousCriterion::LooserThanKpi));
         assert_eq!(lower("kpi.v <= -10%", "kpi.v >= -90%"), None, "a bound on the other side guards something");
         for guardrail in ["size.lib >= 0", "timing.t.wall > -1s", "size.lib >= -100%"] {
-            assert_eq!(lower("kpi.v <= -10%", guardrail), Some(Senseless::CannotFail), "{guardrail}");
+            assert_eq!(lower("kpi.v <= -10%", guardrail), Some(VacuousCriterion::CannotFail), "{guardrail}");
         }
         assert_eq!(lower("kpi.v <= -10%", "kpi.w >= 0"), None, "a KPI may be negative");
     }
@@ -190,8 +193,8 @@ mod tests {
             assert!(!holds_never(text), "{text}");
         }
         let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
-        assert_eq!(lower("timing.t.wall < 0", "kpi.w <= 1"), Some(Senseless::CannotHold { kpi: true }));
-        assert_eq!(lower("kpi.w < 1", "size.src <= -150%"), Some(Senseless::CannotHold { kpi: false }));
+        assert_eq!(lower("timing.t.wall < 0", "kpi.w <= 1"), Some(VacuousCriterion::CannotHold { kpi: true }));
+        assert_eq!(lower("kpi.w < 1", "size.src <= -150%"), Some(VacuousCriterion::CannotHold { kpi: false }));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use chrono::{DateTime, Utc};
 use crate::model::{
     After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, Revision, RolloutStage, Tick, TuneableChange, WorkTree,
 };
-use crate::workflow::{Change, End, Missing, Refusal, World, proof, window};
+use crate::workflow::{Change, End, Reason, Refusal, World, proof, window};
 
 /// Whether `event` may be recorded on `change` at `now`.
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -116,7 +116,7 @@ fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     in_class(change, gate)?;
     let earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
     match earlier.into_iter().find(|earlier| !passed(change, *earlier)) {
-        Some(earlier) => Err(Refusal::new(gate, Missing::Earlier { gate: earlier })),
+        Some(earlier) => Err(Refusal::new(gate, Reason::Earlier { gate: earlier })),
         None => Ok(()),
     }
 }
@@ -124,19 +124,19 @@ fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
 fn in_class(change: &Change, gate: Gate) -> Result<(), Refusal> {
     is_open(change, gate)?;
     let class = change.opened.class;
-    if class.owes(gate) { Ok(()) } else { Err(Refusal::new(gate, Missing::NotInClass { class })) }
+    if class.owes(gate) { Ok(()) } else { Err(Refusal::new(gate, Reason::NotInClass { class })) }
 }
 
 fn is_open(change: &Change, gate: Gate) -> Result<(), Refusal> {
     match &change.end {
-        Some(end) => Err(Refusal::new(gate, Missing::Ended { end: end.name() })),
+        Some(end) => Err(Refusal::new(gate, Reason::Ended { end: end.name() })),
         None => Ok(()),
     }
 }
 
 /// Demands that the change was not promoted yet: what was measured before may not be replaced after that.
 fn is_undecided(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    if change.promotion.is_some() { Err(Refusal::new(gate, Missing::AlreadyPassed)) } else { Ok(()) }
+    if change.promotion.is_some() { Err(Refusal::new(gate, Reason::AlreadyPassed)) } else { Ok(()) }
 }
 
 /// Whether a change has passed a gate.
@@ -155,7 +155,7 @@ pub fn passed(change: &Change, gate: Gate) -> bool {
 }
 
 fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Evidence { faults: faults.to_vec() })) }
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::Evidence { faults: faults.to_vec() })) }
 }
 
 /// Demands that nothing is uncommitted; git not knowing is never taken for clean. `own` is the change's own commit,
@@ -164,30 +164,30 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>) -> Result<(), Ref
     match &revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => Ok(()),
         WorkTree::Dirty { paths, .. } => {
-            Err(Refusal::new(gate, Missing::Dirty { paths: *paths, own: own.map(str::to_owned) }))
+            Err(Refusal::new(gate, Reason::Dirty { paths: *paths, own: own.map(str::to_owned) }))
         }
-        WorkTree::Unknown { reason } => Err(Refusal::new(gate, Missing::UnknownState { reason: reason.clone() })),
+        WorkTree::Unknown { reason } => Err(Refusal::new(gate, Reason::UnknownState { reason: reason.clone() })),
     }
 }
 
 /// Demands that the change is in the code checked out.
 fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     match world.in_effect {
-        InEffect::Absent => Err(Refusal::new(gate, Missing::NotInEffect { reverted: false })),
-        InEffect::Reverted => Err(Refusal::new(gate, Missing::NotInEffect { reverted: true })),
+        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false })),
+        InEffect::Reverted => Err(Refusal::new(gate, Reason::NotInEffect { reverted: true })),
         InEffect::Yes | InEffect::NoCommit => Ok(()),
     }
 }
 
 /// Demands that everything the contract names is measured as in the baseline.
 fn same_definitions(gate: Gate, redefined: &[String]) -> Result<(), Refusal> {
-    if redefined.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::Redefined { what: redefined.to_vec() })) }
+    if redefined.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::Redefined { what: redefined.to_vec() })) }
 }
 
 /// Demands that the tuneables differ from the baseline's in just what was validated.
 fn validated_tuneables(gate: Gate, change: &Change, here: &[TuneableChange]) -> Result<(), Refusal> {
     let keys = other_tuneables(change, here);
-    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::OtherTuneables { keys })) }
+    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::OtherTuneables { keys })) }
 }
 
 /// Keys of the tuneables that are not what was validated, `here` being what differs from the baseline now.
@@ -205,14 +205,14 @@ pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> 
 /// Demands that the config measures every metric of the contract.
 fn known_metrics(gate: Gate, world: &World) -> Result<(), Refusal> {
     let Some(((metric, nearest), more)) = world.unknown.split_first() else { return Ok(()) };
-    let missing = Missing::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
+    let missing = Reason::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
     Err(Refusal::new(gate, missing))
 }
 
 /// Demands that no part of the contract is missing, naming all that are.
 fn complete_contract(change: &Change, gate: Gate) -> Result<(), Refusal> {
     let parts = change.contract.missing();
-    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Missing::ContractParts { parts })) }
+    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::ContractParts { parts })) }
 }
 
 /// Demands a usable value for each metric of the contract.
@@ -221,9 +221,9 @@ fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
         return Ok(());
     }
     let (metrics, why) = world.unmeasured.iter().cloned().unzip();
-    Err(Refusal::new(gate, Missing::Unmeasured { metrics, why }))
+    Err(Refusal::new(gate, Reason::Unmeasured { metrics, why }))
 }
 
 fn has_reason(gate: Gate, reason: &str) -> Result<(), Refusal> {
-    if reason.trim().is_empty() { Err(Refusal::new(gate, Missing::Reason)) } else { Ok(()) }
+    if reason.trim().is_empty() { Err(Refusal::new(gate, Reason::Reason)) } else { Ok(()) }
 }

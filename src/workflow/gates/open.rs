@@ -3,29 +3,29 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::model::{Class, Gate, Opened};
-use crate::workflow::{Missing, Refusal, World, window};
+use crate::workflow::{Reason, Refusal, World, window};
 
 /// One undecided change at a time, unless asked otherwise: two at once cannot be told apart in the numbers.
 pub fn check(opened: &Opened, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     let refuse = |missing| Err(Refusal::new(Gate::Open, missing));
     if opened.class == Class::Emergency {
         if opened.incident.as_deref().is_none_or(|note| note.trim().is_empty()) {
-            return refuse(Missing::IncidentNote);
+            return refuse(Reason::IncidentNote);
         }
         if opened.expires.is_none_or(|at| at <= now) {
-            return refuse(Missing::Expiry);
+            return refuse(Reason::Expiry);
         }
         if let Some(days) = world.max_emergency_days {
             let latest = longest(now, days);
             if opened.expires.is_some_and(|at| at > latest) {
-                return refuse(Missing::ExpiryTooLate { latest, days });
+                return refuse(Reason::ExpiryTooLate { latest, days });
             }
         }
     } else if !world.undecided.is_empty() {
-        return refuse(Missing::OtherOpen { ids: world.undecided.clone() });
+        return refuse(Reason::OtherOpen { ids: world.undecided.clone() });
     }
     if opened.class == Class::Tuneable && !world.tuneables_configured {
-        return refuse(Missing::TuneablesUnknown);
+        return refuse(Reason::TuneablesUnknown);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Gate 6: promotion. Every demand holds or it does not happen; there is no override.
 
 use crate::model::{Gate, Judged, Promotion, Rehearsal, Strength};
-use crate::workflow::{Change, Missing, Refusal, World, gates};
+use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 const GATE: Gate = Gate::Decide;
 
@@ -12,21 +12,21 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
     let refuse = |missing| Err(Refusal::new(GATE, missing));
     gates::unaltered(GATE, &world.faults)?;
     if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
-        return refuse(Missing::OnlyIndicative);
+        return refuse(Reason::OnlyIndicative);
     }
     let Some(comparison) = &change.comparison else {
-        return refuse(Missing::Earlier { gate: Gate::Compare });
+        return refuse(Reason::Earlier { gate: Gate::Compare });
     };
     // Verdicts on something else than the contract never came out of a comparison of this change.
     if !world.reproduced || !comparison.verdicts.are_on(&change.contract) {
-        return refuse(Missing::NotReproduced);
+        return refuse(Reason::NotReproduced);
     }
     let judged: Vec<Judged> = comparison.verdicts.not_passing().cloned().collect();
     if !judged.is_empty() {
-        return refuse(Missing::Verdicts { judged });
+        return refuse(Reason::Verdicts { judged });
     }
     if let Some(judged) = comparison.verdicts.trigger.clone().filter(|_| comparison.verdicts.fired()) {
-        return refuse(Missing::TriggerFired { judged });
+        return refuse(Reason::TriggerFired { judged });
     }
     gates::in_effect(GATE, world)
 }
@@ -36,7 +36,7 @@ pub(crate) fn check(change: &Change, promotion: &Promotion, world: &World) -> Re
     match &promotion.rehearsal {
         Rehearsal::Applies { .. } | Rehearsal::NotApplicable => Ok(()),
         rehearsal @ (Rehearsal::Conflicts { .. } | Rehearsal::ChecksFail { .. }) => {
-            Err(Refusal::new(GATE, Missing::Rollback { rehearsal: rehearsal.clone() }))
+            Err(Refusal::new(GATE, Reason::Rollback { rehearsal: rehearsal.clone() }))
         }
     }
 }

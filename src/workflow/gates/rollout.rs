@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::model::{Class, Gate, Judged, Policy, Revision, RolloutStage, Stage, StagePlan};
-use crate::workflow::{Change, Missing, Refusal, World, gates, window};
+use crate::workflow::{Change, Reason, Refusal, World, gates, window};
 
 const GATE: Gate = Gate::Rollout;
 
@@ -33,10 +33,10 @@ pub(crate) fn check(change: &Change, begun: &RolloutStage, world: &World, now: D
     }
     let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
     if !judged.is_empty() {
-        return Err(Refusal::new(GATE, Missing::StageGuardrails { judged }));
+        return Err(Refusal::new(GATE, Reason::StageGuardrails { judged }));
     }
     match verdicts.trigger.clone().filter(|_| verdicts.fired()) {
-        Some(judged) => Err(Refusal::new(GATE, Missing::TriggerFired { judged })),
+        Some(judged) => Err(Refusal::new(GATE, Reason::TriggerFired { judged })),
         None => Ok(()),
     }
 }
@@ -52,7 +52,7 @@ fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
 /// Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
 fn not_judged(change: &Change) -> Refusal {
     let metrics = change.contract.criteria().map(|criterion| criterion.metric.clone()).collect();
-    Refusal::new(GATE, Missing::Unmeasured { metrics, why: Vec::new() })
+    Refusal::new(GATE, Reason::Unmeasured { metrics, why: Vec::new() })
 }
 
 /// The stages planned for a change: those that were frozen, and what a stricter policy adds to what is still to come.
@@ -77,17 +77,17 @@ fn in_order(change: &Change, stage: Stage, policy: &Policy, now: DateTime<Utc>) 
     let refuse = |missing| Err(Refusal::new(GATE, missing));
     let plan = plan(change, policy);
     if !plan.iter().any(|planned| planned.stage == stage) {
-        return refuse(Missing::NoSuchStage { planned: plan.iter().map(|planned| planned.stage).collect() });
+        return refuse(Reason::NoSuchStage { planned: plan.iter().map(|planned| planned.stage).collect() });
     }
     match plan.get(change.rollout.len()) {
-        Some(next) if next.stage < stage => return refuse(Missing::StageOrder { next: next.stage }),
+        Some(next) if next.stage < stage => return refuse(Reason::StageOrder { next: next.stage }),
         Some(next) if next.stage == stage => {}
-        Some(_) | None => return refuse(Missing::AlreadyPassed),
+        Some(_) | None => return refuse(Reason::AlreadyPassed),
     }
     let Some(last) = change.stage() else { return Ok(()) };
     let soak = plan.iter().find(|planned| planned.stage == last.stage).map_or(0.0, |planned| planned.soak_hours);
     let until = window::later(last.at, hours(soak));
-    if now < until { refuse(Missing::Soak { stage: last.stage, until }) } else { Ok(()) }
+    if now < until { refuse(Reason::Soak { stage: last.stage, until }) } else { Ok(()) }
 }
 
 pub(crate) fn hours(hours: f64) -> Duration {

@@ -1,7 +1,7 @@
 //! Gate 3: the delta is one commit (or changed tuneables), made after the baseline, and every check passes.
 
 use crate::model::{Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation};
-use crate::workflow::{Change, Missing, Refusal, World, gates};
+use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 const GATE: Gate = Gate::Validate;
 
@@ -13,7 +13,7 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
 pub(crate) fn check(change: &Change, validation: &Validation, world: &World) -> Result<(), Refusal> {
     may_enter_with(change, &validation.revision, &validation.delta, world)?;
     if change.opened.class == Class::Code && !validation.checks.iter().any(|check| check.kind == CheckKind::Test) {
-        return Err(Refusal::new(GATE, Missing::NoTests));
+        return Err(Refusal::new(GATE, Reason::NoTests));
     }
     Ok(())
 }
@@ -27,12 +27,12 @@ pub(crate) fn may_fail(change: &Change) -> Result<(), Refusal> {
 fn may_enter_with(change: &Change, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
     may_fail(change)?;
     let Some(baseline) = &change.baseline else {
-        return Err(Refusal::new(GATE, Missing::Earlier { gate: Gate::Baseline }));
+        return Err(Refusal::new(GATE, Reason::Earlier { gate: Gate::Baseline }));
     };
     follows_baseline(baseline, revision, delta, world)?;
     is_one_change(change, baseline, revision, delta)?;
     if change.opened.class == Class::Code && !world.has_tests {
-        return Err(Refusal::new(GATE, Missing::NoTests));
+        return Err(Refusal::new(GATE, Reason::NoTests));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, wor
     // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
     if baseline.strength == Strength::Full && world.descends != Some(true) {
         let baseline = baseline.taken.revision.short();
-        return Err(Refusal::new(GATE, Missing::BaselineNotAncestor { baseline }));
+        return Err(Refusal::new(GATE, Reason::BaselineNotAncestor { baseline }));
     }
     gates::same_definitions(GATE, &world.redefined)
 }
@@ -61,28 +61,28 @@ fn is_one_change(change: &Change, baseline: &Baseline, revision: &Revision, delt
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
     if delta.tuneables.is_empty() && (same_code || no_commit) {
         if !delta.outside.is_empty() {
-            return refuse(Missing::OnlyOutside { commits: delta.outside.clone() });
+            return refuse(Reason::OnlyOutside { commits: delta.outside.clone() });
         }
-        return refuse(Missing::NoDelta);
+        return refuse(Reason::NoDelta);
     }
     if no_commit && class == Class::Code {
-        return refuse(Missing::NoCommit);
+        return refuse(Reason::NoCommit);
     }
     if own.len() > 1 {
-        return refuse(Missing::ManyCommits { commits: own });
+        return refuse(Reason::ManyCommits { commits: own });
     }
     let id = change.id().as_str();
     if let Some(commit) = own.iter().find(|c| !c.change_ids.is_empty() && !c.change_ids.iter().any(|i| i == id)) {
-        return refuse(Missing::ForeignCommit { commit: commit.clone() });
+        return refuse(Reason::ForeignCommit { commit: commit.clone() });
     }
     if class == Class::Tuneable && delta.tuneables.is_empty() {
-        return refuse(Missing::NoTuneableChanged);
+        return refuse(Reason::NoTuneableChanged);
     }
     if class == Class::Tuneable && !delta.code.is_empty() {
-        return refuse(Missing::CodeBeside { files: delta.code.clone() });
+        return refuse(Reason::CodeBeside { files: delta.code.clone() });
     }
     if !delta.contract_surface.is_empty() && !delta.contract_docs {
-        return refuse(Missing::ContractDocs { files: delta.contract_surface.clone() });
+        return refuse(Reason::ContractDocs { files: delta.contract_surface.clone() });
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::model::{ChangeId, Class, Gate};
-use crate::workflow::{Change, Missing, Refusal, World, gates, window};
+use crate::workflow::{Change, Reason, Refusal, World, gates, window};
 
 const GATE: Gate = Gate::Verify;
 
@@ -12,10 +12,10 @@ pub(crate) fn check(change: &Change, summary: &str, world: &World, now: DateTime
     gates::enter(change, GATE)?;
     let demands = window::demands(change, world, now);
     if demands.iter().any(|demand| !demand.met) {
-        return Err(Refusal::new(GATE, Missing::Unverified { demands }));
+        return Err(Refusal::new(GATE, Reason::Unverified { demands }));
     }
     is_in_effect(change, world)?;
-    if summary.trim().is_empty() { Err(Refusal::new(GATE, Missing::Summary)) } else { Ok(()) }
+    if summary.trim().is_empty() { Err(Refusal::new(GATE, Reason::Summary)) } else { Ok(()) }
 }
 
 /// A day is measured any time after the full rollout, as often as wanted; days are counted by date.
@@ -29,7 +29,7 @@ pub fn may_tick(change: &Change, world: &World) -> Result<(), Refusal> {
 fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::in_effect(GATE, world)?;
     if !world.undone.is_empty() {
-        return Err(Refusal::new(GATE, Missing::NotAsCommitted { files: world.undone.clone() }));
+        return Err(Refusal::new(GATE, Reason::NotAsCommitted { files: world.undone.clone() }));
     }
     gates::validated_tuneables(GATE, change, &world.tuneables)
 }
@@ -42,13 +42,13 @@ pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     gates::in_class(change, GATE)?;
     // What comes before the rollout comes first.
     gates::enter(change, Gate::Rollout).map_err(|refusal| Refusal::new(GATE, refusal.missing))?;
-    Err(Refusal::new(GATE, Missing::NotRolledOut))
+    Err(Refusal::new(GATE, Reason::NotRolledOut))
 }
 
 pub(crate) fn check_resolution(change: &Change, reason: &str) -> Result<(), Refusal> {
     gates::enter(change, GATE)?;
     if change.open_alarms.is_empty() {
-        return Err(Refusal::new(GATE, Missing::NoAlarm));
+        return Err(Refusal::new(GATE, Reason::NoAlarm));
     }
     gates::has_reason(GATE, reason)
 }
@@ -57,7 +57,7 @@ pub(crate) fn check_resolution(change: &Change, reason: &str) -> Result<(), Refu
 pub(crate) fn check_attestation(change: &Change) -> Result<(), Refusal> {
     let reviewed = if change.opened.class == Class::Emergency { Gate::Rollout } else { Gate::Compare };
     if !gates::passed(change, reviewed) {
-        return Err(Refusal::new(GATE, Missing::Earlier { gate: reviewed }));
+        return Err(Refusal::new(GATE, Reason::Earlier { gate: reviewed }));
     }
     gates::is_open(change, GATE)
 }
@@ -65,7 +65,7 @@ pub(crate) fn check_attestation(change: &Change) -> Result<(), Refusal> {
 /// Only an emergency is followed up, and not by itself.
 pub(crate) fn check_follow_up(change: &Change, by: &ChangeId) -> Result<(), Refusal> {
     if change.opened.class != Class::Emergency || by == change.id() {
-        return Err(Refusal::new(GATE, Missing::FollowUp));
+        return Err(Refusal::new(GATE, Reason::FollowUp));
     }
     Ok(())
 }

@@ -90,7 +90,7 @@ fn the_page_on_gates_has_every_gate_class_and_refusal() {
     for code in variants("src/workflow/refusal.rs", "Reason") {
         assert!(page.contains(&format!("| `{code}` | ")), "{code}");
     }
-    for class in variants("src/model/class.rs", "Class") {
+    for class in variants("src/model/gate.rs", "Class") {
         assert!(page.contains(&format!("| `{class}` | ")), "{class}");
     }
 }

@@ -39,7 +39,7 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     limits(&s, &[(&["snapshot", "--as", "before"], 13)]);
     s.improve(50.0);
     limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 12), (&["compare"], 4)]);
-    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 11), (&["change", "rollout", "full"], 21)]);
+    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 12), (&["change", "rollout", "full"], 21)]);
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 24), (&["review", "bundle"], 12)]);
     assert!(!started(&s, &["change", "note", "x"]).is_empty(), "the count counts");

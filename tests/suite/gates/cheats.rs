@@ -3,7 +3,7 @@
 use chrono::Duration;
 use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{After, Baseline, Class, Compared, Contract, Event, Gate, Kind, Outcome};
-use vibeship_optimizer::workflow::{Change, Demand, DemandKind, InvalidEvent, Missing, chain, replay};
+use vibeship_optimizer::workflow::{Change, Demand, DemandKind, InvalidEvent, Reason, chain, replay};
 
 use crate::gates::world::*;
 
@@ -11,7 +11,7 @@ use crate::gates::world::*;
 #[track_caller]
 fn unmet(script: &mut Script) -> Vec<DemandKind> {
     match script.refusal(ask::verify).missing {
-        Missing::Unverified { demands } => {
+        Reason::Unverified { demands } => {
             demands.into_iter().filter(|demand: &Demand| !demand.met).map(|demand| demand.kind).collect()
         }
         other => panic!("refused for another reason: {other:?}"),
@@ -111,7 +111,7 @@ fn a_clock_set_back_for_the_rollout_and_the_ticks_opens_no_window_in_the_past() 
     let world = at::rollout(Class::Code);
     let today = world.now;
     let mut world = world.after_hours(-24 * 5).does(ask::canary).after_hours(1);
-    assert!(matches!(world.refusal(ask::live).missing, Missing::Soak { .. }), "the soak counts from today");
+    assert!(matches!(world.refusal(ask::live).missing, Reason::Soak { .. }), "the soak counts from today");
     world.policy.stages.retain(|plan| plan.stage == Stage::Full);
     let mut world = at::promote(Class::Code);
     world.policy.stages.retain(|plan| plan.stage == Stage::Full);
@@ -171,12 +171,12 @@ fn a_policy_raised_later_demands_more() {
 fn stages_dropped_from_the_config_after_promotion_are_still_owed() {
     let mut world = at::rollout(Class::Code);
     world.policy.stages.retain(|plan| plan.stage == Stage::Full);
-    world.refuses(ask::full, |missing| matches!(missing, Missing::StageOrder { next: Stage::Canary }));
+    world.refuses(ask::full, |missing| matches!(missing, Reason::StageOrder { next: Stage::Canary }));
 }
 
 #[test]
 fn a_stage_without_a_verdict_on_every_guardrail_does_not_begin() {
-    let unmeasured = |missing: &Missing| matches!(missing, Missing::Unmeasured { .. });
+    let unmeasured = |missing: &Reason| matches!(missing, Reason::Unmeasured { .. });
     let with = |verdicts: Option<Verdicts>| {
         move |script: &mut Script| {
             let mut ask = ask::canary(script);
@@ -197,7 +197,7 @@ fn verdicts_on_something_else_than_the_contract_promote_nothing() {
     for verdicts in [softer, fewer, silent] {
         at::compare(Class::Code)
             .does(|script| script.compares(verdicts))
-            .refuses(ask::promote, |missing| matches!(missing, Missing::NotReproduced));
+            .refuses(ask::promote, |missing| matches!(missing, Reason::NotReproduced));
     }
 }
 
@@ -209,16 +209,16 @@ fn the_contract_is_frozen_by_the_baseline_and_stays_so() {
         ask
     };
     for world in [at::validate, at::after, at::compare, at::promote, at::rollout, at::monitor, at::verify] {
-        world(Class::Code).refuses(softer, |missing| matches!(missing, Missing::Frozen));
+        world(Class::Code).refuses(softer, |missing| matches!(missing, Reason::Frozen));
     }
-    at::monitor(Class::Emergency).refuses(softer, |missing| matches!(missing, Missing::Frozen));
+    at::monitor(Class::Emergency).refuses(softer, |missing| matches!(missing, Reason::Frozen));
     at::baseline(Class::Emergency).does(softer);
 }
 
 #[test]
 fn no_new_baseline_once_something_was_validated_against_the_old_one() {
     for world in [at::after, at::compare, at::promote, at::rollout, at::monitor] {
-        world(Class::Code).refuses(ask::baseline, |missing| matches!(missing, Missing::AlreadyPassed));
+        world(Class::Code).refuses(ask::baseline, |missing| matches!(missing, Reason::AlreadyPassed));
     }
 }
 
@@ -230,14 +230,14 @@ fn a_repository_hidden_after_the_baseline_proves_no_ancestry() {
         ask.validation().delta.commits.clear();
         ask
     };
-    at::validate(Class::Code).refuses(hidden, |missing| matches!(missing, Missing::BaselineNotAncestor { .. }));
+    at::validate(Class::Code).refuses(hidden, |missing| matches!(missing, Reason::BaselineNotAncestor { .. }));
 }
 
 #[test]
 fn an_empty_commit_is_no_change() {
     let mut world = at::validate(Class::Code);
     world.head = 1;
-    world.refuses(ask::validate, |missing| matches!(missing, Missing::NoDelta));
+    world.refuses(ask::validate, |missing| matches!(missing, Reason::NoDelta));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn code_passes_validation_only_with_a_test_that_ran() {
         ask.validation().checks = vec![check(CheckKind::Lint, true)];
         ask
     };
-    at::validate(Class::Code).refuses(without, |missing| matches!(missing, Missing::NoTests));
+    at::validate(Class::Code).refuses(without, |missing| matches!(missing, Reason::NoTests));
 }
 
 #[test]
@@ -263,19 +263,16 @@ fn an_emergency_is_not_verified_before_a_proper_change_took_it_over() {
         ask.world.follow_up_promoted = false;
         ask
     };
-    assert!(matches!(world.refusal(unpromoted).missing, Missing::Unverified { .. }));
+    assert!(matches!(world.refusal(unpromoted).missing, Reason::Unverified { .. }));
     world.does(ask::verify);
 }
 
 #[test]
 fn an_emergency_has_no_canary_and_is_not_promoted() {
     at::rollout(Class::Emergency)
-        .refuses(
-            ask::canary,
-            |missing| matches!(missing, Missing::NoSuchStage { planned } if *planned == [Stage::Full]),
-        )
-        .refuses(ask::promote, |missing| matches!(missing, Missing::NotInClass { class: Class::Emergency }))
-        .refuses(ask::baseline, |missing| matches!(missing, Missing::NotInClass { .. }));
+        .refuses(ask::canary, |missing| matches!(missing, Reason::NoSuchStage { planned } if *planned == [Stage::Full]))
+        .refuses(ask::promote, |missing| matches!(missing, Reason::NotInClass { class: Class::Emergency }))
+        .refuses(ask::baseline, |missing| matches!(missing, Reason::NotInClass { .. }));
 }
 
 #[test]
@@ -304,7 +301,7 @@ fn an_alarm_blocks_until_a_reason_is_on_record() {
     world
         .refuses(
             |_| plain(Kind::AlarmResolved { reason: " \t".to_owned() }),
-            |missing| matches!(missing, Missing::Reason),
+            |missing| matches!(missing, Reason::Reason),
         )
         .does(ask::resolve)
         .does(ask::verify);
@@ -343,19 +340,19 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
     let no_baseline = forged(&honest, |kinds| {
         kinds.remove(place(kinds, |kind| matches!(kind, Kind::BaselineTaken { .. })));
     });
-    assert!(matches!(refused(no_baseline).missing, Missing::Earlier { gate: Gate::Baseline }));
+    assert!(matches!(refused(no_baseline).missing, Reason::Earlier { gate: Gate::Baseline }));
     let failing = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::Compared { .. }));
         let Kind::Compared(Compared { verdicts, .. }) = &mut kinds[at] else { unreachable!() };
         verdicts.kpi = judged("timing.parse.wall <= -10%", Outcome::Fail);
     });
-    assert!(matches!(refused(failing).missing, Missing::Verdicts { .. }));
+    assert!(matches!(refused(failing).missing, Reason::Verdicts { .. }));
     let softened = forged(&honest, |kinds| {
         let softer = Contract { kpi: Some(criterion("timing.parse.wall <= +50%")), ..contract() };
         let at = place(kinds, |kind| matches!(kind, Kind::Validated { .. }));
         kinds.insert(at, Kind::ContractSet { contract: softer });
     });
-    assert!(matches!(refused(softened).missing, Missing::Frozen));
+    assert!(matches!(refused(softened).missing, Reason::Frozen));
     let rollback = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::AfterTaken { .. }));
         let Kind::AfterTaken(After { rollback, .. }) = &mut kinds[at] else { unreachable!() };

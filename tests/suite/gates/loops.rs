@@ -2,7 +2,7 @@
 
 use vibeship_optimizer::model::{Class, Gate, Kind, Stage};
 use vibeship_optimizer::workflow::next::next;
-use vibeship_optimizer::workflow::{Change, End, Missing, Step, replay};
+use vibeship_optimizer::workflow::{Change, End, Reason, Step, replay};
 
 use crate::gates::world::*;
 
@@ -22,7 +22,7 @@ fn each_class_but_the_experiment_reaches_verified_through_all_its_gates() {
 fn an_experiment_is_measured_and_held_and_never_promoted() {
     let world = at::promote(Class::Experiment);
     assert_eq!(next(&world.change, &policy(), world.now), Step::Hold);
-    let not_in_class = |missing: &Missing| matches!(missing, Missing::NotInClass { class: Class::Experiment });
+    let not_in_class = |missing: &Reason| matches!(missing, Reason::NotInClass { class: Class::Experiment });
     let world = world
         .refuses(ask::promote, not_in_class)
         .refuses(ask::full, not_in_class)
@@ -34,10 +34,10 @@ fn an_experiment_is_measured_and_held_and_never_promoted() {
 
 #[test]
 fn no_step_is_taken_before_the_one_before_it() {
-    let earlier = |gate: Gate| move |missing: &Missing| matches!(missing, Missing::Earlier { gate: g } if *g == gate);
+    let earlier = |gate: Gate| move |missing: &Reason| matches!(missing, Reason::Earlier { gate: g } if *g == gate);
     for class in [Class::Tuneable, Class::Code] {
         Script::open(class)
-            .refuses(ask::baseline, |missing| matches!(missing, Missing::ContractParts { parts } if parts.len() == 5))
+            .refuses(ask::baseline, |missing| matches!(missing, Reason::ContractParts { parts } if parts.len() == 5))
             .refuses(ask::validate, earlier(Gate::Contract))
             .refuses(ask::verify, earlier(Gate::Contract))
             .does(ask::contract)
@@ -57,7 +57,7 @@ fn no_step_is_taken_before_the_one_before_it() {
             .refuses(ask::full, earlier(Gate::Decide))
             .does(ask::promote)
             .refuses(ask::verify, earlier(Gate::Rollout))
-            .refuses(ask::live, |missing| matches!(missing, Missing::StageOrder { next: Stage::Canary }));
+            .refuses(ask::live, |missing| matches!(missing, Reason::StageOrder { next: Stage::Canary }));
     }
 }
 
@@ -73,14 +73,14 @@ fn the_rollback_action_names_the_commit_once_there_is_one() {
 fn validating_again_forgets_what_was_measured_after_the_first_time() {
     let world = at::promote(Class::Code).does(ask::validate);
     assert!(world.change.after.is_none() && world.change.comparison.is_none());
-    world.refuses(ask::promote, |missing| matches!(missing, Missing::Earlier { gate: Gate::After }));
+    world.refuses(ask::promote, |missing| matches!(missing, Reason::Earlier { gate: Gate::After }));
 }
 
 #[test]
 fn a_new_state_after_needs_a_new_comparison() {
     at::promote(Class::Code)
         .does(ask::after)
-        .refuses(ask::promote, |missing| matches!(missing, Missing::Earlier { gate: Gate::Compare }));
+        .refuses(ask::promote, |missing| matches!(missing, Reason::Earlier { gate: Gate::Compare }));
 }
 
 #[test]
@@ -88,15 +88,15 @@ fn a_failed_validation_ends_the_change_unless_it_may_be_retried() {
     let ended = at::validate(Class::Code).does(|script| ask::fail_validation(script, true));
     assert!(matches!(ended.change.end, Some(End::Rejected { .. })));
     ended
-        .refuses(ask::validate, |missing| matches!(missing, Missing::Ended { end: "rejected" }))
+        .refuses(ask::validate, |missing| matches!(missing, Reason::Ended { end: "rejected" }))
         .does(ask::rollback)
-        .refuses(ask::rollback, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }));
+        .refuses(ask::rollback, |missing| matches!(missing, Reason::Ended { end: "rolled_back" }));
     at::validate(Class::Code).does(|script| ask::fail_validation(script, false)).does(ask::validate).does(ask::after);
 }
 
 #[test]
 fn a_rolled_back_change_goes_no_further_and_can_be_confirmed() {
-    let ended = |missing: &Missing| matches!(missing, Missing::Ended { end: "rolled_back" });
+    let ended = |missing: &Reason| matches!(missing, Reason::Ended { end: "rolled_back" });
     let world = at::monitor(Class::Code).does(ask::rollback);
     assert_eq!(next(&world.change, &policy(), world.now), Step::ConfirmRollback);
     let world = world
@@ -114,13 +114,13 @@ fn a_rolled_back_change_goes_no_further_and_can_be_confirmed() {
 
 #[test]
 fn a_rollback_on_record_alone_is_confirmed_only_once_it_is_performed() {
-    let still = |missing: &Missing| matches!(missing, Missing::StillInEffect { .. });
+    let still = |missing: &Reason| matches!(missing, Reason::StillInEffect { .. });
     let world = at::monitor(Class::Code).does(ask::rollback_on_record);
     let world = world
         .refuses(|world| ask::confirm(world, &["abc"]), still)
-        .refuses(ask::rollback_on_record, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }))
+        .refuses(ask::rollback_on_record, |missing| matches!(missing, Reason::Ended { end: "rolled_back" }))
         .does(ask::rollback)
-        .refuses(ask::rollback, |missing| matches!(missing, Missing::Ended { end: "rolled_back" }))
+        .refuses(ask::rollback, |missing| matches!(missing, Reason::Ended { end: "rolled_back" }))
         .does(|world| ask::confirm(world, &[]));
     assert_eq!(next(&world.change, &policy(), world.now), Step::Ended { end: "rolled_back" });
 }
@@ -130,9 +130,9 @@ fn a_held_or_rejected_change_is_not_promoted_after_all() {
     for end in [ask::hold, ask::reject] {
         at::promote(Class::Code)
             .does(end)
-            .refuses(ask::promote, |missing| matches!(missing, Missing::Ended { .. }))
-            .refuses(ask::full, |missing| matches!(missing, Missing::Ended { .. }))
-            .refuses(ask::verify, |missing| matches!(missing, Missing::Ended { .. }));
+            .refuses(ask::promote, |missing| matches!(missing, Reason::Ended { .. }))
+            .refuses(ask::full, |missing| matches!(missing, Reason::Ended { .. }))
+            .refuses(ask::verify, |missing| matches!(missing, Reason::Ended { .. }));
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{Class, Event, Kind, Outcome, Promotion, RolloutStage};
 use vibeship_optimizer::workflow::next::next;
-use vibeship_optimizer::workflow::{Change, End, Missing, Step, chain, gates, replay};
+use vibeship_optimizer::workflow::{Change, End, Reason, Step, chain, gates, replay};
 
 use crate::gates::world::*;
 
@@ -281,8 +281,8 @@ fn in_order(script: &Script) -> Result<(), String> {
         Ok(()) => Ok(()),
         // What this made-up world lacks is no question of order.
         Err(refusal) => match refusal.missing {
-            Missing::Unverified { .. } | Missing::NotValidatedCode { .. } | Missing::ManyCommits { .. } => Ok(()),
-            Missing::NoDelta | Missing::Dirty { .. } => Ok(()),
+            Reason::Unverified { .. } | Reason::NotValidatedCode { .. } | Reason::ManyCommits { .. } => Ok(()),
+            Reason::NoDelta | Reason::Dirty { .. } => Ok(()),
             missing => Err(format!("{step:?} is refused: {missing:?}")),
         },
     }

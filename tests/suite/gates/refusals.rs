@@ -7,7 +7,7 @@ use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{
     Class, Contract, Kind, MetricId, Opened, Outcome, Part, Promotion, Revision, WorkTree,
 };
-use vibeship_optimizer::workflow::{Missing, Refusal, World, gates};
+use vibeship_optimizer::workflow::{Reason, Refusal, World, gates};
 
 use crate::gates::world::*;
 
@@ -347,7 +347,7 @@ fn verify_cases() -> Vec<Case> {
     ]
 }
 
-fn code_of(missing: &Missing) -> String {
+fn code_of(missing: &Reason) -> String {
     serde_json::to_value(missing).unwrap()["code"].as_str().unwrap().to_owned()
 }
 
@@ -426,7 +426,7 @@ fn snake(name: &str) -> String {
 fn a_missing_contract_part_is_named() {
     Script::open(Class::Code).does(spoiled(ask::contract, |ask| ask.contract().trigger = None)).refuses(
         ask::baseline,
-        |missing| matches!(missing, Missing::ContractParts { parts } if *parts == [Part::Trigger]),
+        |missing| matches!(missing, Reason::ContractParts { parts } if *parts == [Part::Trigger]),
     );
 }
 
@@ -440,7 +440,10 @@ fn an_emergency_may_be_opened_beside_an_undecided_change() {
 type Entrance = fn(&Script, &World) -> Result<(), Refusal>;
 
 /// What each gate that measures asks before it does.
-fn entrances() -> Vec<(Script, fn(&mut Script) -> Ask, Entrance)> {
+/// How a script asks at its gate.
+type Asks = fn(&mut Script) -> Ask;
+
+fn entrances() -> Vec<(Script, Asks, Entrance)> {
     vec![
         (at::baseline(Class::Code), ask::baseline, |script, world| gates::may_take_baseline(&script.change, world)),
         (at::validate(Class::Code), ask::validate, |script, world| gates::may_validate(&script.change, world)),

@@ -7,7 +7,7 @@ use vibeship_optimizer::model::{
     After, Artifact, Baseline, ChangeId, Class, Compared, Contract, Criterion, Digest, Kind, Opened, Promotion,
     Revision, RolloutStage, Tick, Trigger, Validation, WorkTree,
 };
-use vibeship_optimizer::workflow::{Change, Missing, Refusal, World, chain, gates};
+use vibeship_optimizer::workflow::{Change, Reason, Refusal, World, chain, gates};
 
 pub(crate) const ID: &str = "chg-20260301-090000-cache";
 
@@ -277,7 +277,7 @@ impl Script {
 
     /// As [`Script::refusal`], with the refusal held against what must be missing.
     #[track_caller]
-    pub(crate) fn refuses(mut self, ask: impl FnOnce(&mut Self) -> Ask, is: impl FnOnce(&Missing) -> bool) -> Self {
+    pub(crate) fn refuses(mut self, ask: impl FnOnce(&mut Self) -> Ask, is: impl FnOnce(&Reason) -> bool) -> Self {
         let refusal = self.refusal(ask);
         assert!(is(&refusal.missing), "refused for another reason: {refusal:?}");
         self
