@@ -8,7 +8,7 @@ use crate::workflow::{Change, Refusal};
 
 /// A command that did not do what was asked.
 #[derive(Debug)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     Refused {
         refusal: Box<Refusal>,
         /// Of which change; `None` when none was opened.
@@ -26,18 +26,18 @@ pub enum CommandError {
 
 impl CommandError {
     /// Trouble with a message.
-    pub fn trouble(message: impl std::fmt::Display) -> Self {
+    pub(crate) fn trouble(message: impl std::fmt::Display) -> Self {
         Self::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new(), fixes: Vec::new() }
     }
 
     /// The answer no, with a message.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hints: Vec::new(), fixes: Vec::new() }
     }
 
     /// With one more line on what to do, in words.
     #[must_use]
-    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
         if let Self::Trouble { hints, .. } | Self::Failed { hints, .. } = &mut self {
             hints.push(hint.into());
         }
@@ -46,7 +46,7 @@ impl CommandError {
 
     /// With more steps that help.
     #[must_use]
-    pub fn fixed_by(mut self, more: impl IntoIterator<Item = Fix>) -> Self {
+    pub(crate) fn fixed_by(mut self, more: impl IntoIterator<Item = Fix>) -> Self {
         if let Self::Trouble { fixes, .. } | Self::Failed { fixes, .. } = &mut self {
             fixes.extend(more);
         }
@@ -55,7 +55,7 @@ impl CommandError {
 
     /// With what was asked for, so that the advice repeats it.
     #[must_use]
-    pub fn proposing(mut self, what: Proposed) -> Self {
+    pub(crate) fn proposing(mut self, what: Proposed) -> Self {
         if let Self::Refused { proposed, .. } = &mut self {
             **proposed = what;
         }
@@ -63,12 +63,12 @@ impl CommandError {
     }
 
     /// A refusal on a change.
-    pub fn refused(refusal: Refusal, change: Option<&Change>) -> Self {
+    pub(crate) fn refused(refusal: Refusal, change: Option<&Change>) -> Self {
         Self::Refused { refusal: Box::new(refusal), change: change.cloned().map(Box::new), proposed: Box::default() }
     }
 
     /// The code that the process ends with.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Refused { refusal, .. } if refusal.is_not_yet() => Exit::NotYet,
             Self::Refused { .. } | Self::Failed { .. } => Exit::No,

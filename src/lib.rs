@@ -20,21 +20,21 @@
 //! | [`commands`] | all but `cli` | the only place where they meet |
 //! | [`cli`] | `commands`, `error`, `exit`, `ui` | the grammar; holds no logic of a command |
 
-pub mod audit;
+mod audit;
 pub mod cli;
-pub mod commands;
+mod commands;
 pub mod config;
-pub mod error;
+mod error;
 pub mod exit;
-pub mod git;
-pub mod hooks;
+mod git;
+mod hooks;
 pub mod judge;
 pub mod measure;
 pub mod model;
 pub mod os;
-pub mod project;
-pub mod report;
+mod project;
+mod report;
 pub mod stats;
 pub mod store;
-pub mod ui;
+mod ui;
 pub mod workflow;

@@ -5,14 +5,14 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Volume {
+pub(crate) enum Volume {
     Quiet,
     Normal,
 }
 
 /// Where output goes and what the streams are.
 #[derive(Debug, Clone)]
-pub struct Ui {
+pub(crate) struct Ui {
     volume: Volume,
     stdin_is_terminal: bool,
     stdout_is_terminal: bool,
@@ -21,7 +21,7 @@ pub struct Ui {
 
 impl Ui {
     /// Looks at the streams once.
-    pub fn new(volume: Volume) -> Self {
+    pub(crate) fn new(volume: Volume) -> Self {
         Self {
             volume,
             stdin_is_terminal: io::stdin().is_terminal(),
@@ -31,29 +31,29 @@ impl Ui {
     }
 
     /// Whether a person can be asked something.
-    pub fn can_ask(&self) -> bool {
+    pub(crate) fn can_ask(&self) -> bool {
         self.stdin_is_terminal && self.stderr_is_terminal
     }
 
     /// Whether the answer goes to a person.
-    pub fn answers_a_person(&self) -> bool {
+    pub(crate) fn answers_a_person(&self) -> bool {
         self.stdout_is_terminal
     }
 
     /// Whether progress may be drawn.
-    pub fn may_draw_progress(&self) -> bool {
+    pub(crate) fn may_draw_progress(&self) -> bool {
         self.stderr_is_terminal && self.volume == Volume::Normal
     }
 
     /// The width that the answer may have: what the user says, else what the terminal has.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         let asked = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
         said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
     }
 
     /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).
-    pub fn answer(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
         if !text.ends_with('\n') {
@@ -63,37 +63,37 @@ impl Ui {
     }
 
     /// What has been done, unless quiet.
-    pub fn status(&self, text: &str) {
+    pub(crate) fn status(&self, text: &str) {
         if self.volume == Volume::Normal {
             self.tell(text);
         }
     }
 
     /// What to do next, unless quiet.
-    pub fn hint(&self, text: &str) {
+    pub(crate) fn hint(&self, text: &str) {
         if self.volume == Volume::Normal {
             self.tell(&format!("hint: {text}"));
         }
     }
 
     /// Something that is probably not as wished.
-    pub fn warn(&self, text: &str) {
+    pub(crate) fn warn(&self, text: &str) {
         self.tell(&format!("warning: {text}"));
     }
 
     /// Why the command failed.
-    pub fn error(&self, text: &str) {
+    pub(crate) fn error(&self, text: &str) {
         self.tell(&format!("error: {text}"));
     }
 
     /// Text on standard error. Failing to write there has nowhere to be told.
-    pub fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
     }
 
     /// Asks for one line; `None` at the end of input.
-    pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
+    pub(crate) fn ask(&self, question: &str) -> io::Result<Option<String>> {
         let mut err = anstream::stderr().lock();
         write!(err, "{question} ")?;
         err.flush()?;

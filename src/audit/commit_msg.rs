@@ -8,7 +8,7 @@ use crate::workflow::{Change, gates};
 
 /// What git is in the middle of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnderWay {
+pub(crate) enum UnderWay {
     /// Nothing: an ordinary commit (or an amended one).
     Nothing,
     Merge,
@@ -20,7 +20,7 @@ pub enum UnderWay {
 
 /// Where a message that is being prepared comes from, in git's words for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     Editor,
     Message,
     Template,
@@ -33,13 +33,13 @@ pub enum Source {
 /// What the hook knows: the commit as it will be (message without comments, ids as git reads them, author, files), and
 /// what git is doing.
 #[derive(Debug, Clone)]
-pub struct MessageFacts {
+pub(crate) struct MessageFacts {
     pub commit: Commit,
     pub under_way: UnderWay,
 }
 
 /// What a hook has to look up, each only when a decision needs it: a hook must not read every record of a project.
-pub trait LookUp {
+pub(crate) trait LookUp {
     /// The record of a change; `None` where there is none.
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     /// The ids of all records.
@@ -55,7 +55,7 @@ pub trait LookUp {
 }
 
 /// Whether a commit with this message may be made.
-pub fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp) -> Result<(), Objection> {
+pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp) -> Result<(), Objection> {
     let commit = &facts.commit;
     let remade = match facts.under_way {
         UnderWay::Merge | UnderWay::Rewriting => true,
@@ -165,7 +165,7 @@ fn is_all_trailers(message: &str) -> bool {
 }
 
 /// The change whose trailer is to be added to a message that is being prepared, if any.
-pub fn to_add(facts: &MessageFacts, source: Source, policy: &Policy, look_up: &dyn LookUp) -> Option<ChangeId> {
+pub(crate) fn to_add(facts: &MessageFacts, source: Source, policy: &Policy, look_up: &dyn LookUp) -> Option<ChangeId> {
     let commit = &facts.commit;
     let remade = facts.under_way != UnderWay::Nothing || matches!(source, Source::Merge | Source::Commit);
     if remade || !commit.ids.is_empty() || commit.fixup().is_some() || needs_no_id(commit, policy, look_up) {
@@ -183,7 +183,7 @@ fn waits(change: &Change, look_up: &dyn LookUp) -> bool {
 }
 
 /// The only open change that waits for its commit.
-pub fn only_waiting(look_up: &dyn LookUp) -> Option<ChangeId> {
+pub(crate) fn only_waiting(look_up: &dyn LookUp) -> Option<ChangeId> {
     let open = look_up.open();
     let mut waiting = open.iter().filter(|change| waits(change, look_up));
     waiting.next().filter(|_| waiting.next().is_none()).map(|change| change.id().clone())

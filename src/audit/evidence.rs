@@ -32,7 +32,7 @@ const MIN_EFFECT: &str = "pair.min_effect";
 type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
-pub fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     measurements(change, fetch)
         .or_else(|| attestation(change, fetch))
         .or_else(|| change.validation.as_ref().and_then(|validation| validation_file(change, validation, fetch)))
@@ -40,7 +40,7 @@ pub fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 }
 
 /// The role of the snapshot of a day of the window.
-pub fn day_role(day: u32) -> String {
+pub(crate) fn day_role(day: u32) -> String {
     format!("day{day}")
 }
 

@@ -12,7 +12,7 @@ use crate::model::{
 /// What was found. The name in upper snake case is the stable code.
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum FindingKind {
+pub(crate) enum FindingKind {
     #[error("the commit names no change")]
     CommitWithoutId,
     #[error("tuneables changed without a change: {}", few(.paths))]
@@ -199,14 +199,14 @@ fn unlawful(seq: u64, gate: Option<Gate>) -> String {
 
 impl FindingKind {
     /// The stable code.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         problem::code(self)
     }
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     pub level: Severity,
     #[serde(flatten)]
     pub what: FindingKind,
@@ -226,13 +226,13 @@ pub struct Finding {
 
 impl Finding {
     /// The sentence with the file that it is about, where that does not name it itself.
-    pub fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let (path, sentence) = (self.path.as_deref().unwrap_or_default(), self.what.to_string());
         if sentence.contains(path) { sentence } else { format!("{path}: {sentence}") }
     }
 
     /// The same as every part of the tool tells it.
-    pub fn problem(&self, ctx: &FixContext) -> Problem {
+    pub(crate) fn problem(&self, ctx: &FixContext) -> Problem {
         let again = if self.taken_back { " (and was taken back in the same range)" } else { "" };
         Problem {
             code: self.what.code(),
@@ -245,43 +245,43 @@ impl Finding {
     }
 
     /// A finding that fails.
-    pub fn fail(what: FindingKind) -> Self {
+    pub(crate) fn fail(what: FindingKind) -> Self {
         Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
     /// A finding that warns.
-    pub fn warn(what: FindingKind) -> Self {
+    pub(crate) fn warn(what: FindingKind) -> Self {
         Self { level: Severity::Warn, ..Self::fail(what) }
     }
 
     /// About this commit.
     #[must_use]
-    pub fn of_commit(self, commit: &CommitName) -> Self {
+    pub(crate) fn of_commit(self, commit: &CommitName) -> Self {
         Self { commit: Some(commit.clone()), ..self }
     }
 
     /// The same, taken back: nothing of it is left, which is worth knowing and no more.
     #[must_use]
-    pub fn taken_back(self) -> Self {
+    pub(crate) fn taken_back(self) -> Self {
         Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
     }
 
     /// About this change.
     #[must_use]
-    pub fn of_change(self, change: &ChangeId) -> Self {
+    pub(crate) fn of_change(self, change: &ChangeId) -> Self {
         Self { change: Some(change.clone()), ..self }
     }
 
     /// At this path.
     #[must_use]
-    pub fn at(self, path: impl Into<String>) -> Self {
+    pub(crate) fn at(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
     }
 }
 
 /// What an audit came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// Everything found, in the order of the audit.
     pub findings: Vec<Finding>,
     /// Commits that needed no change by the config, with the reason given there.
@@ -292,19 +292,19 @@ pub struct Audit {
 
 /// A commit that needed no change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Exempted {
+pub(crate) struct Exempted {
     pub commit: CommitName,
     pub reason: String,
 }
 
 impl Audit {
     /// The gravest level found.
-    pub fn worst(&self) -> Option<Severity> {
+    pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.level).max()
     }
 
     /// Whether nothing fails.
-    pub fn passes(&self) -> bool {
+    pub(crate) fn passes(&self) -> bool {
         self.worst() < Some(Severity::Fail)
     }
 }

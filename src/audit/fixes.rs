@@ -7,7 +7,7 @@ use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix};
 
 impl Finding {
     /// What to do; empty where no way always fits.
-    pub fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
+    pub(crate) fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
         let commit = self.commit.as_ref().map_or_else(|| "COMMIT".to_owned(), |commit| short(&commit.id));
         let fixes = Fixes { finding: self, commit, ctx };
         fixes.of(&self.what)

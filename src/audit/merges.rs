@@ -12,7 +12,7 @@ const LIMIT: usize = 1_000;
 
 /// A merge compared with merging its parents again: the project's files that differ, without the tool's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remerged {
+pub(crate) struct Remerged {
     /// Files in conflict, which somebody had to resolve.
     pub resolved: Vec<String>,
     pub differs: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Remerged {
 
 /// The project's files of a merge that differ from every parent, without the tool's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Combined {
+pub(crate) struct Combined {
     pub paths: Vec<String>,
     /// Of these, those that no parent has.
     pub new: Vec<String>,

@@ -2,29 +2,29 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod commit_msg;
-pub mod evidence;
-pub mod finding;
-pub mod fixes;
-pub mod objection;
-pub mod policy;
-pub mod preflight;
-pub mod range;
-pub mod record;
-pub mod timestamps;
+pub(crate) mod commit_msg;
+pub(crate) mod evidence;
+pub(crate) mod finding;
+pub(crate) mod fixes;
+pub(crate) mod objection;
+pub(crate) mod policy;
+pub(crate) mod preflight;
+pub(crate) mod range;
+pub(crate) mod record;
+pub(crate) mod timestamps;
 
 mod members;
 mod merges;
 mod reverts;
 
-pub use crate::model::{CommitName, Severity};
-pub use commit_msg::{LookUp, MessageFacts, Source, UnderWay};
-pub use finding::{Audit, Exempted, Finding, FindingKind};
+pub(crate) use crate::model::{CommitName, Severity};
+pub(crate) use commit_msg::{MessageFacts, Source, UnderWay};
+pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
 pub(crate) use members::{Demands, Member};
-pub use merges::{Combined, Remerged};
-pub use objection::Objection;
-pub use policy::{CommitDeadline, Exemption, Policy, Surfaces};
-pub use preflight::{Demanded, World};
-pub use range::{History, RangeAudit};
-pub use record::{EarlierRecord, Found, Objects, RecordFacts, RecordState};
-pub use timestamps::{Stamp, Version};
+pub(crate) use merges::{Combined, Remerged};
+pub(crate) use objection::Objection;
+pub(crate) use policy::{CommitDeadline, Exemption, Policy, Surfaces};
+pub(crate) use preflight::{Demanded, World};
+pub(crate) use range::{History, RangeAudit};
+pub(crate) use record::{EarlierRecord, Found, Objects, RecordFacts, RecordState};
+pub(crate) use timestamps::{Stamp, Version};

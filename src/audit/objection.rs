@@ -6,7 +6,7 @@ use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix};
 
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Objection {
+pub(crate) enum Objection {
     #[error("the message is empty but for its trailer")]
     NoText,
     #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
@@ -44,7 +44,7 @@ fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> 
 
 impl Objection {
     /// What to do. `hidden` stages the records, where a program keeps what is not staged from the hook.
-    pub fn fixes(&self, ctx: &FixContext, hidden: Option<CommandLine>) -> Vec<Fix> {
+    pub(crate) fn fixes(&self, ctx: &FixContext, hidden: Option<CommandLine>) -> Vec<Fix> {
         let fixes = self.plainly(ctx);
         let Some(stage) = hidden.filter(|_| self.rests_on_the_record()) else { return fixes };
         let stage =

@@ -10,7 +10,7 @@ use crate::workflow::{Change, window};
 
 /// The demands on a range of commits.
 #[derive(Debug, Clone)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// The gate that each change must have passed, as far as its class passes it.
     pub require: Gate,
     pub exempt: Vec<Exemption>,
@@ -24,7 +24,7 @@ pub struct Policy {
 
 /// How soon monitored days have to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommitDeadline {
+pub(crate) struct CommitDeadline {
     pub days: u32,
     /// Whether the config demands it; otherwise being late only warns.
     pub demanded: bool,
@@ -32,7 +32,7 @@ pub struct CommitDeadline {
 
 /// Commits that need no change: every list that is set has a match.
 #[derive(Debug, Clone)]
-pub struct Exemption {
+pub(crate) struct Exemption {
     pub paths: Option<GlobSet>,
     pub authors: Option<GlobSet>,
     /// The author's name, or the part of the address before `@` and after `+`, is one of these.
@@ -42,7 +42,7 @@ pub struct Exemption {
 
 /// The surfaces, and the documents and tests that a change of a contract owes.
 #[derive(Debug, Clone, Default)]
-pub struct Surfaces {
+pub(crate) struct Surfaces {
     /// Globs by surface, in the order of [`Surface::ALL`].
     pub by_surface: [GlobSet; 5],
     /// One match is owed for each of these sets.
@@ -55,7 +55,7 @@ pub struct Surfaces {
 
 impl Policy {
     /// Why a commit needs no change, if it does not.
-    pub fn exempts(&self, commit: &Commit) -> Option<&str> {
+    pub(crate) fn exempts(&self, commit: &Commit) -> Option<&str> {
         let before = self.exempt_before.as_ref();
         if before.is_some_and(|exempt| !exempt.iter().any(|exemption| exemption.covers(commit))) {
             return None;
@@ -66,7 +66,7 @@ impl Policy {
 
 impl Exemption {
     /// Whether it covers a commit. One without any list covers none.
-    pub fn covers(&self, commit: &Commit) -> bool {
+    pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
         let paths = self.paths.as_ref().is_none_or(|globs| commit.paths().all(|path| globs.is_match(path)));
         let author = format!("{} <{}>", commit.author_name, commit.author_email);
@@ -84,13 +84,13 @@ impl Exemption {
 
 impl Surfaces {
     /// Whether a path is code: neither a tuneable nor something that may change together with one.
-    pub fn is_code(&self, path: &str) -> bool {
+    pub(crate) fn is_code(&self, path: &str) -> bool {
         let tuneable = self.by_surface[Surface::Tuneables as usize].is_match(path);
         !tuneable && self.beside.iter().any(|beside| !beside.is_match(path))
     }
 
     /// The paths on a surface.
-    pub fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
+    pub(crate) fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
         let globs = &self.by_surface[surface as usize];
         paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
     }
@@ -175,7 +175,7 @@ fn forbidden(class: Class) -> &'static [Surface] {
 
 /// The config keys that a promoted change did not satisfy, of those that every one of `policies` demands: a config that
 /// was loosened for a moment and restored shows in what it let pass.
-pub fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'static str> {
+pub(crate) fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'static str> {
     if change.promotion.is_none() || policies.is_empty() {
         return Vec::new();
     }

@@ -179,7 +179,7 @@ impl Kind {
 
 /// What the world looks like.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct World {
+pub(crate) struct World {
     pub is_git: bool,
     /// Why it is not known whether it is, in git's words.
     pub git_trouble: Option<String>,
@@ -206,14 +206,14 @@ pub struct World {
 
 /// How much an attestation is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demanded {
+pub(crate) enum Demanded {
     Required,
     Recommended,
 }
 
 /// Every problem, the most serious first. `changes` are the open ones; `allows` tells whether the config allows a tool
 /// its reasoning mode.
-pub fn findings(
+pub(crate) fn findings(
     world: &World,
     changes: &[&Change],
     allows: &dyn Fn(&str, &str) -> bool,
@@ -246,7 +246,7 @@ pub fn findings(
 }
 
 /// The most serious level; `info` where nothing was found, as the original has it.
-pub fn worst(found: &[Problem]) -> Severity {
+pub(crate) fn worst(found: &[Problem]) -> Severity {
     found.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Info)
 }
 

@@ -15,7 +15,7 @@ use crate::model::{ChangeId, Commit, Kind};
 use crate::workflow::Change;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
-pub trait History {
+pub(crate) trait History {
     /// Whether `ancestor` comes before `commit` (and is not it); `None` where one of them is not known here.
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
     /// Whether the code just before `commit` has this digest.
@@ -38,7 +38,7 @@ pub trait History {
 }
 
 /// A range check under way.
-pub struct RangeAudit<'a> {
+pub(crate) struct RangeAudit<'a> {
     policy: &'a Policy,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
     now: DateTime<Utc>,
@@ -56,7 +56,7 @@ pub struct RangeAudit<'a> {
 
 impl<'a> RangeAudit<'a> {
     /// Begins with the demands, the records at head, and the moment at which head was made.
-    pub fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
         let mut relinked = BTreeMap::new();
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
             for event in &change.events {
@@ -80,7 +80,7 @@ impl<'a> RangeAudit<'a> {
     }
 
     /// Takes the next commit, newest first.
-    pub fn take(&mut self, commit: &Commit) {
+    pub(crate) fn take(&mut self, commit: &Commit) {
         self.audit.commits += 1;
         self.seen.insert(commit.id.clone(), commit.ids.clone());
         self.lines.take(commit);
@@ -141,12 +141,12 @@ impl<'a> RangeAudit<'a> {
     }
 
     /// The changes that commits of the range belong to.
-    pub fn referenced(&self) -> BTreeSet<ChangeId> {
+    pub(crate) fn referenced(&self) -> BTreeSet<ChangeId> {
         self.members.keys().cloned().collect()
     }
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
-    pub fn finish(mut self, history: &dyn History) -> Audit {
+    pub(crate) fn finish(mut self, history: &dyn History) -> Audit {
         let (found, decided) = merges::findings(&self.merges, &self.lines, &self.policy.surfaces, history);
         self.audit.findings.extend(found);
         let known = Known {
@@ -224,6 +224,6 @@ impl<'a> RangeAudit<'a> {
 }
 
 /// A moment from seconds since 1970.
-pub fn moment(seconds: i64) -> DateTime<Utc> {
+pub(crate) fn moment(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

@@ -14,7 +14,7 @@ pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
 /// A record as it was read from one tree.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RecordFacts {
+pub(crate) struct RecordFacts {
     /// The id that its file's name gives it.
     pub id: ChangeId,
     pub path: String,
@@ -23,7 +23,7 @@ pub struct RecordFacts {
 
 /// What a record holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RecordState {
+pub(crate) enum RecordState {
     /// One of ours, with chain and view intact.
     Tracked(Box<Change>),
     /// One of the Python tool's, which carries no evidence.
@@ -34,14 +34,14 @@ pub enum RecordState {
 
 impl RecordFacts {
     /// The change, where it could be read.
-    pub fn change(&self) -> Option<&Change> {
+    pub(crate) fn change(&self) -> Option<&Change> {
         match &self.state {
             RecordState::Tracked(change) => Some(change),
             RecordState::Legacy | RecordState::Unreadable(_) => None,
         }
     }
 
-    pub fn into_change(self) -> Option<Change> {
+    pub(crate) fn into_change(self) -> Option<Change> {
         match self.state {
             RecordState::Tracked(change) => Some(*change),
             RecordState::Legacy | RecordState::Unreadable(_) => None,
@@ -49,7 +49,7 @@ impl RecordFacts {
     }
 
     /// Whether it was written by the Python tool.
-    pub fn is_legacy(&self) -> bool {
+    pub(crate) fn is_legacy(&self) -> bool {
         matches!(self.state, RecordState::Legacy)
     }
 
@@ -60,7 +60,7 @@ impl RecordFacts {
 
 /// A record as it was at the range's base.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct EarlierRecord {
+pub(crate) struct EarlierRecord {
     pub path: String,
     /// Its events, in order, as written; none for one of the Python tool's.
     pub events: Vec<Stamp>,
@@ -68,7 +68,7 @@ pub struct EarlierRecord {
 }
 
 /// What a record itself shows. `latest` is the last moment that it can know of: that of the commit that holds it, or now.
-pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
+pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
     let change = match &record.state {
         RecordState::Tracked(change) => change,
         RecordState::Legacy => return vec![record.about(Finding::warn(FindingKind::RecordUnproven))],
@@ -90,7 +90,7 @@ pub fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
 
 /// What shows against the record as it was before: events may only have been added. Whether they were added in the past
 /// is for `timestamps` to say.
-pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
+pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
     let what = match now.map(|now| &now.state) {
         None => FindingKind::RecordRemoved,
         Some(RecordState::Tracked(change)) => {
@@ -106,7 +106,7 @@ pub fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) 
 
 /// An evidence file as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     Intact(Vec<u8>),
     Missing,
     /// Not in the commit, and as recorded in the work tree.
@@ -116,7 +116,7 @@ pub enum Found {
 
 /// What is wrong with the evidence of a change's present state. `fetch` is told whether a file is the newest of its
 /// name, which must be under it; one that a later event replaced may be kept under another.
-pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> Found) -> Vec<Finding> {
+pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let mut found = Vec::new();
     let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
@@ -142,7 +142,7 @@ pub fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> 
 }
 
 /// What the workflow says to avoid, as far as a record alone shows it.
-pub fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
+pub(crate) fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let expired = expired_override(change, now);
     let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
@@ -160,7 +160,7 @@ pub(crate) fn expired_override(change: &Change, now: DateTime<Utc>) -> Option<Da
 }
 
 /// What git has of the project at commits; each `None` where it does not know the commit, or the project is not there.
-pub trait Objects {
+pub(crate) trait Objects {
     /// The tree's hash and the digest of the code at a commit.
     fn at(&self, commit: &str) -> Option<(String, String)>;
     /// The project's files, without the tool's own, that differ between two commits.
@@ -168,7 +168,7 @@ pub trait Objects {
 }
 
 /// The first revision or delta of a record that is not as git has it.
-pub fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Option<Finding> {
+pub(crate) fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Option<Finding> {
     let change = record.change()?;
     let problem = change.events.iter().find_map(|event| {
         let revision = revision(event)?;

@@ -12,7 +12,7 @@ use crate::workflow::Change;
 
 /// An event as a commit holds it, without trust in the record around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     pub digest: String,
     /// Whether it records a monitored day without any alarm: losing it hides nothing.
     pub quiet_day: bool,
@@ -42,7 +42,7 @@ pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
 
 /// A record as one commit of the range left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     pub commit: CommitName,
     /// When the commit was first written: rebasing moves the moment of committing, not this one.
     pub written: DateTime<Utc>,
@@ -60,7 +60,7 @@ impl Version {
 
 /// What the versions of a record, oldest first, show against what it is at the end. `before` is the record at the
 /// range's base, `now` the one at its head.
-pub fn findings(
+pub(crate) fn findings(
     id: &ChangeId,
     path: &str,
     before: Option<&EarlierRecord>,
@@ -156,13 +156,13 @@ fn late(
 }
 
 /// The commits that the events of a record name.
-pub fn named(change: &Change) -> BTreeSet<String> {
+pub(crate) fn named(change: &Change) -> BTreeSet<String> {
     change.events.iter().flat_map(|event| commits_of(&event.what)).collect()
 }
 
 /// The first event that claims a moment before the commit that it names was made. `made` tells that moment for the
 /// commits that are known here.
-pub fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
+pub(crate) fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
     let change = record.change()?;
     change.events.iter().find_map(|event| {
         let commits = commits_of(&event.what).into_iter();

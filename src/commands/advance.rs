@@ -9,7 +9,7 @@ use crate::model::{ChangeId, Gate};
 use crate::workflow::{Change, Reason, Step, World, gates, next};
 
 /// Runs gate after gate; the answer is where the change stands at the end.
-pub fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let mut done = 0;
     loop {
         let change = commit::load(ctx, id)?;

@@ -14,14 +14,14 @@ use crate::store::{OwnPaths, atomic, guard};
 
 /// Say what the project is made of and what to ask before it is tuned
 #[derive(Debug, Args)]
-pub struct AnalyzeArgs {
+pub(crate) struct AnalyzeArgs {
     /// Write the analysis to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 /// The original's JSON in a pipe, a document on a terminal, `{"wrote": P}` with `--out`.
-pub fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
     let analysis = analysis(ctx)?;
     let value = serde_json::to_value(&analysis)?;
     if let Some(out) = args.out {

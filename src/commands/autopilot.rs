@@ -18,14 +18,14 @@ const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 
 /// Do what is due, for timers
 #[derive(Debug, Subcommand)]
-pub enum AutopilotCommand {
+pub(crate) enum AutopilotCommand {
     /// Measure what is due, then list problems and what verification still needs
     Tick(TickArgs),
 }
 
 /// Measure what is due, then list problems and what verification still needs
 #[derive(Debug, Args)]
-pub struct TickArgs {
+pub(crate) struct TickArgs {
     /// The change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,

@@ -20,10 +20,10 @@ const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
 
 /// Do a known amount of work
 #[derive(Debug, Args)]
-pub struct SpinArgs {}
+pub(crate) struct SpinArgs {}
 
 /// As many steps of the reference workload as the variable says; none without it.
-pub fn run(_ctx: &Ctx, _args: SpinArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(_ctx: &Ctx, _args: SpinArgs) -> Result<Exit, CommandError> {
     let steps = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Reference::new().work(steps);
     Ok(Exit::Yes)

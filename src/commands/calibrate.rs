@@ -31,7 +31,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
 #[derive(Debug, Args)]
-pub struct CalibrateArgs {
+pub(crate) struct CalibrateArgs {
     /// Pairs of each command with itself
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=1000))]
     pairs: u32,
@@ -51,7 +51,7 @@ pub struct CalibrateArgs {
 
 /// Exit 0 when every added slowdown was seen, 3 when it cannot be told of one yet (more pairs may help), 1 when one was
 /// taken for something else: then this machine cannot tell changes of that size.
-pub fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
         return Err(CommandError::trouble("--inject 0%: a slowdown of nothing proves nothing")

@@ -15,7 +15,7 @@ use crate::store::{atomic, guard};
 
 /// Check commits and records against the workflow
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Check the commits of this range, from git's objects alone [default without a value: what HEAD has and its upstream has not]
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
     range: Option<String>,
@@ -36,7 +36,7 @@ fn gate(name: &str) -> Result<Gate, String> {
 }
 
 /// Answers 0 when nothing fails and 1 when something does.
-pub fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     if let Some(path) = &args.summary {
         guard::guard_out_path(&ctx.project, path, &[])?;
     }

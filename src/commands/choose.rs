@@ -12,11 +12,11 @@ use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
 /// The variable that names the change in scripts.
-pub const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
+pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
 /// The flag of the verbs that work on one change
 #[derive(Debug, Args)]
-pub struct ChangeArg {
+pub(crate) struct ChangeArg {
     /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -29,7 +29,7 @@ impl ChangeArg {
 }
 
 /// The change that `given` means, or that is meant without it.
-pub fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+pub(crate) fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
     if let Some(text) = given {
         return Ok(text.parse::<ChangeId>()?);
     }
@@ -91,7 +91,7 @@ pub(crate) fn like(ctx: &Ctx, name: &ChangeId) -> Vec<ChangeId> {
 }
 
 /// The change chosen with `change use`, if it was.
-pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
+pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     let path = ctx.project.active_path();
     let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
@@ -102,7 +102,7 @@ pub fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
 }
 
 /// Every record; damaged ones are told and left out.
-pub fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
     let mut good = Vec::new();
     let mut damaged = 0;
     for record in Record::read_all(&ctx.project)? {
@@ -142,7 +142,7 @@ fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
-pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
     let told = given.is_some() || std::env::var_os(VARIABLE).is_some_and(|text| !text.is_empty());
     let (records, _) = records(ctx)?;
     if told || !open_changes(&records).0.is_empty() {
@@ -161,7 +161,7 @@ pub fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, Comm
 }
 
 /// The change of a record, where it was rolled back and not measured since.
-pub fn awaits_confirmation(record: &Record) -> Option<&Change> {
+pub(crate) fn awaits_confirmation(record: &Record) -> Option<&Change> {
     match record {
         Record::Tracked(change) if next::awaits_confirmation(change) => Some(change),
         _ => None,
@@ -170,7 +170,7 @@ pub fn awaits_confirmation(record: &Record) -> Option<&Change> {
 
 /// Choose the change that commands mean when they are not told
 #[derive(Debug, Args)]
-pub struct UseArgs {
+pub(crate) struct UseArgs {
     /// The change
     #[arg(value_name = "ID", required_unless_present_any = ["clear", "change_id"])]
     id: Option<String>,
@@ -193,7 +193,7 @@ fn demand_open(change: Change) -> Result<Change, CommandError> {
 }
 
 /// Writes the choice into this checkout's state; it is not committed.
-pub fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
     let chosen = match args.id.or(args.change_id) {
         Some(text) => Some(demand_open(commit::load(ctx, &text.parse()?)?)?),
         None => None,

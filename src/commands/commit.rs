@@ -13,21 +13,21 @@ use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, projec
 use crate::workflow::{Change, Refusal, World, chain, gates};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
-pub struct Pending<'a> {
+pub(crate) struct Pending<'a> {
     pub role: Role<'a>,
     pub bytes: Vec<u8>,
 }
 
 impl Pending<'_> {
     /// What the record will say of it.
-    pub fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
+    pub(crate) fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
         let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
     }
 }
 
 /// The change as it stands, for looking at it. A record of the original is continued in memory only.
-pub fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
+pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
     match Record::read(&ctx.project, id).map_err(|error| unknown(ctx, id, error))? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
@@ -50,7 +50,7 @@ fn unknown(ctx: &Ctx, id: &ChangeId, error: RecordError) -> CommandError {
 }
 
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.
-pub fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
+pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
     if change.opened.imported.is_some()
         && let Record::Legacy(legacy) = Record::read(&ctx.project, change.id())?
     {
@@ -60,12 +60,12 @@ pub fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<()
 }
 
 /// Records an event that asks nothing of the world and has no files.
-pub fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change, CommandError> {
+pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change, CommandError> {
     commit(ctx, id, event, &World::default(), &[])
 }
 
 /// Records `event` on the newest state of the change if its gate lets it, with its files.
-pub fn commit(
+pub(crate) fn commit(
     ctx: &Ctx,
     id: &ChangeId,
     event: Kind,
@@ -126,7 +126,7 @@ fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Res
 
 /// Renders the change's section of the logbook anew. The record is already written: a logbook that cannot be is a
 /// warning, and the next event renders it again.
-pub fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
+pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);
     match logbook::update(lock, change.id().as_str(), &section, report::logbook::HEADING) {
         Ok(problems) => {
@@ -139,12 +139,12 @@ pub fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
 }
 
 /// A change just opened by `event`.
-pub fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
+pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
     continued(vec![event], actor, at)
 }
 
 /// A change that nobody has seen yet, under another id.
-pub fn renamed(change: &Change, id: ChangeId) -> Result<Change, CommandError> {
+pub(crate) fn renamed(change: &Change, id: ChangeId) -> Result<Change, CommandError> {
     let mut events: Vec<Kind> = change.events.iter().map(|event| event.what.clone()).collect();
     if let Some(Kind::Opened(opened)) = events.first_mut() {
         opened.change_id = id;

@@ -18,7 +18,7 @@ use crate::workflow::{Change, UnknownMetric};
 
 /// Write the contract of a change
 #[derive(Debug, Args)]
-pub struct ContractArgs {
+pub(crate) struct ContractArgs {
     #[command(flatten)]
     change: ChangeArg,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct ContractArgs {
 
 /// The parts of a contract
 #[derive(Debug, Clone, Default, Args)]
-pub struct ContractFlags {
+pub(crate) struct ContractFlags {
     /// Say what should improve, and why
     #[arg(long, value_name = "TEXT", help_heading = "Contract")]
     pub hypothesis: Option<String>,
@@ -67,7 +67,7 @@ impl ContractFlags {
 }
 
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
-pub fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let measurable = ctx.config()?.measurable();

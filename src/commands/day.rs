@@ -19,7 +19,7 @@ const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
 
 /// Go through the day's lists
 #[derive(Debug, Subcommand)]
-pub enum DayCommand {
+pub(crate) enum DayCommand {
     /// Check health, tuneables and the open changes at the start of a day
     Open,
     /// Measure what is due and write down a decision on every open change at the end of a day
@@ -28,7 +28,7 @@ pub enum DayCommand {
 
 /// Measure what is due and write down a decision on every open change at the end of a day
 #[derive(Debug, Args)]
-pub struct CloseArgs {
+pub(crate) struct CloseArgs {
     /// A decision: ID=promote|hold|rollback|undecided:REASON; once for each open change
     #[arg(long = "decide", value_name = "ID=DECISION:REASON")]
     decisions: Vec<String>,

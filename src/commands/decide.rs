@@ -9,7 +9,7 @@ use crate::model::{ChangeId, Kind};
 
 /// A decision and its reason
 #[derive(Debug, Args)]
-pub struct DecisionArgs {
+pub(crate) struct DecisionArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Why; it goes into the record
@@ -19,7 +19,7 @@ pub struct DecisionArgs {
 
 /// Declare a change's open alarms harmless
 #[derive(Debug, Args)]
-pub struct ResolveArgs {
+pub(crate) struct ResolveArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// What was found out; it goes into the record
@@ -29,7 +29,7 @@ pub struct ResolveArgs {
 
 /// Write something down in a change's record
 #[derive(Debug, Args)]
-pub struct NoteArgs {
+pub(crate) struct NoteArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// The note
@@ -39,7 +39,7 @@ pub struct NoteArgs {
 
 /// Name the change that takes an emergency's override over
 #[derive(Debug, Args)]
-pub struct FollowUpArgs {
+pub(crate) struct FollowUpArgs {
     /// The emergency [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -48,12 +48,12 @@ pub struct FollowUpArgs {
     by: String,
 }
 
-pub fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
+pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
 }
 
-pub fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
+pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
     let exit = show::state(ctx, &change)?;
@@ -62,19 +62,19 @@ pub fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
 }
 
 /// Exit 1 when no alarm is open or no reason is given.
-pub fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
+pub(crate) fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
 /// Ended changes take notes too.
-pub fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
     let text = parse::required("the note", &args.text)?;
     show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
 }
 
 /// The other change has to exist; that it was promoted is demanded at verification.
-pub fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
+pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let by: ChangeId = args.by.parse()?;
     commit::load(ctx, &by)?;

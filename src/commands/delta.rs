@@ -17,7 +17,7 @@ use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
 
 /// The code here.
-pub fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
+pub(crate) fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
     let mut revision = telling_own(|own| measure::revision::revision(ctx.project.root(), repo, own));
@@ -42,7 +42,7 @@ pub(crate) fn telling_own<T>(look: impl FnOnce(Own<'_>) -> T) -> T {
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
-pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
+pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let files = repo.tracked_files(repo.prefix())?;
     let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
@@ -51,7 +51,7 @@ pub fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
 
 /// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
 /// were looked at when that was taken.
-pub fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
+pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
@@ -109,14 +109,14 @@ fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>, Co
 }
 
 /// Tuneables whose effective value differs from the baseline's; none for a change without one.
-pub fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
+pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     changed_tuneables(ctx, &before)
 }
 
 /// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
 /// elsewhere, and what of building, pairing and checking is not as it was then.
-pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
     let named = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
@@ -128,7 +128,7 @@ pub fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError
 
 /// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
 /// held against it.
-pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
     if !compare::has_general(&before.definitions) {
         ctx.ui.warn(
@@ -140,12 +140,12 @@ pub fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still
 /// change something.
-pub fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
+pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
     commits_in_effect(ctx, change.commits())
 }
 
 /// As [`in_effect`], for commits, oldest first.
-pub fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, CommandError> {
+pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, CommandError> {
     let mut newest_first = commits;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
@@ -169,7 +169,7 @@ pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String
 /// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
 /// would change every file that they changed; where there are none, the tuneables that have the values that were
 /// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
-pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(seen) = change.newest_delta() else { return Ok(Vec::new()) };
     if !change.rollback_takes_it_out() {
         return Ok(Vec::new());
@@ -197,7 +197,7 @@ pub fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comman
 }
 
 /// Tells the tool's own files, by paths from the repository's root.
-pub fn own(repo: Option<&Repo>) -> OwnPaths {
+pub(crate) fn own(repo: Option<&Repo>) -> OwnPaths {
     OwnPaths::below(repo.map(Repo::prefix).unwrap_or_default())
 }
 

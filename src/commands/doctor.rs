@@ -23,7 +23,7 @@ const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Find what is missing in the project's setup; fix it with `--apply`
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Fix it
     #[arg(long)]
     apply: bool,
@@ -39,7 +39,7 @@ struct ToDo {
 }
 
 /// Exit 0 when nothing is missing any more, 1 when something is. What is only worth knowing counts for nothing.
-pub fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
     for ToDo { problem, apply } in todo {

@@ -11,13 +11,13 @@ use crate::store::{Integrity, evidence};
 use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered.
-pub fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
+pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
     let newest = |artifact: &Artifact| change.is_newest(artifact);
     faults_among(ctx, &change.artifacts(), &newest)
 }
 
 /// Those of `artifacts` that are missing or altered.
-pub fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
+pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
     faults_among(ctx, artifacts, &|_| false)
 }
 
@@ -52,13 +52,13 @@ fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
 }
 
 /// A recorded snapshot, read from its unaltered file.
-pub fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
+pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_snapshot(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
 /// A recorded paired measurement, read from its unaltered file.
-pub fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
+pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_pair(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
@@ -77,14 +77,14 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
 }
 
 /// A recorded comparison, read from its unaltered file.
-pub fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
+pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
-pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
     let problem = audit::evidence::problem(change, &fetch);
     if let Some(problem) = &problem {
@@ -95,7 +95,7 @@ pub fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
 
 /// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by
 /// whoever edits the file, which opens no gate.
-pub fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
     let (seq, why) = match &invalid {

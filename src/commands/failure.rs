@@ -11,7 +11,7 @@ use crate::ui::Ui;
 use crate::workflow::Reason;
 
 /// Tells the user, as text on standard error and, where JSON was asked for, as JSON on standard output too.
-pub fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
+pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
     match error {
         CommandError::Refused { refusal, change, proposed } => {
             let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
@@ -63,7 +63,7 @@ fn told(ui: &Ui, message: &str, hints: &[String], fixes: &[Fix], json: bool) {
 }
 
 /// JSON as it is printed.
-pub fn pretty(value: &serde_json::Value) -> String {
+pub(crate) fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
 }
 

@@ -24,7 +24,7 @@ const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Run one of the installed hooks
 #[derive(Debug, Args)]
-pub struct HookRunArgs {
+pub(crate) struct HookRunArgs {
     /// Which
     #[arg(value_name = "HOOK", value_parser = hook)]
     hook: Hook,
@@ -39,7 +39,7 @@ fn hook(name: &str) -> Result<Hook, String> {
 }
 
 /// Answers 0 to let git go on and 1 to stop it.
-pub fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     if let Some(mark) = std::env::var_os(shim::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
         return Ok(Exit::Yes);

@@ -12,7 +12,7 @@ use crate::report::problem;
 
 /// Install, remove or check the git hooks
 #[derive(Debug, Subcommand)]
-pub enum HooksCommand {
+pub(crate) enum HooksCommand {
     /// Install the hooks; one that is there already runs first
     Install(NoArgs),
     /// Remove the hooks; what was there before comes back
@@ -23,10 +23,10 @@ pub enum HooksCommand {
 
 /// Nothing to choose
 #[derive(Debug, Args)]
-pub struct NoArgs {}
+pub(crate) struct NoArgs {}
 
 /// Sends each to its function.
-pub fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
     let repo =
         ctx.repo()?.ok_or_else(|| CommandError::trouble("hooks need a git repository, and there is none here"))?;
     match command {

@@ -16,7 +16,7 @@ const MERGE_UNION: &str = "VIBESHIP_OPTIMIZER.md merge=union";
 
 /// Set up the project
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// Fill empty test and timing commands of an existing config with what the project seems to use
     #[arg(long)]
     onboard: bool,
@@ -33,7 +33,7 @@ struct Made {
 }
 
 /// Prints the two lines of the original.
-pub fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
     let lock = ctx.lock()?;
     let made = set_up(ctx, &lock)?;
     if ctx.json(false) {

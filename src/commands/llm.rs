@@ -19,7 +19,7 @@ use crate::workflow::view_v1;
 
 /// Give a language model what it needs to propose the next commands
 #[derive(Debug, Subcommand)]
-pub enum LlmCommand {
+pub(crate) enum LlmCommand {
     /// Print a prompt that teaches any language model the workflow and its commands
     Prompt,
     /// Bundle what is known of the project and its changes, without values of the config
@@ -28,7 +28,7 @@ pub enum LlmCommand {
 
 /// Bundle what is known of the project and its changes, without values of the config
 #[derive(Debug, Args)]
-pub struct BundleArgs {
+pub(crate) struct BundleArgs {
     /// Take this change in
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,

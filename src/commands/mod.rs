@@ -1,70 +1,70 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
-pub mod analyze;
-pub mod autopilot;
-pub mod busy_loop;
-pub mod calibrate;
-pub mod check;
+pub(crate) mod analyze;
+pub(crate) mod autopilot;
+pub(crate) mod busy_loop;
+pub(crate) mod calibrate;
+pub(crate) mod check;
 mod checks;
 mod collect;
-pub mod compare;
-pub mod contract;
-pub mod day;
-pub mod decide;
-pub mod doctor;
-pub mod failure;
-pub mod hook_run;
-pub mod hooks;
-pub mod init;
-pub mod llm;
-pub mod monitor;
-pub mod onboard;
-pub mod openclaw;
-pub mod preflight;
-pub mod promote;
-pub mod relink;
-pub mod report;
-pub mod review;
-pub mod rollback;
-pub mod rollout;
-pub mod route;
-pub mod selftest;
-pub mod show;
-pub mod snapshot;
+pub(crate) mod compare;
+pub(crate) mod contract;
+pub(crate) mod day;
+pub(crate) mod decide;
+pub(crate) mod doctor;
+pub(crate) mod failure;
+pub(crate) mod hook_run;
+pub(crate) mod hooks;
+pub(crate) mod init;
+pub(crate) mod llm;
+pub(crate) mod monitor;
+pub(crate) mod onboard;
+pub(crate) mod openclaw;
+pub(crate) mod preflight;
+pub(crate) mod promote;
+pub(crate) mod relink;
+pub(crate) mod report;
+pub(crate) mod review;
+pub(crate) mod rollback;
+pub(crate) mod rollout;
+pub(crate) mod route;
+pub(crate) mod selftest;
+pub(crate) mod show;
+pub(crate) mod snapshot;
 mod source;
-pub mod start;
-pub mod status;
-pub mod trailer;
-pub mod validate;
-pub mod verify;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod trailer;
+pub(crate) mod validate;
+pub(crate) mod verify;
 
-pub mod advance;
+pub(crate) mod advance;
 mod audit_here;
 mod audit_range;
-pub mod choose;
-pub mod commit;
+pub(crate) mod choose;
+pub(crate) mod commit;
 mod commit_contents;
-pub mod delta;
-pub mod demands;
-pub mod evidence;
+pub(crate) mod delta;
+pub(crate) mod demands;
+pub(crate) mod evidence;
 mod git_history;
 mod hook_facts;
 mod hook_health;
 mod judge;
 mod leftover;
 mod measure;
-pub mod pair;
+pub(crate) mod pair;
 mod pairing;
-pub mod parse;
+pub(crate) mod parse;
 mod progress;
 mod record_versions;
 mod tuneables;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;
-pub use choose::ChangeArg;
-pub use commit::Pending;
-pub use contract::ContractFlags;
+pub(crate) use choose::ChangeArg;
+pub(crate) use commit::Pending;
+pub(crate) use contract::ContractFlags;
 pub(crate) use git_history::GitHistory;
 pub(crate) use hook_health::Ill;
 pub(crate) use measure::Measurement;
@@ -92,7 +92,7 @@ use crate::workflow::{Change, next};
 
 /// Options of every command
 #[derive(Debug, Clone, Args)]
-pub struct Globals {
+pub(crate) struct Globals {
     /// Work on the project at this directory instead of the one around the current directory
     #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
     pub root: Option<PathBuf>,
@@ -106,7 +106,7 @@ pub struct Globals {
 
 /// How the answer is printed
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// For programs
@@ -121,7 +121,7 @@ pub enum Format {
 }
 
 /// What a command works with.
-pub struct Ctx {
+pub(crate) struct Ctx {
     pub ui: Ui,
     pub project: Project,
     globals: Globals,
@@ -135,7 +135,7 @@ pub struct Ctx {
 
 impl Ctx {
     /// Finds the project.
-    pub fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
+    pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
         Ok(Self {
@@ -152,24 +152,24 @@ impl Ctx {
     }
 
     /// Tells an error that does not end the command; however often it is met, once.
-    pub fn error_once(&self, text: &str) {
+    pub(crate) fn error_once(&self, text: &str) {
         if self.told.borrow_mut().insert(text.to_owned()) {
             self.ui.error(text);
         }
     }
 
     /// The time of day.
-    pub fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         Clock::now()
     }
 
     /// The format asked for.
-    pub fn format(&self) -> Option<Format> {
+    pub(crate) fn format(&self) -> Option<Format> {
         self.globals.format
     }
 
     /// Whether the answer is wanted as JSON; `piped` says what a pipe gets when nothing was asked for.
-    pub fn json(&self, piped: bool) -> bool {
+    pub(crate) fn json(&self, piped: bool) -> bool {
         match self.globals.format {
             Some(format) => format == Format::Json,
             None => piped && !self.ui.answers_a_person(),
@@ -177,7 +177,7 @@ impl Ctx {
     }
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
-    pub fn show(&self, doc: &Doc) -> Result<(), CommandError> {
+    pub(crate) fn show(&self, doc: &Doc) -> Result<(), CommandError> {
         let text = match self.globals.format {
             Some(Format::Markdown) => markdown::render(doc),
             _ if self.ui.answers_a_person() => {
@@ -189,7 +189,7 @@ impl Ctx {
     }
 
     /// The config, read once; its warnings are told once.
-    pub fn config(&self) -> Result<&Config, CommandError> {
+    pub(crate) fn config(&self) -> Result<&Config, CommandError> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
@@ -205,12 +205,12 @@ impl Ctx {
     }
 
     /// What the config demands of a change.
-    pub fn policy(&self) -> Result<Policy, CommandError> {
+    pub(crate) fn policy(&self) -> Result<Policy, CommandError> {
         Ok(collect::policy_of(self.config()?))
     }
 
     /// What the config, as far as it was read, and the project's files make of advice.
-    pub fn fix_context(&self) -> FixContext {
+    pub(crate) fn fix_context(&self) -> FixContext {
         let default = FixContext::default();
         let places = [self.project.state_dir(), self.project.evidence_dir(), self.project.logbook_path()];
         let own = places.iter().filter(|place| place.exists()).map(|place| self.project.relative(place)).collect();
@@ -227,7 +227,7 @@ impl Ctx {
     }
 
     /// What comes next for a change.
-    pub fn next(&self, change: &Change) -> Result<StepView, CommandError> {
+    pub(crate) fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
         Ok(StepView::new(change, &step, &self.fix_context()))
     }
@@ -248,7 +248,7 @@ impl Ctx {
     }
 
     /// The git repository around the project; `None` outside one.
-    pub fn repo(&self) -> Result<Option<&Repo>, CommandError> {
+    pub(crate) fn repo(&self) -> Result<Option<&Repo>, CommandError> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
         }
@@ -257,13 +257,13 @@ impl Ctx {
     }
 
     /// Who works here, from git's settings, asked once; `None` where nobody said.
-    pub fn actor(&self) -> Option<String> {
+    pub(crate) fn actor(&self) -> Option<String> {
         let asked = || self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten());
         self.actor.get_or_init(asked).clone()
     }
 
     /// Takes the lock of the store.
-    pub fn lock(&self) -> Result<Exclusive, CommandError> {
+    pub(crate) fn lock(&self) -> Result<Exclusive, CommandError> {
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();
         let holder = Holder {
             pid: std::process::id(),
@@ -282,7 +282,7 @@ impl Ctx {
     }
 
     /// The wish to stop, listened for from the first call on.
-    pub fn interrupt(&self) -> Result<&Interrupt, CommandError> {
+    pub(crate) fn interrupt(&self) -> Result<&Interrupt, CommandError> {
         if let Some(interrupt) = self.interrupt.get() {
             return Ok(interrupt);
         }

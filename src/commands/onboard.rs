@@ -16,7 +16,7 @@ const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 
 /// Fill empty test and timing commands of the config with what the project seems to use
 #[derive(Debug, Args)]
-pub struct OnboardArgs {
+pub(crate) struct OnboardArgs {
     /// The command to time and to test with [default: guessed from the project's files]
     #[arg(long, value_name = "CMD")]
     timing_cmd: Option<String>,
@@ -29,7 +29,7 @@ pub struct OnboardArgs {
 }
 
 /// What was filled in, or would be.
-pub fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
     if !args.dry_run {
         init::ensure(ctx)?;
     }

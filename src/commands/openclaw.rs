@@ -21,14 +21,14 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Hand the daily tick to an agent
 #[derive(Debug, Subcommand)]
-pub enum OpenclawCommand {
+pub(crate) enum OpenclawCommand {
     /// Set up a daily tick by an OpenClaw agent
     CronSetup(CronArgs),
 }
 
 /// Set up a daily tick by an OpenClaw agent
 #[derive(Debug, Args)]
-pub struct CronArgs {
+pub(crate) struct CronArgs {
     /// Tick this change only [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,

@@ -21,7 +21,7 @@ use crate::store::{atomic, guard};
 
 /// Measure two revisions in alternating pairs, without a change
 #[derive(Debug, Args)]
-pub struct PairArgs {
+pub(crate) struct PairArgs {
     /// The baseline
     #[arg(long, value_name = "REV", default_value = "HEAD~1")]
     before: String,
@@ -50,7 +50,7 @@ pub struct PairArgs {
 
 /// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
 /// cannot be told yet.
-pub fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }

@@ -14,7 +14,7 @@ const MAX_TITLE: usize = 200;
 const MAX_TEXT: usize = 20_000;
 
 /// A title: one line, not empty, not endless.
-pub fn title(text: &str) -> Result<String, CommandError> {
+pub(crate) fn title(text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     let count = text.chars().count();
     if text.is_empty() {
@@ -31,7 +31,7 @@ pub fn title(text: &str) -> Result<String, CommandError> {
 }
 
 /// One short line of text, not empty.
-pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn line(what: &str, text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_TITLE {
         let rule = format!("{what}: {text:?} is not one short line of text");
@@ -47,7 +47,7 @@ pub fn line(what: &str, text: &str) -> Result<String, CommandError> {
 }
 
 /// Free text of several lines: any characters but control ones, except line ends and tabs.
-pub fn prose(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn prose(what: &str, text: &str) -> Result<String, CommandError> {
     let text = text.trim().replace("\r\n", "\n");
     let count = text.chars().count();
     if count > MAX_TEXT {
@@ -82,7 +82,7 @@ fn no_secret(what: &str, text: &str) -> Result<(), CommandError> {
 }
 
 /// A command for people to run, with no secret in it.
-pub fn command(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn command(what: &str, text: &str) -> Result<String, CommandError> {
     let text = required(what, text)?;
     let masked = scrub(&text);
     if masked == text {
@@ -103,18 +103,18 @@ fn unseen(c: char) -> String {
 }
 
 /// Text that must say something.
-pub fn required(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn required(what: &str, text: &str) -> Result<String, CommandError> {
     let text = prose(what, text)?;
     if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
 }
 
 /// A criterion, with an error that points at the column.
-pub fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
+pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
     Criterion::parse(text).map_err(|error| pointed(flag, &error))
 }
 
 /// A rollback trigger: a criterion, or plain words.
-pub fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
+pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
     let text = required(flag, text)?;
     Trigger::parse(&text).map_err(|error| pointed(flag, &error))
 }
@@ -124,7 +124,7 @@ fn pointed(flag: &str, error: &CriterionError) -> CommandError {
 }
 
 /// A share such as `2%` or `0.02`.
-pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
+pub(crate) fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
     let (number, scale) = match text.trim().strip_suffix('%') {
         Some(percent) => (percent.trim(), 0.01),
         None => (text.trim(), 1.0),
@@ -138,7 +138,7 @@ pub fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
 }
 
 /// A moment: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
-pub fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
+pub(crate) fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());
     }

@@ -21,7 +21,7 @@ const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
 
 /// Check for problems that would invalidate measurements
 #[derive(Debug, Args)]
-pub struct PreflightArgs {
+pub(crate) struct PreflightArgs {
     /// Look at this change only [default: at every open one]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -31,7 +31,7 @@ pub struct PreflightArgs {
 }
 
 /// The findings as JSON in a pipe, as a list on a terminal.
-pub fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let answer = answer(ctx, id.as_ref(), &found);
@@ -49,7 +49,7 @@ pub fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
 }
 
 /// The fields of the original's answer.
-pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Value {
+pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Value {
     json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
@@ -61,7 +61,7 @@ pub fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Value {
 }
 
 /// Every problem, for one change or for all open ones.
-pub fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>, CommandError> {
+pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>, CommandError> {
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;
     }

@@ -16,13 +16,13 @@ use crate::workflow::{Change, gates};
 
 /// Promote a change whose evidence is complete
 #[derive(Debug, Args)]
-pub struct PromoteArgs {
+pub(crate) struct PromoteArgs {
     #[command(flatten)]
     change: ChangeArg,
 }
 
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
-pub fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, &args.change.choose(ctx)?)?;
     evidence::check_record(ctx, &change)?;
     let world = collect::world(ctx, &change, Gate::Decide)?;

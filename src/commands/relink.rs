@@ -16,7 +16,7 @@ use crate::workflow::Change;
 
 /// Find a change's commit again after a squash or rebase
 #[derive(Debug, Args)]
-pub struct RelinkArgs {
+pub(crate) struct RelinkArgs {
     /// The commit that may be a change's [default: every commit since the change's baseline]
     #[arg(value_name = "COMMIT")]
     commit: Option<String>,
@@ -26,7 +26,7 @@ pub struct RelinkArgs {
 }
 
 /// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
-pub fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     let repo =
         ctx.repo()?.ok_or_else(|| CommandError::trouble("relinking needs a git repository, and there is none here"))?;
     if repo.is_shallow() {

@@ -18,7 +18,7 @@ const FILE: &str = "report.html";
 
 /// Show all changes on one page: HTML by default, markdown with `--format markdown`
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// The file [default: report.html in the state's cache directory, which git ignores; markdown is printed]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct ReportArgs {
 }
 
 /// Exit 2 when a record is damaged: the page says so, too.
-pub fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
     let (changes, problems, damaged) = read_all(ctx, args.open)?;
     let (policy, now) = (ctx.policy()?, ctx.now());
     let mut entries = Vec::new();

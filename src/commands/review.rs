@@ -27,7 +27,7 @@ const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
 
 /// Have a change reviewed, and attest that it was
 #[derive(Debug, Subcommand)]
-pub enum ReviewCommand {
+pub(crate) enum ReviewCommand {
     /// Write everything that a reviewer has to see into one file
     Bundle(BundleArgs),
     /// Attest that the change was reviewed as it stands now
@@ -36,7 +36,7 @@ pub enum ReviewCommand {
 
 /// Write everything that a reviewer has to see into one file
 #[derive(Debug, Args)]
-pub struct BundleArgs {
+pub(crate) struct BundleArgs {
     /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -47,7 +47,7 @@ pub struct BundleArgs {
 
 /// Attest that the change was reviewed as it stands now
 #[derive(Debug, Args)]
-pub struct AttestArgs {
+pub(crate) struct AttestArgs {
     /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -70,7 +70,7 @@ pub struct AttestArgs {
 
 /// The tools that the original knows
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Tool {
+pub(crate) enum Tool {
     /// Codex
     Codex,
     /// Claude

@@ -13,7 +13,7 @@ use crate::workflow::{Change, World, gates};
 
 /// Take a change out again
 #[derive(Debug, Args)]
-pub struct RollbackArgs {
+pub(crate) struct RollbackArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Why; it goes into the record
@@ -25,7 +25,7 @@ pub struct RollbackArgs {
 }
 
 /// Records the rollback; without `--apply`, prints the action for a person to perform.
-pub fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::load(ctx, &id)?;

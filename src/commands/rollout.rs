@@ -14,7 +14,7 @@ use crate::workflow::{Change, gates};
 
 /// Begin a stage of the rollout
 #[derive(Debug, Args)]
-pub struct RolloutArgs {
+pub(crate) struct RolloutArgs {
     /// The stage to begin
     #[arg(value_enum)]
     stage: Stage,
@@ -38,7 +38,7 @@ impl ValueEnum for Stage {
 }
 
 /// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
-pub fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let stage = args.stage;

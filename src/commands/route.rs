@@ -12,7 +12,7 @@ use crate::workflow::{Answers, Question, Route, route};
 
 /// Say where a change belongs, which evidence it owes, and how to open it
 #[derive(Debug, Args)]
-pub struct RouteArgs {
+pub(crate) struct RouteArgs {
     /// Is there a threshold, weight, cooldown or limit for it already
     #[arg(long, value_name = "yes|no")]
     knob: Option<YesNo>,
@@ -42,7 +42,7 @@ enum YesNo {
 }
 
 /// Asks on a terminal what the flags do not say.
-pub fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
     if args.hierarchy {
         return hierarchy(ctx);
     }

@@ -22,7 +22,7 @@ const MOST_ALARMS: f64 = 0.05;
 
 /// Measure how often a verdict of this tool is wrong on this machine
 #[derive(Debug, Args)]
-pub struct SelftestArgs {
+pub(crate) struct SelftestArgs {
     /// Trials of each true change
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     trials: u32,
@@ -38,7 +38,7 @@ pub struct SelftestArgs {
 }
 
 /// Exit 0 when the false alarms are no more than the level explains and no verdict has the wrong direction, 1 otherwise.
-pub fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
     let wanted =
         if args.slowdown.is_empty() { vec!["2%".to_owned(), "5%".to_owned(), "10%".to_owned()] } else { args.slowdown };
     let mut slowdowns = vec![0.0];

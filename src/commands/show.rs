@@ -12,7 +12,7 @@ use crate::workflow::{Change, next, view_v1};
 
 /// Show one change with all its evidence
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(value_name = "ID")]
     id: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError>
 
 /// List all changes
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// Only those that have not ended
     #[arg(long)]
     open: bool,

@@ -19,7 +19,7 @@ const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label befor
 
 /// Measure the project as it is now
 #[derive(Debug, Default, Args)]
-pub struct SnapshotArgs {
+pub(crate) struct SnapshotArgs {
     /// A word for it; part of its file's name when it belongs to no change
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
@@ -39,7 +39,7 @@ pub struct SnapshotArgs {
 
 /// The role of a snapshot in a change
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RoleArg {
+pub(crate) enum RoleArg {
     /// The baseline
     Before,
     /// The state after the change; or after a rollback, to tell whether the baseline's values are back
@@ -47,7 +47,7 @@ pub enum RoleArg {
 }
 
 /// Measures, writes the file, prints its path.
-pub fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.export_hyperfine {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }

@@ -14,7 +14,7 @@ use crate::workflow::{Change, UnknownMetric, World, gates};
 
 /// Open a tracked change
 #[derive(Debug, Args)]
-pub struct StartArgs {
+pub(crate) struct StartArgs {
     /// The hypothesis in a few words
     #[arg(long, value_name = "TEXT")]
     title: String,
@@ -63,7 +63,7 @@ impl ValueEnum for Class {
 }
 
 /// Opens the change, with whatever parts of the contract were given.
-pub fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let title = parse::title(&args.title)?;
     let mut parts = args.contract.parts()?;
     // An emergency has no commit that the default could take back.

@@ -13,7 +13,7 @@ use crate::workflow::{Change, Reason, Refusal, Step, next, view_v1};
 
 /// Show where the changes stand and what comes next
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -23,7 +23,7 @@ pub struct StatusArgs {
 }
 
 /// Without a change that is clearly meant, all open ones are shown.
-pub fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     if args.run {
         let id = choose::change(ctx, args.change_id.as_deref())?;
         return crate::commands::advance::run(ctx, &id);

@@ -9,13 +9,13 @@ use crate::exit::Exit;
 
 /// Print the trailer that ties a commit or a pull request to a change
 #[derive(Debug, Args)]
-pub struct TrailerArgs {
+pub(crate) struct TrailerArgs {
     #[command(flatten)]
     change: ChangeArg,
 }
 
 /// The line alone, so that it can be put into a message by a script.
-pub fn run(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let key = &ctx.config()?.enforcement.trailer;

@@ -19,13 +19,13 @@ const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
 /// Check the one change that was made: its commit, the tests, the smoke probes
 #[derive(Debug, Args)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     #[command(flatten)]
     change: ChangeArg,
 }
 
 /// Exit 0 when every check passed, 1 when one failed or the gate refuses.
-pub fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     validate(ctx, &id)
 }

@@ -12,7 +12,7 @@ use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
 
 /// Ask whether a change may be called verified, and with --apply call it so
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Demand this many days of monitoring; may raise what the config demands, never lower it
@@ -30,7 +30,7 @@ pub struct VerifyArgs {
 }
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
-pub fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let id = args.change.choose(ctx)?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;

@@ -17,7 +17,7 @@ const PATCH_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The part of a repository that a question is about.
 #[derive(Clone, Copy)]
-pub struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     /// The project's root below the repository's, with a `/` at its end; empty when the two are the same.
     pub prefix: &'a [u8],
     /// Whether a path (from the repository's root, with `/`) is to be left out.
@@ -45,7 +45,7 @@ impl Scope<'_> {
 
 /// The newer side of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side<'a> {
+pub(crate) enum Side<'a> {
     Commit(&'a str),
     /// The tracked files as they are in the work tree.
     WorkTree,
@@ -53,7 +53,7 @@ pub enum Side<'a> {
 
 /// How many lines of a file differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineCount {
+pub(crate) struct LineCount {
     pub path: Vec<u8>,
     /// `None` for a binary file, here and below.
     pub added: Option<u64>,
@@ -62,7 +62,7 @@ pub struct LineCount {
 
 /// A difference as text; bytes that are no UTF-8 are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiffText {
+pub(crate) struct DiffText {
     pub text: String,
     /// Whether it goes on beyond the limit.
     pub truncated: bool,

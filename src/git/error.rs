@@ -6,7 +6,7 @@ use std::{fmt, io};
 use crate::git::Call;
 
 #[derive(Debug, thiserror::Error)]
-pub enum GitError {
+pub(crate) enum GitError {
     #[error("{} is not in a git repository", dir.display())]
     NotARepository { dir: PathBuf },
     /// There is a repository, but no checkout to work in.
@@ -50,7 +50,7 @@ impl GitError {
 
 /// A version of git, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(u32, u32);
+pub(crate) struct Version(u32, u32);
 
 /// The oldest git that the tool works with; it brought `--diff-merges`.
 pub(crate) const NEEDED: Version = Version(2, 31);

@@ -9,7 +9,7 @@ use crate::os::files;
 
 /// What is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     pub branch: Option<String>,
     /// `None` before the first commit.
     pub at: Option<CommitAndTree>,
@@ -17,14 +17,14 @@ pub struct Head {
 
 /// A commit and its tree, as object ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitAndTree {
+pub(crate) struct CommitAndTree {
     pub commit: String,
     pub tree: String,
 }
 
 /// An operation that was begun and not ended, in which commits are not what they will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     Merge,
     CherryPick,
     Revert,

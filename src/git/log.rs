@@ -29,7 +29,7 @@ enum MergeFiles {
 
 /// How to walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Walk {
+pub(crate) struct Walk {
     merges: MergeFiles,
     trailer: String,
     /// Only commits with this text in their message; no others are compared with their parents, which takes most of

@@ -9,7 +9,7 @@ use crate::git::{Call, FileChange, GitError, Repo};
 
 /// A commit as it is against what git makes of its parents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remerge {
+pub(crate) struct Remerge {
     pub differs: Vec<FileChange>,
     /// Paths that conflict, so that somebody had to decide on them.
     pub conflicts: BTreeSet<Vec<u8>>,

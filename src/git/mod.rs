@@ -14,17 +14,17 @@ mod revert;
 mod status;
 mod worktree;
 
-pub use crate::model::{Commit, FileChange};
+pub(crate) use crate::model::{Commit, FileChange};
 pub(crate) use call::Call;
-pub use diff::{DiffText, LineCount, Scope, Side};
-pub use error::{GitError, Version};
+pub(crate) use diff::{LineCount, Scope, Side};
+pub(crate) use error::{GitError, Version};
 pub(crate) use error::{HOOK_RUN, NEEDED};
-pub use head::{CommitAndTree, Head, Operation};
-pub use log::Walk;
-pub use merges::Remerge;
-pub use objects::{Batch, TrackedFile, TreeEntry};
-pub use repo::Repo;
-pub use revert::Reverted;
+pub(crate) use head::Operation;
+pub(crate) use log::Walk;
+pub(crate) use merges::Remerge;
+pub(crate) use objects::{Batch, TreeEntry};
+pub(crate) use repo::Repo;
+pub(crate) use revert::Reverted;
 pub(crate) use worktree::Scratch;
 
 #[cfg(test)]

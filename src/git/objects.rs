@@ -12,7 +12,7 @@ const BATCH: &str = "cat-file --batch";
 
 /// One entry of a commit's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeEntry {
+pub(crate) struct TreeEntry {
     /// Mode as git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
     pub mode: String,
     pub object: String,
@@ -22,7 +22,7 @@ pub struct TreeEntry {
 
 /// A tracked file in the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackedFile {
+pub(crate) struct TrackedFile {
     /// From the repository's root, with `/`.
     pub path: Vec<u8>,
     /// On disk; `None` when it is absent or a submodule.
@@ -31,7 +31,7 @@ pub struct TrackedFile {
 
 /// A running reader of objects. Ends when dropped.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     child: Child,
     ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,

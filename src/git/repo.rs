@@ -11,7 +11,7 @@ use crate::os::files;
 
 /// A repository with a checkout.
 #[derive(Debug, Clone)]
-pub struct Repo {
+pub(crate) struct Repo {
     root: PathBuf,
     prefix: Vec<u8>,
     git_dir: PathBuf,

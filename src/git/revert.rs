@@ -9,7 +9,7 @@ use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
 
 /// How taking commits back went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reverted {
+pub(crate) enum Reverted {
     Applies {
         files: Vec<FileChange>,
     },

@@ -11,7 +11,7 @@ use crate::os::files;
 
 /// The hooks' directory of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     pub dir: PathBuf,
     /// Whether `core.hooksPath` names it by a relative path: then each checkout has its own, and one that lacks the
     /// directory silently runs no hook.
@@ -19,7 +19,7 @@ pub struct Place {
 }
 
 /// Finds the directory, by git's own rules.
-pub fn place(repo: &Repo) -> Result<Place, HookError> {
+pub(crate) fn place(repo: &Repo) -> Result<Place, HookError> {
     let relative = repo.config("core.hooksPath")?.is_some_and(|path| {
         !path.is_empty() && !path.starts_with('~') && !path.starts_with("%(prefix)") && Path::new(&path).is_relative()
     });
@@ -28,7 +28,7 @@ pub fn place(repo: &Repo) -> Result<Place, HookError> {
 
 impl Place {
     /// Whether the directory is this repository's own and nobody else's to write.
-    pub fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
+    pub(crate) fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
         let dir = self.dir.clone();
         if dir.symlink_metadata().is_ok() && !dir.is_dir() {
             return Err(HookError::SwitchedOff { path: dir });
@@ -58,7 +58,7 @@ fn without_links(path: &Path) -> PathBuf {
 
 /// What was done to one hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub(crate) enum Done {
     Installed,
     /// Installed; the hook that was there runs first.
     Chained,
@@ -73,7 +73,7 @@ pub enum Done {
 }
 
 /// Installs every hook; a second time changes nothing.
-pub fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
+pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
     let place = place(repo)?;
     place.may_be_written(repo)?;
     fs::create_dir_all(&place.dir).map_err(HookError::io("create", &place.dir))?;
@@ -115,7 +115,7 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
 }
 
 /// Removes every hook that is ours.
-pub fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
+pub(crate) fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
     let dir = place(repo)?.dir;
     Hook::ALL.into_iter().map(|hook| Ok((hook, uninstall_one(&dir, hook)?))).collect()
 }

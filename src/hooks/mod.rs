@@ -1,13 +1,13 @@
 //! Git hooks: small scripts that hand over to this program. Owns where they may be put, what they say and how they are
 //! taken out again; edits only between its own markers.
 
-pub mod install;
-pub mod shim;
-pub mod status;
+pub(crate) mod install;
+pub(crate) mod shim;
+pub(crate) mod status;
 
-pub use install::{Done, Place};
-pub use shim::Target;
-pub use status::{Fired, Row, State, Status};
+pub(crate) use install::{Done, Place};
+pub(crate) use shim::Target;
+pub(crate) use status::{Fired, Row, State, Status};
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::git::GitError;
 
 /// A hook that is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
+pub(crate) enum Hook {
     PrepareCommitMsg,
     CommitMsg,
     /// Checks what is about to be pushed.
@@ -24,10 +24,10 @@ pub enum Hook {
 
 impl Hook {
     /// Every hook, in the order in which git runs them.
-    pub const ALL: [Self; 3] = [Self::PrepareCommitMsg, Self::CommitMsg, Self::PrePush];
+    pub(crate) const ALL: [Self; 3] = [Self::PrepareCommitMsg, Self::CommitMsg, Self::PrePush];
 
     /// Its name, which is its file's too.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PrepareCommitMsg => "prepare-commit-msg",
             Self::CommitMsg => "commit-msg",
@@ -38,7 +38,7 @@ impl Hook {
 
 /// Why hooks cannot be installed or removed.
 #[derive(Debug, thiserror::Error)]
-pub enum HookError {
+pub(crate) enum HookError {
     #[error(
         "hooks of this repository are looked for in {}, which lies outside of it (core.hooksPath): installing there \
          would change every repository of this account; set a directory of its own with \

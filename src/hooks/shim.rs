@@ -4,24 +4,24 @@
 use crate::hooks::Hook;
 
 /// Opens the part of a file that is ours.
-pub const BEGIN: &str = "# >>> vibeship-optimizer >>>";
+pub(crate) const BEGIN: &str = "# >>> vibeship-optimizer >>>";
 /// Closes it.
-pub const END: &str = "# <<< vibeship-optimizer <<<";
+pub(crate) const END: &str = "# <<< vibeship-optimizer <<<";
 /// Follows the name of a hook that was there before.
-pub const KEPT: &str = ".before-vibeship-optimizer";
+pub(crate) const KEPT: &str = ".before-vibeship-optimizer";
 /// Set to the path of a file while it is being proven that hooks run: ours writes its name there and ends.
-pub const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
+pub(crate) const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
 
 /// What a shim is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     pub program: String,
     /// The project below the checkout's root, with `/`; empty when it is the root.
     pub project: String,
 }
 
 /// Our part of a hook's file, from marker to marker, with a line end.
-pub fn block(hook: Hook, target: &Target) -> String {
+pub(crate) fn block(hook: Hook, target: &Target) -> String {
     let (name, program) = (hook.name(), quoted(&target.program.replace('\\', "/")));
     // What git says on standard input is for both programs.
     let (read, feed) = match hook {
@@ -66,12 +66,12 @@ fi
 }
 
 /// A whole hook file with our part alone.
-pub fn file(hook: Hook, target: &Target) -> String {
+pub(crate) fn file(hook: Hook, target: &Target) -> String {
     format!("#!/bin/sh\n{}", block(hook, target))
 }
 
 /// The text before our part, our part, and the text after it; `None` when there is none.
-pub fn parts(text: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let begin = text.find(BEGIN)?;
     let end = begin + text[begin..].find(END)? + END.len();
     let end = end + text[end..].find('\n').map_or(text.len() - end, |line_end| line_end + 1);
@@ -79,7 +79,7 @@ pub fn parts(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The project that our part serves, below the checkout's root.
-pub fn project_of(block: &str) -> String {
+pub(crate) fn project_of(block: &str) -> String {
     let project = block.lines().find_map(|line| line.strip_prefix("project=")).unwrap_or_default();
     let inner = project.strip_prefix('\'').and_then(|project| project.strip_suffix('\'')).unwrap_or(project);
     inner.replace("'\\''", "'")

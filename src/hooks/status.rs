@@ -10,7 +10,7 @@ use crate::os::files;
 
 /// The state of one hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     Installed {
         /// Whether a hook from before runs first.
         chained: bool,
@@ -27,7 +27,7 @@ pub enum State {
 
 /// What asking git to run a hook showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fired {
+pub(crate) enum Fired {
     /// It ran and handed over to this program.
     Yes,
     No {
@@ -41,7 +41,7 @@ pub enum Fired {
 
 /// One hook of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     pub hook: Hook,
     pub state: State,
     /// `None` where there is nothing of ours to run.
@@ -50,7 +50,7 @@ pub struct Row {
 
 impl Row {
     /// Whether commits here pass it: it is there, and nothing says that git does not run it.
-    pub fn works(&self) -> bool {
+    pub(crate) fn works(&self) -> bool {
         match self.state {
             State::Installed { .. } | State::Outdated => !matches!(self.fired, Some(Fired::No { .. })),
             // What runs beside ours in another program's hook may well refuse a message that is none.
@@ -62,7 +62,7 @@ impl Row {
 
 /// The hooks of one checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
+pub(crate) struct Status {
     pub root: PathBuf,
     pub place: Place,
     /// Why nothing may be installed there; `None` when it may.
@@ -74,18 +74,18 @@ pub struct Status {
 
 impl Status {
     /// Whether every hook works.
-    pub fn works(&self) -> bool {
+    pub(crate) fn works(&self) -> bool {
         self.rows.iter().all(Row::works)
     }
 
     /// Whether nothing of ours is anywhere.
-    pub fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.stray.is_empty() && self.rows.iter().all(|row| matches!(row.state, State::Missing | State::Foreign))
     }
 }
 
 /// Looks at the hooks of a checkout and has git run those that are ours.
-pub fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
+pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
     let place = install::place(repo)?;
     let refused = match place.may_be_written(repo) {
         Ok(()) => None,
@@ -107,7 +107,7 @@ pub fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
 
 /// The other checkouts of the repository that have hooks of their own: a relative `core.hooksPath`, or one of a
 /// checkout's own, means another directory in each.
-pub fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
+pub(crate) fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
     let mut found = Vec::new();
     for listed in repo.worktrees()?.into_iter().filter(|listed| !listed.prunable && listed.path.is_dir()) {
         // A bare repository's own entry has no checkout.

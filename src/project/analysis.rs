@@ -39,7 +39,7 @@ struct Question {
 
 /// An analysis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Analysis {
+pub(crate) struct Analysis {
     schema: &'static str,
     generated_at: DateTime<Utc>,
     project_root: String,
@@ -60,7 +60,7 @@ pub struct Analysis {
 }
 
 /// Analyzes the project at `root`. `is_own` tells the tool's own files, by their path with `/` from the root.
-pub fn analyze(root: &Path, config: &Project, is_own: &dyn Fn(&[u8]) -> bool, now: DateTime<Utc>) -> Analysis {
+pub(crate) fn analyze(root: &Path, config: &Project, is_own: &dyn Fn(&[u8]) -> bool, now: DateTime<Utc>) -> Analysis {
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
     let footprint = Footprint::measure(root, is_own);

@@ -23,7 +23,7 @@ const MAX_SIZE_PATHS: usize = 6;
 const NPM_PLACEHOLDER: &str = "no test specified";
 
 /// The commands and size paths guessed for the project at `root`.
-pub fn guess(root: &Path) -> Guess {
+pub(crate) fn guess(root: &Path) -> Guess {
     let mut candidates = candidates(root);
     let at_root = candidates.len();
     for path in subdirectories(root) {

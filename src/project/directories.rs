@@ -77,7 +77,7 @@ impl Footprint {
 
 /// A directory of dependencies, caches or build output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BloatDir {
+pub(crate) struct BloatDir {
     /// Path from the project's root, with `/` on every platform.
     pub path: String,
     /// The configured size path that it is in, and whose all-bytes size it therefore moves.
@@ -86,7 +86,7 @@ pub struct BloatDir {
 
 /// The bloat directories at the project's root and within the configured size paths, in order of their paths. A
 /// directory inside another one is not told apart, and neither is one that is itself configured to be measured.
-pub fn bloat_dirs(root: &Path, size_paths: &[String]) -> Vec<BloatDir> {
+pub(crate) fn bloat_dirs(root: &Path, size_paths: &[String]) -> Vec<BloatDir> {
     let mut found: Vec<BloatDir> = Vec::new();
     let starts = size_paths.iter().map(|path| (path.as_str(), Some(path), usize::MAX));
     for (start, size_path, depth) in starts.chain([("", None, 1)]) {

@@ -1,14 +1,14 @@
 //! What kind of project this is, seen from its files. Reads files only; runs nothing and writes nothing. What is known
 //! of languages is in `project.toml`, what is worth asking in `questions.toml`.
 
-pub mod commands;
+pub(crate) mod commands;
 
 mod analysis;
 mod directories;
 mod python;
 
-pub use analysis::{Analysis, analyze};
-pub use directories::{BloatDir, bloat_dirs};
+pub(crate) use analysis::{Analysis, analyze};
+pub(crate) use directories::bloat_dirs;
 
 use std::collections::BTreeMap;
 use std::fs;

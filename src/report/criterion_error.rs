@@ -5,12 +5,12 @@ use crate::model::CriterionError;
 use crate::report::visible::{char_width, visible_line, width};
 
 /// Three lines: what is wrong, the text, and a caret under the place.
-pub fn message(error: &CriterionError) -> String {
+pub(crate) fn message(error: &CriterionError) -> String {
     pointed(&error.text, error.column, &error.kind.to_string())
 }
 
 /// The same for anything that is wrong with a criterion at `column`, in characters from 0.
-pub fn pointed(criterion: &str, column: usize, what: &str) -> String {
+pub(crate) fn pointed(criterion: &str, column: usize, what: &str) -> String {
     let before: String = criterion.chars().take(column).collect();
     let text = visible_line(criterion);
     // What is made visible is wider than it was; the caret follows.

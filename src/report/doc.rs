@@ -213,7 +213,7 @@ pub(crate) enum Block {
 
 /// A document.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Doc {
+pub(crate) struct Doc {
     blocks: Vec<Block>,
 }
 

@@ -8,7 +8,7 @@ use crate::report::{Text, Tone, mark};
 
 /// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
 /// nothing else.
-pub fn lines(steps: &[Fix]) -> Vec<String> {
+pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut has_command = false;
     for step in steps {
@@ -38,13 +38,13 @@ pub fn lines(steps: &[Fix]) -> Vec<String> {
 }
 
 /// A commit that a hook refuses: the sentence and the steps, without a line end at the end.
-pub fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
+pub(crate) fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
     let head = format!("commit refused: {}", visible_line(sentence));
     std::iter::once(head).chain(lines(fixes)).collect::<Vec<_>>().join("\n")
 }
 
 /// The commands among the steps, each with what it is for.
-pub fn commands(steps: &[Fix]) -> Value {
+pub(crate) fn commands(steps: &[Fix]) -> Value {
     let command = |step: &Fix| {
         let command = step.command()?.to_string();
         Some(match step.purpose.as_str() {
@@ -56,7 +56,7 @@ pub fn commands(steps: &[Fix]) -> Value {
 }
 
 /// What a problem is about, in one line.
-pub fn place(subject: &Subject) -> String {
+pub(crate) fn place(subject: &Subject) -> String {
     let commit = subject.commit.as_ref().map(|commit| {
         let (id, subject) = (commit.id.chars().take(10), commit.subject.chars().take(72));
         id.chain(" ".chars()).chain(subject).collect::<String>()
@@ -67,7 +67,7 @@ pub fn place(subject: &Subject) -> String {
 }
 
 /// A block of text: severity, code and place; the sentence; the particulars; the steps.
-pub fn block(problem: &Problem) -> Vec<String> {
+pub(crate) fn block(problem: &Problem) -> Vec<String> {
     let head = format!("{:<4} {}  {}", problem.severity.name(), problem.code, place(&problem.subject));
     let message = std::iter::once(visible_line(&problem.message));
     let details = problem.details.iter().map(|detail| format!("  {}", visible_line(detail)));
@@ -76,7 +76,7 @@ pub fn block(problem: &Problem) -> Vec<String> {
 }
 
 /// The first of the fixes alone, in one line.
-pub fn first(fixes: &[Fix]) -> Option<String> {
+pub(crate) fn first(fixes: &[Fix]) -> Option<String> {
     let line = |fix: &Fix| match &fix.action {
         Action::Run { command } => command.to_string(),
         Action::Edit { key, line, .. } => format!("{}: {key}: {line}", fix.purpose),
@@ -112,7 +112,7 @@ pub(crate) fn tone(severity: Severity) -> Tone {
 }
 
 /// A problem of the project's setup as an object.
-pub fn json(problem: &Problem) -> Value {
+pub(crate) fn json(problem: &Problem) -> Value {
     let mut value = json!({
         "code": problem.code,
         "level": problem.severity,

@@ -11,7 +11,7 @@ use crate::workflow::{Change, Demand, DemandKind, Reason, Refusal};
 
 /// A refusal, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RefusalView<'a> {
+pub(crate) struct RefusalView<'a> {
     refusal: &'a Refusal,
     change: Option<&'a ChangeId>,
     pub problem: Problem,
@@ -19,7 +19,7 @@ pub struct RefusalView<'a> {
 
 impl<'a> RefusalView<'a> {
     /// Puts a refusal into words. `change` is the one that was refused; `None` where it could not even be opened.
-    pub fn new(refusal: &'a Refusal, change: Option<&'a Change>, ctx: &FixContext) -> Self {
+    pub(crate) fn new(refusal: &'a Refusal, change: Option<&'a Change>, ctx: &FixContext) -> Self {
         let problem = Problem {
             code: code(&refusal.missing),
             severity: Severity::Fail,
@@ -32,7 +32,7 @@ impl<'a> RefusalView<'a> {
     }
 
     /// Several lines: the sentence, the particulars, and the steps. Without a line end at the end.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut lines = vec![self.sentence()];
         lines.extend(self.problem.details.iter().map(|detail| format!("  {}", visible_line(detail))));
         lines.extend(problem::lines(&self.problem.fixes));
@@ -40,12 +40,12 @@ impl<'a> RefusalView<'a> {
     }
 
     /// `refused at gate 2 (baseline): …`.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         format!("refused at {}: {}", self.refusal.gate, visible_line(&self.problem.message))
     }
 
     /// The same as an object; `missing` holds the numbers as the gate saw them.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let commands = self.problem.fixes.iter().filter_map(|fix| fix.command());
         json!({
             "refused": true,
@@ -144,7 +144,7 @@ fn fault(fault: &ArtifactFault) -> String {
 }
 
 /// A demand of verification in words, with where it stands.
-pub fn demand(demand: &Demand) -> String {
+pub(crate) fn demand(demand: &Demand) -> String {
     match &demand.kind {
         DemandKind::FullRollout => "fully rolled out".to_owned(),
         DemandKind::Window { days, closes: None } => {

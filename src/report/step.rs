@@ -8,7 +8,7 @@ use crate::workflow::{Change, Refusal, Step};
 
 /// How far a change has got between its baseline and its validation.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Progressed {
+pub(crate) enum Progressed {
     Nothing,
     WithoutId {
         /// Whether it is the commit that is checked out.
@@ -21,7 +21,7 @@ pub enum Progressed {
 
 /// A next step, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepView {
+pub(crate) struct StepView {
     /// One sentence without a capital and without a period.
     pub text: String,
     /// What to run; empty where there is nothing to do but wait.
@@ -30,7 +30,7 @@ pub struct StepView {
 
 impl StepView {
     /// Puts the next step of `change` into words.
-    pub fn new(change: &Change, step: &Step, ctx: &FixContext) -> Self {
+    pub(crate) fn new(change: &Change, step: &Step, ctx: &FixContext) -> Self {
         let id = change.id();
         let one = |command: CommandLine| vec![Fix::next("", command)];
         let (text, next) = match step {
@@ -76,7 +76,7 @@ impl StepView {
     }
 
     /// The way to the validation, by what was made of the change so far.
-    pub fn validate(change: &Change, made: &Progressed, ctx: &FixContext) -> Self {
+    pub(crate) fn validate(change: &Change, made: &Progressed, ctx: &FixContext) -> Self {
         let id = change.id();
         let validate = ctx.gate(id, Gate::Validate);
         let (text, next) = match made {
@@ -102,7 +102,7 @@ impl StepView {
     }
 
     /// The sentence and the commands. Without a line end at the end.
-    pub fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         let lines = std::iter::once(self.text.clone()).chain(problem::lines(&self.next));
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -8,7 +8,7 @@ use crate::report::verdict;
 const SAID: usize = 200;
 
 /// Why `id` has no usable value in `snapshot`, where `reason` is what its reading says.
-pub fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
+pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
     let text = verdict::unusable(reason);
     let timing = snapshot.timings.iter().find(|timing| belongs(id, &timing.name));
     match (reason, timing, snapshot.rss_floor_bytes) {
@@ -37,7 +37,7 @@ fn said(timing: &Timing) -> String {
 }
 
 /// A line on every timing, KPI and path of a snapshot that gave no usable value.
-pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let all = series::metrics(snapshot);
     let of = |kind: &str, name: &str, id: MetricId| {
         let reason = series::reading(&all, &id).err()?;

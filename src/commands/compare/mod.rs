@@ -21,7 +21,7 @@ use crate::workflow::Change;
 
 /// Judge after against before, for a change or for any two snapshot files
 #[derive(Debug, Default, Args)]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// The change whose recorded snapshots are compared [default, without --before and --after: as for other commands]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -52,7 +52,7 @@ pub struct CompareArgs {
 }
 
 /// Two named files are a change's own evidence if their bytes are; then the comparison is recorded.
-pub fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
     if args.out.is_some() && args.out == args.json_out {
         return Err(CommandError::trouble("--out and --json-out name the same file; give each its own"));
     }

@@ -1,8 +1,8 @@
 //! `monitor`: measuring rolled out changes day by day. Here: which changes are monitored, `monitor start`, `monitor status`.
 
-pub mod tick;
+pub(crate) mod tick;
 
-pub use tick::Ticked;
+pub(crate) use tick::Ticked;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Measure rolled out changes day by day
 #[derive(Debug, Subcommand)]
-pub enum MonitorCommand {
+pub(crate) enum MonitorCommand {
     /// Say for how many days a rolled out change is measured
     Start(StartArgs),
     /// Measure every monitored change that is due today
@@ -34,7 +34,7 @@ pub enum MonitorCommand {
 
 /// Say for how many days a rolled out change is measured
 #[derive(Debug, Args)]
-pub struct StartArgs {
+pub(crate) struct StartArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// The change's recorded baseline; any other file is refused [default: that baseline]
@@ -47,13 +47,13 @@ pub struct StartArgs {
 
 /// Show which changes are monitored and how far they are
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
 }
 
-pub fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandError> {
     match command {
         MonitorCommand::Start(args) => start(ctx, args),
         MonitorCommand::Tick(args) => tick::run(ctx, args),

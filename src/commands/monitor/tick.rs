@@ -17,7 +17,7 @@ use crate::workflow::{Change, Idle, World, gates, watch, window};
 
 /// Measure every monitored change that is due today
 #[derive(Debug, Args)]
-pub struct TickArgs {
+pub(crate) struct TickArgs {
     /// The change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -27,7 +27,7 @@ pub struct TickArgs {
 }
 
 /// What a tick did for one change.
-pub struct Ticked {
+pub(crate) struct Ticked {
     /// The change as it stands now.
     pub change: Change,
     /// Why it was not measured; `None` where it was.
@@ -38,7 +38,7 @@ pub struct Ticked {
 
 /// Exit 1 while an alarm is open, 2 when a record cannot be relied on, 3 when the clock went backwards, 0 otherwise:
 /// also with nothing to measure.
-pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
     let lost = lost(ctx, args.change_id.as_deref())?;
     if ctx.json(true) {
@@ -62,12 +62,12 @@ pub fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 }
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
-pub fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
+pub(crate) fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
     if monitor::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
 /// The worst of what the changes say.
-pub fn exit(done: &[Ticked]) -> Exit {
+pub(crate) fn exit(done: &[Ticked]) -> Exit {
     if done.iter().any(|ticked| !ticked.change.open_alarms.is_empty()) {
         return Exit::No;
     }
@@ -77,7 +77,7 @@ pub fn exit(done: &[Ticked]) -> Exit {
 
 /// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
 /// ticked does not keep the others from their day.
-pub fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
+pub(crate) fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
     let mut measured = None;
     let mut done = Vec::new();
     let mut failed = None;
@@ -152,7 +152,7 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
 }
 
 /// Alarms and the way back, for whoever reads the mail of a timer.
-pub fn tell(ctx: &Ctx, ticked: &Ticked) {
+pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     let change = &ticked.change;
     if ticked.idle == Some(Idle::ClockBackwards) {
         ctx.ui.warn(&format!(
@@ -178,7 +178,7 @@ pub fn tell(ctx: &Ctx, ticked: &Ticked) {
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
-pub fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value, CommandError> {
+pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value, CommandError> {
     let mut all = Vec::new();
     for ticked in done {
         all.push(one(ctx, ticked)?);

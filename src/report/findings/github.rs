@@ -7,12 +7,12 @@ use crate::report::visible::visible_line;
 use crate::report::{findings, problem};
 
 /// Annotations of one kind that GitHub shows for a step.
-pub const SHOWN: usize = 10;
+pub(crate) const SHOWN: usize = 10;
 /// Bytes of a step summary beyond which GitHub drops it whole.
-pub const SUMMARY_LIMIT: usize = 1024 * 1024;
+pub(crate) const SUMMARY_LIMIT: usize = 1024 * 1024;
 
 /// The lines to print. `prefix` leads from the repository's root to the project's, with a `/` at its end.
-pub fn annotations(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
+pub(crate) fn annotations(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     let mut lines = Vec::new();
     let mut beyond = 0;
     for (level, kind) in [(Severity::Fail, "error"), (Severity::Warn, "warning"), (Severity::Info, "notice")] {
@@ -43,7 +43,7 @@ pub fn annotations(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
 
 /// Cuts a step summary to what GitHub takes, at a line's end, saying so. `taken` bytes were written by other parts of
 /// the step already; what has no room at all is left out, so as not to lose theirs.
-pub fn cut_summary(markdown: String, taken: u64) -> String {
+pub(crate) fn cut_summary(markdown: String, taken: u64) -> String {
     const NOTE: &str = "\n\n(cut: GitHub takes no more than 1 MiB)\n";
     let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
     if markdown.len() <= room {

@@ -7,7 +7,7 @@ use crate::report::visible::visible_line;
 use crate::report::{findings, problem};
 
 /// The file.
-pub fn render(audit: &Audit, ctx: &FixContext) -> String {
+pub(crate) fn render(audit: &Audit, ctx: &FixContext) -> String {
     let count = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
     let (failures, skipped) = (count(Severity::Fail), count(Severity::Warn) + count(Severity::Info));
     // One test more for the check itself, so that a file without findings is not an empty one.

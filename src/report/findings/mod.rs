@@ -1,7 +1,7 @@
 //! Findings of an audit for readers: text, JSON, GitHub annotations, JUnit, markdown.
 
-pub mod github;
-pub mod junit;
+pub(crate) mod github;
+pub(crate) mod junit;
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use crate::report::visible::visible_line;
 use crate::report::{Doc, Table, Text, problem};
 
 /// The schema of the JSON form.
-pub const SCHEMA: &str = "vibeship_optimizer.check.v1";
+pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
 
 /// `3 findings (2 fail, 1 warn) in 12 commits and 4 records`.
-pub fn summary(audit: &Audit) -> String {
+pub(crate) fn summary(audit: &Audit) -> String {
     let of = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
     let mut kinds = Vec::new();
     for level in [Severity::Fail, Severity::Warn, Severity::Info] {
@@ -41,7 +41,7 @@ pub fn summary(audit: &Audit) -> String {
 }
 
 /// The text form, with a line end at the end: a block a finding, the exemptions, the summary.
-pub fn text(audit: &Audit, ctx: &FixContext) -> String {
+pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
     let mut lines: Vec<String> =
         audit.findings.iter().flat_map(|finding| problem::block(&finding.problem(ctx))).collect();
     for exempted in &audit.exempted {
@@ -56,7 +56,7 @@ pub fn text(audit: &Audit, ctx: &FixContext) -> String {
 }
 
 /// The JSON form. `heal` is the first of the fixes alone.
-pub fn json(audit: &Audit, ctx: &FixContext) -> Value {
+pub(crate) fn json(audit: &Audit, ctx: &FixContext) -> Value {
     let findings = audit.findings.iter().map(|finding| {
         let found = finding.problem(ctx);
         // A finding holds strings, numbers and lists: that always serializes.
@@ -78,7 +78,7 @@ pub fn json(audit: &Audit, ctx: &FixContext) -> Value {
 }
 
 /// The document form, for a step summary or a comment.
-pub fn document(audit: &Audit, ctx: &FixContext) -> Doc {
+pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
     let verdict = if audit.passes() { "The check passes" } else { "The check fails" };
     let mut doc = Doc::new();
     doc.heading(2, format!("{verdict}: {}", summary(audit)));
