@@ -178,7 +178,7 @@ fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let bytes = fetch(&attestation.artifact)?;
     let path = &attestation.artifact.path;
     let Ok(file) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
-        return Some(format!("{path}: it is no JSON"));
+        return Some(format!("{path}: not valid JSON"));
     };
     let says = |key: &str, expected: &str| file[key].as_str() == Some(expected);
     let agrees = says("change_id", change.id().as_str())

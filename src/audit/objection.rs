@@ -21,7 +21,7 @@ pub(crate) enum Objection {
     Several { ids: Vec<String> },
     #[error("invalid change id {value:?}")]
     Malformed { value: String },
-    #[error("there is no change {id} here{}", .nearest.as_ref().map(|it| format!("; did you mean {it}?")).unwrap_or_default())]
+    #[error("unknown change `{id}`{}", .nearest.as_ref().map(|it| format!("; did you mean `{it}`?")).unwrap_or_default())]
     Unknown { id: ChangeId, nearest: Option<ChangeId> },
     #[error("the record of {id} cannot be trusted: {problem}")]
     Unreadable { id: ChangeId, problem: String },

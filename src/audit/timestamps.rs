@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(level(3, CommitDeadline { days: 2, demanded: true }), Severity::Fail);
         let future = [version(&change, 8, 2)];
         assert!(matches!(whats(&change, &future, LENIENT)[0], FindingKind::RecordFromFuture { seq: 8, .. }));
-        // A rebase on day 9 made the commits anew; their author's dates stay.
+        // A rebase on day 9 made the commits again; their author's dates stay.
         let rebased = |count, day| Version { made: fixture::at(9, 10), ..version(&change, count, day) };
         let versions = [rebased(3, 1), rebased(7, 2), rebased(9, 4), rebased(10, 4), rebased(11, 5)];
         assert_eq!(whats(&change, &versions, LENIENT), []);

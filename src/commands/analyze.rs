@@ -12,7 +12,7 @@ use crate::project::{Analysis, analyze};
 use crate::report;
 use crate::store::{OwnPaths, atomic, guard};
 
-/// Say what the project is made of and what to ask before it is tuned
+/// Describe the project and list the questions to answer before tuning it
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// Write the analysis to this file

@@ -16,23 +16,23 @@ use crate::workflow::{Change, Demand, DemandKind, End, window};
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 
-/// Do what is due, for timers
+/// Do whatever is due, for cron and other timers
 #[derive(Debug, Subcommand)]
 pub(crate) enum AutopilotCommand {
-    /// Measure what is due, then list problems and what verification still needs
+    /// Measure what is due, then list problems and what is left before verification
     Tick(TickArgs),
 }
 
-/// Measure what is due, then list problems and what verification still needs
+/// Measure what is due, then list problems and what is left before verification
 #[derive(Debug, Args)]
 pub(crate) struct TickArgs {
-    /// The change [default: every change that is rolled out]
+    /// Measure only this change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// Measure again on a day that has its measurement; that adds no day
+    /// Measure again even if today was measured already; adds no day
     #[arg(long)]
     force: bool,
-    /// Exit 0, not 3, while nothing is wrong and only time or a person's word is missing
+    /// Exit 0 instead of 3 while nothing is wrong and only time or a person's decision is missing
     #[arg(long)]
     ok_on_pending: bool,
 }

@@ -29,22 +29,22 @@ const SESSION_PAIRS: u32 = 5;
 /// How often a wait looks whether the user wants to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Measure this machine's noise for the configured commands, and prove that a known slowdown is seen
+/// Measure this machine's noise and check that a known slowdown is detected
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArgs {
-    /// Pairs of each command with itself
+    /// Number of pairs of each command with itself
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=1000))]
     pairs: u32,
-    /// The slowdown to add, as a share of the command's time
+    /// Slowdown to add, as a share of the command's time
     #[arg(long, value_name = "SHARE", default_value = "5%")]
     inject: String,
-    /// Compare this many sessions apart in time too, for what plain snapshots must allow for; 0 for none, else at least 3
+    /// Also compare this many sessions, to see how far plain snapshots differ (0 for none, otherwise at least 3)
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     sessions: u32,
     /// Seconds between two sessions
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pause: f64,
-    /// Only this timing; may be given several times
+    /// Calibrate only this timing (can be repeated)
     #[arg(long, value_name = "NAME")]
     timing: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct CalibrateArgs {
 pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
-        return Err(CommandError::trouble("--inject 0%: a slowdown of nothing proves nothing")
+        return Err(CommandError::trouble("--inject 0%: the slowdown must be greater than zero")
             .hinted("vibeship-optimizer calibrate --inject 5%"));
     }
     if (1..3).contains(&args.sessions) {

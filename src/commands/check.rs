@@ -16,13 +16,13 @@ use crate::store::{atomic, guard};
 /// Check commits and records against the workflow
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Check the commits of this range, from git's objects alone [default without a value: what HEAD has and its upstream has not]
+    /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
     range: Option<String>,
-    /// The gate that each change must have passed [default: from the config at both ends of the range]
+    /// Require each change to have passed this gate [default: from the config at both ends of the range]
     #[arg(long, value_name = "GATE", value_parser = gate)]
     require: Option<Gate>,
-    /// Write the findings as markdown to this file too [default with --format github: the step's summary]
+    /// Also write the findings as markdown to this file [default with --format github: the step summary]
     #[arg(long, value_name = "FILE")]
     summary: Option<std::path::PathBuf>,
 }
@@ -57,7 +57,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, C
         ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))?;
     let range = range(repo, text)?;
     if range.base.as_ref() == Some(&range.head) {
-        ctx.ui.tell("the head has no commit that the base has not, so there is nothing to check");
+        ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
     if !outcome.configured && ctx.project.config_path().is_some() {
@@ -101,13 +101,13 @@ fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
 fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), CommandError> {
     let wrong = |what: &str| {
         CommandError::trouble(format!("--range {text}: {what}"))
-            .hinted("name what is there already first: vibeship-optimizer check --range BASE..HEAD")
+            .hinted("put the older commit first: vibeship-optimizer check --range BASE..HEAD")
     };
     if base == head && !text.contains("..") {
-        return Err(wrong("one commit alone is no range, and HEAD has nothing that it has not"));
+        return Err(wrong("a single commit that is HEAD leaves nothing to check"));
     }
     if base != head && repo.is_ancestor(head, base)? {
-        return Err(wrong("it is the wrong way round, so that it holds no commit"));
+        return Err(wrong("the range is reversed, so it holds no commit"));
     }
     Ok(())
 }
@@ -119,13 +119,13 @@ fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
     let known = |name: &&str| repo.resolve(name).is_ok();
     let upstream = repo.upstream()?.or_else(|| remote.into_iter().find(known).map(str::to_owned));
     let Some(upstream) = upstream else {
-        return Err(CommandError::trouble("the branch has no upstream, so that there is no range to check by default")
+        return Err(CommandError::trouble("the branch has no upstream, so there is no default range")
             .hinted("name one: vibeship-optimizer check --range BASE..HEAD"));
     };
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }
 
-/// The findings in the format asked for: a new format is one arm here, its renderer in `report`, and a `Format`.
+/// The findings in the format asked for: a new format is one line here, its renderer in `report`, and a `Format`.
 fn render(ctx: &Ctx, outcome: &Outcome) -> String {
     let (audit, fix_context) = (&outcome.audit, &fixes(ctx, outcome));
     match ctx.format() {

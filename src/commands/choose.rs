@@ -17,7 +17,7 @@ pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 /// The flag of the verbs that work on one change
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArg {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Change to work on [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
 }
@@ -168,16 +168,16 @@ pub(crate) fn awaits_confirmation(record: &Record) -> Option<&Change> {
     }
 }
 
-/// Choose the change that commands mean when they are not told
+/// Select the change that commands work on by default
 #[derive(Debug, Args)]
 pub(crate) struct UseArgs {
-    /// The change
+    /// Change to select
     #[arg(value_name = "ID", required_unless_present_any = ["clear", "change_id"])]
     id: Option<String>,
-    /// The change, as other commands name it
+    /// Change to select, as an option
     #[arg(long, value_name = "ID", conflicts_with = "id")]
     change_id: Option<String>,
-    /// Choose none
+    /// Clear the selection
     #[arg(long, conflicts_with_all = ["id", "change_id"])]
     clear: bool,
 }

@@ -124,7 +124,7 @@ fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Res
     Ok(Change::replay(&sealed)?)
 }
 
-/// Renders the change's section of the logbook anew. The record is already written: a logbook that cannot be is a
+/// Renders the change's section of the logbook again. The record is already written: a logbook that cannot be is a
 /// warning, and the next event renders it again.
 pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);

@@ -50,7 +50,7 @@ impl GitHistory<'_> {
         for (id, path, object, is_file) in self.record_entries(commit)? {
             let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
                 Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id),
-                None => RecordState::Unreadable(format!("{path} is no file")),
+                None => RecordState::Unreadable(format!("{path} is not a file")),
             };
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
         }

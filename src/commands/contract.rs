@@ -28,22 +28,22 @@ pub(crate) struct ContractArgs {
 /// The parts of a contract
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ContractFlags {
-    /// Say what should improve, and why
+    /// What should improve, and why
     #[arg(long, value_name = "TEXT", help_heading = "Contract")]
     pub hypothesis: Option<String>,
-    /// The primary KPI, as METRIC OP BOUND, such as "timing.tests.wall <= -10%"
+    /// Primary KPI, as METRIC OP BOUND, such as "timing.tests.wall <= -10%"
     #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
     pub kpi: Option<String>,
-    /// What must not get worse, as METRIC OP BOUND; may be given several times
+    /// What must not get worse, as METRIC OP BOUND (can be repeated)
     #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
     pub guardrail: Vec<String>,
-    /// When to go back: METRIC OP BOUND, or plain words for a person to judge
+    /// When to roll back: METRIC OP BOUND, or plain words for a person to judge
     #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
     pub trigger: Option<String>,
-    /// How to go back; <sha> stands for the change's commit (default: git revert <sha>)
+    /// How to roll back; <sha> stands for the change's commit (default: git revert <sha>)
     #[arg(long, value_name = "COMMAND", help_heading = "Contract")]
     pub rollback: Option<String>,
-    /// The smallest change that counts as one, such as 2% [default: the measured noise floor]
+    /// Smallest change that counts, such as 2% [default: the measured noise floor]
     #[arg(long, value_name = "SHARE", help_heading = "Contract")]
     pub min_effect: Option<String>,
 }

@@ -17,22 +17,22 @@ use crate::workflow::{Change, Step, next, view_v1};
 /// What can be decided; `undecided` is one too, if it has a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
 
-/// Go through the day's lists
+/// Go through the checklists that begin and end a day
 #[derive(Debug, Subcommand)]
 pub(crate) enum DayCommand {
     /// Check health, tuneables and the open changes at the start of a day
     Open,
-    /// Measure what is due and write down a decision on every open change at the end of a day
+    /// Measure what is due and record a decision on every open change at the end of a day
     Close(CloseArgs),
 }
 
-/// Measure what is due and write down a decision on every open change at the end of a day
+/// Measure what is due and record a decision on every open change at the end of a day
 #[derive(Debug, Args)]
 pub(crate) struct CloseArgs {
-    /// A decision: ID=promote|hold|rollback|undecided:REASON; once for each open change
+    /// Decision on a change: ID=promote|hold|rollback|undecided:REASON (once for each open change)
     #[arg(long = "decide", value_name = "ID=DECISION:REASON")]
     decisions: Vec<String>,
-    /// Leave the measurements of the day alone
+    /// Skip today's measurements
     #[arg(long)]
     no_tick: bool,
 }

@@ -12,38 +12,38 @@ use crate::model::{ChangeId, Kind};
 pub(crate) struct DecisionArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// Why; it goes into the record
+    /// Reason, kept in the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
-/// Declare a change's open alarms harmless
+/// Resolve a change's open alarms
 #[derive(Debug, Args)]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// What was found out; it goes into the record
+    /// What was found out, kept in the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
-/// Write something down in a change's record
+/// Add a note to a change's record
 #[derive(Debug, Args)]
 pub(crate) struct NoteArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// The note
+    /// Text of the note
     #[arg(value_name = "TEXT")]
     text: String,
 }
 
-/// Name the change that takes an emergency's override over
+/// Name the change that replaces an emergency's override
 #[derive(Debug, Args)]
 pub(crate) struct FollowUpArgs {
-    /// The emergency [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Emergency [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// The change that moves the override into a tuneable or into code
+    /// Change that moves the override into a tuneable or into code
     #[arg(long, value_name = "ID")]
     by: String,
 }

@@ -116,7 +116,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
     })
 }
 
-/// What is neither a knob nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
+/// What is neither a tuneable nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
 fn beside(config: &Config) -> Result<GlobSet, CommandError> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));

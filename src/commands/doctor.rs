@@ -24,7 +24,7 @@ const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
 /// Find what is missing in the project's setup; fix it with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Fix it
+    /// Fix what can be fixed
     #[arg(long)]
     apply: bool,
 }

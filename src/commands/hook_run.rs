@@ -25,10 +25,10 @@ const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
 /// Run one of the installed hooks
 #[derive(Debug, Args)]
 pub(crate) struct HookRunArgs {
-    /// Which
+    /// Hook to run
     #[arg(value_name = "HOOK", value_parser = hook)]
     hook: Hook,
-    /// What git gives the hook
+    /// Arguments that git passes to the hook
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }

@@ -13,15 +13,15 @@ use crate::report::problem;
 /// Install, remove or check the git hooks
 #[derive(Debug, Subcommand)]
 pub(crate) enum HooksCommand {
-    /// Install the hooks; one that is there already runs first
+    /// Install the hooks; an existing hook is kept and runs first
     Install(NoArgs),
-    /// Remove the hooks; what was there before comes back
+    /// Remove the hooks and restore those that were there before
     Uninstall(NoArgs),
-    /// Show the hooks, and prove that git runs them
+    /// Show the hooks and check that git runs them
     Status(NoArgs),
 }
 
-/// Nothing to choose
+/// No options of its own
 #[derive(Debug, Args)]
 pub(crate) struct NoArgs {}
 

@@ -14,13 +14,13 @@ use crate::store::{Exclusive, atomic, guard, logbook};
 /// The line that `.gitattributes` needs so that branches merge their logbook sections.
 const MERGE_UNION: &str = "VIBESHIP_OPTIMIZER.md merge=union";
 
-/// Set up the project
+/// Set up a project: state directory, config and logbook
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Fill empty test and timing commands of an existing config with what the project seems to use
+    /// Fill empty test and timing commands of an existing config with detected ones
     #[arg(long)]
     onboard: bool,
-    /// Ask nothing, even on a terminal
+    /// Never prompt, even on a terminal
     #[arg(long, env = "VIBESHIP_OPTIMIZER_NO_PROMPT", value_parser = clap::builder::FalseyValueParser::new())]
     no_prompt: bool,
 }

@@ -17,19 +17,19 @@ use crate::report::{self, markdown};
 use crate::store::{atomic, guard};
 use crate::workflow::view_v1;
 
-/// Give a language model what it needs to propose the next commands
+/// Write prompts and context for a language model
 #[derive(Debug, Subcommand)]
 pub(crate) enum LlmCommand {
-    /// Print a prompt that teaches any language model the workflow and its commands
+    /// Print a prompt that explains the workflow and its commands
     Prompt,
-    /// Bundle what is known of the project and its changes, without values of the config
+    /// Bundle facts about the project and its changes, without config values
     Bundle(BundleArgs),
 }
 
-/// Bundle what is known of the project and its changes, without values of the config
+/// Bundle facts about the project and its changes, without config values
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
-    /// Take this change in
+    /// Include this change
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Write the bundle to this file

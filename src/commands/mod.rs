@@ -93,13 +93,13 @@ use crate::workflow::{Change, next};
 /// Options of every command
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Globals {
-    /// Work on the project at this directory instead of the one around the current directory
+    /// Use the project in this directory [default: the one around the current directory]
     #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
     pub root: Option<PathBuf>,
-    /// Print the answer as text or as JSON [default: text on a terminal, the original's output in a pipe]
+    /// Output format [default: text on a terminal, the original tool's output in a pipe]
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub format: Option<Format>,
-    /// Print nothing but the answer, warnings and errors
+    /// Print only the answer, warnings and errors
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
 }
@@ -107,16 +107,16 @@ pub(crate) struct Globals {
 /// How the answer is printed
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// Text for people
     Text,
-    /// For programs
+    /// JSON for programs
     Json,
-    /// Markdown, where the answer is a report
+    /// Markdown, for commands that answer with a report
     #[value(alias = "md")]
     Markdown,
-    /// Annotations and a step summary, where the answer is a list of findings: `check`
+    /// GitHub annotations and a step summary, for `check`
     Github,
-    /// A JUnit file, for `check` alone
+    /// JUnit XML, only for `check`
     Junit,
 }
 

@@ -14,16 +14,16 @@ use crate::store::{atomic, guard};
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 
-/// Fill empty test and timing commands of the config with what the project seems to use
+/// Detect the project's test command and fill empty commands of the config
 #[derive(Debug, Args)]
 pub(crate) struct OnboardArgs {
-    /// The command to time and to test with [default: guessed from the project's files]
+    /// Command to time and to test with [default: detected from the project's files]
     #[arg(long, value_name = "CMD")]
     timing_cmd: Option<String>,
-    /// Replace commands that are there
+    /// Replace existing commands
     #[arg(long)]
     force: bool,
-    /// Change nothing, only say what would change
+    /// Show what would change without changing anything
     #[arg(long)]
     dry_run: bool,
 }

@@ -19,44 +19,44 @@ use crate::os::{Ended, Spec};
 /// Adding a job takes a moment; more than this and it hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Hand the daily tick to an agent
+/// Let an OpenClaw agent run the daily tick
 #[derive(Debug, Subcommand)]
 pub(crate) enum OpenclawCommand {
-    /// Set up a daily tick by an OpenClaw agent
+    /// Print the job for a daily tick by an OpenClaw agent; add it with `--apply`
     CronSetup(CronArgs),
 }
 
-/// Set up a daily tick by an OpenClaw agent
+/// Print the job for a daily tick by an OpenClaw agent; add it with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct CronArgs {
     /// Tick this change only [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// The project [default: the one here]
+    /// Directory of the project [default: this one]
     #[arg(long, value_name = "DIR")]
     project_root: Option<PathBuf>,
     /// Name of the job
     #[arg(long, value_name = "NAME", default_value = "vibeship-optimizer daily tick")]
     name: String,
-    /// When, as cron writes it
+    /// Schedule, as a cron expression
     #[arg(long, value_name = "CRON", default_value = "0 7 * * *")]
     cron: String,
-    /// Time zone of that
+    /// Time zone of the schedule
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     tz: String,
-    /// How hard the agent thinks
+    /// Thinking level of the agent
     #[arg(long, value_name = "LEVEL", default_value = "xhigh")]
     thinking: String,
-    /// The agent's model [default: the agent's own]
+    /// Model of the agent [default: the agent's own]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Channel that the result is told on
+    /// Channel to report the result on
     #[arg(long, value_name = "CHANNEL", default_value = "last")]
     channel: String,
-    /// Who is told
+    /// Recipient of the report
     #[arg(long, value_name = "TARGET")]
     to: Option<String>,
-    /// Tell nobody
+    /// Do not report the result
     #[arg(long)]
     no_deliver: bool,
     /// Add the job now

@@ -22,28 +22,28 @@ use crate::store::{atomic, guard};
 /// Measure two revisions in alternating pairs, without a change
 #[derive(Debug, Args)]
 pub(crate) struct PairArgs {
-    /// The baseline
+    /// Revision to compare against
     #[arg(long, value_name = "REV", default_value = "HEAD~1")]
     before: String,
-    /// The head
+    /// Revision to measure
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     after: String,
-    /// At most this many pairs [default: pair.max_pairs of the config]
+    /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
-    /// Begin no further pair of a command after this many seconds [default: pair.max_time_s of the config]
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
-    /// The smallest change that counts as one, such as 2% [default: the noise floor, or pair.min_effect of the config]
+    /// Smallest change that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]
     #[arg(long, value_name = "SHARE")]
     min_effect: Option<String>,
-    /// Allow both revisions to be the same code, to see what noise alone looks like
+    /// Allow both revisions to have the same code, to see the noise alone
     #[arg(long)]
     same: bool,
-    /// Write the pairs as JSON to this file too
+    /// Also write the pairs as JSON to this file
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
-    /// The command to measure [default: the configured timings]; one word with spaces is run by a shell
+    /// Command to measure; a single argument with spaces runs in a shell [default: the configured timings]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }

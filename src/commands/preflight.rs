@@ -22,7 +22,7 @@ const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
 /// Check for problems that would invalidate measurements
 #[derive(Debug, Args)]
 pub(crate) struct PreflightArgs {
-    /// Look at this change only [default: at every open one]
+    /// Check only this change [default: every open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Write the findings to this file

@@ -17,10 +17,10 @@ use crate::workflow::Change;
 /// Find a change's commit again after a squash or rebase
 #[derive(Debug, Args)]
 pub(crate) struct RelinkArgs {
-    /// The commit that may be a change's [default: every commit since the change's baseline]
+    /// Commit to try [default: every commit since the change's baseline]
     #[arg(value_name = "COMMIT")]
     commit: Option<String>,
-    /// The change [default: every change whose commit is not in the history of HEAD]
+    /// Relink only this change [default: every change whose commit is not in the history of HEAD]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
 }

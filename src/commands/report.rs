@@ -19,10 +19,10 @@ const FILE: &str = "report.html";
 /// Show all changes on one page: HTML by default, markdown with `--format markdown`
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The file [default: report.html in the state's cache directory, which git ignores; markdown is printed]
+    /// Output file [default: report.html in the state's cache directory; markdown is printed]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Leave the ended changes out
+    /// Show only open changes
     #[arg(long)]
     open: bool,
 }

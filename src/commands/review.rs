@@ -25,22 +25,22 @@ const READ_LIMIT: u64 = 4 * DIFF_LIMIT as u64;
 /// Schema name of attestations, the original's; ours say what was reviewed, too.
 const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
 
-/// Have a change reviewed, and attest that it was
+/// Bundle a change for review and attest that it was reviewed
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReviewCommand {
-    /// Write everything that a reviewer has to see into one file
+    /// Write everything that a reviewer needs to one file
     Bundle(BundleArgs),
     /// Attest that the change was reviewed as it stands now
     Attest(AttestArgs),
 }
 
-/// Write everything that a reviewer has to see into one file
+/// Write everything that a reviewer needs to one file
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Change to review [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// The file [default: review_bundles/<id>.md in the state directory]
+    /// Output file [default: review_bundles/<id>.md in the state directory]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -48,22 +48,22 @@ pub(crate) struct BundleArgs {
 /// Attest that the change was reviewed as it stands now
 #[derive(Debug, Args)]
 pub(crate) struct AttestArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Change to review [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// What reviewed it
+    /// Tool that reviewed the change
     #[arg(long, value_enum)]
     tool: Tool,
-    /// The mode in which it reasoned, such as `high`; `human` for a person
+    /// Reasoning mode of the reviewer, such as `high`; `human` for a person
     #[arg(long, value_name = "MODE")]
     reasoning_mode: String,
-    /// The model, where there was one
+    /// Model that reviewed the change, if any
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     model: String,
-    /// Who answers for the review [default: git's user]
+    /// Person responsible for the review [default: git's user]
     #[arg(long, value_name = "NAME")]
     reviewer: Option<String>,
-    /// What was found
+    /// Findings of the review
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     notes: String,
 }

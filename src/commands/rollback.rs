@@ -11,15 +11,15 @@ use crate::report;
 use crate::store::Role;
 use crate::workflow::{Change, World, gates};
 
-/// Take a change out again
+/// Take a change back
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// Why; it goes into the record
+    /// Reason, kept in the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Revert the change's commits now, with one commit on the present branch
+    /// Revert the change's commits now, with one commit on the current branch
     #[arg(long)]
     apply: bool,
 }

@@ -12,10 +12,10 @@ use crate::report::{self, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, gates};
 
-/// Begin a stage of the rollout
+/// Start a stage of the rollout
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
-    /// The stage to begin
+    /// Stage to start
     #[arg(value_enum)]
     stage: Stage,
     #[command(flatten)]

@@ -10,22 +10,22 @@ use crate::model::Surface;
 use crate::report::route as words;
 use crate::workflow::{Answers, Question, Route, route};
 
-/// Say where a change belongs, which evidence it owes, and how to open it
+/// Find out where a change belongs, which evidence it needs, and how to open it
 #[derive(Debug, Args)]
 pub(crate) struct RouteArgs {
-    /// Is there a threshold, weight, cooldown or limit for it already
+    /// Whether a threshold, weight, cooldown or limit for it exists already
     #[arg(long, value_name = "yes|no")]
     knob: Option<YesNo>,
-    /// Does behaviour or the precedence of contracts have to change
+    /// Whether behaviour or the precedence of contracts has to change
     #[arg(long, value_name = "yes|no")]
     contract: Option<YesNo>,
-    /// Must harm be stopped right now
+    /// Whether harm must be stopped right now
     #[arg(long, value_name = "yes|no")]
     urgent: Option<YesNo>,
-    /// Is it an experiment alone, and no candidate for production
+    /// Whether it is only an experiment, not a candidate for production
     #[arg(long, value_name = "yes|no")]
     experiment: Option<YesNo>,
-    /// Show the control hierarchy, the highest authority first
+    /// Show the control hierarchy, highest authority first
     #[arg(long)]
     hierarchy: bool,
 }

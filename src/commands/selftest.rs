@@ -20,19 +20,19 @@ use crate::stats::median;
 /// The rate of false alarms, with the minimum effect in force, that the self-test holds the machine to.
 const MOST_ALARMS: f64 = 0.05;
 
-/// Measure how often a verdict of this tool is wrong on this machine
+/// Measure how often verdicts are wrong on this machine
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {
-    /// Trials of each true change
+    /// Number of trials of each slowdown
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     trials: u32,
-    /// Pairs of one trial at most
+    /// Maximum number of pairs in a trial
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(6..=300))]
     pairs: u32,
-    /// Milliseconds that the measured program takes
+    /// Duration of the measured program in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     duration_ms: u32,
-    /// True slowdowns beside none; may be given several times [default: 2%, 5% and 10%]
+    /// Slowdown to test beside none (can be repeated) [default: 2%, 5% and 10%]
     #[arg(long, value_name = "SHARE")]
     slowdown: Vec<String>,
 }

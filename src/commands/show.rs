@@ -13,10 +13,10 @@ use crate::workflow::{Change, next, view_v1};
 /// Show one change with all its evidence
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Change [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// The change, as other commands name it
+    /// Change to show, as an option
     #[arg(long, value_name = "ID", conflicts_with = "id")]
     change_id: Option<String>,
 }
@@ -59,7 +59,7 @@ pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError>
 /// List all changes
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only those that have not ended
+    /// List only open changes
     #[arg(long)]
     open: bool,
 }

@@ -20,19 +20,19 @@ const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label befor
 /// Measure the project as it is now
 #[derive(Debug, Default, Args)]
 pub(crate) struct SnapshotArgs {
-    /// A word for it; part of its file's name when it belongs to no change
+    /// Label of the snapshot; part of its file name when it belongs to no change
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
-    /// The change that it belongs to; needed with --as unless it is clear which is meant
+    /// Change that the snapshot belongs to; needed with --as unless only one is open
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// Record it as the change's state before or after
+    /// Record the snapshot as the change's state before or after
     #[arg(long = "as", value_enum, value_name = "ROLE")]
     role: Option<RoleArg>,
-    /// Accept uncommitted work; the evidence is marked as indicative and cannot promote
+    /// Allow uncommitted files; the evidence is marked as indicative and cannot promote
     #[arg(long)]
     allow_dirty: bool,
-    /// Write the timings in hyperfine's JSON format to this file too
+    /// Also write the timings to this file, in hyperfine's JSON format
     #[arg(long, value_name = "FILE")]
     export_hyperfine: Option<std::path::PathBuf>,
 }
@@ -40,9 +40,9 @@ pub(crate) struct SnapshotArgs {
 /// The role of a snapshot in a change
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleArg {
-    /// The baseline
+    /// State before the change: the baseline
     Before,
-    /// The state after the change; or after a rollback, to tell whether the baseline's values are back
+    /// State after the change, or after a rollback, to check whether the baseline's values are back
     After,
 }
 

@@ -15,33 +15,33 @@ use crate::workflow::{Change, UnknownMetric, World, gates};
 /// Open a tracked change
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
-    /// The hypothesis in a few words
+    /// Hypothesis in a few words
     #[arg(long, value_name = "TEXT")]
     title: String,
-    /// What kind of change it is: decides the gates and the evidence it owes
+    /// Class of the change; decides which gates and evidence it needs
     #[arg(long, value_enum, default_value_t = Class::Code)]
     class: Class,
     #[command(flatten)]
     contract: ContractFlags,
-    /// Say what could go wrong
+    /// What could go wrong
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     risk: String,
-    /// Plan of validation for today
+    /// Validation plan for today
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     validation_today: String,
-    /// Plan of validation for the next days
+    /// Validation plan for the next days
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     validation_next_days: String,
-    /// Open it although another change is undecided; their effects cannot be told apart then
+    /// Open the change although another is undecided; their effects cannot be told apart
     #[arg(long)]
     parallel: bool,
-    /// The experiment that this change takes up
+    /// Experiment that this change continues
     #[arg(long, value_name = "ID")]
     from: Option<String>,
-    /// For an emergency: what happened
+    /// What happened, for an emergency
     #[arg(long, value_name = "TEXT")]
     incident: Option<String>,
-    /// For an emergency: when the override expires, as a duration (36h, 3d), a date, or a moment (RFC 3339)
+    /// When an emergency's override expires, as a duration (36h, 3d), a date, or a time (RFC 3339)
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
 }
@@ -139,7 +139,7 @@ fn experiment(records: &[Record], text: &str) -> Result<ChangeId, CommandError> 
     match records.iter().find(|record| *record.id() == id) {
         Some(Record::Tracked(change)) if change.opened.class == Class::Experiment => Ok(id),
         Some(_) => Err(CommandError::trouble(format!("--from: {id} is not an experiment"))),
-        None => Err(CommandError::trouble(format!("--from: there is no change {id}"))),
+        None => Err(CommandError::trouble(format!("--from: unknown change `{id}`"))),
     }
 }
 

@@ -11,13 +11,13 @@ use crate::report::{self, Progressed, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, Reason, Refusal, Step, next, view_v1};
 
-/// Show where the changes stand and what comes next
+/// Show where each change stands and what comes next
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The change [default: VIBESHIP_CHANGE_ID, the only open change, or the one chosen with `change use`]
+    /// Change to work on [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// Perform every following gate that needs no decision of a person
+    /// Run every next step that needs no decision of a person
     #[arg(long)]
     run: bool,
 }

@@ -17,7 +17,7 @@ use crate::workflow::{Change, Reason, Refusal, gates};
 /// Schema name of validation files.
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
-/// Check the one change that was made: its commit, the tests, the smoke probes
+/// Check the change that was made: one commit, passing tests and smoke probes
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
     #[command(flatten)]

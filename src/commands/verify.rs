@@ -10,21 +10,21 @@ use crate::model::Kind;
 use crate::report;
 use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
 
-/// Ask whether a change may be called verified, and with --apply call it so
+/// Check whether a change can be verified; mark it verified with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// Demand this many days of monitoring; may raise what the config demands, never lower it
+    /// Require this many days of monitoring; can raise what the config requires, never lower it
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true, hide_default_value = true)]
     min_monitor_days: i64,
-    /// Demand that nothing lies uncommitted
+    /// Require a clean work tree
     #[arg(long)]
     require_clean_git: bool,
-    /// What was observed; needed with --apply
+    /// Summary of what was observed; required with --apply
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     summary: String,
-    /// Record the change as verified if every demand holds
+    /// Mark the change verified if every demand is met
     #[arg(long)]
     apply: bool,
 }

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((paths(&dropped), dropped.conflicts.len()), (vec!["both".to_owned()], 0));
         assert!(repo.remerge(&[("HEAD", &base, "nothing")], None).is_err());
         let made = |text: &str| text.split(' ').next().unwrap().parse::<u32>().unwrap();
-        assert!(made(&count()) <= made(&objects) + 6, "merging anew leaves nothing behind");
+        assert!(made(&count()) <= made(&objects) + 6, "merging again leaves nothing behind");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Hook {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HookError {
     #[error(
-        "hooks of this repository are looked for in {}, which lies outside of it (core.hooksPath): installing there \
+        "git looks for the hooks of this repository in {}, which is outside of it (core.hooksPath): installing there \
          would change every repository of this account; set a directory of its own with \
          `git config core.hooksPath .githooks`, or add the lines of examples/ to your hook manager", dir.display()
     )]

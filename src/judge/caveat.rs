@@ -63,7 +63,7 @@ pub enum Caveat {
     MachineNotRecorded {
         side: Which,
     },
-    /// Sizes count every file, build litter included; how much git tracks was not recorded.
+    /// Sizes count every file, build output included; how much git tracks was not recorded.
     TrackedBytesNotRecorded {
         paths: Vec<String>,
     },

@@ -64,7 +64,7 @@ fn finite(finding: Finding) -> Result<Finding, Undecided> {
     if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
         return Ok(finding);
     }
-    Err(Flaw::NotComparable { what: "the values lie too far apart for a number".to_owned() }.into())
+    Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into())
 }
 
 fn any_relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {

@@ -30,7 +30,7 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
 }
 
 fn malformed(format: &str, message: &str) -> String {
-    format!("is no valid {format}: {message}")
+    format!("is not valid {format}: {message}")
 }
 
 fn text<'b>(bytes: &'b [u8], format: &str) -> Result<&'b str, String> {
@@ -129,15 +129,15 @@ mod tests {
     #[test]
     fn malformed_files_are_refused_with_their_line() {
         for (name, text, expected) in [
-            ("t.json", "{\"a\": 1,\n \"a\": 2}", "is no valid JSON: line 2"),
+            ("t.json", "{\"a\": 1,\n \"a\": 2}", "is not valid JSON: line 2"),
             ("t.json", "{\"a\": NaN}", "NaN is not a finite number"),
             ("t.json", "[1]", "holds an array where keys and values are expected"),
-            ("t.json", "", "is no valid JSON"),
+            ("t.json", "", "is not valid JSON"),
             ("t.json", "null", "holds null"),
-            ("t.yml", "a: 1\na: 2\n", "is no valid YAML: line 2"),
-            ("t.yml", "a: 1\nb: .nan\n", "is no valid YAML: line 2, column 4"),
+            ("t.yml", "a: 1\na: 2\n", "is not valid YAML: line 2"),
+            ("t.yml", "a: 1\nb: .nan\n", "is not valid YAML: line 2, column 4"),
             ("t.yml", "text", "holds a text"),
-            ("t.toml", "a = 1\nb = = 2\n", "is no valid TOML: line 2"),
+            ("t.toml", "a = 1\nb = = 2\n", "is not valid TOML: line 2"),
             ("t.toml", "a = nan", "not finite"),
             ("t.ini", "", "ends in none"),
         ] {

@@ -96,7 +96,7 @@ fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<
     }
     match parse_json(&answer.body) {
         Ok(value) => config.expect_json.iter().find_map(|expected| mismatch(&value, expected)),
-        Err(error) => Some(format!("the body is no JSON: {error}")),
+        Err(error) => Some(format!("the body is not valid JSON: {error}")),
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
         assert!(error(&nowhere).contains("did you mean state?"), "{nowhere:?}");
         let url = fixed("200 OK", "<html>");
         let html = asked(&url, |c| c.expect_json = vec![pointer("/state")]);
-        assert!(error(&html).contains("the body is no JSON"), "{html:?}");
+        assert!(error(&html).contains("the body is not valid JSON"), "{html:?}");
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn extract(how: &Extract, text: &[u8], origin: &str) -> Result<f64, KpiError> {
             number(text).ok_or_else(|| not_a_number(origin, &found()))
         }
         Extract::Pointer(pointer) => {
-            let value = parse_json(text).map_err(|error| nothing(format!(" is no JSON: {error}")))?;
+            let value = parse_json(text).map_err(|error| nothing(format!(" is not valid JSON: {error}")))?;
             let found = follow(&value, pointer).map_err(|nowhere| nothing(format!(": {nowhere}")))?;
             found.as_f64().filter(|number| number.is_finite()).ok_or_else(|| {
                 let scalar = matches!(found, Value::String(_) | Value::Bool(_));
@@ -329,8 +329,8 @@ mod tests {
             (Extract::Whole, "12.5ms", "x: \"12.5ms\" is not a finite number"),
             (Extract::Whole, "", "x: nothing is not a finite number"),
             (Extract::Whole, "nan", "x: \"nan\" is not a finite number"),
-            (pointer("/a"), "{\"a\": NaN}", "x is no JSON: line 1, column 7: NaN is not a finite number"),
-            (pointer("/a"), "{\"a\": }", "x is no JSON: line 1, column 7"),
+            (pointer("/a"), "{\"a\": NaN}", "x is not valid JSON: line 1, column 7: NaN is not a finite number"),
+            (pointer("/a"), "{\"a\": }", "x is not valid JSON: line 1, column 7"),
             (pointer("/a"), "{\"a\": \"3\"}", "what /a leads to, a text (\"\\\"3\\\"\"), is not a finite number"),
             (pointer("/a"), "{\"a\": {}}", "what /a leads to, an object, is not a finite number"),
             (pointer("/ab"), "{\"a\": 1}", "x: /ab leads nowhere: the whole value has no \"ab\""),

@@ -211,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("t.json"), "{\n\"a\": }").unwrap();
         let error = read(dir.path(), &config(&["t.json"], &[]), &Table::default()).unwrap_err().to_string();
-        assert!(error.contains("t.json is no valid JSON: line 2"), "{error}");
+        assert!(error.contains("t.json is not valid JSON: line 2"), "{error}");
         fs::create_dir(dir.path().join("d.json")).unwrap();
         let error = read(dir.path(), &config(&["d.json"], &[]), &Table::default()).unwrap_err().to_string();
         assert!(error.contains("cannot read the tuneables file"), "{error}");

@@ -108,10 +108,10 @@ pub struct CriterionError {
 pub enum CriterionMistake {
     #[error("it is empty; write METRIC OP BOUND, such as `timing.tests.wall <= +5%`")]
     Empty,
-    #[error("no operator; write one of <= < >= > == between metric and bound")]
+    #[error("no operator; use one of <= < >= > == between metric and bound")]
     NoOperator,
     /// The operator is none of the five.
-    #[error("{found:?} is no operator; write one of <= < >= > ==")]
+    #[error("{found:?} is not an operator; use one of <= < >= > ==")]
     UnknownOperator { found: String },
     #[error("no metric before the operator, such as `timing.tests.wall`")]
     NoMetric,
@@ -444,7 +444,7 @@ mod tests {
         let error = Criterion::parse("a => 5").unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"criterion "a => 5", column 3: "=>" is no operator; write one of <= < >= > =="#
+            r#"criterion "a => 5", column 3: "=>" is not an operator; use one of <= < >= > =="#
         );
     }
 

@@ -48,7 +48,7 @@ pub struct Delta {
     /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
-    /// Changed files that are neither knobs nor prose, tests or the config: code, which a tuneable change leaves alone.
+    /// Changed files that are neither tuneables nor prose, tests or the config: code, which a tuneable change leaves alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<String>,
     /// Changed files that belong to the contracts surface.

@@ -14,7 +14,7 @@ pub struct Revision {
     /// digest of the commit's entries outside the own files; elsewhere, of the project's files themselves.
     pub code: Option<Digest>,
     pub branch: Option<String>,
-    /// What lies uncommitted outside the tool's own files.
+    /// What is uncommitted outside the tool's own files.
     pub work_tree: WorkTree,
 }
 
@@ -44,7 +44,7 @@ impl Revision {
         same_files && self.dirty_digest() == other.dirty_digest()
     }
 
-    /// Whether nothing lies uncommitted (an unversioned project is what its files are, so it counts).
+    /// Whether nothing is uncommitted (an unversioned project is what its files are, so it counts).
     pub fn is_settled(&self) -> bool {
         matches!(self.work_tree, WorkTree::Clean | WorkTree::Unversioned)
     }

@@ -117,7 +117,7 @@ pub struct GitV1 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Size {
     pub path: String,
-    /// All bytes below it, build litter included.
+    /// All bytes below it, build output included.
     pub bytes: u64,
     /// Bytes of the files that git tracks below it (v2).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -296,5 +296,5 @@ pub struct TuneableFile {
 fn exit_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
     let Some(code) = Option::<i64>::deserialize(deserializer)? else { return Ok(None) };
     let bits = i32::try_from(code).or_else(|_| u32::try_from(code).map(u32::cast_signed));
-    bits.map(Some).map_err(|_| serde::de::Error::custom(format!("{code} is no exit code (32 bits)")))
+    bits.map(Some).map_err(|_| serde::de::Error::custom(format!("{code} is not an exit code (32 bits)")))
 }

@@ -62,7 +62,7 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     let start = Instant::now();
     let answer = agent.run(message).map_err(|error| explain(error, request))?;
     if let Some(scheme) = unknown_scheme(&request.url, answer.get_uri().path()) {
-        return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is no web address")));
+        return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is not a web address")));
     }
     let status = answer.status().as_u16();
     let mut body = Vec::new();

@@ -28,12 +28,12 @@ mod tests {
     fn the_caret_stands_under_the_mistake() {
         let shown = |text: &str| message(&Criterion::parse(text).unwrap_err());
         insta::assert_snapshot!(shown("timing.漢.wall => 5"), @r#"
-        "=>" is no operator; write one of <= < >= > ==
+        "=>" is not an operator; use one of <= < >= > ==
           timing.漢.wall => 5
                          ^
         "#);
         insta::assert_snapshot!(shown("timing.tests.wall"), @r"
-        no operator; write one of <= < >= > == between metric and bound
+        no operator; use one of <= < >= > == between metric and bound
           timing.tests.wall
                            ^
         ");

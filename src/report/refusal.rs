@@ -174,9 +174,9 @@ pub(crate) fn demand(demand: &Demand) -> String {
             format!("every evidence file present and unaltered ({})", lines.join("; "))
         }
         DemandKind::Reproduced => "the recorded verdicts come out of the evidence again".to_owned(),
-        DemandKind::Clock { latest: None } => "no recorded moment lies in the future".to_owned(),
+        DemandKind::Clock { latest: None } => "no recorded time is in the future".to_owned(),
         DemandKind::Clock { latest: Some(at) } => {
-            format!("no recorded moment lies in the future (one is {})", moment(*at))
+            format!("no recorded time is in the future (one is {})", moment(*at))
         }
         DemandKind::CleanGit => "a clean work tree".to_owned(),
         DemandKind::FollowUp => "taken over by a promoted change".to_owned(),
@@ -482,7 +482,7 @@ mod tests {
         refused at gate 4 (after): the code here (cccc) is not the code that was validated (bbbb)
         next: vibeship-optimizer validate --change-id chg-1
 
-        refused at gate 6 (decide): the baseline was taken on a dirty tree: it shows a tendency and proves nothing
+        refused at gate 6 (decide): the baseline was taken on a dirty tree: it shows a tendency but proves nothing
         # keep it as an experiment
         next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it and start over on a clean tree

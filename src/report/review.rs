@@ -83,7 +83,7 @@ pub(crate) fn diff(view: &BundleView<'_>) -> String {
     let mut doc = Doc::new();
     doc.heading(2, "Diff");
     if view.diffs.is_empty() {
-        doc.paragraph("The change has no commit of its own: what it changed lies outside the repository.");
+        doc.paragraph("The change has no commit of its own: what it changed is outside the repository.");
     }
     for commit in view.diffs {
         doc.heading(3, Text::from("Commit ").code(commit.sha.as_str()));

@@ -57,7 +57,7 @@ pub(crate) fn layer(surface: Surface) -> &'static str {
         Surface::Invariants => "code safety and invariants: guards, auth, hard bounds, schema checks",
         Surface::Contracts => "contract documents and architecture rules: the source of truth for precedence",
         Surface::Env => "environment overrides: emergencies, canary forcing, temporary rollback",
-        Surface::Tuneables => "tuneables: the operating knobs, and the default way for what has one",
+        Surface::Tuneables => "tuneables: the operating parameters, and the default way for what has one",
         Surface::Overlays => "benchmark and command line overlays: experiments, never a default by themselves",
     }
 }

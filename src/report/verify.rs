@@ -68,7 +68,7 @@ mod tests {
           or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         - ✓ met: every evidence file present and unaltered
         - ✓ met: the recorded verdicts come out of the evidence again
-        - ✓ met: no recorded moment lies in the future
+        - ✓ met: no recorded time is in the future
         - ✗ not met: a review of the present state, attested
           have it reviewed
           next: vibeship-optimizer review bundle --change-id chg-1

@@ -79,7 +79,7 @@ pub(crate) fn is_temporary(name: &[u8]) -> bool {
 }
 
 /// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
-/// passed over: litter harms nobody, and the next holder tries again.
+/// passed over: a leftover harms nobody, and the next holder tries again.
 pub(crate) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {

@@ -119,7 +119,7 @@ impl Exclusive {
 /// A record that cannot be read, or must not be trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("there is no change {id} (looked for {})", path.display())]
+    #[error("unknown change `{id}` (looked for {})", path.display())]
     Unknown { id: ChangeId, path: PathBuf },
     #[error("{}: {source}", path.display())]
     Json { path: PathBuf, source: JsonError },

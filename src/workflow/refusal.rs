@@ -136,7 +136,7 @@ pub enum Reason {
     NoTests,
     #[error("the code here ({here}) is not the code that was validated ({validated})")]
     NotValidatedCode { validated: String, here: String },
-    #[error("the baseline was taken on a dirty tree: it shows a tendency and proves nothing")]
+    #[error("the baseline was taken on a dirty tree: it shows a tendency but proves nothing")]
     OnlyIndicative,
     #[error("{} not what was recorded", count(.faults.len() as u64, "evidence file is", "evidence files are"))]
     Evidence { faults: Vec<ArtifactFault> },

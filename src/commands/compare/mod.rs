@@ -19,10 +19,10 @@ use crate::report::{self, CompareView};
 use crate::store::{Record, Role};
 use crate::workflow::Change;
 
-/// Judge after against before, for a change or for any two snapshot files
+/// Compare before and after, for a change or for any two snapshot files
 #[derive(Debug, Default, Args)]
 pub(crate) struct CompareArgs {
-    /// The change whose recorded snapshots are compared [default, without --before and --after: as for other commands]
+    /// Compare the recorded snapshots of this change [default, without --before and --after: as for other commands]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Snapshot file of the state before
@@ -31,22 +31,22 @@ pub(crate) struct CompareArgs {
     /// Snapshot file of the state after
     #[arg(long, value_name = "FILE", requires = "before")]
     after: Option<PathBuf>,
-    /// Write the markdown report to this file (too)
+    /// Write the markdown report to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the comparison as JSON to this file (too)
+    /// Write the comparison as JSON to this file
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
-    /// Do not measure baseline and head in pairs; compare the two snapshots only
+    /// Compare only the two snapshots, without measuring pairs
     #[arg(long)]
     no_pair: bool,
-    /// At most this many pairs [default: pair.max_pairs of the config]
+    /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
-    /// Begin no further pair of a command after this many seconds [default: pair.max_time_s of the config]
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
-    /// Answer with the exit code: 0 pass, 1 fail or invalid, 3 inconclusive
+    /// Exit with 0 on pass, 1 on fail or invalid, 3 on inconclusive
     #[arg(long)]
     exit_code: bool,
 }

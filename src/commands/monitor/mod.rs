@@ -24,31 +24,31 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// Measure rolled out changes day by day
 #[derive(Debug, Subcommand)]
 pub(crate) enum MonitorCommand {
-    /// Say for how many days a rolled out change is measured
+    /// Set for how many days a rolled out change is measured
     Start(StartArgs),
     /// Measure every monitored change that is due today
     Tick(tick::TickArgs),
-    /// Show which changes are monitored and how far they are
+    /// Show which changes are monitored and how far along they are
     Status(StatusArgs),
 }
 
-/// Say for how many days a rolled out change is measured
+/// Set for how many days a rolled out change is measured
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// The change's recorded baseline; any other file is refused [default: that baseline]
+    /// Baseline file; must be the change's recorded baseline [default: that baseline]
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// On how many UTC days to measure; never fewer than verification demands
+    /// Number of UTC days to measure, at least as many as verification requires
     #[arg(long, value_name = "N", default_value_t = window::DEFAULT_MONITOR_DAYS, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
 }
 
-/// Show which changes are monitored and how far they are
+/// Show which changes are monitored and how far along they are
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The change [default: every change that is rolled out]
+    /// Show only this change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
 }
@@ -133,7 +133,7 @@ fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(answer) };
     let value = parse_json(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
     let Value::Object(fields) = value else {
-        return Err(CommandError::trouble(format!("{}: it is no monitor of the original's", path.display())));
+        return Err(CommandError::trouble(format!("{}: not a monitor file of the original tool", path.display())));
     };
     answer.extend(fields.into_iter().filter(|(key, _)| key != "active"));
     answer.insert("legacy".to_owned(), json!(true));

@@ -18,10 +18,10 @@ use crate::workflow::{Change, Idle, World, gates, watch, window};
 /// Measure every monitored change that is due today
 #[derive(Debug, Args)]
 pub(crate) struct TickArgs {
-    /// The change [default: every change that is rolled out]
+    /// Measure only this change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// Measure again on a day that has its measurement; that adds no day
+    /// Measure again even if today was measured already; adds no day
     #[arg(long)]
     force: bool,
 }

@@ -18,7 +18,7 @@ fn an_error_in_a_criterion_points_at_its_column() {
     $ change contract --guardrail kpi.ops ~ 4 --change-id chg-20260302-090000-x
     exit 2
     --- stderr
-    error: --guardrail: no operator; write one of <= < >= > == between metric and bound
+    error: --guardrail: no operator; use one of <= < >= > == between metric and bound
       kpi.ops ~ 4
                  ^
     ");

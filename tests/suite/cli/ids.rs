@@ -91,7 +91,7 @@ fn an_unknown_id_is_trouble_and_not_a_refusal() {
     $ validate --change-id chg-20260101-000000-nobody
     exit 2
     --- stderr
-    error: there is no change chg-20260101-000000-nobody (looked for [PROJECT]/.vibeship-optimizer/changes/chg-20260101-000000-nobody.json)
+    error: unknown change `chg-20260101-000000-nobody` (looked for [PROJECT]/.vibeship-optimizer/changes/chg-20260101-000000-nobody.json)
     hint: did you mean chg-20260302-090000-x?
     # see the changes
     next: vibeship-optimizer change list
@@ -168,5 +168,5 @@ fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
     let _ = s
         .run(&["change", "show", "--help"])
         .ok()
-        .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one chosen"]);
+        .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one selected"]);
 }

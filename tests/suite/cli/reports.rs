@@ -57,7 +57,7 @@ fn a_revision_may_be_found_by_its_message() {
 #[test]
 fn a_slowdown_of_nothing_is_no_proof() {
     let s = Sandbox::new();
-    let _ = s.run(&["calibrate", "--inject", "0%"]).troubled(&["proves nothing", "--inject 5%"]);
+    let _ = s.run(&["calibrate", "--inject", "0%"]).troubled(&["greater than zero", "--inject 5%"]);
 }
 
 #[test]

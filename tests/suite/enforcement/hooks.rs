@@ -89,7 +89,7 @@ fn a_global_hooks_directory_is_refused() {
     sandbox.git(&["config", "--global", "core.hooksPath", global.to_str().unwrap()]).passes();
     let answer = sandbox.tool(&["hooks", "install"]);
     assert_eq!(answer.code, 2);
-    assert!(answer.err.contains("lies outside of it") && answer.err.contains("core.hooksPath"), "{}", answer.err);
+    assert!(answer.err.contains("is outside of it") && answer.err.contains("core.hooksPath"), "{}", answer.err);
     assert_eq!(std::fs::read_dir(&global).unwrap().count(), 0);
     sandbox.git(&["config", "--global", "--unset", "core.hooksPath"]).passes();
 }
@@ -136,7 +136,7 @@ fn hooks_fire_in_linked_worktrees_and_submodules() {
     std::fs::write(linked.join("src/steps.txt"), "80\n").unwrap();
     sandbox
         .git_in(&linked, &["commit", "-qam", "Fewer steps\n\nOptimizer-Change: chg-nobody"])
-        .refused(&["there is no change chg-nobody"]);
+        .refused(&["unknown change `chg-nobody`"]);
     sandbox.git_in(&linked, &["commit", "-qam", "Fewer steps"]).passes();
 
     let outer = sandbox.home().join("outer");
@@ -149,7 +149,7 @@ fn hooks_fire_in_linked_worktrees_and_submodules() {
     std::fs::write(inner.join("src/steps.txt"), "70\n").unwrap();
     sandbox
         .git_in(&inner, &["commit", "-qam", "x\n\nOptimizer-Change: chg-nobody"])
-        .refused(&["there is no change chg-nobody"]);
+        .refused(&["unknown change `chg-nobody`"]);
 }
 
 #[test]

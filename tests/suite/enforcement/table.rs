@@ -39,7 +39,7 @@ fn commit_for_an_unknown_an_ended_or_an_unready_change_is_refused_with_the_next_
     let id = sandbox.opened("code", "fewer steps");
     sandbox.improve();
     let named = |id: &str| format!("Fewer steps\n\n{KEY}: {id}\n");
-    sandbox.git(&["commit", "-qm", &named("chg-nobody")]).refused(&["there is no change chg-nobody"]);
+    sandbox.git(&["commit", "-qm", &named("chg-nobody")]).refused(&["unknown change `chg-nobody`"]);
     sandbox.git(&["commit", "-qm", &named("../x")]).refused(&["invalid change id \"../x\""]);
     sandbox
         .git(&["commit", "-qm", &named(&id)])
