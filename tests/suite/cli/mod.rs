@@ -10,6 +10,8 @@ mod daily;
 mod decide;
 mod docs;
 mod drop_in;
+#[cfg(unix)]
+mod examples;
 mod exit_codes;
 mod fixed;
 mod hidden;

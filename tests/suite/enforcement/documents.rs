@@ -138,7 +138,7 @@ fn the_pre_commit_entries_hold_commits_with_the_arguments_that_framework_gives()
 #[test]
 fn the_ci_examples_run_the_check_as_it_is() {
     for text in [
-        include_str!("../../../examples/github-actions/check.yml"),
+        include_str!("../../../examples/github-action/plain.yml"),
         include_str!("../../../examples/gitlab-ci/check.yml"),
     ] {
         let line = text.lines().find(|line| line.contains("vibeship-optimizer check")).unwrap();

@@ -1,0 +1,216 @@
+//! The examples work as they stand: the CI script against a service that is played, and each example project's walk.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::Sandbox;
+
+/// Plays `gh api`: the pull request has a comment by a person and one by a bot as soon as one was written.
+const GH: &str = r#"#!/bin/sh
+echo "$*" >> "$GH_FAKE/log"
+case "$*" in
+*/comments\?per_page*)
+    marked='{"user": {"type": "User"}, "id": 3, "body": "<!-- vibeship-optimizer --> mine"}'
+    if [ -f "$GH_FAKE/comment" ]; then echo "[[$marked, {\"user\": {\"type\": \"Bot\"}, \"id\": 7, \"body\": \"<!-- vibeship-optimizer --> old\"}]]"
+    else echo "[[$marked]]"; fi ;;
+*/pulls\ *) cat "$GH_FAKE/pulls" ;;
+*) cat > "$GH_FAKE/comment"; echo '{"id": 7}' ;;
+esac
+"#;
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+/// Whether a program is there; where it is not, that is printed.
+fn there(program: &str) -> bool {
+    let answer = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there = answer.is_ok_and(|status| status.success());
+    if !there {
+        eprintln!("NOT TRIED: {program} is not there");
+    }
+    there
+}
+
+/// A branch with one compared change on a long history, in a clone as shallow as a CI service makes it.
+struct Service {
+    s: Sandbox,
+    base: String,
+    head: String,
+}
+
+impl Service {
+    fn new() -> Self {
+        let s = Sandbox::new();
+        for number in 0..60 {
+            s.git(&["commit", "-q", "--allow-empty", "-m", &format!("history {number}")]);
+        }
+        let base = s.git(&["rev-parse", "HEAD"]);
+        s.compared("half @all | of <b>it</b>");
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "Evidence"]);
+        let head = s.git(&["rev-parse", "HEAD"]);
+        let outside = s.outside().to_owned();
+        s.git(&["clone", "-q", "--bare", ".", "../origin.git"]);
+        s.git(&["-C", "../origin.git", "update-ref", "refs/pull/5/head", &head]);
+        let origin = format!("file://{}", outside.join("origin.git").display());
+        s.git(&["clone", "-q", "--depth", "1", &origin, "../clone"]);
+        fs::create_dir_all(outside.join("bin")).unwrap();
+        fs::create_dir_all(outside.join("fake")).unwrap();
+        fs::write(outside.join("bin/gh"), GH).unwrap();
+        fs::set_permissions(outside.join("bin/gh"), fs::Permissions::from_mode(0o755)).unwrap();
+        s.go_to(outside.join("clone"));
+        let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().to_owned();
+        let path = std::env::var("PATH").unwrap();
+        s.set("PATH", &format!("{}:{}:{path}", outside.join("bin").display(), program.display()))
+            .set("GITHUB_REPOSITORY", "ada/demo")
+            .set("GITHUB_EVENT_PATH", &outside.join("event").display().to_string())
+            .set("GITHUB_STEP_SUMMARY", &outside.join("summary").display().to_string())
+            .set("GH_FAKE", &outside.join("fake").display().to_string())
+            .set("REQUIRE", "compare")
+            .set("PYTHONDONTWRITEBYTECODE", "1");
+        Self { s, base, head }
+    }
+
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.s.outside().join(name)).unwrap_or_default()
+    }
+
+    fn pull(&self, repository: &str) -> Value {
+        json!({"number": 5, "base": {"sha": self.base}, "head": {"sha": self.head, "repo": {"full_name": repository}}})
+    }
+
+    /// Runs a step of the script for an event.
+    fn step(&self, step: &str, name: &str, event: &Value) -> (Option<i32>, String) {
+        fs::write(self.s.outside().join("event"), event.to_string()).unwrap();
+        self.s.set("GITHUB_EVENT_NAME", name);
+        let output = self.s.command("python3").arg(examples().join("github-action/ci.py")).arg(step).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), shown.into_owned())
+    }
+}
+
+#[test]
+fn the_action_checks_a_shallow_clone_and_keeps_one_comment() {
+    if !there("python3") {
+        return;
+    }
+    let service = Service::new();
+    let event = json!({"pull_request": service.pull("ada/demo")});
+    let (code, shown) = service.step("check", "pull_request", &event);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(service.file("summary").contains("The check passes"));
+    assert!(service.file("clone/optimizer-ci/junit.xml").contains("<testcase"));
+    let (code, shown) = service.step("measure", "pull_request", &event);
+    assert_eq!((code, shown.contains("::notice title=not measured::")), (Some(0), true), "{shown}");
+
+    service.s.set("CHECK", "0");
+    assert_eq!(service.step("comment", "pull_request", &event).0, Some(0));
+    let comment = service.file("fake/comment");
+    for part in ["the check passes", "| KPI | `kpi.ops <= -10%` | ✓ pass | -50.0 % (exact) |", "not fired"] {
+        let part = serde_json::to_string(part).unwrap();
+        let plain: Value = serde_json::from_str(&comment).unwrap();
+        assert!(serde_json::to_string(&plain["body"]).unwrap().contains(part.trim_matches('"')), "{part} in {comment}");
+    }
+    assert!(comment.contains(&format!("https://github.com/ada/demo/blob/{}/reports/optimizer/", service.head)));
+    assert!(!comment.contains("@all") && !comment.contains("<b>"), "a title mentions nobody: {comment}");
+    service.step("comment", "pull_request", &event);
+    let log = service.file("fake/log");
+    assert_eq!((log.matches("-X POST").count(), log.matches("-X PATCH").count()), (1, 1), "{log}");
+    assert!(log.contains("issues/comments/7"), "the bot's own comment is updated, never a person's: {log}");
+
+    let queue = json!({"merge_group": {"base_sha": service.base, "head_sha": service.head}});
+    service.s.set("REQUIRE", "promoted");
+    let (code, shown) = service.step("check", "merge_group", &queue);
+    assert_eq!((code, shown.contains("::error title=GATE_NOT_REACHED::")), (Some(1), true), "{shown}");
+}
+
+#[test]
+fn what_the_check_cannot_tell_is_an_annotation_and_a_failed_test_case() {
+    if !there("python3") {
+        return;
+    }
+    let service = Service::new();
+    let gone = json!({"before": "1".repeat(40), "after": service.head});
+    let (code, shown) = service.step("check", "push", &gone);
+    assert_eq!((code, shown.contains("::error ")), (Some(2), true), "{shown}");
+    let junit = service.file("clone/optimizer-ci/junit.xml");
+    assert!(junit.contains("<error") && junit.contains("names no commit"), "{junit}");
+    assert!(service.file("summary").contains("cannot tell"));
+    let (code, shown) = service.step("check", "issues", &json!({}));
+    assert_eq!((code, shown.contains("::error ")), (Some(2), true), "{shown}");
+    let new_branch = json!({"before": "0".repeat(40), "after": service.head});
+    assert_eq!(service.step("check", "push", &new_branch).0, Some(0));
+}
+
+#[test]
+fn a_fork_writes_nothing_and_the_trusted_side_takes_only_numbers_of_the_same_commits() {
+    if !there("python3") {
+        return;
+    }
+    let service = Service::new();
+    let (code, shown) = service.step("comment", "pull_request", &json!({"pull_request": service.pull("eve/demo")}));
+    assert_eq!((code, service.file("fake/log").as_str()), (Some(0), ""), "{shown}");
+
+    let run = json!({"workflow_run": {"head_sha": service.head, "head_branch": "main", "head_repository": {"owner": {"login": "eve"}}}});
+    let fake = service.s.outside().join("fake");
+    fs::write(fake.join("pulls"), json!([service.pull("eve/demo")]).to_string()).unwrap();
+    let pair = |before: &str, metric: &str| {
+        let change = json!({"change": "improved", "estimate": {"value": -0.2, "low": -0.3, "high": -0.1}});
+        let row = json!({"metric": metric, "decisive": true, "pairs": 10, "change": change});
+        let text = json!({"pair": {"before": {"commit": before}, "after": {"commit": service.head}}, "results": [row]});
+        fs::write(service.s.outside().join("clone/optimizer-ci/pair.json"), text.to_string()).unwrap();
+    };
+    pair(&"2".repeat(40), "timing.made.up");
+    assert_eq!(service.step("check", "workflow_run", &run).0, Some(0));
+    assert_eq!(service.step("comment", "workflow_run", &run).0, Some(0));
+    assert!(!service.file("fake/comment").contains("timing.made.up"), "numbers of other commits");
+    pair(&service.base, "timing.real`@all");
+    service.step("comment", "workflow_run", &run);
+    let comment = service.file("fake/comment");
+    assert!(comment.contains("`timing.real @all` | -20.0 % [-30.0 %, -10.0 %] | improved"), "{comment}");
+
+    fs::write(fake.join("pulls"), "[]").unwrap();
+    let before = service.file("fake/log").matches("-X P").count();
+    let (_, shown) = service.step("comment", "workflow_run", &run);
+    assert!(shown.contains("no open pull request has the head"), "{shown}");
+    assert_eq!(service.file("fake/log").matches("-X P").count(), before);
+}
+
+#[test]
+fn the_workflows_are_whole() {
+    let read = |name: &str| fs::read_to_string(examples().join("github-action").join(name)).unwrap();
+    let parse = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    let text = read("action.yml");
+    let action = parse(&text);
+    for name in action["inputs"].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("inputs.{name}")), "the input {name} is never used");
+    }
+    let used = regex::Regex::new(r"inputs\.([\w-]+)").unwrap();
+    for found in used.captures_iter(&text) {
+        assert!(action["inputs"].get(&found[1]).is_some(), "{} is no input", &found[1]);
+    }
+    for step in action["runs"]["steps"].as_array().unwrap() {
+        assert!(step.get("uses").is_some() || step["shell"] == "bash", "{step}");
+        let run = step["run"].as_str().unwrap_or_default();
+        assert!(!run.contains("${{"), "an expression in a shell line can be made to run anything: {run}");
+    }
+    for name in ["check.yml", "comment.yml", "plain.yml", "monitor.yml"] {
+        let workflow = parse(&read(name));
+        assert!(workflow["permissions"].is_object(), "{name} says what its token may do");
+        for job in workflow["jobs"].as_object().unwrap().values() {
+            for step in job["steps"].as_array().unwrap() {
+                assert!(!step["run"].as_str().unwrap_or_default().contains("${{"), "{name}: {step}");
+                for input in step["with"].as_object().into_iter().flatten().map(|(name, _)| name) {
+                    let ours = step["uses"].as_str().is_some_and(|uses| uses.contains("vibeship-optimizer"));
+                    assert!(!ours || action["inputs"].get(input).is_some(), "{name}: {input} is no input");
+                }
+            }
+        }
+    }
+    assert!(parse(&read("check.yml"))["on"].get("merge_group").is_some(), "a merge queue waits for its check");
+}
