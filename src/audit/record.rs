@@ -187,10 +187,10 @@ pub(crate) fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Op
 }
 
 fn revision(event: &Event) -> Option<&Revision> {
-    match &event.what {
-        Kind::Validated(validation) => Some(&validation.revision),
-        what => what.taken().map(|taken| &taken.revision),
+    if let Kind::Validated(validation) = &event.what {
+        return Some(&validation.revision);
     }
+    event.what.taken().map(|taken| &taken.revision)
 }
 
 fn other_files(change: &Change, objects: &dyn Objects) -> Option<String> {

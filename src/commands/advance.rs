@@ -27,9 +27,21 @@ pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
                 return if exit == Exit::Yes { show::state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
             }
             Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
-            // The gate just passed has told what comes next.
-            _ if done > 0 => return show::standing(ctx, &change),
-            _ => return show::state(ctx, &change),
+            Step::Contract { .. }
+            | Step::Promote
+            | Step::Decide { .. }
+            | Step::Hold
+            | Step::Rollout { .. }
+            | Step::Attest
+            | Step::FollowUp
+            | Step::Alarms
+            | Step::Wait { .. }
+            | Step::Verify
+            | Step::ConfirmRollback
+            | Step::Ended { .. } => {
+                // The gate just passed has told what comes next.
+                return if done > 0 { show::standing(ctx, &change) } else { show::state(ctx, &change) };
+            }
         };
         if exit != Exit::Yes {
             return Ok(exit);

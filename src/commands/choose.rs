@@ -162,10 +162,8 @@ pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeI
 
 /// The change of a record, where it was rolled back and not measured since.
 pub(crate) fn awaits_confirmation(record: &Record) -> Option<&Change> {
-    match record {
-        Record::Tracked(change) if next::awaits_confirmation(change) => Some(change),
-        _ => None,
-    }
+    let Record::Tracked(change) = record else { return None };
+    next::awaits_confirmation(change).then_some(&**change)
 }
 
 /// Select the change that commands work on by default

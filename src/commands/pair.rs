@@ -161,19 +161,25 @@ fn exit_of(rows: &[PairRow]) -> Exit {
 }
 
 fn exit_of_one(change: &Change) -> Exit {
-    let Change::Invalid { because } = change else {
-        return match change {
-            Change::Regressed(_) => Exit::No,
-            Change::Inconclusive { .. } => Exit::NotYet,
-            _ => Exit::Yes,
-        };
+    let because = match change {
+        Change::Regressed(_) => return Exit::No,
+        Change::Inconclusive { .. } => return Exit::NotYet,
+        Change::Improved(_) | Change::NoDifference(_) => return Exit::Yes,
+        Change::Invalid { because } => because,
     };
-    match because {
+    let (Flaw::Before { reason } | Flaw::After { reason }) = because else { return Exit::Trouble };
+    let is_after = matches!(because, Flaw::After { .. });
+    match reason {
         // Time ran out before the first pair.
-        Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured } => Exit::NotYet,
-        Flaw::After { reason: Unusable::CommandFailed { code: Some(code), .. } } if !is_no_command(*code) => Exit::No,
-        Flaw::After { reason: Unusable::TimedOut { .. } } => Exit::No,
-        _ => Exit::Trouble,
+        Unusable::NotMeasured => Exit::NotYet,
+        Unusable::CommandFailed { code: Some(code), .. } if is_after && !is_no_command(*code) => Exit::No,
+        Unusable::TimedOut { .. } if is_after => Exit::No,
+        Unusable::CommandFailed { .. }
+        | Unusable::TimedOut { .. }
+        | Unusable::Redefined
+        | Unusable::MissingPath { .. }
+        | Unusable::MissingOrEmpty { .. }
+        | Unusable::NoValue { .. } => Exit::Trouble,
     }
 }
 

@@ -32,9 +32,10 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     let open: Vec<&Change> = records
         .iter()
         .filter_map(|record| match record {
-            Record::Tracked(change) if change.is_open() => Some(&**change),
-            _ => None,
+            Record::Tracked(change) => Some(&**change),
+            Record::Legacy(_) => None,
         })
+        .filter(|change| change.is_open())
         .collect();
     let asked = args.change_id.is_some() || std::env::var_os(choose::VARIABLE).is_some();
     let shown = match choose::change(ctx, args.change_id.as_deref()) {
@@ -116,18 +117,16 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
 /// The next step; what is in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let mut fixes = ctx.fix_context();
-    match step {
-        Step::Validate => {
-            let made = validate::made(ctx, change);
-            if matches!(made, Progressed::Refused(_)) {
-                fixes.uncommitted = uncommitted::paths(ctx);
-            }
-            StepView::validate(change, &made, &fixes)
+    if *step == Step::Validate {
+        let made = validate::made(ctx, change);
+        if matches!(made, Progressed::Refused(_)) {
+            fixes.uncommitted = uncommitted::paths(ctx);
         }
-        Step::Promote if relink::is_gone(ctx, change).unwrap_or(false) => {
-            let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });
-            StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes)
-        }
-        step => StepView::new(change, step, &fixes),
+        return StepView::validate(change, &made, &fixes);
     }
+    if *step == Step::Promote && relink::is_gone(ctx, change).unwrap_or(false) {
+        let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });
+        return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
+    }
+    StepView::new(change, step, &fixes)
 }

@@ -162,12 +162,15 @@ struct Reader<'n, 't> {
 }
 
 impl<'t> Reader<'_, 't> {
+    fn text(&self) -> Option<&'t str> {
+        if let Kind::Text(text) = &self.node.value { Some(text) } else { None }
+    }
+
     fn whole<V: Visitor<'t>>(self, max: u64, visitor: V) -> Result<V::Value, Mismatch> {
-        let number = match self.node.value {
-            Kind::Whole(number) => u64::try_from(number).ok().filter(|number| *number <= max),
-            _ => None,
-        };
-        visitor.visit_u64(number.ok_or_else(|| Mismatch::new("a whole number"))?)
+        let wrong = || Mismatch::new("a whole number");
+        let Kind::Whole(number) = self.node.value else { return Err(wrong()) };
+        let number = u64::try_from(number).ok().filter(|number| *number <= max);
+        visitor.visit_u64(number.ok_or_else(wrong)?)
     }
 
     /// The entries of a map, or, where `known` keys are given, those of a section.
@@ -175,7 +178,9 @@ impl<'t> Reader<'_, 't> {
         let entries: &[(Spanned<String>, Node)] = match &self.node.value {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
-            _ => return Err(Mismatch::new(SECTION)),
+            Kind::Flag(_) | Kind::Whole(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) => {
+                return Err(Mismatch::new(SECTION));
+            }
         };
         visitor.visit_map(Entries { rest: entries.iter(), value: None, path: self.path, known, notes: self.notes })
     }
@@ -195,14 +200,13 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
     /// YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
     fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match &self.node.value {
-            Kind::Flag(flag) => visitor.visit_bool(*flag),
-            Kind::Text(text) => match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" => visitor.visit_bool(true),
-                "no" | "off" => visitor.visit_bool(false),
-                _ => Err(Mismatch::new("true or false")),
-            },
-            _ => Err(Mismatch::new("true or false")),
+        if let Kind::Flag(flag) = self.node.value {
+            return visitor.visit_bool(flag);
+        }
+        match self.text().map(str::to_ascii_lowercase).as_deref() {
+            Some("yes" | "on") => visitor.visit_bool(true),
+            Some("no" | "off") => visitor.visit_bool(false),
+            Some(_) | None => Err(Mismatch::new("true or false")),
         }
     }
 
@@ -223,7 +227,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
             #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53, and ranges are checked after")]
             Kind::Whole(number) => visitor.visit_f64(number as f64),
             Kind::Number(number) => visitor.visit_f64(number),
-            _ => Err(Mismatch::new("a number")),
+            Kind::Null | Kind::Flag(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => Err(Mismatch::new("a number")),
         }
     }
 
@@ -234,7 +238,9 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
             Kind::Text(text) => visitor.visit_borrowed_str(text),
             Kind::Whole(number) if self.in_map => visitor.visit_string(number.to_string()),
             Kind::Null if self.notes.unreadable.contains(&self.path) => visitor.visit_str(""),
-            _ => Err(Mismatch::new(TEXT)),
+            Kind::Null | Kind::Flag(_) | Kind::Whole(_) | Kind::Number(_) | Kind::List(_) | Kind::Map(_) => {
+                Err(Mismatch::new(TEXT))
+            }
         }
     }
 
@@ -243,12 +249,8 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
     }
 
     fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match &self.node.value {
-            Kind::List(items) => {
-                visitor.visit_seq(Items { items: items.iter().enumerate(), path: self.path, notes: self.notes })
-            }
-            _ => Err(Mismatch::new("a list")),
-        }
+        let Kind::List(items) = &self.node.value else { return Err(Mismatch::new("a list")) };
+        visitor.visit_seq(Items { items: items.iter().enumerate(), path: self.path, notes: self.notes })
     }
 
     fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
@@ -275,10 +277,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
-        let chosen = match &self.node.value {
-            Kind::Text(text) => variants.iter().find(|variant| variant.eq_ignore_ascii_case(text)),
-            _ => None,
-        };
+        let chosen = self.text().and_then(|text| variants.iter().find(|variant| variant.eq_ignore_ascii_case(text)));
         let chosen = chosen.ok_or_else(|| Mismatch::new(&format!("one of {}", variants.join(", "))))?;
         visitor.visit_enum(IntoDeserializer::<Mismatch>::into_deserializer(*chosen))
     }

@@ -156,6 +156,7 @@ impl<'de> Visitor<'de> for KindVisitor {
 }
 
 /// The parser's message without the place, which is reported apart, and without its advice to programmers.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum may grow")]
 fn message(error: &serde_saphyr::Error) -> String {
     match error {
         serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {

@@ -36,10 +36,10 @@ pub(crate) enum GitError {
 impl GitError {
     /// Of starting git, or talking to it.
     pub(crate) fn io(action: &str, args: &str, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            _ => Self::Io { action: format!("{action} git {args}"), source },
+        if source.kind() == io::ErrorKind::NotFound {
+            return Self::Missing;
         }
+        Self::Io { action: format!("{action} git {args}"), source }
     }
 
     /// Of a file or directory that git named or needs.

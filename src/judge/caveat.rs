@@ -230,10 +230,15 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
         found.push(Caveat::Unpaired { metrics: unpaired });
     }
     for row in metrics {
-        let (side, reason) = match &row.result {
-            Change::Invalid { because: Flaw::Before { reason } } => (Which::Before, reason),
-            Change::Invalid { because: Flaw::After { reason } } => (Which::After, reason),
-            _ => continue,
+        let Change::Invalid { because } = &row.result else { continue };
+        let (side, reason) = match because {
+            Flaw::Before { reason } => (Which::Before, reason),
+            Flaw::After { reason } => (Which::After, reason),
+            Flaw::OtherMachine { .. }
+            | Flaw::SameCode
+            | Flaw::NotComparable { .. }
+            | Flaw::ZeroBaseline
+            | Flaw::Altered { .. } => continue,
         };
         let never_recorded = *reason == Unusable::NotMeasured && row.before.is_none() && row.after.is_none();
         if !never_recorded {

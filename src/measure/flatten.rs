@@ -24,7 +24,9 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
         Value::Object(map) if map.is_empty() => {}
         Value::Object(_) => add("", value, &mut flat),
         Value::Null if !bytes.starts_with(b"null") => {}
-        other => return Err(format!("holds {} where keys and values are expected", pointer::kind(&other))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return Err(format!("holds {} where keys and values are expected", pointer::kind(&value)));
+        }
     }
     Ok(flat)
 }
@@ -52,8 +54,8 @@ fn add(path: &str, value: Value, flat: &mut BTreeMap<String, Value>) {
                 add(&format!("{path}[{i}]"), item, flat);
             }
         }
-        leaf => {
-            flat.insert(path.to_owned(), leaf);
+        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            flat.insert(path.to_owned(), value);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<&'v Value, S
         let next = match here {
             Value::Object(map) => map.get(&key),
             Value::Array(items) if is_index(&key) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
-            _ => None,
+            Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         };
         match next {
             Some(next) => here = next,
@@ -65,7 +65,9 @@ fn instead(here: &Value, key: &str) -> String {
             format!("has no {key:?}; it has {}{more}", names.join(", "))
         }
         Value::Array(items) => format!("is an array of {}, which has no {key:?}", items.len()),
-        other => format!("is {}, which has nothing below it", kind(other)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            format!("is {}, which has nothing below it", kind(here))
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Contract {
     pub fn criteria(&self) -> impl Iterator<Item = &Criterion> {
         let trigger = match &self.trigger {
             Some(Trigger::Measured(criterion)) => Some(criterion),
-            _ => None,
+            Some(Trigger::Words(_)) | None => None,
         };
         self.kpi.iter().chain(&self.guardrails).chain(trigger)
     }

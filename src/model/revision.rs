@@ -53,7 +53,7 @@ impl Revision {
     pub fn dirty_digest(&self) -> Option<&Digest> {
         match &self.work_tree {
             WorkTree::Dirty { digest, .. } => Some(digest),
-            _ => None,
+            WorkTree::Clean | WorkTree::Unversioned | WorkTree::Unknown { .. } => None,
         }
     }
 

@@ -367,10 +367,7 @@ pub fn conceal(name: &str, value: &Value) -> Value {
     if !is_secret_value(name, value) {
         return value.clone();
     }
-    Value::String(match value {
-        Value::String(text) => stand_in(text),
-        other => stand_in(&other.to_string()),
-    })
+    Value::String(value.as_str().map_or_else(|| stand_in(&value.to_string()), stand_in))
 }
 
 /// What may be recorded of a text.

@@ -110,6 +110,7 @@ fn is_own_machine(url: &str) -> bool {
     loopback || without_port == "localhost" || without_port.ends_with(".localhost")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum may grow")]
 fn explain(error: ureq::Error, request: &Request) -> HttpError {
     match error {
         ureq::Error::Timeout(_) => HttpError::TimedOut(request.timeout),
@@ -125,12 +126,13 @@ fn explain(error: ureq::Error, request: &Request) -> HttpError {
 }
 
 fn explain_io(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused: nothing listens there".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
-            "the connection was closed before the answer was complete".to_owned()
-        }
-        _ => error.to_string(),
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        "connection refused: nothing listens there".to_owned()
+    } else if matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) {
+        "the connection was closed before the answer was complete".to_owned()
+    } else {
+        error.to_string()
     }
 }
 

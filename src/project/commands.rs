@@ -130,7 +130,7 @@ fn holds_pytest(value: &toml::Value) -> bool {
         toml::Value::String(text) => is_pytest_requirement(text),
         toml::Value::Array(items) => items.iter().any(holds_pytest),
         toml::Value::Table(table) => table.iter().any(|(key, value)| key == "pytest" || holds_pytest(value)),
-        _ => false,
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) => false,
     }
 }
 

@@ -48,9 +48,11 @@ pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, prefix)?;
-    files::place_new(temporary, path).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
-        _ => StoreError::Io { action: "create", path: path.to_owned(), source },
+    files::place_new(temporary, path).map_err(|source| {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            return StoreError::Exists { path: path.to_owned() };
+        }
+        StoreError::Io { action: "create", path: path.to_owned(), source }
     })?;
     files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
 }

@@ -67,10 +67,7 @@ impl Role<'_> {
 
     /// The directory of its file.
     pub(crate) fn directory(&self, project: &Project) -> PathBuf {
-        match self {
-            Self::Review => project.attestations_dir(),
-            _ => project.evidence_dir(),
-        }
+        if matches!(self, Self::Review) { project.attestations_dir() } else { project.evidence_dir() }
     }
 }
 
@@ -154,7 +151,7 @@ pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity
 pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>, StoreError> {
     Ok(match verify(project, artifact)? {
         Integrity::Intact(bytes) | Integrity::Superseded { bytes, .. } => Ok(bytes),
-        gone => Err(gone),
+        gone @ (Integrity::Missing | Integrity::Altered { .. }) => Err(gone),
     })
 }
 

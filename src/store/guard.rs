@@ -217,7 +217,9 @@ fn key(path: &Path) -> PathBuf {
             let name = name.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
             PathBuf::from(name)
         }
-        other => PathBuf::from(other.as_os_str().to_string_lossy().to_lowercase()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            PathBuf::from(part.as_os_str().to_string_lossy().to_lowercase())
+        }
     };
     plain(path).components().map(part).collect()
 }

@@ -54,20 +54,25 @@ impl Change {
 
     /// What changed, as the newest validation saw it, passed or not.
     pub fn newest_delta(&self) -> Option<&Delta> {
-        self.events.iter().rev().find_map(|event| match &event.what {
-            Kind::Validated(Validation { delta, .. }) | Kind::ValidationFailed { delta, .. } => Some(delta),
-            _ => None,
+        self.events.iter().rev().find_map(|event| {
+            let (Kind::Validated(Validation { delta, .. }) | Kind::ValidationFailed { delta, .. }) = &event.what else {
+                return None;
+            };
+            Some(delta)
         })
     }
 
     /// The commits to take back, oldest first: those of the newest validation, passed or not.
     pub fn commits_to_revert(&self) -> Vec<String> {
-        let newest = self.events.iter().rev().find_map(|event| match &event.what {
-            Kind::Validated(_) => Some(self.commits()),
-            Kind::ValidationFailed { delta, .. } => Some(hashes(delta)),
-            _ => None,
-        });
-        newest.unwrap_or_default()
+        for event in self.events.iter().rev() {
+            if let Kind::Validated(_) = &event.what {
+                return self.commits();
+            }
+            if let Kind::ValidationFailed { delta, .. } = &event.what {
+                return hashes(delta);
+            }
+        }
+        Vec::new()
     }
 
     /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.
@@ -78,10 +83,11 @@ impl Change {
     /// Which commit took the place of which, oldest first.
     fn relinks(&self) -> impl Iterator<Item = Relink<'_>> {
         self.events.iter().flat_map(|event| {
-            let (moved, by) = match &event.what {
-                Kind::Relinked { commits, by } => (commits.as_slice(), by.as_str()),
-                _ => (&[][..], ""),
-            };
+            let mut moved = [].as_slice();
+            let mut by = "";
+            if let Kind::Relinked { commits, by: proof } = &event.what {
+                (moved, by) = (commits, proof);
+            }
             moved.iter().map(move |(old, new)| Relink { old, new, by })
         })
     }

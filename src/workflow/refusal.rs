@@ -205,10 +205,12 @@ pub enum VacuousCriterion {
 impl Reason {
     /// The metrics that the config does not measure, each with the nearest that it does.
     pub fn unknown_metrics(&self) -> impl Iterator<Item = (&MetricId, Option<&MetricId>)> + Clone {
-        let (first, more) = match self {
-            Self::UnknownMetric { metric, nearest, more } => (Some((metric, nearest.as_ref())), more.as_slice()),
-            _ => (None, [].as_slice()),
-        };
+        let mut first = None;
+        let mut more = [].as_slice();
+        if let Self::UnknownMetric { metric, nearest, more: others } = self {
+            first = Some((metric, nearest.as_ref()));
+            more = others;
+        }
         first.into_iter().chain(more.iter().map(|(metric, nearest)| (metric, nearest.as_ref())))
     }
 }

@@ -54,13 +54,21 @@ fn check_gate(change: &Change, event: &Event, now: DateTime<Utc>) -> Result<(), 
 
 /// Whether what an event says of the change itself is so.
 fn follows(change: &Change, event: &Kind) -> bool {
-    match event {
-        Kind::Validated(validation) => validation.checks.iter().all(|check| check.passed),
-        Kind::ValidationFailed { checks, .. } => checks.iter().any(|check| !check.passed),
-        Kind::Relinked { commits, .. } => change.can_relink(commits),
-        Kind::AfterTaken(after) if is_as_written(change, after) => true,
-        event => gates::completed(change, event.clone()) == *event,
+    if let Kind::Validated(validation) = event {
+        return validation.checks.iter().all(|check| check.passed);
     }
+    if let Kind::ValidationFailed { checks, .. } = event {
+        return checks.iter().any(|check| !check.passed);
+    }
+    if let Kind::Relinked { commits, .. } = event {
+        return change.can_relink(commits);
+    }
+    if let Kind::AfterTaken(after) = event
+        && is_as_written(change, after)
+    {
+        return true;
+    }
+    gates::completed(change, event.clone()) == *event
 }
 
 /// Whether the action of a change without a commit was recorded as the contract has it: so it was, before the values
@@ -77,7 +85,24 @@ fn check_moment(change: &Change, event: &Event) -> Result<(), InvalidEvent> {
         Kind::RolledOut(_) => change.promotion.as_ref().map(|promotion| promotion.at),
         Kind::Ticked(_) => change.fully_rolled_out_at(),
         Kind::RollbackConfirmed { .. } => change.rollback.as_ref().map(|rollback| rollback.at),
-        _ => None,
+        Kind::Opened(_)
+        | Kind::ContractSet { .. }
+        | Kind::BaselineTaken(_)
+        | Kind::Validated(_)
+        | Kind::ValidationFailed { .. }
+        | Kind::Compared(_)
+        | Kind::Promoted(_)
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::MonitorStarted { .. }
+        | Kind::AlarmResolved { .. }
+        | Kind::Attested { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RolledBack { .. }
+        | Kind::Verified { .. }
+        | Kind::Noted { .. }
+        | Kind::Relinked { .. }
+        | Kind::DayDecided { .. } => None,
     };
     let not_before = step_before.unwrap_or(change.opened_at);
     // Where the clock was set back between the two, the moment of recording is all there is to go by.

@@ -20,7 +20,7 @@ pub fn status(change: &Change) -> &'static str {
     if let Some(done) = change.stage() {
         return match done.stage {
             Stage::Full => "monitoring",
-            stage => stage.name(),
+            stage @ (Stage::Canary | Stage::Live) => stage.name(),
         };
     }
     let passed = |gate| gates::passed(change, gate);
@@ -67,15 +67,15 @@ pub fn fields(change: &Change) -> Map<String, Value> {
 }
 
 fn updates(change: &Change) -> Value {
-    let of_tick = |event: &crate::model::Event| match &event.what {
-        Kind::Ticked(tick) => Some(json!({
+    let of_tick = |event: &crate::model::Event| {
+        let Kind::Ticked(tick) = &event.what else { return None };
+        Some(json!({
             "ts": seconds(event.at),
             "utc_date": tick.utc_date,
             "day": tick.day,
             "snapshot": change.lies_at(&tick.taken.snapshot),
             "report": change.lies_at(&tick.report),
-        })),
-        _ => None,
+        }))
     };
     change.events.iter().filter_map(of_tick).collect()
 }

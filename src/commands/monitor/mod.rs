@@ -154,10 +154,10 @@ pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, C
         ctx.ui.warn("damaged records are left out; whether their changes hold is not known");
     }
     let tracked = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) if is_monitored(&change) => Some(*change),
-        _ => None,
+        Record::Tracked(change) => Some(*change),
+        Record::Legacy(_) => None,
     });
-    Ok(tracked.collect())
+    Ok(tracked.filter(is_monitored).collect())
 }
 
 /// The change named by flag or variable. Unlike other commands, the monitor means all changes where none is named.

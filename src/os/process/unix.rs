@@ -158,7 +158,7 @@ impl Running<'_> {
                 Phase::Killed { give_up_at, .. } if now >= give_up_at => {
                     return Err(io::Error::other("it was killed, but does not end"));
                 }
-                same => same,
+                Phase::Running { .. } | Phase::Asked { .. } | Phase::Killed { .. } => phase,
             };
         }
     }

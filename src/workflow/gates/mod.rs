@@ -107,7 +107,26 @@ pub fn says_something(change: &Change, event: &Kind) -> bool {
     match event {
         Kind::ContractSet { contract } => *contract != change.contract,
         Kind::Relinked { commits, .. } => change.can_relink(commits),
-        _ => true,
+        Kind::Opened(_)
+        | Kind::BaselineTaken(_)
+        | Kind::Validated(_)
+        | Kind::ValidationFailed { .. }
+        | Kind::AfterTaken(_)
+        | Kind::Compared(_)
+        | Kind::Promoted(_)
+        | Kind::Held { .. }
+        | Kind::Rejected { .. }
+        | Kind::RolledOut(_)
+        | Kind::MonitorStarted { .. }
+        | Kind::Ticked(_)
+        | Kind::AlarmResolved { .. }
+        | Kind::Attested { .. }
+        | Kind::FollowedUp { .. }
+        | Kind::RolledBack { .. }
+        | Kind::RollbackConfirmed { .. }
+        | Kind::Verified { .. }
+        | Kind::Noted { .. }
+        | Kind::DayDecided { .. } => true,
     }
 }
 
