@@ -138,18 +138,21 @@ fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
 
 /// A change is ready for its commit once its class's gates up to the baseline are passed.
 fn ready(change: &Change, look_up: &dyn LookUp) -> Result<(), Objection> {
+    is_ready(change)?;
+    match look_up.first_commit(change) {
+        Some(first) => Err(Objection::SecondCommit { id: change.id().clone(), first }),
+        None => Ok(()),
+    }
+}
+
+/// The same by its record alone: what was committed already is not looked up.
+pub(crate) fn is_ready(change: &Change) -> Result<(), Objection> {
     let id = change.id().clone();
     if let Some(end) = &change.end {
         return Err(Objection::Ended { id, end: end.name() });
     }
     let mut before = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= Gate::Baseline);
-    if let Some(missing) = before.find(|gate| !gates::passed(change, *gate)) {
-        return Err(Objection::TooEarly { id, missing });
-    }
-    match look_up.first_commit(change) {
-        Some(first) => Err(Objection::SecondCommit { id, first }),
-        None => Ok(()),
-    }
+    before.find(|gate| !gates::passed(change, *gate)).map_or(Ok(()), |missing| Err(Objection::TooEarly { id, missing }))
 }
 
 /// Whether a message has no text before its trailers: an editor that was left without writing anything.

@@ -41,13 +41,6 @@ impl RecordFacts {
         }
     }
 
-    pub(crate) fn into_change(self) -> Option<Change> {
-        match self.state {
-            RecordState::Tracked(change) => Some(*change),
-            RecordState::Legacy | RecordState::Unreadable(_) => None,
-        }
-    }
-
     /// Whether it was written by the Python tool.
     pub(crate) fn is_legacy(&self) -> bool {
         matches!(self.state, RecordState::Legacy)

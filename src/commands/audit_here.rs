@@ -10,6 +10,7 @@ use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
 use crate::store::{Integrity, Record, RecordError, StoreError, evidence, project};
+use crate::workflow::Change;
 
 /// The audit of the whole project.
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
@@ -27,8 +28,8 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         audit.findings.extend(record::habits(record, ctx.now()));
         audit.findings.extend(of_evidence(ctx, record)?);
         audit.findings.extend(set_aside(ctx, record, &evidence)?);
-        audit.findings.extend(ignored(ctx, record)?);
     }
+    audit.findings.extend(ignored(ctx, &records)?);
     audit.records = records.len();
     let mut known: BTreeSet<String> = records.iter().map(|record| record.id.to_string()).collect();
     for (id, path) in missing(ctx)? {
@@ -36,31 +37,31 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         audit.findings.push(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path));
     }
     let snapshots = evidence.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
-    let unknown = snapshots.filter(|name| !known.iter().any(|id| is_of(name, id)));
+    let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
+    let unknown = snapshots.filter(|name| !is_known(name));
     audit.findings.extend(unknown.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))));
     Ok(audit)
 }
 
-/// The ids of all records, by the names of their files.
-pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
-    let names = names_in(&ctx.project.changes_dir())?;
-    let mut ids: Vec<ChangeId> = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
-    ids.sort();
-    Ok(ids)
-}
-
 /// Every record with what reading it came to.
-pub(crate) fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
-    let records = ids(ctx)?.into_iter().map(|id| record(ctx, &id));
-    Ok(records.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
+    let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, |_| true)?;
+    let facts = read.into_iter().filter_map(|(name, record)| {
+        let id: ChangeId = name.strip_suffix(".json")?.parse().ok()?;
+        facts(ctx, &id, record).transpose()
+    });
+    facts.collect()
 }
 
 /// The record of a change; `None` where there is none.
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>, CommandError> {
-    let read = match Record::read(&ctx.project, id) {
-        Err(RecordError::Unknown { .. }) => return Ok(None),
-        read => read,
-    };
+    facts(ctx, id, Record::read(&ctx.project, id))
+}
+
+fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<Option<RecordFacts>, CommandError> {
+    if matches!(read, Err(RecordError::Unknown { .. })) {
+        return Ok(None);
+    }
     let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
     Ok(Some(RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) }))
 }
@@ -121,13 +122,17 @@ fn find(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreErro
 }
 
 /// Recorded evidence that git ignores, so that no clone will have it.
-fn ignored(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
-    let (Some(repo), Some(change)) = (ctx.repo()?, record.change()) else { return Ok(Vec::new()) };
-    let artifacts = change.artifacts().into_iter().map(|artifact| artifact.path.as_str());
-    let paths: BTreeSet<&str> = artifacts.chain([record.path.as_str()]).collect();
-    let ignored = repo.ignored(&paths.into_iter().collect::<Vec<_>>())?;
-    let finding = |path| Finding::warn(FindingKind::EvidenceIgnored).of_change(&record.id).at(path);
-    Ok(ignored.into_iter().map(finding).collect())
+fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let mut owners: BTreeMap<&str, &ChangeId> = BTreeMap::new();
+    for record in records {
+        let artifacts = record.change().into_iter().flat_map(Change::artifacts);
+        let paths = artifacts.map(|artifact| artifact.path.as_str()).chain([record.path.as_str()]);
+        owners.extend(paths.map(|path| (path, &record.id)));
+    }
+    let ignored = repo.ignored(&owners.keys().copied().collect::<Vec<_>>())?;
+    let finding = |path| Some(Finding::warn(FindingKind::EvidenceIgnored).of_change(owners.get(path)?).at(path));
+    Ok(ignored.into_iter().filter_map(finding).collect())
 }
 
 /// Measurements of a change that a later one replaced, without any event that knows them: a run that was killed, or a
@@ -137,7 +142,11 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec
     let artifacts = change.events.iter().flat_map(|event| event.what.artifacts());
     let recorded: BTreeSet<&str> = artifacts.map(|artifact| artifact.sha256.as_str()).collect();
     let mut found = Vec::new();
-    let replaced = evidence.iter().filter(|name| is_of(name, record.id.as_str()) && name.contains(project::SUPERSEDED));
+    // The names are in order, so those of one change stand together.
+    let prefix = format!("{}_", record.id);
+    let from = evidence.partition_point(|name| name.as_str() < prefix.as_str());
+    let own = evidence[from..].iter().take_while(|name| name.starts_with(&prefix));
+    let replaced = own.filter(|name| name.contains(project::SUPERSEDED));
     for name in replaced {
         let Some(bytes) = evidence::present(&ctx.project, &place(name))? else { continue };
         if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
@@ -145,11 +154,6 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec
         }
     }
     Ok(found)
-}
-
-/// Whether an evidence file is named after a change.
-fn is_of(name: &str, id: &str) -> bool {
-    name.strip_prefix(id).is_some_and(|rest| rest.starts_with('_'))
 }
 
 fn place(name: &str) -> String {

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::nearest::nearest;
 use crate::model::{ChangeId, CommandLine, Fix, fix};
-use crate::store::{Record, atomic, guard};
+use crate::store::{Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
 
 /// The variable that names the change in scripts.
@@ -30,17 +30,30 @@ impl ChangeArg {
 
 /// The change that `given` means, or that is meant without it.
 pub(crate) fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+    if let Some(id) = named(given)? {
+        return Ok(id);
+    }
+    let (records, damaged) = told(ctx, Record::read_unsettled(&ctx.project)?);
+    among(ctx, &records, damaged)
+}
+
+/// The change that the flag or the variable names.
+pub(crate) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
     if let Some(text) = given {
-        return Ok(text.parse::<ChangeId>()?);
+        return Ok(Some(text.parse::<ChangeId>()?));
     }
     if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
-        return text.parse::<ChangeId>().map_err(|error| {
+        return text.parse::<ChangeId>().map(Some).map_err(|error| {
             CommandError::trouble(format!("{VARIABLE}: {error}"))
                 .hinted(format!("unset {VARIABLE} or give --change-id"))
         });
     }
-    let (records, damaged) = records(ctx)?;
-    let (tracked, planned) = open_changes(&records);
+    Ok(None)
+}
+
+/// The change that is meant where none is named: of these records, and without this many that are damaged.
+pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize) -> Result<ChangeId, CommandError> {
+    let (tracked, planned) = open_changes(records);
     let chosen = active(ctx)?;
     if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
         return Ok(chosen.clone());
@@ -75,8 +88,7 @@ fn choose(at: usize, id: &ChangeId) -> Fix {
 
 /// Ids like `name` among the changes that there are, best first; the only change, where there is one alone.
 pub(crate) fn like(ctx: &Ctx, name: &ChangeId) -> Vec<ChangeId> {
-    let ids: Vec<ChangeId> =
-        Record::read_all(&ctx.project).into_iter().flatten().flatten().map(|record| record.id().clone()).collect();
+    let ids = ids(ctx).unwrap_or_default();
     if let [only] = ids.as_slice() {
         return vec![only.clone()];
     }
@@ -101,11 +113,22 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     })
 }
 
+/// The ids of all records, by the names of their files.
+pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+    let names = Record::names(&ctx.project)?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
+}
+
 /// Every record; damaged ones are told and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+    Ok(told(ctx, Record::read_all(&ctx.project)?))
+}
+
+/// The records that could be read, and how many could not, of which each is told.
+pub(crate) fn told(ctx: &Ctx, records: Vec<Result<Record, RecordError>>) -> (Vec<Record>, usize) {
     let mut good = Vec::new();
     let mut damaged = 0;
-    for record in Record::read_all(&ctx.project)? {
+    for record in records {
         match record {
             Ok(record) => good.push(record),
             Err(error) => {
@@ -114,16 +137,13 @@ pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
             }
         }
     }
-    Ok((good, damaged))
+    (good, damaged)
 }
 
-/// Every change of ours; damaged ones are told and left out.
-pub(crate) fn changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
-    let tracked = records(ctx)?.0.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok(tracked.collect())
+/// Every change of ours, and how many records are damaged, of which each is told.
+pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
+    let (records, damaged) = records(ctx)?;
+    Ok((records.into_iter().filter_map(Record::into_change).collect(), damaged))
 }
 
 /// The open changes, and those of the original that can be gone on with: what it had planned. They count where no other
@@ -143,14 +163,16 @@ fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
 pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    let told = given.is_some() || std::env::var_os(VARIABLE).is_some_and(|text| !text.is_empty());
-    let (records, _) = records(ctx)?;
-    if told || !open_changes(&records).0.is_empty() {
-        return change(ctx, given);
+    if let Some(id) = named(given)? {
+        return Ok(id);
+    }
+    let (records, damaged) = told(ctx, Record::read_unsettled(&ctx.project)?);
+    if !open_changes(&records).0.is_empty() {
+        return among(ctx, &records, damaged);
     }
     let waiting: Vec<&ChangeId> = records.iter().filter_map(awaits_confirmation).map(Change::id).collect();
     match waiting.as_slice() {
-        [] => change(ctx, given),
+        [] => among(ctx, &records, damaged),
         [only] => Ok((*only).clone()),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());

@@ -11,7 +11,6 @@ use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::visible::visible_line;
 use crate::report::{Decision, Evening, Morning, Probed, daily, problem};
-use crate::store::Record;
 use crate::workflow::{Change, Step, next, view_v1};
 
 /// What can be decided; `undecided` is one too, if it has a reason.
@@ -110,12 +109,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
 
 /// The changes of this tool's own records, and how many records are damaged.
 fn tracked(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
-    let (records, damaged) = choose::records(ctx)?;
-    let tracked = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok((tracked.collect(), damaged))
+    choose::changes(ctx)
 }
 
 /// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.

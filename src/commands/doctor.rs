@@ -12,7 +12,7 @@ use crate::model::text::joined;
 use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity, Subject};
 use crate::report;
 use crate::report::problem;
-use crate::store::{Record, atomic, logbook, project};
+use crate::store::{atomic, logbook, project};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -170,12 +170,11 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
     // Line ends may have become those of Windows on checkout.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
-    let (records, _) = choose::records(ctx)?;
-    let tracked = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok(tracked.filter(|change| !text.contains(report::logbook::section(change).trim())).collect())
+    Ok(choose::changes(ctx)?
+        .0
+        .into_iter()
+        .filter(|change| !text.contains(report::logbook::section(change).trim()))
+        .collect())
 }
 
 fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {

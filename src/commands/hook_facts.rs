@@ -1,8 +1,9 @@
-//! What the message hooks know: the message as git reads it, what is staged, and, only when a decision needs it, the
+//! What the message hooks know: the message as git reads it, and, only when a decision needs it, what is staged, the
 //! records here and the commits of a change.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
@@ -12,24 +13,67 @@ use crate::commands::{Ctx, GitHistory, audit_here, choose};
 use crate::error::CommandError;
 use crate::git::{Operation, Repo, Scope};
 use crate::model::{ChangeId, Commit};
+use crate::store::Record;
 use crate::workflow::Change;
 
 /// How far back other commits of a change without a baseline are looked for.
 const LOOK_BACK: usize = 200;
 
-/// The message and what is staged.
+/// Whether a message needs no further look, by files alone and without a process of git: it names one change in plain
+/// words, that change is ready for its commit, and nothing was committed since its baseline. Everything else, and every
+/// doubt, is for git to tell.
+pub(crate) fn is_plainly_ready(ctx: &Ctx, bytes: &[u8], key: &str) -> bool {
+    let record = plain_id(bytes, key).and_then(|id| Record::read(&ctx.project, &id).ok());
+    record.and_then(Record::into_change).is_some_and(|change| {
+        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_ref());
+        commit_msg::is_ready(&change).is_ok()
+            && baseline.is_some_and(|commit| head_by_file(ctx.project.root()).as_ref() == Some(commit))
+    })
+}
+
+/// The id in a message that git can read in one way only: no line of it is a comment or a divider by any setting, and
+/// its last paragraph holds trailers alone, one of which is the key's.
+fn plain_id(bytes: &[u8], key: &str) -> Option<ChangeId> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_end();
+    let is_plain = |line: &str| line.is_empty() || line.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let (head, trailers) = text.rsplit_once("\n\n")?;
+    let all: Option<Vec<(&str, &str)>> = trailers.lines().map(|line| line.split_once(": ")).collect();
+    let is_word = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let all = all.filter(|all| !head.starts_with('\n') && all.iter().all(|(name, _)| is_word(name)))?;
+    let mut ids = all.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
+    let (_, id) = ids.next().filter(|_| text.lines().all(is_plain) && ids.next().is_none())?;
+    id.trim().parse().ok()
+}
+
+/// The commit checked out, where the repository begins at `root` and keeps its references as plain files.
+fn head_by_file(root: &Path) -> Option<String> {
+    let read = |name: &str| std::fs::read_to_string(root.join(".git").join(name)).ok();
+    let head = read("HEAD")?;
+    let hash = match head.strip_prefix("ref: ") {
+        Some(branch) => read(branch.trim())?,
+        None => head,
+    };
+    Some(hash.trim().to_owned())
+}
+
+/// The message, and what is staged where that decides.
 pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts, CommandError> {
     let repo = history.repo;
     let message = cleaned(repo, bytes)?;
-    let index = std::env::var_os("GIT_INDEX_FILE");
-    let staged = repo.staged_files(index.as_deref(), &Scope { prefix: repo.prefix(), is_own: &|_| false })?;
-    let user = ctx.actor().unwrap_or_default();
+    let ids = repo.trailers_of(bytes, &history.key)?;
+    // Whose the commit is and what it holds can only make an id needless.
+    let (mut staged, mut user) = (Vec::new(), String::new());
+    if ids.len() != 1 {
+        let index = std::env::var_os("GIT_INDEX_FILE");
+        staged = repo.staged_files(index.as_deref(), &Scope { prefix: repo.prefix(), is_own: &|_| false })?;
+        user = ctx.actor().unwrap_or_default();
+    }
     let (name, email) = user.split_once('<').unwrap_or((user.as_str(), ""));
     let commit = Commit {
         author_name: name.trim().to_owned(),
         author_email: email.trim_end_matches('>').to_owned(),
         subject: message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned(),
-        ids: repo.trailers_of(bytes, &history.key)?,
+        ids,
         message,
         files: history.of_project(staged),
         ..Commit::default()
@@ -64,7 +108,10 @@ pub(crate) struct Here<'a> {
     message: &'a str,
     /// Up to where other commits of a change are looked for, once it was asked.
     before: RefCell<Option<Option<String>>>,
-    first_commits: RefCell<BTreeMap<ChangeId, Option<String>>>,
+    /// By the commit from which on it was looked for: the first commit of each change that is named after it.
+    first_commits: RefCell<BTreeMap<Option<String>, BTreeMap<String, String>>>,
+    /// The records that may be worked on, read once, and how many are damaged.
+    unsettled: OnceCell<(Vec<Record>, usize)>,
     failed: RefCell<Option<CommandError>>,
 }
 
@@ -76,8 +123,14 @@ impl<'a> Here<'a> {
             message,
             before: RefCell::default(),
             first_commits: RefCell::default(),
+            unsettled: OnceCell::new(),
             failed: RefCell::default(),
         }
+    }
+
+    /// Whether no change waits for any commit here, so that no message needs an id added.
+    pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool, CommandError> {
+        Ok(choose::named(None)?.is_none() && Record::read_unsettled(&ctx.project)?.is_empty())
     }
 
     /// The first thing that could not be looked up: no decision counts then.
@@ -103,15 +156,29 @@ impl<'a> Here<'a> {
         let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
         let base = baseline.and_then(|commit| repo.resolve(&commit).ok());
         let base = base.or_else(|| repo.resolve(&format!("HEAD~{LOOK_BACK}")).ok());
-        let mut found = None;
+        let of = |found: &BTreeMap<String, String>| found.get(change.id().as_str()).cloned();
+        if let Some(found) = self.first_commits.borrow().get(&base) {
+            return Ok(of(found));
+        }
+        let mut found = BTreeMap::new();
         self.history.walk(base.as_deref(), &before, &mut |commit| {
             let takes_back = !commit.reverted().is_empty();
-            let carries = commit.ids.iter().any(|id| id == change.id().as_str());
-            if carries && !takes_back && !commit.is_evidence_only() && !commit.is_merge() {
-                found.get_or_insert(commit.id);
+            if !takes_back && !commit.is_evidence_only() && !commit.is_merge() {
+                for id in commit.ids {
+                    found.entry(id).or_insert_with(|| commit.id.clone());
+                }
             }
         })?;
-        Ok(found)
+        let first = of(&found);
+        self.first_commits.borrow_mut().insert(base, found);
+        Ok(first)
+    }
+
+    fn unsettled(&self) -> &(Vec<Record>, usize) {
+        self.unsettled.get_or_init(|| {
+            let records = self.ask(Record::read_unsettled(&self.ctx.project).map_err(CommandError::from), Vec::new());
+            choose::told(self.ctx, records)
+        })
     }
 }
 
@@ -121,12 +188,11 @@ impl LookUp for Here<'_> {
     }
 
     fn ids(&self) -> Vec<ChangeId> {
-        self.ask(audit_here::ids(self.ctx), Vec::new())
+        self.ask(choose::ids(self.ctx), Vec::new())
     }
 
     fn open(&self) -> Vec<Change> {
-        let records = self.ask(audit_here::records(self.ctx), Vec::new());
-        let changes = records.into_iter().filter_map(RecordFacts::into_change);
+        let changes = self.unsettled().0.iter().cloned().filter_map(Record::into_change);
         changes.filter(Change::is_open).collect()
     }
 
@@ -136,19 +202,15 @@ impl LookUp for Here<'_> {
             |id: &ChangeId| self.record(id).is_some_and(|record| record.change().is_some_and(Change::is_open));
         let named = std::env::var_os(choose::VARIABLE).is_some_and(|name| !name.is_empty());
         // Where several are open, what is committed can only be the one that waits for its commit.
-        chosen
-            .filter(|id| !named && is_open(id))
-            .or_else(|| choose::change(self.ctx, None).ok())
-            .or_else(|| commit_msg::only_waiting(self))
+        let meant = || match choose::named(None).ok()? {
+            Some(id) => Some(id),
+            None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1).ok(),
+        };
+        chosen.filter(|id| !named && is_open(id)).or_else(meant).or_else(|| commit_msg::only_waiting(self))
     }
 
     fn first_commit(&self, change: &Change) -> Option<String> {
-        if let Some(known) = self.first_commits.borrow().get(change.id()) {
-            return known.clone();
-        }
-        let found = self.ask(self.look_for_commit(change), None);
-        self.first_commits.borrow_mut().insert(change.id().clone(), found.clone());
-        found
+        self.ask(self.look_for_commit(change), None)
     }
 
     fn are_tracked(&self, commits: &[String]) -> bool {

@@ -78,10 +78,13 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
+    let (message, config) = (read(&file(args)?)?, ctx.config()?);
+    if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) {
+        return Ok(Exit::Yes);
+    }
     let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
-    let config = ctx.config()?;
     let history = GitHistory::new(repo, &config.enforcement.trailer);
-    let facts = hook_facts::message(ctx, &history, &read(&file(args)?)?)?;
+    let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
     let decision = commit_msg::check(&facts, &policy(config)?, &here);
     here.failure()?;
@@ -104,6 +107,11 @@ fn policy(config: &Config) -> Result<Policy, CommandError> {
 
 /// Adds the trailer of the active change where it belongs.
 fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
+    let (path, config) = (file(args)?, ctx.config()?);
+    let message = read(&path)?;
+    if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) || Here::is_nothing_open(ctx)? {
+        return Ok(());
+    }
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     // The pre-commit framework gives the source in a variable.
     let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
@@ -115,9 +123,8 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError>
         Some("commit") => Source::Commit,
         Some(_) => Source::Message,
     };
-    let (path, config) = (file(args)?, ctx.config()?);
     let history = GitHistory::new(repo, &config.enforcement.trailer);
-    let facts = hook_facts::message(ctx, &history, &read(&path)?)?;
+    let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
     let id = commit_msg::to_add(&facts, source, &policy(config)?, &here);
     here.failure()?;

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::model::{ChangeId, Problem, WorkTree};
 use crate::project::bloat_dirs;
 use crate::report::{self, problem};
-use crate::store::{Record, atomic, guard};
+use crate::store::{atomic, guard};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -65,14 +65,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;
     }
-    let (records, _) = choose::records(ctx)?;
-    let tracked: Vec<Change> = records
-        .into_iter()
-        .filter_map(|record| match record {
-            Record::Tracked(change) => Some(*change),
-            Record::Legacy(_) => None,
-        })
-        .collect();
+    let (tracked, _) = choose::changes(ctx)?;
     let all: Vec<&Change> = tracked.iter().collect();
     let open: Vec<&Change> =
         tracked.iter().filter(|change| change.is_open() && only.is_none_or(|id| id == change.id())).collect();

@@ -39,7 +39,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     let (mut lost, mut lines) = (0, Vec::new());
     let changes = match &args.change_id {
         Some(id) => vec![commit::load(ctx, &id.parse()?)?],
-        None => choose::changes(ctx)?,
+        None => choose::changes(ctx)?.0,
     };
     for change in changes {
         let mut found = Vec::new();

@@ -100,11 +100,6 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
 
 fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<Change, CommandError> {
     let now = ctx.now();
-    let (records, _) = choose::records(ctx)?;
-    let undecided = |record: &Record| match record {
-        Record::Tracked(change) if !change.is_decided() => Some(change.id().clone()),
-        Record::Tracked(_) | Record::Legacy(_) => None,
-    };
     let opened = Opened {
         change_id: ChangeId::generate(now, &title, 0),
         title,
@@ -112,12 +107,12 @@ fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<
         risk: parse::prose("--risk", &args.risk)?,
         validation_today: parse::prose("--validation-today", &args.validation_today)?,
         validation_next_days: parse::prose("--validation-next-days", &args.validation_next_days)?,
-        from: args.from.as_deref().map(|text| experiment(&records, text)).transpose()?,
+        from: args.from.as_deref().map(|text| experiment(ctx, text)).transpose()?,
         incident: args.incident.as_deref().map(|text| parse::required("--incident", text)).transpose()?,
         expires: args.expires.as_deref().map(|text| parse::moment("--expires", text, now)).transpose()?,
         imported: None,
     };
-    let undecided = if args.parallel { Vec::new() } else { records.iter().filter_map(undecided).collect() };
+    let undecided = if args.parallel { Vec::new() } else { undecided(ctx)? };
     let config = ctx.config()?;
     let world = World {
         undecided,
@@ -134,13 +129,21 @@ fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<
 }
 
 /// The experiment that `--from` names; its contract is not taken over, since new evidence needs a contract of its own.
-fn experiment(records: &[Record], text: &str) -> Result<ChangeId, CommandError> {
+fn experiment(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
     let id: ChangeId = text.parse()?;
-    match records.iter().find(|record| *record.id() == id) {
-        Some(Record::Tracked(change)) if change.opened.class == Class::Experiment => Ok(id),
-        Some(_) => Err(CommandError::trouble(format!("--from: {id} is not an experiment"))),
-        None => Err(CommandError::trouble(format!("--from: unknown change `{id}`"))),
+    match Record::read(&ctx.project, &id) {
+        Ok(Record::Tracked(change)) if change.opened.class == Class::Experiment => Ok(id),
+        Ok(_) => Err(CommandError::trouble(format!("--from: {id} is not an experiment"))),
+        Err(RecordError::Unknown { .. }) => Err(CommandError::trouble(format!("--from: unknown change `{id}`"))),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The changes about which it is not decided yet; damaged records are told.
+fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+    let (records, _) = choose::told(ctx, Record::read_unsettled(&ctx.project)?);
+    let changes = records.into_iter().filter_map(Record::into_change).filter(|change| !change.is_decided());
+    Ok(changes.map(|change| change.id().clone()).collect())
 }
 
 /// Writes the record; when the id is taken, under the next one.

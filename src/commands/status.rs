@@ -37,12 +37,11 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         })
         .filter(|change| change.is_open())
         .collect();
-    let asked = args.change_id.is_some() || std::env::var_os(choose::VARIABLE).is_some();
-    let shown = match choose::change(ctx, args.change_id.as_deref()) {
-        Ok(id) => Some(commit::load(ctx, &id)?),
-        Err(error) if asked => return Err(error),
-        Err(_) => None,
+    let meant = match choose::named(args.change_id.as_deref())? {
+        Some(id) => Some(id),
+        None => choose::among(ctx, &records, damaged).ok(),
     };
+    let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?;
     let tracked = records.iter().filter_map(|record| match record {
         Record::Tracked(change) => Some(&**change),
         Record::Legacy(_) => None,

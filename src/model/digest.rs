@@ -22,9 +22,16 @@ impl Digest {
         Self(hex(&Sha256::digest(bytes)))
     }
 
-    /// The digest of a value's canonical JSON (see [`canonical_json`]).
+    /// The digest of a value's canonical JSON: without white space and with the keys of every object in byte order, so
+    /// that equal values give equal bytes whatever wrote them (the idea of RFC 8785; numbers are printed as
+    /// `serde_json` prints them).
     pub fn of_json(value: &Value) -> Self {
-        Self::of_bytes(canonical_json(value).as_bytes())
+        Self::of_bytes(&canonical(value, None))
+    }
+
+    /// The same without one field of the value, such as the one that holds the digest itself.
+    pub fn of_json_without(value: &Value, field: &str) -> Self {
+        Self::of_bytes(&canonical(value, Some(field)))
     }
 
     pub fn as_str(&self) -> &str {
@@ -89,52 +96,50 @@ impl Hasher {
     }
 }
 
-/// The value as JSON without white space and with the keys of every object in byte order, so that equal
-/// values give equal bytes whatever wrote them (the idea of RFC 8785; numbers are printed as
-/// `serde_json` prints them).
-pub fn canonical_json(value: &Value) -> String {
-    let mut out = String::new();
-    write_canonical(value, &mut out);
+fn canonical(value: &Value, without: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    write_canonical(value, without, &mut out);
     out
 }
 
-fn write_canonical(value: &Value, out: &mut String) {
+fn write_canonical(value: &Value, without: Option<&str>, out: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
+            let mut fields: Vec<(&String, &Value)> =
+                map.iter().filter(|(key, _)| Some(key.as_str()) != without).collect();
+            fields.sort_unstable_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (i, (key, value)) in fields.into_iter().enumerate() {
                 if i > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write_canonical(&map[key.as_str()], out);
+                let _ = serde_json::to_writer(&mut *out, key);
+                out.push(b':');
+                write_canonical(value, None, out);
             }
-            out.push('}');
+            out.push(b'}');
         }
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
-                write_canonical(item, out);
+                write_canonical(item, None, out);
             }
-            out.push(']');
+            out.push(b']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            // Writing into memory cannot fail.
+            let _ = serde_json::to_writer(out, value);
+        }
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -152,7 +157,7 @@ mod tests {
     fn the_order_of_keys_does_not_change_the_canonical_form() {
         let a: Value = serde_json::from_str(r#"{"b":[1,{"z":null,"a":"é\n"}],"a":1.5}"#).unwrap();
         let b: Value = serde_json::from_str(r#"{"a":1.5, "b":[1,{"a":"é\n","z":null}]}"#).unwrap();
-        assert_eq!(canonical_json(&a), r#"{"a":1.5,"b":[1,{"a":"é\n","z":null}]}"#);
+        assert_eq!(String::from_utf8(canonical(&a, None)).unwrap(), r#"{"a":1.5,"b":[1,{"a":"é\n","z":null}]}"#);
         assert_eq!(Digest::of_json(&a), Digest::of_json(&b));
     }
 

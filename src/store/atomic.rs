@@ -34,6 +34,14 @@ pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
+/// Replaces a file of the cache, which may be lost but not half there.
+pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let dir = prepare_directory(path)?;
+    let mut temporary = files::temporary_in(&dir, LOCKED_PREFIX).map_err(StoreError::io("write", path))?;
+    temporary.write_all(bytes).map_err(StoreError::io("write", path))?;
+    files::replace(temporary, path).map_err(StoreError::io("replace", path))
+}
+
 /// Creates a file with its directories. The file appears with all its content or not at all, and never in
 /// the place of another, even if two processes try at once.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -60,14 +68,14 @@ fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
 /// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     // A pipe would block the opening, a directory opens on Unix and fails only at the read.
-    match fs::metadata(path) {
+    let length = match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
-        Ok(_) => {}
+        Ok(meta) => meta.len().min(limit),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
         Err(source) => return Err(StoreError::Io { action: "read", path: path.to_owned(), source }),
-    }
+    };
     let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });

@@ -48,28 +48,6 @@ fn is_without_links(project: &Project, path: &Path) -> bool {
     })
 }
 
-/// A directory of the tool's own that was resolved once, for many files in it.
-pub(crate) struct Directory<'a> {
-    project: &'a Project,
-    path: &'a Path,
-}
-
-impl<'a> Directory<'a> {
-    pub(crate) fn inside(project: &'a Project, path: &'a Path) -> Result<Self, StoreError> {
-        inside(project, path)?;
-        Ok(Self { project, path })
-    }
-
-    /// The path of a file in it; refused where the file itself is a link that leads out of the project.
-    pub(crate) fn file(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let path = self.path.join(name);
-        if path.is_symlink() {
-            inside(self.project, &path)?;
-        }
-        Ok(path)
-    }
-}
-
 /// Replaces a file of the tool's own, as `atomic::write`, unless a link leads it out of the project.
 pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     inside(project, path)?;

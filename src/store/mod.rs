@@ -9,6 +9,7 @@ pub(crate) mod lock;
 pub(crate) mod logbook;
 pub(crate) mod project;
 pub mod record;
+mod unsettled;
 
 pub use error::StoreError;
 pub use evidence::{Integrity, Role};
@@ -16,3 +17,4 @@ pub use legacy::Legacy;
 pub use lock::{Exclusive, Holder};
 pub use project::{OwnPaths, Project};
 pub use record::{Record, RecordError};
+pub(crate) use unsettled::Unsettled;

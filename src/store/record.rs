@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::model::strict_json::parse_json;
 use crate::model::{BadId, ChangeId, Event, JsonError};
-use crate::store::{Exclusive, Legacy, Project, StoreError, atomic, guard};
+use crate::store::{Exclusive, Legacy, Project, StoreError, Unsettled, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
 /// Records grow by a few kilobytes an event; this is far beyond any.
@@ -32,6 +32,14 @@ impl Record {
         }
     }
 
+    /// The change, where it is one of ours.
+    pub(crate) fn into_change(self) -> Option<Change> {
+        match self {
+            Self::Tracked(change) => Some(*change),
+            Self::Legacy(_) => None,
+        }
+    }
+
     /// The record of one change.
     pub(crate) fn read(project: &Project, id: &ChangeId) -> Result<Self, RecordError> {
         let path = project.record_path(id.as_str())?;
@@ -41,17 +49,62 @@ impl Record {
 
     /// Every record, oldest id first, each on its own: one damaged file does not hide the others.
     pub(crate) fn read_all(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
+        let found = Self::read_named(project, Self::names(project)?, |_| true)?;
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// The names of the files of all records, in order.
+    pub(crate) fn names(project: &Project) -> Result<Vec<String>, RecordError> {
         let dir = project.changes_dir();
-        let inside = guard::Directory::inside(project, &dir)?;
-        let mut found = Vec::new();
-        for name in names_in(&dir).map_err(StoreError::io("list", &dir))? {
-            let Some(stem) = name.strip_suffix(".json") else { continue };
-            found.push(match stem.parse::<ChangeId>() {
-                Ok(id) => inside.file(&name).map_err(RecordError::from).and_then(|path| Self::read_file(path, &id)),
-                Err(source) => Err(RecordError::Name { path: dir.join(&name), source }),
-            });
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::io("list", &dir))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            // A name that is not Unicode is no record of ours: ids are ASCII.
+            let name = entry.map_err(StoreError::io("list", &dir))?.file_name().into_string();
+            names.extend(name.ok().filter(|name| name.ends_with(".json")));
         }
-        Ok(found)
+        names.sort();
+        Ok(names)
+    }
+
+    /// The records of these files that are to be kept, in the same order; read side by side.
+    pub(crate) fn read_named(
+        project: &Project,
+        names: Vec<String>,
+        keep: fn(&Result<Self, RecordError>) -> bool,
+    ) -> Result<Vec<(String, Result<Self, RecordError>)>, RecordError> {
+        /// To start a thread takes as long as to read a few.
+        const LEAST_EACH: usize = 64;
+        let dir = project.changes_dir();
+        guard::inside(project, &dir)?;
+        let read = |name: &String| {
+            let (path, stem) = (dir.join(name), name.strip_suffix(".json").unwrap_or(name));
+            let record = match stem.parse::<ChangeId>() {
+                // Only a link can lead out of the directory.
+                Ok(id) if path.is_symlink() => Self::read(project, &id),
+                Ok(id) => Self::read_file(path, &id),
+                Err(source) => Err(RecordError::Name { path, source }),
+            };
+            keep(&record).then(|| (name.clone(), record))
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
+        let each = names.len().div_ceil(threads).max(LEAST_EACH);
+        Ok(std::thread::scope(|scope| {
+            let mut parts = names.chunks(each);
+            let first = parts.next().unwrap_or_default();
+            let others: Vec<_> =
+                parts.map(|part| scope.spawn(|| part.iter().filter_map(read).collect::<Vec<_>>())).collect();
+            let first: Vec<_> = first.iter().filter_map(read).collect();
+            // A thread ends early only by a panic, which goes on here.
+            let joined = |part: std::thread::ScopedJoinHandle<'_, Vec<_>>| match part.join() {
+                Ok(found) => found,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            first.into_iter().chain(others.into_iter().flat_map(joined)).collect()
+        }))
     }
 
     fn read_file(path: PathBuf, id: &ChangeId) -> Result<Self, RecordError> {
@@ -89,7 +142,10 @@ impl Exclusive {
     pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
         let path = self.project().record_path(change.id().as_str())?;
         guard::inside(self.project(), &path)?;
-        Ok(atomic::create_new(&path, &bytes(change))?)
+        let list = Unsettled::fresh(self.project());
+        atomic::create_new(&path, &bytes(change))?;
+        Unsettled::wrote(list, self.project(), change);
+        Ok(())
     }
 
     /// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
@@ -100,7 +156,10 @@ impl Exclusive {
         {
             return Err(RecordError::Moved { path });
         }
-        Ok(guard::write(self.project(), &path, &bytes(change))?)
+        let list = Unsettled::fresh(self.project());
+        guard::write(self.project(), &path, &bytes(change))?;
+        Unsettled::wrote(list, self.project(), change);
+        Ok(())
     }
 
     /// Keeps the original's record beside the state before it is continued as one of ours.
@@ -152,21 +211,6 @@ pub enum RecordError {
     Moved { path: PathBuf },
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// The names in a directory in order; none where it does not exist.
-fn names_in(dir: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        // A name that is not Unicode is no record of ours: ids are ASCII.
-        names.extend(entry?.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
 }
 
 fn legacy(fields: Map<String, Value>, path: &Path) -> Result<Legacy, RecordError> {

@@ -63,9 +63,5 @@ pub fn to_value(event: &Event) -> Value {
 }
 
 fn digest_of(event: &Value) -> Digest {
-    let mut bare = event.clone();
-    if let Some(fields) = bare.as_object_mut() {
-        fields.shift_remove("digest");
-    }
-    Digest::of_json(&bare)
+    Digest::of_json_without(event, "digest")
 }

@@ -16,7 +16,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Digest, Fix, Outcome, fix};
 use crate::report::{self, CompareView};
-use crate::store::{Record, Role};
+use crate::store::Role;
 use crate::workflow::Change;
 
 /// Compare before and after, for a change or for any two snapshot files
@@ -87,12 +87,7 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
         return Err(CommandError::trouble(format!("--before and --after are not the recorded snapshots of {id}"))
             .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
-    let (records, _) = choose::records(ctx)?;
-    let changes = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok(changes.into_iter().find(owns))
+    Ok(choose::changes(ctx)?.0.into_iter().find(owns))
 }
 
 /// A comparison of a change's snapshots the wrong way round is nobody's evidence, so it cannot have the name of one.

@@ -13,9 +13,9 @@ use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::strict_json::parse_json;
-use crate::model::{ChangeId, Digest, Kind};
+use crate::model::{Digest, Kind};
 use crate::report;
-use crate::store::{Record, atomic, evidence};
+use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
 /// The original's monitor file is a few kilobytes.
@@ -144,26 +144,18 @@ fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
     Ok(answer)
 }
 
-/// Every change that is rolled out and has not ended, or the one that is named.
+/// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
+/// all where none is.
 pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
-    if let Some(id) = named(given)? {
+    if let Some(id) = choose::named(given)? {
         return Ok(vec![commit::load(ctx, &id)?]);
     }
-    let (records, damaged) = choose::records(ctx)?;
+    let (mut changes, damaged) = choose::changes(ctx)?;
     if damaged > 0 {
         ctx.ui.warn("damaged records are left out; whether their changes hold is not known");
     }
-    let tracked = records.into_iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(*change),
-        Record::Legacy(_) => None,
-    });
-    Ok(tracked.filter(is_monitored).collect())
-}
-
-/// The change named by flag or variable. Unlike other commands, the monitor means all changes where none is named.
-pub(crate) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
-    let variable = std::env::var(choose::VARIABLE).ok().filter(|text| !text.is_empty());
-    Ok(given.map(str::to_owned).or(variable).map(|text| text.parse()).transpose()?)
+    changes.retain(is_monitored);
+    Ok(changes)
 }
 
 fn is_monitored(change: &Change) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, collect, commit, delta, evidence, failure, measure, monitor,
+    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, failure, measure, monitor,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -63,7 +63,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
 pub(crate) fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
-    if monitor::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
+    if choose::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
 /// The worst of what the changes say.

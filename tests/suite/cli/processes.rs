@@ -10,10 +10,16 @@ use crate::support::Sandbox;
 
 /// The processes of git, its own helpers too, that a command starts.
 fn started(s: &Sandbox, arguments: &[&str]) -> Vec<String> {
+    let id = s.id();
+    started_plainly(s, &[arguments, &["--change-id", &id]].concat())
+}
+
+/// The same for a command that is about no change.
+fn started_plainly(s: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let trace = s.outside().join("trace");
     let _ = fs::remove_file(&trace);
     s.set("GIT_TRACE", &trace.to_string_lossy());
-    let _ = s.on(arguments).ok();
+    let _ = s.run(arguments).ok();
     s.unset("GIT_TRACE");
     let said = fs::read_to_string(&trace).unwrap_or_default();
     let call = |line: &str| {
@@ -43,6 +49,64 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 24), (&["review", "bundle"], 12)]);
     assert!(!started(&s, &["change", "note", "x"]).is_empty(), "the count counts");
+}
+
+/// Adds records of changes that ended long ago; what they hold is never asked for below, so the original's do.
+fn ended(s: &Sandbox, count: usize) {
+    for n in 0..count {
+        let id = format!("chg-20250101-000000-old-{n}");
+        let record = format!(
+            "{{\"schema\": \"vibeship_optimizer.change.v1\", \"change_id\": \"{id}\", \"status\": \"verified\"}}"
+        );
+        s.write(format!(".vibeship-optimizer/changes/{id}.json"), record);
+    }
+}
+
+/// The id of the change in a message that a hook is asked about.
+fn message(s: &Sandbox) -> String {
+    s.write("../message", format!("Halve it\n\nOptimizer-Change: {}\n", s.id()));
+    s.outside().join("message").to_string_lossy().into_owned()
+}
+
+#[test]
+fn what_a_command_asks_git_does_not_grow_with_the_records() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let message = message(&s);
+    let commands: [&[&str]; 5] =
+        [&["hook-run", "commit-msg", &message], &["change", "list"], &["status"], &["check"], &["preflight"]];
+    let counts = |s: &Sandbox| commands.map(|arguments| started_plainly(s, arguments).len());
+    let one = counts(&s);
+    assert_eq!(one[..2], [0, 0], "the hook and the list ask git nothing");
+    for more in [10, 1000] {
+        ended(&s, more);
+        assert_eq!(counts(&s), one, "with {more} more records");
+    }
+}
+
+#[test]
+fn changes_that_ended_are_not_read_to_find_the_open_one() {
+    let s = Sandbox::new();
+    s.start("old").contract().before();
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
+    let old = s.record();
+    s.start("new").contract().before();
+    // In its place, so that the directory does not tell.
+    let record = s.read(&old);
+    fs::write(s.path(&old), "not a record").unwrap();
+    let _ = s.run(&["change", "show"]).ok().says(&[&s.id()]).never_says(&["error: "]);
+    let _ = s.run(&["hook-run", "commit-msg", &message(&s)]).ok().never_says(&["error: "]);
+    let _ = s.run(&["change", "list"]).exits(2).says(&["error: "]);
+
+    // Whatever came, went or was replaced since is read.
+    fs::remove_file(s.path(&old)).unwrap();
+    s.write(&old, "not a record");
+    let _ = s.run(&["change", "show"]).ok().says(&[&s.id(), "error: "]);
+    s.write(&old, record);
+    for list in ["", "{}", "{\"time\": null, \"names\": [\"../../x.json\"]}"] {
+        s.write(".vibeship-optimizer/cache/unsettled.json", list);
+        let _ = s.run(&["change", "show"]).ok().says(&[&s.id()]).never_says(&["error: "]);
+    }
 }
 
 /// A command that commits a change to the code.

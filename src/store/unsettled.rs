@@ -1,0 +1,105 @@
+//! Which records are not settled yet, by the names of their files, kept in the cache: what asks for the open changes
+//! need not read every record that ever was. A hint and no verdict: a record that is named here is read from its own
+//! file before anything is decided of it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Project, Record, RecordError, atomic, guard};
+use crate::workflow::{Change, next};
+
+const LIMIT: u64 = 64 * 1024 * 1024;
+/// Younger than this, the directory's time may not yet tell a further change of it; FAT keeps two seconds.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// The list, and the time of the records' directory for which it holds.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unsettled {
+    /// `None` where no record was ever written.
+    time: Option<Duration>,
+    names: BTreeSet<String>,
+}
+
+impl Unsettled {
+    /// The list as it was left, if no record came, went or was replaced since.
+    pub(crate) fn fresh(project: &Project) -> Option<Self> {
+        let time = time(project).ok()?;
+        if time.is_none() {
+            return Some(Self::default());
+        }
+        let bytes = atomic::read(&path(project), LIMIT).ok().flatten()?;
+        serde_json::from_slice(&bytes).ok().filter(|list: &Self| list.time == time)
+    }
+
+    /// Keeps the list after a record was written by who holds the lock; `None` where it did not hold before.
+    pub(crate) fn wrote(list: Option<Self>, project: &Project, change: &Change) {
+        let Some(mut list) = list else { return };
+        let name = format!("{}.json", change.id());
+        if is_in_use(change) {
+            list.names.insert(name)
+        } else {
+            list.names.remove(&name)
+        };
+        if let Ok(time) = time(project) {
+            Self { time, ..list }.keep(project);
+        }
+    }
+
+    /// Failures are passed over: without the list every record is read.
+    fn keep(&self, project: &Project) {
+        let (path, bytes) = (path(project), serde_json::to_vec(self).unwrap_or_default());
+        let _ = guard::inside(project, &path).and_then(|()| atomic::write_cache(&path, &bytes));
+    }
+}
+
+impl Record {
+    /// The records that may still be worked on: open, planned, to be confirmed, or damaged.
+    pub(crate) fn read_unsettled(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
+        if let Some(list) = Unsettled::fresh(project) {
+            let mut found = Self::read_named(project, list.names.into_iter().collect(), may_be_unsettled)?;
+            // One that went between two looks is none.
+            found.retain(|(_, record)| !matches!(record, Err(RecordError::Unknown { .. })));
+            return Ok(found.into_iter().map(|(_, record)| record).collect());
+        }
+        let before = time(project).ok().flatten();
+        let found = Self::read_named(project, Self::names(project)?, may_be_unsettled)?;
+        let age = before.and_then(|time| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + time).ok());
+        if project.state_dir().join(".gitignore").exists() && age.is_some_and(|age| age > GRAIN) {
+            let names = found.iter().map(|(name, _)| name.clone()).collect();
+            Unsettled { time: before, names }.keep(project);
+        }
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+}
+
+fn may_be_unsettled(record: &Result<Record, RecordError>) -> bool {
+    record.as_ref().map_or(true, is_unsettled)
+}
+
+fn is_unsettled(record: &Record) -> bool {
+    match record {
+        Record::Tracked(change) => is_in_use(change),
+        Record::Legacy(legacy) => legacy.is_planned(),
+    }
+}
+
+fn is_in_use(change: &Change) -> bool {
+    change.is_open() || next::awaits_confirmation(change)
+}
+
+fn path(project: &Project) -> PathBuf {
+    project.cache_dir().join("unsettled.json")
+}
+
+/// When an entry of the records' directory was last made, replaced or removed; `None` where there is none.
+fn time(project: &Project) -> io::Result<Option<Duration>> {
+    match fs::metadata(project.changes_dir()).and_then(|meta| meta.modified()) {
+        Ok(time) => Ok(time.duration_since(SystemTime::UNIX_EPOCH).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
