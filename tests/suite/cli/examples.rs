@@ -214,3 +214,44 @@ fn the_workflows_are_whole() {
     }
     assert!(parse(&read("check.yml"))["on"].get("merge_group").is_some(), "a merge queue waits for its check");
 }
+
+/// Walks an example project with the real clock; a version manager's shim takes longer than the program, so a real one goes first.
+fn walk(project: &str, runtime: &str, where_is_it: &[&str]) {
+    if !there(runtime) {
+        return;
+    }
+    let s = Sandbox::without_git();
+    let real = Command::new(runtime).args(where_is_it).output().unwrap().stdout;
+    let real = String::from_utf8(real).unwrap();
+    let real = if real.starts_with('/') { real.trim() } else { "/usr/bin" };
+    let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut command = s.command("sh");
+    for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "VIBESHIP_OPTIMIZER_TEST_NOW"] {
+        command.env_remove(name);
+    }
+    for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    let path = format!("{}:{}:{path}", program.display(), real);
+    let output = command.env("PATH", path).arg(examples().join("projects/walk.sh")).arg(project).output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && shown.contains(": the verdict is pass"), "{shown}");
+}
+
+#[test]
+fn the_rust_project_reaches_its_verdict_in_three_commands() {
+    walk("rust", "cargo", &["--version"]);
+}
+
+#[test]
+fn the_python_project_reaches_its_verdict_in_three_commands() {
+    walk("python", "python3", &["-c", "import os, sys; print(os.path.join(sys.base_prefix, 'bin'))"]);
+}
+
+#[test]
+fn the_node_project_reaches_its_verdict_in_three_commands() {
+    if there("npm") {
+        walk("node", "node", &["-p", "require('path').dirname(process.execPath)"]);
+    }
+}
