@@ -11,6 +11,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export HOME="$work" GIT_CONFIG_NOSYSTEM=1
 path=$PATH
+cd "$work"
 
 fail() {
     echo "$manager: $*" >&2
@@ -26,8 +27,9 @@ refused() {
 }
 passes() { "$@" >"$work/log" 2>&1 || fail "failed: $*"; }
 
+# An installation runs nothing: lefthook's would put its hooks into the repository around.
 # Each leaves its program in PATH and its hooks in the repository; it fails where it cannot be installed.
-npm_package() { npm install --silent --no-fund --no-audit --prefix "$work/npm" "$1" && PATH=$work/npm/node_modules/.bin:$PATH; }
+npm_package() { npm_config_ignore_scripts=true npm install --silent --no-fund --no-audit --prefix "$work/npm" "$1" && PATH=$work/npm/node_modules/.bin:$PATH; }
 pip_package() { python3 -m venv "$work/$1" && "$work/$1/bin/pip" install --quiet --disable-pip-version-check "$1" && PATH=$work/$1/bin:$PATH; }
 get() {
     case $1 in
