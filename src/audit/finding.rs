@@ -35,12 +35,15 @@ pub(crate) enum FindingKind {
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
         new_file: bool,
-        /// Whether merging its parents again conflicts in each of them, so that somebody had to decide; `None` where
-        /// that cannot be told.
-        conflict: Option<bool>,
+        /// Whether merging its parents again conflicts in each of them, so that somebody had to decide.
+        conflict: bool,
     },
-    #[error("the commit says that it reverts {}, but it is not the reverse of it", short(.reverted))]
-    RevertNotExact { reverted: String },
+    #[error("the commit says that it reverts {}, but {}", short(.reverted), not_reverted(*.unrelated))]
+    RevertNotExact {
+        reverted: String,
+        /// Whether it is the reverse of a commit that is not in its history.
+        unrelated: bool,
+    },
     /// A change touches a surface that its class does not.
     #[error(
         "a change of class {} touches {}: {}", .class.name(),
@@ -144,8 +147,14 @@ pub(crate) enum FindingKind {
         "the baseline was measured at {}, after the commit was written at {}", moment(*.measured), moment(*.written)
     )]
     EvidenceAfterTheFact { measured: DateTime<Utc>, written: DateTime<Utc> },
-    #[error("the commit is not the one that was validated ({})", few(&.validated.iter().map(|sha| short(sha)).collect::<Vec<_>>()))]
-    CommitNotValidated { validated: Vec<String> },
+    #[error("{}", not_validated(.validated, *.ended))]
+    CommitNotValidated {
+        /// None where the change was validated without any.
+        validated: Vec<String>,
+        /// How the change had ended before the commit, where it is that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ended: Option<&'static str>,
+    },
     #[error("the record says that this commit took the place of {}, but it is not the same change", short(.old))]
     RelinkUnproven { old: String },
     #[error("{}", if *.uncommitted { "evidence exists locally but is not committed" } else { "recorded evidence is missing" })]
@@ -173,13 +182,27 @@ fn hashes(commits: &[CommitName]) -> String {
     few(&commits.iter().map(|commit| short(&commit.id)).collect::<Vec<_>>())
 }
 
-fn brought(new_file: bool, conflict: Option<bool>) -> &'static str {
+fn brought(new_file: bool, conflict: bool) -> &'static str {
     match (new_file, conflict) {
-        (true, _) => "the merge adds files that none of its parents has",
-        (false, None) => "the merge holds content that none of its parents has",
-        (false, Some(true)) => "the merge decides conflicts its own way",
-        (false, Some(false)) => "the merge is not what merging its parents gives",
+        (true, _) => "the merge adds files that merging its parents does not give",
+        (false, true) => "the merge decides conflicts its own way",
+        (false, false) => "the merge is not what merging its parents gives",
     }
+}
+
+fn not_reverted(unrelated: bool) -> &'static str {
+    if unrelated { "that is not in its history" } else { "it is not the reverse of it" }
+}
+
+fn not_validated(validated: &[String], ended: Option<&str>) -> String {
+    if let Some(end) = ended {
+        return format!("the commit was made after the change was {}", end.replace('_', " "));
+    }
+    if validated.is_empty() {
+        return "the change was validated without a commit, and this is not the code that was validated".to_owned();
+    }
+    let validated: Vec<String> = validated.iter().map(|sha| short(sha)).collect();
+    format!("the commit is not the one that was validated ({})", few(&validated))
 }
 
 fn lacking(docs: bool, tests: bool) -> &'static str {

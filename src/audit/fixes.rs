@@ -36,7 +36,7 @@ impl Fixes<'_> {
             {
                 Vec::new()
             }
-            FindingKind::RevertNotExact { reverted } => {
+            FindingKind::RevertNotExact { reverted, .. } => {
                 let both = revert().and(CommandLine::git("revert").word(short(reverted)));
                 vec![Fix::next("take back that commit and nothing else", both)]
             }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range, record};
-use crate::model::{ChangeId, Class, Gate};
+use crate::model::{ChangeId, Class, Gate, Remade, Remake};
 use crate::workflow::gates::{self, open};
 use crate::workflow::{Change, End};
 
@@ -19,8 +19,16 @@ pub(crate) struct Member {
     pub(crate) written: i64,
     pub(crate) made: i64,
     pub(crate) paths: Vec<String>,
-    /// The commit whose place it took, by the record.
-    pub(crate) relinked: Option<String>,
+    pub(crate) ids: Vec<String>,
+    /// The commit whose work it brings back, where it reverts a revert of that.
+    pub(crate) root: Option<String>,
+}
+
+impl Member {
+    /// The commit whose work it is.
+    fn work(&self) -> &str {
+        self.root.as_deref().unwrap_or(&self.name.id)
+    }
 }
 
 /// What the gates are held against.
@@ -47,19 +55,27 @@ pub(crate) fn named(
 }
 
 /// What is wrong with the commits (oldest first, not empty) of a change that were not taken back; `earlier` are those
-/// that it has before the range.
-pub(crate) fn findings(
+/// that it has before the range, `relinked` tells the commit whose place one took by the record.
+pub(crate) fn findings<'r>(
     change: &Change,
     members: &[Member],
     earlier: &[CommitName],
+    relinked: &dyn Fn(&str) -> Option<&'r String>,
     demands: Demands<'_>,
     history: &dyn History,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    let names = members.iter().map(|member| &member.name);
-    let all: Vec<CommitName> = earlier.iter().chain(names).cloned().collect();
-    // The second of them that lies in the range is the one too many.
-    if let (true, Some(member)) = (all.len() > 1, members.get(1 - earlier.len().min(1))) {
+    let mut works: Vec<&str> = earlier.iter().map(|commit| commit.id.as_str()).collect();
+    let mut all = earlier.to_vec();
+    let mut second = None;
+    for member in members.iter().filter(|member| !earlier.contains(&member.name)) {
+        if !works.contains(&member.work()) {
+            works.push(member.work());
+            all.push(member.name.clone());
+            second = second.or((works.len() > 1).then_some(member));
+        }
+    }
+    if let Some(member) = second {
         found.push(Finding::fail(FindingKind::ManyCommits { commits: all }).of_commit(&member.name));
     }
     let last = &members[members.len() - 1].name;
@@ -72,23 +88,39 @@ pub(crate) fn findings(
             found.extend(gate(change, demands).map(|finding| finding.of_commit(last)));
         }
     }
-    let validated = change.commits();
     for member in members {
-        let mut add = |finding: Finding| found.push(finding.of_commit(&member.name));
-        if let Some(old) = &member.relinked {
-            if !is_the_validated_one(change, member, history) {
-                add(Finding::fail(FindingKind::RelinkUnproven { old: old.to_owned() }));
+        let what = match relinked(member.work()) {
+            Some(old) => (!is_the_validated_one(change, member, demands.policy, history))
+                .then(|| FindingKind::RelinkUnproven { old: old.clone() }),
+            None => {
+                let order = baseline_order(change, member, history);
+                found.extend(order.map(|what| Finding::fail(what).of_commit(&member.name)));
+                not_validated(change, member, history)
             }
-            continue;
-        }
-        if let Some(what) = baseline_order(change, member, history) {
-            add(Finding::fail(what));
-        }
-        if change.validation.is_some() && !validated.is_empty() && !validated.contains(&member.name.id) {
-            add(Finding::fail(FindingKind::CommitNotValidated { validated: validated.clone() }));
-        }
+        };
+        found.extend(what.map(|what| Finding::fail(what).of_commit(&member.name)));
     }
     found
+}
+
+/// What speaks against a commit being the one that was validated. Where the change was validated without any, or is of a
+/// class that is not validated, the commit is bound by the validated code, and by the end of the change.
+fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
+    let validated = change.commits();
+    let is_other = if !validated.is_empty() {
+        !validated.iter().any(|commit| *commit == member.name.id || commit == member.work())
+    } else if let Some(code) = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref()) {
+        !history.code_is(&member.name.id, code.as_str())
+    } else {
+        false
+    };
+    if is_other {
+        return Some(FindingKind::CommitNotValidated { validated, ended: None });
+    }
+    // That one was rejected or rolled back is a finding of its own.
+    let ended = matches!(change.end, Some(End::Held { .. } | End::Verified { .. })) && validated.is_empty();
+    let end = if ended { history.ended_before(&member.name.id, change.id()) } else { None };
+    end.map(|end| FindingKind::CommitNotValidated { validated, ended: Some(end) })
 }
 
 /// The first gate up to the demanded one that the class passes and the change has not; or that it never passes.
@@ -126,18 +158,46 @@ fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let taken_over = change.follow_up.as_ref().is_some_and(takes_over);
     // An override that outlived its own expiry is reported with its record.
     let reported = record::expired_override(change, demands.now).is_some();
-    let fails = change.is_open() && !taken_over && !reported && expired <= demands.now;
+    let verified = matches!(change.end, Some(End::Verified { .. }));
+    let fails = !verified && !taken_over && !reported && expired <= demands.now;
     fails.then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
 }
 
-/// Whether a relinked commit really is the one that was validated: it makes the same difference, or ends in the
-/// validated code. What the record says of the move proves nothing.
-fn is_the_validated_one(change: &Change, member: &Member, history: &dyn History) -> bool {
+/// Whether a relinked commit really is the one that was validated: picking that again gives it, but for files that need
+/// no change. Where the old commit is not known here, it ends in the validated code and touches nothing else. What the
+/// record says of the move proves nothing.
+fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, history: &dyn History) -> bool {
     let Some(validation) = &change.validation else { return false };
     let new = member.name.id.as_str();
-    let mut own = validation.delta.own_commits();
-    own.any(|own| own.sha == new || history.is_same_delta(&own.sha, new) == Some(true))
-        || validation.revision.code.as_ref().is_some_and(|code| history.code_is(new, code.as_str()))
+    let own: Vec<&str> = validation.delta.own_commits().map(|own| own.sha.as_str()).collect();
+    if own.contains(&new) {
+        return true;
+    }
+    let picks: Vec<Remake<'_>> = own.iter().map(|own| Remake::Pick { commit: new, of: own }).collect();
+    let picked = history.remake(&picks);
+    if picked.iter().flatten().next().is_some() {
+        return picked.iter().flatten().any(|it| is_picked(it, policy));
+    }
+    brings_the_code(change, &member.name.id, &member.paths, policy, history)
+}
+
+/// Whether a commit is a picked one, but for files that need no change.
+pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
+    remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
+}
+
+/// Whether a commit ends in the validated code and touches nothing but what was validated.
+pub(crate) fn brings_the_code(
+    change: &Change,
+    commit: &str,
+    paths: &[String],
+    policy: &Policy,
+    history: &dyn History,
+) -> bool {
+    let Some(validation) = &change.validation else { return false };
+    let validated = |path: &String| validation.delta.files.contains(path) || policy.exempts_path(path);
+    let code = validation.revision.code.as_ref();
+    code.is_some_and(|code| history.code_is(commit, code.as_str())) && paths.iter().all(validated)
 }
 
 /// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where

@@ -6,6 +6,7 @@ pub(crate) mod commit_msg;
 pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod fixes;
+pub(crate) mod members;
 pub(crate) mod objection;
 pub(crate) mod policy;
 pub(crate) mod preflight;
@@ -13,7 +14,6 @@ pub(crate) mod range;
 pub(crate) mod record;
 pub(crate) mod timestamps;
 
-mod members;
 mod merges;
 mod reverts;
 
@@ -21,7 +21,6 @@ pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::{MessageFacts, Source, UnderWay};
 pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
 pub(crate) use members::{Demands, Member};
-pub(crate) use merges::{Combined, Remerged};
 pub(crate) use objection::Objection;
 pub(crate) use policy::{CommitDeadline, Exemption, Policy, Surfaces};
 pub(crate) use preflight::{Demanded, World};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use globset::GlobSet;
 
 use crate::audit::{Finding, FindingKind, Member};
-use crate::model::{self, Class, Commit, Gate, Kind, Stage, Surface};
+use crate::model::{self, Class, Commit, FileChange, Gate, Kind, Stage, Surface};
 use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
 
@@ -61,6 +61,12 @@ impl Policy {
             return None;
         }
         self.exempt.iter().find(|exemption| exemption.covers(commit)).map(|exemption| exemption.reason.as_str())
+    }
+
+    /// Whether a file needs no change, whoever commits it.
+    pub(crate) fn exempts_path(&self, path: &str) -> bool {
+        let file = FileChange { path: path.as_bytes().to_vec(), ..FileChange::default() };
+        self.exempts(&Commit { files: vec![file], ..Commit::default() }).is_some()
     }
 }
 

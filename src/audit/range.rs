@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::merges::{self, Lines, Merge};
-use crate::audit::reverts::{Known, Revert};
-use crate::audit::{
-    Audit, Combined, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, Remerged,
-    members,
-};
-use crate::model::{ChangeId, Commit, Kind};
+use crate::audit::merges::{self, Merge};
+use crate::audit::reverts::Lineage;
+use crate::audit::{Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, members};
+use crate::model::{ChangeId, Commit, Kind, Remade, Remake};
 use crate::workflow::Change;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
@@ -20,38 +17,40 @@ pub(crate) trait History {
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
     /// Whether the code just before `commit` has this digest.
     fn code_before_is(&self, commit: &str, code: &str) -> bool;
-    /// Of each pair, whether the first commit is exactly what reverting the second one gives.
-    fn are_reverses(&self, pairs: &[(&str, &str)]) -> Vec<bool>;
-    /// Whether two commits make the same difference; `None` where one of them is not known here.
-    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool>;
     /// Whether the code at `commit` has this digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
-    /// Merges (each with its two parents) against merging the parents again; `None` where git cannot tell.
-    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>>;
-    /// What of merges differs from every parent.
-    fn combined(&self, merges: &[&str]) -> Vec<Combined>;
-    /// The commits of a change before the range and after `baseline`, oldest first: no evidence, merges, reverts, nor
-    /// commits that were taken back before the range.
-    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName>;
-    /// The full hash and the change ids of a commit outside the range.
-    fn look_up(&self, commit: &str) -> Option<(String, Vec<String>)>;
+    /// Commits against what git makes of the same parents, with the project's files alone and without the tool's own;
+    /// `None` where a commit is not known here.
+    fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>>;
+    /// A commit outside the range, by its hash or the beginning of it.
+    fn commit(&self, hash: &str) -> Option<Commit>;
+    /// The commits that a merge brought to its first parent, without merges.
+    fn brought(&self, merge: &str) -> Vec<Commit>;
+    /// Whether a commit after this one, which has it in its history, touches one of these files.
+    fn touched_after(&self, commit: &str, paths: &[String]) -> bool;
+    /// The commits of a change before the range and after `baseline` (of all the history without one), oldest first: no
+    /// evidence, merges, reverts, nor commits that were taken back before the range.
+    fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName>;
+    /// How a change had ended by the record that was there before a commit.
+    fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str>;
 }
 
 /// A range check under way.
 pub(crate) struct RangeAudit<'a> {
-    policy: &'a Policy,
-    records: &'a BTreeMap<ChangeId, RecordFacts>,
+    pub(crate) policy: &'a Policy,
+    pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
     now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
     audit: Audit,
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
-    reverts: Vec<Revert>,
+    reverts: Vec<Member>,
     merges: Vec<Merge>,
-    lines: Lines,
-    /// Every commit of the range, with the ids that it names.
-    seen: BTreeMap<String, Vec<String>>,
+    /// Every commit of the range by hash, without its files.
+    pub(crate) seen: BTreeMap<String, Commit>,
+    /// The newest commit.
+    pub(crate) head: String,
 }
 
 impl<'a> RangeAudit<'a> {
@@ -74,30 +73,65 @@ impl<'a> RangeAudit<'a> {
             members: BTreeMap::new(),
             reverts: Vec::new(),
             merges: Vec::new(),
-            lines: Lines::default(),
             seen: BTreeMap::new(),
+            head: String::new(),
         }
     }
 
     /// Takes the next commit, newest first.
     pub(crate) fn take(&mut self, commit: &Commit) {
         self.audit.commits += 1;
-        self.seen.insert(commit.id.clone(), commit.ids.clone());
-        self.lines.take(commit);
+        if self.head.is_empty() {
+            self.head.clone_from(&commit.id);
+        }
+        let message = if commit.reverted().is_empty() { String::new() } else { commit.message.clone() };
+        let ids = self.ids_of(commit);
+        let parents = commit.parents.clone();
+        let seen = Commit { id: commit.id.clone(), parents, ids: ids.clone(), message, ..Commit::default() };
+        self.seen.insert(commit.id.clone(), seen);
         if commit.is_merge() {
-            self.merges.push(Merge::of(commit, self.audit.commits));
+            self.merges.push(Merge::of(commit));
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             if !commit.is_evidence_only() {
                 self.audit.exempted.push(Exempted { commit: commit.name(), reason });
                 // A commit that names a change is held to it, exempt or not.
                 if !commit.ids.is_empty() {
-                    self.assign(commit);
+                    self.assign(commit, ids);
                 }
             }
         } else if let Some(marker) = commit.fixup() {
             self.add(commit, Finding::fail(FindingKind::FixupLeft { marker }));
         } else if !commit.is_evidence_only() {
-            self.assign(commit);
+            self.assign(commit, ids);
+        }
+    }
+
+    /// The changes that a commit names, and the one that the records say it belongs to.
+    pub(crate) fn ids_of(&self, commit: &Commit) -> Vec<String> {
+        let by_record = self.relinked.get(&commit.id).map(|(id, _)| id.to_string());
+        let ids: BTreeSet<String> = commit.ids.iter().cloned().chain(by_record).collect();
+        ids.into_iter().collect()
+    }
+
+    /// A commit of the range, or one before it, with the changes that it belongs to.
+    pub(crate) fn commit(&self, history: &dyn History, hash: &str) -> Option<Commit> {
+        if let Some(commit) = self.seen.get(hash) {
+            return Some(commit.clone());
+        }
+        let commit = history.commit(hash)?;
+        Some(Commit { ids: self.ids_of(&commit), ..commit })
+    }
+
+    /// The full hash of a commit, or of the one that took its place by the records; as it is where it is not known.
+    pub(crate) fn full_hash(&self, history: &dyn History, hash: &str) -> String {
+        let moved = self.relinked.iter().find(|(new, (_, old))| old.starts_with(hash) && !new.starts_with(hash));
+        if let Some((new, _)) = moved {
+            return new.clone();
+        }
+        let mut here = self.seen.range(hash.to_owned()..).take_while(|(id, _)| id.starts_with(hash));
+        match (here.next(), here.next()) {
+            (Some((id, _)), None) => id.clone(),
+            _ => history.commit(hash).map_or_else(|| hash.to_owned(), |commit| commit.id),
         }
     }
 
@@ -106,35 +140,29 @@ impl<'a> RangeAudit<'a> {
     }
 
     /// Finds the change that a commit belongs to.
-    fn assign(&mut self, commit: &Commit) {
-        let relinked = self.relinked.get(&commit.id).cloned();
-        let by_record = relinked.as_ref().map(|(id, _)| id.to_string());
-        let ids: BTreeSet<String> = commit.ids.iter().cloned().chain(by_record).collect();
-        let ids: Vec<String> = ids.into_iter().collect();
-        let reverted = commit.reverted();
-        if !reverted.is_empty() {
-            return self.reverts.push(Revert::of(commit, self.audit.commits, ids, reverted));
+    fn assign(&mut self, commit: &Commit, ids: Vec<String>) {
+        let member = Member {
+            name: commit.name(),
+            written: commit.author_time,
+            made: commit.commit_time,
+            paths: commit.paths().map(str::to_owned).collect(),
+            ids,
+            root: None,
+        };
+        if !commit.reverted().is_empty() {
+            return self.reverts.push(member);
         }
-        if ids.is_empty() {
+        if member.ids.is_empty() {
             let finding = self.policy.surfaces.untracked(commit.paths());
             let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
             return self.add(commit, Finding { path, ..finding });
         }
-        if ids.len() > 1 {
-            self.add(commit, Finding::fail(FindingKind::SeveralIds { ids: ids.clone() }));
+        if member.ids.len() > 1 {
+            self.add(commit, Finding::fail(FindingKind::SeveralIds { ids: member.ids.clone() }));
         }
-        for text in ids {
-            match members::named(self.records, &commit.name(), &text) {
-                Ok(id) => {
-                    let member = Member {
-                        name: commit.name(),
-                        written: commit.author_time,
-                        made: commit.commit_time,
-                        paths: commit.paths().map(str::to_owned).collect(),
-                        relinked: relinked.as_ref().filter(|(of, _)| *of == id).map(|(_, old)| old.clone()),
-                    };
-                    self.members.entry(id).or_default().push(member);
-                }
+        for text in &member.ids {
+            match members::named(self.records, &member.name, text) {
+                Ok(id) => self.members.entry(id).or_default().push(member.clone()),
                 Err(finding) => self.audit.findings.push(finding),
             }
         }
@@ -147,17 +175,9 @@ impl<'a> RangeAudit<'a> {
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub(crate) fn finish(mut self, history: &dyn History) -> Audit {
-        let (found, decided) = merges::findings(&self.merges, &self.lines, &self.policy.surfaces, history);
-        self.audit.findings.extend(found);
-        let known = Known {
-            records: self.records,
-            relinked: &self.relinked,
-            members: &self.members,
-            seen: &self.seen,
-            surfaces: &self.policy.surfaces,
-            history,
-        };
-        let settled = known.settle(&self.reverts, &decided);
+        self.audit.findings.extend(merges::findings(&self.merges, self.records, &self.policy.surfaces, history));
+        let reverts = std::mem::take(&mut self.reverts);
+        let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
         let taken_back = settled.taken_back;
         self.audit.findings.extend(settled.findings);
         for finding in &mut self.audit.findings {
@@ -197,12 +217,14 @@ impl<'a> RangeAudit<'a> {
         }
         let earlier = self.earlier(change, &members, taken_back, history);
         let demands = Demands { policy: self.policy, records: self.records, now: self.now };
-        let mut found = members::findings(change, &members, &earlier, demands, history);
+        let relinked = |commit: &str| self.relinked.get(commit).filter(|(id, _)| *id == record.id).map(|(_, old)| old);
+        let mut found = members::findings(change, &members, &earlier, &relinked, demands, history);
         found.extend(self.policy.surfaces.findings(change, &members));
         found
     }
 
-    /// The commits that a change has already before the range, apart from those that one of the range replaced.
+    /// The commits that a change has already before the range, apart from those that one of the range replaced or
+    /// brings back.
     fn earlier(
         &self,
         change: &Change,
@@ -211,13 +233,16 @@ impl<'a> RangeAudit<'a> {
         history: &dyn History,
     ) -> Vec<CommitName> {
         let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
-        let mut earlier = baseline.map(|baseline| history.earlier(change.id(), baseline)).unwrap_or_default();
+        let mut earlier = history.earlier(change.id(), baseline);
         earlier.retain(|commit| {
             let old = commit.id.as_str();
             let moved = self.relinked.values().any(|(_, known)| known == old);
             // The same change on two branches that meet.
-            let same = |member: &Member| history.is_same_delta(old, &member.name.id) == Some(true);
-            !moved && !taken_back.contains(old) && !members.iter().all(same)
+            let picks: Vec<Remake<'_>> =
+                members.iter().map(|member| Remake::Pick { commit: &member.name.id, of: old }).collect();
+            let same = || history.remake(&picks).iter().all(|it| it.as_ref().is_some_and(Remade::is_same));
+            let back = members.iter().any(|member| member.root.as_deref() == Some(old));
+            !moved && !back && !taken_back.contains(old) && !same()
         });
         earlier
     }

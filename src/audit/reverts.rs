@@ -1,42 +1,24 @@
-//! Commits that say that they revert others: they inherit the ids of what they revert, where they really revert it.
+//! Commits that say that they revert others. One takes work out only where that lies behind it and it is its exact
+//! reverse; one that reverts such a commit brings the work back, and is work of the same change again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::merges::Decided;
-use crate::audit::{CommitName, Finding, FindingKind, History, Member, RecordFacts, Surfaces, members};
-use crate::model::{ChangeId, Commit};
+use crate::audit::{Finding, FindingKind, History, Member, RangeAudit, RecordFacts, members};
+use crate::model::{ChangeId, Commit, Remade, Remake};
 
-/// A commit that says that it reverts others.
-#[derive(Debug, Clone)]
-pub(crate) struct Revert {
-    pub(crate) name: CommitName,
-    /// Its position in the range, newest first.
-    pub(crate) position: usize,
-    written: i64,
-    made: i64,
-    paths: Vec<String>,
+/// What a commit is once its reverts are followed to their ends: a commit's work, or its taking out.
+struct Origin {
+    root: String,
     ids: Vec<String>,
-    reverted: Vec<String>,
+    takes_out: bool,
 }
 
-impl Revert {
-    pub(crate) fn of(commit: &Commit, position: usize, ids: Vec<String>, reverted: Vec<String>) -> Self {
-        Self {
-            name: commit.name(),
-            position,
-            written: commit.author_time,
-            made: commit.commit_time,
-            paths: commit.paths().map(str::to_owned).collect(),
-            ids,
-            reverted,
-        }
-    }
-
-    /// Whether a later merge decided otherwise on a file that it restored.
-    fn is_dropped(&self, decided: &[Decided]) -> bool {
-        let later = decided.iter().filter(|merge| merge.position < self.position);
-        later.flat_map(|merge| &merge.paths).any(|path| self.paths.contains(path))
-    }
+/// A commit that another one says that it reverts.
+struct Claim {
+    /// Its full hash; as it was written where it is not known.
+    target: String,
+    holds: bool,
+    finding: Option<Finding>,
 }
 
 /// What the reverts of a range come to.
@@ -45,128 +27,158 @@ pub(crate) struct Settled {
     /// The commits that were taken back whole.
     pub(crate) taken_back: BTreeSet<String>,
     pub(crate) findings: Vec<Finding>,
-    /// Reverts that are work of their own.
+    /// Reverts that are work.
     pub(crate) members: Vec<(ChangeId, Member)>,
 }
 
-/// The full hash of a commit that is reverted, and the ids that it names.
-type Origin = (String, Vec<String>);
-
-/// What the origins of reverts are looked up in.
-pub(crate) struct Known<'a> {
-    pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// New hash to the change and the old hash.
-    pub(crate) relinked: &'a BTreeMap<String, (ChangeId, String)>,
-    pub(crate) members: &'a BTreeMap<ChangeId, Vec<Member>>,
-    /// Every commit of the range, with the ids that it names.
-    pub(crate) seen: &'a BTreeMap<String, Vec<String>>,
-    pub(crate) surfaces: &'a Surfaces,
-    pub(crate) history: &'a dyn History,
+/// The reverts of a range, and those that they revert, with what they claim.
+pub(crate) struct Lineage<'a> {
+    audit: &'a RangeAudit<'a>,
+    history: &'a dyn History,
+    claims: BTreeMap<String, Vec<Claim>>,
 }
 
-impl Known<'_> {
-    /// Settles the reverts of a range, newest first. `decided` is what merges decided by themselves.
-    pub(crate) fn settle(&self, reverts: &[Revert], decided: &[Decided]) -> Settled {
-        let origins: Vec<Vec<Origin>> = reverts
-            .iter()
-            .map(|revert| revert.reverted.iter().map(|hash| self.origin(hash, reverts)).collect())
-            .collect();
-        let pairs = reverts
-            .iter()
-            .zip(&origins)
-            .flat_map(|(revert, origins)| origins.iter().map(|(full, _)| (revert.name.id.as_str(), full.as_str())));
-        let mut exact = self.history.are_reverses(&pairs.collect::<Vec<_>>()).into_iter();
-        let mut settled = Settled::default();
-        for (revert, origins) in reverts.iter().zip(origins) {
-            // Newest first: one that was itself taken back has no effect, nor has one that a merge dropped.
-            let undone = settled.taken_back.contains(&revert.name.id) || revert.is_dropped(decided);
-            let mut inherited: Vec<String> = Vec::new();
-            // Reverting what came with this very range restores what was there before.
-            let mut restores = true;
-            let mut own_work = false;
-            for (full, ids) in origins {
-                let exact = exact.next().unwrap_or_default();
-                restores &= exact && self.seen.contains_key(&full);
-                if !exact {
-                    // The rollback of a change may do something else under the same id.
-                    let rolled_back = revert.ids.iter().any(|id| ids.contains(id) && self.is_rolled_back(id));
-                    let what = FindingKind::RevertNotExact { reverted: full };
-                    let finding = if rolled_back { Finding::warn(what) } else { Finding::fail(what) };
-                    settled.findings.push(finding.of_commit(&revert.name));
-                    own_work |= !rolled_back;
-                } else if !undone {
-                    settled.taken_back.insert(full);
+impl<'a> Lineage<'a> {
+    /// Follows reverts back, asking git about all of one step at once.
+    pub(crate) fn of(audit: &'a RangeAudit<'a>, history: &'a dyn History, reverts: &[Member]) -> Self {
+        let mut lineage = Self { audit, history, claims: BTreeMap::new() };
+        let mut open: BTreeSet<String> = reverts.iter().map(|revert| revert.name.id.clone()).collect();
+        while !open.is_empty() {
+            let claimed = |commit: String| -> Vec<(String, String)> {
+                let reverts = audit.commit(history, &commit).map(|it| it.reverted()).unwrap_or_default();
+                reverts.into_iter().map(|hash| (commit.clone(), audit.full_hash(history, &hash))).collect()
+            };
+            let pairs: Vec<(String, String)> = std::mem::take(&mut open).into_iter().flat_map(claimed).collect();
+            let asked: Vec<Remake<'_>> = pairs.iter().map(|(commit, of)| Remake::Revert { commit, of }).collect();
+            let remade = history.remake(&asked);
+            for ((commit, target), remade) in pairs.into_iter().zip(remade) {
+                let claim = lineage.claim(&commit, target, remade.as_ref());
+                let is_revert =
+                    |it: Commit| !it.is_merge() && !it.reverted().is_empty() && !lineage.claims.contains_key(&it.id);
+                if claim.holds && audit.commit(history, &claim.target).is_some_and(is_revert) {
+                    open.insert(claim.target.clone());
                 }
-                inherited.extend(ids);
+                lineage.claims.entry(commit).or_default().push(claim);
             }
-            self.add_own_work(revert, &inherited, own_work, &mut settled);
-            if revert.ids.is_empty() && !inherited.iter().any(|id| self.record(id).is_some()) {
-                let paths = revert.paths.iter().map(String::as_str);
-                let finding = self.surfaces.untracked(paths).of_commit(&revert.name);
+        }
+        lineage
+    }
+
+    fn claim(&self, commit: &str, target: String, remade: Option<&Remade>) -> Claim {
+        let exact = remade.is_some_and(Remade::is_same);
+        // The rollback of a change may meet conflicts, which somebody has to decide.
+        let decided = !exact && remade.is_some_and(|it| it.differs.is_empty()) && self.is_rolled_back(&target);
+        let behind = (exact || decided) && self.history.comes_before(&target, commit) == Some(true);
+        let what = || FindingKind::RevertNotExact { reverted: target.clone(), unrelated: exact };
+        let finding = match (behind, exact) {
+            (true, true) => None,
+            (true, false) => Some(Finding::warn(what())),
+            (false, _) => Some(Finding::fail(what())),
+        };
+        Claim { holds: behind, finding, target }
+    }
+
+    /// What the reverts of the range come to, newest first.
+    pub(crate) fn settle(&self, reverts: &[Member]) -> Settled {
+        let mut settled = Settled::default();
+        let kept = self.still_in_effect(reverts);
+        for revert in reverts {
+            let claims = self.claims.get(&revert.name.id).map(Vec::as_slice).unwrap_or_default();
+            let found = claims.iter().filter_map(|claim| claim.finding.clone());
+            settled.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
+            let reverts_all = claims.iter().all(|claim| claim.holds);
+            // Newest first: one that was itself taken back has no effect.
+            if reverts_all && !settled.taken_back.contains(&revert.name.id) {
+                let gone = claims.iter().map(|claim| &claim.target).filter(|target| !kept.contains(target.as_str()));
+                settled.taken_back.extend(gone.cloned());
+            }
+            self.add_work(revert, reverts_all, &mut settled);
+            if reverts_all && revert.ids.is_empty() && !self.has_records(&revert.name.id) {
+                let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str));
+                let finding = finding.of_commit(&revert.name);
+                // Reverting what came with this very range restores what was there before.
+                let restores = claims.iter().all(|claim| self.came_with_the_range(&claim.target));
                 settled.findings.push(if restores { finding.taken_back() } else { finding });
             }
         }
         settled
     }
 
-    /// A revert that does something else is work of its own, and so is one under the id of a change to which what it
-    /// reverts does not belong.
-    fn add_own_work(&self, revert: &Revert, inherited: &[String], own_work: bool, settled: &mut Settled) {
-        for text in &revert.ids {
-            match members::named(self.records, &revert.name, text) {
-                Ok(id) if own_work || !inherited.contains(text) => {
-                    let member = Member {
-                        name: revert.name.clone(),
-                        written: revert.written,
-                        made: revert.made,
-                        paths: revert.paths.clone(),
-                        relinked: None,
-                    };
-                    settled.members.push((id, member));
+    /// A revert that does something else, or brings something back, is work; so is one under the id of a change to
+    /// which what it reverts does not belong.
+    fn add_work(&self, revert: &Member, reverts_all: bool, settled: &mut Settled) {
+        let origins = if reverts_all { self.origins(&revert.name.id) } else { Vec::new() };
+        let takes_out = reverts_all && origins.iter().all(|origin| origin.takes_out);
+        let back = origins.iter().filter(|origin| !origin.takes_out);
+        let inherited = back.flat_map(|origin| &origin.ids).filter(|id| self.record(id).is_some());
+        let ids: Vec<&String> = if revert.ids.is_empty() { inherited.collect() } else { revert.ids.iter().collect() };
+        for text in ids {
+            let origin = origins.iter().find(|origin| origin.ids.contains(text));
+            match members::named(self.audit.records, &revert.name, text) {
+                Ok(_) if takes_out && origin.is_some() => {}
+                Ok(id) => {
+                    let root = origin.filter(|it| !it.takes_out).map(|it| it.root.clone());
+                    settled.members.push((id, Member { root, ..revert.clone() }));
                 }
-                Ok(_) => {}
                 Err(finding) => settled.findings.push(finding),
             }
         }
     }
 
+    /// Commits that were reverted in the range and are in effect at its head all the same, though nothing that came
+    /// after the revert touched the same files: a merge dropped it.
+    fn still_in_effect(&self, reverts: &[Member]) -> BTreeSet<&str> {
+        let mut claims: Vec<(&Member, &str)> = Vec::new();
+        for revert in reverts {
+            let exact = self.claims.get(&revert.name.id).into_iter().flatten().filter(|claim| claim.finding.is_none());
+            claims.extend(exact.map(|claim| (revert, claim.target.as_str())));
+        }
+        let head = self.audit.head.as_str();
+        let asked: Vec<Remake<'_>> = claims.iter().map(|(_, of)| Remake::Gone { head, of }).collect();
+        let both = claims.into_iter().zip(self.history.remake(&asked));
+        let kept = both.filter(|(_, remade)| !remade.as_ref().is_some_and(Remade::is_same));
+        let kept = kept.filter(|((revert, _), _)| !self.history.touched_after(&revert.name.id, &revert.paths));
+        kept.map(|((_, target), _)| target).collect()
+    }
+
+    fn origins(&self, commit: &str) -> Vec<Origin> {
+        if let Some(claims) = self.claims.get(commit).filter(|claims| claims.iter().all(|claim| claim.holds)) {
+            let behind = claims.iter().flat_map(|claim| self.origins(&claim.target));
+            return behind.map(|origin| Origin { takes_out: !origin.takes_out, ..origin }).collect();
+        }
+        let of = |commit: &Commit, ids| Origin { root: commit.id.clone(), ids, takes_out: false };
+        let Some(found) = self.audit.commit(self.history, commit) else { return Vec::new() };
+        if !found.is_merge() {
+            return vec![of(&found, found.ids.clone())];
+        }
+        // What a merge names is held to nothing, so it lends nothing. Nor does it lend the ids of what was there before
+        // it: only a merge the wrong way round brings that.
+        let is_work =
+            |it: &Commit| !it.is_evidence_only() && it.reverted().is_empty() && self.audit.policy.exempts(it).is_none();
+        let is_new = |it: &Commit| !self.audit.seen.contains_key(commit) || self.audit.seen.contains_key(&it.id);
+        let brought = self.history.brought(commit).into_iter().filter(is_work);
+        brought.map(|it| of(&it, if is_new(&it) { self.audit.ids_of(&it) } else { Vec::new() })).collect()
+    }
+
+    fn came_with_the_range(&self, commit: &str) -> bool {
+        let seen = &self.audit.seen;
+        let brought = || self.origins(commit).iter().all(|origin| seen.contains_key(&origin.root));
+        seen.get(commit).is_some_and(|it| !it.is_merge() || brought())
+    }
+
+    /// Whether all that a commit takes out or brings back belongs to changes with records.
+    fn has_records(&self, commit: &str) -> bool {
+        let origins = self.origins(commit);
+        !origins.is_empty() && origins.iter().all(|origin| origin.ids.iter().any(|id| self.record(id).is_some()))
+    }
+
     fn record(&self, id: &str) -> Option<&RecordFacts> {
-        self.records.get(&id.parse::<ChangeId>().ok()?)
+        self.audit.records.get(&id.parse::<ChangeId>().ok()?)
     }
 
-    fn is_rolled_back(&self, id: &str) -> bool {
-        self.record(id).and_then(RecordFacts::change).is_some_and(|change| change.rollback.is_some())
-    }
-
-    /// The full hash and the ids of a commit that is reverted: from the range, a record, or before.
-    fn origin(&self, hash: &str, reverts: &[Revert]) -> Origin {
-        if let Some(older) = reverts.iter().find(|revert| revert.name.id.starts_with(hash)) {
-            let mut ids = older.ids.clone();
-            // Each step drops one revert, so this ends.
-            let rest: Vec<Revert> = reverts.iter().filter(|it| it.name.id != older.name.id).cloned().collect();
-            for reverted in older.reverted.iter().filter(|reverted| !older.name.id.starts_with(*reverted)) {
-                ids.extend(self.origin(reverted, &rest).1);
-            }
-            return (older.name.id.clone(), ids);
-        }
-        for (id, members) in self.members {
-            if let Some(member) = members.iter().find(|member| member.name.id.starts_with(hash)) {
-                return (member.name.id.clone(), vec![id.to_string()]);
-            }
-        }
-        for (id, change) in self.records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
-            if let Some(commit) = change.commits().into_iter().find(|commit| commit.starts_with(hash)) {
-                return (commit, vec![id.to_string()]);
-            }
-        }
-        // The commit that took the place of the reverted one.
-        if let Some((new, (id, _))) = self.relinked.iter().find(|(_, (_, old))| old.starts_with(hash)) {
-            return (new.clone(), vec![id.to_string()]);
-        }
-        let mut here = self.seen.range(hash.to_owned()..).take_while(|(id, _)| id.starts_with(hash));
-        match (here.next(), here.next()) {
-            (Some((id, ids)), None) => (id.clone(), ids.clone()),
-            _ => self.history.look_up(hash).unwrap_or((hash.to_owned(), Vec::new())),
-        }
+    fn is_rolled_back(&self, commit: &str) -> bool {
+        let ids = self.audit.commit(self.history, commit).map(|it| it.ids).unwrap_or_default();
+        let change = |id: &String| self.record(id).and_then(RecordFacts::change);
+        ids.iter().filter_map(change).any(|change| change.rollback.is_some())
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(
     if base.is_some() && before.is_none() {
         policy.exempt.push(demands::set_up()?);
     }
-    let history = GitHistory::new(repo, &config.enforcement.trailer).after(base);
+    let history = GitHistory::new(repo, &config.enforcement.trailer).between(base, &range.head);
 
     let at_head = history.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =

@@ -10,7 +10,7 @@ use crate::audit::{EarlierRecord, Found, Objects, RecordFacts, RecordState, rang
 use crate::commands::{GitHistory, record_versions};
 use crate::config::{Config, file};
 use crate::error::CommandError;
-use crate::git::{Batch, Side};
+use crate::git::{Batch, GitError, Side};
 use crate::measure::revision;
 use crate::model::digest::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest};
@@ -55,6 +55,19 @@ impl GitHistory<'_> {
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
         }
         Ok(found)
+    }
+
+    /// The record of a change in a commit.
+    pub(crate) fn record_at(&self, commit: &str, id: &ChangeId) -> Result<Option<RecordFacts>, GitError> {
+        let mut batch = self.repo.batch()?;
+        for dir in [project::STATE_DIR, project::LEGACY_STATE_DIR] {
+            let path = format!("{dir}/changes/{id}.json");
+            if let Some(bytes) = batch.read_path(commit, &self.path(&path), RECORD_LIMIT)? {
+                let state = state(Record::parse(&bytes, Path::new(&path)), id);
+                return Ok(Some(RecordFacts { id: id.clone(), path, state }));
+            }
+        }
+        Ok(None)
     }
 
     /// The records in a commit as far as growth is checked against them.

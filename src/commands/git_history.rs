@@ -1,20 +1,20 @@
 //! What the audits ask git of the project's commits: walking them, and the few questions of the range check.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use crate::audit::{Combined, CommitName, History, Remerged};
+use crate::audit::{CommitName, History};
 use crate::error::CommandError;
-use crate::git::{Commit, FileChange, GitError, Remerge, Repo, Scope, Walk};
+use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Walk};
 use crate::model::ChangeId;
+use crate::os::files;
 use crate::store::OwnPaths;
 
-/// How many reverts of reverts are followed back.
+/// How many reverts of reverts the hooks follow back.
 const REVERTS: u32 = 8;
-
-/// The full hash of a commit, and the change ids that it names or inherits.
-type Origin = (String, Vec<String>);
+/// What the message of a commit that reverts another one has, beside the ids of changes.
+const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 
 /// A repository, asked about one project in it.
 pub(crate) struct GitHistory<'a> {
@@ -22,10 +22,11 @@ pub(crate) struct GitHistory<'a> {
     pub(crate) own: OwnPaths,
     /// The trailer's key.
     pub(crate) key: String,
-    /// The base of the range that is looked at, where there is one.
+    /// The ends of the range that is looked at, where there is one.
     base: Option<String>,
+    head: Option<String>,
     /// Old histories revert the same few commits many times.
-    looked_up: RefCell<BTreeMap<String, Option<Origin>>>,
+    looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -33,12 +34,20 @@ pub(crate) struct GitHistory<'a> {
 impl<'a> GitHistory<'a> {
     pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
         let own = OwnPaths::below(repo.prefix());
-        Self { repo, own, key: key.to_owned(), base: None, looked_up: RefCell::default(), failed: RefCell::default() }
+        Self {
+            repo,
+            own,
+            key: key.to_owned(),
+            base: None,
+            head: None,
+            looked_up: RefCell::default(),
+            failed: RefCell::default(),
+        }
     }
 
-    /// For a range that begins after this commit.
-    pub(crate) fn after(self, base: Option<&str>) -> Self {
-        Self { base: base.map(str::to_owned), ..self }
+    /// For a range.
+    pub(crate) fn between(self, base: Option<&str>, head: &str) -> Self {
+        Self { base: base.map(str::to_owned), head: Some(head.to_owned()), ..self }
     }
 
     /// What went wrong while git was asked, if anything did.
@@ -93,38 +102,31 @@ impl<'a> GitHistory<'a> {
         Commit { files: self.of_project(commit.files), ..commit }
     }
 
-    /// The paths of the project's files among these, without the tool's own.
-    fn project_paths(&self, files: Vec<FileChange>) -> Vec<String> {
-        Commit { files: self.of_project(files), ..Commit::default() }.paths().map(str::to_owned).collect()
+    /// The project's files among these, without the tool's own.
+    fn counted(&self, files: Vec<FileChange>) -> Vec<FileChange> {
+        self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }
 
-    fn origin(&self, hash: &str, depth: u32) -> Option<Origin> {
-        let full = self.known(hash)?;
-        let mut found = None;
-        let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
-            found = Some(commit);
-            ControlFlow::Break(())
+    /// The ids that a commit names, or that the commits behind it do which it reverts.
+    pub(crate) fn ids_behind(&self, hash: &str) -> Vec<String> {
+        let (mut ids, mut open) = (Vec::new(), vec![hash.to_owned()]);
+        for _ in 0..REVERTS {
+            let commits: Vec<Commit> = open.iter().filter_map(|hash| self.commit(hash)).collect();
+            open = commits.iter().filter(|commit| commit.ids.is_empty()).flat_map(Commit::reverted).collect();
+            ids.extend(commits.into_iter().flat_map(|commit| commit.ids));
+        }
+        ids
+    }
+
+    /// The commits of a range, newest first, as far as their messages hold one of these texts.
+    fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
+        let mut found = Vec::new();
+        let walked = self.repo.log_range(base, head, &Walk::naming(&self.key, texts), &mut |commit| {
+            found.push(self.narrowed(commit));
+            ControlFlow::Continue(())
         });
         self.ask(walked, ());
-        let commit = found?;
-        let reverted = commit.reverted();
-        let mut ids = commit.ids;
-        if ids.is_empty() && depth < REVERTS {
-            for hash in reverted {
-                ids.extend(self.origin(&hash, depth + 1).map(|(_, ids)| ids).unwrap_or_default());
-            }
-        }
-        Some((full, ids))
-    }
-
-    /// Whether the differences of two commits are each other's reverse, wherever in their files: the best that can be
-    /// said where git cannot revert a commit without a checkout.
-    fn is_reverse_patch(&self, commit: &str, reverted: &str) -> bool {
-        let before = self.known(&format!("{commit}^1")).zip(self.known(&format!("{reverted}^1")));
-        let Some((before, reverted_before)) = before else { return false };
-        let patch = |from: &str, to: &str| self.ask(self.in_scope(|scope| self.repo.patch_id(from, to, scope)), None);
-        let back = patch(commit, &before);
-        back.is_some() && back == patch(&reverted_before, reverted)
+        found
     }
 }
 
@@ -138,83 +140,83 @@ impl History for GitHistory<'_> {
         self.known(&format!("{commit}^1")).is_some_and(|parent| self.code_is(&parent, code))
     }
 
-    fn are_reverses(&self, pairs: &[(&str, &str)]) -> Vec<bool> {
-        match self.ask(self.repo.reverse(pairs, self.base.as_deref()), Some(Vec::new())) {
-            Some(again) => again
-                .into_iter()
-                .map(|again| again.is_some_and(|again| self.project_paths(again.differs).is_empty()))
-                .collect(),
-            None => pairs.iter().map(|(commit, reverted)| self.is_reverse_patch(commit, reverted)).collect(),
-        }
-    }
-
-    fn is_same_delta(&self, old: &str, new: &str) -> Option<bool> {
-        let (old, new) = (self.known(old)?, self.known(new)?);
-        let of = |commit: &str| self.ask(self.in_scope(|scope| self.repo.patch_id_of(commit, scope)), None);
-        let (old, new) = (of(&old), of(&new));
-        Some(old.is_some() && old == new)
-    }
-
     fn code_is(&self, commit: &str, code: &str) -> bool {
         self.ask(self.in_scope(|scope| self.repo.code_digest(commit, scope)), String::new()) == code
     }
 
-    fn remerged(&self, merges: &[(&str, &str, &str)]) -> Option<Vec<Remerged>> {
-        let remerges = self.ask(self.repo.remerge(merges, self.base.as_deref()), None)?;
-        let of = |remerge: Remerge| {
-            let (conflicts, differs): (Vec<FileChange>, Vec<FileChange>) =
-                remerge.differs.into_iter().partition(|file| remerge.conflicts.contains(&file.path));
-            Remerged { resolved: self.project_paths(conflicts), differs: self.project_paths(differs) }
-        };
-        Some(remerges.into_iter().map(of).collect())
+    fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {
+        let made = self.ask(self.repo.remake(all, self.base.as_deref()), vec![None; all.len()]);
+        let counted = |it: Remade| Remade { decided: self.counted(it.decided), differs: self.counted(it.differs) };
+        made.into_iter().map(|it| it.map(counted)).collect()
     }
 
-    fn combined(&self, merges: &[&str]) -> Vec<Combined> {
-        let all = self.ask(self.repo.combined(merges), Vec::new());
-        let of = |files: Vec<FileChange>| {
-            let new: Vec<FileChange> = files.iter().filter(|file| file.is_new()).cloned().collect();
-            Combined { new: self.project_paths(new), paths: self.project_paths(files) }
-        };
-        all.into_iter().map(of).collect()
+    fn commit(&self, hash: &str) -> Option<Commit> {
+        if let Some(known) = self.looked_up.borrow().get(hash) {
+            return known.clone();
+        }
+        let mut found = None;
+        // A branch may have the name of an abbreviated hash.
+        if let Some(full) = self.ask(self.repo.commit_by_hash(hash), None) {
+            let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
+                found = Some(self.narrowed(commit));
+                ControlFlow::Break(())
+            });
+            self.ask(walked, ());
+        }
+        self.looked_up.borrow_mut().insert(hash.to_owned(), found.clone());
+        found
     }
 
-    fn earlier(&self, id: &ChangeId, baseline: &str) -> Vec<CommitName> {
-        let Some((base, baseline)) = self.base.as_deref().zip(self.known(baseline)) else { return Vec::new() };
-        let mut found: Vec<CommitName> = Vec::new();
-        // Each revert with the hash that it names.
-        let mut reverts: Vec<(String, String)> = Vec::new();
-        let walked = self.repo.log_range(Some(&baseline), base, &Walk::all(&self.key), &mut |commit| {
-            let commit = self.narrowed(commit);
-            let reverted = commit.reverted();
-            reverts.extend(reverted.iter().map(|hash| (commit.id.clone(), hash.clone())));
-            let carries = commit.ids.iter().any(|carried| carried == id.as_str());
-            if carries && reverted.is_empty() && !commit.is_merge() && !commit.is_evidence_only() {
-                found.push(commit.name());
+    fn brought(&self, merge: &str) -> Vec<Commit> {
+        let Some(before) = self.known(&format!("{merge}^1")) else { return Vec::new() };
+        let mut found = self.naming(Some(&before), merge, &[]);
+        found.retain(|commit| !commit.is_merge());
+        found
+    }
+
+    fn touched_after(&self, commit: &str, paths: &[String]) -> bool {
+        let Some(head) = self.head.as_deref() else { return false };
+        let range = format!("{commit}..{head}");
+        let args = ["log", "--max-count=1", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
+        let full = |path: &String| files::path_from_bytes(&[self.repo.prefix(), path.as_bytes()].concat());
+        let found = self.repo.git().args(args).args(paths.iter().map(full)).long().line();
+        !self.ask(found, String::new()).is_empty()
+    }
+
+    fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName> {
+        let Some(base) = self.base.as_deref() else { return Vec::new() };
+        let baseline = baseline.and_then(|baseline| self.known(baseline));
+        let all = self.naming(baseline.as_deref(), base, &[id.as_str(), REVERTING[0], REVERTING[1]]);
+        let carries = |commit: &Commit| {
+            let work = commit.reverted().is_empty() && !commit.is_merge() && !commit.is_evidence_only();
+            work && commit.ids.iter().any(|carried| carried == id.as_str())
+        };
+        let mut found: Vec<CommitName> = all.iter().filter(|commit| carries(commit)).map(Commit::name).collect();
+        let target = |hash: String| all.iter().find(|commit| commit.id.starts_with(&hash));
+        let claims = |commit: &Commit| -> Vec<_> {
+            commit.reverted().into_iter().filter_map(target).map(|of| (commit.id.clone(), of.id.clone())).collect()
+        };
+        let pairs: Vec<(String, String)> = all.iter().flat_map(claims).collect();
+        let asked: Vec<Remake<'_>> = pairs.iter().map(|(commit, of)| Remake::Revert { commit, of }).collect();
+        // Newest first: a revert that was itself taken back takes nothing back.
+        let mut taken_back = BTreeSet::new();
+        for ((commit, of), remade) in pairs.iter().zip(self.remake(&asked)) {
+            let holds = remade.as_ref().is_some_and(Remade::is_same) && self.comes_before(of, commit) == Some(true);
+            if holds && !taken_back.contains(commit) {
+                taken_back.insert(of.clone());
             }
-            ControlFlow::Continue(())
-        });
-        self.ask(walked, ());
-        let pairs: Vec<(&str, &str)> = found
-            .iter()
-            .flat_map(|commit| {
-                let of_commit = reverts.iter().filter(|(_, hash)| commit.id.starts_with(hash));
-                of_commit.map(|(revert, _)| (revert.as_str(), commit.id.as_str()))
-            })
-            .collect();
-        let exact = self.are_reverses(&pairs);
-        let taken_back: Vec<String> =
-            pairs.iter().zip(exact).filter(|(_, exact)| *exact).map(|((_, commit), _)| (*commit).to_owned()).collect();
+        }
         found.retain(|commit| !taken_back.contains(&commit.id));
         found.reverse();
         found
     }
 
-    fn look_up(&self, commit: &str) -> Option<Origin> {
-        if let Some(known) = self.looked_up.borrow().get(commit) {
-            return known.clone();
-        }
-        let found = self.origin(commit, 0);
-        self.looked_up.borrow_mut().insert(commit.to_owned(), found.clone());
-        found
+    fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str> {
+        let before = self.known(&format!("{commit}^1"))?;
+        let record = self.record_at(&before, id).unwrap_or_else(|error| {
+            self.failed.borrow_mut().get_or_insert(error);
+            None
+        })?;
+        record.into_change()?.end.map(|end| end.name())
     }
 }

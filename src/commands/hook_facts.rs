@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::audit::commit_msg::{self, LookUp};
-use crate::audit::{History as _, MessageFacts, RecordFacts, UnderWay};
+use crate::audit::{MessageFacts, RecordFacts, UnderWay};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
 use crate::error::CommandError;
 use crate::git::{Operation, Repo, Scope};
@@ -215,7 +215,7 @@ impl LookUp for Here<'_> {
 
     fn are_tracked(&self, commits: &[String]) -> bool {
         let known = |id: &String| id.parse::<ChangeId>().is_ok_and(|id| self.record(&id).is_some());
-        commits.iter().all(|hash| self.history.look_up(hash).is_some_and(|(_, ids)| ids.iter().any(known)))
+        commits.iter().all(|hash| self.history.ids_behind(hash).iter().any(known))
     }
 }
 

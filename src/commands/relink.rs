@@ -4,13 +4,13 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::audit::History as _;
-use crate::commands::{Ctx, GitHistory, choose, commit, delta, failure};
+use crate::audit::{History as _, Policy, members};
+use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::git::Repo;
+use crate::git::{Commit, Repo};
 use crate::model::text::short;
-use crate::model::{CommandLine, Fix, Kind, fix};
+use crate::model::{CommandLine, Fix, Kind, Remade, Remake, fix};
 use crate::report::problem;
 use crate::workflow::Change;
 
@@ -35,6 +35,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     }
     let key = ctx.config()?.enforcement.trailer.clone();
     let history = GitHistory::new(repo, &key);
+    let policy = demands::policy(ctx.config()?, None, None)?;
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let (mut lost, mut lines) = (0, Vec::new());
     let changes = match &args.change_id {
@@ -47,7 +48,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
-            match again(repo, &history, &change, &old, only.as_deref())? {
+            match again(repo, &history, &policy, &change, &old, only.as_deref())? {
                 Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
@@ -71,7 +72,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     }
     if let (Some(commit), true) = (&only, lines.is_empty()) {
         let commit = short(commit);
-        ctx.ui.warn(&format!("no change that lost its commit makes the difference of {commit} or ends in its code"));
+        ctx.ui.warn(&format!("no change that lost its commit is {commit} in another place"));
         let again = CommandLine::git("revert").word(&commit).and(fix::start());
         let fixes = [Fix::next("take it out, and make it again as a change", again), fix::exempt()];
         ctx.ui.status(&problem::lines(&fixes).join("\n"));
@@ -79,7 +80,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     }
     if lost > 0 {
         ctx.ui.warn(
-            "a commit that is gone was not found again: no commit makes the same difference or ends in the same code",
+            "a commit that is gone was not found again: no commit is the same one in another place, or ends in the validated code",
         );
     } else if !lines.is_empty() {
         ctx.ui.hint("commit the record, so that `check` sees it");
@@ -97,8 +98,11 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     }
     let key = ctx.fix_context().trailer;
     let history = GitHistory::new(repo, &key);
+    let policy = demands::policy(ctx.config()?, None, None)?;
     for old in &commits {
-        if history.comes_before(old, "HEAD") != Some(true) && again(repo, &history, change, old, None)?.is_none() {
+        if history.comes_before(old, "HEAD") != Some(true)
+            && again(repo, &history, &policy, change, old, None)?.is_none()
+        {
             return Ok(true);
         }
     }
@@ -109,35 +113,46 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 fn again(
     repo: &Repo,
     history: &GitHistory<'_>,
+    policy: &Policy,
     change: &Change,
     old: &str,
     only: Option<&str>,
 ) -> Result<Option<(String, &'static str)>, CommandError> {
-    let candidates = match only {
-        Some(commit) => vec![commit.to_owned()],
-        None => candidates(repo, history, change)?,
+    let candidates = candidates(repo, history, change, only)?;
+    let picks: Vec<Remake<'_>> = candidates.iter().map(|it| Remake::Pick { commit: &it.id, of: old }).collect();
+    let picked = history.remake(&picks);
+    let found = |is: &dyn Fn(&Remade) -> bool| {
+        let mut both = candidates.iter().zip(&picked);
+        both.find(|(_, remade)| remade.as_ref().is_some_and(is)).map(|(commit, _)| commit.id.clone())
     };
-    let same = candidates.iter().find(|commit| history.is_same_delta(old, commit) == Some(true));
-    if let Some(commit) = same {
-        return Ok(Some((commit.clone(), "patch-id")));
+    if let Some(commit) = found(&Remade::is_same) {
+        return Ok(Some((commit, "pick")));
     }
-    let Some(code) = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref()) else {
-        return Ok(None);
-    };
+    let beside = found(&|remade| members::is_picked(remade, policy));
     // The oldest commit that ends in the validated code is the one that brought it.
-    let ends_in_it = candidates.iter().rev().find(|commit| history.code_is(commit, code.as_str()));
-    Ok(ends_in_it.map(|commit| (commit.clone(), "tree")))
+    let ends_in_it = |it: &&Commit| {
+        let paths: Vec<String> = it.paths().map(str::to_owned).collect();
+        members::brings_the_code(change, &it.id, &paths, policy, history)
+    };
+    let is_known = picked.iter().flatten().next().is_some();
+    let squashed = || candidates.iter().rev().find(ends_in_it).filter(|_| !is_known).map(|it| it.id.clone());
+    Ok(beside.or_else(squashed).map(|commit| (commit, "tree")))
 }
 
-/// The commits since the baseline that change code, newest first.
-fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change) -> Result<Vec<String>, CommandError> {
+/// The commits since the baseline that change code, newest first, or the only one that is asked for.
+fn candidates(
+    repo: &Repo,
+    history: &GitHistory<'_>,
+    change: &Change,
+    only: Option<&str>,
+) -> Result<Vec<Commit>, CommandError> {
     let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
     let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
     let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();
     history.walk(base.as_deref(), "HEAD", &mut |commit| {
-        if !commit.is_evidence_only() && !commit.is_merge() {
-            found.push(commit.id);
+        if only.is_none_or(|only| commit.id == only) && !commit.is_evidence_only() && !commit.is_merge() {
+            found.push(commit);
         }
     })?;
     Ok(found)

@@ -1,5 +1,5 @@
-//! Which files differ between two commits, or a commit and the work tree, and which of them count: line counts, text and
-//! patch ids, whatever the user's own settings for diffs are.
+//! Which files differ between two commits, or a commit and the work tree, and which of them count: line counts and
+//! text, whatever the user's own settings for diffs are.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -8,12 +8,10 @@ use std::ops::ControlFlow;
 use crate::git::call::records;
 use crate::git::{Call, FileChange, GitError, Repo};
 use crate::model::commit::is_regular;
-use crate::os::{FieldHasher, files};
+use crate::os::files;
 
 /// Bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
-/// The most of a patch that an id is taken of.
-const PATCH_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The part of a repository that a question is about.
 #[derive(Clone, Copy)]
@@ -112,32 +110,11 @@ impl Repo {
         scope: &Scope<'_>,
         limit: u64,
     ) -> Result<DiffText, GitError> {
-        let (bytes, truncated) = self.diff_bytes(base, side, scope, limit, &[])?;
+        let (bytes, truncated) = self.diff_bytes(base, side, scope, limit)?;
         let text = String::from_utf8_lossy(&bytes);
         // A character that the limit cut in two.
         let text = if truncated { text.trim_end_matches('\u{FFFD}') } else { &text };
         Ok(DiffText { text: text.to_owned(), truncated })
-    }
-
-    /// The id of the difference within the scope, which survives rebase and cherry-pick; `None` when nothing
-    /// differs. White space counts: it means something in many languages, and in most formats of tuneables.
-    pub(crate) fn patch_id(&self, base: &str, head: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
-        let side = Side::Commit(head);
-        let (patch, truncated) = self.diff_bytes(base, side, scope, PATCH_LIMIT, &["--binary", "--full-index"])?;
-        if truncated {
-            return Err(GitError::TooMuch { args: format!("diff {base} {head}"), limit: PATCH_LIMIT });
-        }
-        Ok((!patch.is_empty()).then(|| patch_digest(&patch)))
-    }
-
-    /// The patch id of one commit against its first parent (or against nothing).
-    pub(crate) fn patch_id_of(&self, commit: &str, scope: &Scope<'_>) -> Result<Option<String>, GitError> {
-        let commit = self.resolve(commit)?;
-        match self.resolve(&format!("{commit}^1")) {
-            Ok(parent) => self.patch_id(&parent, &commit, scope),
-            Err(GitError::UnknownRevision { .. }) => self.patch_id(&self.empty_tree()?, &commit, scope),
-            Err(e) => Err(e),
-        }
     }
 
     /// The id of the tree without files, to compare a first commit with.
@@ -166,7 +143,6 @@ impl Repo {
         side: Side<'_>,
         scope: &Scope<'_>,
         limit: u64,
-        form: &[&str],
     ) -> Result<(Vec<u8>, bool), GitError> {
         let mut text = Vec::new();
         let changes = self.changed_files(base, side, scope)?;
@@ -174,7 +150,7 @@ impl Repo {
         for chunk in chunks(&paths) {
             let mut call = self.diff_call(base, side)?;
             call = call.args(["--patch", "--unified=3", "--inter-hunk-context=0", "--no-indent-heuristic"]);
-            call = call.args(["--src-prefix=a/", "--dst-prefix=b/", "--ws-error-highlight=none"]).args(form).arg("--");
+            call = call.args(["--src-prefix=a/", "--dst-prefix=b/", "--ws-error-highlight=none"]).arg("--");
             call = call.args(chunk.iter().map(|path| files::path_from_bytes(path)));
             let room = limit.saturating_sub(u64::try_from(text.len()).unwrap_or(u64::MAX));
             let mut more = false;
@@ -230,20 +206,6 @@ pub(crate) fn parse_raw(header: &[u8], path: &[u8]) -> Option<FileChange> {
         new_object: fields[2 * parents + 1].to_owned(),
         own: false,
     })
-}
-
-/// Digest of a patch without what moving it to another base changes: line numbers and the ids of whole files.
-fn patch_digest(patch: &[u8]) -> String {
-    let mut hasher = FieldHasher::default();
-    for line in patch.split_inclusive(|byte| *byte == b'\n') {
-        // Lines of content begin with a blank, `+`, `-` or a backslash.
-        if line.starts_with(b"@@ ") {
-            hasher.field(b"@@");
-        } else if !line.starts_with(b"index ") {
-            hasher.field(line);
-        }
-    }
-    hasher.finish()
 }
 
 fn chunks<'a, 'b>(paths: &'b [&'a [u8]]) -> Vec<&'b [&'a [u8]]> {
@@ -325,38 +287,6 @@ mod tests {
         sandbox.git(&["add", "second"]);
         assert_eq!(staged(None), ["second"]);
         assert!(staged(Some(sandbox.path().join(".git/other").as_os_str())).is_empty());
-    }
-
-    #[test]
-    fn a_patch_id_survives_a_moved_base_and_own_files_beside_it() {
-        let sandbox = Sandbox::new();
-        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-        let scope = Scope { prefix: b"", is_own: own };
-        let root = sandbox.commit("a", "1\n2\n3\n4\n5\n6\n7\n8\n9\n", "one");
-        let first = sandbox.commit("a", "1\n2\n3\n4\n5\n6\n7\n8\nnine\n", "nine");
-        sandbox.git(&["checkout", "-q", "--detach", &root]);
-        sandbox.commit("a", "one\n2\n3\n4\n5\n6\n7\n8\n9\n", "moved");
-        sandbox.write("own/record", "x");
-        sandbox.commit("a", "one\n2\n3\n4\n5\n6\n7\n8\nnine\n", "nine again");
-        let repo = sandbox.repo();
-        let id = repo.patch_id_of(&first, &scope).unwrap().unwrap();
-        assert_eq!(repo.patch_id_of("HEAD", &scope).unwrap().unwrap(), id);
-        assert_ne!(repo.patch_id_of("HEAD^", &scope).unwrap().unwrap(), id);
-        assert!(repo.patch_id_of(&root, &scope).unwrap().is_some(), "a first commit has one too");
-        sandbox.commit("own/record", "y", "evidence");
-        assert_eq!(repo.patch_id_of("HEAD", &scope).unwrap(), None);
-    }
-
-    #[test]
-    fn two_binary_contents_have_two_patch_ids() {
-        let sandbox = Sandbox::new();
-        let root = sandbox.commit("a", "\0one", "one");
-        sandbox.commit("a", "\0two", "two");
-        let repo = sandbox.repo();
-        let first = repo.patch_id_of("HEAD", &Scope::ALL).unwrap();
-        sandbox.git(&["checkout", "-q", "--detach", &root]);
-        sandbox.commit("a", "\0six", "two");
-        assert_ne!(repo.patch_id_of("HEAD", &Scope::ALL).unwrap(), first);
     }
 
     #[test]

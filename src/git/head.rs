@@ -91,6 +91,16 @@ impl Repo {
         Ok(id)
     }
 
+    /// The full id of the only commit whose id begins so, whatever branches are named like.
+    pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>, GitError> {
+        if is_full_id(hash) {
+            return Ok(self.resolve(hash).ok());
+        }
+        let found = text(&self.git().args(["rev-parse", &format!("--disambiguate={hash}")]).ok()?);
+        let mut commits = found.lines().filter_map(|id| self.resolve(id).ok());
+        Ok(commits.next().filter(|_| commits.next().is_none()))
+    }
+
     /// The id of what a revision names; empty where git knows none.
     fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
         let output = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]).output()?;

@@ -32,15 +32,15 @@ enum MergeFiles {
 pub(crate) struct Walk {
     merges: MergeFiles,
     trailer: String,
-    /// Only commits with this text in their message; no others are compared with their parents, which takes most of
-    /// the time.
-    naming: Option<String>,
+    /// Only commits with one of these texts in their message, where there are any; no others are compared with their
+    /// parents, which takes most of the time.
+    naming: Vec<String>,
 }
 
 impl Walk {
     /// All commits, with what merges themselves brought in.
     pub(crate) fn all(trailer: &str) -> Self {
-        Self { merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: None }
+        Self { merges: MergeFiles::Own, trailer: trailer.to_owned(), naming: Vec::new() }
     }
 
     /// All commits, merges as what they did to their first parent.
@@ -48,9 +48,9 @@ impl Walk {
         Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
     }
 
-    /// The commits that name `text`, among all.
-    pub(crate) fn naming(trailer: &str, text: &str) -> Self {
-        Self { naming: Some(text.to_owned()), ..Self::all(trailer) }
+    /// The commits that name one of these texts, among all; all of them without one.
+    pub(crate) fn naming(trailer: &str, texts: &[&str]) -> Self {
+        Self { naming: texts.iter().map(|text| (*text).to_owned()).collect(), ..Self::all(trailer) }
     }
 }
 
@@ -79,8 +79,8 @@ impl Repo {
         // A submodule that `.gitmodules` says to ignore is a change like any other.
         call = call.args(["--ignore-submodules=none", "--encoding=UTF-8", "--no-notes", "--no-decorate"]);
         call = call.args(["--topo-order", merges, &format]);
-        if let Some(text) = &walk.naming {
-            call = call.args(["--fixed-strings", &format!("--grep={text}")]);
+        if !walk.naming.is_empty() {
+            call = call.arg("--fixed-strings").args(walk.naming.iter().map(|text| format!("--grep={text}")));
         }
         call = call.arg(&head);
         if let Some(base) = base {
@@ -231,7 +231,7 @@ mod tests {
         let sandbox = Sandbox::new().hostile();
         let named = sandbox.commit("a", "1", "one\n\nOptimizer-Change:\n chg-1.x\n");
         sandbox.commit("a", "2", "two\n\nOptimizer-Change: chg-1_x\n");
-        let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, "chg-1.x")).unwrap();
+        let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, &["chg-1.x"])).unwrap();
         assert_eq!(commits.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), [named.as_str()]);
         assert_eq!((commits[0].ids.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
     }

@@ -130,7 +130,8 @@ fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
     staged_against(scratch.git(), scratch.commit(), &Scope::ALL)
 }
 
-fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
+/// Paths in conflict in a checkout.
+pub(crate) fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
     let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
     Ok(records(&output).map(<[u8]>::to_vec).collect())
 }

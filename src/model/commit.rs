@@ -37,6 +37,44 @@ pub struct FileChange {
     pub own: bool,
 }
 
+/// A commit that git can make again from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remake<'a> {
+    Merge {
+        commit: &'a str,
+        parents: &'a [String],
+    },
+    /// A commit that takes another one back (a merge against its first parent).
+    Revert {
+        commit: &'a str,
+        of: &'a str,
+    },
+    /// A commit that is another one in another place.
+    Pick {
+        commit: &'a str,
+        of: &'a str,
+    },
+    /// A head from which a commit is taken back, so that nothing changes where its work is gone.
+    Gone {
+        head: &'a str,
+        of: &'a str,
+    },
+}
+
+/// What a commit has otherwise than git makes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remade {
+    /// Files in conflict, which somebody had to decide on.
+    pub decided: Vec<FileChange>,
+    pub differs: Vec<FileChange>,
+}
+
+impl Remade {
+    pub fn is_same(&self) -> bool {
+        self.decided.is_empty() && self.differs.is_empty()
+    }
+}
+
 impl Commit {
     /// Its name in findings.
     pub fn name(&self) -> CommitName {
@@ -84,6 +122,19 @@ impl FileChange {
     /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
     pub fn is_regular(&self) -> bool {
         is_regular(&self.old_mode) && is_regular(&self.new_mode)
+    }
+
+    /// The change that takes it back.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        let status = match self.status.as_str() {
+            "A" => "D".to_owned(),
+            "D" => "A".to_owned(),
+            _ => self.status,
+        };
+        let (old_mode, new_mode) = (self.new_mode, self.old_mode);
+        let (old_object, new_object) = (self.new_object, self.old_object);
+        Self { path: self.path, status, old_mode, new_mode, old_object, new_object, own: self.own }
     }
 
     /// Whether no parent has it.

@@ -91,7 +91,7 @@ pub enum Kind {
     /// The change's commits were found again after a squash or rebase.
     Relinked {
         commits: Vec<(String, String)>,
-        /// How they were matched: `patch-id` or `tree`.
+        /// How they were matched: `pick` (earlier `patch-id`) or `tree`.
         by: String,
     },
     DayDecided {

@@ -30,7 +30,7 @@ pub mod unit;
 pub mod verdict;
 
 pub use command_line::{CommandLine, PROGRAM};
-pub use commit::{Commit, FileChange};
+pub use commit::{Commit, FileChange, Remade, Remake};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Artifact, Digest, NotADigest};

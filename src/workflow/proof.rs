@@ -15,7 +15,7 @@ pub const COMMIT_PLACEHOLDER: &str = "<sha>";
 struct Relink<'a> {
     old: &'a str,
     new: &'a str,
-    /// By what: `patch-id` or `tree`.
+    /// By what: `pick`, `patch-id` or `tree`.
     by: &'a str,
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod documents;
 mod foreign;
 mod forged;
+mod forgery;
 mod hooks;
 mod range;
 mod sandbox;

@@ -214,7 +214,7 @@ fn another_commit_than_the_validated_one_is_found_and_relinking_it_needs_proof()
     sandbox.git(&["cherry-pick", &validated, "main"]).passes();
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
     let answer = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-    assert!(answer.out.contains("by patch-id"), "{}", answer.out);
+    assert!(answer.out.contains("by pick"), "{}", answer.out);
     sandbox.evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     let nothing = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();

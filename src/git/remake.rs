@@ -1,0 +1,305 @@
+//! Commits against what git makes of the same parents: merges made again, reverts and cherry-picks repeated.
+//! `git merge-tree` does it with its objects in a throwaway directory; a git that is too old for that, and merges of more
+//! than two parents, need a throwaway checkout.
+
+use std::collections::BTreeSet;
+
+use crate::git::diff::{parse_raw, staged_against};
+use crate::git::repo::is_full_id;
+use crate::git::revert::unmerged;
+use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Scope};
+
+/// Git's exit code for an option that it does not know.
+const USAGE: i32 = 129;
+/// How merging is done whatever the user's own settings are.
+const SETTINGS: [&str; 8] = [
+    "-c",
+    "merge.renames=true",
+    "-c",
+    "merge.renormalize=false",
+    "-c",
+    "merge.directoryRenames=conflict",
+    "-c",
+    "diff.renameLimit=7000",
+];
+
+/// A merge to make, with the commit that its result is compared with. All are full ids.
+struct Merge {
+    commit: String,
+    tree: String,
+    /// `None` for what git finds itself.
+    base: Option<String>,
+    ours: String,
+    theirs: Vec<String>,
+}
+
+/// The tree of a merge, and the paths that conflict in it.
+type Merged = (String, BTreeSet<Vec<u8>>);
+
+impl Repo {
+    /// Makes commits again and compares. The answer is `None` where one of the commits is not known or has no parent.
+    /// `attributes` is the commit whose attributes hold, so that later ones turn no merge into a conflict; a git older
+    /// than 2.41 takes those of the work tree.
+    pub(crate) fn remake(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
+        let merges = self.merges(all)?;
+        let simple: Vec<&Merge> = merges.iter().flatten().filter(|merge| merge.theirs.len() == 1).collect();
+        let mut made = match self.merge_trees(&simple, attributes)? {
+            Some(made) => made,
+            None => self.merge_in_checkout(&simple)?,
+        }
+        .into_iter();
+        let octopus: Vec<&Merge> = merges.iter().flatten().filter(|merge| merge.theirs.len() > 1).collect();
+        let mut of_many = self.merge_in_checkout(&octopus)?.into_iter();
+        let next =
+            |merge: Option<Merge>| merge.and_then(|it| if it.theirs.len() == 1 { made.next() } else { of_many.next() });
+        Ok(merges.into_iter().map(next).collect())
+    }
+
+    fn merges(&self, all: &[Remake<'_>]) -> Result<Vec<Option<Merge>>, GitError> {
+        let names = |it: &Remake<'_>| -> Vec<String> {
+            let (commit, others) = match *it {
+                Remake::Merge { commit, parents } => (commit, parents.to_vec()),
+                Remake::Revert { commit, of } => {
+                    (commit, vec![of.to_owned(), format!("{commit}^1"), format!("{of}^1")])
+                }
+                Remake::Pick { commit, of } => (commit, vec![format!("{of}^1"), format!("{commit}^1"), of.to_owned()]),
+                Remake::Gone { head, of } => (head, vec![of.to_owned(), head.to_owned(), format!("{of}^1")]),
+            };
+            let commits = std::iter::once(commit.to_owned()).chain(others).map(|name| format!("{name}^{{commit}}\n"));
+            std::iter::once(format!("{commit}^{{tree}}\n")).chain(commits).collect()
+        };
+        let names: Vec<Vec<String>> = all.iter().map(names).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = names.concat().concat().into_bytes();
+        let call = self.git().args(["cat-file", "--batch-check=%(objectname)"]).input(asked);
+        let output = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+        let mut ids = output.lines().map(|line| is_full_id(line).then(|| line.to_owned()));
+        let of = |(it, names): (&Remake<'_>, &Vec<String>)| -> Option<Merge> {
+            let found: Vec<Option<String>> = ids.by_ref().take(names.len()).collect();
+            let mut found = found.into_iter().collect::<Option<Vec<String>>>()?.into_iter();
+            let (tree, commit) = (found.next()?, found.next()?);
+            let base = if matches!(it, Remake::Merge { .. }) { None } else { found.next() };
+            Some(Merge { commit, tree, base, ours: found.next()?, theirs: found.collect() })
+        };
+        Ok(all.iter().zip(&names).map(of).collect())
+    }
+
+    /// Merges of two sides, all of them in three processes; `None` where this git cannot (it is older than 2.40).
+    fn merge_trees(&self, merges: &[&Merge], attributes: Option<&str>) -> Result<Option<Vec<Remade>>, GitError> {
+        if merges.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
+        let objects = tempfile::tempdir().map_err(source_error)?;
+        let beside = |call: Call| {
+            call.env("GIT_OBJECT_DIRECTORY", objects.path())
+                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.common_dir().join("objects"))
+        };
+        let git = attributes.into_iter().fold(self.git(), |git, commit| git.env("GIT_ATTR_SOURCE", commit));
+        let call = beside(git).args(SETTINGS);
+        let call = call.args(["merge-tree", "--stdin", "--name-only", "--no-messages", "--allow-unrelated-histories"]);
+        let line = |it: &&Merge| {
+            let base = it.base.as_ref().map(|base| format!("{base} -- ")).unwrap_or_default();
+            format!("{base}{} {}\n", it.ours, it.theirs[0])
+        };
+        let output = call.input(merges.iter().map(line).collect::<String>().into_bytes()).long().output()?;
+        match output.code {
+            Some(0 | 1) => {}
+            Some(USAGE) => return Ok(None),
+            // One that takes no base cannot read the line.
+            Some(_) if output.stderr.contains("malformed input line") => return Ok(None),
+            _ => return Err(output.failed()),
+        }
+        let unreadable =
+            || GitError::Unreadable { args: "merge-tree".to_owned(), what: "not a merge a line".to_owned() };
+        let made = merged_trees(&output.stdout).filter(|made| made.len() == merges.len()).ok_or_else(unreadable)?;
+        let asked: String = made.iter().zip(merges).map(|((made, _), it)| format!("{made} {}\n", it.tree)).collect();
+        let args = ["diff-tree", "--stdin", "-r", "--raw", "-z", "--no-abbrev", "--no-renames"];
+        let call = beside(self.git()).args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
+        let all =
+            call.parsed("a line and its files", |raw| differences(raw).filter(|all| all.len() == merges.len()))?;
+        Ok(Some(made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect()))
+    }
+
+    /// Merges one after the other in a throwaway checkout.
+    fn merge_in_checkout(&self, merges: &[&Merge]) -> Result<Vec<Remade>, GitError> {
+        let Some(first) = merges.first() else { return Ok(Vec::new()) };
+        let scratch = self.scratch(&first.ours)?;
+        let git = || scratch.git().args(["-c", "user.name=x", "-c", "user.email=x@x"]).args(SETTINGS).long();
+        let mut all = Vec::new();
+        for merge in merges {
+            let mut conflicts = BTreeSet::new();
+            let mut ours = merge.ours.clone();
+            for (number, theirs) in merge.theirs.iter().enumerate() {
+                if number > 0 {
+                    let tree = git().arg("write-tree").line()?;
+                    ours = git().args(["commit-tree", &tree, "-p", &ours, "-m", "x"]).line()?;
+                }
+                git().args(["checkout", "--quiet", "--force", "--detach", &ours]).ok()?;
+                git().args(["clean", "-ffdxq"]).ok()?;
+                let bases = match &merge.base {
+                    Some(base) => vec![base.clone()],
+                    None => {
+                        let found = self.git().args(["merge-base", "--all", &merge.ours, theirs]).answer()?;
+                        String::from_utf8_lossy(&found.unwrap_or_default()).lines().map(str::to_owned).collect()
+                    }
+                };
+                let output = git().arg("merge-recursive").args(bases).args(["--", &ours, theirs]).output()?;
+                if !matches!(output.code, Some(0 | 1)) {
+                    return Err(output.failed());
+                }
+                conflicts.extend(unmerged(&scratch)?);
+                if !conflicts.is_empty() {
+                    break;
+                }
+            }
+            let differs = staged_against(git(), &merge.commit, &Scope::ALL)?;
+            all.push(remade(differs.into_iter().map(FileChange::reversed).collect(), &conflicts));
+        }
+        scratch.remove()?;
+        Ok(all)
+    }
+}
+
+fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
+    let (decided, differs) = differs.into_iter().partition(|file| conflicts.contains(&file.path));
+    Remade { decided, differs }
+}
+
+/// The tree of each merge, and the paths that conflict in it: a status, the tree, paths and an empty field for each.
+fn merged_trees(output: &[u8]) -> Option<Vec<Merged>> {
+    let output = output.strip_suffix(b"\n").unwrap_or(output);
+    let mut fields = output.split(|byte| *byte == 0).peekable();
+    let mut made = Vec::new();
+    while let Some(status) = fields.next() {
+        if status.is_empty() && fields.peek().is_none() {
+            break;
+        }
+        let tree = String::from_utf8(fields.next()?.to_vec()).ok()?;
+        let conflicts = fields.by_ref().take_while(|path| !path.is_empty()).map(<[u8]>::to_vec).collect();
+        made.push((tree, conflicts));
+    }
+    Some(made)
+}
+
+/// The differences of each pair of trees: a line with the two, then the files in git's raw format.
+fn differences(raw: &[u8]) -> Option<Vec<Vec<FileChange>>> {
+    let mut all: Vec<Vec<FileChange>> = Vec::new();
+    let mut rest = raw;
+    while !rest.is_empty() {
+        if rest.starts_with(b":") {
+            let header_end = rest.iter().position(|byte| *byte == 0)?;
+            let path_end = header_end + 1 + rest[header_end + 1..].iter().position(|byte| *byte == 0)?;
+            all.last_mut()?.push(parse_raw(&rest[..header_end], &rest[header_end + 1..path_end])?);
+            rest = &rest[path_end + 1..];
+        } else {
+            let line_end = rest.iter().position(|byte| *byte == b'\n')?;
+            all.push(Vec::new());
+            rest = &rest[line_end + 1..];
+        }
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::Sandbox;
+
+    fn paths(files: &[FileChange]) -> Vec<&str> {
+        files.iter().map(FileChange::name).collect()
+    }
+
+    /// The same answer of `git merge-tree` and of a checkout.
+    fn again(repo: &Repo, what: Remake<'_>) -> Remade {
+        let merges = repo.merges(&[what]).unwrap();
+        let merges: Vec<&Merge> = merges.iter().flatten().collect();
+        let slow = repo.merge_in_checkout(&merges).unwrap().remove(0);
+        let made = repo.remake(&[what], None).unwrap().remove(0).unwrap();
+        let told = |it: &Remade| -> Vec<(String, bool)> {
+            let all = it.differs.iter().chain(&it.decided);
+            all.map(|file| (file.name().to_owned(), file.is_new())).collect()
+        };
+        assert_eq!((told(&made), made.decided.len()), (told(&slow), slow.decided.len()));
+        made
+    }
+
+    #[test]
+    fn what_merging_gives_differs_in_nothing_and_what_was_put_in_or_left_out_is_told() {
+        let sandbox = Sandbox::new().hostile();
+        sandbox.write("left", "1\n");
+        let base = sandbox.commit("both", "1\n2\n3\n4\n5\n6\n7\n8\n9\n", "one");
+        sandbox.git(&["checkout", "-q", "-b", "side"]);
+        let side = sandbox.commit("both", "1\n2\n3\n4\n5\n6\n7\n8\nnine\n", "side");
+        sandbox.git(&["checkout", "-q", "main"]);
+        let main = sandbox.commit("both", "one\n2\n3\n4\n5\n6\n7\n8\n9\n", "main");
+        sandbox.git(&["merge", "-q", "--no-edit", "side"]);
+        let (repo, parents) = (sandbox.repo(), [main.clone(), side.clone()]);
+        let merge =
+            |commit: &str| again(&repo, Remake::Merge { commit: &repo.resolve(commit).unwrap(), parents: &parents });
+        assert_eq!(merge("HEAD"), Remade::default(), "both sides' lines are no content of its own");
+        sandbox.write("left", "2\n");
+        sandbox.write("new", "2\n");
+        sandbox.git(&["add", "-A"]);
+        sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
+        let evil = merge("HEAD");
+        assert_eq!((paths(&evil.differs), evil.differs[1].is_new()), (vec!["left", "new"], true));
+        sandbox.git(&["reset", "-q", "--hard", &main]);
+        sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side"]);
+        let dropped = merge("HEAD");
+        assert_eq!((paths(&dropped.differs), dropped.decided.len()), (vec!["both"], 0));
+        let unknown = [base, "0".repeat(40)];
+        assert_eq!(repo.remake(&[Remake::Merge { commit: "HEAD", parents: &unknown }], None).unwrap(), [None]);
+    }
+
+    #[test]
+    fn a_merge_of_three_is_made_again_and_a_conflict_is_told_from_what_nobody_had_to_decide() {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a b", "1\n", "one");
+        for (branch, path) in [("side", "a b"), ("third", "third")] {
+            sandbox.git(&["checkout", "-q", "-b", branch, "main"]);
+            sandbox.commit(path, "2\n", branch);
+        }
+        sandbox.git(&["checkout", "-q", "main"]);
+        let main = sandbox.commit("m", "3\n", "main");
+        sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]);
+        let repo = sandbox.repo();
+        let id = |name: &str| repo.resolve(name).unwrap();
+        let parents = [main.clone(), id("side"), id("third")];
+        assert_eq!(again(&repo, Remake::Merge { commit: &id("HEAD"), parents: &parents }), Remade::default());
+        sandbox.git(&["reset", "-q", "--hard", &main]);
+        sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side", "third"]);
+        let dropped = again(&repo, Remake::Merge { commit: &id("HEAD"), parents: &parents });
+        assert_eq!(paths(&dropped.differs), ["a b", "third"]);
+        sandbox.git(&["reset", "-q", "--hard", &main]);
+        let main = sandbox.commit("a b", "3\n", "main");
+        sandbox.git(&["merge", "-q", "-s", "ours", "--no-edit", "side"]);
+        let decided = again(&repo, Remake::Merge { commit: &id("HEAD"), parents: &[main, id("side")] });
+        assert_eq!((paths(&decided.decided), decided.differs.len()), (vec!["a b"], 0));
+    }
+
+    #[test]
+    fn a_commit_is_taken_back_and_picked_at_its_own_place_alone() {
+        let sandbox = Sandbox::new().hostile();
+        let block = |value: &str| format!("a\nb\nc\n{value}\nd\ne\nf\n");
+        let text = |one: &str, two: &str| format!("{}--\n{}", block(one), block(two));
+        sandbox.commit("a", &text("1", "1"), "one");
+        let made = sandbox.commit("a", &text("2", "1"), "two");
+        let elsewhere = sandbox.commit("a", &text("2", "2"), "again elsewhere");
+        let wrong = sandbox.commit("a", &text("2", "1"), "taken back elsewhere");
+        let back = sandbox.commit("a", &text("1", "1"), "taken back");
+        let moved = sandbox.commit("b", "1", "beside");
+        let picked = sandbox.commit("a", &text("2", "1"), "picked");
+        let repo = sandbox.repo();
+        let same = |what| again(&repo, what) == Remade::default();
+        assert!(
+            same(Remake::Revert { commit: &back, of: &made }) && !same(Remake::Revert { commit: &wrong, of: &made })
+        );
+        assert!(
+            same(Remake::Pick { commit: &picked, of: &made }) && !same(Remake::Pick { commit: &elsewhere, of: &made })
+        );
+        assert!(same(Remake::Gone { head: &moved, of: &made }) && !same(Remake::Gone { head: &picked, of: &made }));
+    }
+}

@@ -1,0 +1,264 @@
+//! Forgeries of people who know how the range check works: reverts that take nothing out, merges that lend ids, ids that
+//! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
+
+use crate::enforcement::sandbox::{KEY, Sandbox};
+use crate::enforcement::slips::{record_path, since, tracked};
+
+fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
+    sandbox.write(path, text);
+    sandbox.git(&["add", "-A", "--", path]).passes();
+    sandbox.git(&["commit", "-qm", message]).passes();
+    sandbox.head()
+}
+
+fn named(id: &str) -> String {
+    format!("Change it\n\n{KEY}: {id}\n")
+}
+
+#[track_caller]
+fn reverted(sandbox: &Sandbox, commit: &str) -> String {
+    sandbox.git(&["revert", "--no-edit", commit]).passes();
+    sandbox.head()
+}
+
+/// Codes of what fails.
+#[track_caller]
+fn fails(sandbox: &Sandbox, range: &str, more: &[&str]) -> Vec<String> {
+    let out = sandbox.tool(&[&["check", "--range", range, "--format", "json"], more].concat()).out;
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let failing = value["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "fail");
+    failing.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A change that went through every gate up to its promotion; all is committed.
+fn promoted() -> (Sandbox, String, String) {
+    let (sandbox, id, base) = tracked();
+    for args in [
+        &["validate", "--change-id", &id][..],
+        &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
+        &["compare", "--change-id", &id],
+        &["change", "promote", "--change-id", &id],
+    ] {
+        sandbox.tool(args).passes();
+    }
+    sandbox.evidence();
+    (sandbox, id, base)
+}
+
+#[test]
+fn a_revert_of_a_revert_is_work_of_the_change_again_in_whatever_push() {
+    let sandbox = Sandbox::new();
+    let start = sandbox.head();
+    let id = sandbox.opened("code", "nothing proven");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.evidence();
+    let evil = commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
+    let back = reverted(&sandbox, &evil);
+    assert_eq!(sandbox.codes(&since(&start)), [""; 0], "nothing is left of it");
+    let again = reverted(&sandbox, &back);
+    assert_eq!(sandbox.codes(&since(&back)), ["GATE_NOT_REACHED"], "in a push of its own");
+    assert_eq!(sandbox.codes(&since(&start)), ["GATE_NOT_REACHED"], "in one push");
+    let out = reverted(&sandbox, &again);
+    assert_eq!(sandbox.codes(&since(&start)), [""; 0]);
+    reverted(&sandbox, &out);
+    assert_eq!(sandbox.codes(&since(&out)), ["GATE_NOT_REACHED"], "however often");
+    // An ended change is not brought back in this way either.
+    let (sandbox, id, _) = tracked();
+    let made = sandbox.head();
+    sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
+    sandbox.evidence();
+    let back = reverted(&sandbox, &made);
+    reverted(&sandbox, &back);
+    assert_eq!(sandbox.codes(&since(&back)), ["NOT_REVERTED"]);
+}
+
+#[test]
+fn a_promoted_change_may_be_taken_out_and_brought_back() {
+    let (sandbox, _, base) = promoted();
+    let made = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    let back = reverted(&sandbox, &made);
+    reverted(&sandbox, &back);
+    for from in [&base, &back] {
+        assert_eq!(sandbox.codes_with(&since(from), &["--require", "promoted"]), [""; 0]);
+    }
+}
+
+#[test]
+fn what_does_not_lie_behind_a_revert_is_not_reverted_by_it() {
+    for ids in [true, false] {
+        let sandbox = Sandbox::new();
+        let id = sandbox.opened("code", "nothing proven");
+        sandbox.write("reports/optimizer/notes.md", "x\n");
+        sandbox.evidence();
+        let base = sandbox.head();
+        let message = if ids { named(&id) } else { "Change it".to_owned() };
+        let evil = commit(&sandbox, "src/limit.txt", "50\n", &message);
+        sandbox.git(&["checkout", "-q", "-b", "side", &base]).passes();
+        let twin = commit(&sandbox, "src/limit.txt", "50\n", &format!("Again: {message}"));
+        sandbox.git(&["rm", "-q", "src/limit.txt"]).passes();
+        let both = format!("Back\n\nThis reverts commit {twin}.\n\nThis reverts commit {evil}.\n");
+        sandbox.git(&["commit", "-qm", &both]).passes();
+        sandbox.git(&["checkout", "-q", "main"]).passes();
+        sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"]).passes();
+        let found = fails(&sandbox, &since(&base), &[]);
+        assert!(found.contains(&"REVERT_NOT_EXACT".to_owned()), "{found:?}");
+        let stands = if ids { "GATE_NOT_REACHED" } else { "COMMIT_WITHOUT_ID" };
+        assert!(found.contains(&stands.to_owned()), "{found:?}");
+        sandbox.tool(&["check", "--range", &since(&base)]).refused(&["that is not in its history"]);
+    }
+}
+
+#[test]
+fn new_code_is_no_revert_of_a_commit_that_nobody_merged() {
+    let (sandbox, id, _) = promoted();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "other"]).passes();
+    commit(&sandbox, "src/evil.sh", "evil\n", "In");
+    sandbox.git(&["rm", "-q", "src/evil.sh"]).passes();
+    sandbox.git(&["commit", "-qm", &named(&id)]).passes();
+    let out = sandbox.head();
+    sandbox.git(&["checkout", "-q", "main"]).passes();
+    reverted(&sandbox, &out);
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"REVERT_NOT_EXACT".to_owned()));
+}
+
+#[test]
+fn a_merge_lends_its_id_to_no_revert() {
+    let (sandbox, id, start) = promoted();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "old", &start]).passes();
+    sandbox.git(&["commit", "-q", "--allow-empty", "-m", "Nothing"]).passes();
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", &named(&id), "main"]).passes();
+    let merge = sandbox.head();
+    sandbox.git(&["revert", "-n", "-m", "1", &merge]).passes();
+    let own = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
+    sandbox.git(&[&["checkout", "HEAD", "--"][..], &own].concat()).passes();
+    let back = format!("Back\n\nThis reverts commit {merge}, reversing\nchanges.\n");
+    sandbox.git(&["commit", "-qm", &back]).passes();
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "side"]).passes();
+    let merged = sandbox.head();
+    sandbox.git(&["revert", "--no-edit", "-n", "-m", "1", "HEAD"]).passes();
+    sandbox.git(&["checkout", "-q", "HEAD", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]).passes();
+    sandbox.git(&["commit", "-qm", &format!("Back\n\nThis reverts commit {merged}, reversing\nit.\n")]).passes();
+    for from in [&base, &merged] {
+        assert_eq!(sandbox.codes(&since(from)), [""; 0]);
+    }
+    // Brought back, it is held to its gate.
+    reverted(&sandbox, "HEAD");
+    assert_eq!(sandbox.codes_with("HEAD^..HEAD", &["--require", "promoted"]), ["GATE_NOT_REACHED"]);
+}
+
+#[test]
+fn an_emergency_has_one_commit_and_none_after_its_end() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.emergency("stop it", "2d");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    commit(&sandbox, "src/stop.txt", "1\n", &named(&id));
+    sandbox.evidence();
+    let base = sandbox.head();
+    commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["MANY_COMMITS"]);
+    // One whose override was a switch, and which has ended: no commit is part of it any more.
+    let sandbox = Sandbox::new();
+    let id = sandbox.emergency("stop it", "2d");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.tool(&["change", "hold", "--change-id", &id, "--reason", "over"]).passes();
+    sandbox.evidence();
+    let base = sandbox.head();
+    commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["COMMIT_NOT_VALIDATED"]);
+    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["made after the change was held"]);
+}
+
+#[test]
+fn what_was_validated_without_a_commit_binds_the_code() {
+    // The knob lies in a file that git ignores.
+    let sandbox = Sandbox::new();
+    let config = sandbox
+        .read("vibeship_optimizer.yml")
+        .replace("[config/tuneables.json]", "[config/tuneables.json, local.json]");
+    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.write(".gitignore", "local.json\n");
+    sandbox.write("local.json", "{\"cache\": 1}\n");
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", "Read a local file"]).passes();
+    let id = sandbox.opened("tuneable", "a larger cache");
+    sandbox.baseline(&id);
+    sandbox.write("local.json", "{\"cache\": 2}\n");
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let base = sandbox.head();
+    commit(&sandbox, "config/tuneables.json", "{\"ttl\": 9}\n", &named(&id));
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
+    assert!(sandbox.read(&record_path(&id)).contains("validated"));
+}
+
+/// A file with two sections that look alike.
+fn sections(test: &str, production: &str) -> String {
+    let section = |name: &str, workers: &str| {
+        let filler = "a = 1\nb = 2\nc = 3\n";
+        format!("[{name}]\n{filler}{filler}workers = {workers}\n{filler}{filler}")
+    };
+    section("test", test) + &section("production", production)
+}
+
+#[test]
+fn the_same_lines_at_another_place_are_another_change() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["checkout", "-q", "-b", "work"]).passes();
+    sandbox.write("src/pool.ini", &sections("8", "8"));
+    sandbox.git(&["add", "src"]).passes();
+    sandbox.git(&["commit", "-qm", "Set up"]).passes();
+    let base = sandbox.head();
+    let id = sandbox.ready("more workers");
+    let made = commit(&sandbox, "src/pool.ini", &sections("16", "8"), &named(&id));
+    // A second commit that makes the same difference elsewhere, where a baseline is all that is demanded.
+    commit(&sandbox, "src/pool.ini", &sections("16", "16"), &named(&id));
+    assert_eq!(sandbox.codes(&since(&made)), ["MANY_COMMITS"]);
+    sandbox.git(&["reset", "-q", "--hard", &made]).passes();
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let honest = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{made}^")]).passes();
+    commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    let other = commit(&sandbox, "src/pool.ini", &sections("8", "16"), &named(&id));
+    sandbox.git(&["checkout", "-q", &honest, "--", ".vibeship-optimizer", "reports"]).passes();
+    sandbox.evidence();
+    assert_eq!(sandbox.tool(&["change", "relink", "--change-id", &id]).code, 1, "it is another place");
+    let moved = vibeship_optimizer::model::Kind::Relinked { commits: vec![(made, other)], by: "patch-id".to_owned() };
+    crate::enforcement::slips::forge(&sandbox, &id, |kinds| kinds.push(moved));
+    sandbox.evidence();
+    assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()));
+}
+
+#[test]
+fn a_squash_with_files_that_need_no_change_is_found_again_and_one_with_more_is_not() {
+    for (beside, relinked) in [("notes/n.md", true), ("src/evil.sh", false)] {
+        let (sandbox, id, base) = tracked();
+        sandbox.tool(&["validate", "--change-id", &id]).passes();
+        sandbox.evidence();
+        commit(&sandbox, beside, "1\n", "Beside");
+        sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+        commit(&sandbox, "notes/moved.md", "1\n", "Main moved on");
+        sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
+        sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+        let answer = sandbox.tool(&["change", "relink", "--change-id", &id]);
+        assert_eq!(answer.code == 0, relinked, "{beside}: {}{}", answer.out, answer.err);
+        if relinked {
+            sandbox.evidence();
+            assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
+        }
+    }
+}
