@@ -217,6 +217,6 @@ impl History for GitHistory<'_> {
             self.failed.borrow_mut().get_or_insert(error);
             None
         })?;
-        record.into_change()?.end.map(|end| end.name())
+        record.change()?.end.as_ref().map(|end| end.name())
     }
 }
