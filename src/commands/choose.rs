@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::nearest::nearest;
 use crate::model::{ChangeId, CommandLine, Fix, fix};
-use crate::store::{Record, RecordError, atomic, guard};
+use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
 
 /// The variable that names the change in scripts.
@@ -33,7 +33,7 @@ pub(crate) fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, Command
     if let Some(id) = named(given)? {
         return Ok(id);
     }
-    let (records, damaged) = told(ctx, Record::read_unsettled(&ctx.project)?);
+    let (records, damaged) = unsettled(ctx)?;
     among(ctx, &records, damaged)
 }
 
@@ -121,14 +121,23 @@ pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
 
 /// Every record; damaged ones are told and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
-    Ok(told(ctx, Record::read_all(&ctx.project)?))
+    told(ctx, Record::read_all)
 }
 
-/// The records that could be read, and how many could not, of which each is told.
-pub(crate) fn told(ctx: &Ctx, records: Vec<Result<Record, RecordError>>) -> (Vec<Record>, usize) {
+/// The records that may still be worked on; damaged ones are told and left out.
+pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+    told(ctx, Record::read_unsettled)
+}
+
+type Read = fn(&Project) -> Result<Vec<Result<Record, RecordError>>, RecordError>;
+
+fn told(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize), CommandError> {
+    if !ctx.project.changes_dir().exists() {
+        ctx.whole()?;
+    }
     let mut good = Vec::new();
     let mut damaged = 0;
-    for record in records {
+    for record in read(&ctx.project)? {
         match record {
             Ok(record) => good.push(record),
             Err(error) => {
@@ -137,7 +146,7 @@ pub(crate) fn told(ctx: &Ctx, records: Vec<Result<Record, RecordError>>) -> (Vec
             }
         }
     }
-    (good, damaged)
+    Ok((good, damaged))
 }
 
 /// Every change of ours, and how many records are damaged, of which each is told.
@@ -166,7 +175,7 @@ pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeI
     if let Some(id) = named(given)? {
         return Ok(id);
     }
-    let (records, damaged) = told(ctx, Record::read_unsettled(&ctx.project)?);
+    let (records, damaged) = unsettled(ctx)?;
     if !open_changes(&records).0.is_empty() {
         return among(ctx, &records, damaged);
     }

@@ -130,7 +130,7 @@ impl<'a> Here<'a> {
 
     /// Whether no change waits for any commit here, so that no message needs an id added.
     pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool, CommandError> {
-        Ok(choose::named(None)?.is_none() && Record::read_unsettled(&ctx.project)?.is_empty())
+        Ok(choose::named(None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
     }
 
     /// The first thing that could not be looked up: no decision counts then.
@@ -175,10 +175,7 @@ impl<'a> Here<'a> {
     }
 
     fn unsettled(&self) -> &(Vec<Record>, usize) {
-        self.unsettled.get_or_init(|| {
-            let records = self.ask(Record::read_unsettled(&self.ctx.project).map_err(CommandError::from), Vec::new());
-            choose::told(self.ctx, records)
-        })
+        self.unsettled.get_or_init(|| self.ask(choose::unsettled(self.ctx), (Vec::new(), 0)))
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     }
     // A checkout from before the project used this tool has nothing to be checked against.
     if !ctx.project.is_initialized() {
+        ctx.whole()?;
         return Ok(Exit::Yes);
     }
     match args.hook {

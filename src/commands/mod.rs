@@ -83,7 +83,7 @@ use crate::config::{Config, file};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::measure::revision;
-use crate::model::{FixContext, Policy};
+use crate::model::{CommandLine, Fix, FixContext, Policy};
 use crate::os::{Clock, Interrupt, host};
 use crate::report::{Doc, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, lock};
@@ -194,6 +194,9 @@ impl Ctx {
             return Ok(config);
         }
         let loaded = file::load(self.project.config_places())?;
+        if loaded.path.is_none() {
+            self.whole()?;
+        }
         for path in &loaded.ignored {
             self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
         }
@@ -262,8 +265,28 @@ impl Ctx {
         self.actor.get_or_init(asked).clone()
     }
 
+    /// Refuses a sparse checkout that leaves out files of the tool's own: what is not here would be taken for not there,
+    /// and be made anew over what git holds.
+    pub(crate) fn whole(&self) -> Result<(), CommandError> {
+        // Where git cannot be asked, that is told by who needs its answer.
+        let Ok(Some(repo)) = self.repo() else { return Ok(()) };
+        let left_out = repo.left_out(&self.project.own_places())?;
+        let Some(first) = left_out.first() else { return Ok(()) };
+        let (root, file) = (repo.root(), first.display());
+        let top = |path: &PathBuf| {
+            let full = root.join(path);
+            let dirs = [self.project.state_dir(), self.project.evidence_dir()];
+            let top = dirs.into_iter().find(|dir| full.starts_with(dir)).unwrap_or(full);
+            top.strip_prefix(root).unwrap_or(&top).to_string_lossy().replace('\\', "/")
+        };
+        let tops: BTreeSet<String> = left_out.iter().map(top).collect();
+        Err(CommandError::trouble(format!("{file} is tracked by git, and this sparse checkout leaves it out"))
+            .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
+    }
+
     /// Takes the lock of the store.
     pub(crate) fn lock(&self) -> Result<Exclusive, CommandError> {
+        self.whole()?;
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();
         let holder = Holder {
             pid: std::process::id(),

@@ -141,7 +141,7 @@ fn experiment(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
 
 /// The changes about which it is not decided yet; damaged records are told.
 fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
-    let (records, _) = choose::told(ctx, Record::read_unsettled(&ctx.project)?);
+    let (records, _) = choose::unsettled(ctx)?;
     let changes = records.into_iter().filter_map(Record::into_change).filter(|change| !change.is_decided());
     Ok(changes.map(|change| change.id().clone()).collect())
 }

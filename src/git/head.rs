@@ -200,6 +200,19 @@ impl Repo {
         Ok(call.answer()?.is_some())
     }
 
+    /// The tracked files at and below these paths, from the place that the repository was opened at, that its sparse
+    /// checkout leaves out. Without a sparse checkout git is not asked.
+    pub(crate) fn left_out(&self, paths: &[String]) -> Result<Vec<PathBuf>, GitError> {
+        if !self.git_dir().join("info/sparse-checkout").exists() {
+            return Ok(Vec::new());
+        }
+        let asked = paths.iter().map(|path| files::path_from_bytes(&[self.prefix(), path.as_bytes()].concat()));
+        let listed = self.git().args(["ls-files", "-t", "-z", "--cached", "--"]).args(asked).long().ok()?;
+        let skipped = listed.split(|byte| *byte == 0).filter_map(|line| line.strip_prefix(b"S "));
+        let skipped = skipped.map(files::path_from_bytes).filter(|path| !self.root().join(path).exists());
+        Ok(skipped.collect())
+    }
+
     /// Which of these paths, below the place that the repository was opened at, are ignored.
     pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
         if paths.is_empty() {

@@ -130,6 +130,12 @@ impl Project {
         self.config_places().find(|path| path.symlink_metadata().is_ok())
     }
 
+    /// What the tool reads and keeps of a project, from the root.
+    pub(crate) fn own_places(&self) -> Vec<String> {
+        let places = [self.state_name, EVIDENCE_DIR, LOGBOOK, LEGACY_LOGBOOK].into_iter().chain(ROOT_CONFIGS);
+        places.map(str::to_owned).collect()
+    }
+
     /// Where `init` writes a config when there is none.
     pub(crate) fn default_config_path(&self) -> PathBuf {
         self.state_dir().join(STATE_CONFIGS[0])

@@ -48,6 +48,40 @@ fn output_that_would_replace_what_is_kept_is_refused_by_every_command() {
 }
 
 #[test]
+fn a_sparse_checkout_without_the_tools_files_is_refused_and_nothing_is_made_anew() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    s.write("../message", "Halve it\n");
+    let message = s.outside().join("message").to_string_lossy().into_owned();
+    let commands: [&[&str]; 7] = [
+        &["init"],
+        &["change", "start", "--title", "y"],
+        &["change", "list"],
+        &["status"],
+        &["snapshot", "--label", "y"],
+        &["preflight"],
+        &["hook-run", "commit-msg", &message],
+    ];
+    let cases: [(&[&str], &[&str]); 2] = [
+        (&["set", "--cone", "src"], &[".vibeship-optimizer"]),
+        (&["set", "--no-cone", "/src/"], &[".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md", "vibeship_optimizer.yml"]),
+    ];
+    for (set, left_out) in cases {
+        s.git(&[&["sparse-checkout"], set].concat());
+        let fix = format!("git sparse-checkout add {}", left_out.join(" "));
+        for command in commands {
+            let _ = s.run(command).troubled(&["this sparse checkout leaves it out", &fix]);
+        }
+        assert_eq!(s.git(&["status", "--porcelain"]), "", "nothing was made");
+        s.git(&[&["sparse-checkout", "add"], left_out].concat());
+        let _ = s.run(&["change", "list"]).ok().says(&[&s.id()]);
+        s.git(&["sparse-checkout", "disable"]);
+    }
+}
+
+#[test]
 fn a_report_that_git_tracks_may_be_written_again() {
     let s = Sandbox::new();
     s.compared("x");
