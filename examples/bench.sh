@@ -22,7 +22,7 @@ printf 'version: 1\ncommands: {test: "true"}\nsize_paths: [src]\n' >vibeship_opt
 git add -A
 git commit -qm start
 open() {
-  "$tool" change start --title "$1" --hypothesis h --kpi 'size.src <= -1%' --guardrail 'size.src <= +50%' \
+  "$tool" change start --title "$1" --hypothesis h --kpi 'size.src <= -1%' --guardrail 'size.src.files <= +50%' \
     --trigger 'size.src >= +100%' --rollback 'git revert <sha>' >"$dir/opened" 2>/dev/null
   id=$(sed -n 's/.*"change_id": "\([^"]*\)".*/\1/p' "$dir/opened")
 }
