@@ -29,6 +29,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         audit.findings.extend(of_evidence(ctx, record)?);
         audit.findings.extend(set_aside(ctx, record, &evidence)?);
     }
+    audit.findings.extend(misnamed(ctx)?);
     audit.findings.extend(ignored(ctx, &records)?);
     audit.records = records.len();
     let mut known: BTreeSet<String> = records.iter().map(|record| record.id.to_string()).collect();
@@ -56,6 +57,16 @@ fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
 /// The record of a change; `None` where there is none.
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>, CommandError> {
     facts(ctx, id, Record::read(&ctx.project, id))
+}
+
+/// Files among the records whose names are no ids.
+fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
+    let finding = |name: String| {
+        let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
+        let path = ctx.project.relative(&ctx.project.changes_dir().join(&name));
+        Some(Finding::fail(FindingKind::RecordUnreadable { problem }).at(path))
+    };
+    Ok(Record::names(&ctx.project)?.into_iter().filter_map(finding).collect())
 }
 
 fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<Option<RecordFacts>, CommandError> {
@@ -92,6 +103,7 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
         let RecordState::Unreadable(problem) = record.state else { continue };
         lost.push(Finding::fail(FindingKind::RecordUnreadable { problem }).of_change(&record.id).at(record.path));
     }
+    lost.extend(misnamed(ctx)?);
     // Where git cannot be asked, that is reported by itself.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
     lost.extend(gone.into_iter().map(|(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path)));

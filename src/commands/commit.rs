@@ -7,8 +7,8 @@ use crate::commands::{Ctx, choose};
 use crate::error::CommandError;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind, fix};
-use crate::report;
 use crate::report::visible::visible_line;
+use crate::report::{self, problem};
 use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates};
 
@@ -134,7 +134,11 @@ pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
                 ctx.ui.warn(&format!("{}: {problem}", ctx.project.logbook_path().display()));
             }
         }
-        Err(error) => ctx.ui.warn(&format!("the logbook was not updated: {error}")),
+        Err(error) => {
+            ctx.ui.warn(&format!("the logbook was not updated: {error}"));
+            let fix = Fix::next("bring it up to date once that is put right", CommandLine::tool("doctor --apply"));
+            ctx.ui.tell(&problem::lines(&[fix]).join("\n"));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, Ill, choose, commit, failure, hook_health, hooks, init, onboard};
+use crate::commands::{Ctx, Ill, audit_here, choose, commit, failure, hook_health, hooks, init, onboard};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -136,6 +136,10 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         add("LOGBOOK_RENDER", message, render_sections);
     }
     let (grave, notes): (Vec<Ill>, Vec<Ill>) = hook_health::ills(ctx)?.into_iter().partition(|ill| ill.grave);
+    for lost in audit_here::lost(ctx)? {
+        let problem = Problem { message: lost.named(), ..lost.problem(&ctx.fix_context()) };
+        found.push(ToDo { problem, apply: None });
+    }
     for ill in grave {
         let apply: Option<Apply> = if ill.installs { Some(hooks::put_in) } else { None };
         let fixes = if ill.installs { Vec::new() } else { ill.fixes };

@@ -44,9 +44,11 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
         std::fs::write(mark, args.hook.name())?;
         return Ok(Exit::Yes);
     }
+    if args.hook == Hook::CommitMsg && !ctx.project.changes_dir().exists() {
+        ctx.whole()?;
+    }
     // A checkout from before the project used this tool has nothing to be checked against.
     if !ctx.project.is_initialized() {
-        ctx.whole()?;
         return Ok(Exit::Yes);
     }
     match args.hook {

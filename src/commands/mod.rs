@@ -84,7 +84,7 @@ use crate::error::CommandError;
 use crate::git::Repo;
 use crate::measure::revision;
 use crate::model::{CommandLine, Fix, FixContext, Policy};
-use crate::os::{Clock, Interrupt, host};
+use crate::os::{Clock, Interrupt, host, interrupt};
 use crate::report::{Doc, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, lock};
 use crate::ui::Ui;
@@ -136,6 +136,7 @@ pub(crate) struct Ctx {
 impl Ctx {
     /// Finds the project.
     pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
+        interrupt::survive_file_size_limit();
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
         Ok(Self {

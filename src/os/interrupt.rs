@@ -69,6 +69,17 @@ impl Interrupt {
     }
 }
 
+/// A file that grows beyond the limit of `ulimit -f` is then an error that can be told, and not the end of the process.
+/// What this process starts meets the limit as ever.
+pub(crate) fn survive_file_size_limit() {
+    #[cfg(unix)]
+    {
+        let number = rustix::process::Signal::XFSZ.as_raw();
+        // Where it cannot be had, the signal ends the process.
+        let _ = signal_hook::flag::register(number, Arc::new(AtomicBool::new(false)));
+    }
+}
+
 #[cfg(unix)]
 mod signals {
     use std::io::{self, Read as _};

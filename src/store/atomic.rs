@@ -4,14 +4,17 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::os::files;
 use crate::store::StoreError;
 
 /// Temporary files of writers that hold the exclusive lock; whoever takes it next may remove them.
 const LOCKED_PREFIX: &str = ".vibeship-write-";
-/// Temporary files of writers without the lock; nobody else may remove them.
+/// Temporary files of writers without the lock, which may still be at it.
 const FREE_PREFIX: &str = ".vibeship-out-";
+/// No write takes that long.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// More links than any sane chain has.
 const MAX_LINKS: usize = 32;
 
@@ -88,15 +91,20 @@ pub(crate) fn is_temporary(name: &[u8]) -> bool {
     [LOCKED_PREFIX, FREE_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes())) && name.ends_with(b".tmp")
 }
 
-/// Removes what killed writers left in a directory. Only for the holder of the exclusive lock. Failures are
-/// passed over: a leftover harms nobody, and the next holder tries again.
+/// Removes what killed writers left in a directory: those with the lock whatever they left, others what is a day old.
+/// Only for the holder of the exclusive lock. Failures are passed over: a leftover harms nobody, and the next holder
+/// tries again.
 pub(crate) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(LOCKED_PREFIX) && name.ends_with(".tmp"))
-            && entry.file_type().is_ok_and(|kind| kind.is_file())
-        {
+        let name = name.as_encoded_bytes();
+        if !is_temporary(name) || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > A_DAY));
+        if is_old || name.starts_with(LOCKED_PREFIX.as_bytes()) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -219,11 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn only_litter_of_locked_writers_is_removed() {
+    fn litter_of_locked_writers_and_old_litter_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        for name in [".vibeship-write-abc.tmp", ".vibeship-out-abc.tmp", "notes.tmp"] {
+        for name in [".vibeship-write-abc.tmp", ".vibeship-out-abc.tmp", ".vibeship-out-old.tmp", "notes.tmp"] {
             fs::write(dir.path().join(name), b"x").unwrap();
         }
+        let old = fs::File::options().write(true).open(dir.path().join(".vibeship-out-old.tmp")).unwrap();
+        old.set_modified(std::time::SystemTime::now() - 2 * A_DAY).unwrap();
         remove_stale(dir.path());
         assert!(!dir.path().join(".vibeship-write-abc.tmp").exists());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);

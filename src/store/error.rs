@@ -12,10 +12,12 @@ pub enum StoreError {
     #[error("{} is write-protected; make it writable first", path.display())]
     WriteProtected { path: PathBuf },
     /// A directory (or another thing without content) stands where a file should be.
-    #[error("{} is not a file", path.display())]
+    #[error("{} is not a file; move it away, or name another", path.display())]
     NotAFile { path: PathBuf },
     #[error("{} is locked by {holder}; waited {waited_s:.0} s, try again when it is done", path.display())]
     Locked { path: PathBuf, holder: String, waited_s: f64 },
+    #[error("{} is not a directory; move it away", path.display())]
+    NotADirectory { path: PathBuf },
     #[error("{value:?} is not a number of seconds between 0 and 86400 to wait for the lock")]
     BadWait { value: String },
     #[error("project root {} is not a directory", path.display())]

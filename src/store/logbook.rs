@@ -89,7 +89,8 @@ pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool),
     guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, heading.as_bytes()) {
         Ok(()) => Ok((path, true)),
-        Err(StoreError::Exists { .. }) => Ok((path, false)),
+        Err(StoreError::Exists { .. }) if !path.is_dir() => Ok((path, false)),
+        Err(StoreError::Exists { .. }) => Err(StoreError::NotAFile { path }),
         Err(e) => Err(e),
     }
 }

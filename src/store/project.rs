@@ -23,7 +23,7 @@ const ATTRIBUTES: &str = ".gitattributes";
 
 /// What git is not to keep of the state directory.
 const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything else here is meant to be committed.\n\
-    /lock\n/holder.json\n/active\n/cache/\n/.vibeship-*.tmp\n";
+    /lock\n/holder.json\n/active\n/cache/\n.vibeship-*.tmp\n";
 /// Evidence is checked byte by byte, so git must not change how its lines end.
 const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
 
@@ -43,6 +43,10 @@ impl Project {
         let no_root = || StoreError::NoRoot { path: wanted.to_owned() };
         let full = files::canonical(wanted).ok().filter(|full| full.is_dir()).ok_or_else(no_root)?;
         let root = if explicit_root.is_some() { full } else { nearest_root(&full) };
+        let state = root.join(STATE_DIR);
+        if state.exists() && !state.is_dir() {
+            return Err(StoreError::NotADirectory { path: state });
+        }
         Ok(Self { state_name: state_name(&root), root })
     }
 

@@ -110,7 +110,8 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     } else {
         ctx.show(&report::day::monitors(&changes, ctx.now(), &ctx.policy()?))?;
     }
-    Ok(Exit::Yes)
+    let is_known = tick::lost(ctx, args.change_id.as_deref())?.is_empty();
+    Ok(if is_known { Exit::Yes } else { Exit::Trouble })
 }
 
 /// The fields of one as the original has them; where several are monitored, those of the first, and all in `changes`.

@@ -64,3 +64,63 @@ fn a_killed_snapshot_leaves_the_change_where_it_was_or_one_step_on() {
     s.before().improve(50.0).validate().after().compare();
     let _ = s.on(&["change", "promote"]).ok();
 }
+
+#[test]
+fn a_damaged_record_is_never_passed_over() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let record = s.read(s.record());
+    let damage = |s: &Sandbox, name: &str, text: &str| {
+        s.write(format!(".vibeship-optimizer/changes/{name}.json"), text);
+    };
+    for (name, text) in [(s.id().as_str(), &record[..300]), ("chg-20250101-000000-y", "{}"), ("no-id", &record)] {
+        damage(&s, name, text);
+        for command in
+            ["change list", "status", "check", "monitor status", "monitor tick", "doctor", "doctor --apply", "day open"]
+        {
+            let output = s.run(&command.split(' ').collect::<Vec<_>>());
+            assert_ne!(output.code, 0, "{output}");
+            let _ = output.says(&[name]);
+        }
+        std::fs::remove_file(s.path(format!(".vibeship-optimizer/changes/{name}.json"))).unwrap();
+        s.write(s.record(), &record);
+    }
+    let _ = s.run(&["status"]).ok();
+}
+
+#[test]
+fn what_stands_where_the_tool_writes_is_named_with_what_to_do() {
+    let s = Sandbox::new();
+    std::fs::create_dir(s.path("VIBESHIP_OPTIMIZER.md")).unwrap();
+    let _ = s.run(&["init"]).troubled(&["VIBESHIP_OPTIMIZER.md is not a file; move it away"]);
+    s.start("x");
+    let _ = s.on(&["change", "note", "y"]).ok().says(&["the logbook was not updated", "doctor --apply"]);
+    std::fs::remove_dir(s.path("VIBESHIP_OPTIMIZER.md")).unwrap();
+    let _ = s.run(&["doctor", "--apply"]);
+    assert!(s.read("VIBESHIP_OPTIMIZER.md").contains(&s.id()));
+
+    let s = Sandbox::new();
+    s.write(".vibeship-optimizer", "mine");
+    for command in [&["init"][..], &["change", "start", "--title", "x"], &["status"], &["change", "list"], &["doctor"]]
+    {
+        let _ = s.run(command).troubled(&[".vibeship-optimizer is not a directory; move it away"]);
+    }
+    assert_eq!(s.read(".vibeship-optimizer"), "mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_grow_is_told_and_nothing_is_lost() {
+    let s = Sandbox::new();
+    s.start("x");
+    let record = s.read(s.record());
+    let note = "long ".repeat(1000);
+    let tool = s.tool(&["change", "note", &note]);
+    let mut limited = s.command("sh");
+    limited.args(["-c", "ulimit -f 4; exec \"$@\"", "sh"]).arg(tool.get_program()).args(tool.get_args());
+    let output = limited.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: cannot write"), "{output:?}");
+    assert_eq!(s.read(s.record()), record);
+    let _ = s.on(&["change", "note", &note]).ok();
+}
