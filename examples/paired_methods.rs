@@ -176,7 +176,15 @@ fn slowed(pairs: &[Pair], share: f64) -> Vec<Pair> {
 fn finding(found: &Interval) -> Finding {
     let [value, low, high] = [found.value, found.low, found.high].map(f64::exp_m1);
     let estimate = Estimate { value, low, high, confidence: 0.95 };
-    Finding { estimate, design: Design::Paired, n_before: 0, n_after: 0, p_value: None, min_effect: 0.01 }
+    Finding {
+        estimate,
+        design: Design::Paired,
+        n_before: 0,
+        n_after: 0,
+        p_value: None,
+        min_effect: 0.01,
+        from_zero: false,
+    }
 }
 
 fn counts(found: &Interval) -> bool {

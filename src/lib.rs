@@ -13,7 +13,7 @@
 //! | [`git`] | `model`, `os` | asks git; judges nothing |
 //! | [`store`] | `model`, `workflow`, `os`, `git` | the only writer of the state and report directories |
 //! | [`config`] | `model` | read once in `commands/mod.rs` |
-//! | [`measure`] | `model`, `judge`, `config`, `git`, `os` | returns measurements, never judges |
+//! | [`measure`] | `model`, `stats`, `judge`, `config`, `git`, `os` | returns measurements, never judges |
 //! | [`project`] | `model`, `os`, `config` | looks at a project's files to propose a set-up |
 //! | [`hooks`] | `git`, `os` | edits only between its own markers |
 //! | [`error`] | `model`, `workflow`, `exit` | how a command fails, and with which code |

@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
-use crate::model::{ChangeId, Contract, Kind, MetricId, MetricKind, Revision, Snapshot, Taken};
+use crate::model::{ChangeId, Contract, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable};
 use crate::os::clock;
 use crate::report::{self, unmeasured};
 use crate::store::{OwnPaths, Role};
@@ -142,7 +142,8 @@ impl Measurement {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {
-            let reason = series::reading(&all, id).err()?;
+            // That results are old is told, and makes the verdict invalid; here, it would only be in the way.
+            let reason = series::reading(&all, id).err().filter(|why| !matches!(why, Unusable::Stale { .. }))?;
             Some((id.clone(), unmeasured::why(&self.snapshot, id, &reason)))
         });
         found.collect()

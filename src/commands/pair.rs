@@ -94,9 +94,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
                 .hinted("to see what noise alone looks like, measure it against itself with --same"));
         }
     };
-    for warning in &session.warnings {
-        ctx.ui.warn(warning);
-    }
+    pairing::warn(ctx, &session);
     if let Some(out) = &args.json_out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(&*session)?).as_bytes())?;
     }

@@ -1,14 +1,16 @@
 //! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
+use std::path::PathBuf;
+
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::judge::compare::for_metric;
-use crate::judge::{Circumstances, Decision, Settings, decisive};
+use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
 use crate::measure::pair::{
-    Budget, CheckoutError, Checkouts, PairProgress, Project, Session, TuneablesFile, Version, Versions,
+    Budget, CheckoutError, Checkouts, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, command, machine};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine};
 use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
 use crate::os::clock;
 use crate::report;
@@ -150,7 +152,14 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         kpis: Vec::new(),
         warnings: Vec::new(),
     };
-    let complete = measure(ask, &checkouts, &mut runner, &mut bar, &mut session);
+    let root = ctx.project.root();
+    let shared: Vec<PathBuf> = project.config.pair.share.iter().map(|path| root.join(path)).collect();
+    // Of one code on both sides, there are no two programs to prove.
+    let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, &shared)?) };
+    if proof.as_ref().is_some_and(|proof| !proof.sees()) {
+        session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
+    }
+    let complete = measure(ask, &checkouts, proof, &mut runner, &mut bar, &mut session);
     bar.finish();
     if !complete {
         return Err(checks::interrupted());
@@ -165,16 +174,30 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     Ok(Pairing::Measured(Box::new(session)))
 }
 
+/// Tells what a session found doubtful.
+pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
+    let caveats = caveat::of_first_runs(session);
+    let caveats = caveats.iter().map(|it| report::caveat::text(it).words());
+    let flaws = session
+        .commands
+        .iter()
+        .filter_map(|it| Some(format!("{}: {}", it.name, report::verdict::flaw(&it.first_runs.flaw()?))));
+    for warning in session.warnings.iter().cloned().chain(caveats).chain(flaws) {
+        ctx.ui.warn(&warning);
+    }
+}
+
 /// Measures into the session; whether it came to its end.
 fn measure(
     ask: &Ask<'_>,
     checkouts: &Checkouts,
+    proof: Option<Proof>,
     runner: &mut SystemRunner,
     bar: &mut Bar,
     found: &mut PairSession,
 ) -> bool {
     let places = (&checkouts.before.place, &checkouts.after.place);
-    let mut session = Session::new(runner, places, ask.pin);
+    let mut session = Session::new(runner, places, ask.pin).proven(proof);
     for plan in &ask.commands {
         let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
             let max_pairs = ask.budget.max_pairs;
@@ -187,13 +210,14 @@ fn measure(
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
         found.commands.push(measured.paired);
     }
-    for kpi in &ask.kpis {
-        bar.show(&format!("KPI {} in pairs", kpi.name));
-        let (paired, stopped) = session.kpi(kpi, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
+    for group in kpi::groups(ask.kpis.iter().copied()) {
+        let names: Vec<&str> = group.iter().map(|kpi| kpi.name.as_str()).collect();
+        bar.show(&format!("KPI {} in pairs", names.join(", ")));
+        let (paired, stopped) = session.kpis(&group, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
         if stopped == Stop::Interrupted {
             return false;
         }
-        found.kpis.push(paired);
+        found.kpis.extend(paired);
     }
     true
 }
@@ -217,7 +241,7 @@ fn decide_kpi(so_far: &PairedKpi, ask: &Ask<'_>) -> Decision {
 fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
     let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
     let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
-    let estimate = change.finding().map(|finding| report::values::share_estimate(&finding.estimate));
+    let estimate = change.finding().map(report::values::change);
     let (pairs, most) = (progress.so_far.pairs.len(), ask.budget.max_pairs);
     let left = progress::left(progress.more, pairs, most);
     format!("{name}: pair {pairs} of at most {most}{left}  {}", estimate.unwrap_or_default())

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use crate::config::reader::Notes;
 use crate::config::{
-    Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Method, Pair, Rollout, StageConfig, Timing,
-    Tuneables, Verification, glob, probes, words,
+    Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Matches, Method, Pair, Rollout,
+    StageConfig, Timing, Tuneables, Verification, glob, probes, words,
 };
 use crate::model::Stage;
 
@@ -87,6 +87,7 @@ fn timing(timing: &Timing, mut s: Section<'_, '_>) {
     s.not_blank("cwd", timing.cwd.as_ref());
     s.variables("env", &timing.env);
     s.not_blank("hyperfine", timing.hyperfine.as_ref());
+    s.not_blank("stale_ok", timing.stale_ok.as_ref());
 }
 
 fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
@@ -139,9 +140,16 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
     }
     s.whole("runs", kpi.runs, 1..=MAX_RUNS);
     if kpi.cmd.is_none() && s.has("runs") && kpi.runs > 1 {
-        s.problem("runs", "reading a file again gives the same number: drop `runs`, or add the `cmd` that writes it");
+        s.problem("runs", "reading a file again gives the same numbers: drop `runs`; let `pointer` name an array of samples, or add the `cmd` that writes the file");
+    }
+    if kpi.matches != Matches::One && kpi.regex.is_none() {
+        s.problem("matches", "is about the matches of a `regex`, and there is none");
     }
     s.positive("timeout_s", kpi.timeout_s);
+    s.not_blank("stale_ok", kpi.stale_ok.as_ref());
+    if kpi.stale_ok.is_some() && kpi.cmd.is_some() {
+        s.problem("stale_ok", "is about a file that nothing is run for; `cmd` must write its own");
+    }
     s.not_blank("artifact", kpi.artifact.as_ref());
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, HttpProbe, OnFailure};
+use crate::config::{Config, HttpProbe, Matches, OnFailure};
 use crate::model::Digest;
 
 /// The key of the definition of the tuneables.
@@ -67,14 +67,18 @@ impl Config {
         };
         for timing in &self.timings {
             let how = json!([timing.cmd, timing.cwd, timing.env, timing.shell, timing.hyperfine]);
-            put(format!("timing.{}", timing.name), how);
+            put(format!("timing.{}", timing.name), with_reason(how, timing.stale_ok.as_ref()));
         }
         for probe in &self.http_probes {
             put(format!("http.{}", probe.name), asked(probe));
         }
         for kpi in &self.kpis {
-            let source = json!([kpi.cmd, kpi.file, kpi.extract()]);
-            put(format!("kpi.{}", kpi.name), json!([source, kpi.unit, kpi.better, kpi.exact]));
+            let mut source = json!([kpi.cmd, kpi.file, kpi.extract()]);
+            if kpi.matches != Matches::One {
+                source = json!([source, kpi.matches]);
+            }
+            let how = json!([source, kpi.unit, kpi.better, kpi.exact]);
+            put(format!("kpi.{}", kpi.name), with_reason(how, kpi.stale_ok.as_ref()));
         }
         put(TUNEABLES.to_owned(), json!([self.tuneables.files, self.tuneables.env]));
         self.pairing(&mut put);
@@ -126,6 +130,11 @@ impl Config {
             }
         }
     }
+}
+
+/// A definition that lets old results pass is another one.
+fn with_reason(how: Value, stale_ok: Option<&String>) -> Value {
+    stale_ok.map_or(how.clone(), |reason| json!([how, reason]))
 }
 
 fn asked(probe: &HttpProbe) -> Value {

@@ -20,7 +20,7 @@ pub use policy::{
     ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, StageConfig,
     Surfaces, Validation, Verification,
 };
-pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Method, Timing};
+pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use template::Guess;
 
 use std::collections::BTreeMap;

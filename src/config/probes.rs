@@ -31,6 +31,8 @@ pub struct Timing {
     pub shell: bool,
     /// File with results that hyperfine exported as JSON, read instead of running anything.
     pub hyperfine: Option<String>,
+    /// Why results that are older than the code may count all the same.
+    pub stale_ok: Option<String>,
 }
 
 impl Default for Timing {
@@ -46,6 +48,7 @@ impl Default for Timing {
             env: BTreeMap::new(),
             shell: true,
             hyperfine: None,
+            stale_ok: None,
         }
     }
 }
@@ -147,10 +150,15 @@ pub struct KpiProbe {
     /// File that it is read from: after the command, where there is one, which must then have written it.
     /// Without a file the command's standard output is read. At least one of both is set.
     pub file: Option<String>,
-    /// Where the number is in a JSON text (RFC 6901).
+    /// Where the number is in a JSON text (RFC 6901), or an array of samples. `*` stands for every item, `FIELD=VALUE` for
+    /// the items of an array with that value.
     pub pointer: Option<String>,
-    /// A regular expression whose only group captures the number, at its last match.
+    /// A regular expression whose only group captures the number.
     pub regex: Option<String>,
+    /// Which of several different matches count.
+    pub matches: Matches,
+    /// Why results of a file that is older than the code may count all the same.
+    pub stale_ok: Option<String>,
     /// Its unit.
     #[serde(deserialize_with = "reader::unit")]
     pub unit: Unit,
@@ -166,6 +174,18 @@ pub struct KpiProbe {
     pub artifact: Option<String>,
 }
 
+/// Which matches of a regular expression count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matches {
+    /// Several different ones are an error.
+    #[default]
+    One,
+    /// Each is a sample.
+    All,
+    Last,
+}
+
 /// How a number is found in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -174,7 +194,7 @@ pub enum Extract {
     Whole,
     /// The text is JSON and the number is at this place (RFC 6901).
     Pointer(String),
-    /// The number is what the only group of this regular expression captures, at its last match.
+    /// The number is what the only group of this regular expression captures.
     Regex(String),
 }
 
@@ -186,6 +206,8 @@ impl Default for KpiProbe {
             file: None,
             pointer: None,
             regex: None,
+            matches: Matches::One,
+            stale_ok: None,
             unit: Unit::none(),
             better: Better::Lower,
             exact: false,

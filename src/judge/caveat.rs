@@ -95,6 +95,17 @@ pub enum Caveat {
     DriftUnknown,
     /// The pairs were taken of other commits than the snapshots.
     PairOfOtherCommits,
+    /// A command printed something else after the change, although the baseline repeats itself; in bytes.
+    PrintsOther {
+        command: String,
+        before: u64,
+        after: u64,
+    },
+    /// Both sides ran this program of the user's checkout, which git does not track.
+    SameProgram {
+        command: String,
+        path: String,
+    },
     /// The snapshot after the change is older than the baseline.
     OutOfOrder,
     /// The same change was compared before; set by whoever knows of that.
@@ -128,6 +139,7 @@ pub(crate) fn caveats(
         if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
             found.push(Caveat::PairOfOtherCommits);
         }
+        found.extend(of_first_runs(pair));
     }
     about_sizes(before, after, metrics, &mut found);
     about_memory(before, after, pair, &mut found);
@@ -136,6 +148,23 @@ pub(crate) fn caveats(
     let names: Vec<String> = variable_changes(before, after).into_iter().map(|change| change.name).collect();
     if !names.is_empty() {
         found.push(Caveat::EnvDiffers { names });
+    }
+    found
+}
+
+/// What the first runs of a pair session showed.
+pub fn of_first_runs(pair: &PairSession) -> Vec<Caveat> {
+    let commands = pair.commands.iter().map(|it| (&it.name, &it.first_runs));
+    let kpis = pair.kpis.iter().map(|it| (&it.kpi.name, &it.first_runs));
+    let mut found = Vec::new();
+    for (command, first) in commands.chain(kpis) {
+        if let Some([before, after]) = &first.printed {
+            let (command, before, after) = (command.clone(), before.bytes, after.bytes);
+            found.push(Caveat::PrintsOther { command, before, after });
+        }
+        if let Some(path) = &first.program {
+            found.push(Caveat::SameProgram { command: command.clone(), path: path.clone() });
+        }
     }
     found
 }

@@ -149,7 +149,7 @@ pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (Me
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Pair, Stop};
+    use crate::model::{FirstRuns, Pair, Stop};
 
     use super::*;
 
@@ -169,6 +169,7 @@ mod tests {
         };
         let pairs = (0..n).map(pair).collect();
         PairedCommand {
+            first_runs: FirstRuns::default(),
             name: "t".into(),
             cmd: "c".into(),
             timeout_s: 9.0,

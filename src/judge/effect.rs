@@ -184,29 +184,31 @@ fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Findi
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(n), need: count(looks::FEWEST) });
     let level = series.plan.level(n).ok_or_else(too_few)?;
     let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
-    let (differences, scale) = if positive {
+    let (differences, size) = if positive {
         (series.side(|pair| (pair.after / pair.before).ln()), None)
     } else {
-        (series.side(|pair| pair.after - pair.before), Some(baseline_size(&series.side(|pair| pair.before))?))
+        (series.side(|pair| pair.after - pair.before), Some(size_of(&series.side(|pair| pair.before))))
     };
     let found = winsorized::interval(&differences, level).ok_or_else(too_few)?;
     Ok(Finding {
-        estimate: estimate(scale.map_or_else(|| shares_of(found), |size| scaled(found, size)), CONFIDENCE),
+        estimate: estimate(size.map_or_else(|| shares_of(found), |size| share_of(found, size)), CONFIDENCE),
         design: Design::Paired,
         n_before: count(n),
         n_after: count(n),
         p_value: Some(winsorized::p_value(&differences)),
         min_effect: known.min_effect,
+        from_zero: size == Some(0.0),
     })
 }
 
 /// The size of the baseline that differences are shares of, where values may be zero or below.
-fn baseline_size(before: &[f64]) -> Result<f64, Flaw> {
-    let size = median::median(before).unwrap_or(0.0).abs();
-    if size > 0.0 { Ok(size) } else { Err(Flaw::ZeroBaseline) }
+fn size_of(before: &[f64]) -> f64 {
+    median::median(before).unwrap_or(0.0).abs()
 }
 
-fn scaled(found: Interval, size: f64) -> Interval {
+/// A difference as a share of a baseline of this size; of none, it stays a difference.
+fn share_of(found: Interval, size: f64) -> Interval {
+    let size = if size > 0.0 { size } else { 1.0 };
     Interval { value: found.value / size, low: found.low / size, high: found.high / size, ..found }
 }
 
@@ -220,12 +222,18 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
     let drift = drift(known)?;
     let positive = first.iter().chain(second).all(|value| *value > 0.0);
     let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<f64>>();
-    let found = if positive {
-        let shift = rank_sum::shift(&logs(&first), &logs(second), CONFIDENCE).ok_or_else(too_few)?;
-        shares_of(shift.widened(drift))
-    } else {
-        let size = baseline_size(&first)?;
-        scaled(rank_sum::shift(&first, second, CONFIDENCE).ok_or_else(too_few)?, size).widened(drift)
+    let size = (!positive).then(|| size_of(&first));
+    let found = match size {
+        None => {
+            let shift = rank_sum::shift(&logs(&first), &logs(second), CONFIDENCE).ok_or_else(too_few)?;
+            shares_of(shift.widened(drift))
+        }
+        Some(size) => {
+            let shift = rank_sum::shift(&first, second, CONFIDENCE).ok_or_else(too_few)?;
+            // From zero, sessions differ by a share of what came of it.
+            let apart = if size > 0.0 { drift } else { shift.value.abs() * drift };
+            share_of(shift, size).widened(apart)
+        }
     };
     Ok(Finding {
         estimate: estimate(found, CONFIDENCE),
@@ -234,6 +242,7 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
         n_after: count(second.len()),
         p_value: rank_sum::p_value(&first, second),
         min_effect: known.min_effect,
+        from_zero: size == Some(0.0),
     })
 }
 
@@ -262,6 +271,7 @@ fn rate_difference(before: &[f64], after: &[f64], design: Design, known: &Circum
         n_after: count(after.len()),
         p_value: proportion::fisher_exact(first, second),
         min_effect: known.min_effect,
+        from_zero: false,
     })
 }
 
@@ -278,11 +288,10 @@ fn exact_relative(before: &Series, after: &Series, known: &Circumstances) -> Res
     if known.same_code && first != second {
         return Err(Undecided::Doubt(Doubt::NotExact));
     }
-    if first == 0.0 && second != 0.0 {
-        return Err(Flaw::ZeroBaseline.into());
-    }
-    let share = if first == second { 0.0 } else { (second - first) / first.abs() };
-    Ok(exact_finding(share, before.samples.len(), after.samples.len()))
+    let from_zero = first == 0.0 && second != 0.0;
+    let size = if from_zero { 1.0 } else { first.abs() };
+    let share = if first == second { 0.0 } else { (second - first) / size };
+    Ok(Finding { from_zero, ..exact_finding(share, before.samples.len(), after.samples.len()) })
 }
 
 fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
@@ -307,6 +316,7 @@ fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
         n_after: count(n_after),
         p_value: None,
         min_effect: 0.0,
+        from_zero: false,
     }
 }
 
@@ -335,6 +345,7 @@ fn level_of(
         n_after: n,
         p_value: None,
         min_effect: known.min_effect,
+        from_zero: false,
     })
 }
 

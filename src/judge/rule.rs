@@ -88,7 +88,8 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
         return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
     }
     let standing = if rate { 0.0 } else { standing(&finding, criterion.is_relative(), known) };
-    let Some(holds) = on_interval(criterion.op, &estimate, bound) else {
+    let held = if criterion.is_relative() { finding.held_against_shares() } else { estimate };
+    let Some(holds) = on_interval(criterion.op, &held, bound) else {
         let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), standing);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::Straddles, more_runs };
     };
@@ -113,6 +114,9 @@ fn standing(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
 /// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
 /// estimate as the bound is. `None` where no number would.
 fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, standing: f64) -> Option<u32> {
+    if relative && finding.from_zero {
+        return None;
+    }
     // Where something stands, a share was widened as a logarithm.
     let scale = |at: f64| if relative && standing > 0.0 && at > -1.0 { at.ln_1p() } else { at };
     let Estimate { value, low, high, .. } = finding.estimate;
@@ -406,13 +410,30 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_share_of_a_zero_baseline() {
+    fn from_zero_any_difference_is_more_than_any_share() {
         let exact = |value: f64| series(Sampling::Exact, "", &[value]);
-        let verdict = of_sides("m <= +5%", &exact(0.0), &exact(3.0), &known());
-        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+        for (criterion, after, outcome) in [
+            ("m <= +5%", 3.0, Outcome::Fail),
+            ("m <= +5%", -3.0, Outcome::Pass),
+            ("m >= +5%", 3.0, Outcome::Pass),
+            ("m <= -5%", 0.0, Outcome::Fail),
+        ] {
+            assert_eq!(
+                of_sides(criterion, &exact(0.0), &exact(after), &known()).outcome(),
+                outcome,
+                "{criterion} {after}"
+            );
+        }
+        let (before, after) = (exact(0.0), exact(12.0));
+        let measured = Measured { before: &before, after: &after, paired: None };
+        let Change::Regressed(finding) = change(measured, Better::Lower, &known()) else { panic!("no regression") };
+        assert_eq!((finding.estimate, finding.from_zero, finding.share()), (Estimate::exact(12.0), true, None));
         assert_eq!(of_sides("m <= +5%", &exact(0.0), &exact(0.0), &known()).outcome(), Outcome::Pass);
-        let verdict = of_sides("m <= +5%", &sampled(&[0.0; 8]), &sampled(&[1.0; 8]), &known());
-        assert_eq!(verdict, Verdict::Invalid { because: Flaw::ZeroBaseline });
+        let sampled_from_zero = |after: [f64; 8]| of_sides("m <= +5%", &sampled(&[0.0; 8]), &sampled(&after), &known());
+        assert_eq!(sampled_from_zero([1.0; 8]).outcome(), Outcome::Fail);
+        assert_eq!(sampled_from_zero([0.0; 8]).outcome(), Outcome::Pass);
+        let mixed = sampled_from_zero([0.0, 1.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0]);
+        assert_eq!(mixed.outcome(), Outcome::Inconclusive);
     }
 
     #[test]

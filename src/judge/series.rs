@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::metric::{Reads, flag};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{
-    Flaw, Http, Kpi, MetricId, MetricKind, MetricSource, MetricSpec, Pair, PairSession, PairedCommand, PairedKpi, Run,
-    Sampling, Size, Snapshot, Timing, Unit, Unusable,
+    Flaw, Http, Kpi, MetricId, MetricKind, MetricSource, MetricSpec, Pair, PairSession, PairedCommand, PairedKpi,
+    ReadFile, Run, Sampling, Size, Snapshot, Timing, Unit, Unusable,
 };
 use crate::stats::Plan;
 
@@ -121,6 +121,7 @@ fn timing(timing: &Timing) -> Vec<(MetricId, Reading)> {
         return timing_v1(timing);
     }
     let failure = failure_of(timing.samples.iter(), timing.timeout_s);
+    let failure = timing.read_from.as_ref().and_then(ReadFile::stale).or(failure);
     let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
         let samples: Option<Vec<f64>> = timing.samples.iter().map(read).collect();
         let reading = series(kind.spec(&timing.name), samples.unwrap_or_default());
@@ -195,9 +196,10 @@ fn kpi_spec(kpi: &Kpi) -> MetricSpec {
 }
 
 fn kpi(kpi: &Kpi) -> Reading {
-    match &kpi.error {
-        Some(message) => Err(Unusable::NoValue { message: message.clone() }),
-        None => series(kpi_spec(kpi), kpi.values.clone()),
+    match (&kpi.error, kpi.read_from.as_ref().and_then(ReadFile::stale)) {
+        (Some(message), _) => Err(Unusable::NoValue { message: message.clone() }),
+        (None, Some(stale)) => Err(stale),
+        (None, None) => series(kpi_spec(kpi), kpi.values.clone()),
     }
 }
 
@@ -212,6 +214,7 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
     let failed = |side: fn(&Pair) -> &Run| failure_of(command.pairs.iter().map(side), command.timeout_s);
     let failure = failed(|pair| &pair.before).map(|reason| Flaw::Before { reason });
     let failure = failure.or_else(|| failed(|pair| &pair.after).map(|reason| Flaw::After { reason }));
+    let untrue = command.first_runs.flaw();
     let plan = Plan::new(command.min_pairs, command.max_pairs);
     let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
         let pair = |pair: &Pair| {
@@ -220,7 +223,8 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
         };
         let pairs: Option<Vec<PairSample>> = command.pairs.iter().map(pair).collect();
         let reading = paired(kind.spec(&command.name), plan, pairs.unwrap_or_default());
-        (kind.of(&command.name), failure.clone().filter(|_| needs_success(kind)).map_or(reading, Err))
+        let flaw = untrue.clone().or_else(|| failure.clone().filter(|_| needs_success(kind)));
+        (kind.of(&command.name), flaw.map_or(reading, Err))
     };
     kinds_of_runs().map(read).collect()
 }
@@ -228,6 +232,9 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
 /// KPIs alternate like commands: the head ran first in every second pair.
 pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     let kpi = &measured.kpi;
+    if let Some(flaw) = measured.first_runs.flaw() {
+        return Err(flaw);
+    }
     if let Some(message) = &kpi.error {
         return Err(Flaw::After { reason: Unusable::NoValue { message: message.clone() } });
     }

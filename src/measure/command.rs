@@ -191,6 +191,7 @@ fn no_runs(plan: &CommandPlan) -> Timing {
         samples: Vec::new(),
         direct: None,
         cpu_means: None,
+        read_from: None,
     }
 }
 

@@ -105,7 +105,8 @@ fn mismatch(value: &Value, expected: &ExpectJson) -> Option<String> {
         Ok(found) => found,
         Err(nowhere) => return Some(nowhere),
     };
-    let wanted = expected.equals.as_ref().filter(|wanted| !same(found, wanted))?;
+    let wanted = expected.equals.as_ref()?;
+    let found = found.into_iter().map(|found| found.value).find(|found| !same(found, wanted))?;
     let shown: String = scrub(&found.to_string()).chars().take(100).collect();
     Some(format!("{} is {shown}, expected {wanted}", expected.pointer))
 }

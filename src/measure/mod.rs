@@ -3,8 +3,9 @@
 pub mod command;
 mod flatten;
 pub(crate) mod http;
-mod kpi;
+pub(crate) mod kpi;
 pub(crate) mod machine;
+mod number;
 pub mod pair;
 mod pointer;
 pub(crate) mod revision;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::DateTime;
 
@@ -11,11 +12,14 @@ use crate::config::{self, Config};
 use crate::measure::machine::{self, Reference};
 use crate::measure::{CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, kpi, size, tuneables};
 use crate::model::scrub::scrub;
-use crate::model::{Snapshot, System, Timing, hyperfine};
-use crate::os::Interrupt;
+use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine};
+use crate::os::{Interrupt, files};
 
 /// The largest export of hyperfine that is read.
 const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Files written within this time of each other were written together.
+const TOGETHER: Duration = Duration::from_secs(2);
 
 /// What a warning of a peak memory that could not be told says.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
@@ -105,7 +109,7 @@ fn timings(
         }
         let name = &config.name;
         if let Some(path) = &config.hyperfine {
-            match imported(plan.root, config, path) {
+            match imported(plan, config, path) {
                 Ok(timing) => snapshot.timings.push(timing),
                 Err(message) => snapshot.warnings.push(format!("timing {name}: {message}")),
             }
@@ -126,15 +130,16 @@ fn timings(
     }
 }
 
-fn imported(root: &Path, config: &config::Timing, path: &str) -> Result<Timing, String> {
-    let file = root.join(path);
+fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str) -> Result<Timing, String> {
+    let file = plan.root.join(path);
     let unreadable = |error| format!("cannot read {path}: {error}");
     let length = fs::metadata(&file).map_err(unreadable)?.len();
     if length > EXPORT_LIMIT {
         return Err(format!("{path} has {length} bytes, more than the {EXPORT_LIMIT} that are read"));
     }
     let bytes = fs::read(&file).map_err(unreadable)?;
-    hyperfine::import(&config.name, &bytes).map_err(|error| format!("{path}: {error}"))
+    let timing = hyperfine::import(&config.name, &bytes).map_err(|error| format!("{path}: {error}"))?;
+    Ok(Timing { read_from: read_from(plan, path, config.stale_ok.as_deref()), ..timing })
 }
 
 fn kpis(
@@ -146,24 +151,58 @@ fn kpis(
     tell: &mut dyn FnMut(&str),
 ) -> Vec<KpiOutput> {
     let mut outputs = Vec::new();
-    for config in &plan.config.kpis {
+    for group in kpi::groups(&plan.config.kpis) {
         if plan.interrupt.requested() {
             break;
         }
-        let name = &config.name;
-        tell(&format!("taking KPI {name}"));
-        let measured = kpi::measure(runner, place, config, &mut |done, of| {
+        let names: Vec<&str> = group.iter().map(|config| config.name.as_str()).collect();
+        let names = names.join(", ");
+        tell(&format!("taking KPI {names}"));
+        let found = kpi::measure(runner, place, &group, &mut |done, of| {
             // A file that somebody else wrote was not measured now.
-            if config.cmd.is_some() {
+            if group.iter().any(|config| config.cmd.is_some()) {
                 snapshot.reference_s.push(reference.measure_once().wall_s);
             }
-            tell(&format!("taking KPI {name}: {done} of {of}"));
+            tell(&format!("taking KPI {names}: {done} of {of}"));
         });
-        snapshot.kpis.push(measured.kpi);
-        if let Some(bytes) = measured.raw {
-            let extension = if serde_json::from_slice::<serde_json::Value>(&bytes).is_ok() { "json" } else { "txt" };
-            outputs.push(KpiOutput { name: name.clone(), extension, bytes });
+        for (mut measured, config) in found.into_iter().zip(group) {
+            if let (Some(file), None) = (&config.file, &config.cmd) {
+                measured.kpi.read_from = read_from(plan, file, config.stale_ok.as_deref());
+            }
+            if let Some(bytes) = measured.raw {
+                let extension =
+                    if serde_json::from_slice::<serde_json::Value>(&bytes).is_ok() { "json" } else { "txt" };
+                outputs.push(KpiOutput { name: config.name.clone(), extension, bytes });
+            }
+            snapshot.kpis.push(measured.kpi);
         }
     }
+    // As configured, not as measured.
+    let place_of = |kpi: &Kpi| plan.config.kpis.iter().position(|config| config.name == kpi.name);
+    snapshot.kpis.sort_by_key(place_of);
     outputs
+}
+
+/// What is known of a file that nothing was run for: what it held, when it was written, and which of the project's files
+/// was changed later, so that the results in it are not of that.
+fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<ReadFile> {
+    let path = plan.root.join(file);
+    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
+    let sha256 = Digest::of_bytes(&fs::read(&path).ok()?);
+    let is_tracked = |tracked: &BTreeSet<Vec<u8>>| tracked.contains(files::path_bytes(Path::new(file)).as_slice());
+    // A file that git keeps is as old as the checkout.
+    let tracked = plan.tracked.filter(|tracked| !is_tracked(tracked));
+    let written =
+        |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
+    let sources = tracked.into_iter().flatten().filter(|path| !(plan.is_own)(path));
+    let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| !files::is_of_git(path));
+    let newest = sources.filter_map(|path| Some((written(&path)?, path))).max();
+    let changed = newest.filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path);
+    Some(ReadFile {
+        path: file.to_owned(),
+        sha256,
+        modified: modified.into(),
+        older_than: changed.map(|path| path.display().to_string()),
+        stale_ok: stale_ok.map(str::to_owned),
+    })
 }

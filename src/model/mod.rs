@@ -45,11 +45,11 @@ pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use machine::Machine;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
-pub use pair::{Pair, PairSession, PairedCommand, PairedKpi, SideRevision, Stop};
+pub use pair::{FirstRuns, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
 pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{
-    CpuMeans, GitV1, Http, HttpRequest, Kpi, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
+    CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
 pub use strict_json::JsonError;
 pub use surface::Surface;

@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Kpi, Machine, Run};
+use crate::model::{Digest, Flaw, Kpi, Machine, Run, Unusable};
 
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
+
+/// A side that prints nothing and takes less than this share of the other's time did nothing.
+const IDLE: f64 = 0.25;
 
 /// One paired measurement of two sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +62,54 @@ pub struct PairedCommand {
     /// The pairs in the order they were run.
     pub pairs: Vec<Pair>,
     pub stopped: Stop,
+    #[serde(default, skip_serializing_if = "FirstRuns::is_empty")]
+    pub first_runs: FirstRuns,
+}
+
+/// What the first run of each side showed of it, before anything was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FirstRuns {
+    /// A tracked file of the user's own checkout that a side opened: it runs the code there, and so may the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
+    /// A program there that git does not track, which both sides ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// What each side printed, where that differs although the baseline repeats itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub printed: Option<[Printed; 2]>,
+}
+
+impl FirstRuns {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Why nothing that was measured is a comparison of two programs that do the same.
+    pub fn flaw(&self) -> Option<Flaw> {
+        if let Some(path) = &self.opened {
+            return Some(Flaw::SharedCode { path: path.clone() });
+        }
+        let [before, after] = self.printed.as_ref()?;
+        let idle = |one: &Printed, other: &Printed| one.bytes == 0 && one.seconds < other.seconds * IDLE;
+        match (idle(before, after), idle(after, before)) {
+            (true, _) => Some(Flaw::Before { reason: Unusable::DidNothing { printed: after.bytes } }),
+            (_, true) => Some(Flaw::After { reason: Unusable::DidNothing { printed: before.bytes } }),
+            (false, false) => None,
+        }
+    }
+}
+
+/// What a run wrote to standard output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Printed {
+    pub bytes: u64,
+    /// Of what was written, without the paths of the side's own directories.
+    pub sha256: Digest,
+    /// How long the run took.
+    pub seconds: f64,
 }
 
 /// One pair of runs.
@@ -88,6 +139,8 @@ pub struct PairedKpi {
     pub max_pairs: u32,
     /// Values as (before, after), in the order they were taken.
     pub pairs: Vec<(f64, f64)>,
+    #[serde(default, skip_serializing_if = "FirstRuns::is_empty")]
+    pub first_runs: FirstRuns,
 }
 
 /// Why sampling ended.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Artifact, Better, Digest, Machine, Revision, Sampling};
+use crate::model::{Artifact, Better, Digest, Machine, Revision, Sampling, Unusable};
 
 /// Schema name of the files written here.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
@@ -160,6 +160,9 @@ pub struct Timing {
     /// Mean CPU times of an import that has no others (v2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_means: Option<CpuMeans>,
+    /// The file that it was imported from (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_from: Option<ReadFile>,
 }
 
 /// Means of CPU times over all runs. A mean is no sample: nothing is concluded from it.
@@ -270,6 +273,37 @@ pub struct Kpi {
     /// The raw output that the value was read from, kept as evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
+    /// The file that it was read from, where nothing was run for it (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_from: Option<ReadFile>,
+}
+
+/// A file with results that nothing was run for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadFile {
+    pub path: String,
+    pub sha256: Digest,
+    /// When it was written last.
+    pub modified: DateTime<Utc>,
+    /// A file of the project that was changed later: the results are not of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_than: Option<String>,
+    /// Why the config lets that pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_ok: Option<String>,
+}
+
+impl ReadFile {
+    /// Why its numbers are not of the code that was measured.
+    pub fn stale(&self) -> Option<Unusable> {
+        let than = self.older_than.clone().filter(|_| self.stale_ok.is_none())?;
+        Some(Unusable::Stale { path: self.path.clone(), than: Some(than) })
+    }
+
+    /// Whether nobody wrote it again since `earlier`, though that matters.
+    pub fn unwritten_since(&self, earlier: &Self) -> bool {
+        self.stale_ok.is_none() && self.sha256 == earlier.sha256 && self.modified == earlier.modified
+    }
 }
 
 /// The effective value of one tuneable.

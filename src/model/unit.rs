@@ -39,6 +39,23 @@ const KNOWN: &[(&str, Dimension, f64)] = &[
     ("%", Dimension::Share, 0.01),
 ];
 
+/// Units as words, without the plural.
+const SPELLED: &[(&str, &str)] = &[
+    ("nanosecond", "ns"),
+    ("nsec", "ns"),
+    ("microsecond", "us"),
+    ("usec", "us"),
+    ("μ", "us"),
+    ("millisecond", "ms"),
+    ("msec", "ms"),
+    ("second", "s"),
+    ("sec", "s"),
+    ("minute", "min"),
+    ("hour", "h"),
+    ("byte", "B"),
+    ("percent", "%"),
+];
+
 impl Unit {
     /// The unit written `symbol`; surrounding white space is dropped.
     pub fn new(symbol: &str) -> Self {
@@ -83,6 +100,18 @@ impl Unit {
         let (from, a) = self.known()?;
         let (to, b) = other.known()?;
         (from == to).then_some(a / b)
+    }
+
+    /// The unit of a word as programs write it after a number: its symbol, or the word spelled out.
+    pub fn spelled(word: &str) -> Self {
+        let lower = word.to_lowercase();
+        let spelled = SPELLED.iter().find(|(stem, _)| lower.trim_end_matches('s') == *stem);
+        spelled.map_or_else(|| Self::new(word), |(_, symbol)| Self::new(symbol))
+    }
+
+    /// Whether it is in the table of units.
+    pub fn is_known(&self) -> bool {
+        self.known().is_some()
     }
 
     /// Every symbol that converts, for error messages.

@@ -67,6 +67,10 @@ pub struct Finding {
     pub p_value: Option<f64>,
     /// The smallest change, as a share, that counts as one here (noise floor or the contract's).
     pub min_effect: f64,
+    /// Whether the baseline is zero, so that there is no share of it: the estimate is the difference itself, in the
+    /// metric's unit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_zero: bool,
 }
 
 /// Why a verdict is not conclusive.
@@ -114,6 +118,15 @@ pub enum Unusable {
         path: String,
     },
     /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable).
+    /// It printed nothing and ended at once, where the other side printed so many bytes.
+    DidNothing {
+        printed: u64,
+    },
+    /// It was read from a file that nobody wrote again: after `than` was changed, or since the baseline.
+    Stale {
+        path: String,
+        than: Option<String>,
+    },
     NoValue {
         /// What went wrong, in the probe's words.
         message: String,
@@ -135,6 +148,10 @@ pub enum Flaw {
     },
     /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
     SameCode,
+    /// A side opened this file of the user's own checkout, so that both may have run the same code.
+    SharedCode {
+        path: String,
+    },
     /// The command, the unit or the sampling differs between the two sides.
     NotComparable {
         what: String,
@@ -175,7 +192,19 @@ impl Finding {
 
     /// The smallest change that counts; an exact value has no noise that one could hide in.
     pub fn least(&self) -> f64 {
-        if self.design == Design::Exact { 0.0 } else { self.min_effect }
+        if self.design == Design::Exact || self.from_zero { 0.0 } else { self.min_effect }
+    }
+
+    /// The estimate, where it is a share of the baseline.
+    pub fn share(&self) -> Option<Estimate> {
+        (!self.from_zero).then_some(self.estimate)
+    }
+
+    /// The estimate as bounds on shares see it: from zero, any difference is an infinite share.
+    pub fn held_against_shares(&self) -> Estimate {
+        let Estimate { value, low, high, confidence } = self.estimate;
+        let share = |at: f64| if self.from_zero && at != 0.0 { f64::INFINITY.copysign(at) } else { at };
+        Estimate { value: share(value), low: share(low), high: share(high), confidence }
     }
 }
 

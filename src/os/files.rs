@@ -59,6 +59,11 @@ pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     fs::metadata(path).map(|_| ())
 }
 
+/// Whether a file is one of git's settings (`.gitignore` and such), which is no part of a program.
+pub(crate) fn is_of_git(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".git"))
+}
+
 /// Whether a file exists and somebody may run it; on Windows, whether it exists.
 pub(crate) fn is_executable(path: &Path) -> bool {
     #[cfg(unix)]

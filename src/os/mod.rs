@@ -6,6 +6,7 @@ pub mod files;
 pub mod host;
 pub mod http;
 pub mod interrupt;
+pub mod opens;
 pub mod process;
 
 pub use clock::Clock;
@@ -14,4 +15,5 @@ pub use files::FieldHasher;
 pub use host::Host;
 pub use http::{Answer, HttpError, Request};
 pub use interrupt::Interrupt;
+pub use opens::Opens;
 pub use process::{Ended, Finished, FirstThread, SpawnError, Spec};

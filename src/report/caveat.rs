@@ -71,6 +71,14 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
+        Caveat::PrintsOther { command, before, after } => code(command.as_str()).plain(format!(
+            " printed something else after the change ({before} bytes before, {after} after), though the baseline repeats \
+             itself. A program that does other work is not a faster one.",
+        )),
+        Caveat::SameProgram { command, path } => code(command.as_str()).plain(" ran ").code(path.as_str()).plain(
+            " of your own checkout on both sides. If that is built from the code, both sides ran the same: name it relative to \
+             the project's root, and let `pair.prepare` build it.",
+        ),
         Caveat::OtherMachine { parts } => Text::from(format!(
             "The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
             parts.join(", ")

@@ -80,7 +80,7 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     // Points of a rate and shares of a baseline have no scale in common.
     let estimate = |it: &&MetricRow| -> Option<(Estimate, Option<f64>, Tone)> {
         let finding = it.result.finding().filter(|_| it.sampling != Sampling::Rate)?;
-        Some((finding.estimate, None, Tone::Quiet))
+        Some((finding.share()?, None, Tone::Quiet))
     };
     let bars = bar::on_one_scale(headline.iter().map(estimate).collect());
     let has_bars = has_bounds || bars.iter().any(Option::is_some);

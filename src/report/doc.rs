@@ -107,6 +107,17 @@ impl Text {
         &self.0
     }
 
+    /// The words alone.
+    pub(crate) fn words(&self) -> String {
+        let word = |span: &Span| match span {
+            Span::Plain(text) | Span::Code(text) | Span::Strong(text) | Span::Mark(_, text) | Span::Link(text) => {
+                text.clone()
+            }
+            Span::Bar(_) => String::new(),
+        };
+        self.0.iter().map(word).collect()
+    }
+
     fn with(mut self, span: Span) -> Self {
         self.0.push(span);
         self

@@ -60,7 +60,7 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
     };
     let shown = |finding: &Finding| match row.sampling {
         Sampling::Rate => values::points_estimate(&finding.estimate),
-        Sampling::Sampled | Sampling::Exact => values::share_estimate(&finding.estimate),
+        Sampling::Sampled | Sampling::Exact => values::change(finding),
     };
     row.result.finding().map(shown).or_else(bare).into()
 }

@@ -2,7 +2,7 @@
 
 use crate::judge::caveat::cpu_against_wall;
 use crate::judge::{Change, Decisive, PairRow, Settings};
-use crate::model::{MetricKind, PairSession, SideRevision};
+use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, method, metric, values};
 
 /// The whole answer.
@@ -44,7 +44,8 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
 
 /// A bar for each metric, all on one scale, with what their characters mean.
 fn bars(doc: &mut Doc, rows: &[PairRow]) {
-    let estimate = |row: &PairRow| row.change.finding().map(|finding| (finding.estimate, None, Tone::Quiet));
+    let estimate =
+        |row: &PairRow| row.change.finding().and_then(Finding::share).map(|share| (share, None, Tone::Quiet));
     let mut table = Table::new("ll", ["Metric", "Change, 95 % interval"]);
     for (row, bar) in rows.iter().zip(bar::on_one_scale(rows.iter().map(estimate).collect())) {
         if let Some(bar) = bar {
@@ -78,7 +79,7 @@ fn side(side: &SideRevision) -> String {
 
 fn cells(row: &PairRow) -> Vec<Text> {
     let level = |value: Option<f64>| value.map(|value| values::quantity(value, &row.unit)).into();
-    let change = row.change.finding().map(|finding| values::share_estimate(&finding.estimate));
+    let change = row.change.finding().map(values::change);
     let name = code(row.metric.as_str());
     vec![
         if row.decisive { name.plain(" *") } else { name },

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 pub(crate) use crate::model::text::{count, moment};
-use crate::model::{Bound, Criterion, Estimate, MetricId, Unit};
+use crate::model::{Bound, Criterion, Estimate, Finding, MetricId, Unit};
 
 /// Digits of a number that stands alone.
 const DIGITS: i32 = 4;
@@ -63,6 +63,15 @@ pub(crate) fn share_estimate(estimate: &Estimate) -> String {
         text => text,
     };
     with_interval(estimate, share, shown)
+}
+
+/// A change against the baseline: a share or, from zero, the bare difference.
+pub(crate) fn change(finding: &Finding) -> String {
+    if !finding.from_zero {
+        return share_estimate(&finding.estimate);
+    }
+    let number = |value: f64| plus(significant(value));
+    format!("{} from zero", with_interval(&finding.estimate, number, number))
 }
 
 /// A difference of rates in points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.

@@ -28,7 +28,7 @@ impl Row {
         let drawn = match criterion.bound {
             // Points of a rate are on another scale.
             Bound::Relative { share } if !criterion.metric.is_rate() => {
-                finding(verdict).map(|it| (it.estimate, Some(share), tone))
+                finding(verdict).and_then(Finding::share).map(|estimate| (estimate, Some(share), tone))
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
@@ -205,8 +205,7 @@ fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> St
 
 /// A difference from the baseline: a percentage, for rates in points.
 pub(crate) fn difference(metric: &MetricId, finding: &Finding) -> String {
-    let is_rate = metric.is_rate();
-    if is_rate { values::points_estimate(&finding.estimate) } else { values::share_estimate(&finding.estimate) }
+    if metric.is_rate() { values::points_estimate(&finding.estimate) } else { values::change(finding) }
 }
 
 /// How much was measured: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
@@ -277,6 +276,10 @@ pub(crate) fn flaw(because: &Flaw) -> String {
         Flaw::SameCode => {
             "both sides measured the same code and the same tuneables: there is no change to judge".into()
         }
+        Flaw::SharedCode { path } => format!(
+            "a side opened {path} of your own checkout, so both may have run the same code; let the command, `cwd` and `env` \
+             name paths relative to the project's root"
+        ),
         Flaw::NotComparable { what } => format!("the two sides cannot be compared: {what}"),
         Flaw::ZeroBaseline => "the baseline is zero, so there is no share of it; use an absolute bound".into(),
         Flaw::Altered { path } => format!("{path} is not what was recorded"),
@@ -297,6 +300,17 @@ pub(crate) fn unusable(reason: &Unusable) -> String {
         Unusable::MissingOrEmpty { path } => {
             format!("{path} was recorded as 0 bytes, which may mean empty or missing")
         }
+        Unusable::DidNothing { printed } => {
+            format!(
+                "it printed nothing and ended at once, where the other side printed {printed} bytes: it did not do the work"
+            )
+        }
+        Unusable::Stale { path, than: Some(than) } => {
+            format!("{path} was written before {than} was changed; write it again, or give its `stale_ok: REASON`")
+        }
+        Unusable::Stale { path, than: None } => {
+            format!("{path} was not written again since the baseline; write it again, or give its `stale_ok: REASON`")
+        }
         Unusable::NoValue { message } => message.clone(),
     }
 }
@@ -314,6 +328,7 @@ mod tests {
             n_after: 12,
             p_value: Some(0.01),
             min_effect: 0.02,
+            from_zero: false,
         }
     }
 

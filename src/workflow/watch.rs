@@ -174,7 +174,8 @@ mod tests {
     fn judged(outcome: Outcome) -> Judged {
         let estimate = Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 };
         let design = Design::Exact;
-        let finding = Finding { estimate, design, n_before: 5, n_after: 5, p_value: None, min_effect: 0.01 };
+        let finding =
+            Finding { estimate, design, n_before: 5, n_after: 5, p_value: None, min_effect: 0.01, from_zero: false };
         let verdict = match outcome {
             Outcome::Pass => Verdict::Pass(finding),
             Outcome::Fail => Verdict::Fail(finding),

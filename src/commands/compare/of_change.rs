@@ -91,9 +91,7 @@ fn pairs(
     let budget = pairing::budget(ctx, args.runs, args.max_time)?;
     match pairing::of_change(ctx, change, sides, settings, budget)? {
         Pairing::Measured(session) => {
-            for warning in &session.warnings {
-                ctx.ui.warn(warning);
-            }
+            pairing::warn(ctx, &session);
             Ok((Some(*session), None))
         }
         Pairing::Impossible(reason) | Pairing::SameCode(reason) => {

@@ -157,6 +157,9 @@ pub fn compare(
     };
     sides.refuse_redefined(&redefined(&before.definitions, &after.definitions));
     let circumstances = circumstances(before, after, settings);
+    if !circumstances.same_code {
+        sides.refuse_unwritten(before, after);
+    }
     let metrics = metric_rows(&sides, &circumstances, settings);
     let criteria = criterion_rows(&sides, contract, &circumstances, settings);
     let decisive = decisive_rows(before, after, pair);
@@ -287,6 +290,7 @@ mod tests {
     use serde_json::Value;
 
     use crate::judge::Which;
+    use crate::model::Design;
     use crate::model::ingest::{parse_pair, parse_snapshot};
 
     use super::*;
@@ -430,7 +434,8 @@ mod tests {
         let session = parse_pair(session.to_string().as_bytes()).unwrap();
         let comparison = compare(&side, &side, Some(&session), &Contract::default(), &Settings::default());
         let row = comparison.metrics.iter().find(|row| row.metric.as_str() == "kpi.errors").unwrap();
-        assert_eq!((row.pairs, row.result.finding()), (Some(10), None));
+        let finding = row.result.finding().unwrap();
+        assert_eq!((row.pairs, finding.design, finding.from_zero), (Some(10), Design::Paired, true));
         let apart =
             |it: &Caveat| matches!(it, Caveat::Unpaired { .. } | Caveat::DriftUnknown | Caveat::SingleRuns { .. });
         assert!(!comparison.caveats.iter().any(apart), "{:?}", comparison.caveats);

@@ -10,7 +10,7 @@ use crate::judge::series::NOT_MEASURED;
 use crate::judge::{
     Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, effect, rule, series,
 };
-use crate::model::{Better, MetricId, MetricSpec, PairSession, Sampling, Unit, Unusable};
+use crate::model::{Better, MetricId, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable};
 use crate::stats::median;
 
 /// A metric on both sides.
@@ -56,6 +56,19 @@ impl Sides {
         self.paired.retain(|id, _| !is_one(id));
     }
 
+    /// Results that nobody wrote again since the baseline are not of what came after it.
+    pub(crate) fn refuse_unwritten(&mut self, before: &Snapshot, after: &Snapshot) {
+        let olds = files_read(before);
+        for (stem, new) in files_read(after) {
+            let unwritten = olds.get(&stem).is_some_and(|old| new.unwritten_since(old));
+            for (_, reading) in self.after.iter_mut().filter(|(id, _)| unwritten && changes::governs(&stem, id)) {
+                if reading.is_ok() {
+                    *reading = Err(Unusable::Stale { path: new.path.clone(), than: None });
+                }
+            }
+        }
+    }
+
     pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
         Measured {
             before: self.before.get(id).unwrap_or(&NOT_MEASURED),
@@ -63,6 +76,13 @@ impl Sides {
             paired: self.paired.get(id),
         }
     }
+}
+
+/// The files that metrics were read from, by the beginning of the metrics' names.
+fn files_read(snapshot: &Snapshot) -> BTreeMap<String, &ReadFile> {
+    let timings = snapshot.timings.iter().map(|it| (format!("timing.{}", it.name), &it.read_from));
+    let kpis = snapshot.kpis.iter().map(|it| (format!("kpi.{}", it.name), &it.read_from));
+    timings.chain(kpis).filter_map(|(stem, file)| Some((stem, file.as_ref()?))).collect()
 }
 
 /// The circumstances of one metric: its noise floor is the least that counts.

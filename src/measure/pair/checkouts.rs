@@ -197,18 +197,13 @@ impl Builder<'_> {
         let project = self.project.repo.root().join(files::path_from_bytes(self.project.repo.prefix()));
         for path in &self.project.config.pair.share {
             share::share(&project, root, path)?;
-            let back = share::ways_back(&project, path);
-            self.warnings.extend(back.iter().map(|back| {
-                format!("both sides may run the same code: {} leads back into {}", back.display(), project.display())
-            }));
         }
         Ok(())
     }
 
     fn environment(&mut self, side: SidePaths<'_>) -> Env {
-        let checkout = self.project.repo.root().to_owned();
-        let mut spellings = vec![checkout.clone()];
-        spellings.extend(files::canonical(&checkout).ok().filter(|real| *real != checkout));
+        let checkout = self.project.repo.root();
+        let checkout = files::canonical(checkout).unwrap_or_else(|_| checkout.to_owned());
         // The commands' own variables come before the side's, but a common build directory must not.
         let named = self.project.config.timings.iter().flat_map(|timing| &timing.env);
         let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -216,7 +211,7 @@ impl Builder<'_> {
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
         let vars = std::env::vars_os().chain(named);
-        let (env, warnings) = environment::of_side(vars, &spellings, side, cargo_home.as_deref());
+        let (env, warnings) = environment::of_side(vars, &checkout, side, cargo_home.as_deref());
         self.warnings.extend(warnings);
         env
     }

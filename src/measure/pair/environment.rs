@@ -1,5 +1,5 @@
 //! The environment of a side: what must not lead its commands back into the user's own checkout, or from one side into
-//! the other.
+//! the other. What does so all the same is seen when it runs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -35,12 +35,11 @@ pub(crate) fn is_build_directory(name: &OsStr) -> bool {
     BUILD_DIRECTORIES.contains(&name.to_string_lossy().to_ascii_uppercase().as_str())
 }
 
-/// What must differ from `vars` on a side, and what still leads to the user's `checkout` (by any of its spellings), in
-/// words. Entries of path lists in that checkout are replaced by the same place on the side where it exists there.
-/// `cargo_home` is Cargo's own directory.
+/// What must differ from `vars` on a side, and what is doubtful in it. Entries of path lists in the user's `checkout` are
+/// replaced by the same place on the side where it exists there. `cargo_home` is Cargo's own directory.
 pub(crate) fn of_side(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
-    checkout: &[PathBuf],
+    checkout: &Path,
     side: SidePaths<'_>,
     cargo_home: Option<&Path>,
 ) -> (Env, Vec<String>) {
@@ -56,12 +55,7 @@ pub(crate) fn of_side(
                 env.push((name, Some(side.build.into())));
             }
         } else if !OF_SHELLS.contains(&text.as_str()) && !TEMPORARY.contains(&text.as_str()) {
-            let moved = moved(&value, checkout, side.tree);
-            if names_checkout(moved.as_ref().unwrap_or(&value), checkout) {
-                let root = checkout.first().map(|root| root.display().to_string()).unwrap_or_default();
-                warnings.push(format!("the variable {} still leads into {root}", name.to_string_lossy()));
-            }
-            env.extend(moved.map(|value| (name, Some(value))));
+            env.extend(moved(&value, checkout, side.tree).map(|value| (name, Some(value))));
         }
     }
     env.extend(TEMPORARY.iter().map(|name| (OsString::from(name), Some(side.temporary.into()))));
@@ -82,11 +76,12 @@ pub(crate) fn of_side(
 
 /// A path list with its entries in the checkout moved to the same place in the tree, where it exists there; `None` where
 /// nothing was moved.
-fn moved(value: &OsStr, checkout: &[PathBuf], tree: &Path) -> Option<OsString> {
+fn moved(value: &OsStr, checkout: &Path, tree: &Path) -> Option<OsString> {
     let mut any = false;
     let entries: Vec<PathBuf> = std::env::split_paths(value)
         .map(|entry| {
-            let below = checkout.iter().find_map(|root| entry.strip_prefix(root).ok());
+            let real = if entry.is_absolute() { files::canonical(&entry).ok() } else { None };
+            let below = real.as_ref().and_then(|real| real.strip_prefix(checkout).ok());
             let there = below.map(|below| tree.components().chain(below.components()).collect::<PathBuf>());
             let there = there.filter(|there| there.exists());
             any |= there.is_some();
@@ -94,18 +89,6 @@ fn moved(value: &OsStr, checkout: &[PathBuf], tree: &Path) -> Option<OsString> {
         })
         .collect();
     std::env::join_paths(entries).ok().filter(|_| any)
-}
-
-/// Whether the checkout is named in a text as a path of its own, or with a path below it; not a mere neighbour, as
-/// `/src/app-old` of `/src/app`.
-fn names_checkout(value: &OsStr, checkout: &[PathBuf]) -> bool {
-    let bytes = files::path_bytes(Path::new(value));
-    let ends = |next: Option<&u8>| next.is_none_or(|next| b"/\\:;,\"' \t\n".contains(next));
-    checkout
-        .iter()
-        .map(|root| files::path_bytes(root))
-        .filter(|root| !root.is_empty())
-        .any(|root| (0..bytes.len()).any(|at| bytes[at..].starts_with(&root) && ends(bytes.get(at + root.len()))))
 }
 
 /// The build directories that Cargo's configuration gives to every checkout alike, as seen from the side's project: the
@@ -146,51 +129,47 @@ mod tests {
         SidePaths { tree, root, build: Path::new("/side/build"), temporary: Path::new("/side/tmp") }
     }
 
-    fn of(vars: &[(&str, &str)], present: &[&str]) -> (Vec<(String, Option<String>)>, Vec<String>) {
+    /// What is set for a side that has these paths, of a checkout at `APP` that a link at `LINK` leads to, too.
+    fn of(vars: &[(&str, &str)], present: &[&str]) -> Vec<(String, Option<String>)> {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
+        let base = files::canonical(dir.path()).unwrap();
+        let (tree, app, link) = (base.join("tree"), base.join("app"), base.join("link"));
         for path in present {
             fs::create_dir_all(tree.join(path)).unwrap();
+            fs::create_dir_all(app.join(path)).unwrap();
         }
-        let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let (env, warnings) = of_side(vars, &["/src/app".into(), "/link/app".into()], side(&tree, &tree), None);
+        std::os::unix::fs::symlink(&app, &link).unwrap();
+        let place = |text: &str| text.replace("APP", app.to_str().unwrap()).replace("LINK", link.to_str().unwrap());
+        let vars = vars.iter().map(|(name, value)| (OsString::from(name), OsString::from(place(value))));
+        let (env, _) = of_side(vars, &app, side(&tree, &tree), None);
         let text = |value: OsString| value.to_str().unwrap().replace(tree.to_str().unwrap(), "TREE");
         let env = env.into_iter().map(|(name, value)| (text(name), value.map(text)));
-        (env.filter(|(name, _)| name != "TMPDIR").collect(), warnings)
+        env.filter(|(name, _)| name != "TMPDIR").collect()
     }
 
     #[test]
-    fn paths_into_the_checkout_lead_into_the_side() {
-        let vars =
-            [("PYTHONPATH", "/src/app/lib:/usr/lib:/link/app"), ("HOME", "/home/x"), ("OLD", "/src/app-old/lib")];
-        let (env, warnings) = of(&vars, &["lib"]);
-        assert_eq!(env, [("PYTHONPATH".to_owned(), Some("TREE/lib:/usr/lib:TREE".to_owned()))]);
-        assert!(warnings.is_empty(), "{warnings:?}");
-    }
-
-    #[test]
-    fn what_the_side_does_not_have_is_kept_and_told() {
-        let (env, warnings) = of(&[("PATH", "/src/app/.venv/bin:/bin"), ("FLAGS", "-I/src/app/include")], &["lib"]);
-        assert!(env.is_empty());
-        assert_eq!(warnings.len(), 2);
-        assert!(warnings[0].contains("PATH") && warnings[1].contains("FLAGS"));
+    fn paths_into_the_checkout_lead_into_the_side_by_whichever_name() {
+        let vars = [("PYTHONPATH", "APP/lib:/usr/lib:LINK:LINK/lib"), ("HOME", "/home/x"), ("OLD", "APP-old/lib")];
+        assert_eq!(
+            of(&vars, &["lib"]),
+            [("PYTHONPATH".to_owned(), Some("TREE/lib:/usr/lib:TREE:TREE/lib".to_owned()))]
+        );
+        assert!(of(&[("PATH", "APP/.venv/bin:/bin"), ("FLAGS", "-IAPP/include")], &["lib"]).is_empty());
     }
 
     #[test]
     fn a_common_build_directory_becomes_the_sides_own() {
         let vars = [("CARGO_TARGET_DIR", "/shared/target"), ("CARGO_BUILD_TARGET_DIR", "target")];
-        assert_eq!(of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
+        assert_eq!(of(&vars, &[]), [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
         let vars = [("CARGO_TARGET_DIR", "../../target")];
-        assert_eq!(of(&vars, &[]).0, [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
+        assert_eq!(of(&vars, &[]), [("CARGO_TARGET_DIR".to_owned(), Some("/side/build".to_owned()))]);
     }
 
     #[test]
     fn git_is_not_pointed_at_the_users_checkout_and_temporary_files_are_the_sides_own() {
         let vars = [("GIT_DIR", "/src/app/.git"), ("GIT_INDEX_FILE", "x"), ("PWD", "/src/app"), ("TMPDIR", "/tmp")];
-        let (env, warnings) = of(&vars, &[]);
-        assert_eq!(env, [("GIT_DIR".to_owned(), None), ("GIT_INDEX_FILE".to_owned(), None)]);
-        assert!(warnings.is_empty());
-        let (env, _) = of_side([], &[], side(Path::new("t"), Path::new("t")), None);
+        assert_eq!(of(&vars, &[]), [("GIT_DIR".to_owned(), None), ("GIT_INDEX_FILE".to_owned(), None)]);
+        let (env, _) = of_side([], Path::new("/src/app"), side(Path::new("t"), Path::new("t")), None);
         assert_eq!(env, [("TMPDIR".into(), Some("/side/tmp".into()))]);
     }
 

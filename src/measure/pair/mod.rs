@@ -9,11 +9,13 @@
 mod checkouts;
 mod environment;
 mod pin;
+mod proof;
 mod scratch;
 mod session;
 mod share;
 
 pub(crate) use checkouts::{CheckoutError, Checkouts, Project, TuneablesFile, Version, Versions};
+pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};
 
 /// Which of the two.

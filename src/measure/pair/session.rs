@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use crate::config::{KpiProbe, Pin};
 use crate::judge::Decision;
 use crate::measure::kpi::{KpiError, Sample};
-use crate::measure::pair::Side;
 use crate::measure::pair::pin::{CorePinning, Waited, waited};
+use crate::measure::pair::proof::{self, Did};
+use crate::measure::pair::{Proof, Side};
 use crate::measure::{CommandPlan, Place, Reference, Runner, command, kpi};
 use crate::model::scrub::scrub;
-use crate::model::{Pair, PairedCommand, PairedKpi, Run, Stop};
-use crate::os::{Core, Ended, Finished, process};
+use crate::model::{FirstRuns, Pair, PairedCommand, PairedKpi, Run, Stop};
+use crate::os::process::Output;
+use crate::os::{Core, Ended, Finished, SpawnError, process};
 
 /// How many pairs, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +49,8 @@ pub struct Session<'a> {
     before: &'a Place,
     after: &'a Place,
     pin: Pin,
+    /// Looks at what the sides do in their first runs.
+    proof: Option<Proof>,
     /// The workload before each run: its wall time in seconds.
     reference: Box<dyn FnMut() -> Option<f64> + 'a>,
     /// The time that has gone by.
@@ -58,7 +62,13 @@ impl<'a> Session<'a> {
     pub fn new(runner: &'a mut dyn Runner, (before, after): (&'a Place, &'a Place), pin: Pin) -> Self {
         let (reference, started) = (Reference::new(), Instant::now());
         let reference = Box::new(move || Some(reference.measure_once().wall_s));
-        Self { runner, before, after, pin, reference, clock: Box::new(move || started.elapsed()) }
+        Self { runner, before, after, pin, proof: None, reference, clock: Box::new(move || started.elapsed()) }
+    }
+
+    /// With a look at what the sides do in their first runs.
+    #[must_use]
+    pub(crate) fn proven(self, proof: Option<Proof>) -> Self {
+        Self { proof, ..self }
     }
 
     /// Measures one command in pairs until `decide` calls its question settled (asked from `budget.min_pairs` on), the
@@ -76,14 +86,15 @@ impl<'a> Session<'a> {
         let mut pinning = CorePinning::new(self.pin);
         let mut measured = MeasuredPairs { paired: no_pairs(plan, budget), error: None, rss_floor_bytes: None };
         let warmed_up = (0..plan.warmup).try_for_each(|turn| {
-            let pair = self.pair(plan, turn as usize, None, &mut measured)?;
+            let mut seen = (turn == 0 && self.proof.is_some()).then(Vec::new);
+            let pair = self.pair(plan, turn as usize, None, &mut measured, &mut seen)?;
             pinning.warmed_up(waited(&pair));
-            ControlFlow::Continue(())
+            self.prove(plan, seen, &mut measured.paired)
         });
         measured.paired.stopped = match warmed_up {
             ControlFlow::Break(stop) => stop,
             ControlFlow::Continue(()) => self.until_settled(began, budget, &mut |session, made| {
-                let pair = session.pair(plan, made, pinning.core(), &mut measured)?;
+                let pair = session.pair(plan, made, pinning.core(), &mut measured, &mut None)?;
                 pinning.measured(waited(&pair));
                 measured.paired.pairs.push(pair);
                 let decision = decide(&measured.paired);
@@ -127,12 +138,20 @@ impl<'a> Session<'a> {
         number: usize,
         core: Option<Core>,
         measured: &mut MeasuredPairs,
+        seen: &mut Option<Vec<Did>>,
     ) -> ControlFlow<Stop, Pair> {
         let held = core.and_then(Core::hold);
         let core = core.filter(|_| held.is_some()).map(Core::number);
         let mut one = |side: Side| {
             let reference = (self.reference)();
-            let (run, failure) = self.run(plan, side)?;
+            let (run, failure) = match seen {
+                None => self.run(plan, side)?,
+                Some(seen) => {
+                    let (run, failure, did) = self.seen_run(plan, side)?;
+                    seen.push(did);
+                    (run, failure)
+                }
+            };
             ControlFlow::Continue((reference, run, failure.map(|why| format!("{}: {why}", side.name()))))
         };
         // The second runs even when the first has failed: whether both do is worth knowing.
@@ -153,11 +172,42 @@ impl<'a> Session<'a> {
 
     /// One run, and why it failed.
     fn run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
-        let spec = plan.spec(self.place(side));
-        match self.runner.run(&spec) {
-            Ok(finished) if finished.ended == Ended::Interrupted => ControlFlow::Break(Stop::Interrupted),
-            Ok(finished) => ControlFlow::Continue((command::run_of(&finished), failure(&finished))),
-            Err(error) => ControlFlow::Continue((command::run_not_started(), Some(scrub(&error.to_string())))),
+        let result = self.runner.run(&plan.spec(self.place(side)));
+        filed(&result)
+    }
+
+    /// The same while it is seen what the side opens and prints.
+    fn seen_run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
+        let mut spec = plan.spec(self.place(side));
+        spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
+        let _ = self.proof.as_mut().map(Proof::opened);
+        let result = self.runner.run(&spec);
+        let mut did = self.proof.as_mut().map(Proof::opened).unwrap_or_default();
+        did.printed = result.as_ref().ok().map(|finished| proof::printed(finished, self.place(side)));
+        let (run, failure) = filed(&result)?;
+        ControlFlow::Continue((run, failure, did))
+    }
+
+    /// Concludes from what was seen of the sides whether there is anything to compare.
+    fn prove(&mut self, plan: &CommandPlan, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
+        let Some([before, after]) = seen.as_deref() else { return ControlFlow::Continue(()) };
+        let mut stop = None;
+        paired.first_runs = proof::conclude(before, after, &mut |side| {
+            if let Some(proof) = &mut self.proof {
+                proof.watch();
+            }
+            match self.seen_run(plan, side) {
+                ControlFlow::Continue((_, _, did)) => Some(did),
+                ControlFlow::Break(why) => {
+                    stop = Some(why);
+                    None
+                }
+            }
+        });
+        match (stop, paired.first_runs.flaw()) {
+            (Some(why), _) => ControlFlow::Break(why),
+            (None, Some(_)) => ControlFlow::Break(Stop::Failed),
+            (None, None) => ControlFlow::Continue(()),
         }
     }
 
@@ -168,62 +218,108 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Measures a KPI in pairs: once where it is exact, else until `decide` calls it settled or the budget ends. A value
-    /// that cannot be had ends it; the KPI then carries the reason and no pairs. There is no warm-up, so it is the first
+    /// Measures the KPIs of one command in pairs, until `decide` calls all of them settled or the budget ends; an exact one
+    /// once. A value that cannot be had leaves its KPI with the reason and no pairs. There is no warm-up, so it is the first
     /// pair, free to move, that shows whether the others are held on one core.
-    pub(crate) fn kpi(
+    pub(crate) fn kpis(
         &mut self,
-        config: &KpiProbe,
+        group: &[&KpiProbe],
         budget: Budget,
         decide: &mut dyn FnMut(&PairedKpi) -> Decision,
-    ) -> (PairedKpi, Stop) {
-        let mut paired = PairedKpi {
-            kpi: kpi::unmeasured(config),
-            min_pairs: budget.min_pairs,
-            max_pairs: budget.max_pairs,
-            pairs: Vec::new(),
-        };
+    ) -> (Vec<PairedKpi>, Stop) {
+        let mut paired: Vec<PairedKpi> = group.iter().map(|config| no_kpi_pairs(config, budget)).collect();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);
-        let budget = Budget { max_pairs: if config.exact { 1 } else { budget.max_pairs }, ..budget };
-        let stopped = self.until_settled(began, budget, &mut |session, made| match session.kpi_pair(
-            config,
-            made,
-            pinning.core(),
-        ) {
-            Ok((before, after)) => {
-                let waited: Waited = [before.waited, after.waited];
-                if made == 0 {
-                    pinning.warmed_up(waited)
-                } else {
-                    pinning.measured(waited)
+        let max_pairs = if group.iter().all(|config| config.exact) { 1 } else { budget.max_pairs };
+        let stopped = self.until_settled(began, Budget { max_pairs, ..budget }, &mut |session, made| {
+            let waited = session.kpi_pair(group, made, pinning.core(), &mut paired)?;
+            if made == 0 {
+                if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
+                    return ControlFlow::Break(Stop::Failed);
                 }
-                paired.pairs.push((before.value, after.value));
-                ControlFlow::Continue(decide(&paired))
+                pinning.warmed_up(waited);
+            } else {
+                pinning.measured(waited);
             }
-            Err((_, KpiError::Interrupted)) => ControlFlow::Break(Stop::Interrupted),
-            Err((side, KpiError::NoValue(why))) => {
-                paired.kpi.error = Some(format!("{}: {}", side.name(), scrub(&why)));
-                paired.pairs.clear();
-                ControlFlow::Break(Stop::Failed)
+            if paired.iter().all(|it| it.kpi.error.is_some()) {
+                return ControlFlow::Break(Stop::Failed);
             }
+            let open = paired.iter().zip(group).filter(|(it, config)| it.kpi.error.is_none() && !config.exact);
+            let decisions: Vec<Decision> = open.map(|(it, _)| decide(it)).collect();
+            let undecided = decisions.into_iter().find(|decision| *decision != Decision::Settled);
+            ControlFlow::Continue(undecided.unwrap_or(Decision::Settled))
         });
         (paired, stopped)
     }
 
+    fn kpi_run(&mut self, group: &[&KpiProbe], side: Side) -> (Vec<Result<Sample, KpiError>>, Did) {
+        let _ = self.proof.as_mut().map(Proof::opened);
+        let place = self.place(side);
+        let samples = kpi::samples(self.runner, place, group);
+        (samples, self.proof.as_mut().map(Proof::opened).unwrap_or_default())
+    }
+
+    /// One pair of runs, read into every KPI that wants one more.
     fn kpi_pair(
         &mut self,
-        config: &KpiProbe,
+        group: &[&KpiProbe],
         number: usize,
         core: Option<Core>,
-    ) -> Result<(Sample, Sample), (Side, KpiError)> {
+        paired: &mut [PairedKpi],
+    ) -> ControlFlow<Stop, Waited> {
         let _held = core.and_then(Core::hold);
-        let [first, second] = order(number).map(|side| {
-            let place = self.place(side);
-            kpi::sample(self.runner, place, config).map_err(|error| (side, error))
-        });
-        let (first, second) = (first?, second?);
-        Ok(if after_first(number) { (second, first) } else { (first, second) })
+        let [(first, did), (second, other)] = order(number).map(|side| self.kpi_run(group, side));
+        if number == 0 && self.proof.is_some() {
+            let first_runs = proof::conclude(&did, &other, &mut |side| {
+                if let Some(proof) = &mut self.proof {
+                    proof.watch();
+                }
+                Some(self.kpi_run(group, side).1)
+            });
+            paired.iter_mut().for_each(|it| it.first_runs = first_runs.clone());
+        }
+        let (before, after) = if after_first(number) { (second, first) } else { (first, second) };
+        let mut waited: Waited = [None, None];
+        for (((config, it), before), after) in group.iter().zip(paired).zip(before).zip(after) {
+            if it.kpi.error.is_some() || config.exact && !it.pairs.is_empty() {
+                continue;
+            }
+            match (before, after) {
+                (Ok(before), Ok(after)) => {
+                    waited = [before.waited, after.waited];
+                    it.pairs.push((before.middle(), after.middle()));
+                }
+                (Err(KpiError::Interrupted), _) | (_, Err(KpiError::Interrupted)) => {
+                    return ControlFlow::Break(Stop::Interrupted);
+                }
+                (Err(KpiError::NoValue(why)), _) => fail(it, Side::Before, &why),
+                (Ok(_), Err(KpiError::NoValue(why))) => fail(it, Side::After, &why),
+            }
+        }
+        ControlFlow::Continue(waited)
+    }
+}
+
+fn no_kpi_pairs(config: &KpiProbe, budget: Budget) -> PairedKpi {
+    PairedKpi {
+        kpi: kpi::unmeasured(config),
+        min_pairs: budget.min_pairs,
+        max_pairs: budget.max_pairs,
+        pairs: Vec::new(),
+        first_runs: FirstRuns::default(),
+    }
+}
+
+fn fail(paired: &mut PairedKpi, side: Side, why: &str) {
+    paired.kpi.error = Some(format!("{}: {}", side.name(), scrub(why)));
+    paired.pairs.clear();
+}
+
+fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Option<String>)> {
+    match result {
+        Ok(finished) if finished.ended == Ended::Interrupted => ControlFlow::Break(Stop::Interrupted),
+        Ok(finished) => ControlFlow::Continue((command::run_of(finished), failure(finished))),
+        Err(error) => ControlFlow::Continue((command::run_not_started(), Some(scrub(&error.to_string())))),
     }
 }
 
@@ -245,6 +341,7 @@ fn no_pairs(plan: &CommandPlan, budget: Budget) -> PairedCommand {
         max_pairs: budget.max_pairs,
         pairs: Vec::new(),
         stopped: Stop::MaxPairs,
+        first_runs: FirstRuns::default(),
     }
 }
 
@@ -278,7 +375,15 @@ mod tests {
         reference: &'a mut dyn FnMut() -> Option<f64>,
         clock: &'a mut dyn FnMut() -> Duration,
     ) -> Session<'a> {
-        Session { runner, before, after, pin: Pin::Auto, reference: Box::new(reference), clock: Box::new(clock) }
+        Session {
+            proof: None,
+            runner,
+            before,
+            after,
+            pin: Pin::Auto,
+            reference: Box::new(reference),
+            clock: Box::new(clock),
+        }
     }
 
     fn go_on(_: &PairedCommand) -> Decision {
@@ -445,7 +550,8 @@ mod tests {
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = scripted(&mut script, (&places[0], &places[1]), &mut reference, &mut clock);
-        session.kpi(&config, BUDGET, &mut |_| Decision::Continue { more: None })
+        let (mut paired, stopped) = session.kpis(&[&config], BUDGET, &mut |_| Decision::Continue { more: None });
+        (paired.remove(0), stopped)
     }
 
     #[test]

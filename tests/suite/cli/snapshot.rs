@@ -1,6 +1,6 @@
 //! `snapshot`: the baseline, the state after, and those of no change.
 
-use crate::support::{Sandbox, kpi};
+use crate::support::{CONFIG, Sandbox, kpi};
 
 #[test]
 fn a_plain_snapshot_prints_its_path_alone() {
@@ -131,4 +131,47 @@ fn a_hyperfine_file_cannot_overwrite_evidence() {
     let _ = s.run(&["snapshot", "--export-hyperfine", &path]).troubled(&["before_snapshot.json"]);
     assert_eq!(s.read(&path), was);
     s.write("ops.json", kpi(1.0));
+}
+
+#[test]
+fn one_run_of_a_command_feeds_every_kpi_that_reads_it() {
+    let s = Sandbox::new();
+    s.write("bench.sh", "echo x >> runs\necho '{\"a\": 1, \"b\": [{\"n\": \"p\", \"ns\": [2, 4, 3]}]}'\n");
+    s.config(
+        "version: 1\nkpis:\n  - {name: a, cmd: sh bench.sh, pointer: /a, better: lower, runs: 3}\n  \
+         - {name: b, cmd: sh bench.sh, pointer: /b/n=p/ns, better: lower, runs: 2}\n",
+    );
+    let taken = s.run(&["snapshot", "--format", "json"]).ok().json();
+    assert_eq!(taken["snapshot"]["kpis"][0]["values"], serde_json::json!([1.0, 1.0, 1.0]));
+    assert_eq!(taken["snapshot"]["kpis"][1]["values"], serde_json::json!([3.0, 3.0]), "a run counts once");
+    assert_eq!(s.read("runs").lines().count(), 3);
+}
+
+#[test]
+fn results_that_nobody_wrote_again_prove_nothing() {
+    let walk = |rewritten: bool, stale_ok: &str| {
+        let s = Sandbox::new();
+        s.write(".gitignore", "bench.json\n").write("bench.json", "{\"errors\": 0}");
+        let kpi =
+            format!("  - {{name: errors, file: bench.json, pointer: /errors, better: lower, exact: true{stale_ok}}}\n");
+        s.config(&CONFIG.replace("size_paths:", &format!("{kpi}size_paths:")));
+        let bounds = ["--kpi", "kpi.ops <= -10%", "--guardrail", "kpi.errors <= 0", "--trigger", "kpi.ops > +5%"];
+        s.start_with("stale", &[&["--hypothesis", "h"], &bounds[..]].concat());
+        s.before().improve(50.0).validate();
+        if rewritten {
+            s.write("bench.json", "{\"errors\": 0}");
+        }
+        s.after().compare();
+        s
+    };
+    let s = walk(false, "");
+    let unwritten = "bench.json was not written again since the baseline";
+    assert!(s.read(s.evidence("compare.md")).contains(unwritten));
+    let _ = s.on(&["change", "promote"]).exits(1).says(&[unwritten]);
+    for s in [walk(true, ""), walk(false, ", stale_ok: it is a constant")] {
+        let _ = s.on(&["change", "promote"]).ok();
+    }
+    let old = std::fs::File::options().append(true).open(s.path("bench.json")).unwrap();
+    old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400)).unwrap();
+    let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
 }

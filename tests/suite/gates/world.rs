@@ -143,6 +143,7 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
         n_after: 12,
         p_value: Some(0.0005),
         min_effect: 0.02,
+        from_zero: false,
     };
     match outcome {
         Outcome::Pass => Verdict::Pass(finding),

@@ -1,0 +1,305 @@
+//! Numbers in texts, read whole or not at all: a match that is a piece of a longer number, or is followed by another unit
+//! than the declared one, is an error with its place.
+
+use regex::Captures;
+use serde_json::Value;
+
+use crate::config::{Extract, KpiProbe, Matches};
+use crate::measure::pointer::{Found, follow, kind};
+use crate::model::Unit;
+use crate::model::strict_json::parse_json;
+
+/// Separators of groups of digits that are never anything else.
+const GROUPING: [char; 6] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}'];
+/// Multipliers that may follow a number at once.
+const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
+
+/// The numbers in a text, at least one, or why there are none, as a sentence that goes on from the text's name.
+pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String> {
+    match config.extract() {
+        Extract::Whole => {
+            let text = String::from_utf8_lossy(text);
+            let text = text.trim_start_matches('\u{feff}').trim();
+            let found = || if text.is_empty() { "nothing".to_owned() } else { shown(text) };
+            number(text).map(|number| vec![number]).ok_or_else(|| not_a_number(&found()))
+        }
+        Extract::Pointer(pointer) => {
+            let value = parse_json(text).map_err(|error| format!(" is not valid JSON: {error}"))?;
+            let found = follow(&value, &pointer).map_err(|nowhere| format!(": {nowhere}"))?;
+            let lists = found.iter().map(|found| pointed(found, &pointer, &config.unit));
+            Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+        Extract::Regex(pattern) => matched(&pattern, config, &String::from_utf8_lossy(text)),
+    }
+}
+
+/// The number at a pointer's end, or those of an array.
+fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
+    let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
+    let beside = found.parent.and_then(|parent| parent.get("unit")?.as_str()).map(Unit::new);
+    if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
+        return Err(format!(
+            ": {pointer} is in {unit} by the `unit` beside it, and the config says `unit: {declared}`"
+        ));
+    }
+    match found.value {
+        Value::Array(items) if items.is_empty() => {
+            Err(not_a_number(&format!("what {pointer} leads to, an empty array,")))
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| finite(item).ok_or_else(|| not_a_number(&format!("{pointer}/{i}, {},", kind(item)))))
+            .collect(),
+        value => finite(value).map(|number| vec![number]).ok_or_else(|| {
+            let scalar = matches!(value, Value::String(_) | Value::Bool(_));
+            let text = if scalar { format!(" ({})", shown(&value.to_string())) } else { String::new() };
+            not_a_number(&format!("what {pointer} leads to, {}{text},", kind(value)))
+        }),
+    }
+}
+
+/// The numbers that a regular expression captures: of several different ones as many as the config says.
+fn matched(pattern: &str, config: &KpiProbe, text: &str) -> Result<Vec<f64>, String> {
+    let no_match = || format!(": nothing matches the regex {pattern:?}");
+    let regex = regex::Regex::new(pattern).map_err(|_| no_match())?;
+    let mut all: Vec<Captures<'_>> = regex.captures_iter(text).filter(|found| found.get(1).is_some()).collect();
+    if config.matches == Matches::Last {
+        all.drain(..all.len().saturating_sub(1));
+    }
+    let found: Vec<f64> = all.iter().map(|found| whole(text, found, &config.unit)).collect::<Result<_, _>>()?;
+    let first = *found.first().ok_or_else(no_match)?;
+    match found.iter().find(|other| **other != first) {
+        Some(other) if config.matches == Matches::One => Err(format!(
+            ": the regex {pattern:?} matches {} times, with {first} and {other} among them: say `matches: all` (samples) or \
+             `matches: last`, or make the regex match one",
+            found.len()
+        )),
+        Some(_) => Ok(found),
+        // The same number again and again is one number, unless they are samples.
+        None if config.matches == Matches::All => Ok(found),
+        None => Ok(vec![first]),
+    }
+}
+
+/// The number that a match captures, if it is all of that number and in the declared unit.
+fn whole(text: &str, found: &Captures<'_>, declared: &Unit) -> Result<f64, String> {
+    let (Some(all), Some(group)) = (found.get(0), found.get(1)) else { return Err(not_a_number("the match")) };
+    let trimmed = group.as_str().trim();
+    let start = group.start() + (group.as_str().len() - group.as_str().trim_start().len());
+    let end = start + trimmed.len();
+    let place = || {
+        let line = text[..start].matches('\n').count() + 1;
+        let column = text[..start].rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!(" line {line}, column {column}")
+    };
+    let value =
+        number(trimmed).ok_or_else(|| format!("{}: the match {} is not a finite number", place(), shown(trimmed)))?;
+    let (before, after) = (&text[..start], &text[end..]);
+    // What the regex itself matched around the group, its author has seen.
+    let (seen_before, seen_after) = (all.start() < start, all.end() > end);
+    if begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
+        let around = |c: char| c.is_alphanumeric() || "+-.,".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
+        let from = before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(start, |(at, _)| at);
+        let to = end + after.find(|c: char| !around(c)).unwrap_or(after.len());
+        return Err(format!(
+            "{}: the match {} is only a part of the number {}: let the regex match all of it, or what separates the two",
+            place(),
+            shown(trimmed),
+            shown(&text[from..to])
+        ));
+    }
+    match unit_after(after, declared) {
+        Some(unit) => Err(format!(
+            "{}: {} is followed by `{unit}`, and the config says `unit: {declared}`",
+            place(),
+            shown(trimmed)
+        )),
+        None => Ok(value),
+    }
+}
+
+fn digit(c: Option<char>) -> bool {
+    c.is_some_and(|c| c.is_ascii_digit())
+}
+
+/// Whether the text before a match is the beginning of its number, a sign included.
+fn begins_within(before: &str, number: &str, seen: bool) -> bool {
+    let mut back = before.chars().rev();
+    let (last, before_last) = (back.next(), back.next());
+    match last {
+        Some('0'..='9' | '.') => true,
+        Some('-' | '\u{2212}') => before_last.is_none_or(|c| c.is_whitespace() || ":=([,".contains(c)),
+        Some(',') => !seen && digit(before_last),
+        Some(c) if GROUPING.contains(&c) => digit(before_last),
+        Some(' ') => {
+            let group =
+                before.trim_end_matches(' ').rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().len();
+            !seen && digit(before_last) && group <= 3 && leading_digits(number) == 3
+        }
+        _ => false,
+    }
+}
+
+/// Whether the text after a match goes on with its number.
+fn ends_within(number: &str, after: &str, seen: bool) -> bool {
+    let mut ahead = after.chars();
+    let (first, second) = (ahead.next(), ahead.next());
+    match first {
+        Some('0'..='9') => true,
+        Some('.') => digit(second),
+        Some(',') => !seen && digit(second),
+        Some('e' | 'E') => digit(second) || matches!(second, Some('+' | '-')) && digit(ahead.next()),
+        Some('x' | 'X') => number.trim_start_matches('-') == "0" && second.is_some_and(|c| c.is_ascii_hexdigit()),
+        Some(c) if GROUPING.contains(&c) => digit(second),
+        Some(' ') => {
+            !seen && leading_digits(&after[1..]) == 3 && number.len() <= 3 && leading_digits(number) == number.len()
+        }
+        _ => false,
+    }
+}
+
+fn leading_digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// The unit or multiplier that follows a number, where it is another one than declared.
+fn unit_after(after: &str, declared: &Unit) -> Option<String> {
+    let adjoins = !after.starts_with(' ');
+    let rest = after.strip_prefix(' ').unwrap_or(after);
+    let end = rest.find(|c: char| !c.is_alphabetic() && c != '%').unwrap_or(rest.len());
+    let word = &rest[..end];
+    if let Some(multiplier) = word.chars().next().filter(|c| adjoins && MULTIPLIERS.contains(c) && word.len() == 1) {
+        let fits = declared.symbol().starts_with(multiplier) || declared.symbol().starts_with('k') && multiplier == 'K';
+        return (!fits).then(|| word.to_owned());
+    }
+    // A word of statistics, too.
+    let is_unit = !word.is_empty() && (adjoins || word != "min");
+    Some(Unit::spelled(word)).filter(|unit| is_unit && is_other(unit, declared)).map(|_| word.to_owned())
+}
+
+/// Whether both are known units, and not the same.
+fn is_other(unit: &Unit, declared: &Unit) -> bool {
+    let none = Unit::none();
+    let known = |unit: &Unit| *unit != none && unit.is_known();
+    known(unit) && known(declared) && unit.factor_to(declared) != Some(1.0)
+}
+
+fn not_a_number(found: &str) -> String {
+    format!(": {found} is not a finite number")
+}
+
+fn number(text: &str) -> Option<f64> {
+    // Rust also reads "inf" and "nan".
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(60).collect();
+    if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(config: &KpiProbe, text: &str) -> Result<Vec<f64>, String> {
+        numbers(config, text.as_bytes())
+    }
+
+    fn whole_text() -> KpiProbe {
+        KpiProbe { unit: Unit::new("ms"), ..KpiProbe::default() }
+    }
+
+    fn pointer(pointer: &str) -> KpiProbe {
+        KpiProbe { pointer: Some(pointer.to_owned()), ..whole_text() }
+    }
+
+    fn regex(regex: &str) -> KpiProbe {
+        KpiProbe { regex: Some(regex.to_owned()), ..whole_text() }
+    }
+
+    #[test]
+    fn a_number_is_found_by_pointer_by_match_or_is_the_whole_text() {
+        for (how, text, expected) in [
+            (whole_text(), "\u{feff} 12.5\r\n", vec![12.5]),
+            (pointer(""), "-3", vec![-3.0]),
+            (pointer("/a/0/b"), "{\"a\": [{\"b\": 7}]}", vec![7.0]),
+            (pointer("/a"), "{\"a\": [7, 8.5]}", vec![7.0, 8.5]),
+            (pointer("/a/*/b"), "{\"a\": [{\"b\": 7}, {\"b\": 9, \"unit\": \"ms\"}]}", vec![7.0, 9.0]),
+            (regex("p95=([0-9.]+)"), "p95=2.5ms", vec![2.5]),
+            (regex("p95=([0-9.]+)"), "p95=2.5 p95=2.5", vec![2.5]),
+            (KpiProbe { matches: Matches::All, ..regex("f ([0-9.]+)") }, "f 3\nf 3\nf 4 ms/op\n", vec![3.0, 3.0, 4.0]),
+            (KpiProbe { matches: Matches::Last, ..regex("f ([0-9.]+)") }, "f 1,5\nf 3\nf 4\n", vec![4.0]),
+            (regex("f,([0-9.]+),"), "f,331,12", vec![331.0]),
+            (regex("f,[0-9]+,([0-9.]+)"), "f,331,12", vec![12.0]),
+            (regex("t ([-0-9.e]+)"), "t -1.5e-3", vec![-1.5e-3]),
+            (regex("avg ([0-9.]+)"), "avg 12.5, min 3. took", vec![12.5]),
+            (regex("([0-9.]+) ms"), "Fib-8   1000   331 ms/op", vec![331.0]),
+        ] {
+            assert_eq!(read(&how, text), Ok(expected), "{text}");
+        }
+        for (how, text, expected) in [
+            (whole_text(), "12.5ms", ": \"12.5ms\" is not a finite number"),
+            (whole_text(), "", ": nothing is not a finite number"),
+            (whole_text(), "nan", ": \"nan\" is not a finite number"),
+            (whole_text(), "1,234", ": \"1,234\" is not a finite number"),
+            (pointer("/a"), "{\"a\": NaN}", " is not valid JSON: line 1, column 7: NaN is not a finite number"),
+            (pointer("/a"), "{\"a\": }", " is not valid JSON: line 1, column 7"),
+            (pointer("/a"), "{\"a\": \"3\"}", "what /a leads to, a text (\"\\\"3\\\"\"), is not a finite number"),
+            (pointer("/a"), "{\"a\": {}}", "what /a leads to, an object, is not a finite number"),
+            (pointer("/a"), "{\"a\": []}", "what /a leads to, an empty array, is not a finite number"),
+            (pointer("/a"), "{\"a\": [1, null]}", "/a/1, null, is not a finite number"),
+            (
+                pointer("/a"),
+                "{\"a\": 3, \"unit\": \"s\"}",
+                "/a is in s by the `unit` beside it, and the config says `unit: ms`",
+            ),
+            (pointer("/ab"), "{\"a\": 1}", ": /ab leads nowhere: the whole value has no \"ab\""),
+            (regex("q=(.*)"), "p=1", ": nothing matches the regex \"q=(.*)\""),
+            (regex("q=(.*)"), "q=inf", " line 1, column 3: the match \"inf\" is not a finite number"),
+            (regex("f ([0-9.]+)"), "f 3\nf 4", "matches 2 times, with 3 and 4 among them: say `matches: all`"),
+        ] {
+            let error = read(&how, text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_number_is_no_number() {
+        for (pattern, text, number) in [
+            ("t: ([0-9.]+)", "x\nt: 0,35 s", "0,35"),
+            ("t: ([0-9.]+)", "t: 1,234 req/s", "1,234"),
+            ("([0-9.]+) req", "t: 1,234 req/s", "1,234"),
+            ("t: ([0-9.]+)", "t: 1'234'567", "1'234'567"),
+            ("t: ([0-9.]+)", "t: 1\u{202f}234", "1\u{202f}234"),
+            ("t: ([0-9.]+)", "t: 1 234 req/s", "1"),
+            ("t: ([0-9]+)", "t: 12.5", "12.5"),
+            ("t.*([0-9.]+)", "t: 12.5", "12.5"),
+            ("t: ([0-9.]+)", "t: 1.5e-3", "1.5e-3"),
+            ("t.*?([0-9.]+)", "t: -1.5", "-1.5"),
+            ("t: ([0-9]+)", "t: 0x1F", "0x1F"),
+            ("t: ([0-9]{2})", "t: 123", "123"),
+        ] {
+            let error = read(&regex(pattern), text).unwrap_err();
+            let whole = format!("is only a part of the number {number:?}");
+            assert!(error.contains(&whole) && error.contains("column"), "{pattern} on {text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_another_unit_is_not_the_declared_one() {
+        for (text, unit) in
+            [("t: 5 s", "s"), ("t: 5us", "us"), ("t: 5 seconds", "seconds"), ("t: 5k", "k"), ("t: 5 MB", "MB")]
+        {
+            let error = read(&regex("t: ([0-9.]+)"), text).unwrap_err();
+            assert!(
+                error.contains(&format!("followed by `{unit}`, and the config says `unit: ms`")),
+                "{text}: {error}"
+            );
+        }
+        for text in ["t: 5 ms", "t: 5ms/op", "t: 5 milliseconds", "t: 5", "t: 5 req", "t: 5 min 3 max 9", "t: 5m"] {
+            assert_eq!(read(&regex("t: ([0-9.]+)"), text), Ok(vec![5.0]), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Which files below some directories are opened, by whichever process. Only Linux tells.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// More directories than this are not watched: the kernel has a limit for all programs of a user together.
+#[cfg(target_os = "linux")]
+const MOST: usize = 20_000;
+
+/// Watched directories.
+#[derive(Debug)]
+pub struct Opens {
+    #[cfg(target_os = "linux")]
+    inotify: std::os::fd::OwnedFd,
+    #[cfg(target_os = "linux")]
+    directories: std::collections::BTreeMap<i32, PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+impl Opens {
+    /// Watches these directories, and not what is below them; `None` where the system does not allow it.
+    pub fn watch(directories: &BTreeSet<PathBuf>) -> Option<Self> {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        if directories.len() > MOST {
+            return None;
+        }
+        let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        let watch = |path: &PathBuf| match add_watch(&inotify, path, WatchFlags::OPEN | WatchFlags::ONLYDIR) {
+            Ok(number) => Some(Some((number, path.clone()))),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Some(None),
+            Err(_) => None,
+        };
+        let directories = directories.iter().map(watch).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+        Some(Self { inotify, directories })
+    }
+
+    /// The files opened since the last call; `None` where there were more than the system remembers.
+    pub fn opened(&mut self) -> Option<BTreeSet<PathBuf>> {
+        use rustix::fs::inotify::{ReadFlags, Reader};
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 16 << 10];
+        let mut events = Reader::new(&self.inotify, &mut buffer);
+        let mut found = BTreeSet::new();
+        while let Ok(event) = events.next() {
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                return None;
+            }
+            let directory = self.directories.get(&event.wd()).filter(|_| !event.events().contains(ReadFlags::ISDIR));
+            if let Some((directory, name)) = directory.zip(event.file_name()) {
+                found.insert(directory.join(std::ffi::OsStr::from_bytes(name.to_bytes())));
+            }
+        }
+        Some(found)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Opens {
+    pub fn watch(_directories: &BTreeSet<PathBuf>) -> Option<Self> {
+        None
+    }
+
+    pub fn opened(&mut self) -> Option<BTreeSet<PathBuf>> {
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opened_file_is_told_once_and_a_listed_directory_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let mut opens = Opens::watch(&[dir.path().to_owned(), dir.path().join("none")].into()).unwrap();
+        let _ = (std::fs::read(&file).unwrap(), std::fs::read_dir(dir.path().join("sub")).unwrap());
+        assert_eq!(opens.opened().unwrap(), [file].into());
+        assert_eq!(opens.opened().unwrap(), BTreeSet::new());
+    }
+}
