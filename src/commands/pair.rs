@@ -177,7 +177,9 @@ fn exit_of_one(change: &Change) -> Exit {
         | Unusable::Redefined
         | Unusable::MissingPath { .. }
         | Unusable::MissingOrEmpty { .. }
-        | Unusable::NoValue { .. } => Exit::Trouble,
+        | Unusable::NoValue { .. }
+        | Unusable::Stale { .. }
+        | Unusable::DidNothing { .. } => Exit::Trouble,
     }
 }
 

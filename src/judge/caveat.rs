@@ -265,6 +265,7 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
             Flaw::After { reason } => (Which::After, reason),
             Flaw::OtherMachine { .. }
             | Flaw::SameCode
+            | Flaw::SharedCode { .. }
             | Flaw::NotComparable { .. }
             | Flaw::ZeroBaseline
             | Flaw::Altered { .. } => continue,
