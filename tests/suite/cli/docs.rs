@@ -96,6 +96,41 @@ fn the_page_on_gates_has_every_gate_class_and_refusal() {
 }
 
 #[test]
+fn the_book_is_whole_and_the_readme_lists_it() {
+    let list = read("README.md").split_once("## Read on").unwrap().1.to_owned();
+    for path in documents().iter().filter(|path| !path.ends_with("README.md")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(list.matches(&format!("(docs/{name})")).count(), 1, "{name} in README.md");
+        assert!(fs::read_to_string(path).unwrap().starts_with("# "), "{name} has a title");
+    }
+}
+
+#[test]
+fn the_page_for_agents_has_every_next_step() {
+    let page = read("docs/agents.md");
+    for step in variants("src/workflow/next.rs", "Step") {
+        assert!(page.contains(&format!("| `{step}` | ")), "{step}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_page_on_the_first_change_runs_as_it_stands() {
+    let page = read("docs/first-change.md");
+    let blocks: Vec<&str> = page.split("\n```sh\n").skip(1).map(|rest| rest.split_once("\n```\n").unwrap().0).collect();
+    let s = Sandbox::without_git();
+    s.go_to(s.outside().join("first"));
+    let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap();
+    let mut command = s.command("sh");
+    command.arg("-ec").arg(blocks.join("\n"));
+    command.env("PATH", format!("{}:{}", program.display(), std::env::var("PATH").unwrap()));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("next: vibeship-optimizer change promote"), "{said}");
+}
+
+#[test]
 fn the_page_on_files_has_every_event_and_field() {
     let page = read("docs/format.md");
     for kind in variants("src/model/event.rs", "Kind") {

@@ -1,6 +1,8 @@
 //! The examples work as they stand: the CI script against a service that is played, and each example project's walk.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -179,6 +181,70 @@ fn a_fork_writes_nothing_and_the_trusted_side_takes_only_numbers_of_the_same_com
     let (_, shown) = service.step("comment", "workflow_run", &run);
     assert!(shown.contains("no open pull request has the head"), "{shown}");
     assert_eq!(service.file("fake/log").matches("-X P").count(), before);
+}
+
+/// Plays GitLab for as many requests as it gets answers, and gives their first lines and bodies.
+fn gitlab(answers: Vec<Value>) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/api/v4", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let mut seen = String::new();
+        for answer in answers {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let (mut line, mut length) = (String::new(), 0);
+            stream.read_line(&mut line).unwrap();
+            seen.push_str(&line);
+            while line.trim() != "" {
+                line.clear();
+                stream.read_line(&mut line).unwrap();
+                let lower = line.to_lowercase();
+                length = lower.strip_prefix("content-length:").map_or(length, |rest| rest.trim().parse().unwrap());
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            seen.push_str(&String::from_utf8(body).unwrap());
+            let text = answer.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", text.len());
+            stream.get_mut().write_all((head + &text).as_bytes()).unwrap();
+        }
+        seen
+    });
+    (address, served)
+}
+
+#[test]
+fn the_gitlab_component_checks_a_merge_request_and_updates_its_own_note() {
+    if !there("python3") {
+        return;
+    }
+    let service = Service::new();
+    let note =
+        |author: u32, id: u32| json!({"id": id, "author": {"id": author}, "body": "<!-- vibeship-optimizer --> old"});
+    let (address, served) = gitlab(vec![json!({"id": 9}), json!([note(4, 1), note(9, 2)]), json!({})]);
+    service.s.set("GITLAB_CI", "true").set("CI_COMMIT_SHA", &service.head).set("CI_API_V4_URL", &address);
+    service.s.set("CI_MERGE_REQUEST_DIFF_BASE_SHA", &service.base).set("CI_MERGE_REQUEST_IID", "5");
+    service
+        .s
+        .set("CI_PROJECT_ID", "1")
+        .set("CI_MERGE_REQUEST_SOURCE_PROJECT_URL", "https://gitlab.example.org/ada/demo");
+    let (code, shown) = service.step("check", "", &json!({}));
+    assert_eq!((code, shown.contains("::")), (Some(0), false), "{shown}");
+    assert_eq!(service.step("comment", "", &json!({})).0, Some(0), "without a token nothing is written");
+    service.s.set("OPTIMIZER_TOKEN", "t").set("CHECK", "0");
+    let (code, shown) = service.step("comment", "", &json!({}));
+    assert_eq!(code, Some(0), "{shown}");
+    let seen = served.join().unwrap();
+    assert!(seen.contains("PUT /api/v4/projects/1/merge_requests/5/notes/2 "), "{shown}{seen}");
+    assert!(seen.contains(&format!("https://gitlab.example.org/ada/demo/-/blob/{}/reports/", service.head)), "{seen}");
+
+    let text = fs::read_to_string(examples().join("gitlab-component/templates/check.yml")).unwrap();
+    let (header, job) = text.split_once("\n---\n").unwrap();
+    let header: Value = serde_saphyr::from_str(header).unwrap();
+    for name in header["spec"]["inputs"].as_object().unwrap().keys() {
+        assert!(job.contains(&format!("$[[ inputs.{name} ]]")), "the input {name} is never used");
+    }
+    let job: Value = serde_saphyr::from_str(job).unwrap();
+    assert!(job["vibeship-optimizer"]["script"].as_array().unwrap().iter().all(Value::is_string), "{job}");
 }
 
 #[test]
