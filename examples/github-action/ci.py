@@ -116,10 +116,7 @@ def range_of(at):
 
 
 def check():
-    try:
-        at = event()
-    except (KeyError, LookupError) as problem:
-        return trouble(f"the event does not say which commits are meant: {problem}")
+    at = event()
     if not at["base"].strip("0"):
         print("a new branch has nothing before it: there is no range to check")
         return 0
@@ -271,7 +268,7 @@ def body(at):
     parts.append(measured(base, head))
     if (OUT / "findings.md").is_file():
         findings = (OUT / "findings.md").read_text(encoding="utf-8")
-        parts.append(f"<details><summary>Findings</summary>\n\n{findings.replace('@', '&#64;')}\n</details>\n")
+        parts.append(f"<details><summary>Findings</summary>\n\n{findings}\n</details>\n")
     parts.append(f"Range `{base[:12]}..{head[:12]}`\n")
     return "\n".join(part for part in parts if part)[:60_000]
 
@@ -337,6 +334,8 @@ if __name__ == "__main__":
     (OUT / ".gitignore").write_text("*\n", encoding="utf-8")
     try:
         sys.exit(steps[sys.argv[1]]())
-    except (KeyError, LookupError, RuntimeError) as problem:
+    except (LookupError, OSError, RuntimeError, ValueError) as problem:
         # Only the check decides; what is beside it never fails the run.
+        if sys.argv[1] == "check":
+            sys.exit(trouble(str(problem)))
         annotate("warning", f"{sys.argv[1]}: {problem}")

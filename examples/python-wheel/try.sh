@@ -19,7 +19,7 @@ python3 -m venv "$work/build" >"$work/log" 2>&1 || skip "no python3 with venv"
 if [ $# -gt 0 ]; then
     wheel=$1
 else
-    "$work/build/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' >"$work/log" 2>&1 || {
+    "$work/build/bin/pip" install --quiet --disable-pip-version-check --retries 0 --timeout 20 'maturin>=1.9,<2' >"$work/log" 2>&1 || {
         cat "$work/log"
         skip "maturin cannot be installed"
     }
