@@ -1,5 +1,7 @@
 //! What an audit finds: every kind with its code, its facts and its sentence. What to do about each is in `fixes.rs`.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use thiserror::Error;
@@ -174,8 +176,44 @@ pub(crate) enum FindingKind {
     EvidenceIgnored,
     #[error("no record knows this evidence file")]
     EvidenceUnknown,
-    #[error("the demands themselves changed in this range: {}", few(.what))]
-    PolicyChanged { what: Vec<&'static str> },
+    /// The config demands, measures or judges otherwise than at the range's base.
+    #[error("{}: {}", yardstick(*.judged), few(.changes))]
+    PolicyChanged {
+        /// The keys.
+        what: Vec<String>,
+        changes: Vec<KeyChange>,
+        /// Whether a change of the same range is judged by it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        judged: bool,
+    },
+}
+
+/// A key of the config that says something else, with its values as JSON; `None` where it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct KeyChange {
+    pub key: String,
+    pub old: Option<String>,
+    pub new: Option<String>,
+}
+
+impl fmt::Display for KeyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &str| cut(value, 60).to_string();
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(f, "{} (was {}, now {})", self.key, shown(old), shown(new)),
+            (Some(old), None) => write!(f, "{} (was {}, now gone)", self.key, shown(old)),
+            (None, Some(new)) => write!(f, "{} (new: {})", self.key, shown(new)),
+            (None, None) => f.write_str(&self.key),
+        }
+    }
+}
+
+fn yardstick(judged: bool) -> &'static str {
+    if judged {
+        "the change is judged by what the same range changed in the config"
+    } else {
+        "the config's demands changed in this range"
+    }
 }
 
 fn hashes(commits: &[CommitName]) -> String {

@@ -152,7 +152,14 @@ impl Fixes<'_> {
             )],
             FindingKind::RecordUnproven => self.run(|id| ctx.gate(id, Gate::Contract)),
             FindingKind::RecordForked { .. } => Vec::new(),
-            FindingKind::PolicyChanged { .. } => {
+            FindingKind::PolicyChanged { judged: true, .. } => vec![
+                Fix::decide(
+                    How::Next,
+                    "take the config's change in by itself, looked at by somebody who answers for it",
+                ),
+                Fix::decide(How::Then, "measure the change on top of it"),
+            ],
+            FindingKind::PolicyChanged { judged: false, .. } => {
                 vec![Fix::decide(How::Next, "let somebody who answers for the demands look at what changed in them")]
             }
         }

@@ -19,7 +19,7 @@ mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::{MessageFacts, Source, UnderWay};
-pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
+pub(crate) use finding::{Audit, Exempted, Finding, FindingKind, KeyChange};
 pub(crate) use members::{Demands, Member};
 pub(crate) use objection::Objection;
 pub(crate) use policy::{CommitDeadline, Exemption, Policy, Surfaces};

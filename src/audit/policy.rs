@@ -60,7 +60,10 @@ impl Policy {
         if before.is_some_and(|exempt| !exempt.iter().any(|exemption| exemption.covers(commit))) {
             return None;
         }
-        self.exempt.iter().find(|exemption| exemption.covers(commit)).map(|exemption| exemption.reason.as_str())
+        // A file of a contract needs a change, whatever globs match it.
+        let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
+        let covers = |it: &&Exemption| it.covers(commit) && !(of_contract && it.paths.is_some());
+        self.exempt.iter().find(covers).map(|exemption| exemption.reason.as_str())
     }
 
     /// Whether a file needs no change, whoever commits it.

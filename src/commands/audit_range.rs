@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, RangeAudit, RecordFacts, Severity, policy as demanded, record,
-    timestamps,
+    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity,
+    policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::NamedCommits;
 use crate::commands::record_versions::{self, Touches};
-use crate::commands::{GitHistory, collect, demands};
+use crate::commands::{GitHistory, collect, delta, demands};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
-use crate::model::{ChangeId, Gate, fix};
+use crate::judge::compare;
+use crate::model::{ChangeId, Gate, Kind, fix, ingest};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,18 +44,23 @@ pub(crate) fn run(
         return Err(CommandError::trouble("this clone is shallow, so that the range cannot be checked")
             .fixed_by([fix::unshallow()]));
     }
-    let base = range.base.as_deref();
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
-    let before = base.map(|base| plain.config(base)).transpose()?.flatten();
     let config = plain.config(&range.head)?;
+    let range = &begun(repo, range, &plain, config.as_ref())?;
+    let base = range.base.as_deref();
+    let before = base.map(|base| plain.config(base)).transpose()?.flatten();
     let configured = config.is_some();
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
     if base.is_some() && before.is_none() {
         policy.exempt.push(demands::set_up()?);
     }
-    let history = GitHistory::new(repo, &config.enforcement.trailer).between(base, &range.head);
+    // A trailer's key that the range renames is still read.
+    let keys: BTreeSet<&str> =
+        before.iter().chain([&config]).map(|config| config.enforcement.trailer.as_str()).collect();
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let history = GitHistory::new(repo, &keys.join(",")).between(base, &range.head);
 
     let at_head = history.records(&range.head)?;
     let records: BTreeMap<ChangeId, RecordFacts> =
@@ -76,6 +82,12 @@ pub(crate) fn run(
     concerned.extend(referenced);
     // One that was changed and changed back is the same at both ends.
     concerned.extend(touches.ids());
+    // So is one whose evidence was removed or altered, though nothing else of it was.
+    let of_touched = |record: &&RecordFacts| {
+        let artifacts = record.change().map(crate::workflow::Change::artifacts).unwrap_or_default();
+        artifacts.iter().any(|artifact| touches.evidence.contains(&artifact.path))
+    };
+    concerned.extend(records.values().filter(of_touched).map(|record| record.id.clone()));
     audit.records = concerned.len();
     let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
     let made = record_versions::made(repo, &changes.flat_map(timestamps::named).collect())?;
@@ -87,6 +99,13 @@ pub(crate) fn run(
         commits: &NamedCommits::new(&history),
         policy: &policy,
         config: configured.then_some(&config),
+        before: before.as_ref(),
+        changes: match (&before, base) {
+            (Some(_), Some(base)) => {
+                demands::differences(&history.config_value(base)?, &history.config_value(&range.head)?)
+            }
+            _ => Vec::new(),
+        },
         head,
         now,
     };
@@ -95,12 +114,16 @@ pub(crate) fn run(
         let before = earlier.get(id).map(|(record, _)| record);
         audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
     }
-    let changed = before.map(|before| demands::differences(&config, &before)).unwrap_or_default();
-    if !changed.is_empty() {
-        audit.findings.push(Finding::warn(FindingKind::PolicyChanged { what: changed }));
+    let changes = check.changes.clone();
+    if !changes.is_empty() {
+        audit.findings.push(Finding::warn(FindingKind::PolicyChanged {
+            what: keys_of(&changes),
+            changes,
+            judged: false,
+        }));
     }
     history.failure()?;
-    Ok(Outcome { audit, key: history.key, configured })
+    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured })
 }
 
 /// What the records of a range are checked against.
@@ -114,6 +137,9 @@ struct RecordCheck<'a> {
     policy: &'a crate::audit::Policy,
     /// The config at the head, where there is one.
     config: Option<&'a Config>,
+    /// The config at the base, where there is one, and the keys that say something else at the head.
+    before: Option<&'a Config>,
+    changes: Vec<KeyChange>,
     /// When the head was made.
     head: DateTime<Utc>,
     /// Commits may be dated into the future; they were not made then.
@@ -163,6 +189,7 @@ impl RecordCheck<'_> {
         found.extend(record::against_objects(record, self.commits));
         found.extend(record::habits(record, self.head.max(self.now)));
         found.extend(self.loosened(record));
+        found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         let mut failed = None;
         found.extend(record::evidence(record, &mut |artifact, newest| {
             self.history.artifact(batch, &self.range.head, artifact, newest).unwrap_or_else(|error| {
@@ -171,6 +198,49 @@ impl RecordCheck<'_> {
             })
         }));
         failed.map_or(Ok(found), Err)
+    }
+
+    /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed
+    /// that in the config.
+    fn judged_by_new_yardstick(
+        &self,
+        batch: &mut Batch,
+        record: &RecordFacts,
+        earlier: Option<&EarlierRecord>,
+    ) -> Result<Option<Finding>, CommandError> {
+        let (Some(before), Some(change), true) = (self.before, record.change(), self.touches.config) else {
+            return Ok(None);
+        };
+        let known = earlier.map_or(0, |earlier| earlier.events.len());
+        let is_new = |is: fn(&Kind) -> bool| change.events.iter().skip(known).any(|event| is(&event.what));
+        let mut keys: Vec<String> = Vec::new();
+        if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
+            let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot, false)?;
+            if let Found::Intact(bytes) = snapshot
+                && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
+            {
+                keys = compare::redefined(&before.definitions(), &snapshot.definitions);
+                keys.retain(|key| delta::concerns(change, key));
+            }
+        }
+        if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
+            let missed = demanded::missed(change, &[collect::policy_of(before)]);
+            keys.extend(missed.into_iter().map(str::to_owned));
+        }
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let of = |key: &String| -> Vec<KeyChange> {
+            let stem = demands::key_of(key);
+            let below = |it: &&KeyChange| {
+                it.key.strip_prefix(&stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let found: Vec<KeyChange> = self.changes.iter().filter(below).cloned().collect();
+            if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
+        };
+        let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
+        let what = FindingKind::PolicyChanged { what: keys_of(&changes), changes, judged: true };
+        Ok(Some(Finding::fail(what).of_change(&record.id).at(&record.path)))
     }
 
     /// What both the head's config and the one where the change was validated demand, and the change went past. A config
@@ -186,4 +256,24 @@ impl RecordCheck<'_> {
         let finding = |what| Finding::fail(FindingKind::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
         (!what.is_empty()).then(|| finding(what))
     }
+}
+
+fn keys_of(changes: &[KeyChange]) -> Vec<String> {
+    changes.iter().map(|change| change.key.clone()).collect()
+}
+
+/// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings
+/// the first config may say it itself.
+fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range, CommandError> {
+    let before = range.base.as_deref().map(|base| history.config(base)).transpose()?.flatten();
+    let since = before.as_ref().or(head).and_then(|config| config.enforcement.since.as_deref());
+    let Some(since) = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten() else {
+        return Ok(range.clone());
+    };
+    let is_later = match &range.base {
+        Some(base) => repo.is_ancestor(base, &since)?,
+        None => true,
+    };
+    let base = if is_later && repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
+    Ok(Range { base, ..range.clone() })
 }

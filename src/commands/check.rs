@@ -1,6 +1,8 @@
 //! `check`: commits and records against the workflow. Over a range it is the authority, reading git's objects alone;
 //! without one it audits every record and all evidence in the work tree.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use crate::commands::audit_range::{self, Outcome};
@@ -11,7 +13,7 @@ use crate::git::Repo;
 use crate::model::{FixContext, Gate, fix};
 use crate::report::findings::{self, github, junit};
 use crate::report::markdown;
-use crate::store::{atomic, guard};
+use crate::store::{atomic, guard, project};
 
 /// Check commits and records against the workflow
 #[derive(Debug, Args)]
@@ -56,6 +58,10 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, C
     let repo =
         ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))?;
     let range = range(repo, text)?;
+    if let Some(places) = several_projects(ctx, repo, &range)? {
+        let hint = format!("vibeship-optimizer check --range {text} -C DIR");
+        return Err(CommandError::trouble(format!("it is not clear which project is meant: {places}")).hinted(hint));
+    }
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
@@ -64,6 +70,40 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, C
         ctx.ui.warn("the head of the range has no config, so the defaults apply; commit the config that is here");
     }
     Ok(outcome)
+}
+
+/// Two state directories that both hold state, or a project around this one, at either end: whoever adds the second one
+/// would say what is checked.
+fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<String>, CommandError> {
+    let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
+    let mut around: Vec<&str> = prefix.match_indices('/').map(|(at, _)| &prefix[..=at]).collect();
+    around.insert(0, "");
+    if ctx.root_is_named() {
+        around.retain(|dir| *dir == prefix);
+    }
+    for commit in range.base.iter().chain([&range.head]) {
+        let mut places = Vec::new();
+        for dir in &around {
+            let names = project::config_names().into_iter().chain(project::record_dirs());
+            let paths: Vec<String> = names.map(|name| format!("{dir}{name}")).collect();
+            let asked: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+            let entries = repo.tree_entries(commit, &asked)?;
+            let below = |path: &[u8]| {
+                String::from_utf8_lossy(path.strip_prefix(dir.as_bytes())?)
+                    .split_once('/')
+                    .map(|(name, _)| format!("{dir}{name}"))
+            };
+            let states: BTreeSet<String> = entries.iter().filter_map(|entry| below(&entry.path)).collect();
+            if states.is_empty() && !entries.is_empty() {
+                places.push(if dir.is_empty() { ".".to_owned() } else { (*dir).to_owned() });
+            }
+            places.extend(states);
+        }
+        if places.len() > 1 {
+            return Ok(Some(places.join(" and ")));
+        }
+    }
+    Ok(None)
 }
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
@@ -76,7 +116,7 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
         (None, Some((base, head))) => (base, head, false),
         (None, None) => (text, "", false),
     };
-    let head = repo.resolve(if head.is_empty() { "HEAD" } else { head })?;
+    let head = repo.resolve_only(if head.is_empty() { "HEAD" } else { head })?;
     // An empty base is git's empty tree: everything is looked at.
     let base = if base.is_empty() { None } else { Some(base_commit(repo, base)?) };
     if let Some(base) = &base {
@@ -91,7 +131,7 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
 
 /// A shallow clone, which CI services make by default, lacks the base.
 fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
-    repo.resolve(base).map_err(|error| {
+    repo.resolve_only(base).map_err(|error| {
         let fixes = repo.is_shallow().then(fix::unshallow);
         CommandError::from(error).fixed_by(fixes)
     })

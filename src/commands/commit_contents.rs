@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::audit::{EarlierRecord, Found, Objects, RecordFacts, RecordState, range};
 use crate::commands::{GitHistory, record_versions};
-use crate::config::{Config, file};
+use crate::config::{Config, file, yaml};
 use crate::error::CommandError;
 use crate::git::{Batch, GitError, Side};
 use crate::measure::revision;
@@ -26,14 +27,23 @@ type Moments = (DateTime<Utc>, DateTime<Utc>);
 impl GitHistory<'_> {
     /// The config in a commit; `None` where it has none.
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
-        let states = [project::STATE_DIR, project::LEGACY_STATE_DIR].into_iter();
-        let states = states.flat_map(|dir| project::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        let Some((text, shown)) = self.config_text(commit)? else { return Ok(None) };
+        Ok(Some(file::parse(&text, Path::new(&shown))?.0))
+    }
+
+    /// The config in a commit as it is written; empty where there is none.
+    pub(crate) fn config_value(&self, commit: &str) -> Result<Value, CommandError> {
+        let text = self.config_text(commit)?;
+        Ok(text.and_then(|(text, _)| yaml::parse(&text).ok()).unwrap_or_default())
+    }
+
+    fn config_text(&self, commit: &str) -> Result<Option<(String, String)>, CommandError> {
         let mut batch = self.repo.batch()?;
-        for name in project::ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states) {
+        for name in project::config_names() {
             let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
-            return Ok(Some(file::parse(&text, Path::new(&shown))?.0));
+            return Ok(Some((text, shown)));
         }
         Ok(None)
     }
@@ -60,8 +70,8 @@ impl GitHistory<'_> {
     /// The record of a change in a commit.
     pub(crate) fn record_at(&self, commit: &str, id: &ChangeId) -> Result<Option<RecordFacts>, GitError> {
         let mut batch = self.repo.batch()?;
-        for dir in [project::STATE_DIR, project::LEGACY_STATE_DIR] {
-            let path = format!("{dir}/changes/{id}.json");
+        for dir in project::record_dirs() {
+            let path = format!("{dir}{id}.json");
             if let Some(bytes) = batch.read_path(commit, &self.path(&path), RECORD_LIMIT)? {
                 let state = state(Record::parse(&bytes, Path::new(&path)), id);
                 return Ok(Some(RecordFacts { id: id.clone(), path, state }));
@@ -84,7 +94,7 @@ impl GitHistory<'_> {
 
     /// Id, path from the project's root, object, and whether it is a plain file.
     fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
-        let dirs = [project::STATE_DIR, project::LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"));
+        let dirs = project::record_dirs();
         let [ours, legacy] = dirs.each_ref().map(|dir| self.path(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
         let mut found = Vec::new();

@@ -119,11 +119,16 @@ pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange
 pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
-    let named = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    found.retain(|stem| stem == TUNEABLES || compare::is_general(stem) || named(stem));
-    // Where the contract names the least effect, the config's is not asked.
-    found.retain(|stem| stem != MIN_EFFECT || change.contract.min_effect.is_none());
+    found.retain(|stem| concerns(change, stem));
     Ok(found)
+}
+
+/// Whether a change rests on a definition of the config.
+pub(crate) fn concerns(change: &Change, stem: &str) -> bool {
+    let named = || change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    // Where the contract names the least effect, the config's is not asked.
+    let is_asked = stem != MIN_EFFECT || change.contract.min_effect.is_none();
+    is_asked && (stem == TUNEABLES || compare::is_general(stem) || named())
 }
 
 /// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be

@@ -1,8 +1,11 @@
 //! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms.
 
-use globset::GlobSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::{CommitDeadline, Exemption, Policy, Surfaces};
+use globset::GlobSet;
+use serde_json::Value;
+
+use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 use crate::config::{Config, glob};
 use crate::error::CommandError;
 use crate::model::Gate;
@@ -38,32 +41,47 @@ fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
     CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
 }
 
-/// The parts of the demands that differ between two configs.
-pub(crate) fn differences(head: &Config, before: &Config) -> Vec<&'static str> {
-    let parts = [
-        ("enforcement.trailer", head.enforcement.trailer != before.enforcement.trailer),
-        ("enforcement.require", head.enforcement.require != before.enforcement.require),
-        (
-            "enforcement.witness_within_days",
-            head.enforcement.witness_within_days != before.enforcement.witness_within_days,
-        ),
-        (
-            "enforcement.max_emergency_days",
-            head.enforcement.max_emergency_days != before.enforcement.max_emergency_days,
-        ),
-        ("enforcement.exempt", head.enforcement.exempt != before.enforcement.exempt),
-        ("surfaces", head.surfaces != before.surfaces),
-        ("tuneables.files", head.tuneables.files != before.tuneables.files),
-        ("contract_docs", head.contract_docs != before.contract_docs),
-    ];
-    parts.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect()
+/// The keys of two configs, as they are written, that say something else.
+pub(crate) fn differences(old: &Value, new: &Value) -> Vec<KeyChange> {
+    let (old, new) = (leaves(old), leaves(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differing = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    let change = |key: &String| KeyChange { key: key.clone(), old: old.get(key).cloned(), new: new.get(key).cloned() };
+    differing.filter(|key| !key.starts_with("project.")).map(change).collect()
+}
+
+/// The key of the config that a definition's beginning stands for.
+pub(crate) fn key_of(stem: &str) -> String {
+    let sections = [("timing.", "timings."), ("kpi.", "kpis."), ("http.", "http_probes.")];
+    let section = sections.iter().find_map(|(short, key)| Some(format!("{key}{}", stem.strip_prefix(short)?)));
+    section.unwrap_or_else(|| stem.to_owned())
+}
+
+/// Every value of a config by its key; entries of a list that have names are told by them.
+fn leaves(config: &Value) -> BTreeMap<String, String> {
+    fn add(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+        let mut below = |name: &str, value: &Value| {
+            add(&if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }, value, found);
+        };
+        let name = |entry: &Value| entry["name"].as_str().map(str::to_owned);
+        if let Some(map) = value.as_object() {
+            map.iter().for_each(|(name, value)| below(name, value));
+        } else if let Some(list) =
+            value.as_array().filter(|list| !list.is_empty() && list.iter().all(|it| name(it).is_some()))
+        {
+            list.iter().for_each(|entry| below(&name(entry).unwrap_or_default(), entry));
+        } else if !value.is_null() {
+            found.insert(key.to_owned(), value.to_string());
+        }
+    }
+    let mut found = BTreeMap::new();
+    add("", config, &mut found);
+    found
 }
 
 /// Commits of the set-up's files alone: nothing can be measured before they are committed.
 pub(crate) fn set_up() -> Result<Exemption, CommandError> {
-    let states = [project::STATE_DIR, project::LEGACY_STATE_DIR].into_iter();
-    let states = states.flat_map(|dir| project::STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
-    let names: Vec<String> = project::ROOT_CONFIGS.iter().map(|name| (*name).to_owned()).chain(states).collect();
+    let names = project::config_names();
     let patterns: Vec<String> =
         names.iter().map(|name| globset::escape(name)).chain([".gitattributes".to_owned()]).collect();
     let reason = "the set-up of vibeship-optimizer".to_owned();

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Ctx, failure, onboard};
-use crate::config::template;
+use crate::config::{Guess, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::project::commands;
@@ -72,7 +72,8 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
         Some(path) => path,
         None => {
             let path = ctx.project.default_config_path();
-            let guess = commands::guess(ctx.project.root());
+            let head = ctx.repo().ok().flatten().and_then(|repo| repo.resolve("HEAD").ok());
+            let guess = Guess { since: head, ..commands::guess(ctx.project.root()) };
             atomic::create_new(&path, template::template(&guess).as_bytes())?;
             match &guess.test {
                 Some(test) => ctx.ui.status(&format!("The config times and tests with `{test}`; edit it as you like.")),

@@ -164,6 +164,11 @@ impl Ctx {
         Clock::now()
     }
 
+    /// Whether the project's root was named, and not found around the current directory.
+    pub(crate) fn root_is_named(&self) -> bool {
+        self.globals.root.is_some()
+    }
+
     /// The format asked for.
     pub(crate) fn format(&self) -> Option<Format> {
         self.globals.format

@@ -29,14 +29,23 @@ impl Touch {
     }
 }
 
-/// The commits of a range that changed records, newest first.
+/// What the commits of a range changed of records, newest first, of evidence and of the config.
 #[derive(Debug, Default)]
-pub(crate) struct Touches(BTreeMap<ChangeId, Vec<Touch>>);
+pub(crate) struct Touches {
+    records: BTreeMap<ChangeId, Vec<Touch>>,
+    /// Files of the tool's own that were there before.
+    pub(crate) evidence: BTreeSet<String>,
+    pub(crate) config: bool,
+}
 
 impl Touches {
     /// Takes the next commit.
     pub(crate) fn take(&mut self, commit: &Commit) {
         for file in &commit.files {
+            self.config |= project::config_names().iter().any(|name| name == file.name());
+            if file.own && !file.is_new() {
+                self.evidence.insert(file.name().to_owned());
+            }
             let Some(id) = id_of(file.name()) else { continue };
             let touch = Touch {
                 commit: commit.name(),
@@ -45,13 +54,13 @@ impl Touches {
                 made: commit.commit_time,
                 path: file.name().to_owned(),
             };
-            self.0.entry(id).or_default().push(touch);
+            self.records.entry(id).or_default().push(touch);
         }
     }
 
     /// The changes whose records were touched.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
-        self.0.keys().cloned()
+        self.records.keys().cloned()
     }
 
     /// The versions of a record, oldest first.
@@ -61,7 +70,7 @@ impl Touches {
         prefix: &[u8],
         id: &ChangeId,
     ) -> Result<Vec<Version>, CommandError> {
-        let touches = self.0.get(id).map(Vec::as_slice).unwrap_or_default();
+        let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
         let of = |touch: &Touch| -> Result<Version, CommandError> {
             Ok(Version {
                 commit: touch.commit.clone(),
@@ -76,7 +85,7 @@ impl Touches {
     /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
     /// parents whole: then versions that do not continue each other come from branches that met.
     pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool, CommandError> {
-        for touch in self.0.get(id).into_iter().flatten() {
+        for touch in self.records.get(id).into_iter().flatten() {
             let events = touch.events_at(&touch.commit.id, batch, prefix)?.unwrap_or_default();
             let parents = touch.parents.iter().map(|parent| touch.events_at(parent, batch, prefix));
             let parents: Vec<_> = parents.collect::<Result<_, _>>()?;
@@ -94,19 +103,19 @@ impl Touches {
 
     /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
     pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
-        self.0.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
+        self.records.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
     }
 
     /// Where a record of the range was last.
     pub(crate) fn path(&self, id: &ChangeId) -> Option<&str> {
-        self.0.get(id)?.first().map(|touch| touch.path.as_str())
+        self.records.get(id)?.first().map(|touch| touch.path.as_str())
     }
 }
 
 /// The change whose record a path is, from the project's root.
 fn id_of(path: &str) -> Option<ChangeId> {
-    let dirs = [project::STATE_DIR, project::LEGACY_STATE_DIR];
-    let below = dirs.into_iter().find_map(|dir| path.strip_prefix(dir)?.strip_prefix("/changes/"))?;
+    let dirs = project::record_dirs();
+    let below = dirs.iter().find_map(|dir| path.strip_prefix(dir))?;
     below.strip_suffix(".json")?.parse().ok()
 }
 

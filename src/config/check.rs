@@ -232,6 +232,10 @@ fn enforcement(enforcement: &Enforcement, mut s: Section<'_, '_>) {
     }
     s.whole("witness_within_days", enforcement.witness_within_days.unwrap_or(1), 1..=365);
     s.whole("max_emergency_days", enforcement.max_emergency_days, 1..=90);
+    if enforcement.since.as_ref().is_some_and(|since| since.len() < 7 || !since.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        s.problem("since", "expected the hash of a commit");
+    }
     s.each("exempt", &enforcement.exempt, |exemption: &Exemption, mut s| {
         s.globs("paths", &exemption.paths);
         s.globs("authors", &exemption.authors);

@@ -272,6 +272,9 @@ pub struct Enforcement {
     pub witness_within_days: Option<u32>,
     /// The most days for which an emergency's override may hold.
     pub max_emergency_days: u32,
+    /// The hash of a commit: what it has in its history is older than the use of this tool, and is not checked.
+    #[serde(deserialize_with = "reader::non_empty")]
+    pub since: Option<String>,
     /// What needs no change, each with its reason.
     pub exempt: Vec<Exemption>,
 }
@@ -285,6 +288,7 @@ impl Default for Enforcement {
             witness_within_days: None,
             // Time to find what really helps, and to begin with it.
             max_emergency_days: 7,
+            since: None,
             exempt: Vec::new(),
         }
     }

@@ -15,6 +15,8 @@ pub struct Guess {
     pub size_paths: Vec<String>,
     /// Further commands that were possible and were not chosen.
     pub others: Vec<String>,
+    /// The commit at which the tool comes into use, where there is one.
+    pub since: Option<String>,
 }
 
 /// The commented YAML of a new project's config file. It parses without a warning.
@@ -26,7 +28,9 @@ pub fn template(guess: &Guess) -> String {
         [] => " []".to_owned(),
         paths => paths.iter().map(|path| format!("\n  - {}", quoted(path))).collect(),
     };
+    let since = guess.since.iter().map(|since| format!("  since: {since} # what is older is not checked\n"));
     let values = [
+        ("SINCE", since.collect()),
         ("TEST", command(&guess.test)),
         ("BUILD", command(&guess.build)),
         ("OTHERS", others),
@@ -60,6 +64,7 @@ mod tests {
             build: None,
             size_paths: vec!["src".to_owned(), "od\"d: #name".to_owned()],
             others: vec!["cargo test".to_owned()],
+            since: Some("0123456789abcdef".to_owned()),
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum GitError {
     DubiousOwnership { dir: PathBuf, fix: String },
     #[error("{spec:?} names no commit in this repository")]
     UnknownRevision { spec: String },
+    #[error("`{spec}` is ambiguous: it may be {}; name one of them in full", meanings.join(" or "))]
+    Ambiguous { spec: String, meanings: Vec<String> },
     #[error("git {args} failed ({status}): {stderr}")]
     Failed { args: String, status: String, stderr: String },
     #[error("git {args} did not end within {limit_s} s and was stopped")]

@@ -91,10 +91,27 @@ impl Repo {
         Ok(id)
     }
 
+    /// The same for what a person typed: an error where a name could mean several things, of which git would take one.
+    pub(crate) fn resolve_only(&self, spec: &str) -> Result<String, GitError> {
+        let args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", "--end-of-options", spec];
+        if !is_full_id(spec) && self.git().args(args).output()?.stderr.contains("is ambiguous") {
+            let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
+            let places = ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|place| format!("{place}{name}"));
+            let refs = text(&self.git().args(["for-each-ref", "--format=%(refname)"]).args(places).ok()?);
+            let mut meanings: Vec<String> = refs.lines().map(str::to_owned).collect();
+            meanings.extend(self.commit_by_hash(name)?.map(|id| format!("commit {id}")));
+            return Err(GitError::Ambiguous { spec: spec.to_owned(), meanings });
+        }
+        self.resolve(spec)
+    }
+
     /// The full id of the only commit whose id begins so, whatever branches are named like.
     pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>, GitError> {
         if is_full_id(hash) {
             return Ok(self.resolve(hash).ok());
+        }
+        if hash.len() < 4 || !hash.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Ok(None);
         }
         let found = text(&self.git().args(["rev-parse", &format!("--disambiguate={hash}")]).ok()?);
         let mut commits = found.lines().filter_map(|id| self.resolve(id).ok());

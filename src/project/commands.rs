@@ -38,6 +38,7 @@ pub(crate) fn guess(root: &Path) -> Guess {
         test: chosen.map(|candidate| candidate.test),
         size_paths: size_paths(root),
         others: candidates.into_iter().map(|candidate| candidate.test).collect(),
+        since: None,
     }
 }
 

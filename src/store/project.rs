@@ -27,6 +27,18 @@ const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything el
 /// Evidence is checked byte by byte, so git must not change how its lines end.
 const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
 
+/// Every name of a config from the project's root, in order of precedence.
+pub(crate) fn config_names() -> Vec<String> {
+    let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
+    let states = states.flat_map(|dir| STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+    ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states).collect()
+}
+
+/// Where records may be, from the project's root.
+pub(crate) fn record_dirs() -> [String; 2] {
+    [STATE_DIR, LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"))
+}
+
 /// A project: its root and the name of its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {

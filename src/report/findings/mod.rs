@@ -3,6 +3,8 @@
 pub(crate) mod github;
 pub(crate) mod junit;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::audit::{Audit, Severity};
@@ -10,6 +12,9 @@ use crate::model::text::count;
 use crate::model::{Action, Fix, FixContext};
 use crate::report::visible::visible_line;
 use crate::report::{Doc, Table, Text, problem};
+
+/// As many findings as are told without a summary before them.
+const FEW: usize = 3;
 
 /// The schema of the JSON form.
 pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
@@ -40,10 +45,22 @@ pub(crate) fn summary(audit: &Audit) -> String {
     format!("{found} in {looked}{exempted}")
 }
 
+/// How often each code was found, the gravest and most frequent first, and an empty line.
+fn by_code(audit: &Audit) -> Vec<String> {
+    let mut counts: BTreeMap<(Severity, String), usize> = BTreeMap::new();
+    for finding in &audit.findings {
+        *counts.entry((finding.level, finding.what.code())).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|((level, _), count)| std::cmp::Reverse((*level, *count)));
+    let line = |((level, code), count): ((Severity, String), usize)| format!("{count:>5} {} {code}", level.name());
+    counts.into_iter().map(line).chain([String::new()]).collect()
+}
+
 /// The text form, with a line end at the end: a block a finding, the exemptions, the summary.
 pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
-    let mut lines: Vec<String> =
-        audit.findings.iter().flat_map(|finding| problem::block(&finding.problem(ctx))).collect();
+    let mut lines = if audit.findings.len() > FEW { by_code(audit) } else { Vec::new() };
+    lines.extend(audit.findings.iter().flat_map(|finding| problem::block(&finding.problem(ctx))));
     for exempted in &audit.exempted {
         let subject = visible_line(&exempted.commit.subject);
         let reason = visible_line(&exempted.reason);

@@ -262,3 +262,139 @@ fn a_squash_with_files_that_need_no_change_is_found_again_and_one_with_more_is_n
         }
     }
 }
+
+/// Set up with the config where `init` puts it, among the tool's own files, and a test that the change does not pass.
+fn with_own_config() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    let config =
+        sandbox.read("vibeship_optimizer.yml").replace("test: git --version", "test: git cat-file -e HEAD:no-such");
+    sandbox.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]).passes();
+    sandbox.write(".vibeship-optimizer/config.yml", &config);
+    sandbox.git(&["commit", "-qam", "Move the config"]).passes();
+    let base = sandbox.head();
+    (sandbox, base)
+}
+
+fn reconfigure(sandbox: &Sandbox, from: &str, to: &str) {
+    let config = sandbox.read(".vibeship-optimizer/config.yml");
+    assert!(config.contains(from), "{config}");
+    sandbox.write(".vibeship-optimizer/config.yml", &config.replace(from, to));
+    sandbox.git(&["commit", "-qam", "Evidence"]).passes();
+}
+
+#[test]
+fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
+    for (from, to, key) in [
+        ("git cat-file -e HEAD:no-such", "git --version", "commands.test"),
+        ("src/steps.txt", "src/other.txt", "kpis.steps.file"),
+    ] {
+        let (sandbox, base) = with_own_config();
+        sandbox.write("src/other.txt", "100\n");
+        sandbox.git(&["add", "src"]).passes();
+        reconfigure(&sandbox, from, to);
+        let id = sandbox.ready("fewer steps");
+        sandbox.write("src/steps.txt", "80\n");
+        sandbox.git(&["add", "src"]).passes();
+        sandbox.git(&["commit", "-qm", &named(&id)]).passes();
+        assert!(fails(&sandbox, &since(&base), &[]).contains(&"POLICY_CHANGED".to_owned()), "{key}");
+        let said = sandbox.tool(&["check", "--range", &since(&base)]).refused(&[key, "was ", "now "]);
+        assert!(said.out.contains("warn POLICY_CHANGED") && said.out.contains("fail POLICY_CHANGED"), "{}", said.out);
+    }
+    // Changed by itself, before or after, it is told and no more; a measure more takes nothing back.
+    let (sandbox, base) = with_own_config();
+    reconfigure(&sandbox, "git cat-file -e HEAD:no-such", "git --version");
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+    let base = sandbox.head();
+    reconfigure(&sandbox, "kpis:\n", "kpis:\n  - {name: more, file: src/steps.txt, better: lower}\n");
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    reconfigure(&sandbox, "name: more", "name: most");
+    assert_eq!(sandbox.codes(&since(&base)), ["POLICY_CHANGED"]);
+}
+
+#[test]
+fn a_name_that_may_mean_two_things_is_no_base() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.home().join("clone");
+    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]).passes();
+    std::fs::write(clone.join("src/steps.txt"), "80\n").unwrap();
+    sandbox.git_in(&clone, &["commit", "-qam", "No id"]).passes();
+    let check = |base: &str| sandbox.tool_in(&clone, &["check", "--range", &format!("{base}..HEAD")]);
+    check("origin/main").refused(&["COMMIT_WITHOUT_ID"]);
+    let base = sandbox.head();
+    sandbox.git_in(&clone, &["tag", "origin/main"]).passes();
+    sandbox.git_in(&clone, &["branch", &base[..8]]).passes();
+    for (name, meanings) in [
+        ("origin/main", ["refs/tags/origin/main", "refs/remotes/origin/main"]),
+        (&base[..8], [&*format!("refs/heads/{}", &base[..8]), &*format!("commit {base}")]),
+    ] {
+        let answer = check(name);
+        assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
+        assert!(meanings.iter().all(|meaning| answer.err.contains(meaning)), "{}", answer.err);
+    }
+    check("refs/remotes/origin/main").refused(&["COMMIT_WITHOUT_ID"]);
+    check(&base).refused(&["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn a_project_is_not_checked_where_another_one_may_be_meant() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let in_api = |more: &[&str]| {
+        sandbox.tool_in(&sandbox.root().join("api"), &[&["check", "--range", &since(&base)][..], more].concat())
+    };
+    commit(&sandbox, "api/vibeship_optimizer.yml", "version: 1\n", "Mine");
+    let answer = in_api(&[]);
+    assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
+    assert!(answer.err.contains(". and api/"), "{}", answer.err);
+    assert_ne!(in_api(&["-C", "."]).code, 2, "named, it is clear");
+    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+    commit(&sandbox, ".vibeship_optimizer/config.yml", "version: 1\n", "Mine");
+    commit(&sandbox, ".vibeship-optimizer/config.yml", "version: 1\n", "Mine");
+    let answer = sandbox.tool(&["check", "--range", &since(&base)]);
+    assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
+    assert!(answer.err.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.err);
+}
+
+#[test]
+fn evidence_that_the_range_removes_is_missed_whatever_change_it_is_of() {
+    let (sandbox, id, _) = promoted();
+    let base = sandbox.head();
+    sandbox.git(&["rm", "-q", &format!("reports/optimizer/{id}_before_snapshot.json")]).passes();
+    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"ARTIFACT_MISSING".to_owned()));
+}
+
+#[test]
+fn a_trailer_under_its_old_name_counts_in_the_range_that_renames_it() {
+    let (sandbox, id, _) = tracked();
+    let base = sandbox.head();
+    let config = sandbox.read("vibeship_optimizer.yml").replace("  require:", "  trailer: Tuning\n  require:");
+    commit(&sandbox, "vibeship_optimizer.yml", &config, "Another key");
+    commit(&sandbox, "src/steps.txt", "1\n", &format!("More\n\nTuning: {id}\n"));
+    let found = fails(&sandbox, &since(&base), &[]);
+    assert!(found.contains(&"MANY_COMMITS".to_owned()), "{found:?}");
+}
+
+#[test]
+fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]).passes();
+    let old = commit(&sandbox, "src/steps.txt", "90\n", "From before the tool");
+    sandbox.tool(&["init", "--no-prompt"]).passes();
+    assert!(sandbox.read(".vibeship-optimizer/config.yml").contains(&format!("since: {old}")));
+    sandbox.git(&["add", "-A"]).passes();
+    sandbox.git(&["commit", "-qm", "Adopt the tool"]).passes();
+    commit(&sandbox, "README.md", "What it is.\n", "Prose");
+    commit(&sandbox, ".github/workflows/ci.yml", "on: push\n", "CI");
+    for range in ["..HEAD", &since(&old)] {
+        assert_eq!(sandbox.codes(range), [""; 0], "{range}");
+    }
+    let base = sandbox.head();
+    let evil = commit(&sandbox, "src/steps.txt", "1\n", "No id");
+    let config = sandbox.read(".vibeship-optimizer/config.yml").replace(&old, &evil);
+    sandbox.write(".vibeship-optimizer/config.yml", &config);
+    sandbox.git(&["commit", "-qam", "Evidence"]).passes();
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
+}
