@@ -156,6 +156,14 @@ impl Watched {
             Some(comparison) => Some(serde_json::from_slice::<Comparison>(&fetch(&comparison.json)?).ok()?),
             None => None,
         };
+        let reference = match change.measured_on_commit() {
+            Some((after, pair)) => {
+                let (after, pair) =
+                    (ingest::parse_snapshot(&fetch(after)?).ok()?, ingest::parse_pair(&fetch(pair)?).ok()?);
+                compare::without_change(&reference, &after, &pair)
+            }
+            None => reference,
+        };
         Some(Self { reference, settings: watch::settings(change, recorded.as_ref()) })
     }
 
@@ -232,6 +240,10 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
             return Some(format!("{}: {problem}", artifact.path));
         }
         pair = read.ok();
+    } else if change.commit_and_parent().is_some() {
+        return Some(
+            "others committed since the baseline, and the change was not measured on its commit alone".to_owned(),
+        );
     }
     let json = &recorded.json;
     let stored: Comparison = match serde_json::from_slice(&fetch(json)?) {
@@ -258,9 +270,12 @@ fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSessi
     if pair.change_id.as_deref() != Some(change.id().as_str()) {
         return Some("it belongs to another change".to_owned());
     }
-    let is_of = |side: &SideRevision, revision: &Revision| side.commit.is_some() && side.commit == revision.commit;
-    if !is_of(&pair.before, &baseline.taken.revision) || !is_of(&pair.after, &after.taken.revision) {
-        return Some("its sides are other commits than those of the snapshots".to_owned());
+    let is_of = |side: &SideRevision, commit: Option<&str>| side.commit.is_some() && side.commit.as_deref() == commit;
+    let of_snapshots = (baseline.taken.revision.commit.as_deref(), after.taken.revision.commit.as_deref());
+    let on_commit = change.commit_and_parent().map(|(parent, commit)| (Some(parent), Some(commit)));
+    let (first, second) = on_commit.unwrap_or(of_snapshots);
+    if !is_of(&pair.before, first) || !is_of(&pair.after, second) || pair.of_commit != on_commit.is_some() {
+        return Some("its sides are other commits than those that were to be compared".to_owned());
     }
     // Where the clock was set back in between, only the comparison bounds it.
     let early = after.at <= compared.at && pair.started_at < after.at - CLOCK_TOLERANCE;
@@ -268,7 +283,8 @@ fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSessi
     if early || late || pair.started_at > pair.generated_at + CLOCK_TOLERANCE {
         return Some("it was not measured between the state after and the comparison".to_owned());
     }
-    let other = pair.kpis.iter().find(|paired| changes_otherwise(paired, sides))?;
+    // Where others committed in between, the snapshots differ by what they did, too.
+    let other = pair.kpis.iter().filter(|_| !pair.of_commit).find(|paired| changes_otherwise(paired, sides))?;
     Some(format!(
         "{} is exact, and changes otherwise in the pairs than between the snapshots; `compare --no-pair` judges by the snapshots alone",
         other.kpi.name

@@ -191,8 +191,16 @@ fn other_files(change: &Change, objects: &dyn Objects) -> Option<String> {
     if baseline.strength != Strength::Full {
         return None;
     }
-    let base = baseline.taken.revision.commit.as_deref()?;
-    let files = objects.differing(base, validation.revision.commit.as_deref()?)?;
+    let (base, head) = match change.commit_and_parent() {
+        Some((parent, commit)) => {
+            if objects.at(&format!("{commit}^1"))? != objects.at(parent)? {
+                return Some("the commit that it is held against is not its parent".to_owned());
+            }
+            (parent, commit)
+        }
+        None => (baseline.taken.revision.commit.as_deref()?, validation.revision.commit.as_deref()?),
+    };
+    let files = objects.differing(base, head)?;
     let recorded: BTreeSet<String> = validation.delta.files.iter().cloned().collect();
     (recorded != files).then(|| "the files of its delta are not those that differ between its commits".to_owned())
 }

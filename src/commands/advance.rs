@@ -54,5 +54,5 @@ pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
     let answer = gates::may_validate(change, &world);
-    Ok(matches!(answer, Err(refusal) if refusal.missing == Reason::NoDelta))
+    Ok(matches!(answer, Err(refusal) if matches!(refusal.missing, Reason::NoDelta { .. })))
 }

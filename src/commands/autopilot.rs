@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_missing_review_is_late_only_once_every_day_is_in() {
-        let review = || DemandKind::Attestation { stale: false };
+        let review = || DemandKind::Attestation { stale: false, objection: None };
         let days = || DemandKind::Ticks { need: 3, have: Vec::new() };
         assert_eq!(unmet([]), Standing::Ready);
         assert_eq!(unmet([days()]), Standing::Pending);

@@ -7,6 +7,7 @@ use crate::commands::{Ctx, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::nearest::nearest;
+use crate::model::text::joined;
 use crate::model::{ChangeId, CommandLine, Fix, fix};
 use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
@@ -26,37 +27,64 @@ impl ChangeArg {
     pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
         change(ctx, self.change_id.as_deref())
     }
+
+    /// The change of a step that comes after the rollout.
+    pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
+        monitored(ctx, self.change_id.as_deref())
+    }
 }
 
 /// The change that `given` means, or that is meant without it.
 pub(crate) fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    if let Some(id) = named(given)? {
+    decided(ctx, given, |change| change.fully_rolled_out_at().is_none())
+}
+
+/// The same for what is done to changes that are rolled out: the only one that is, is meant before others.
+pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
+    decided(ctx, given, |change| change.fully_rolled_out_at().is_some())
+}
+
+fn decided(ctx: &Ctx, given: Option<&str>, likely: fn(&Change) -> bool) -> Result<ChangeId, CommandError> {
+    if let Some(id) = named(ctx, given)? {
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
-    among(ctx, &records, damaged)
+    likely_among(ctx, &records, damaged, likely)
 }
 
 /// The change that the flag or the variable names.
-pub(crate) fn named(given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
+pub(crate) fn named(ctx: &Ctx, given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
     if let Some(text) = given {
-        return Ok(Some(text.parse::<ChangeId>()?));
+        return find(ctx, text).map(Some);
     }
-    if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
-        return text.parse::<ChangeId>().map(Some).map_err(|error| {
-            CommandError::trouble(format!("{VARIABLE}: {error}"))
-                .hinted(format!("unset {VARIABLE} or give --change-id"))
-        });
-    }
-    Ok(None)
+    let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
+    let found = variable.map(|text| find(ctx, &text)).transpose();
+    found.map_err(|error| error.hinted(format!("it is the value of {VARIABLE}: unset it or give --change-id")))
 }
 
-/// The change that is meant where none is named: of these records, and without this many that are damaged.
+/// The change that is meant where none is named: of these records, and without this many that are damaged. What is rolled
+/// out and watched alone is not in the way of what is not.
 pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize) -> Result<ChangeId, CommandError> {
-    let (tracked, planned) = open_changes(records);
+    likely_among(ctx, records, damaged, |change| change.fully_rolled_out_at().is_none())
+}
+
+/// `likely` tells which of the open changes are meant before the others.
+fn likely_among(
+    ctx: &Ctx,
+    records: &[Record],
+    damaged: usize,
+    likely: fn(&Change) -> bool,
+) -> Result<ChangeId, CommandError> {
+    let (mut tracked, planned) = open_changes(records);
     let chosen = active(ctx)?;
     if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
         return Ok(chosen.clone());
+    }
+    let meant = |id: &ChangeId| {
+        records.iter().any(|record| matches!(record, Record::Tracked(change) if change.id() == id && likely(change)))
+    };
+    if tracked.iter().any(meant) {
+        tracked.retain(meant);
     }
     let open = if tracked.is_empty() { planned } else { tracked };
     match (open.as_slice(), chosen) {
@@ -86,20 +114,43 @@ fn choose(at: usize, id: &ChangeId) -> Fix {
     if at == 0 { Fix::next("", choose) } else { Fix::or("", choose) }
 }
 
-/// Ids like `name` among the changes that there are, best first; the only change, where there is one alone.
-pub(crate) fn like(ctx: &Ctx, name: &ChangeId) -> Vec<ChangeId> {
-    let ids = ids(ctx).unwrap_or_default();
-    if let [only] = ids.as_slice() {
-        return vec![only.clone()];
+/// The change that a person names: by its id, or by a beginning or a part of it that no other has.
+pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
+    let parsed = text.parse::<ChangeId>();
+    if let Ok(id) = &parsed
+        && ctx.project.record_path(id.as_str())?.exists()
+    {
+        return Ok(id.clone());
     }
-    // People type the words of a title, or a part of an id.
-    let part = name.as_str().trim_start_matches("chg-");
-    let holding: Vec<ChangeId> = ids.iter().filter(|id| id.as_str().contains(part)).cloned().collect();
-    if !holding.is_empty() {
-        return holding;
+    let mut ids = ids(ctx)?;
+    // People type the words of a title, too.
+    let part = text.trim().to_lowercase().replace(' ', "-");
+    let begins = |id: &ChangeId| id.as_str().starts_with(&part);
+    let slug = part.trim_start_matches("chg-");
+    let holds = |id: &ChangeId| !slug.is_empty() && id.as_str().to_lowercase().contains(slug);
+    let found: Vec<ChangeId> = match ids.iter().filter(|id| begins(id)).count() {
+        1 => ids.iter().filter(|id| begins(id)).cloned().collect(),
+        _ => ids.iter().filter(|id| holds(id)).cloned().collect(),
+    };
+    let list = Fix::next("see the changes", CommandLine::tool("change list"));
+    match found.as_slice() {
+        [only] => return Ok(only.clone()),
+        [] => {}
+        several => {
+            let message = format!("`{text}` is a part of several ids: {}", joined(several));
+            return Err(CommandError::trouble(message).fixed_by([list]));
+        }
     }
-    let near = nearest(name.as_str(), ids.iter().map(ChangeId::as_str), 3);
-    ids.iter().filter(|id| near.contains(&id.as_str())).cloned().collect()
+    let near: Vec<String> = nearest(text, ids.iter().map(ChangeId::as_str), 3).into_iter().map(str::to_owned).collect();
+    if ids.len() > 1 {
+        ids.retain(|id| near.iter().any(|near| near == id.as_str()));
+    }
+    let error = match parsed {
+        Ok(id) => RecordError::Unknown { path: ctx.project.record_path(id.as_str())?, id }.into(),
+        Err(error) => CommandError::from(error),
+    };
+    let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
+    Err(error.fixed_by([list]))
 }
 
 /// The change chosen with `change use`, if it was.
@@ -172,7 +223,7 @@ fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
 pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    if let Some(id) = named(given)? {
+    if let Some(id) = named(ctx, given)? {
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
@@ -224,7 +275,7 @@ fn demand_open(change: Change) -> Result<Change, CommandError> {
 /// Writes the choice into this checkout's state; it is not committed.
 pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
     let chosen = match args.id.or(args.change_id) {
-        Some(text) => Some(demand_open(commit::load(ctx, &text.parse()?)?)?),
+        Some(text) => Some(demand_open(commit::load(ctx, &find(ctx, &text)?)?)?),
         None => None,
     };
     let id = chosen.as_ref().map(Change::id);

@@ -1,9 +1,11 @@
 //! Gathers what a gate asks of the world: the only place where a `World` is filled from git, config and files.
 
 use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, source, uncommitted};
-use crate::config::{Config, StageConfig};
+use crate::config::{Config, KpiProbe, Review, StageConfig};
 use crate::error::CommandError;
-use crate::model::{Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Policy, StagePlan};
+use crate::model::{
+    Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan,
+};
 use crate::store::Record;
 use crate::workflow::{Change, End, World, replay};
 
@@ -18,10 +20,18 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, Com
             world.revision = delta::revision(ctx)?;
             world.unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
             world.commits_with_id = delta::commits_with_id(ctx, change, &world.revision)?;
+            if let Some(first) = world.commits_with_id.first() {
+                world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
+            }
             world.own_sources = source::own(ctx)?;
+            world.not_in_git = source::not_in_git(ctx, &change.contract)?;
         }
         Gate::Validate => {
             delta::since_baseline(ctx, change, &mut world)?;
+            if world.delta.base.is_some() {
+                world.unattributed = unattributed(ctx, change)?;
+            }
+            world.outputs = outputs(ctx, change)?;
             world.redefined = delta::redefined(ctx, change)?;
             world.has_tests = ctx.config()?.commands.test.is_some();
         }
@@ -29,6 +39,9 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, Com
             world.revision = delta::revision(ctx)?;
             world.tuneables = delta::tuneables(ctx, change)?;
             world.redefined = delta::redefined(ctx, change)?;
+            if let (false, Some(first)) = (world.revision.is_settled(), change.commits().first()) {
+                world.at_tip = delta::may_be_made_over(ctx, change, first)?;
+            }
         }
         Gate::Compare => {
             world.redefined = delta::redefined(ctx, change)?;
@@ -67,13 +80,49 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let clean_wanted = clean || ctx.config()?.verification.require_clean_git;
     let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
-    Ok(World { policy, faults, reproduced, clean_git, follow_up_promoted, ..World::default() })
+    let review_objection = review_objection(ctx, change)?;
+    Ok(World { policy, faults, reproduced, review_objection, clean_git, follow_up_promoted, ..World::default() })
 }
 
 /// Whether the change is in effect here: its commits, its files as they are committed, its tuneables.
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World, CommandError> {
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
     Ok(World { in_effect, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
+}
+
+/// The files that KPIs of the contract are read from.
+fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let named = |kpi: &&KpiProbe| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
+    let files = ctx.config()?.kpis.iter().filter(named).filter_map(|kpi| kpi.file.as_deref());
+    Ok(files.map(|file| file.strip_prefix("./").unwrap_or(file).to_owned()).collect())
+}
+
+/// Those that the change itself alters, beside code: the number was committed and not measured.
+pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
+    Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
+}
+
+/// Metrics of the contract that are measured as things are here and now, and cannot be on a commit of one's choice: those
+/// of a service, of times and numbers that others wrote down, and of files that git does not have.
+fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>, CommandError> {
+    let config = ctx.config()?;
+    let tracked = delta::tracked(ctx)?.unwrap_or_default();
+    let in_git = |file: &str| tracked.contains(file.strip_prefix("./").unwrap_or(file).as_bytes());
+    let on_commit = |metric: &MetricId| match metric.source() {
+        Some(MetricSource::Size) => true,
+        Some(MetricSource::Timing) => {
+            config.timings.iter().any(|timing| metric.subject() == Some(&timing.name) && timing.cmd.is_some())
+        }
+        Some(MetricSource::Http) => false,
+        Some(MetricSource::Kpi) | None => {
+            let of_metric = |kpi: &&KpiProbe| MetricId::kpi(&kpi.name) == *metric;
+            let kpi = config.kpis.iter().find(of_metric);
+            kpi.is_some_and(|kpi| kpi.cmd.is_some() || kpi.file.as_deref().is_some_and(in_git))
+        }
+    };
+    let metrics = change.contract.criteria().map(|criterion| &criterion.metric);
+    Ok(metrics.filter(|metric| !on_commit(metric)).cloned().collect())
 }
 
 /// Evidence that is not what was recorded, and whether the verdicts come out of it again. Altered evidence is told by
@@ -104,6 +153,66 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     }
     let (faults, reproduced) = proof(ctx, &by)?;
     Ok(faults.is_empty() && reproduced)
+}
+
+/// Why the attested review of a change does not count by any config that was in force since its baseline.
+fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
+    let attested = change.events.iter().rev().find_map(|event| match &event.what {
+        Kind::Attested { attestation } => Some((attestation, event.actor.clone())),
+        _ => None,
+    });
+    let Some((attestation, actor)) = attested else { return Ok(None) };
+    let (tool, mode) = (attestation.tool.as_str(), attestation.reasoning_mode.as_str());
+    let configs = configs_in_force(ctx, change)?;
+    if let Some(why) = configs.iter().find_map(|config| mode_objection(&config.review, tool, mode)) {
+        return Ok(Some(why));
+    }
+    let demanded = configs.iter().any(|config| config.review.other_person);
+    let author = author(ctx, change)?;
+    let other = matches!((&actor, &author), (Some(actor), Some(author)) if address(actor) != address(author));
+    Ok((demanded && !other).then(|| "review.other_person: it was attested by the author of the change".to_owned()))
+}
+
+/// Why a review in this mode does not count, where a config forbids it.
+pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<String> {
+    let forbidden = review.enforce_recommended_modes && !review.allows(tool, mode);
+    let modes = review.allowed_modes.get(tool).map(|modes| modes.join(", ")).unwrap_or_default();
+    forbidden.then(|| format!("the config does not allow the reasoning mode {mode:?} for {tool}; it allows: {modes}"))
+}
+
+/// The config here, the committed one, and every one that was committed since the change's baseline.
+pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>, CommandError> {
+    let mut found = vec![ctx.config()?.clone()];
+    let Some(repo) = ctx.repo()? else { return Ok(found) };
+    let history = GitHistory::new(repo, &ctx.fix_context().trailer);
+    let mut commits = vec!["HEAD".to_owned()];
+    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
+    if let Some(base) = baseline.filter(|base| repo.resolve(base).is_ok()) {
+        let paths = ctx.project.config_places().map(|path| ctx.project.relative(&path));
+        let call = repo.git().args(["log", "--format=%H", &format!("{base}..HEAD"), "--"]).args(paths);
+        let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+        commits.extend(listed.lines().map(str::to_owned));
+        commits.push(base);
+    }
+    // One that cannot be read is told where it is in force.
+    found.extend(commits.iter().filter_map(|commit| history.config(commit).ok().flatten()));
+    Ok(found)
+}
+
+/// Who made the change: the author of its commit; without one, who opened it.
+pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
+    let opened = change.events.first().and_then(|event| event.actor.clone());
+    let (Some(repo), Some(commit)) = (ctx.repo()?, change.commits().last().cloned()) else { return Ok(opened) };
+    if repo.resolve(&commit).is_err() {
+        return Ok(opened);
+    }
+    let call = repo.git().args(["log", "-1", "--no-mailmap", "--format=%an <%ae>", &commit]);
+    Ok(Some(call.line()?))
+}
+
+/// The address in `Name <address>`, or all of it where there is none.
+fn address(person: &str) -> &str {
+    person.split_once('<').map_or(person, |(_, address)| address.trim_end_matches('>')).trim()
 }
 
 /// What a config demands.

@@ -3,13 +3,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::{Ctx, choose};
+use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind, fix};
 use crate::report::visible::visible_line;
 use crate::report::{self, problem};
-use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
+use crate::store::{Exclusive, Legacy, Record, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
@@ -28,25 +27,13 @@ impl Pending<'_> {
 
 /// The change as it stands, for looking at it. A record of the original is continued in memory only.
 pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
-    match Record::read(&ctx.project, id).map_err(|error| unknown(ctx, id, error))? {
+    match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
             let at = legacy.began().unwrap_or_else(|| ctx.now());
             continued(legacy.continued(), None, at)
         }
     }
-}
-
-/// An unknown id names those that are like it.
-fn unknown(ctx: &Ctx, id: &ChangeId, error: RecordError) -> CommandError {
-    let is_unknown = matches!(error, RecordError::Unknown { .. });
-    let error = CommandError::from(error);
-    if !is_unknown {
-        return error;
-    }
-    let like = choose::like(ctx, id);
-    let error = if like.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(like))) };
-    error.fixed_by([Fix::next("see the changes", CommandLine::tool("change list"))])
 }
 
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.

@@ -114,7 +114,7 @@ fn tracked(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
 
 /// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
 fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
-    let named = args.decisions.iter().map(|text| decision(text)).collect::<Result<Vec<Decision>, _>>()?;
+    let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
     let decisions = complete(ctx, &open_changes(ctx)?, named)?;
     if !args.no_tick {
         for ticked in tick::tick(ctx, None, false)? {
@@ -127,6 +127,8 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
         commit::record(ctx, &decision.id, event)?;
     }
     let open = open_changes(ctx)?;
+    // What was decided earlier today stands.
+    let decisions: Vec<Decision> = open.iter().filter_map(|change| of_today(ctx, change)).collect();
     let evening = Evening { now: ctx.now(), changes: &open, decisions: &decisions };
     if ctx.json(false) {
         let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
@@ -158,14 +160,14 @@ fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
 }
 
 /// `ID=DECISION:REASON`.
-fn decision(text: &str) -> Result<Decision, CommandError> {
+fn decision(ctx: &Ctx, text: &str) -> Result<Decision, CommandError> {
     let wrong = |what: &str| {
         CommandError::trouble(format!("--decide {text:?}: {what}"))
             .hinted("write it as ID=promote|hold|rollback|undecided:REASON")
     };
     let (id, rest) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
     let (word, reason) = rest.split_once(':').unwrap_or((rest, ""));
-    let id: ChangeId = id.trim().parse()?;
+    let id = choose::find(ctx, id.trim())?;
     let known = DECISIONS.into_iter().find(|known| *known == word.trim());
     let word = known.ok_or_else(|| wrong("the decision is none of promote, hold, rollback and undecided"))?;
     let reason = parse::prose("--decide", reason)?;
@@ -187,7 +189,7 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
     }
     let mut missing = Vec::new();
     for change in open {
-        if decided.iter().any(|decision| decision.id == *change.id()) || decided_today(ctx, change) {
+        if decided.iter().any(|decision| decision.id == *change.id()) || of_today(ctx, change).is_some() {
             continue;
         }
         match ask(ctx, change)? {
@@ -207,9 +209,16 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
         .fixed_by([Fix::next("", close)]))
 }
 
-fn decided_today(ctx: &Ctx, change: &Change) -> bool {
+/// What was decided last today about a change.
+fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
     let today = ctx.now().date_naive();
-    change.events.iter().any(|event| matches!(&event.what, Kind::DayDecided { utc_date, .. } if *utc_date == today))
+    change.events.iter().rev().find_map(|event| match &event.what {
+        Kind::DayDecided { utc_date, decision, reason } if *utc_date == today => {
+            let word = DECISIONS.into_iter().find(|known| known == decision)?;
+            Some(Decision { id: change.id().clone(), word, reason: reason.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// Asks the person at the terminal; `None` where there is none, or no answer.
@@ -222,7 +231,7 @@ fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>, CommandError> {
         let question = format!("{} ({title}): promote, hold, rollback or undecided?", change.id());
         let Some(word) = ctx.ui.ask(&question)?.filter(|word| !word.is_empty()) else { return Ok(None) };
         let Some(reason) = ctx.ui.ask("Why?")?.filter(|reason| !reason.is_empty()) else { return Ok(None) };
-        match decision(&format!("{}={word}:{reason}", change.id())) {
+        match decision(ctx, &format!("{}={word}:{reason}", change.id())) {
             Ok(decision) => return Ok(Some(decision)),
             Err(CommandError::Trouble { error, .. }) => ctx.ui.error(&error.to_string()),
             Err(other) => return Err(other),

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::commands::{ChangeArg, Ctx, choose, commit, leftover, parse, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{ChangeId, Kind};
+use crate::model::Kind;
 
 /// A decision and its reason
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError
 /// Exit 1 when no alarm is open or no reason is given.
 pub(crate) fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
-    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::AlarmResolved { reason })?)
+    show::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
 /// Ended changes take notes too.
@@ -75,8 +75,8 @@ pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
 
 /// The other change has to exist; that it was promoted is demanded at verification.
 pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
-    let by: ChangeId = args.by.parse()?;
+    let id = choose::monitored(ctx, args.change_id.as_deref())?;
+    let by = choose::find(ctx, &args.by)?;
     commit::load(ctx, &by)?;
     show::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use globset::GlobSet;
 
-use crate::commands::{Ctx, demands, evidence, source};
+use crate::commands::{Ctx, GitHistory, demands, evidence, source};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::glob;
 use crate::error::CommandError;
@@ -70,6 +70,17 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Re
     Ok(found)
 }
 
+/// The commits to take back for a change, oldest first: those that were validated, or where none ever was, those that
+/// carry its id.
+pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+    let known = change.commits_to_revert();
+    if !known.is_empty() || change.newest_delta().is_some() {
+        return Ok(known);
+    }
+    let found = commits_with_id(ctx, change, &revision(ctx)?)?;
+    Ok(found.into_iter().map(|commit| commit.sha).collect())
+}
+
 /// The code here, and what changed since the change's baseline.
 pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> Result<(), CommandError> {
     world.revision = revision(ctx)?;
@@ -80,16 +91,12 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
     if let (Some(repo), Some(base), Some(head)) = commits {
         let known = repo.resolve(base).is_ok();
         world.descends = Some(known && repo.is_ancestor(base, head)?);
-        if world.descends == Some(true) {
-            let own = own(Some(repo));
-            let walk = Walk::all(&ctx.config()?.enforcement.trailer);
-            let commits = repo.commits(Some(base), head, &walk)?;
-            delta.commits = commits.iter().map(|commit| describe(repo, &own, commit)).collect();
-            delta.outside = outside(repo, &own, change, &commits);
-            let is_own = |path: &[u8]| own.is_own(path);
-            let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
-            let files = repo.changed_files(base, Side::Commit(head), &scope)?;
-            delta.files = files.iter().map(|file| below(repo, &file.path)).collect();
+        // Where the baseline's commit was rewritten, the histories part before it.
+        let parted = || if known { repo.merge_base(base, head) } else { Ok(None) };
+        let from = if world.descends == Some(true) { Some(base.clone()) } else { parted()? };
+        if let Some(from) = from {
+            let told = !world.revision.is_settled() || world.descends != Some(true);
+            world.at_tip = commits_since(ctx, change, (&from, head), &mut delta, told)?;
         }
     }
     surfaces(ctx, &mut delta)?;
@@ -98,6 +105,109 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
     }
     world.delta = delta;
     Ok(())
+}
+
+/// The change's own commits in the range, with what they change: those that carry its id, and such as nobody else
+/// claims, which carry none, are not exempt, and are on this branch alone. Whether they are the last of the history, and on no
+/// remote, so that they may still be made over: as far as that has to be told, or there are several.
+fn commits_since(
+    ctx: &Ctx,
+    change: &Change,
+    (base, head): (&str, &str),
+    delta: &mut Delta,
+    told: bool,
+) -> Result<bool, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(false) };
+    let own_files = own(Some(repo));
+    let is_own_file = |path: &[u8]| own_files.is_own(path);
+    let scope = Scope { prefix: repo.prefix(), is_own: &is_own_file };
+    let commits = repo.commits(Some(base), head, &Walk::all(&ctx.config()?.enforcement.trailer))?;
+    let is_code = |commit: &Commit| commit.touches(&scope);
+    let unclaimed = unclaimed(ctx, repo, change, &commits, (base, head))?;
+    let carries = |commit: &Commit| commit.ids.iter().any(|id| id == change.id().as_str());
+    let foreign = |commit: &Commit| !commit.ids.is_empty() && !carries(commit);
+    let undone = undone(&commits);
+    let is_own = |commit: &Commit| {
+        let claimed = carries(commit) || unclaimed.contains(&commit.id);
+        claimed && !commit.is_merge() && !undone.contains(&commit.id)
+    };
+    let own: Vec<&Commit> = commits.iter().filter(|commit| is_code(commit) && is_own(commit)).collect();
+    let others: Vec<&Commit> = commits.iter().filter(|commit| is_code(commit) && !is_own(commit)).collect();
+    let kept = commits.iter().filter(|commit| {
+        // Without a commit of its own, one that names another change may have been meant.
+        !is_code(commit) || is_own(commit) || (own.is_empty() && foreign(commit))
+    });
+    delta.commits = kept.map(|commit| describe(repo, &own_files, commit)).collect();
+    delta.outside = outside(repo, &own_files, change, &commits);
+    let moved = !others.is_empty();
+    let (from, to) = match own.as_slice() {
+        [only] => {
+            delta.base = only.parents.first().filter(|_| moved).cloned();
+            (delta.base.as_deref().unwrap_or(base), if moved { only.id.as_str() } else { head })
+        }
+        _ => (base, head),
+    };
+    let files = if own.is_empty() && moved { Vec::new() } else { repo.changed_files(from, Side::Commit(to), &scope)? };
+    delta.files = files.iter().map(|file| below(repo, &file.path)).collect();
+    let Some(first) = commits.iter().position(|commit| own.iter().any(|own| own.id == commit.id)) else {
+        return Ok(false);
+    };
+    if !told && own.len() == 1 {
+        return Ok(false);
+    }
+    let (after, local) = (&commits[first..], repo.commits_here_alone((base, head), None)?);
+    Ok(after.iter().all(|it| local.contains(&it.id) && !it.is_merge() && (is_own(it) || !is_code(it))))
+}
+
+/// The commits, oldest first, that others among them take back, and those others: together they are no change, and where
+/// a revert is reverted, what it took back is one again.
+fn undone(commits: &[Commit]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for commit in commits.iter().rev().filter(|commit| !commit.message.is_empty()) {
+        let named = commit.reverted();
+        let taken_back = commits.iter().filter(|it| named.iter().any(|hash| it.id.starts_with(hash.as_str())));
+        let taken_back: Vec<String> = taken_back.map(|it| it.id.clone()).collect();
+        if !taken_back.is_empty() && found.insert(commit.id.clone()) {
+            found.extend(taken_back);
+        }
+    }
+    found
+}
+
+/// The commits without an id that may be the change's, if anybody's: not exempt, and neither on another branch nor on a
+/// remote. Where none carries the id, the same branch on a remote may have them.
+fn unclaimed(
+    ctx: &Ctx,
+    repo: &Repo,
+    change: &Change,
+    commits: &[Commit],
+    range: (&str, &str),
+) -> Result<BTreeSet<String>, CommandError> {
+    let config = ctx.config()?;
+    let policy = demands::policy(config, None, None)?;
+    let set_up = demands::set_up()?;
+    let history = GitHistory::new(repo, &config.enforcement.trailer);
+    let exempt = |commit: &Commit| {
+        let narrowed = Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
+        policy.exempts(&narrowed).is_some() || set_up.covers(&narrowed)
+    };
+    let nameless = |commit: &&Commit| commit.ids.is_empty() && !commit.is_merge() && !exempt(commit);
+    let mut found: BTreeSet<String> = commits.iter().filter(nameless).map(|commit| commit.id.clone()).collect();
+    if !found.is_empty() {
+        let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));
+        let branch = repo.head()?.branch.unwrap_or_default();
+        let here = repo.commits_here_alone(range, Some((&branch, !named)))?;
+        found.retain(|id| here.contains(id));
+    }
+    Ok(found)
+}
+
+/// Whether a change's commits, of which this is the first, may still be made over: nothing came after them, and no remote
+/// has them.
+pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(false) };
+    let (Some(at), Ok(base)) = (repo.head()?.at, repo.resolve(&format!("{first}^"))) else { return Ok(false) };
+    commits_since(ctx, change, (&base, &at.commit), &mut Delta::default(), true)
 }
 
 /// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.

@@ -4,7 +4,7 @@
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::judge::{Comparison, Settings};
+use crate::judge::{Comparison, Settings, compare};
 use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
 use crate::report;
 use crate::store::{Integrity, evidence};
@@ -116,7 +116,10 @@ pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandErro
 /// stage of an emergency.
 pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>, CommandError> {
     let Some(reference) = watch::reference(change) else { return Ok(None) };
-    let reference = snapshot(ctx, reference)?;
+    let mut reference = snapshot(ctx, reference)?;
+    if let Some((after, measured)) = change.measured_on_commit() {
+        reference = compare::without_change(&reference, &snapshot(ctx, after)?, &pair(ctx, measured)?);
+    }
     Ok(Some(watch::watch(change, &reference, today, &settings(ctx, change)?)))
 }
 

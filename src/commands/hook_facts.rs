@@ -130,7 +130,7 @@ impl<'a> Here<'a> {
 
     /// Whether no change waits for any commit here, so that no message needs an id added.
     pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool, CommandError> {
-        Ok(choose::named(None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
+        Ok(choose::named(ctx, None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
     }
 
     /// The first thing that could not be looked up: no decision counts then.
@@ -199,7 +199,7 @@ impl LookUp for Here<'_> {
             |id: &ChangeId| self.record(id).is_some_and(|record| record.change().is_some_and(Change::is_open));
         let named = std::env::var_os(choose::VARIABLE).is_some_and(|name| !name.is_empty());
         // Where several are open, what is committed can only be the one that waits for its commit.
-        let meant = || match choose::named(None).ok()? {
+        let meant = || match choose::named(self.ctx, None).ok()? {
             Some(id) => Some(id),
             None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1).ok(),
         };

@@ -21,7 +21,7 @@ pub(crate) fn among<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) ->
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
     found.retain(|change| {
-        let commits = change.commits_to_revert();
+        let commits = delta::commits_to_revert(ctx, change).unwrap_or_default();
         match change.rollback {
             Some(_) => !commits.is_empty() && delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
             None => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Bar, Ctx, Pending, checks, commit, delta};
+use crate::commands::{Bar, Ctx, Pending, checks, commit, delta, uncommitted};
 use crate::error::CommandError;
 use crate::judge::series;
 use crate::measure::SystemRunner;
@@ -63,15 +63,10 @@ pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measu
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
-pub(crate) fn unmoved(measurement: &Measurement) -> Result<Revision, CommandError> {
-    let now = &measurement.revision_after;
-    if now.commit != measurement.revision.commit || !now.same_code(&measurement.revision) {
-        return Err(CommandError::trouble(
-            "the project's files changed while they were measured; nothing was recorded",
-        )
-        .hinted("if a measured command writes files, let git ignore them: git status shows which"));
-    }
-    Ok(now.clone())
+pub(crate) fn unmoved(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision, CommandError> {
+    let left = uncommitted::unmoved(ctx, &measurement.revision, &measurement.revision_after)?;
+    measurement.snapshot.warnings.extend(left);
+    Ok(measurement.revision.clone())
 }
 
 /// The warnings that matter to these contracts: a peak memory that could not be told does where one asks for it. The

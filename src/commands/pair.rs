@@ -79,6 +79,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
             same_allowed: args.same,
         },
         commands,
+        of_commit: false,
         kpis,
         criteria: Vec::new(),
         settings: &settings,

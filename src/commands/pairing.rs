@@ -1,20 +1,23 @@
 //! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
 use crate::config::{KpiProbe, Pin};
 use crate::error::CommandError;
+use crate::git::Repo;
 use crate::judge::compare::for_metric;
 use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine};
-use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Snapshot, Stop, pair};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine, size};
+use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, pair};
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
+use crate::store::OwnPaths;
 use crate::workflow::Change;
 
 /// What is measured in pairs.
@@ -22,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) versions: Versions<'a>,
     pub(crate) commands: Vec<CommandPlan>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
+    /// Whether the versions are a change's commit and its parent, and not those of the snapshots.
+    pub(crate) of_commit: bool,
     /// What the pairs have to settle; without any, whether the decisive times changed.
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) settings: &'a Settings,
@@ -87,6 +92,8 @@ pub(crate) fn of_change(
             "there are no commits to check out: the project is not under git"
         });
     };
+    let of_commit = change.commit_and_parent();
+    let (before_commit, after_commit) = of_commit.unwrap_or((before_commit, after_commit));
     if before_rev.dirty_digest().is_some() || after_rev.dirty_digest().is_some() {
         return impossible("uncommitted work was measured, and no commit holds it");
     }
@@ -108,7 +115,8 @@ pub(crate) fn of_change(
             same_allowed: false,
         },
         commands: configured(ctx)?,
-        kpis: configured_kpis(ctx)?,
+        kpis: if of_commit.is_some() { ctx.config()?.kpis.iter().collect() } else { configured_kpis(ctx)? },
+        of_commit: of_commit.is_some(),
         criteria: change.contract.criteria().cloned().collect(),
         settings,
         budget,
@@ -123,7 +131,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
-    if ask.commands.is_empty() && ask.kpis.is_empty() {
+    if ask.commands.is_empty() && ask.kpis.is_empty() && !ask.of_commit {
         return Ok(Pairing::Impossible("no timed command and no KPI command is configured".to_owned()));
     }
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
@@ -150,6 +158,8 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         after: checkouts.after.version.clone(),
         commands: Vec::new(),
         kpis: Vec::new(),
+        of_commit: ask.of_commit,
+        sizes: if ask.of_commit { sizes(ctx, &checkouts)? } else { BTreeMap::new() },
         warnings: Vec::new(),
     };
     let root = ctx.project.root();
@@ -185,6 +195,27 @@ pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     for warning in session.warnings.iter().cloned().chain(caveats).chain(flaws) {
         ctx.ui.warn(&warning);
     }
+}
+
+/// The configured paths that are there on both sides, measured before anything runs on them.
+fn sizes(ctx: &Ctx, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>, CommandError> {
+    let own = OwnPaths::below(b"");
+    let mut sides = Vec::new();
+    for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
+        let repo = Repo::open(root)?;
+        let files = repo.tracked_files(repo.prefix())?;
+        let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
+        let tracked: BTreeSet<Vec<u8>> = files.iter().filter_map(|file| below(&file.path)).collect();
+        let known = size::Known { tracked: Some(&tracked), is_own: &|path| own.is_own(path) };
+        let of = |path: &String| match size::measure(root, path, known) {
+            size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),
+            size::Measured::Missing | size::Measured::Unreadable(_) => None,
+        };
+        sides.push(ctx.config()?.size_paths.iter().map(of).collect::<Vec<_>>());
+    }
+    let after = sides.pop().unwrap_or_default();
+    let both = sides.into_iter().flatten().zip(after).filter_map(|(before, after)| before.zip(after));
+    Ok(both.map(|(before, after)| (before.path.clone(), (before, after))).collect())
 }
 
 /// Measures into the session; whether it came to its end.

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::commands::{Ctx, Pending, choose, commit, delta, parse};
-use crate::config::Review;
+use crate::commands::{Ctx, Pending, choose, collect, commit, delta, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{GitError, Repo, Scope, Side};
 use crate::measure;
 use crate::model::scrub::scrub;
-use crate::model::{Artifact, Attestation, Digest, Fix, Kind};
+use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind};
 use crate::report::{BundleView, CommitDiff, problem, review};
 use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, World};
@@ -130,9 +129,26 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
 fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let mode = parse::required("--reasoning-mode", &args.reasoning_mode)?;
-    allowed(ctx, &ctx.config()?.review, args.tool, &mode)?;
     let change = commit::load(ctx, &id)?;
-    let pending = Pending { role: Role::Review, bytes: attestation_file(ctx, &change, args, &mode)? };
+    let configs = collect::configs_in_force(ctx, &change)?;
+    let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, args.tool.name(), &mode));
+    if let Some(objection) = objection {
+        return Err(CommandError::failed(objection).hinted(
+            "review again in one of these modes; what a committed config forbade since the baseline stays so",
+        ));
+    }
+    let reviewer = reviewer(ctx, args, &id)?;
+    // Not who types, but who is said to have reviewed.
+    let author = collect::author(ctx, &change)?.unwrap_or_default();
+    let name = author.split('<').next().unwrap_or_default().trim();
+    if !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name)) {
+        ctx.ui.warn("the author reviewed the own change; another person sees more");
+        if configs.iter().any(|config| config.review.other_person) {
+            ctx.ui.warn("review.other_person of the config: for verification it does not count");
+        }
+    }
+    let bytes = attestation_file(ctx, &change, args, &mode, &reviewer)?;
+    let pending = Pending { role: Role::Review, bytes };
     let path = ctx.project.attestations_dir().join(Role::Review.file_name(id.as_str())?);
     let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
     let tool = args.tool.name().to_owned();
@@ -143,24 +159,25 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Yes)
 }
 
-fn allowed(ctx: &Ctx, review: &Review, tool: Tool, mode: &str) -> Result<(), CommandError> {
-    if review.allows(tool.name(), mode) {
-        return Ok(());
+/// Who reviewed: as given, else git's user. An attestation of nobody, person or model, is none.
+fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String, CommandError> {
+    let named = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
+    let reviewer = parse::prose("--reviewer", &named)?;
+    if reviewer.trim().is_empty() && args.model.trim().is_empty() {
+        return Err(CommandError::failed("an attestation names who reviewed: a person, or the model")
+            .fixed_by([Fix::next("", ctx.fix_context().attest(id))]));
     }
-    let modes = review.allowed_modes.get(tool.name()).cloned().unwrap_or_default().join(", ");
-    let message =
-        format!("the config does not allow the reasoning mode {mode:?} for {}; it allows: {modes}", tool.name());
-    if !review.enforce_recommended_modes {
-        ctx.ui.warn(&message);
-        return Ok(());
-    }
-    Err(CommandError::failed(message)
-        .hinted("review again in one of these modes, or change review.allowed_modes in the config"))
+    Ok(reviewer)
 }
 
 /// The attestation names everything that was reviewed by its digest.
-fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str) -> Result<Vec<u8>, CommandError> {
-    let reviewer = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
+fn attestation_file(
+    ctx: &Ctx,
+    change: &Change,
+    args: &AttestArgs,
+    mode: &str,
+    reviewer: &str,
+) -> Result<Vec<u8>, CommandError> {
     let git = delta::observe(ctx).git;
     let now = ctx.now();
     let document = json!({
@@ -171,7 +188,7 @@ fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str) -
         "tool": args.tool.name(),
         "reasoning_mode": mode,
         "model": scrub(&parse::prose("--model", &args.model)?),
-        "reviewer": scrub(&parse::prose("--reviewer", &reviewer)?),
+        "reviewer": scrub(reviewer),
         "notes": scrub(&parse::prose("--notes", &args.notes)?),
         "git": git,
         "reviewed": change.review_digest(),

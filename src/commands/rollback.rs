@@ -44,7 +44,7 @@ pub(crate) fn run(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
 }
 
 fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandError> {
-    let mut newest_first = change.commits_to_revert();
+    let mut newest_first = delta::commits_to_revert(ctx, change)?;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         let action = CommandLine::verbatim(report::rollback::action(change));

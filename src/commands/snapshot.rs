@@ -9,7 +9,7 @@ use crate::commands::{
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{After, Baseline, ChangeId, Contract, Gate, Kind, Strength, hyperfine};
+use crate::model::{After, Baseline, Contract, Gate, Kind, Strength, hyperfine};
 use crate::report::unmeasured;
 use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, gates};
@@ -90,10 +90,7 @@ fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
 
 /// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
 fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let change = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
-    if let Some(id) = &change {
-        commit::load(ctx, id)?;
-    }
+    let change = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
     let label = file_label(ctx, label(args, "snapshot")?)?;
     init::ensure(ctx)?;
     let revision = delta::revision(ctx)?;
@@ -126,8 +123,8 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     };
     commit::ask(ctx, change, answer_of_gate)?;
     let ask = measure::Ask { label: &label, role: Some(name), change: Some(change.id()) };
-    let measurement = measure::take(ctx, &ask, world.revision.clone())?;
-    world.revision = measure::unmoved(&measurement)?;
+    let mut measurement = measure::take(ctx, &ask, world.revision.clone())?;
+    world.revision = measure::unmoved(ctx, &mut measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
     tuneables::keep(ctx)?;
@@ -139,10 +136,26 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     export(args, &measurement)?;
     ctx.ui.status(&format!("attached as {name} to {}", change.id()));
     let taken = change.events.last().and_then(|event| event.what.taken());
+    if let (RoleArg::Before, Some(baseline)) = (role, &change.baseline) {
+        warn_of_strength(ctx, baseline);
+    }
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     answer(ctx, &path, &measurement, Some(&change))?;
     ctx.ui.hint(&ctx.next(&change)?.lines());
     Ok(Exit::Yes)
+}
+
+/// What a baseline that is bound to no commit of a clean tree will not do, told while it can still be taken again.
+fn warn_of_strength(ctx: &Ctx, baseline: &Baseline) {
+    match (baseline.strength, &baseline.taken.revision.branch) {
+        (Strength::Indicative, _) => {
+            ctx.ui.warn("measured with uncommitted work: it shows a tendency, and can never be promoted")
+        }
+        (Strength::Unversioned, Some(_)) => {
+            ctx.ui.warn("there is no commit yet, so that nothing can be measured in pairs; better, commit first and take it again");
+        }
+        (Strength::Unversioned, None) | (Strength::Full, _) => {}
+    }
 }
 
 /// After a rollback: are the baseline's values back? Exit 1 where they are not.

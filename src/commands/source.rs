@@ -8,6 +8,7 @@ use crate::commands::Ctx;
 use crate::config::Source;
 use crate::error::CommandError;
 use crate::git::{GitError, Repo};
+use crate::model::{Contract, MetricSource};
 use crate::os::files;
 use crate::store::OwnPaths;
 
@@ -46,6 +47,23 @@ fn within(root: &Path, source: &Source) -> BTreeSet<PathBuf> {
         .filter_map(below)
         .filter(|path| path.components().count() > 0)
         .collect()
+}
+
+/// Paths whose size a contract names and that lie outside the project, or that git ignores, each with which of these.
+pub(crate) fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let root = ctx.project.root();
+    let mut found = BTreeSet::new();
+    let sizes = contract.criteria().filter(|criterion| criterion.metric.source() == Some(MetricSource::Size));
+    for path in sizes.filter_map(|criterion| criterion.metric.subject()) {
+        let full = files::normal(&root.join(path));
+        if !full.starts_with(root) {
+            found.insert(format!("{path} (outside the project)"));
+        } else if full != root && repo.is_ignored(&full)? {
+            found.insert(format!("{path} (ignored)"));
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Why the bytes of a source are not those that git would give, if they are not: git calls the file unchanged, and would

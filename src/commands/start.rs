@@ -3,11 +3,14 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, failure, init, parse};
+use crate::commands::{
+    ContractFlags, Ctx, choose, collect, commit, contract, delta, failure, init, parse, uncommitted,
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{ChangeId, Class, Contract, Fix, Kind, MetricId, Opened, Proposed, fix};
+use crate::model::text::short;
+use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, MetricId, Opened, Proposed, fix};
 use crate::report::{self, problem};
 use crate::store::{Exclusive, Record, RecordError, StoreError};
 use crate::workflow::{Change, UnknownMetric, World, gates};
@@ -15,12 +18,12 @@ use crate::workflow::{Change, UnknownMetric, World, gates};
 /// Open a tracked change
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
-    /// Hypothesis in a few words
-    #[arg(long, value_name = "TEXT")]
-    title: String,
-    /// Class of the change; decides which gates and evidence it needs
-    #[arg(long, value_enum, default_value_t = Class::Code)]
-    class: Class,
+    /// Hypothesis in a few words [default with --from: that of the other change]
+    #[arg(long, value_name = "TEXT", required_unless_present = "from")]
+    title: Option<String>,
+    /// Class of the change; decides which gates and evidence it needs [default: code, or that of --from]
+    #[arg(long, value_enum)]
+    class: Option<Class>,
     #[command(flatten)]
     contract: ContractFlags,
     /// What could go wrong
@@ -35,7 +38,7 @@ pub(crate) struct StartArgs {
     /// Open the change although another is undecided; their effects cannot be told apart
     #[arg(long)]
     parallel: bool,
-    /// Experiment that this change continues
+    /// Experiment that this change continues, or ended change whose contract it takes over
     #[arg(long, value_name = "ID")]
     from: Option<String>,
     /// What happened, for an emergency
@@ -64,10 +67,17 @@ impl ValueEnum for Class {
 
 /// Opens the change, with whatever parts of the contract were given.
 pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
-    let title = parse::title(&args.title)?;
+    let from = args.from.as_deref().map(|text| predecessor(ctx, text)).transpose()?;
+    let taken_up = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
+    let title =
+        parse::title(args.title.as_deref().or(from.as_ref().map(|from| from.opened.title.as_str())).unwrap_or(""))?;
+    let class = args.class.or(taken_up.map(|old| old.opened.class)).unwrap_or(Class::Code);
     let mut parts = args.contract.parts()?;
+    if let Some(old) = taken_up {
+        parts = old.contract.clone().merged_with(parts);
+    }
     // An emergency has no commit that the default could take back.
-    if parts.rollback.is_empty() && args.class != Class::Emergency {
+    if parts.rollback.is_empty() && class != Class::Emergency {
         parts.rollback = DEFAULT_ROLLBACK.to_owned();
     }
     init::ensure(ctx)?;
@@ -84,7 +94,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
             .hinted("add it to the config file, or choose another metric; no change was opened"));
     }
     let lock = ctx.lock()?;
-    let mut change = open(ctx, &args, title, &parts)?;
+    let mut change = open(ctx, &args, (title, class), &parts, from.as_ref())?;
     let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone() };
     let event = gates::completed(&change, Kind::ContractSet { contract: parts });
     gates::check(&change, &event, &world, ctx.now())
@@ -92,22 +102,32 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     if gates::says_something(&change, &event) {
         change.record(event, ctx.actor(), ctx.now());
     }
+    if let Some(old) = taken_up {
+        change.record(Kind::Noted { text: format!("takes up {} again", old.id()) }, ctx.actor(), ctx.now());
+    }
     let change = create(&lock, change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);
-    show(ctx, &change)
+    let steps = taken_up.map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
+    show(ctx, &change, &steps)
 }
 
-fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<Change, CommandError> {
+fn open(
+    ctx: &Ctx,
+    args: &StartArgs,
+    (title, class): (String, Class),
+    parts: &Contract,
+    from: Option<&Change>,
+) -> Result<Change, CommandError> {
     let now = ctx.now();
     let opened = Opened {
         change_id: ChangeId::generate(now, &title, 0),
         title,
-        class: args.class,
+        class,
         risk: parse::prose("--risk", &args.risk)?,
         validation_today: parse::prose("--validation-today", &args.validation_today)?,
         validation_next_days: parse::prose("--validation-next-days", &args.validation_next_days)?,
-        from: args.from.as_deref().map(|text| experiment(ctx, text)).transpose()?,
+        from: from.filter(|from| from.opened.class == Class::Experiment).map(|from| from.id().clone()),
         incident: args.incident.as_deref().map(|text| parse::required("--incident", text)).transpose()?,
         expires: args.expires.as_deref().map(|text| parse::moment("--expires", text, now)).transpose()?,
         imported: None,
@@ -128,15 +148,40 @@ fn open(ctx: &Ctx, args: &StartArgs, title: String, parts: &Contract) -> Result<
     commit::begun(Kind::Opened(opened), ctx.actor(), now)
 }
 
-/// The experiment that `--from` names; its contract is not taken over, since new evidence needs a contract of its own.
-fn experiment(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
-    let id: ChangeId = text.parse()?;
-    match Record::read(&ctx.project, &id) {
-        Ok(Record::Tracked(change)) if change.opened.class == Class::Experiment => Ok(id),
-        Ok(_) => Err(CommandError::trouble(format!("--from: {id} is not an experiment"))),
-        Err(RecordError::Unknown { .. }) => Err(CommandError::trouble(format!("--from: unknown change `{id}`"))),
-        Err(error) => Err(error.into()),
+/// The change that `--from` names. The contract of an experiment is not taken over: what is a candidate needs one of its own.
+fn predecessor(ctx: &Ctx, text: &str) -> Result<Change, CommandError> {
+    let change = commit::load(ctx, &choose::find(ctx, text)?)?;
+    if change.opened.class == Class::Experiment || !change.is_open() {
+        return Ok(change);
     }
+    let id = change.id();
+    Err(CommandError::trouble(format!("--from: {id} is neither an experiment nor has it ended")).fixed_by([
+        Fix::next("continue with it", fix::on(id, "status")),
+        Fix::or("end it", fix::with_reason(id, "reject")),
+    ]))
+}
+
+/// The way from a change that ended to its commit under the new one: out of the tree, the baseline, and in again.
+fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>, CommandError> {
+    let commits = delta::commits_to_revert(ctx, old)?;
+    let (Some(repo), Some(commit)) = (ctx.repo()?, commits.last().cloned()) else { return Ok(Vec::new()) };
+    if repo.resolve(&commit).is_err() {
+        return Ok(Vec::new());
+    }
+    let subject = repo.git().args(["log", "-1", "--format=%s", &commit]).line()?;
+    let mut steps = Vec::new();
+    if delta::commits_in_effect(ctx, commits)? == InEffect::Yes {
+        let reason = format!("taken up again as {}", new.id());
+        let out = fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"]);
+        steps.push(Fix::next("take its commit out, for the baseline", out));
+    }
+    let made = ctx.fix_context().with_trailer(CommandLine::git("commit -m").word(subject), new.id());
+    let again = uncommitted::paths(ctx).again(&short(&commit)).and(made);
+    let how = if steps.is_empty() { Fix::next } else { Fix::then };
+    steps.push(how("measure without it", fix::baseline(new.id())));
+    steps.push(Fix::then("bring it in again, under the new id", again));
+    steps.push(Fix::then("", fix::on(new.id(), "validate")));
+    Ok(steps)
 }
 
 /// The changes about which it is not decided yet; damaged records are told.
@@ -162,7 +207,7 @@ fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> 
     }
 }
 
-fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit, CommandError> {
     let path = ctx.project.record_path(change.id().as_str())?;
     if ctx.json(true) {
         ctx.ui.answer(&failure::pretty(&report::v1::entry(change, &path.display().to_string())))?;
@@ -170,7 +215,9 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
         ctx.ui.answer(&format!("Opened {}", change.id()))?;
     }
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
-    if !missing.is_empty() || !ctx.json(true) {
+    if !steps.is_empty() {
+        ctx.ui.tell(&problem::lines(steps).join("\n"));
+    } else if !missing.is_empty() || !ctx.json(true) {
         ctx.ui.hint(&ctx.next(change)?.lines());
     }
     if ctx.ui.can_ask() && !change.contract.missing().is_empty() {

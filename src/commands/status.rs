@@ -37,7 +37,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         })
         .filter(|change| change.is_open())
         .collect();
-    let meant = match choose::named(args.change_id.as_deref())? {
+    let meant = match choose::named(ctx, args.change_id.as_deref())? {
         Some(id) => Some(id),
         None => choose::among(ctx, &records, damaged).ok(),
     };

@@ -1,13 +1,17 @@
 //! What no commit holds yet: evidence, with the command that commits it, and work, by name.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::commands::{Ctx, delta};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::measure::revision;
-use crate::model::{CommandLine, Uncommitted};
+use crate::model::fix::How;
+use crate::model::text::joined;
+use crate::model::{CommandLine, Fix, Revision, Uncommitted};
 use crate::os::files;
+use crate::report::problem;
 use crate::workflow::Change;
 
 /// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
@@ -42,7 +46,68 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
     let paths = outside_own(repo).unwrap_or_default();
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    Uncommitted { prefix: text(repo.prefix()), paths: paths.iter().map(|path| text(path)).collect() }
+    let tracked: BTreeSet<String> =
+        repo.tracked_files(b"").unwrap_or_default().iter().map(|file| text(&file.path)).collect();
+    let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+    let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
+    let ignores: BTreeSet<String> = untracked.iter().map(|path| ignore_pattern(path, &tracked)).collect();
+    let prefix = text(repo.prefix());
+    let named = |path: &&String| {
+        let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
+        let below = path.strip_prefix(&prefix).unwrap_or(path);
+        sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below)
+    };
+    let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
+    Uncommitted { built: untracked.iter().any(named), prefix, ignores: ignores.into_iter().collect(), exclude, paths }
+}
+
+/// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache of bytecode lies
+/// beside every source.
+fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
+    if path.split('/').any(|part| part == "__pycache__") {
+        return "__pycache__/".to_owned();
+    }
+    let holds_tracked = |dir: &str| tracked.range(dir.to_owned()..).next().is_some_and(|it| it.starts_with(dir));
+    let dirs = path.match_indices('/').map(|(at, _)| &path[..=at]);
+    let dir = dirs.into_iter().find(|dir| !holds_tracked(dir));
+    format!("/{}", dir.unwrap_or(path))
+}
+
+/// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
+/// tracks nor ignores is no code; it is told, with the line that ignores it.
+pub(crate) fn unmoved(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Option<String>, CommandError> {
+    if now.commit == before.commit && now.same_code(before) {
+        return Ok(None);
+    }
+    let files = paths(ctx);
+    let same_commit = now.commit == before.commit && now.code == before.code;
+    let tracked = files.paths.iter().filter(|path| !files.ignores.iter().any(|it| is_ignored_by(it, path)));
+    let tracked: Vec<&String> = tracked.collect();
+    let ignore = files.ignore().map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
+    if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
+        let text = format!("what was run wrote files that git does not ignore: {}", files.lines().join(", "));
+        ctx.ui.warn(&text);
+        ctx.ui.status(&problem::lines(&ignore.into_iter().collect::<Vec<_>>()).join("\n"));
+        return Ok(Some(text));
+    }
+    let shown = match tracked.as_slice() {
+        _ if now.commit != before.commit => "a commit was made".to_owned(),
+        [] => files.lines().join(", "),
+        tracked => joined(tracked.iter().take(5)),
+    };
+    let message =
+        format!("the project's files changed while they were measured or checked ({shown}), so nothing was recorded");
+    let see = Fix::next("see what was written", CommandLine::git("diff"));
+    let other = Fix::decide(How::Then, "let the command write elsewhere, or put its output out of git's sight");
+    Err(CommandError::failed(message).fixed_by([see, other]))
+}
+
+fn is_ignored_by(pattern: &str, path: &str) -> bool {
+    let anchored = pattern.strip_prefix('/');
+    anchored.map_or_else(
+        || path.split('/').any(|part| Some(part) == pattern.strip_suffix('/')),
+        |from_root| path == from_root || (from_root.ends_with('/') && path.starts_with(from_root)),
+    )
 }
 
 /// Uncommitted paths that are not the tool's own.

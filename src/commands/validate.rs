@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, failure};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, failure, uncommitted};
 use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -38,10 +38,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
-    if !delta::revision(ctx)?.same_code(&world.revision) {
-        return Err(CommandError::trouble("the project's files changed while the checks ran; nothing was recorded")
-            .hinted("if a check writes files, let git ignore them: git status shows which"));
-    }
+    uncommitted::unmoved(ctx, &world.revision, &delta::revision(ctx)?)?;
     let document = json!({
         "schema": SCHEMA,
         "change_id": id,
@@ -75,7 +72,7 @@ pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
     match gates::may_validate(change, &world) {
         Ok(_) if without_id => Progressed::WithoutId { last },
         Ok(_) => Progressed::Whole,
-        Err(Refusal { missing: Reason::NoDelta | Reason::NoCommit, .. }) => Progressed::Nothing,
+        Err(Refusal { missing: Reason::NoDelta { .. } | Reason::NoCommit, .. }) => Progressed::Nothing,
         Err(Refusal { missing: Reason::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
         Err(refusal) => Progressed::Refused(Box::new(refusal)),
     }
@@ -92,6 +89,9 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
     if passed {
         warn_of_no_id(ctx, change);
         warn_of_no_words(ctx, change);
+        for file in collect::outputs_in_delta(ctx, change)? {
+            ctx.ui.warn(&format!("{file}, which a KPI is read from, was committed with the change and not measured"));
+        }
         ctx.ui.hint(&ctx.next(change)?.lines());
         return Ok(Exit::Yes);
     }
@@ -100,6 +100,8 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
         ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
+        let again = Fix::or("take it up again, with its contract and its commit", fix::start_from(change.id()));
+        ctx.ui.status(&problem::lines(&[again]).join("\n"));
     }
     Ok(Exit::No)
 }

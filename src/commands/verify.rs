@@ -31,7 +31,7 @@ pub(crate) struct VerifyArgs {
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
 pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
-    let id = args.change.choose(ctx)?;
+    let id = args.change.choose_monitored(ctx)?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
     evidence::check_record(ctx, &change)?;

@@ -209,6 +209,8 @@ pub struct Review {
     pub recommended: bool,
     /// Whether VERIFIED demands an attestation.
     pub require_attestation: bool,
+    /// Whether a review counts only from another person than the author of the change, by git's identities.
+    pub other_person: bool,
     /// Whether an attestation whose mode is not among `allowed_modes` is refused.
     pub enforce_recommended_modes: bool,
     /// Reasoning modes allowed by tool; a tool that is not listed may use any.
@@ -222,6 +224,7 @@ impl Default for Review {
         Self {
             recommended: true,
             require_attestation: true,
+            other_person: false,
             enforce_recommended_modes: true,
             allowed_modes: BTreeMap::new(),
             recommended_tools: BTreeMap::new(),

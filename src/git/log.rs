@@ -1,5 +1,6 @@
 //! Walking history in one `git log`, however long it is, and the trailers of messages.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
@@ -100,6 +101,23 @@ impl Repo {
         })?;
         commits.reverse();
         Ok(commits)
+    }
+
+    /// Which commits of a range no remote has; with the current branch's name, nor any other branch here. With `true`, the
+    /// remotes' branches of that name do not count.
+    pub(crate) fn commits_here_alone(
+        &self,
+        (base, head): (&str, &str),
+        branch: Option<(&str, bool)>,
+    ) -> Result<BTreeSet<String>, GitError> {
+        let mut call = self.git().args(["rev-list", head, &format!("^{base}"), "--not"]);
+        if let Some((name, same_name)) = branch {
+            let exclude = |what: String| (!name.is_empty()).then(|| format!("--exclude={what}"));
+            call = call.args(exclude(name.to_owned())).args(["--branches"]);
+            call = call.args(exclude(format!("*/{name}")).filter(|_| same_name));
+        }
+        let output = call.args(["--remotes"]).long().ok()?;
+        Ok(String::from_utf8_lossy(&output).lines().map(str::to_owned).collect())
     }
 
     /// The values of a trailer in a message that is not committed yet, by git's own rules; comments and what

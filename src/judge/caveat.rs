@@ -106,6 +106,8 @@ pub enum Caveat {
         command: String,
         path: String,
     },
+    /// Others committed since the baseline: everything is of the change's commit and its parent.
+    OthersCommitted,
     /// The snapshot after the change is older than the baseline.
     OutOfOrder,
     /// The same change was compared before; set by whoever knows of that.
@@ -136,7 +138,9 @@ pub(crate) fn caveats(
         let commit = |snapshot: &Snapshot| snapshot.revision.as_ref().and_then(|revision| revision.commit.clone());
         let differs =
             |known: Option<String>, arm: &Option<String>| matches!((known, arm), (Some(a), Some(b)) if a != *b);
-        if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
+        if pair.of_commit {
+            found.push(Caveat::OthersCommitted);
+        } else if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
             found.push(Caveat::PairOfOtherCommits);
         }
         found.extend(of_first_runs(pair));

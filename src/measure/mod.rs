@@ -9,7 +9,7 @@ mod number;
 pub mod pair;
 mod pointer;
 pub(crate) mod revision;
-mod size;
+pub(crate) mod size;
 pub(crate) mod snapshot;
 pub(crate) mod tuneables;
 

@@ -36,12 +36,16 @@ pub struct TuneableChange {
     pub layer: Option<String>,
 }
 
-/// What changed since the baseline.
+/// What the change is: its own commits since the baseline, and the tuneables that it set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Delta {
-    /// Commits since the baseline, oldest first, evidence commits included.
+    /// The change's commits since the baseline, oldest first, and evidence commits; none of others.
     pub commits: Vec<DeltaCommit>,
+    /// The parent of the change's commit, where others committed since the baseline: the change is what lies between
+    /// these two, and not between the snapshots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// Files changed outside the tool's own, from the project's root.
     pub files: Vec<String>,
     pub tuneables: Vec<TuneableChange>,

@@ -233,6 +233,11 @@ pub fn start() -> CommandLine {
     CommandLine::tool("change start").ask("--title", SHORT_HYPOTHESIS)
 }
 
+/// Opens a change with the contract of one that ended.
+pub fn start_from(id: &ChangeId) -> CommandLine {
+    CommandLine::tool("change start --from").word(id.as_str())
+}
+
 /// Measures the baseline.
 pub fn baseline(id: &ChangeId) -> CommandLine {
     CommandLine::tool("snapshot --label before --change-id").word(id.as_str()).words(["--as", "before"])

@@ -1,9 +1,11 @@
 //! Paired evidence: the runs of baseline and head taken in alternation in one session. Owns the file's shape.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Flaw, Kpi, Machine, Run, Unusable};
+use crate::model::{Digest, Flaw, Kpi, Machine, Run, Size, Unusable};
 
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
@@ -31,6 +33,13 @@ pub struct PairSession {
     pub commands: Vec<PairedCommand>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kpis: Vec<PairedKpi>,
+    /// Whether the sides are the change's commit and its parent because others committed since the baseline. The
+    /// snapshots differ by more than the change then, so that what is exact is read on the sides, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_commit: bool,
+    /// Sizes on the sides, before and after, by configured path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, (Size, Size)>,
     /// What could not be done as asked, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -16,6 +16,12 @@ pub struct Uncommitted {
     /// From the repository's root to the project's, with a `/` at the end, or empty.
     pub prefix: String,
     pub paths: Vec<String>,
+    /// What git would have to ignore so that none of the untracked ones is in the way, and its file for that which is not
+    /// committed.
+    pub ignores: Vec<String>,
+    pub exclude: String,
+    /// Whether the config's commands name an untracked path: it is built, and needed.
+    pub built: bool,
 }
 
 impl Uncommitted {
@@ -44,6 +50,13 @@ impl Uncommitted {
         Some(commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
     }
 
+    /// Lets git ignore what is untracked, in this clone alone; `None` where nothing is, or it cannot be written down.
+    pub fn ignore(&self) -> Option<CommandLine> {
+        let plain = |pattern: &String| !pattern.chars().any(|c| c.is_control() || "*?[\\!#".contains(c));
+        let some = !self.ignores.is_empty() && self.ignores.len() <= SHOWN && self.ignores.iter().all(plain);
+        some.then(|| CommandLine::new("printf").word("%s\\n").words(&self.ignores).append_to(&self.exclude))
+    }
+
     /// Sets the work aside, untracked files too, from whatever directory.
     pub fn stash(&self) -> CommandLine {
         match self.named() {
@@ -58,8 +71,19 @@ impl Uncommitted {
     }
 
     fn stash_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> CommandLine {
+        stash(self.all_but(names))
+    }
+
+    /// The project as pathspecs, without these.
+    fn all_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
         let left = names.map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));
-        stash(std::iter::once(pathspec("", &self.prefix)).chain(left))
+        std::iter::once(pathspec("", &self.prefix)).chain(left).collect()
+    }
+
+    /// Brings what a commit changed into the work tree and the index again, but for the tool's own files.
+    pub fn again(&self, commit: &str) -> CommandLine {
+        let diff = CommandLine::git("diff --binary").words([format!("{commit}~1"), commit.to_owned(), "--".to_owned()]);
+        diff.words(self.all_but(OWN.iter())).pipe(CommandLine::git("apply --index --3way"))
     }
 
     /// The work as pathspecs, while it is few paths and each can be written down.
@@ -105,6 +129,7 @@ mod tests {
         let of = |paths: &[&str]| Uncommitted {
             prefix: "pkg/".to_owned(),
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..Uncommitted::default()
         };
         let few = of(&["pkg/.gitattributes", "pkg/it's", "pkg/x[1]"]);
         assert_eq!(few.stash().to_string(), r"git stash push -u -- ':(top)pkg/it'\''s' ':(top,literal)pkg/x[1]'");

@@ -68,6 +68,10 @@ pub(crate) fn text(caveat: &Caveat) -> Text {
         Caveat::PairOfOtherCommits => Text::from(
             "The pairs were taken of other commits than the snapshots, so they may not be about this change.",
         ),
+        Caveat::OthersCommitted => Text::from(
+            "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
+             so that it tells the change's effect alone.",
+        ),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
@@ -167,6 +171,7 @@ mod tests {
             Caveat::Drift { ratio: 1.07 },
             Caveat::DriftUnknown,
             Caveat::PairOfOtherCommits,
+            Caveat::OthersCommitted,
             Caveat::OutOfOrder,
             Caveat::Repeated { times: 3 },
         ];
@@ -193,6 +198,7 @@ mod tests {
         - The machine itself moved +7.0 % between the two sessions, by a fixed reference workload. What was not measured in pairs may show that and not the change.
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
+        - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - This is comparison 3 since the baseline. Each is another chance to be wrong: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
         ");

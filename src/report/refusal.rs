@@ -70,7 +70,7 @@ impl<'a> RefusalView<'a> {
 fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     match reason {
         Reason::Dirty { .. } => ctx.uncommitted.lines(),
-        Reason::CommitsBeforeBaseline { commits } | Reason::ManyCommits { commits } => {
+        Reason::CommitsBeforeBaseline { commits, .. } | Reason::ManyCommits { commits, .. } => {
             commits.iter().map(commit).collect()
         }
         Reason::ForeignCommit { commit: foreign } => vec![commit(foreign)],
@@ -112,9 +112,11 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
         | Reason::OtherTuneables { .. }
         | Reason::NotInEffect { .. }
         | Reason::NotAsCommitted { .. }
-        | Reason::NoDelta
+        | Reason::NoDelta { .. }
+        | Reason::NotInGit { .. }
         | Reason::OnlyOutside { .. }
         | Reason::NoTuneableChanged
+        | Reason::OthersCommitted { .. }
         | Reason::BaselineNotAncestor { .. }
         | Reason::NoTests
         | Reason::NotValidatedCode { .. }
@@ -166,8 +168,11 @@ pub(crate) fn demand(demand: &Demand) -> String {
             let lines: Vec<String> = open.iter().map(verdict::alarm_line).collect();
             format!("no open alarm (open: {})", lines.join("; "))
         }
-        DemandKind::Attestation { stale: true } => "a review of the present state (the attested one is stale)".into(),
-        DemandKind::Attestation { stale: false } => "a review of the present state, attested".to_owned(),
+        DemandKind::Attestation { objection: Some(why), .. } => format!("a review that counts ({why})"),
+        DemandKind::Attestation { stale: true, .. } => {
+            "a review of the present state (the attested one is stale)".into()
+        }
+        DemandKind::Attestation { stale: false, .. } => "a review of the present state, attested".to_owned(),
         DemandKind::Artifacts { faults } if faults.is_empty() => "every evidence file present and unaltered".to_owned(),
         DemandKind::Artifacts { faults } => {
             let lines: Vec<String> = faults.iter().map(fault).collect();
@@ -211,7 +216,7 @@ mod tests {
             demand(false, DemandKind::Window { days: 3, closes: Some(fixture::at(7, 10)) }),
             demand(false, DemandKind::Ticks { need: 3, have: vec![day(4), day(5)] }),
             demand(false, DemandKind::NoAlarm { open: vec![fixture::straddling()] }),
-            demand(false, DemandKind::Attestation { stale: true }),
+            demand(false, DemandKind::Attestation { stale: true, objection: None }),
         ]
     }
 
@@ -244,11 +249,11 @@ mod tests {
                 },
             ),
             (Gate::Contract, Reason::ContractSense { criterion: "a <= 1".to_owned(), why: VacuousCriterion::Doubled }),
-            (Gate::Baseline, Reason::CommitsBeforeBaseline { commits: vec![commit()] }),
-            (Gate::Baseline, Reason::Dirty { paths: 3, own: None }),
-            (Gate::Validate, Reason::Dirty { paths: 1, own: None }),
-            (Gate::Validate, Reason::Dirty { paths: 1, own: Some("c".repeat(40)) }),
-            (Gate::After, Reason::Dirty { paths: 1, own: Some("c".repeat(40)) }),
+            (Gate::Baseline, Reason::CommitsBeforeBaseline { commits: vec![commit()], at_tip: true }),
+            (Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false }),
+            (Gate::Validate, Reason::Dirty { paths: 1, own: None, at_tip: false }),
+            (Gate::Validate, Reason::Dirty { paths: 1, own: Some("c".repeat(40)), at_tip: true }),
+            (Gate::After, Reason::Dirty { paths: 1, own: Some("c".repeat(40)), at_tip: true }),
             (Gate::Baseline, Reason::UnknownState { reason: "index is locked".to_owned() }),
             (
                 Gate::Baseline,
@@ -266,13 +271,23 @@ mod tests {
             kept: None,
         };
         vec![
-            (Gate::Validate, Reason::NoDelta),
+            (Gate::Baseline, Reason::NotInGit { paths: vec!["dist (ignored)".to_owned()] }),
+            (Gate::Validate, Reason::NoDelta { outputs: Vec::new() }),
+            (Gate::Validate, Reason::NoDelta { outputs: vec!["out/ops.txt".to_owned()] }),
             (Gate::Validate, Reason::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Reason::NoTuneableChanged),
             (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()] }),
-            (Gate::Validate, Reason::ManyCommits { commits: vec![commit(), commit()] }),
+            (Gate::Validate, Reason::ManyCommits { commits: vec![commit(), commit()], at_tip: true }),
+            (Gate::Validate, Reason::OthersCommitted { metrics: vec![MetricId::new("http.a.ok")] }),
             (Gate::Validate, Reason::ForeignCommit { commit: commit() }),
-            (Gate::Validate, Reason::BaselineNotAncestor { baseline: "aaaaaaaaaaaa".to_owned() }),
+            (
+                Gate::Validate,
+                Reason::BaselineNotAncestor {
+                    baseline: "aaaaaaaaaaaa".to_owned(),
+                    commits: vec![commit()],
+                    at_tip: true,
+                },
+            ),
             (Gate::Validate, Reason::ContractDocs { files: vec!["api/schema.json".to_owned()] }),
             (Gate::Validate, Reason::NoTests),
             (Gate::After, Reason::NotValidatedCode { validated: "bbbb".to_owned(), here: "cccc".to_owned() }),
@@ -313,7 +328,7 @@ mod tests {
             assert!(view.text().lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(view.json()["code"].as_str().unwrap().to_owned());
         }
-        assert_eq!(codes.len(), 46, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 48, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -372,11 +387,12 @@ mod tests {
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
           cccccccccccc Do | something ⏎ else
-        # set the commits aside, all that came since the first included
+        # set the change aside
         next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
+        # measure without it
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
-        # bring them back as one commit
-        then: git stash pop && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+        # bring it back as one commit
+        then: git stash pop && git add -A && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
         refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
         # set the work aside
@@ -420,7 +436,7 @@ mod tests {
         # move the files elsewhere, name them there in the config, commit, then
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
-        refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
+        refused at gate 3 (validate): the change has nothing of its own since the baseline: no commit, no tuneable, no file
         # set the tuneable to its new value, then
         next: vibeship-optimizer validate --change-id chg-1
         # where git has its file, commit it first
@@ -454,6 +470,12 @@ mod tests {
         next: git reset --soft cccccccccccc~1 && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
         then: vibeship-optimizer validate --change-id chg-1
 
+        refused at gate 3 (validate): others committed since the baseline, and their effect on http.a.ok cannot be told from the change's
+        # start over on what is there now
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # with the same contract
+        then: vibeship-optimizer change start --from chg-1
+
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
           cccccccccccc Do | something ⏎ else
         # let it be part of the baseline
@@ -462,11 +484,12 @@ mod tests {
         or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one
-        # if its commit was amended or rewritten: put all since onto it, as one commit
-        next: git reset --soft aaaaaaaaaaaa && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
-        then: vibeship-optimizer validate --change-id chg-1
-        # drop it and start over on this history
-        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # set the change aside
+        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
+        # measure without it
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # bring it back as one commit
+        then: git stash pop && git add -A && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
         refused at gate 3 (validate): 1 file of the contracts surface changed without its docs and tests
           api/schema.json
@@ -583,7 +606,7 @@ mod tests {
 
     #[test]
     fn the_json_form_has_the_code_and_the_numbers() {
-        let refusal = Refusal::new(Gate::Baseline, Reason::Dirty { paths: 3, own: None });
+        let refusal = Refusal::new(Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false });
         let change = fixture::passed(1);
         let view = RefusalView::new(&refusal, Some(&change), &FixContext::default());
         insta::assert_snapshot!(serde_json::to_string_pretty(&view.json()).unwrap(), @r#"

@@ -2,7 +2,9 @@
 
 use crate::model::fix::WHAT_HAPPENED;
 use crate::model::text::short;
-use crate::model::{Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, Uncommitted, fix};
+use crate::model::{
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricSource, Part, Rehearsal, Uncommitted, fix,
+};
 use crate::workflow::demand_fixes::{decisions, next_stage, not_in_effect, restore};
 use crate::workflow::proposed::{on_other_metrics, opening, other_criterion, other_names};
 use crate::workflow::{Change, Reason, Refusal, gates};
@@ -53,20 +55,30 @@ impl Fixes<'_> {
             Reason::ContractSense { criterion, why } => {
                 vec![Fix::next("", other_criterion(self.change, criterion, *why, self.ctx))]
             }
-            Reason::CommitsBeforeBaseline { commits } => self.too_early(commits),
-            Reason::Dirty { own, .. } => self.dirty(own.as_deref()),
+            Reason::CommitsBeforeBaseline { commits, at_tip } => self.too_early(commits, *at_tip),
+            Reason::Dirty { own, at_tip, .. } => self.dirty(own.as_deref(), *at_tip),
             Reason::UnknownState { .. } => {
                 vec![Fix::next("see what git says", CommandLine::git("status")), self.again("")]
             }
             Reason::Unmeasured { metrics, .. } => {
                 let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
                 // The contract is frozen from the baseline on.
-                let other =
-                    (self.gate == Gate::Baseline).then(|| on_other_metrics(self.change, metrics, self.ctx)).flatten();
+                let other = if self.gate == Gate::Baseline {
+                    on_other_metrics(self.change, metrics, self.ctx)
+                } else {
+                    Some(reject("if it is gone for good, drop it and start over with another contract"))
+                };
                 std::iter::once(again).chain(other).collect()
             }
             Reason::OwnSource { .. } => {
                 vec![Fix::next("move the files elsewhere, name them there in the config, commit, then", baseline())]
+            }
+            Reason::NotInGit { .. } => {
+                let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
+                let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
+                let other = on_other_metrics(self.change, &sizes, self.ctx);
+                let build = "what is built is measured by a KPI whose `cmd` builds it; then";
+                other.into_iter().chain([Fix::or(build, baseline())]).collect()
             }
             Reason::Redefined { .. } => self.redefined(),
             Reason::NoCommit => vec![Fix::next("commit the change", self.ctx.commit(id)), self.again("")],
@@ -80,7 +92,7 @@ impl Fixes<'_> {
             ],
             Reason::NotInEffect { reverted } => not_in_effect(self.change, *reverted, self.measured_again()),
             Reason::NotAsCommitted { files } => self.undone(files),
-            Reason::NoDelta | Reason::NoTuneableChanged => self.nothing_made(),
+            Reason::NoDelta { .. } | Reason::NoTuneableChanged => self.nothing_made(),
             Reason::OnlyOutside { .. } => vec![
                 Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
                 Fix::or("make the change in this project", self.ctx.commit(id)),
@@ -93,13 +105,24 @@ impl Fixes<'_> {
                     CommandLine::tool("route --hierarchy"),
                 ),
             ],
-            Reason::ManyCommits { commits } => {
+            Reason::ManyCommits { commits, at_tip: true } => {
                 // The message of the first one stays: its author is not asked for the words again.
                 let first = first_of(commits);
                 let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), id);
                 let one = reset(&first).and(commit);
                 vec![Fix::next("make one commit of them", one), self.again("")]
             }
+            // What others have, or lies under their work, is not made over.
+            Reason::ManyCommits { commits, at_tip: false } => {
+                let later = commits.iter().skip(1).rev().map(|commit| short(&commit.sha));
+                let revert = CommandLine::git("revert --no-edit").words(later);
+                vec![
+                    Fix::next("take back all but the first, each of which can be a change of its own", revert),
+                    self.again(""),
+                    reject("drop it, and start over with one of them"),
+                ]
+            }
+            Reason::OthersCommitted { .. } => self.start_over("start over on what is there now"),
             Reason::ForeignCommit { commit } => {
                 let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
                 vec![
@@ -107,15 +130,12 @@ impl Fixes<'_> {
                     Fix::or("take it out before that", revert),
                 ]
             }
-            Reason::BaselineNotAncestor { baseline } => vec![
-                // A rebase would meet its own logbook and evidence as conflicts.
-                Fix::next(
-                    "if its commit was amended or rewritten: put all since onto it, as one commit",
-                    CommandLine::git("reset --soft").word(baseline).and(self.ctx.commit(id)),
-                ),
-                self.again(""),
-                reject("drop it and start over on this history"),
-            ],
+            // Its commit was amended, or rebased with what came after: it is measured again on what stands there now.
+            Reason::BaselineNotAncestor { commits, .. } if commits.is_empty() => {
+                vec![Fix::next("take the baseline again on what is there now", baseline())]
+            }
+            Reason::BaselineNotAncestor { commits, at_tip: true, .. } => self.too_early(commits, true),
+            Reason::BaselineNotAncestor { .. } => self.start_over("start over on this history"),
             Reason::ContractDocs { .. } => {
                 // `add` takes new files too.
                 let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
@@ -159,7 +179,13 @@ impl Fixes<'_> {
                 let apply = fix::with_reason(id, "rollback").word("--apply");
                 vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
             }
-            Reason::NothingToRollBack => vec![Fix::next("end it instead", fix::with_reason(id, "reject"))],
+            Reason::NothingToRollBack if self.change.is_open() => {
+                vec![Fix::next("end it instead", fix::with_reason(id, "reject"))]
+            }
+            Reason::NothingToRollBack => {
+                let apply = fix::with_reason(id, "rollback").word("--apply");
+                vec![Fix::next("if a commit with its id is in the history, revert it", apply)]
+            }
             Reason::NotRolledOut => vec![Fix::next("", fix::rollout(id, next_stage(self.change)))],
         }
     }
@@ -184,7 +210,7 @@ impl Fixes<'_> {
     fn undone(&self, files: &[String]) -> Vec<Fix> {
         let prefix = self.ctx.uncommitted.prefix.clone();
         let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
-        let stash = Uncommitted { prefix, paths }.stash();
+        let stash = Uncommitted { prefix, paths, ..Uncommitted::default() }.stash();
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
         vec![Fix::next("set the work aside", stash), self.measured_again(), rollback]
     }
@@ -220,7 +246,10 @@ impl Fixes<'_> {
         if self.change.opened.class != Class::Experiment {
             return match open {
                 true => vec![Fix::next("", fix::on(id, "status"))],
-                false => vec![Fix::next("open another change", fix::start())],
+                false => vec![
+                    Fix::next("open another change", fix::start()),
+                    Fix::or("take this one up again, with its contract", fix::start_from(id)),
+                ],
             };
         }
         let from = fix::start().words(["--class", "code", "--from", id.as_str()]);
@@ -228,15 +257,31 @@ impl Fixes<'_> {
         hold.into_iter().chain([Fix::next("open a change from the experiment", from)]).collect()
     }
 
-    fn too_early(&self, commits: &[DeltaCommit]) -> Vec<Fix> {
+    /// Ends the change, and opens another with its contract.
+    fn start_over(&self, purpose: &str) -> Vec<Fix> {
+        let id = self.change.id();
+        vec![
+            Fix::next(purpose, fix::with_reason(id, "reject")),
+            Fix::then("with the same contract", fix::start_from(id)),
+        ]
+    }
+
+    fn too_early(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
+        if !at_tip {
+            return self.start_over("others build on them: start over, and bring them again after the next baseline");
+        }
         let id = self.change.id();
         // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
         let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
         let aside = keep.and(reset(&first_of(commits))).and(self.ctx.uncommitted.stash_all());
+        // The message of the first one stays.
+        let first = first_of(commits);
+        let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
+        let again = again.and(self.ctx.with_trailer(CommandLine::git("commit -C").word(first), id));
         vec![
-            Fix::next("set the commits aside, all that came since the first included", aside),
-            Fix::then("", fix::baseline(id)),
-            Fix::then("bring them back as one commit", CommandLine::git("stash pop").and(self.ctx.commit(id))),
+            Fix::next("set the change aside", aside),
+            Fix::then("measure without it", fix::baseline(id)),
+            Fix::then("bring it back as one commit", again),
         ]
     }
 
@@ -267,35 +312,45 @@ impl Fixes<'_> {
 
     /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
     /// would be lost, and one of evidence would take the work in.
-    fn dirty(&self, own: Option<&str>) -> Vec<Fix> {
+    fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
+        let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
         let one = |sha: &str| reset(&short(sha)).and(self.ctx.commit(id));
-        match (self.gate, own) {
+        match (self.gate, made_over) {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
-                let work = files.holds_work().then(|| how("set the work aside", files.stash()));
+                let ignore = files.ignore().map(|it| ("if it is built or local: let git ignore it in this clone", it));
+                let (needed, local) = if files.built { (ignore, None) } else { (None, ignore) };
+                if let Some((purpose, line)) = needed {
+                    return setup.into_iter().chain([how(purpose, line), self.again("")]).collect();
+                }
+                let local = local.map(|(purpose, line)| Fix::or(purpose, line));
+                let aside = files.holds_work().then(|| how("set the work aside", files.stash()));
+                let back = aside.as_ref().map(|_| Fix::then("bring the work back", CommandLine::git("stash pop")));
                 let commit = files.commit_work().map(|it| Fix::or("commit it: it is not part of the change then", it));
                 let measured = fix::baseline(id).word("--allow-dirty");
                 let measured = Fix::or("measure it as it is, which can never be promoted", measured);
-                setup.into_iter().chain(work).chain([self.again("")]).chain(commit).chain([measured]).collect()
+                let first = setup.into_iter().chain(aside).chain([self.again("")]).chain(back);
+                first.chain(local).chain(commit).chain([measured]).collect()
             }
-            (Gate::Validate, own) => {
-                let take = match own {
-                    None => Fix::next("commit the work as the change", self.ctx.commit(id)),
+            (Gate::Validate, made_over) if made_over.is_some() || own.is_none() => {
+                let take = match made_over {
                     Some(sha) => Fix::next("take the work into the change's commit", one(sha)),
+                    None => Fix::next("commit the work as the change", self.ctx.commit(id)),
                 };
-                vec![take, Fix::or("set it aside", files.stash()), self.again("")]
+                let local = files.ignore().map(|it| Fix::or("if it is built or local: let git ignore it", it));
+                let rest = local.into_iter().chain([Fix::or("set it aside", files.stash()), self.again("")]);
+                std::iter::once(take).chain(rest).collect()
             }
             // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
             // what was decided on: nothing is added to it any more.
-            (gate, own) => {
+            (_, own) => {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
-                let take = own
-                    .filter(|_| gate != Gate::Rollout)
-                    .map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
+                let take = own.map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
                 let aside = [Fix::next("set the work aside", files.stash()), self.again("")];
-                aside.into_iter().chain(take).collect()
+                let local = files.ignore().map(|it| Fix::or("if it is built or local: let git ignore it", it));
+                aside.into_iter().chain(local).chain(take).collect()
             }
         }
     }

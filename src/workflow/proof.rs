@@ -101,6 +101,19 @@ impl Change {
         commits
     }
 
+    /// The parent of the change's commit, and that commit, where others committed since the baseline: then these two are
+    /// what is measured in pairs, and not the snapshots' own.
+    pub fn commit_and_parent(&self) -> Option<(&str, &str)> {
+        let delta = &self.validation.as_ref()?.delta;
+        Some((delta.base.as_deref()?, delta.own_commits().next()?.sha.as_str()))
+    }
+
+    /// The snapshot after and the pairs of a change that was compared on its commit and its parent.
+    pub fn measured_on_commit(&self) -> Option<(&Artifact, &Artifact)> {
+        self.commit_and_parent()?;
+        Some((&self.after.as_ref()?.taken.snapshot, self.comparison.as_ref()?.pair.as_ref()?))
+    }
+
     /// Whether only commits that are the change's now move, each to one that is not.
     pub fn can_relink(&self, moves: &[(String, String)]) -> bool {
         let mut current = self.commits();

@@ -64,12 +64,19 @@ pub enum Reason {
         "{} this change's id already, and a baseline has to come before the change",
         count(.commits.len() as u64, "commit carries", "commits carry")
     )]
-    CommitsBeforeBaseline { commits: Vec<DeltaCommit> },
+    CommitsBeforeBaseline {
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
     #[error("{} outside the tool's own files", count(*.paths, "uncommitted file", "uncommitted files"))]
     Dirty {
         paths: u32,
         /// The change's own commit, where there is one already.
         own: Option<String>,
+        /// Whether that may still be made over; here and below.
+        #[serde(skip)]
+        at_tip: bool,
     },
     #[error("git could not say whether the work tree is clean: {reason}")]
     UnknownState { reason: String },
@@ -81,6 +88,8 @@ pub enum Reason {
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
     OwnSource { sources: Vec<String> },
+    #[error("the contract names sizes that git does not hold, so that no commit could change them: {}", joined(.paths))]
+    NotInGit { paths: Vec<String> },
     /// The config measures, builds or checks something in another way than at the baseline.
     #[error("{}", redefined(.what))]
     Redefined {
@@ -106,8 +115,12 @@ pub enum Reason {
     },
     #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
     NotAsCommitted { files: Vec<String> },
-    #[error("nothing changed since the baseline: no commit, no tuneable, no file")]
-    NoDelta,
+    #[error("{}", no_delta(.outputs))]
+    NoDelta {
+        /// What it changes, where that is nothing but what the KPIs are read from.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<String>,
+    },
     #[error(
         "{} only files outside the project's directory, which are not compared: {}",
         if .commits.len() == 1 { "the change's commit touches" } else { "the change's commits touch" },
@@ -122,11 +135,24 @@ pub enum Reason {
     )]
     CodeBeside { files: Vec<String> },
     #[error("{} commits since the baseline; a change is one commit, or effects cannot be told apart", .commits.len())]
-    ManyCommits { commits: Vec<DeltaCommit> },
+    ManyCommits {
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
     #[error("the commit since the baseline belongs to another change ({})", joined(&.commit.change_ids))]
     ForeignCommit { commit: DeltaCommit },
+    #[error("others committed since the baseline, and their effect on {} cannot be told from the change's", joined(.metrics))]
+    OthersCommitted { metrics: Vec<MetricId> },
     #[error("the baseline's commit {baseline} is not in the history of the present one")]
-    BaselineNotAncestor { baseline: String },
+    BaselineNotAncestor {
+        baseline: String,
+        /// The change's own since the histories part.
+        #[serde(skip)]
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
     #[error(
         "{} changed without its docs and tests",
         count(.files.len() as u64, "file of the contracts surface", "files of the contracts surface")
@@ -240,6 +266,16 @@ fn unknown(reason: &Reason) -> String {
         format!("unknown metric `{metric}`{nearest}")
     };
     reason.unknown_metrics().map(one).collect::<Vec<_>>().join(", and ")
+}
+
+fn no_delta(outputs: &[String]) -> String {
+    if outputs.is_empty() {
+        return "the change has nothing of its own since the baseline: no commit, no tuneable, no file".to_owned();
+    }
+    format!(
+        "the change alters nothing but what its KPI is read from ({}), which is a number and no change",
+        joined(outputs)
+    )
 }
 
 fn unmet(demands: &[Demand]) -> String {

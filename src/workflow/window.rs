@@ -50,6 +50,9 @@ pub enum DemandKind {
     Attestation {
         /// Whether there is one, but of another state.
         stale: bool,
+        /// Why the one of this state does not count.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        objection: Option<String>,
     },
     Artifacts {
         faults: Vec<ArtifactFault>,
@@ -92,7 +95,8 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
     if demanded(change, &world.policy).require_attestation {
         let fresh = change.is_attested();
         let stale = change.attestation.is_some() && !fresh;
-        list.push(demand(fresh, DemandKind::Attestation { stale }));
+        let objection = world.review_objection.clone().filter(|_| fresh);
+        list.push(demand(fresh && objection.is_none(), DemandKind::Attestation { stale, objection }));
     }
     if let Some(clean) = world.clean_git {
         list.push(demand(clean, DemandKind::CleanGit));

@@ -29,6 +29,10 @@ pub struct World {
     pub unknown: Vec<UnknownMetric>,
     /// Commits in the history that carry this id already.
     pub commits_with_id: Vec<DeltaCommit>,
+    /// Paths whose size the contract names, and of which git holds nothing, with why.
+    pub not_in_git: Vec<String>,
+    /// Files that the contract's KPIs are read from, from the project's root.
+    pub outputs: Vec<String>,
     /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
     pub own_sources: Vec<String>,
     /// Metrics of the contract without a usable value in the measurement, and why.
@@ -37,6 +41,10 @@ pub struct World {
     pub descends: Option<bool>,
     /// What changed since the baseline.
     pub delta: Delta,
+    /// Whether the change's commits are the last ones, and on no remote: then they may still be made over.
+    pub at_tip: bool,
+    /// Metrics of the contract that cannot be measured on the change's commit and its parent.
+    pub unattributed: Vec<MetricId>,
     /// Tuneables that differ from the baseline's now.
     pub tuneables: Vec<TuneableChange>,
     /// What the config measures in another way than the baseline did.
@@ -55,6 +63,8 @@ pub struct World {
     pub still_in_effect: Vec<String>,
     /// What the config (and a raising flag) demands now.
     pub policy: Policy,
+    /// Why the attested review does not count, where it does not.
+    pub review_objection: Option<String>,
     /// Whether the work tree is clean; `None` where that is not demanded.
     pub clean_git: Option<bool>,
     /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
@@ -78,10 +88,14 @@ impl Default for World {
             better: BTreeMap::new(),
             unknown: Vec::new(),
             commits_with_id: Vec::new(),
+            not_in_git: Vec::new(),
+            outputs: Vec::new(),
             own_sources: Vec::new(),
             unmeasured: Vec::new(),
             descends: None,
             delta: Delta::default(),
+            at_tip: false,
+            unattributed: Vec::new(),
             tuneables: Vec::new(),
             redefined: Vec::new(),
             has_tests: false,
@@ -91,6 +105,7 @@ impl Default for World {
             undone: Vec::new(),
             still_in_effect: Vec::new(),
             policy: Self::least_policy(),
+            review_objection: Some("nobody looked at it".to_owned()),
             clean_git: None,
             follow_up_promoted: false,
         }
@@ -107,6 +122,7 @@ impl World {
             has_tests: true,
             reproduced: true,
             in_effect: InEffect::Yes,
+            review_objection: None,
             follow_up_promoted: true,
             policy: demanded.clone(),
             ..Self::default()

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::Settings;
 use crate::judge::{Caveat, compare};
-use crate::model::{Compared, Gate, Kind, PairSession, Snapshot};
+use crate::model::{Compared, Fix, Gate, Kind, PairSession, Snapshot, fix};
 use crate::report::{self, CompareView, plot};
 use crate::store::Role;
 use crate::workflow::{Change, gates};
@@ -74,6 +74,18 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     Ok(exit)
 }
 
+/// Where others committed since the baseline, the snapshots differ by more than the change.
+fn only_in_pairs(change: &Change, why: &str) -> CommandError {
+    let message =
+        "others committed since the baseline, so the change is measured on its commit and that commit's parent";
+    let id = change.id();
+    CommandError::failed(format!("{message}, and that is not possible: {why}")).fixed_by([
+        Fix::next("when that is set right", fix::on(id, "compare")),
+        Fix::or("start over on what is there now", fix::with_reason(id, "reject")),
+        Fix::then("with the same contract", fix::start_from(id)),
+    ])
+}
+
 /// Baseline and head in pairs, or why there are none.
 fn pairs(
     ctx: &Ctx,
@@ -82,10 +94,14 @@ fn pairs(
     settings: &Settings,
     args: &CompareArgs,
 ) -> Result<(Option<PairSession>, Option<String>), CommandError> {
+    let needed = change.commit_and_parent().is_some();
     if args.no_pair {
+        if needed {
+            return Err(only_in_pairs(change, "--no-pair was given"));
+        }
         return Ok((None, Some("--no-pair was given".to_owned())));
     }
-    if !ctx.config()?.pair.enabled {
+    if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
     let budget = pairing::budget(ctx, args.runs, args.max_time)?;
@@ -94,6 +110,7 @@ fn pairs(
             pairing::warn(ctx, &session);
             Ok((Some(*session), None))
         }
+        Pairing::Impossible(reason) | Pairing::SameCode(reason) if needed => Err(only_in_pairs(change, &reason)),
         Pairing::Impossible(reason) | Pairing::SameCode(reason) => {
             ctx.ui.warn(&format!("not measured in pairs: {reason}"));
             Ok((None, Some(reason)))

@@ -13,8 +13,8 @@ use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::strict_json::parse_json;
-use crate::model::{Digest, Kind};
-use crate::report;
+use crate::model::{Digest, Fix, Kind, fix};
+use crate::report::{self, problem};
 use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandErr
 
 /// The state of the monitor is the record itself, whose path is the answer.
 fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
-    let id = args.change.choose(ctx)?;
+    let id = args.change.choose_monitored(ctx)?;
     let change = commit::load(ctx, &id)?;
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
     if let Some(path) = &args.baseline {
@@ -127,7 +127,7 @@ fn answer(ctx: &Ctx, states: Vec<Value>) -> Result<Value, CommandError> {
 }
 
 /// What the original's monitor left: shown, but not gone on with, since it was bound to no evidence.
-fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
+pub(crate) fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
     let mut answer = Map::new();
     answer.insert("active".to_owned(), json!(false));
     let path = ctx.project.monitor_path();
@@ -138,17 +138,20 @@ fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
     };
     answer.extend(fields.into_iter().filter(|(key, _)| key != "active"));
     answer.insert("legacy".to_owned(), json!(true));
-    ctx.ui.hint(&format!(
-        "{} is the original's monitor and is no longer ticked: a change is monitored from its full rollout on",
+    ctx.ui.warn(&format!(
+        "{} is the Python tool's monitor, which is not continued: a change is monitored from its full rollout on",
         ctx.project.relative(&path)
     ));
+    ctx.ui.status(
+        &problem::lines(&[Fix::next("what is still to be proven is a change of its own", fix::start())]).join("\n"),
+    );
     Ok(answer)
 }
 
 /// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
 /// all where none is.
 pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
-    if let Some(id) = choose::named(given)? {
+    if let Some(id) = choose::named(ctx, given)? {
         return Ok(vec![commit::load(ctx, &id)?]);
     }
     let (mut changes, damaged) = choose::changes(ctx)?;

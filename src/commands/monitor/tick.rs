@@ -47,6 +47,9 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
         let lines = done.iter().map(|ticked| (&ticked.change, ticked.idle));
         ctx.show(&report::day::ticked(&lines.collect::<Vec<_>>(), ctx.now()))?;
     }
+    if done.is_empty() {
+        monitor::legacy(ctx)?;
+    }
     for ticked in &done {
         tell(ctx, ticked);
         if ticked.change.open_alarms.is_empty() {
@@ -63,7 +66,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
 pub(crate) fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
-    if choose::named(given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
+    if choose::named(ctx, given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
 /// The worst of what the changes say.
@@ -118,8 +121,8 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
     if !revision.is_settled() {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
-    let measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
-    measure::unmoved(&measurement)?;
+    let mut measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
+    measure::unmoved(ctx, &mut measurement)?;
     Ok(measurement)
 }
 

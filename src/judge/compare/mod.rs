@@ -150,6 +150,10 @@ pub fn compare(
     contract: &Contract,
     settings: &Settings,
 ) -> Comparison {
+    let on_commit = pair.filter(|pair| pair.of_commit);
+    let read =
+        on_commit.map(|pair| (attributed(before, pair, PairSide::Before), attributed(after, pair, PairSide::After)));
+    let (before, after) = read.as_ref().map_or((before, after), |(before, after)| (before, after));
     let mut sides = Sides {
         before: series::metrics(before),
         after: series::metrics(after),
@@ -190,6 +194,64 @@ pub fn compare(
         pair_id: pair.map(|session| session.id.clone()),
         not_paired: None,
     }
+}
+
+/// One of the two checkouts of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairSide {
+    Before,
+    After,
+}
+
+/// The snapshot as it would be of the change's commit, or its parent, alone: what is exact is as it was read there, and what
+/// was not measured there has no value. What varies is judged by its pairs.
+pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: PairSide) -> Snapshot {
+    let mut found = snapshot.clone();
+    fn of<T>(side: PairSide, (before, after): (T, T)) -> T {
+        if side == PairSide::Before { before } else { after }
+    }
+    let sizes = pair.sizes.iter().map(|(path, sizes)| (path.clone(), of(side, sizes.clone())));
+    found.sizes = sizes.collect();
+    found.missing_sizes = snapshot.sizes.keys().filter(|path| !found.sizes.contains_key(*path)).cloned().collect();
+    found.http.clear();
+    found.timings.retain(|timing| pair.commands.iter().any(|command| command.name == timing.name));
+    for kpi in &mut found.kpis {
+        let paired = pair.kpis.iter().find(|paired| paired.kpi.name == kpi.name);
+        match paired.and_then(|paired| paired.pairs.last()) {
+            Some(values) if kpi.sampling == Sampling::Exact => kpi.values = vec![of(side, *values)],
+            Some(_) => {}
+            None => {
+                let why = paired.and_then(|paired| paired.kpi.error.clone());
+                kpi.error =
+                    Some(why.unwrap_or_else(|| "it was not read on the change's commit and its parent".to_owned()));
+                kpi.values.clear();
+            }
+        }
+    }
+    found
+}
+
+/// What later measurements of such a change are held against: its parent, with what others had added by the state after.
+pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession) -> Snapshot {
+    let mut found = attributed(reference, pair, PairSide::Before);
+    let moved = |value: u64, now: u64, alone: u64| value.saturating_add(now).saturating_sub(alone);
+    for (path, size) in &mut found.sizes {
+        let (Some(now), Some((_, alone))) = (after.sizes.get(path), pair.sizes.get(path)) else { continue };
+        size.bytes = moved(size.bytes, now.bytes, alone.bytes);
+        if let (Some(tracked), Some(now), Some(alone)) =
+            (&mut size.tracked_bytes, now.tracked_bytes, alone.tracked_bytes)
+        {
+            *tracked = moved(*tracked, now, alone);
+        }
+    }
+    for kpi in found.kpis.iter_mut().filter(|kpi| kpi.sampling == Sampling::Exact) {
+        let now = after.kpis.iter().find(|now| now.name == kpi.name).and_then(|now| now.values.first());
+        let alone = pair.kpis.iter().find(|alone| alone.kpi.name == kpi.name).and_then(|alone| alone.pairs.last());
+        if let (Some(value), Some(now), Some((_, alone))) = (kpi.values.first_mut(), now, alone) {
+            *value += now - alone;
+        }
+    }
+    found
 }
 
 fn side(snapshot: &Snapshot) -> Side {

@@ -16,11 +16,15 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
         return refuse(Reason::AlreadyPassed);
     }
     if !world.commits_with_id.is_empty() {
-        return refuse(Reason::CommitsBeforeBaseline { commits: world.commits_with_id.clone() });
+        let commits = world.commits_with_id.clone();
+        return refuse(Reason::CommitsBeforeBaseline { commits, at_tip: world.at_tip });
     }
     gates::known_metrics(GATE, world)?;
     if !world.own_sources.is_empty() {
         return refuse(Reason::OwnSource { sources: world.own_sources.clone() });
+    }
+    if !world.not_in_git.is_empty() {
+        return refuse(Reason::NotInGit { paths: world.not_in_git.clone() });
     }
     clean_enough(&world.revision, world)
 }
@@ -35,7 +39,7 @@ pub(crate) fn check(change: &Change, baseline: &Baseline, world: &World) -> Resu
 fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
     match strength(revision) {
         Strength::Indicative if world.allow_dirty => Ok(()),
-        Strength::Full | Strength::Unversioned | Strength::Indicative => gates::settled(GATE, revision, None),
+        Strength::Full | Strength::Unversioned | Strength::Indicative => gates::settled(GATE, revision, None, false),
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn check_decision(change: &Change, reason: &str) -> Result<(), Refusa
     gates::has_reason(Gate::Decide, reason)
 }
 
-/// No gate, from the moment that there is a delta. A rejected, held or even verified change may still have to be taken
+/// No gate, from the moment that there is a delta, or a commit that takes one back. A rejected, held or even verified change may still have to be taken
 /// out; so may one whose rollback was only written down, once there is a reverting commit.
 pub(crate) fn check_rollback(change: &Change, reason: &str, has_commit: bool) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
@@ -23,7 +23,7 @@ pub(crate) fn check_rollback(change: &Change, reason: &str, has_commit: bool) ->
         return Err(Refusal::new(gate, Reason::Ended { end: end.name() }));
     }
     let failed = change.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { .. }));
-    if change.validation.is_none() && change.rollout.is_empty() && !failed {
+    if change.validation.is_none() && change.rollout.is_empty() && !failed && !has_commit {
         return Err(Refusal::new(gate, Reason::NothingToRollBack));
     }
     gates::has_reason(gate, reason)

@@ -178,12 +178,12 @@ fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
 }
 
 /// Demands that nothing is uncommitted; git not knowing is never taken for clean. `own` is the change's own commit,
-/// where there is one: what helps depends on it.
-fn settled(gate: Gate, revision: &Revision, own: Option<&str>) -> Result<(), Refusal> {
+/// where there is one, and `at_tip` whether it may still be made over: what helps depends on it.
+fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> Result<(), Refusal> {
     match &revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => Ok(()),
         WorkTree::Dirty { paths, .. } => {
-            Err(Refusal::new(gate, Reason::Dirty { paths: *paths, own: own.map(str::to_owned) }))
+            Err(Refusal::new(gate, Reason::Dirty { paths: *paths, own: own.map(str::to_owned), at_tip }))
         }
         WorkTree::Unknown { reason } => Err(Refusal::new(gate, Reason::UnknownState { reason: reason.clone() })),
     }

@@ -30,7 +30,7 @@ fn may_enter_with(change: &Change, revision: &Revision, delta: &Delta, world: &W
         return Err(Refusal::new(GATE, Reason::Earlier { gate: Gate::Baseline }));
     };
     follows_baseline(baseline, revision, delta, world)?;
-    is_one_change(change, baseline, revision, delta)?;
+    is_one_change(change, baseline, revision, delta, world)?;
     if change.opened.class == Class::Code && !world.has_tests {
         return Err(Refusal::new(GATE, Reason::NoTests));
     }
@@ -41,39 +41,53 @@ fn may_enter_with(change: &Change, revision: &Revision, delta: &Delta, world: &W
 fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
     if baseline.strength != Strength::Indicative {
         let own = delta.own_commits().next().map(|commit| commit.sha.as_str());
-        gates::settled(GATE, revision, own)?;
+        gates::settled(GATE, revision, own, world.at_tip)?;
     }
     // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
     if baseline.strength == Strength::Full && world.descends != Some(true) {
+        let commits = delta.own_commits().cloned().collect();
         let baseline = baseline.taken.revision.short();
-        return Err(Refusal::new(GATE, Reason::BaselineNotAncestor { baseline }));
+        return Err(Refusal::new(GATE, Reason::BaselineNotAncestor { baseline, commits, at_tip: world.at_tip }));
     }
     gates::same_definitions(GATE, &world.redefined)
 }
 
 /// Demands that the delta is the one change that its class allows.
-fn is_one_change(change: &Change, baseline: &Baseline, revision: &Revision, delta: &Delta) -> Result<(), Refusal> {
+fn is_one_change(
+    change: &Change,
+    baseline: &Baseline,
+    revision: &Revision,
+    delta: &Delta,
+    world: &World,
+) -> Result<(), Refusal> {
     let refuse = |missing| Err(Refusal::new(GATE, missing));
     let class = change.opened.class;
     let own: Vec<DeltaCommit> = delta.own_commits().cloned().collect();
     let same_code = baseline.taken.revision.same_code(revision);
+    let id = change.id().as_str();
+    if let Some(commit) = own.iter().find(|c| !c.change_ids.is_empty() && !c.change_ids.iter().any(|i| i == id)) {
+        return refuse(Reason::ForeignCommit { commit: commit.clone() });
+    }
     // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
     if delta.tuneables.is_empty() && (same_code || no_commit) {
         if !delta.outside.is_empty() {
             return refuse(Reason::OnlyOutside { commits: delta.outside.clone() });
         }
-        return refuse(Reason::NoDelta);
+        return refuse(Reason::NoDelta { outputs: Vec::new() });
+    }
+    // A number that is written down is no change to what it measures.
+    if !delta.files.is_empty() && delta.files.iter().all(|file| world.outputs.contains(file)) {
+        return refuse(Reason::NoDelta { outputs: delta.files.clone() });
     }
     if no_commit && class == Class::Code {
         return refuse(Reason::NoCommit);
     }
     if own.len() > 1 {
-        return refuse(Reason::ManyCommits { commits: own });
+        return refuse(Reason::ManyCommits { commits: own, at_tip: world.at_tip });
     }
-    let id = change.id().as_str();
-    if let Some(commit) = own.iter().find(|c| !c.change_ids.is_empty() && !c.change_ids.iter().any(|i| i == id)) {
-        return refuse(Reason::ForeignCommit { commit: commit.clone() });
+    if delta.base.is_some() && !world.unattributed.is_empty() {
+        return refuse(Reason::OthersCommitted { metrics: world.unattributed.clone() });
     }
     if class == Class::Tuneable && delta.tuneables.is_empty() {
         return refuse(Reason::NoTuneableChanged);

@@ -1,6 +1,6 @@
 //! `compare`: of a change and of any two files.
 
-use crate::support::{Sandbox, kpi};
+use crate::support::Sandbox;
 
 /// Two plain snapshots of a project, before and after an improvement.
 fn pair() -> (Sandbox, String, String) {
@@ -10,7 +10,7 @@ fn pair() -> (Sandbox, String, String) {
         answer["path"].as_str().unwrap().to_owned()
     };
     let before = path(&s, "before");
-    s.write("ops.json", kpi(50.0)).commit_as("tune", &[]);
+    s.tune(50.0).commit_as("tune", &[]);
     let after = path(&s, "after");
     (s, before, after)
 }

@@ -108,3 +108,12 @@ fn the_page_stands_alone_and_the_summary_says_the_same() {
     assert!(damaged.stderr.contains("was altered"), "{damaged}");
     assert!(sandbox.read("page.html").contains("was altered"));
 }
+
+#[test]
+fn what_was_decided_earlier_today_stands_when_the_day_is_closed_again() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    let decided = format!("{}=undecided:one more day", s.id());
+    let _ = s.run(&["day", "close", "--decide", &decided, "--format", "text"]).ok().says(&["not stable"]);
+    let _ = s.run(&["day", "close", "--format", "text"]).ok().says(&["not stable", "one more day"]);
+}

@@ -78,8 +78,11 @@ fn a_bad_variable_names_itself() {
     $ validate
     exit 2
     --- stderr
-    error: VIBESHIP_CHANGE_ID: "../../etc/passwd" is not a change id: it holds '.', and ids hold only letters, digits, '-' and '_'
-    hint: unset VIBESHIP_CHANGE_ID or give --change-id
+    error: "../../etc/passwd" is not a change id: it holds '.', and ids hold only letters, digits, '-' and '_'
+    hint: did you mean chg-20260302-090000-x?
+    hint: it is the value of VIBESHIP_CHANGE_ID: unset it or give --change-id
+    # see the changes
+    next: vibeship-optimizer change list
     "#);
 }
 
@@ -169,4 +172,21 @@ fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
         .run(&["change", "show", "--help"])
         .ok()
         .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one selected"]);
+}
+
+#[test]
+fn a_beginning_or_a_part_of_an_id_is_enough_and_a_watched_change_is_in_nobodys_way() {
+    let s = Sandbox::new();
+    s.rolled_out("halve the limit");
+    let watched = s.id();
+    s.start("cache the tables");
+    for part in ["cache", "Cache the", "tables", &s.id()[..s.id().len() - 2]] {
+        let _ = s.run(&["change", "use", part]).ok().says(&[&s.id()]);
+    }
+    let _ = s.run(&["change", "use", "--clear"]).ok();
+    let _ = s.run(&["change", "note", "x", "--change-id", "chg-2026"]).troubled(&["part of several ids", &watched]);
+    let _ = s.run(&["change", "note", "x", "--change-id", "cahce-the-tables"]).troubled(&["change list"]);
+    // Without an id the undecided one is meant, and after the rollout the one that is rolled out.
+    let _ = s.run(&["change", "note", "x"]).ok().says(&[&s.id()]);
+    let _ = s.run(&["monitor", "start", "--days", "4", "--format", "text"]).ok().says(&[&watched]);
 }

@@ -42,7 +42,7 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     };
     // One of them, `check-attr`, asks whether what is measured by lies there as git holds it. Attributes may stand in the
     // user's and in the system's files too, so no look at the project's own can save it.
-    limits(&s, &[(&["snapshot", "--as", "before"], 13)]);
+    limits(&s, &[(&["snapshot", "--as", "before"], 14)]);
     s.improve(50.0);
     limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 12), (&["compare"], 4)]);
     limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 12), (&["change", "rollout", "full"], 21)]);
@@ -120,7 +120,7 @@ fn a_commit_made_while_the_code_is_looked_at_is_seen_however_often_git_was_asked
     s.write("move.sh", MOVING).config(&CONFIG.replace("exit 0", "sh move.sh"));
     s.start("x").contract().before().improve(50.0);
     let record = s.read(s.record());
-    let _ = s.on(&["validate"]).troubled(&["changed while the checks ran"]);
+    let _ = s.on(&["validate"]).exits(1).says(&["(a commit was made), so nothing was recorded"]);
     assert_eq!(s.read(s.record()), record);
 
     let s = Sandbox::new();
@@ -128,6 +128,6 @@ fn a_commit_made_while_the_code_is_looked_at_is_seen_however_often_git_was_asked
     s.config_plus("timings: [{name: moving, cmd: sh move.sh, runs: 1, warmup: 0}]\n");
     s.start("x").contract();
     let record = s.read(s.record());
-    let _ = s.on(&["snapshot", "--as", "before"]).troubled(&["changed while they were measured"]);
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["(a commit was made), so nothing was recorded"]);
     assert_eq!(s.read(s.record()), record);
 }

@@ -107,3 +107,52 @@ fn a_mode_that_the_config_does_not_allow_attests_nothing() {
     let _ = sandbox.on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human"]).ok();
     assert_eq!(sandbox.on(&["review", "attest", "--tool", "gpt", "--reasoning-mode", "high"]).code, 2);
 }
+
+#[test]
+fn a_review_by_nobody_is_none_and_one_by_the_author_is_told() {
+    let s = Sandbox::new();
+    s.config(REVIEWED).compared("halve it");
+    let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
+    for nobody in ["", "  "] {
+        let refused = s.on(&[&attest[..], &["--reviewer", nobody]].concat()).exits(1);
+        let _ = refused.says(&["names who reviewed", "next: vibeship-optimizer review attest"]);
+    }
+    let _ = s.on(&attest).ok().says(&["the author reviewed the own change"]);
+    let _ = s.on(&[&attest[..], &["--reviewer", "Bob"]].concat()).ok().never_says(&["the author reviewed"]);
+}
+
+fn review_demand(s: &Sandbox) -> serde_json::Value {
+    let answer = s.on(&["verify"]).json();
+    let demands = answer["demands"].as_array().unwrap().clone();
+    demands.into_iter().find(|it| it["kind"]["demand"] == "attestation").unwrap()
+}
+
+#[test]
+fn a_config_can_demand_another_person_than_the_author() {
+    let s = Sandbox::new();
+    s.config(&REVIEWED.replace("true, ", "true, other_person: true, ")).rolled_out("halve it");
+    let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Bob"];
+    let _ = s.on(&attest).ok();
+    assert_eq!(review_demand(&s)["met"], false, "Ada typed it");
+    s.set("GIT_AUTHOR_NAME", "Bob").set("GIT_AUTHOR_EMAIL", "bob@example.org");
+    let _ = s.on(&attest).ok();
+    assert_eq!(review_demand(&s)["met"], true);
+}
+
+#[test]
+fn a_mode_counts_only_by_every_config_since_the_baseline() {
+    let s = Sandbox::new();
+    s.config(REVIEWED).rolled_out("halve it");
+    let low = ["review", "attest", "--tool", "claude", "--reasoning-mode", "low", "--reviewer", "Bob"];
+    // Neither an edit that nobody committed makes it count, nor one that was.
+    let loose = REVIEWED.replace("[high]", "[high, low]");
+    s.write("vibeship_optimizer.yml", &loose);
+    let _ = s.on(&low).exits(1).says(&["does not allow"]);
+    s.commit_as("loosen", &[]);
+    let _ = s.on(&low).exits(1).says(&["does not allow"]);
+    // What was attested before a stricter config is held against it, too.
+    let _ = s.on(&["review", "attest", "--tool", "claude", "--reasoning-mode", "high", "--reviewer", "Bob"]).ok();
+    assert_eq!(review_demand(&s)["met"], true);
+    s.config(&REVIEWED.replace("[high]", "[xhigh]"));
+    assert_eq!(review_demand(&s)["met"], false);
+}

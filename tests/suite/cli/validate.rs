@@ -15,7 +15,7 @@ fn nothing_changed_is_no_change() {
     $ validate --change-id chg-20260302-090000-x
     exit 1
     --- stderr
-    refused at gate 3 (validate): nothing changed since the baseline: no commit, no tuneable, no file
+    refused at gate 3 (validate): the change has nothing of its own since the baseline: no commit, no tuneable, no file
     # make the one change, then commit it
     next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
@@ -95,6 +95,8 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     test failed; it is run once more
     The change is rejected. Roll back now:
       git revert [COMMIT]
+    # take it up again, with its contract and its commit
+    or:   vibeship-optimizer change start --from chg-20260302-090000-x
     ");
     assert_eq!(s.shown()["status"], "rejected");
     s.refuses(&["snapshot", "--as", "after"], 4, "ended");
@@ -141,7 +143,7 @@ fn a_contract_surface_needs_docs_and_tests_in_the_commit() {
 fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
     let s = Sandbox::new();
     s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract().before();
-    s.write("ops.json", kpi(50.0)).commit_as("tune", &[]);
+    s.tune(50.0).commit_as("tune", &[]);
     let told = s.on(&["validate"]).ok();
     let amend = format!("git commit --amend --no-edit --trailer \"Tuning: {}\"", s.id());
     let _ = told.says(&["warning: the commit [SHORT] does not carry the change's id", &amend]);

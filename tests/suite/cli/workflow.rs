@@ -63,7 +63,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-halve-the-operations"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-halve-the-operations
     "#);
-    s.write("ops.json", kpi(50.0));
+    s.tune(50.0).git(&["add", "tuned.txt"]);
     s.git(&["commit", "-q", "-a", "-m", "halve", "--trailer", &format!("Optimizer-Change: {id}")]);
     let _ = s.run(&["validate"]).ok();
     let after = s.run(&["snapshot", "--label", "after", "--change-id", id, "--as", "after"]);

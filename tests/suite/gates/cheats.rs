@@ -146,7 +146,7 @@ fn a_policy_lowered_after_promotion_demands_what_was_promoted_under() {
     }
     let unmet = unmet(&mut world);
     assert!(unmet.iter().any(|kind| matches!(kind, DemandKind::Window { days: 5, .. })), "{unmet:?}");
-    assert!(unmet.iter().any(|kind| matches!(kind, DemandKind::Attestation { stale: false })), "{unmet:?}");
+    assert!(unmet.iter().any(|kind| matches!(kind, DemandKind::Attestation { stale: false, .. })), "{unmet:?}");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_repository_hidden_after_the_baseline_proves_no_ancestry() {
 fn an_empty_commit_is_no_change() {
     let mut world = at::validate(Class::Code);
     world.head = 1;
-    world.refuses(ask::validate, |missing| matches!(missing, Reason::NoDelta));
+    world.refuses(ask::validate, |missing| matches!(missing, Reason::NoDelta { .. }));
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn an_attestation_of_another_state_is_stale() {
     for _ in 0..3 {
         world = world.after_hours(24).does(ask::tick);
     }
-    assert!(matches!(unmet(&mut world)[..], [DemandKind::Attestation { stale: true }]));
+    assert!(matches!(unmet(&mut world)[..], [DemandKind::Attestation { stale: true, .. }]));
     world.does(ask::attest).does(ask::verify);
 }
 

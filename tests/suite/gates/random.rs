@@ -282,7 +282,7 @@ fn in_order(script: &Script) -> Result<(), String> {
         // What this made-up world lacks is no question of order.
         Err(refusal) => match refusal.missing {
             Reason::Unverified { .. } | Reason::NotValidatedCode { .. } | Reason::ManyCommits { .. } => Ok(()),
-            Reason::NoDelta | Reason::Dirty { .. } => Ok(()),
+            Reason::NoDelta { .. } | Reason::Dirty { .. } => Ok(()),
             missing => Err(format!("{step:?} is refused: {missing:?}")),
         },
     }

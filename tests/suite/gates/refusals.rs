@@ -109,6 +109,7 @@ fn baseline_cases() -> Vec<Case> {
             ready(),
             spoiled(ask::baseline, |ask| (ask.world.revision, ask.world.allow_dirty) = (unknown_state(1), true)),
         ),
+        case("not_in_git", ready(), spoiled(ask::baseline, |ask| ask.world.not_in_git = vec!["out".to_owned()])),
         case(
             "own_source",
             ready(),
@@ -151,6 +152,14 @@ fn validate_cases() -> Vec<Case> {
         case("earlier", at::baseline(Class::Code), ask::validate),
         case("no_delta", at::baseline(Class::Code).does(ask::baseline), ask::validate),
         case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().delta.commits.clear())),
+        case(
+            "no_delta",
+            ready(),
+            spoiled(ask::validate, |ask| {
+                ask.validation().delta.files = vec!["out/ops.txt".to_owned()];
+                ask.world.outputs = vec!["out/ops.txt".to_owned()];
+            }),
+        ),
         case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().revision = revision(1))),
         case("no_delta", ready(), spoiled(ask::validate, |ask| ask.validation().delta.commits[0].evidence_only = true)),
         case("no_delta", indicative(), spoiled(ask::validate, |ask| ask.validation().revision = dirty(1))),
@@ -161,6 +170,14 @@ fn validate_cases() -> Vec<Case> {
             ready(),
             spoiled(ask::validate, |ask| {
                 ask.validation().delta.commits = vec![commit(2, &["chg-20260301-090000-other"])];
+            }),
+        ),
+        case(
+            "others_committed",
+            ready(),
+            spoiled(ask::validate, |ask| {
+                ask.validation().delta.base = Some("b".repeat(40));
+                ask.world.unattributed = vec![criterion("http.a.ok >= 1").metric];
             }),
         ),
         case("baseline_not_ancestor", ready(), spoiled(ask::validate, |ask| ask.world.descends = Some(false))),
@@ -298,8 +315,8 @@ fn rollout_cases() -> Vec<Case> {
         case("trigger_fired", ready(), staged(verdicts(Outcome::Pass, Outcome::Pass, Outcome::Pass))),
         case("not_in_class", at::promote(Class::Experiment), ask::full),
         case("ended", ready().does(ask::rollback), ask::canary),
-        case("nothing_to_roll_back", at::validate(Class::Code), ask::rollback),
-        case("nothing_to_roll_back", at::rollout(Class::Emergency), ask::rollback),
+        case("nothing_to_roll_back", at::validate(Class::Code), ask::rollback_on_record),
+        case("nothing_to_roll_back", at::rollout(Class::Emergency), ask::rollback_on_record),
         case("reason", ready(), |_| plain(Kind::RolledBack { reason: String::new(), commit: None })),
         case("ended", ready().does(ask::rollback), ask::rollback),
         case("nothing_to_roll_back", ready(), |world| ask::confirm(world, &[])),

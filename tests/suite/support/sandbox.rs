@@ -278,10 +278,15 @@ impl Sandbox {
         self
     }
 
-    /// Sets the KPI and commits with the change's id.
+    /// Changes the code and sets the KPI that it is to have, and commits with the change's id.
     #[track_caller]
     pub(crate) fn improve(&self, ops: f64) -> &Self {
-        self.write("ops.json", kpi(ops)).commit("tune")
+        self.tune(ops).commit("tune")
+    }
+
+    /// The same without the commit.
+    pub(crate) fn tune(&self, ops: f64) -> &Self {
+        self.write("tuned.txt", format!("{ops}\n")).write("ops.json", kpi(ops))
     }
 
     /// Commits everything but the tool's own files, with the change's id.
