@@ -2,7 +2,7 @@
 //! authority: what passes here is checked again, and more strictly, over the range.
 
 use crate::audit::{Objection, Policy, RecordFacts, RecordState};
-use crate::model::nearest::nearest;
+use crate::model::text::nearest;
 use crate::model::{ChangeId, Commit, Gate};
 use crate::workflow::{Change, gates};
 

@@ -7,9 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::model::text::{cut, few, moment, short};
-use crate::model::{
-    ChangeId, Class, CommitName, Digest, FixContext, Gate, Problem, Severity, Subject, Surface, problem,
-};
+use crate::model::{ChangeId, Class, CommitName, Digest, FixContext, Gate, Problem, Severity, Subject, Surface, fix};
 
 /// What was found. The name in upper snake case is the stable code.
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
@@ -261,7 +259,7 @@ fn unlawful(seq: u64, gate: Option<Gate>) -> String {
 impl FindingKind {
     /// The stable code.
     pub(crate) fn code(&self) -> String {
-        problem::code(self)
+        fix::code(self)
     }
 }
 

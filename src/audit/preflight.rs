@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::audit::{Finding, record};
 use crate::model::text::{count, few, joined};
-use crate::model::{ChangeId, Class, CommandLine, Fix, FixContext, How, Problem, Severity, Subject, fix, problem};
+use crate::model::{ChangeId, Class, CommandLine, Fix, FixContext, How, Problem, Severity, Subject, fix};
 use crate::workflow::Change;
 
 /// What was found. The name in upper snake case is the stable code.
@@ -167,7 +167,7 @@ impl Kind {
 
     fn problem(&self, ctx: &FixContext) -> Problem {
         Problem {
-            code: problem::code(self),
+            code: fix::code(self),
             severity: self.severity(),
             subject: Subject { change: self.change().cloned(), ..Subject::default() },
             message: self.to_string(),

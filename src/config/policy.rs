@@ -24,13 +24,6 @@ pub struct Surfaces {
     pub overlays: Vec<String>,
 }
 
-impl Surfaces {
-    /// Whether no surface is declared.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// Which files count as documents and tests: a change of a contract must touch both.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]

@@ -12,7 +12,7 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::config::yaml::{Kind, Node, to_json};
 use crate::config::{Config, Diagnostic};
-use crate::model::nearest::nearest;
+use crate::model::text::nearest;
 use crate::model::{Gate, Unit};
 
 /// More values of a wrong type than these are not looked for; each takes another pass over the tree.

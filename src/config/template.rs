@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(config.kpis[0].name, "p95_ms");
         assert_eq!(config.rollout.stages.len(), 3);
         assert_eq!(config.commands.checks.len(), 1);
-        assert!(!config.surfaces.is_empty());
+        assert_ne!(config.surfaces, crate::config::Surfaces::default());
     }
 
     /// A comment that is an example: a key, or an item of a list; prose has a space before its colon, or none.

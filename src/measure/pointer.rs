@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::model::nearest::nearest;
+use crate::model::text::nearest;
 
 /// More names than this in a message help nobody.
 const SHOWN: usize = 5;

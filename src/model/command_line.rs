@@ -83,13 +83,6 @@ impl CommandLine {
         self.joined("|", next)
     }
 
-    /// This, whose output is added to the end of `file`.
-    #[must_use]
-    pub fn append_to(mut self, file: &str) -> Self {
-        self.0.push(Word::Operator(">>"));
-        self.word(file)
-    }
-
     fn joined(mut self, operator: &'static str, next: Self) -> Self {
         self.0.push(Word::Operator(operator));
         self.0.extend(next.0);
@@ -163,8 +156,6 @@ mod tests {
     fn commands_are_joined_and_ask_for_words() {
         let line = CommandLine::git("add -A").and(CommandLine::git("commit").ask("-m", "WHAT CHANGED"));
         assert_eq!(line.to_string(), "git add -A && git commit -m \"WHAT CHANGED\"");
-        let line = CommandLine::new("printf").words(["%s\\n", "a b"]).append_to(".git/info/exclude");
-        assert_eq!(line.to_string(), "printf '%s\\n' \"a b\" >> .git/info/exclude");
         let line = CommandLine::git("diff -z").pipe(CommandLine::new("xargs").word("-0"));
         assert_eq!(line.to_string(), "git diff -z | xargs -0");
     }

@@ -81,21 +81,6 @@ pub fn superseded_name(path: &str, number: u32) -> String {
     }
 }
 
-/// A hash built piece by piece, for input too large or too scattered to hold at once.
-#[derive(Default)]
-pub struct Hasher(Sha256);
-
-impl Hasher {
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of all that was added.
-    pub fn finish(self) -> Digest {
-        Digest(hex(&self.0.finalize()))
-    }
-}
-
 fn canonical(value: &Value, without: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     write_canonical(value, without, &mut out);

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Artifact, ChangeId, Contract, Outcome, Revision, Stated, Verdict};
+use crate::model::{Artifact, Contract, Outcome, Revision, Stated, Verdict};
 
 /// A commit between the baseline and the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,14 +292,6 @@ impl Taken {
     pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
         std::iter::once(&self.snapshot).chain(&self.kpi_artifacts)
     }
-}
-
-/// Another change as far as opening or following up is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Other {
-    pub id: ChangeId,
-    /// Whether it is past its decision or ended.
-    pub decided: bool,
 }
 
 /// A review that was attested.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::nearest::nearest;
+use crate::model::text::nearest;
 use crate::model::{Bound, Criterion, HttpRequest, Run, Size, Unit};
 
 /// The dotted name of a metric, such as `timing.tests.wall` or `kpi.advisory_p95_ms`.

@@ -16,9 +16,7 @@ pub mod id;
 pub mod ingest;
 pub mod machine;
 pub mod metric;
-pub mod nearest;
 pub mod pair;
-pub mod problem;
 pub mod revision;
 pub mod scrub;
 pub mod snapshot;
@@ -36,17 +34,16 @@ pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Artifact, Digest, NotADigest};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, Tick, Validation};
 pub use facts::{
-    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Other, Policy, Rehearsal,
-    Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
+    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Policy, Rehearsal, Stage,
+    StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
-pub use fix::{Action, Fix, FixContext, How, Proposed};
+pub use fix::{Action, CommitName, Fix, FixContext, How, Problem, Proposed, Severity, Subject};
 pub use gate::{Class, Gate};
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use machine::Machine;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
 pub use pair::{FirstRuns, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
-pub use problem::{CommitName, Problem, Severity, Subject};
 pub use revision::{Revision, WorkTree};
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,

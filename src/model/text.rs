@@ -39,3 +39,71 @@ pub fn cut(text: &str, length: usize) -> String {
 pub fn short(hash: &str) -> String {
     hash.chars().take(12).collect()
 }
+
+/// The candidates nearest to `name`, best first, at most `most`; none that shares too little with it to be a slip.
+/// Ties keep the candidates' own order, so that the same input gives the same answer.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let wanted = folded(name);
+    let mut found: Vec<(usize, &str)> = candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let other = folded(candidate);
+            let distance = edit_distance(&wanted, &other);
+            let contained = wanted.len() >= 3 && candidate.to_lowercase().contains(&name.to_lowercase());
+            let allowed = wanted.len().max(other.len()).div_ceil(3);
+            (distance <= allowed || contained).then_some((distance, candidate))
+        })
+        .collect();
+    found.sort_by_key(|(distance, _)| *distance);
+    found.into_iter().take(most).map(|(_, candidate)| candidate).collect()
+}
+
+fn folded(name: &str) -> Vec<char> {
+    // A name of that length is no slip of the pen; the bound keeps the quadratic distance cheap.
+    name.to_lowercase().chars().take(256).collect()
+}
+
+/// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours
+/// (L. Boytsov, "Indexing methods for approximate dictionary searching", ACM JEA 16, 2011, section 2.2).
+pub fn edit_distance(a: &[char], b: &[char]) -> usize {
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = substituted.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before_last[j - 2] + 1);
+            }
+        }
+        before_last = last;
+        last = row;
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(a: &str, b: &str) -> usize {
+        edit_distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn distances_are_the_known_ones() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("wall", "wlal"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("é", "e"), 1);
+    }
+
+    #[test]
+    fn a_slip_finds_its_name_and_nonsense_finds_nothing() {
+        let names = ["timing.tests.wall", "timing.tests.cpu", "size.lib", "kpi.p95_ms"];
+        assert_eq!(nearest("timing.test.wall", names, 1), ["timing.tests.wall"]);
+        assert_eq!(nearest("p95", names, 3), ["kpi.p95_ms"]);
+        assert!(nearest("something else altogether", names, 3).is_empty());
+    }
+}

@@ -114,11 +114,6 @@ impl Unit {
         self.known().is_some()
     }
 
-    /// Every symbol that converts, for error messages.
-    pub fn known_symbols() -> impl Iterator<Item = &'static str> {
-        KNOWN.iter().map(|(symbol, _, _)| *symbol).filter(|symbol| !symbol.is_empty())
-    }
-
     fn known(&self) -> Option<(Dimension, f64)> {
         KNOWN.iter().find(|(symbol, _, _)| *symbol == self.0).map(|(_, dimension, factor)| (*dimension, *factor))
     }

@@ -4,11 +4,9 @@
 pub(crate) mod commands;
 
 mod analysis;
-mod directories;
 mod python;
 
-pub(crate) use analysis::{Analysis, analyze};
-pub(crate) use directories::bloat_dirs;
+pub(crate) use analysis::{Analysis, analyze, bloat_dirs};
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::problem::code;
+use crate::model::fix::code;
 use crate::model::text::{count, moment, short};
 use crate::model::{ArtifactFault, ChangeId, DeltaCommit, FixContext, MetricId, Problem, Rehearsal, Severity, Subject};
 use crate::report::visible::visible_line;

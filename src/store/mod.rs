@@ -1,7 +1,7 @@
-//! The only writer of the state directory, the report directory and the logbook.
+//! The only writer of the state directory, the report directory and the logbook. Here: what can go wrong in it; every
+//! message names the file.
 
 pub(crate) mod atomic;
-mod error;
 pub(crate) mod evidence;
 pub(crate) mod guard;
 mod legacy;
@@ -11,10 +11,53 @@ pub(crate) mod project;
 pub mod record;
 mod unsettled;
 
-pub use error::StoreError;
 pub use evidence::{Integrity, Role};
 pub use legacy::Legacy;
 pub use lock::{Exclusive, Holder};
 pub use project::{OwnPaths, Project};
 pub use record::{Record, RecordError};
 pub(crate) use unsettled::Unsettled;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{} exists already and is not overwritten", path.display())]
+    Exists { path: PathBuf },
+    #[error("{} is write-protected; make it writable first", path.display())]
+    WriteProtected { path: PathBuf },
+    /// A directory (or another thing without content) stands where a file should be.
+    #[error("{} is not a file; move it away, or name another", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{} is locked by {holder}; waited {waited_s:.0} s, try again when it is done", path.display())]
+    Locked { path: PathBuf, holder: String, waited_s: f64 },
+    #[error("{} is not a directory; move it away", path.display())]
+    NotADirectory { path: PathBuf },
+    #[error("{value:?} is not a number of seconds between 0 and 86400 to wait for the lock")]
+    BadWait { value: String },
+    #[error("project root {} is not a directory", path.display())]
+    NoRoot { path: PathBuf },
+    #[error("{name:?} cannot be part of a file name: {reason}")]
+    UnsafeName { name: String, reason: &'static str },
+    /// Output would overwrite something that the tool must keep.
+    #[error("{} is {what} and is never overwritten; choose another path", path.display())]
+    Protected { path: PathBuf, what: &'static str },
+    #[error("{} is a directory; name a file", path.display())]
+    Directory { path: PathBuf },
+    #[error("{} leads out of the project, to {}, where nothing is read or written: remove the link", path.display(), target.display())]
+    Outside { path: PathBuf, target: PathBuf },
+    #[error("{} is UTF-16; save it as UTF-8 first", path.display())]
+    Utf16 { path: PathBuf },
+    #[error("{} is larger than {limit} bytes and is not read", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+}
+
+impl StoreError {
+    /// Names the action and the path of an I/O error; made for `map_err`.
+    pub fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}

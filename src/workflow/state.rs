@@ -207,16 +207,6 @@ impl Change {
         &self.opened.change_id
     }
 
-    /// The last event's number.
-    pub fn seq(&self) -> u64 {
-        self.events.last().map_or(0, |event| event.seq)
-    }
-
-    /// When the last event was recorded.
-    pub fn last_at(&self) -> DateTime<Utc> {
-        self.events.last().map_or(self.opened_at, |event| event.at)
-    }
-
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.end.is_none()

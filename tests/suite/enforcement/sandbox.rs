@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::{Template, scratch};
 
 pub(crate) const KEY: &str = "Optimizer-Change";
 
@@ -57,10 +60,24 @@ impl Answer {
 impl Sandbox {
     /// A repository with the project set up and committed, without hooks.
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        static MADE: OnceLock<Template> = OnceLock::new();
+        let made = MADE.get_or_init(|| Template::of(&Self::set_up().root));
+        let sandbox = Self::empty();
+        made.write(&sandbox.root);
+        sandbox
+    }
+
+    fn empty() -> Self {
+        let home = scratch();
         let root = home.path().join("work tree");
-        std::fs::create_dir(&root).unwrap();
-        let sandbox = Self { home, root };
+        for dir in [&root, &home.path().join("tmp")] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        Self { home, root }
+    }
+
+    fn set_up() -> Self {
+        let sandbox = Self::empty();
         sandbox.git(&["init", "-q", "-b", "main", "--template=", "."]).passes();
         sandbox.write("src/steps.txt", "100\n");
         sandbox.write("config/tuneables.json", "{\"ttl\": 30}\n");
@@ -131,9 +148,8 @@ impl Sandbox {
     pub(crate) fn command(&self, program: &Path, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(dir).env_clear();
-        for key in ["SYSTEMROOT", "TEMP", "TMP"] {
-            command.envs(std::env::var_os(key).map(|value| (key, value)));
-        }
+        command.envs(std::env::var_os("SYSTEMROOT").map(|value| ("SYSTEMROOT", value)));
+        command.envs(["TEMP", "TMP", "TMPDIR"].map(|key| (key, self.home().join("tmp"))));
         command.env("PATH", path());
         let config = self.home().join("gitconfig");
         if !config.exists() {

@@ -7,3 +7,4 @@ mod template;
 
 pub(crate) use output::CommandOutput;
 pub(crate) use sandbox::{CONFIG, Sandbox, kpi};
+pub(crate) use template::{Template, scratch};

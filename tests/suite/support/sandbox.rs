@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::CommandOutput;
 use super::normal::normal;
-use super::template::Template;
+use super::template::{Template, scratch};
 
 /// A config whose only KPI is read from a file and exact, so that every verdict is certain and no run is timed.
 pub(crate) const CONFIG: &str = "\
@@ -66,7 +66,7 @@ impl Sandbox {
 
     /// The same files outside any repository, without a config.
     pub(crate) fn without_git() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         // The tool shows the project's path without links (/tmp is one on some systems).
         let base = fs::canonicalize(dir.path()).unwrap();
         let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));

@@ -1,7 +1,21 @@
-//! A directory kept in memory, so that what every test begins with is made once per process and then copied.
+//! Where tests work, and a directory kept in memory, so that what every test begins with is made once per process and
+//! then copied.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// A directory of its own, in memory where the system has such a place and lets programs run there: on a disk, half of
+/// what a test takes is waiting for it.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let suits = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let options: Vec<&str> = fields.get(3).unwrap_or(&"").split(',').collect();
+        fields[1..3] == ["/dev/shm", "tmpfs"] && options.contains(&"rw") && !options.contains(&"noexec")
+    };
+    let in_memory = mounts.lines().any(suits).then(|| tempfile::tempdir_in("/dev/shm"));
+    in_memory.and_then(Result::ok).unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
 
 /// Its directories, and its files with what is in them, by path from it.
 pub(crate) struct Template {
