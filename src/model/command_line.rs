@@ -83,6 +83,13 @@ impl CommandLine {
         self.joined("|", next)
     }
 
+    /// This, whose output is added to the end of `file`.
+    #[must_use]
+    pub fn append_to(mut self, file: &str) -> Self {
+        self.0.push(Word::Operator(">>"));
+        self.word(file)
+    }
+
     fn joined(mut self, operator: &'static str, next: Self) -> Self {
         self.0.push(Word::Operator(operator));
         self.0.extend(next.0);
