@@ -129,6 +129,11 @@ enum ChangeCommand {
     Trailer(commands::trailer::TrailerArgs),
 }
 
+/// Commands and flags, for what is made from them: completions and man pages.
+pub fn grammar() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses, runs, reports, and says how the process ends.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
