@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 use crate::support::Sandbox;
 
+#[path = "../../../examples/completions.rs"]
+#[expect(dead_code, reason = "its main is for cargo")]
+mod completions;
+
 /// Plays `gh api`: the pull request has a comment by a person and one by a bot as soon as one was written.
 const GH: &str = r#"#!/bin/sh
 echo "$*" >> "$GH_FAKE/log"
@@ -279,6 +283,31 @@ fn the_workflows_are_whole() {
         }
     }
     assert!(parse(&read("check.yml"))["on"].get("merge_group").is_some(), "a merge queue waits for its check");
+}
+
+#[test]
+fn completions_know_the_flags_of_a_command_within_a_command() {
+    let dir = tempfile::tempdir().unwrap();
+    completions::write(dir.path()).unwrap();
+    for made in [
+        "vibeship-optimizer.fish",
+        "_vibeship-optimizer",
+        "_vibeship-optimizer.ps1",
+        "vibeship-optimizer-change-promote.1",
+    ] {
+        assert!(dir.path().join(made).is_file(), "{made}");
+    }
+    if there("bash") {
+        let script = ". ./vibeship-optimizer.bash; COMP_WORDS=(vibeship-optimizer change follow-up --b); COMP_CWORD=3; \
+            $(complete -p vibeship-optimizer | sed 's/.*-F \\([^ ]*\\).*/\\1/') vibeship-optimizer --b follow-up; echo ${COMPREPLY[*]}";
+        let output = Command::new("bash").args(["-c", script]).current_dir(dir.path()).output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            "--by",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
 
 /// Walks an example project with the real clock; a version manager's shim takes longer than the program, so a real one goes first.
