@@ -154,6 +154,8 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         shell: false,
         cwd: None,
         env: Vec::new(),
+        prepare: None,
+        conclude: None,
         timeout: Duration::from_secs(60),
         runs: 1,
         warmup: 1,

@@ -49,7 +49,7 @@ enum Command {
     Selftest(commands::selftest::SelftestArgs),
     /// Run a busy-loop for a known amount of work
     #[command(hide = true)]
-    Spin(commands::busy_loop::SpinArgs),
+    Spin(commands::selftest::SpinArgs),
     /// Show where each change stands and what comes next
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
@@ -221,7 +221,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Calibrate(args) => commands::calibrate::run(ctx, args),
         Command::Selftest(args) => commands::selftest::run(ctx, args),
-        Command::Spin(args) => commands::busy_loop::run(ctx, args),
+        Command::Spin(args) => commands::selftest::spin(ctx, args),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
         Command::Check(args) => commands::check::run(ctx, args),

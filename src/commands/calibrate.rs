@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::commands::{Bar, Ctx, busy_loop, checks, failure, init, judge, pairing, parse};
+use crate::commands::{Bar, Ctx, checks, failure, init, judge, pairing, parse, selftest};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -134,7 +134,7 @@ fn calibrated(
     share: f64,
     bar: &mut Bar,
 ) -> Result<CalibratedCommand, CommandError> {
-    let same = busy_loop::pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
+    let same = selftest::pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
         readings.filter_map(|(id, reading)| Some((id, noise::floor(reading.as_ref().ok()?)?))).collect();
@@ -188,10 +188,10 @@ fn inject(
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
     let held = same.pairs.iter().all(|pair| pair.core.is_some());
     let pin = if held { Pin::Always } else { Pin::Never };
-    let work = process::shell_line(&busy_loop::words()?)
+    let work = process::shell_line(&selftest::words()?)
         .ok_or_else(|| CommandError::trouble("no shell can name this program's path"))?;
     let slowed = CommandPlan { cmd: format!("{}{}{work}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
-    let paired = busy_loop::pairs(ctx, &slowed, pin, (0, busy_loop::steps_for(seconds * share)), pairs, bar)?;
+    let paired = selftest::pairs(ctx, &slowed, pin, (0, selftest::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     // Two programs after one another hide what either waited for; the command alone has told which time decides.
     let (metric, seen) = decisive::by(Decisive::of_pairs(same), &paired, &known);
@@ -217,7 +217,7 @@ fn measure_sessions(
             wait(ctx, pause)?;
         }
         for (plan, medians) in plans.iter().zip(&mut medians) {
-            let runs = busy_loop::pairs(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
+            let runs = selftest::pairs(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
             for (metric, reading) in series::command_pairs(&runs) {
                 // All runs, whichever side they were on: it is one program.
                 let samples = reading.iter().flat_map(|it| &it.pairs).flat_map(|pair| [pair.before, pair.after]);

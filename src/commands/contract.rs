@@ -1,5 +1,7 @@
 //! `change contract`: write the contract, by flags or asked part by part on a terminal.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
@@ -163,7 +165,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
-    let [better, guarded, fired] = examples(measurable);
+    let [better, guarded, fired] = examples(ctx.project.root(), measurable);
     let emergency = change.opened.class == Class::Emergency;
     for part in change.contract.missing() {
         let (question, example) = match part {
@@ -203,8 +205,17 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
 }
 
 /// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
-pub(crate) fn examples(measurable: &Measurable) -> [String; 3] {
-    let all: Vec<&MetricSpec> = measurable.iter().filter(|spec| spec.sampling != Sampling::Rate).collect();
+pub(crate) fn examples(root: &Path, measurable: &Measurable) -> [String; 3] {
+    // Requests of two sessions decide nothing about a latency, and a path that is not there has no size.
+    let decides = |spec: &&MetricSpec| {
+        let is_there = |path: &str| root.join(path).exists();
+        match spec.id.source() {
+            Some(MetricSource::Size) => spec.id.subject().is_some_and(is_there),
+            Some(MetricSource::Http) => false,
+            Some(MetricSource::Timing | MetricSource::Kpi) | None => spec.sampling != Sampling::Rate,
+        }
+    };
+    let all: Vec<&MetricSpec> = measurable.iter().filter(decides).collect();
     let kpi = all.iter().find(|spec| spec.id.kind() == Some(MetricKind::Wall)).or(all.first());
     let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id));
     let line = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| match spec {

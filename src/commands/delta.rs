@@ -7,12 +7,12 @@ use globset::GlobSet;
 
 use crate::commands::{Ctx, GitHistory, demands, evidence, source};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
-use crate::config::glob;
+use crate::config::{Config, globs};
 use crate::error::CommandError;
 use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
-use crate::model::{Class, Delta, DeltaCommit, InEffect, Revision, Snapshot, TuneableChange, WorkTree};
+use crate::model::{Class, Delta, DeltaCommit, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
 
@@ -230,6 +230,11 @@ pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comma
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
     found.retain(|stem| concerns(change, stem));
+    // What the checkouts of a pair need may be found out as long as no pair was measured.
+    let unset = Config::default().definitions();
+    let was_unset = |stem: &String| before.definitions.get(stem) == unset.get(stem);
+    let learns = |stem: &String| matches!(stem.as_str(), "pair.share" | "pair.prepare") && was_unset(stem);
+    found.retain(|stem| !learns(stem) || was_paired(change));
     Ok(found)
 }
 
@@ -239,6 +244,16 @@ pub(crate) fn concerns(change: &Change, stem: &str) -> bool {
     // Where the contract names the least effect, the config's is not asked.
     let is_asked = stem != MIN_EFFECT || change.contract.min_effect.is_none();
     is_asked && (stem == TUNEABLES || compare::is_general(stem) || named())
+}
+
+/// Whether pairs of the change were measured with success since its baseline.
+fn was_paired(change: &Change) -> bool {
+    let compared = change.events.iter().rev().map(|event| &event.what);
+    let compared = compared.take_while(|what| !matches!(what, Kind::BaselineTaken(_)));
+    compared.into_iter().any(|what| {
+        let Kind::Compared(compared) = what else { return false };
+        compared.pair.is_some() && compared.verdicts.kpi.verdict.outcome() != Outcome::Invalid
+    })
 }
 
 /// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
@@ -367,10 +382,10 @@ fn as_delta(change: compare::TuneableChange) -> Option<TuneableChange> {
 /// Which changed files belong to the contracts surface, and whether its docs and tests changed with them.
 fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<(), CommandError> {
     let config = ctx.config()?;
-    let contracts = glob::set(&config.surfaces.contracts)?;
+    let contracts = globs(&config.surfaces.contracts)?;
     delta.contract_surface = delta.files.iter().filter(|file| contracts.is_match(file)).cloned().collect();
-    let docs = glob::set(&config.contract_docs.docs)?;
-    let tests = glob::set(&config.contract_docs.tests)?;
+    let docs = globs(&config.contract_docs.docs)?;
+    let tests = globs(&config.contract_docs.tests)?;
     let touched = |set: &GlobSet| delta.files.iter().any(|file| set.is_match(file));
     // A changed contract owes both its documents and its tests, as far as the config names them.
     delta.contract_docs = (docs.is_empty() || touched(&docs)) && (tests.is_empty() || touched(&tests));

@@ -6,7 +6,7 @@ use globset::GlobSet;
 use serde_json::Value;
 
 use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
-use crate::config::{Config, glob};
+use crate::config::{Config, globs};
 use crate::error::CommandError;
 use crate::model::Gate;
 use crate::store::project;
@@ -85,12 +85,12 @@ pub(crate) fn set_up() -> Result<Exemption, CommandError> {
     let patterns: Vec<String> =
         names.iter().map(|name| globset::escape(name)).chain([".gitattributes".to_owned()]).collect();
     let reason = "the set-up of vibeship-optimizer".to_owned();
-    Ok(Exemption { paths: Some(glob::set(&patterns)?), authors: None, bots: Vec::new(), reason })
+    Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })
 }
 
 fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
     let optional = |patterns: &[String]| -> Result<Option<GlobSet>, CommandError> {
-        if patterns.is_empty() { Ok(None) } else { Ok(Some(glob::set(patterns)?)) }
+        if patterns.is_empty() { Ok(None) } else { Ok(Some(globs(patterns)?)) }
     };
     let of = |exempt: &crate::config::Exemption| -> Result<Exemption, CommandError> {
         Ok(Exemption {
@@ -107,11 +107,11 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
     let configs: Vec<&Config> = std::iter::once(head).chain(before).collect();
     let all = |list: fn(&Config) -> &Vec<String>| {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
-        glob::set(patterns)
+        globs(patterns)
     };
     // What both demand is owed to both.
     let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>, CommandError> {
-        configs.iter().map(|config| Ok(glob::set(list(config))?)).collect()
+        configs.iter().map(|config| Ok(globs(list(config))?)).collect()
     };
     // The files that hold the tuneables are on their surface without being named again.
     let mut tuneables: Vec<String> = Vec::new();
@@ -125,7 +125,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
             all(|config| &config.surfaces.invariants)?,
             all(|config| &config.surfaces.contracts)?,
             all(|config| &config.surfaces.env)?,
-            glob::set(&tuneables)?,
+            globs(&tuneables)?,
             all(|config| &config.surfaces.overlays)?,
         ],
         docs: each(|config| &config.contract_docs.docs)?,
@@ -141,7 +141,7 @@ fn beside(config: &Config) -> Result<GlobSet, CommandError> {
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());
     let files = config.kpis.iter().filter_map(|kpi| kpi.file.as_deref());
     patterns.extend(files.map(|file| globset::escape(file.strip_prefix("./").unwrap_or(file))));
-    Ok(glob::set(&patterns)?)
+    Ok(globs(&patterns)?)
 }
 
 /// The files that are code, of those that changed, by the config alone.

@@ -2,7 +2,6 @@
 
 pub(crate) mod analyze;
 pub(crate) mod autopilot;
-pub(crate) mod busy_loop;
 pub(crate) mod calibrate;
 pub(crate) mod check;
 mod checks;
@@ -225,7 +224,7 @@ impl Ctx {
         let own = places.iter().filter(|place| place.exists()).map(|place| self.project.relative(place)).collect();
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let criteria = self.criteria.get_or_init(|| contract::examples(&config.measurable()));
+        let criteria = self.criteria.get_or_init(|| contract::examples(self.project.root(), &config.measurable()));
         FixContext {
             trailer: config.enforcement.trailer.clone(),
             review: review.unwrap_or(default.review.clone()),

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, Format, delta, failure, judge, parse};
-use crate::config::words;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::PairRow;
@@ -15,7 +14,7 @@ use crate::judge::compare::pair_rows;
 use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
-use crate::model::{Flaw, Unusable};
+use crate::model::{Flaw, Pair, Unusable};
 use crate::report;
 use crate::store::{atomic, guard};
 
@@ -43,6 +42,12 @@ pub(crate) struct PairArgs {
     /// Also write the pairs as JSON to this file
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
+    /// Command that prepares each side, such as a build [default: pair.prepare of the config, or its build command]
+    #[arg(long, value_name = "COMMAND")]
+    prepare: Option<String>,
+    /// Path that git ignores and both sides need, such as node_modules (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    share: Vec<String>,
     /// Command to measure; a single argument with spaces runs in a shell [default: the configured timings]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -71,7 +76,11 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if delta::revision(ctx)?.dirty_digest().is_some() {
         ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
     }
+    let mut config = ctx.config()?.clone();
+    config.pair.prepare = args.prepare.or(config.pair.prepare);
+    config.pair.share.extend(args.share);
     let ask = pairing::Ask {
+        config: &config,
         versions: Versions {
             before: Version { rev: &args.before, tuneables: None },
             after: Version { rev: &args.after, tuneables: None },
@@ -99,6 +108,11 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(&*session)?).as_bytes())?;
     }
+    if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
+        ctx.ui.hint(
+            "both sides are bare checkouts: --prepare COMMAND builds on each, --share PATH links what git ignores",
+        );
+    }
     let rows = pair_rows(&session, &settings);
     if ctx.format() == Some(Format::Json) {
         ctx.ui.answer(&failure::pretty(&json!({ "pair": *session, "results": rows })))?;
@@ -108,15 +122,17 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     Ok(exit_of(&rows))
 }
 
+fn failed_on_both(pair: &Pair) -> bool {
+    !pair.before.succeeded() && !pair.after.succeeded()
+}
+
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
 fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan, CommandError> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
-        words => words::join(words).ok_or_else(|| {
-            CommandError::trouble("one argument holds both kinds of quotes")
-                .hinted("give the whole command as one argument, for a shell to read")
-        })?,
+        words => shlex::try_join(words.iter().map(String::as_str))
+            .map_err(|_| CommandError::trouble("an argument holds a NUL byte"))?,
     };
     if cmd.trim().is_empty() {
         return Err(CommandError::trouble("the command is empty"));
@@ -133,6 +149,8 @@ fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Command
         shell,
         cwd: None,
         env: Vec::new(),
+        prepare: None,
+        conclude: None,
         timeout: command::seconds(timeout_s),
         runs: 1,
         warmup: 1,

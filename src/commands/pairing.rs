@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
-use crate::config::{KpiProbe, Pin};
+use crate::config::{Config, KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::git::Repo;
-use crate::judge::compare::for_metric;
+use crate::judge::compare::{self, for_metric};
 use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine, size};
+use crate::model::scrub::scrub;
 use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, pair};
 use crate::os::clock;
 use crate::report;
@@ -20,8 +21,13 @@ use crate::stats::looks;
 use crate::store::OwnPaths;
 use crate::workflow::Change;
 
+/// More ignored paths are not named.
+const SHOWN: usize = 5;
+
 /// What is measured in pairs.
 pub(crate) struct Ask<'a> {
+    /// Says how the sides are prepared.
+    pub(crate) config: &'a Config,
     pub(crate) versions: Versions<'a>,
     pub(crate) commands: Vec<CommandPlan>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
@@ -108,6 +114,7 @@ pub(crate) fn of_change(
     let config = &ctx.config()?.pair;
     let named = file_name.as_deref().zip(config.tuneables_env.as_deref());
     let ask = Ask {
+        config: ctx.config()?,
         versions: Versions {
             before: Version { rev: before_commit, tuneables: old.as_deref() },
             after: Version { rev: after_commit, tuneables: new.as_deref() },
@@ -138,7 +145,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let started_at = ctx.now();
     let mut bar = Bar::new(&ctx.ui);
     let own = delta::own(Some(repo));
-    let project = Project { repo, config: ctx.config()?, is_own: &|path| own.is_own(path) };
+    let project = Project { repo, config: ask.config, is_own: &|path| own.is_own(path) };
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
@@ -182,6 +189,65 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         ctx.ui.warn(&error.to_string());
     }
     Ok(Pairing::Measured(Box::new(session)))
+}
+
+/// Runs what the contract measures in pairs once in a bare checkout of the baseline: what is missing there is told before
+/// the change is made, and not when it is compared.
+pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
+    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+    let mut plans = configured(ctx)?;
+    plans.retain(|plan| named(format!("timing.{}", plan.name)));
+    let kpis = configured_kpis(ctx)?.into_iter().filter(|kpi| named(format!("kpi.{}", kpi.name)));
+    let groups = kpi::groups(kpis);
+    let commit = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
+    let Some(commit) = commit.filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty())) else {
+        return Ok(());
+    };
+    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
+    let mut bar = Bar::new(&ctx.ui);
+    let own = delta::own(Some(repo));
+    let project = Project { repo, config, is_own: &|path| own.is_own(path) };
+    let mut failures = Vec::new();
+    match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
+        Ok((place, scratch)) => {
+            for plan in &plans {
+                bar.show(&format!("trying {} in a bare checkout", plan.name));
+                let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
+                    Ok(finished) if finished.success() => continue,
+                    Ok(finished) => command::error_tail(&finished),
+                    Err(error) => error.to_string(),
+                };
+                failures.push(format!("timing {} fails in a bare checkout: {}", plan.name, scrub(&said)));
+            }
+            for group in &groups {
+                let samples = kpi::samples(&mut runner, &place, group);
+                let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
+                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a bare checkout: {why}", kpi.name)));
+            }
+            drop(scratch);
+        }
+        Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
+        Err(error) => failures.push(error.to_string()),
+    }
+    bar.finish();
+    checks::stop_if_asked(ctx)?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    for failure in failures {
+        ctx.ui.warn(&failure);
+    }
+    let ignored = repo.ignored_here()?;
+    let ignored = ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own.is_own(path.as_bytes()));
+    let ignored: Vec<&str> = ignored.take(SHOWN).collect();
+    let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
+    ctx.ui.hint(&format!(
+        "both sides of a pair are such checkouts. Add to {file} what they need, before `compare`:\n  \
+         pair: {{share: [{}]}}   links what git ignores\n  pair: {{prepare: COMMAND}}   builds on each side",
+        ignored.join(", ")
+    ));
+    Ok(())
 }
 
 /// Tells what a session found doubtful.

@@ -1,19 +1,22 @@
-//! `selftest`: measure how often a verdict of this tool is wrong on this machine, with a program of known speed.
+//! `selftest`: how often the verdicts are wrong on this machine; and `spin` (hidden), a known amount of work, by which it and
+//! `calibrate` measure a program against itself.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, busy_loop, failure, parse};
-use crate::config::{Pin, words};
+use crate::commands::{Bar, Ctx, checks, failure, parse};
+use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::judge::Row;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::noise::{SELFTEST_SCHEMA, selftest};
-use crate::measure::{CommandPlan, machine};
-use crate::model::{Pair, Run};
+use crate::judge::{Decision, Row};
+use crate::measure::pair::{Budget, Session};
+use crate::measure::{CommandPlan, Place, Reference, SystemRunner, machine};
+use crate::model::{Pair, PairedCommand, Run, Stop};
 use crate::report;
 use crate::stats::median;
 
@@ -47,16 +50,18 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
     }
     let plan = CommandPlan {
         name: "spin".to_owned(),
-        cmd: words::join(&busy_loop::words()?)
-            .ok_or_else(|| CommandError::trouble("this program's path holds both kinds of quotes"))?,
+        cmd: shlex::try_join(words()?.iter().map(String::as_str))
+            .map_err(|_| CommandError::trouble("this program's path holds a NUL byte"))?,
         shell: false,
         cwd: None,
         env: Vec::new(),
+        prepare: None,
+        conclude: None,
         timeout: Duration::from_secs(60),
         runs: 1,
         warmup: 1,
     };
-    let steps = busy_loop::steps_for(f64::from(args.duration_ms) / 1000.0);
+    let steps = steps_for(f64::from(args.duration_ms) / 1000.0);
     let mut bar = Bar::new(&ctx.ui);
     let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;
     let mut rows: Vec<Row> = Vec::new();
@@ -65,7 +70,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         // Steps are integers far above 1000, so the rounding is below a thousandth.
         let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
         let all = args.trials.saturating_mul(args.pairs);
-        let paired = busy_loop::pairs(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
+        let paired = pairs(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
         rows.extend(selftest(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
     }
     bar.finish();
@@ -81,7 +86,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
 
 /// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
 fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64, CommandError> {
-    let paired = busy_loop::pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
+    let paired = pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle =
         |side: fn(&Pair) -> &Run| median::median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
@@ -91,4 +96,63 @@ fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Re
 
 fn is_sound(row: &Row) -> bool {
     if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) }
+}
+
+/// The variable that says how much work; each side has its own.
+const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
+
+/// Do a known amount of work
+#[derive(Debug, Args)]
+pub(crate) struct SpinArgs {}
+
+/// As many steps of the reference workload as the variable says; none without it.
+pub(crate) fn spin(_ctx: &Ctx, _args: SpinArgs) -> Result<Exit, CommandError> {
+    let steps = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Reference::new().work(steps);
+    Ok(Exit::Yes)
+}
+
+/// The words of that command.
+pub(crate) fn words() -> Result<Vec<String>, CommandError> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;
+    Ok(vec![program.to_owned(), "spin".to_owned()])
+}
+
+/// How many steps take so many seconds here, by the fastest of several tries.
+pub(crate) fn steps_for(seconds: f64) -> u32 {
+    let reference = Reference::new();
+    let tries = (0..15).map(|_| reference.measure_once());
+    let fastest = tries.map(|time| time.cpu_s.unwrap_or(time.wall_s)).fold(f64::INFINITY, f64::min);
+    // Half a second of work is far below u32::MAX steps; a saturating cast keeps anything else sane.
+    (seconds / fastest * f64::from(Reference::STEPS)) as u32
+}
+
+/// So many pairs of `plan`, each side with its own number of steps. They do not end early.
+pub(crate) fn pairs(
+    ctx: &Ctx,
+    plan: &CommandPlan,
+    pin: Pin,
+    steps: (u32, u32),
+    pairs: u32,
+    bar: &mut Bar,
+) -> Result<PairedCommand, CommandError> {
+    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
+    let place = |steps: u32| Place {
+        root: ctx.project.root().to_owned(),
+        env: vec![(VARIABLE.into(), Some(OsString::from(steps.to_string())))],
+    };
+    let (before, after) = (place(steps.0), place(steps.1));
+    let mut session = Session::new(&mut runner, (&before, &after), pin);
+    let budget = Budget { min_pairs: pairs, max_pairs: pairs, max_time: Duration::MAX };
+    let measured = session.command(plan, budget, &mut |_| Decision::Continue { more: None }, &mut |progress| {
+        bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));
+    });
+    if measured.paired.stopped == Stop::Interrupted {
+        return Err(checks::interrupted());
+    }
+    if let Some(error) = measured.error {
+        return Err(CommandError::trouble(format!("{}: {error}", plan.name)));
+    }
+    Ok(measured.paired)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{
-    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, parse, rollback, tuneables,
+    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback, tuneables,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -141,6 +141,9 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     }
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     answer(ctx, &path, &measurement, Some(&change))?;
+    if matches!(role, RoleArg::Before) {
+        pairing::rehearse(ctx, &change)?;
+    }
     ctx.ui.hint(&ctx.next(&change)?.lines());
     Ok(Exit::Yes)
 }

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use crate::config::reader::Notes;
 use crate::config::{
     Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Matches, Method, Pair, Rollout,
-    StageConfig, Timing, Tuneables, Verification, glob, probes, words,
+    StageConfig, Timing, Tuneables, Verification, glob, probes,
 };
 use crate::model::Stage;
 
@@ -78,8 +78,13 @@ fn timing(timing: &Timing, mut s: Section<'_, '_>) {
     if timing.cmd.is_some() && timing.hyperfine.is_some() {
         s.problem("hyperfine", "cannot be combined with `cmd`: give a command to run or results to read");
     }
-    if let Some(Err(error)) = timing.cmd.as_deref().filter(|_| !timing.shell).map(words::split) {
-        s.problem("cmd", &error.to_string());
+    for (key, cmd) in [("prepare", &timing.prepare), ("conclude", &timing.conclude)] {
+        if cmd.is_some() && timing.cmd.is_none() {
+            s.problem(key, "is run around each run of `cmd`, and there is none");
+        }
+    }
+    if timing.cmd.as_deref().filter(|_| !timing.shell).is_some_and(|cmd| shlex::split(cmd).is_none()) {
+        s.problem("cmd", "a quote is opened and never closed");
     }
     s.whole("runs", timing.runs, 1..=MAX_RUNS);
     s.whole("warmup", timing.warmup, 0..=MAX_RUNS);
@@ -377,7 +382,7 @@ impl<'t> Section<'_, 't> {
     fn globs(&mut self, key: &str, globs: &[String]) {
         self.texts(key, globs);
         for (i, pattern) in globs.iter().enumerate() {
-            if let Err(error) = glob::one(pattern) {
+            if let Err(error) = glob(pattern) {
                 self.problem(&format!("{key}[{i}]"), &format!("{pattern:?} is not a valid glob: {}", error.kind()));
             }
         }

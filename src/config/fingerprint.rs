@@ -67,6 +67,8 @@ impl Config {
         };
         for timing in &self.timings {
             let how = json!([timing.cmd, timing.cwd, timing.env, timing.shell, timing.hyperfine]);
+            let around = [&timing.prepare, &timing.conclude];
+            let how = if around.iter().any(|cmd| cmd.is_some()) { json!([how, around]) } else { how };
             put(format!("timing.{}", timing.name), with_reason(how, timing.stale_ok.as_ref()));
         }
         for probe in &self.http_probes {

@@ -3,9 +3,7 @@
 pub mod edit;
 pub mod file;
 pub mod fingerprint;
-pub mod glob;
 pub mod template;
-pub mod words;
 pub mod yaml;
 
 mod check;
@@ -18,7 +16,7 @@ pub use file::{ConfigError, Diagnostic};
 pub use fingerprint::Source;
 pub use policy::{
     ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, StageConfig,
-    Surfaces, Validation, Verification,
+    Surfaces, Validation, Verification, glob, globs,
 };
 pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use template::Guess;

@@ -1,6 +1,7 @@
 //! The sections of the config that say what a change owes: surfaces, validation, pairs, rollout, verification, review,
 //! enforcement.
 
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -307,4 +308,30 @@ pub struct Exemption {
     pub bots: Vec<String>,
     /// Why; never empty.
     pub reason: String,
+}
+
+/// One glob, over paths with `/`: `*` stays within one part of a path, `**` crosses parts.
+pub fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+/// A set of globs.
+pub fn globs<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<GlobSet, globset::Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(glob(pattern.as_ref())?);
+    }
+    set.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stays_within_one_part_of_a_path() {
+        let set = globs(["docs/*.md", "src/**"]).unwrap();
+        assert!(set.is_match("docs/a.md") && set.is_match("src/a/b.rs"));
+        assert!(!set.is_match("docs/old/a.md"));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{reader, words};
+use crate::config::reader;
 use crate::model::{Better, Unit};
 
 /// One timed command; its metrics are `timing.NAME.wall` and so on.
@@ -27,7 +27,13 @@ pub struct Timing {
     pub cwd: Option<String>,
     /// Variables set for it.
     pub env: BTreeMap<String, String>,
-    /// Whether a shell runs it; otherwise the words are split and the program is started directly.
+    /// Run before each run, untimed: what resets what a run leaves behind.
+    #[serde(deserialize_with = "reader::command")]
+    pub prepare: Option<String>,
+    /// Run after each run, untimed.
+    #[serde(deserialize_with = "reader::command")]
+    pub conclude: Option<String>,
+    /// Whether a shell runs it; otherwise its words are split as a POSIX shell does, and the program is started directly.
     pub shell: bool,
     /// File with results that hyperfine exported as JSON, read instead of running anything.
     pub hyperfine: Option<String>,
@@ -46,6 +52,8 @@ impl Default for Timing {
             timeout_s: 600.0,
             cwd: None,
             env: BTreeMap::new(),
+            prepare: None,
+            conclude: None,
             shell: true,
             hyperfine: None,
             stale_ok: None,
@@ -57,11 +65,6 @@ impl Timing {
     /// Whether it can give a value: it has a command or results to read.
     pub fn is_measurable(&self) -> bool {
         self.cmd.is_some() || self.hyperfine.is_some()
-    }
-
-    /// The program and its arguments where no shell is to run the command.
-    pub fn argv(&self) -> Option<Vec<String>> {
-        if self.shell { None } else { words::split(self.cmd.as_deref()?).ok() }
     }
 }
 

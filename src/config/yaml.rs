@@ -167,7 +167,15 @@ fn message(error: &serde_saphyr::Error) -> String {
             let text = other.to_string();
             let line = text.lines().next().unwrap_or_default();
             let end = line.rfind(" at line ").filter(|&end| line[end..].chars().any(|c| c.is_ascii_digit()));
-            line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']).to_owned()
+            let said = line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']);
+            // What follows is advice to who calls the parser.
+            match said.split_once("multiple YAML documents") {
+                Some(_) => {
+                    "it holds several documents (separated by `---`), and one is read: put each into a file of its own"
+                        .to_owned()
+                }
+                None => said.to_owned(),
+            }
         }
     }
 }

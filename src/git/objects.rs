@@ -64,6 +64,13 @@ impl Repo {
         self.batch()?.read_path(commit, path, limit)
     }
 
+    /// What git ignores and is there: directories end with `/`, and what is below them is not listed.
+    pub(crate) fn ignored_here(&self) -> Result<Vec<String>, GitError> {
+        let listed = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
+        let output = self.git().args(listed).ok()?;
+        Ok(records(&output).map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+    }
+
     /// The tracked files below a path (from the repository's root) with their sizes on disk.
     pub(crate) fn tracked_files(&self, below: &[u8]) -> Result<Vec<TrackedFile>, GitError> {
         let mut call = self.git().args(["ls-files", "-z", "--cached"]);

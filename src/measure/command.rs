@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, words};
+use crate::config;
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
 use crate::os::process::{self, Invocation, Launch, Output};
@@ -82,6 +82,9 @@ pub struct CommandPlan {
     /// Directory to run in, from the project's root.
     pub cwd: Option<String>,
     pub env: Env,
+    /// Shell commands before and after each run, which are not timed.
+    pub prepare: Option<String>,
+    pub conclude: Option<String>,
     pub timeout: Duration,
     pub runs: u32,
     /// Runs before those, which do not count. In pairs: of each side.
@@ -97,6 +100,8 @@ impl CommandPlan {
             shell: timing.shell,
             cwd: timing.cwd.clone(),
             env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
+            prepare: timing.prepare.clone(),
+            conclude: timing.conclude.clone(),
             timeout: seconds(timing.timeout_s),
             runs: timing.runs,
             warmup: timing.warmup,
@@ -108,7 +113,7 @@ impl CommandPlan {
         let mut spec = place.shell(&self.cmd, self.timeout);
         if !self.shell {
             // An unclosed quote leaves no words; starting nothing is then an error like any other.
-            let words = words::split(&self.cmd).unwrap_or_default();
+            let words = shlex::split(&self.cmd).unwrap_or_default();
             spec.invocation = Invocation::Argv(words.into_iter().map(OsString::from).collect());
         }
         if let Some(cwd) = &self.cwd {
@@ -118,6 +123,23 @@ impl CommandPlan {
         spec.env = self.env.iter().chain(&place.env).cloned().collect();
         spec
     }
+}
+
+/// One run, after what prepares it and before what concludes it. Where one of these fails, that is the run's failure.
+pub(crate) fn run_once(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Result<Finished, SpawnError> {
+    if let Some(failed) = failed_beside(runner, plan.prepare.as_ref(), spec)? {
+        return Ok(failed);
+    }
+    let finished = runner.run(spec)?;
+    let concluded = failed_beside(runner, plan.conclude.as_ref(), spec)?;
+    Ok(if finished.success() { concluded.unwrap_or(finished) } else { finished })
+}
+
+fn failed_beside(runner: &mut dyn Runner, cmd: Option<&String>, spec: &Spec) -> Result<Option<Finished>, SpawnError> {
+    let Some(cmd) = cmd else { return Ok(None) };
+    let (invocation, stdout) = (Invocation::Shell(cmd.clone()), Output::Discard);
+    let finished = runner.run(&Spec { invocation, stdout, ..spec.clone() })?;
+    Ok(Some(finished).filter(|finished| !finished.success()))
 }
 
 /// A series of runs.
@@ -143,7 +165,7 @@ pub(crate) fn time(
     let mut all_s = Vec::new();
     process::reset_own_peak_rss();
     for done in 1..=of {
-        let finished = match runner.run(&spec) {
+        let finished = match run_once(runner, plan, &spec) {
             Ok(finished) => finished,
             Err(error) => {
                 timing.last_rc = Some(NOT_STARTED);
@@ -337,6 +359,8 @@ mod tests {
 
     fn plan(runs: u32, warmup: u32) -> CommandPlan {
         CommandPlan {
+            prepare: None,
+            conclude: None,
             name: "tests".to_owned(),
             cmd: "make test".to_owned(),
             shell: true,

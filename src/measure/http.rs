@@ -86,6 +86,12 @@ fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<
     if unfollowed && request.max_redirects == 0 {
         return Some(format!("status {status}: redirects are not followed with a secret header; give the final URL"));
     }
+    let looks_inside = config.expect_contains.is_some() || !config.expect_json.is_empty();
+    if let Some(encoding) = answer.encoding.as_ref().filter(|encoding| looks_inside && *encoding != "identity") {
+        return Some(format!(
+            "the body is compressed with {encoding}, though that was not asked for; it is not looked into"
+        ));
+    }
     if let Some(expected) = &config.expect_contains
         && !String::from_utf8_lossy(&answer.body).contains(expected.as_str())
     {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use walkdir::{DirEntry, WalkDir};
@@ -157,6 +157,26 @@ fn joined<'p>(parts: impl Iterator<Item = &'p OsStr>) -> Vec<u8> {
 
 fn is_left_out(entry: &DirEntry, name: Option<&[u8]>, is_own: &dyn Fn(&[u8]) -> bool) -> bool {
     (entry.depth() > 0 && entry.file_name() == ".git") || name.is_some_and(|name| !name.is_empty() && is_own(name))
+}
+
+/// A warning of files that are kept by git-lfs and were not fetched: a pointer to the data lies in place of it.
+pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Option<String> {
+    const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
+    const LONGEST: u64 = 1024;
+    let attributes = fs::read_to_string(root.join(".gitattributes")).unwrap_or_default();
+    if !attributes.contains("filter=lfs") {
+        return None;
+    }
+    let is_short =
+        |path: &PathBuf| root.join(path).symlink_metadata().is_ok_and(|it| it.is_file() && it.len() <= LONGEST);
+    let is_pointer = |path: &PathBuf| fs::read(root.join(path)).is_ok_and(|bytes| bytes.starts_with(POINTER));
+    let found: Vec<PathBuf> = tracked.filter(is_short).filter(is_pointer).collect();
+    let first = found.first()?;
+    Some(format!(
+        "git-lfs: {} of the tracked files, such as {}, are pointers in place of the data: run `git lfs pull`",
+        found.len(),
+        first.display()
+    ))
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub(crate) fn take(
     snapshot.definitions = plan.config.definitions();
     snapshot.machine = Some(machine::fingerprint());
     sizes(plan, &mut snapshot, tell);
+    let tracked = plan.tracked.into_iter().flatten().map(|path| files::path_from_bytes(path));
+    snapshot.warnings.extend(size::unfetched(plan.root, tracked));
     let place = Place { root: plan.root.to_owned(), env: Vec::new() };
     let reference = Reference::new();
     timings(plan, &place, runner, &reference, &mut snapshot, tell);

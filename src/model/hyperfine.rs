@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
-use crate::model::{CpuMeans, JsonError, Run, Snapshot, Timing};
+use crate::model::{CpuMeans, JsonError, Run, Snapshot, Timing, Unit};
 
 /// Why an export gives no timing.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,8 @@ pub enum HyperfineError {
     /// It is not acceptable JSON, or not of hyperfine's shape.
     #[error(transparent)]
     Json(#[from] JsonError),
+    #[error("it holds no results: the benchmark did not run to its end")]
+    Empty,
     /// It holds several results, and the timing's name is no command of theirs.
     #[error("it holds {found} results; set `name` to the command of the one that is meant: {commands}")]
     Several { found: usize, commands: String },
@@ -48,6 +50,37 @@ struct ResultOf {
     exit_codes: Vec<Option<i32>>,
     #[serde(default)]
     memory_usage_byte: Vec<u64>,
+    /// Each run, as hyperfine 2 writes it.
+    #[serde(default)]
+    measurements: Vec<Measurement>,
+}
+
+#[derive(Deserialize)]
+struct Measurement {
+    time_wall_clock: Quantity,
+    #[serde(default)]
+    time_user: Option<Quantity>,
+    #[serde(default)]
+    time_system: Option<Quantity>,
+    #[serde(default)]
+    memory_peak_resident: Option<Quantity>,
+    #[serde(default)]
+    exit_code: Option<i32>,
+}
+
+#[derive(Deserialize)]
+struct Quantity {
+    value: f64,
+    unit: String,
+}
+
+impl Quantity {
+    /// In seconds or bytes; NaN where the unit is neither.
+    fn in_base(&self) -> f64 {
+        let unit = Unit::spelled(&self.unit);
+        let factor = unit.factor_to(&Unit::seconds()).or_else(|| unit.factor_to(&Unit::bytes()));
+        self.value * factor.unwrap_or(f64::NAN)
+    }
 }
 
 /// The timing called `name` out of an export. With several results it is the one of that name or command. CPU times are left
@@ -65,6 +98,9 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
             && found.iter().all(|result| result.command == first.command)
         {
             return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
+        }
+        if found.is_empty() {
+            return Err(HyperfineError::Empty);
         }
         let commands: Vec<String> =
             export.results.iter().map(|result| format!("{:?}", scrub(&result.command))).collect();
@@ -104,7 +140,9 @@ fn of_results(label: &str, generated_at: DateTime<Utc>, results: &[ResultOf]) ->
 
 fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
     let usable = |time: &f64| time.is_finite() && *time >= 0.0;
-    if result.times.is_empty() || !result.times.iter().all(usable) {
+    let measured: Vec<f64> = result.measurements.iter().map(|run| run.time_wall_clock.in_base()).collect();
+    let times = if measured.is_empty() { &result.times } else { &measured };
+    if times.is_empty() || !times.iter().all(usable) {
         return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
     }
     let run = |(index, wall_s): (usize, &f64)| Run {
@@ -117,7 +155,10 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
         exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
         timed_out: false,
     };
-    let samples: Vec<Run> = result.times.iter().enumerate().map(run).collect();
+    let samples: Vec<Run> = match result.measurements.is_empty() {
+        true => times.iter().enumerate().map(run).collect(),
+        false => result.measurements.iter().map(run_of).collect(),
+    };
     let last_rc = samples.iter().rev().map(|run| run.exit_code).find(|code| *code != Some(0)).unwrap_or(Some(0));
     let mut timing = Timing {
         name: name.to_owned(),
@@ -129,8 +170,23 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
             .then_some(CpuMeans { user_s: result.user, system_s: result.system }),
         ..Timing::default()
     };
-    timing.summarize(result.times.clone());
+    timing.summarize(times.clone());
     Ok(timing)
+}
+
+/// A run as hyperfine 2 writes it.
+fn run_of(run: &Measurement) -> Run {
+    let seconds = |time: &Option<Quantity>| time.as_ref().map(Quantity::in_base).filter(|time| time.is_finite());
+    let bytes = run.memory_peak_resident.as_ref().map(Quantity::in_base).filter(|bytes| *bytes >= 1.0);
+    Run {
+        wall_s: run.time_wall_clock.in_base(),
+        user_s: seconds(&run.time_user),
+        system_s: seconds(&run.time_system),
+        max_rss_bytes: bytes.map(|bytes| bytes as u64),
+        queued_s: None,
+        exit_code: run.exit_code,
+        timed_out: false,
+    }
 }
 
 /// A snapshot's timings as hyperfine would have exported them.
@@ -229,5 +285,24 @@ mod tests {
             assert!(matches!(import("x", text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
         }
         assert!(import("x", b"[]").is_err());
+    }
+
+    #[test]
+    fn an_export_of_hyperfine_2_gives_each_run_and_an_empty_one_says_so() {
+        let run = |wall: f64| {
+            format!(
+                r#"{{"time_wall_clock":{{"value":{wall},"unit":"millisecond"}},"time_user":{{"value":8,"unit":"millisecond"}},
+                "time_system":{{"value":1,"unit":"millisecond"}},"memory_peak_resident":{{"value":3000,"unit":"byte"}},"exit_code":0}}"#
+            )
+        };
+        let text =
+            format!(r#"{{"results":[{{"command":"a","name":"build","measurements":[{},{}]}}]}}"#, run(10.0), run(12.0));
+        let timing = import("build", text.as_bytes()).unwrap();
+        assert_eq!(timing.all_s, [0.01, 0.012]);
+        let run = &timing.samples[1];
+        assert!((run.cpu_s().unwrap() - 0.009).abs() < 1e-12);
+        assert_eq!((run.max_rss_bytes, run.exit_code), (Some(3000), Some(0)));
+        let error = import("t", br#"{"results": []}"#).unwrap_err().to_string();
+        assert_eq!(error, "it holds no results: the benchmark did not run to its end");
     }
 }

@@ -30,6 +30,8 @@ pub struct Answer {
     pub status: u16,
     /// Its body; empty for a request of the head alone.
     pub body: Vec<u8>,
+    /// How the body is encoded, where the answer says so.
+    pub encoding: Option<String>,
     /// From the start of the request to the end of the body.
     pub latency: Duration,
 }
@@ -65,6 +67,7 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
         return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is not a web address")));
     }
     let status = answer.status().as_u16();
+    let encoding = answer.headers().get("content-encoding").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
     if !request.head_only {
         // One byte more than allowed tells a body that is too long from one that just fits.
@@ -74,7 +77,7 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
             return Err(HttpError::BodyTooLarge(request.max_body_bytes));
         }
     }
-    Ok(Answer { status, body, latency: start.elapsed() })
+    Ok(Answer { status, body, encoding, latency: start.elapsed() })
 }
 
 /// The scheme of a redirect that is no web address; it would be taken for a path on the same host.
@@ -120,7 +123,9 @@ fn explain(error: ureq::Error, request: &Request) -> HttpError {
         ureq::Error::Io(error) => HttpError::Failed(explain_io(&error)),
         other => {
             let cause = other.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            HttpError::Failed(format!("{other}{cause}"))
+            let said = format!("{other}{cause}");
+            let plain = said.contains("InvalidContentType") && request.url.starts_with("https:");
+            HttpError::Failed(if plain { "what listens there speaks no TLS; try http://".to_owned() } else { said })
         }
     }
 }

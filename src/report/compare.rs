@@ -99,6 +99,9 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     if has_bars {
         doc.paragraph(bar::legend(has_bounds));
     }
+    if comparison.pair_id.is_some() {
+        doc.paragraph(metric::MEDIANS);
+    }
     if !comparison.caveats.is_empty() {
         doc.heading(2, "What cannot be concluded");
         doc.list(comparison.caveats.iter().map(caveat::text));
@@ -150,6 +153,9 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     if !headline.is_empty() {
         doc.heading(2, "Metrics");
         doc.table(metric_table(&headline));
+        if headline.iter().any(|row| row.pairs.is_some()) {
+            doc.paragraph(metric::MEDIANS);
+        }
     }
     if let Some(path) = view.picture {
         doc.image("Samples before and after", path);

@@ -16,6 +16,10 @@ pub(crate) fn change_mark(change: &Change) -> Text {
     }
 }
 
+/// Why the columns of a paired metric may seem to contradict its change.
+pub(crate) const MEDIANS: &str =
+    "Before and after are medians of a side, the change is that within the pairs, so the two may differ.";
+
 /// The mark, and the reason where nothing was concluded. `shown` is the difference in words.
 pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) -> Text {
     let text = change_mark(change);

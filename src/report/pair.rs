@@ -34,7 +34,8 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
         }
     }
     doc.paragraph(format!(
-        "Alternating pairs in one session; intervals hold 95 %. A change under {} counts as none{}.",
+        "Alternating pairs in one session; intervals hold 95 %. {} A change under {} counts as none{}.",
+        metric::MEDIANS,
         values::plain_share(settings.min_effect),
         if settings.noise_floors.is_empty() { "" } else { ", nor one under the noise floor of its metric" }
     ));

@@ -2,8 +2,8 @@
 
 use crate::judge::Role;
 use crate::model::{
-    Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, Outcome, Unit, Unusable, Verdict,
-    Verdicts,
+    Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, MetricSource, Outcome, Unit, Unusable,
+    Verdict, Verdicts,
 };
 use crate::report::{Table, Text, Tone, bar, code, mark, values};
 
@@ -33,6 +33,8 @@ impl Row {
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
         let why = why(role, criterion, verdict, unit);
+        // Requests are not taken in pairs.
+        let why = if criterion.metric.source() == Some(MetricSource::Http) { alone(&why) } else { why };
         Self { role, criterion: criterion.text.clone(), tone, word, why, drawn }
     }
 

@@ -2,10 +2,9 @@
 
 mod files;
 mod of_change;
-mod out;
 
+pub(crate) use files::strips;
 pub(crate) use of_change::of_change;
-pub(crate) use out::strips;
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::compare::out::{self, Outs};
+use crate::commands::compare::files::{self, Outs};
 use crate::commands::compare::{CompareArgs, answer, is_same};
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, Pending, collect, commit, evidence, judge, uncommitted};
@@ -38,11 +38,11 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
     if let Some(pair) = &pair {
-        let pending = Pending { role: Role::Pair, bytes: out::json(pair)? };
+        let pending = Pending { role: Role::Pair, bytes: files::json(pair)? };
         inputs.push(pending.artifact(id)?);
         files.push(pending);
     }
-    let svg = plot::svg(&out::strips(&comparison, (&old, &new), pair.as_ref()));
+    let svg = plot::svg(&files::strips(&comparison, (&old, &new), pair.as_ref()));
     let svg_name = Role::ComparePicture.file_name(id.as_str())?;
     files.extend(svg.clone().map(|svg| Pending { role: Role::ComparePicture, bytes: svg.into_bytes() }));
     let view = CompareView {
@@ -54,7 +54,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         picture: svg.as_ref().map(|_| svg_name.as_str()),
     };
     let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
-    let json = Pending { role: Role::CompareData, bytes: out::json(&comparison)? };
+    let json = Pending { role: Role::CompareData, bytes: files::json(&comparison)? };
     let compared = Compared {
         markdown: markdown.artifact(id)?,
         json: json.artifact(id)?,
@@ -65,7 +65,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
 
     // Within the project a copy shows the picture that is evidence; elsewhere it has its own.
-    let evidence = outs.report.and_then(|out| out::to_evidence(&ctx.project, out));
+    let evidence = outs.report.and_then(|out| files::to_evidence(&ctx.project, out));
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;

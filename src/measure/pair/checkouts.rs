@@ -12,7 +12,7 @@ use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
 use crate::measure::pair::share::{self, ShareError};
-use crate::measure::{Place, Runner};
+use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
 use crate::os::{Ended, SpawnError, files};
@@ -125,6 +125,23 @@ impl Checkouts {
         Ok(Self { before, after, warnings, scratch })
     }
 
+    /// One checkout of a commit, prepared as a side would be, to try what can run in it. Dropping the directory removes it.
+    pub(crate) fn one(
+        project: Project<'_>,
+        rev: &str,
+        runner: &mut dyn Runner,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(Place, ScratchDir), CheckoutError> {
+        let (version, _) = resolve(project, rev)?;
+        let mut scratch = ScratchDir::new(project.repo)
+            .map_err(|source| io_error("create a temporary directory for the checkout", source))?;
+        let mut warnings = Vec::new();
+        let mut builder =
+            Builder { project, tuneables: None, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
+        let checkout = builder.checkout(Side::Before, version, None)?;
+        Ok((checkout.place, scratch))
+    }
+
     /// Removes both, and says so when something stays.
     pub(crate) fn remove(self) -> Result<(), CheckoutError> {
         let base = self.scratch.base().display().to_string();
@@ -190,6 +207,8 @@ impl Builder<'_> {
         let place = Place { root, env };
         self.prepare(side, &place)?;
         self.warn_of_submodules(&tree);
+        let tracked = self.project.repo.tracked_files(b"")?;
+        self.warnings.extend(size::unfetched(&tree, tracked.iter().map(|file| files::path_from_bytes(&file.path))));
         Ok(Checkout { place, version })
     }
 

@@ -172,7 +172,8 @@ impl<'a> Session<'a> {
 
     /// One run, and why it failed.
     fn run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
-        let result = self.runner.run(&plan.spec(self.place(side)));
+        let spec = plan.spec(self.place(side));
+        let result = command::run_once(self.runner, plan, &spec);
         filed(&result)
     }
 
@@ -181,7 +182,7 @@ impl<'a> Session<'a> {
         let mut spec = plan.spec(self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
         let _ = self.proof.as_mut().map(Proof::opened);
-        let result = self.runner.run(&spec);
+        let result = command::run_once(self.runner, plan, &spec);
         let mut did = self.proof.as_mut().map(Proof::opened).unwrap_or_default();
         did.printed = result.as_ref().ok().map(|finished| proof::printed(finished, self.place(side)));
         let (run, failure) = filed(&result)?;
@@ -433,6 +434,8 @@ mod tests {
             shell: true,
             cwd: None,
             env: Vec::new(),
+            prepare: None,
+            conclude: None,
             timeout: Duration::from_secs(9),
             runs: 1,
             warmup,

@@ -155,3 +155,59 @@ fn a_selftest_tells_what_it_saw_of_slowdowns_that_it_made() {
     // Wall time may drown in what else this machine does.
     assert_eq!((&rows[3]["slowdown"], &rows[3]["tally"]["slower"]), (&1.0.into(), &1.into()), "{found:#}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
+    let s = repository(SLOW, FAST);
+    let line = format!("sh {}", s.path("work.sh").display());
+    let said = ["invalid", "a side opened work.sh of your own checkout"];
+    let _ = s.run(&["pair", "--runs", "6", "--", &line]).exits(2).says(&said);
+    let _ =
+        s.run(&["pair", "--runs", "6", "--", "sh work.sh; cat ops.json"]).ok().never_says(&["of your own checkout"]);
+    no_worktree_is_left(&s);
+}
+
+#[test]
+fn a_side_that_does_no_work_is_not_faster_and_other_words_are_told() {
+    let s = Sandbox::new();
+    s.write("work.sh", format!("{}echo done $i\n", work(SLOW))).commit_as("one", &[]);
+    s.write("work.sh", "echo no input >&2\n").commit_as("other", &[]);
+    let idle = ["invalid", "printed nothing and ended at once"];
+    let _ = s.run(&["pair", "--runs", "6", "--", "sh", "work.sh"]).exits(2).says(&idle);
+    s.write("work.sh", format!("{}echo done\n", work(FAST))).commit_as("third", &[]);
+    let other = ["improved", "warning: sh printed something else", "10 bytes before, 5 after"];
+    let _ = s.run(&["pair", "--before", "HEAD~2", "--runs", "6", "--", "sh", "work.sh"]).ok().says(&other);
+}
+
+#[test]
+fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_the_first_pair() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "deps\n")
+        .write("deps/lib.sh", "true\n")
+        .write("work.sh", format!(". ./deps/lib.sh\n{}", work(SLOW)));
+    let timed =
+        "timings: [{name: work, cmd: sh work.sh, runs: 3}]\npair: {enabled: true, max_pairs: 6, min_pairs: 6}\n";
+    let config = CONFIG.replace("pair: {enabled: false}\n", timed);
+    s.config(&config);
+    let demands = ["--hypothesis", "h", "--kpi", "timing.work.wall <= -20%", "--guardrail", "size.src <= +1%"];
+    s.start_with("x", &[&demands[..], &["--trigger", "timing.work.wall > +5%"]].concat());
+    let told = s.on(&["snapshot", "--as", "before"]).ok();
+    let _ = told.says(&[
+        "timing work fails in a bare checkout",
+        "deps/lib.sh",
+        "pair: {share: [deps]}",
+        "pair: {prepare: COMMAND}",
+    ]);
+    s.config(&config.replace("min_pairs: 6}", "min_pairs: 6, share: [deps]}"));
+    s.write("work.sh", format!(". ./deps/lib.sh\n{}", work(FAST))).commit("fewer rounds").validate().after();
+    let _ = s.on(&["compare", "--exit-code"]).ok();
+    s.config(&config);
+    let _ = s.on(&["compare"]).exits(1).says(&["pair.share"]);
+    let _ = s
+        .run(&["pair", "--share", "deps", "--runs", "6", "--before", "HEAD~2", "--", "sh", "work.sh"])
+        .says(&["timing.sh"]);
+    let _ = s
+        .run(&["pair", "--runs", "6", "--before", "HEAD~2", "--", "sh", "work.sh"])
+        .says(&["--share PATH", "--prepare COMMAND"]);
+}

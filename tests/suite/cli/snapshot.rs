@@ -178,3 +178,16 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400)).unwrap();
     let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
 }
+
+#[test]
+fn what_resets_a_command_is_run_around_each_of_its_runs_and_not_timed() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: t, cmd: mkdir out, prepare: \"sleep 0.2\", conclude: rmdir out, runs: 3}]\n");
+    let timing = s.run(&["snapshot", "--format", "json"]).ok().json()["snapshot"]["timings"][0].clone();
+    let codes: Vec<i64> =
+        timing["samples"].as_array().unwrap().iter().map(|run| run["exit_code"].as_i64().unwrap()).collect();
+    assert_eq!(codes, [0, 0, 0]);
+    assert!(timing["mean_s"].as_f64().unwrap() < 0.15, "{timing}");
+    s.config_plus("timings: [{name: t, cmd: \"true\", prepare: \"exit 3\", runs: 1}]\n");
+    let _ = s.run(&["snapshot"]).ok().says(&["timing t has no usable value", "exit code 3"]);
+}
