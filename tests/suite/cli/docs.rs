@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
+use serde_json::Value;
 
 use crate::support::Sandbox;
 
@@ -111,6 +112,25 @@ fn the_page_for_agents_has_every_next_step() {
     let page = read("docs/agents.md");
     for step in variants("src/workflow/next.rs", "Step") {
         assert!(page.contains(&format!("| `{step}` | ")), "{step}");
+    }
+    let shown = page.split_once("```json\n").unwrap().1.split_once("```").unwrap().0;
+    let s = Sandbox::new();
+    s.start("faster cache").contract().before();
+    let shown = serde_json::from_str(&shown.replace("chg-20260301-090000-faster-cache", &s.id())).unwrap();
+    let answer = s.run(&["status", "--format", "json"]).ok().json();
+    assert!(holds(&answer, &shown), "{shown:#} is not in {answer:#}");
+}
+
+/// Whether everything that is shown is in the answer, which may have more fields.
+fn holds(answer: &Value, shown: &Value) -> bool {
+    match (answer, shown) {
+        (Value::Object(answer), Value::Object(shown)) => {
+            shown.iter().all(|(key, value)| answer.get(key).is_some_and(|answer| holds(answer, value)))
+        }
+        (Value::Array(answer), Value::Array(shown)) => {
+            answer.len() == shown.len() && answer.iter().zip(shown).all(|(answer, shown)| holds(answer, shown))
+        }
+        (answer, shown) => answer == shown,
     }
 }
 
