@@ -12,7 +12,7 @@ use crate::ui::{Ui, Volume};
 
 /// Make every tuning change prove itself: contract, baseline, validation, comparison, rollout, monitoring, VERIFIED
 #[derive(Debug, Parser)]
-#[command(name = "vibeship-optimizer", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "vibeship-optimizer", version, max_term_width = 100, infer_long_args = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -24,7 +24,8 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 yes (done, or it holds); 1 no (refused, failed, regressed, not verified);
 2 trouble (usage, input, the system); 3 not yet (inconclusive, or the window is still open).
 
-Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always names the next step.";
+Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always names the next step.
+More help: `help gates`, `help criteria`, `help exit-codes`.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -136,12 +137,15 @@ pub fn grammar() -> clap::Command {
 
 /// Parses, runs, reports, and says how the process ends.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match parse(&arguments) {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(text) = topic(&arguments) {
+        return Ui::new(Volume::Normal).answer(&text).map_or(Exit::Trouble, |()| Exit::Yes);
+    }
+    let cli = match parse(&mut arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(error, &arguments),
     };
-    let findings_alone = cli.globals.format == Some(Format::Junit) && !matches!(cli.command, Command::Check(_));
+    let unfit = unfit(cli.globals.format, &cli.command);
     let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
     let ui = Ui::new(volume);
     let json = cli.globals.format == Some(Format::Json);
@@ -149,24 +153,63 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(ctx) => ctx,
         Err(error) => return commands::failure::tell(&ui, &error, json, None),
     };
-    let outcome = if findings_alone {
-        Err(CommandError::trouble("--format junit is for `check`, whose answer is a list of findings")
-            .hinted("for programs, every command has --format json"))
-    } else {
-        dispatch(&ctx, cli.command)
-    };
+    let outcome = unfit.map_or_else(|| dispatch(&ctx, cli.command), Err);
     outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(&ctx)))
+}
+
+/// Why a command does not answer in a format that another one has.
+fn unfit(format: Option<Format>, command: &Command) -> Option<CommandError> {
+    let said = match format? {
+        Format::Junit if !matches!(command, Command::Check(_)) => {
+            "junit is for `check`, whose answer is a list of findings"
+        }
+        Format::Html if !matches!(command, Command::Report(_)) => "html is for `report`, whose answer is a page",
+        Format::Junit | Format::Html | Format::Text | Format::Json | Format::Markdown | Format::Github => return None,
+    };
+    Some(CommandError::trouble(format!("--format {said}")).hinted("for programs, every command has --format json"))
+}
+
+/// What `help TOPIC` prints, where it is not about a command.
+fn topic(arguments: &[OsString]) -> Option<String> {
+    let [_, help, topic] = arguments else { return None };
+    let sections: Vec<&str> = include_str!("../docs/gates.md").split("\n## ").collect();
+    let section = |title: &str| Some(format!("## {}", sections.iter().find(|text| text.starts_with(title))?));
+    let code = |(exit, meaning): &(Exit, &str)| format!("{}  {meaning}\n", exit.code());
+    match topic.to_str().filter(|_| help == "help")? {
+        "gates" => sections.first().map(|text| (*text).to_owned()),
+        "criteria" => section("Criteria"),
+        "exit-codes" => Some(Exit::TABLE.iter().map(code).collect()),
+        _ => None,
+    }
 }
 
 /// What stands for a user's own words, which may begin with a dash: `--title "-O3 for the hot loop"`.
 const WORDS: [&str; 6] = ["TEXT", "CRITERION", "COMMAND", "LABEL", "CMD", "ID=DECISION:REASON"];
 
-fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
     let mut grammar = with_free_text(Cli::command());
-    let known = vec!["--".to_owned(), "--help".to_owned(), "-h".to_owned()];
-    forgotten_value(&mut grammar, arguments, known)?;
-    let matches = grammar.try_get_matches_from_mut(arguments)?;
+    let (path, begin) = named(&grammar, arguments);
+    leave_empty_out(&path, arguments, begin);
+    if let Some((flag, next)) = forgotten_text(&path, &arguments[begin..]) {
+        let said = format!(
+            "{flag} is followed by the option {next} and not by its text\n\n  tip: to give {next} as the text, write {flag}={next}"
+        );
+        return Err(grammar.error(ErrorKind::InvalidValue, said));
+    }
+    let matches = grammar.try_get_matches_from_mut(arguments.iter())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+}
+
+/// The commands that the arguments name, outermost first, and where the last one's own arguments begin.
+fn named<'a>(grammar: &'a clap::Command, arguments: &[OsString]) -> (Vec<&'a clap::Command>, usize) {
+    let (mut path, mut command, mut begin) = (vec![grammar], grammar, 0);
+    while let Some((at, below)) =
+        arguments[begin..].iter().enumerate().find_map(|(at, word)| Some((at, command.find_subcommand(word)?)))
+    {
+        path.push(below);
+        (command, begin) = (below, begin + at + 1);
+    }
+    (path, begin)
 }
 
 fn is_free_text(arg: &clap::Arg) -> bool {
@@ -179,35 +222,52 @@ fn with_free_text(command: clap::Command) -> clap::Command {
     command.mut_subcommands(with_free_text)
 }
 
-/// An option of the same command where an option's text should be: the text was forgotten. `known` are the options of
-/// the commands above.
-fn forgotten_value(
-    command: &mut clap::Command,
-    arguments: &[OsString],
-    mut known: Vec<String>,
-) -> Result<(), clap::Error> {
-    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
-        let longs = arg.get_long().into_iter().chain(arg.get_all_aliases().unwrap_or_default());
-        known.extend(longs.map(|long| format!("--{long}")));
-        known.extend(arg.get_short().map(|short| format!("-{short}")));
-    }
-    for (index, name) in arguments.iter().enumerate() {
-        if let Some(below) = command.find_subcommand_mut(name) {
-            return forgotten_value(below, &arguments[index + 1..], known);
+fn options<'a>(path: &[&'a clap::Command]) -> impl Iterator<Item = &'a clap::Arg> {
+    path.to_vec().into_iter().flat_map(clap::Command::get_arguments).filter(|arg| !arg.is_positional())
+}
+
+fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
+    let longs = arg.get_long().into_iter().chain(arg.get_all_aliases().unwrap_or_default());
+    longs.map(|long| format!("--{long}")).collect::<Vec<_>>().into_iter()
+}
+
+/// Scripts of the original give an option an empty value to leave it out. What is required is asked for all the same,
+/// and a criterion that came out empty is a mistake.
+fn leave_empty_out(path: &[&clap::Command], arguments: &mut Vec<OsString>, begin: usize) {
+    let may_be_empty = |arg: &&clap::Arg| {
+        let kept = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "CRITERION"));
+        arg.get_action().takes_values() && !arg.is_required_set() && !kept
+    };
+    let names: Vec<String> = options(path).filter(may_be_empty).flat_map(longs).collect();
+    let means = |word: &OsString| {
+        let word = word.to_str().unwrap_or_default();
+        word.len() > 2 && names.iter().any(|name| name.starts_with(word))
+    };
+    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    for at in (begin..end).rev() {
+        let is_empty = arguments.get(at + 1).is_some_and(|value| value.is_empty());
+        if is_empty && at + 1 < end && means(&arguments[at]) {
+            arguments.drain(at..at + 2);
+        } else if arguments[at].to_str().and_then(|word| word.strip_suffix('=')).is_some_and(|word| means(&word.into()))
+        {
+            arguments.remove(at);
         }
     }
+}
+
+/// An option and the option of the same command that stands where its text should be: the text was forgotten.
+fn forgotten_text(path: &[&clap::Command], arguments: &[OsString]) -> Option<(String, String)> {
+    let mut known = vec!["--".to_owned(), "--help".to_owned(), "-h".to_owned()];
+    for arg in options(path) {
+        known.extend(longs(arg).chain(arg.get_short().map(|short| format!("-{short}"))));
+    }
+    let flags: Vec<String> = options(path).filter(|arg| is_free_text(arg)).flat_map(longs).collect();
     let is_option = |text: &str| known.iter().any(|option| text.split('=').next() == Some(option));
-    let texts = command.get_arguments().filter(|arg| is_free_text(arg));
-    let flags: Vec<String> = texts.filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
     let followed = |pair: &&[OsString]| {
         flags.iter().any(|flag| pair[0] == flag.as_str()) && pair[1].to_str().is_some_and(is_option)
     };
-    let Some(pair) = arguments.windows(2).find(followed) else { return Ok(()) };
-    let (flag, next) = (pair[0].to_string_lossy(), pair[1].to_string_lossy());
-    let said = format!(
-        "{flag} is followed by the option {next} and not by its text\n\n  tip: to give {next} as the text, write {flag}={next}"
-    );
-    Err(command.error(ErrorKind::InvalidValue, said))
+    let pair = arguments.windows(2).find(followed)?;
+    Some((pair[0].to_string_lossy().into_owned(), pair[1].to_string_lossy().into_owned()))
 }
 
 fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
@@ -308,9 +368,8 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
 fn usage_of(arguments: &[OsString]) -> String {
     let mut grammar = Cli::command();
     grammar.build();
-    let named = |command, word: &OsString| clap::Command::find_subcommand(command, word).unwrap_or(command);
-    let mut command = arguments.iter().skip(1).fold(&grammar, named).clone();
-    let text = command.render_usage().to_string();
+    let (path, _) = named(&grammar, arguments);
+    let text = path.last().map(|command| (*command).clone().render_usage().to_string()).unwrap_or_default();
     text.trim_start_matches("Usage: ").to_owned()
 }
 
@@ -331,7 +390,7 @@ mod tests {
 
     fn said(arguments: &[&str]) -> Result<Cli, String> {
         let all = [&["vibeship-optimizer"], arguments].concat();
-        parse(&all.iter().map(OsString::from).collect::<Vec<_>>()).map_err(|error| error.to_string())
+        parse(&mut all.iter().map(OsString::from).collect::<Vec<_>>()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -370,6 +429,23 @@ mod tests {
         }
         assert!(said(&["change", "start", "--title"]).is_err());
         assert!(said(&["change", "start", "--title", "x", "--bogus"]).is_err(), "an unknown option is still one");
+    }
+
+    #[test]
+    fn empty_values_count_as_not_given_and_flags_may_be_cut_short() {
+        for arguments in [
+            &["snapshot", "--lab", "x", "--change-id", "", "--as", ""][..],
+            &["snapshot", "--label", ""],
+            &["compare", "--bef=a", "--aft=b", "--out", "", "--json-out="],
+            &["monitor", "start", "--change-id", "chg-1", "--base", ""],
+            &["-C", ".", "change", "start", "--title", "x", "--risk", "", "--format="],
+        ] {
+            if let Err(error) = said(arguments) {
+                panic!("{arguments:?}: {error}");
+            }
+        }
+        let Command::Pair(pair) = said(&["pair", "--", "--out", ""]).unwrap().command else { panic!("no pair") };
+        assert!(format!("{pair:?}").contains(r#"["--out", ""]"#), "{pair:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::audit::{Finding, FindingKind};
 use crate::model::fix::WHAT_HAPPENED;
 use crate::model::text::short;
-use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix};
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
 
 impl Finding {
     /// What to do; empty where no way always fits.
@@ -150,7 +150,8 @@ impl Fixes<'_> {
                 "rollout.stages",
                 "- canary",
             )],
-            FindingKind::RecordUnproven => self.run(|id| ctx.gate(id, Gate::Contract)),
+            // It says whether it can be continued.
+            FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
             FindingKind::RecordForked { .. } => Vec::new(),
             FindingKind::PolicyChanged { judged: true, .. } => vec![
                 Fix::decide(

@@ -24,6 +24,12 @@ enum Kind {
     GitDirty { paths: Option<u32> },
     #[error("uncommitted outside the project's directory: {}", few(.paths))]
     GitDirtyOutside { paths: Vec<String> },
+    #[error("git ignores {}, so that no clone has what is recorded", joined(.paths))]
+    StateIgnored {
+        paths: Vec<String>,
+        /// What to add to `.gitignore`.
+        lines: Vec<String>,
+    },
     #[error("there is no config")]
     ConfigMissing,
     #[error("no command is timed")]
@@ -68,17 +74,18 @@ impl Kind {
             Self::GitTrouble { .. }
             | Self::ConfigMissing
             | Self::ReviewModeNotAllowed { .. }
+            | Self::ReviewAttestationMissing { .. }
             | Self::EnvOverrideExpired { .. } => Severity::Fail,
             Self::GitNotFound
             | Self::GitNoCommit
             | Self::GitDirty { .. }
+            | Self::StateIgnored { .. }
             | Self::TimingsEmpty
             | Self::TimingsNoCmds { .. }
             | Self::BloatDirPresent { within: Some(_), .. }
             | Self::TuneablesUnrecorded { .. }
-            | Self::ReviewAttestationMissing { .. } => Severity::Warn,
+            | Self::SizePathsEmpty => Severity::Warn,
             Self::GitDirtyOutside { .. }
-            | Self::SizePathsEmpty
             | Self::HttpProbesEmpty
             | Self::NoSnapshots
             | Self::BloatDirPresent { within: None, .. }
@@ -107,6 +114,11 @@ impl Kind {
             Self::GitDirty { .. } => status("commit or stash what this shows"),
             Self::GitDirtyOutside { .. } => {
                 status("commit or stash what the measured commands read: no commit would hold what ran")
+            }
+            Self::StateIgnored { lines, .. } => {
+                let end =
+                    Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n"));
+                [run("let git keep it", "doctor --apply"), vec![end]].concat()
             }
             Self::ConfigMissing => run("", "init"),
             Self::TimingsEmpty | Self::TimingsNoCmds { .. } => run("", "onboard"),
@@ -154,6 +166,7 @@ impl Kind {
             | Self::GitNoCommit
             | Self::GitDirty { .. }
             | Self::GitDirtyOutside { .. }
+            | Self::StateIgnored { .. }
             | Self::ConfigMissing
             | Self::TimingsEmpty
             | Self::TimingsNoCmds { .. }
@@ -190,6 +203,8 @@ pub(crate) struct World {
     pub dirty: Option<u32>,
     /// Uncommitted paths of the repository outside the project's directory.
     pub outside: Vec<String>,
+    /// What the tool keeps and git ignores, and the lines that keep it.
+    pub ignored: (Vec<String>, Vec<String>),
     pub has_config: bool,
     /// Configured timings, and those of them that have a command, or results to read.
     pub timings: (usize, usize),
@@ -226,6 +241,9 @@ pub(crate) fn findings(
     if !world.outside.is_empty() {
         kinds.push(Kind::GitDirtyOutside { paths: world.outside.clone() });
     }
+    if !world.ignored.0.is_empty() {
+        kinds.push(Kind::StateIgnored { paths: world.ignored.0.clone(), lines: world.ignored.1.clone() });
+    }
     config(world, &mut kinds);
     // The workflow's "tuneables changed without a record", unless a change is being made right now.
     let being_made = changes.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
@@ -243,6 +261,12 @@ pub(crate) fn findings(
     let mut found: Vec<Problem> = lost.chain(kinds.iter().map(|kind| kind.problem(ctx))).collect();
     found.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     found
+}
+
+/// That git ignores what the tool keeps; none where it does not.
+pub(crate) fn state_ignored(paths: &[String], lines: &[String], ctx: &FixContext) -> Option<Problem> {
+    let kind = Kind::StateIgnored { paths: paths.to_vec(), lines: lines.to_vec() };
+    (!paths.is_empty()).then(|| kind.problem(ctx))
 }
 
 /// The most serious level; `info` where nothing was found, as the original has it.

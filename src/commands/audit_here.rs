@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, RecordState, record, timestamps};
+use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, RecordState, preflight, record, timestamps};
 use crate::commands::{Ctx, commit_contents, record_versions};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::store::{Integrity, Record, RecordError, StoreError, evidence, project};
+use crate::report::problem;
+use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
 
 /// The audit of the whole project.
@@ -131,6 +132,50 @@ fn find(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreErro
         Err(Integrity::Altered { found }) => Found::Altered(found),
         Err(_) => Found::Missing,
     })
+}
+
+/// What the tool keeps that git ignores here, and the lines of a `.gitignore` in the project's root that keep it.
+pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>), CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok((Vec::new(), Vec::new())) };
+    let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
+    let (record, report) = (format!("{state}/changes/chg-1.json"), format!("{evidence}/chg-1_compare.json"));
+    let logbook = ctx.project.relative(&ctx.project.logbook_path());
+    // Nothing is un-ignored below a directory that is ignored itself.
+    let beside = "reports/chg-1.json";
+    let ignored = repo.ignored(&[&record, &report, &logbook, beside])?;
+    let mut lines = Vec::new();
+    for (path, dir) in [(&record, &state), (&report, &evidence.to_owned())] {
+        if ignored.contains(&path.as_str()) {
+            let above = path == &report && ignored.contains(&beside);
+            lines.extend(above.then_some(["!/reports/", "/reports/*"]).into_iter().flatten().map(str::to_owned));
+            lines.extend([format!("!/{dir}/"), format!("!/{dir}/**")]);
+        }
+    }
+    lines.extend(ignored.contains(&logbook.as_str()).then(|| format!("!/{logbook}")));
+    let kept = [(&record, state.as_str()), (&report, evidence), (&logbook, &logbook)];
+    let hidden = kept.into_iter().filter(|(path, _)| ignored.contains(&path.as_str()));
+    Ok((hidden.map(|(_, what)| what.to_owned()).collect(), lines))
+}
+
+/// Tells that git ignores what the tool keeps, where it does.
+pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
+    let (paths, lines) = hidden(ctx)?;
+    if let Some(found) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
+        ctx.ui.warn(&found.message);
+        ctx.ui.status(&problem::lines(&found.fixes).join("\n"));
+    }
+    Ok(())
+}
+
+/// Adds the lines that keep it.
+pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<(), CommandError> {
+    let path = ctx.project.root().join(".gitignore");
+    let mut text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend(hidden(ctx)?.1.join("\n").bytes().chain([b'\n']));
+    Ok(guard::write(&ctx.project, &path, &text)?)
 }
 
 /// Recorded evidence that git ignores, so that no clone will have it.

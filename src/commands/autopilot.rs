@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::audit::{Finding, preflight};
 use crate::commands::monitor::{Ticked, tick};
-use crate::commands::{Ctx, choose, collect, commit, failure, preflight as preflight_command, verify};
+use crate::commands::{Ctx, choose, collect, commit, preflight as preflight_command, verify};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
@@ -44,8 +44,17 @@ struct Verified {
     warnings: Vec<String>,
 }
 
-/// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding.
+/// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding, 2 for an
+/// unknown change.
 pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit, CommandError> {
+    if let Err(error) = choose::named(ctx, args.change_id.as_deref()) {
+        let Some(unknown) = verify::unknown(&error) else { return Err(error) };
+        let mut answer = answer(ctx, (&[], &[]), &preflight_command::findings(ctx, None)?, &[], Exit::Trouble)?;
+        answer["change_id"] = unknown["change_id"].clone();
+        answer["verify"] = unknown;
+        show(ctx, &answer)?;
+        return Ok(Exit::Trouble);
+    }
     let done = match tick::tick(ctx, args.change_id.as_deref(), args.force) {
         // A change that is not rolled out has no monitor, which is no failure of the timer.
         Err(CommandError::Refused { .. }) => Vec::new(),
@@ -61,20 +70,53 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     }
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let exit = exit(&done, &found, &verified, args.ok_on_pending);
-    if ctx.json(true) {
-        let answer = answer(ctx, (&done, &lost), &found, &verified, exit)?;
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        let lines: Vec<_> = done.iter().map(|ticked| (&ticked.change, ticked.idle)).collect();
-        let mut doc = report::day::ticked(&lines, ctx.now());
-        doc.append(report::daily::findings(&found));
-        for it in &verified {
-            doc.append(report::verify::document(&it.change, &it.demands, None, &ctx.fix_context()));
-        }
-        ctx.show(&doc)?;
-    }
+    show(ctx, &answer(ctx, (&done, &lost), &found, &verified, exit)?)?;
     done.iter().for_each(|ticked| tick::tell(ctx, ticked));
     Ok(exit)
+}
+
+/// The original's lines, in a pipe too; more than one change has a block each.
+fn show(ctx: &Ctx, answer: &Value) -> Result<(), CommandError> {
+    if ctx.json(false) {
+        return ctx.print(answer);
+    }
+    let changes = answer["changes"].as_array().filter(|all| all.len() > 1);
+    let ticks = answer["monitor"]["changes"].as_array();
+    let blocks = changes.map_or_else(
+        || vec![block(answer, &answer["monitor"], &answer["verify"])],
+        |all| {
+            let tick = |at: usize| ticks.and_then(|ticks| ticks.get(at)).unwrap_or(&answer["monitor"]);
+            all.iter().enumerate().map(|(at, verify)| block(answer, tick(at), verify)).collect()
+        },
+    );
+    Ok(ctx.ui.answer(&blocks.join("\n"))?)
+}
+
+fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let id = verify["change_id"].as_str().or(answer["change_id"].as_str()).unwrap_or("no change");
+    let preflight = &answer["preflight"];
+    let (failures, warnings) = (list(&verify["failures"]), list(&verify["warnings"]));
+    let mut lines = vec![format!("vibeship-optimizer autopilot tick: {id}")];
+    lines.push(match monitor["skipped"] == true {
+        true => format!("- monitor: skipped ({})", word(&monitor["reason"])),
+        false => format!("- monitor: day={} report={}", monitor["day"], word(&monitor["report"])),
+    });
+    lines.push(format!(
+        "- preflight: worst={} findings={}",
+        word(&preflight["worst_level"]),
+        preflight["finding_count"]
+    ));
+    let ok = if verify["ok"] == true { "True" } else { "False" };
+    lines.push(format!("- verify: ok={ok} failures={} warnings={}", failures.len(), warnings.len()));
+    let further = [("Failures:", failures), ("Warnings:", warnings)];
+    for (title, texts) in further.into_iter().filter(|(_, texts)| !texts.is_empty()) {
+        lines.push(title.to_owned());
+        lines.extend(texts.iter().map(|text| format!("- {}", word(text))));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// The changes that verification is asked about: the named one, or every one that was looked at.
@@ -97,7 +139,9 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {
-    let grave = preflight::worst(found) == Severity::Fail && !found.is_empty();
+    // A review that is missing is among the demands, which know whether it is late.
+    let is_grave = |it: &Problem| it.severity == Severity::Fail && it.code != "REVIEW_ATTESTATION_MISSING";
+    let grave = found.iter().any(is_grave);
     let stands = |at: Standing| verified.iter().any(|it| Standing::of(&it.demands) == at);
     match tick::exit(done) {
         ticked if ticked == Exit::No || grave || stands(Standing::Failed) => Exit::No,

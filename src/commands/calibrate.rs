@@ -108,7 +108,7 @@ fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandErro
     if ctx.json(false) {
         ctx.ui.answer(&failure::pretty(&json))?;
     } else {
-        ctx.show(&report::calibration::document(&found))?;
+        ctx.show(&report::pair::calibration(&found))?;
     }
     ctx.ui.status(&format!("wrote {}", ctx.project.relative(&path)));
     Ok(())

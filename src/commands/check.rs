@@ -173,7 +173,7 @@ fn render(ctx: &Ctx, outcome: &Outcome) -> String {
         Some(Format::Markdown) => markdown::render(&findings::document(audit, fix_context)),
         Some(Format::Github) => github::annotations(audit, fix_context, &prefix(ctx)),
         Some(Format::Junit) => junit::render(audit, fix_context),
-        Some(Format::Text) | None => findings::text(audit, fix_context),
+        Some(Format::Text | Format::Html) | None => findings::text(audit, fix_context),
     }
 }
 

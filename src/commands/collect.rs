@@ -176,7 +176,7 @@ fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>, Comman
 /// Why a review in this mode does not count, where a config forbids it.
 pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<String> {
     let forbidden = review.enforce_recommended_modes && !review.allows(tool, mode);
-    let modes = review.allowed_modes.get(tool).map(|modes| modes.join(", ")).unwrap_or_default();
+    let modes = review.modes(tool).unwrap_or_default().join(", ");
     forbidden.then(|| format!("the config does not allow the reasoning mode {mode:?} for {tool}; it allows: {modes}"))
 }
 

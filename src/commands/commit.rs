@@ -5,10 +5,9 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::Ctx;
 use crate::error::CommandError;
-use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind, fix};
-use crate::report::visible::visible_line;
+use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind};
 use crate::report::{self, problem};
-use crate::store::{Exclusive, Legacy, Record, Role, logbook, project};
+use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
@@ -38,12 +37,25 @@ pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.
 pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
-    if change.opened.imported.is_some()
-        && let Record::Legacy(legacy) = Record::read(&ctx.project, change.id())?
-    {
-        continues(&legacy)?;
-    }
+    provable(ctx, change)?;
     answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))
+}
+
+/// Fails for a record of the original that is not continued.
+pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+    match legacy(ctx, change.id())?.filter(|_| change.opened.imported.is_some()) {
+        Some(legacy) => continues(&legacy),
+        None => Ok(()),
+    }
+}
+
+/// The record, where it is one of the original's.
+pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>, CommandError> {
+    match Record::read(&ctx.project, id) {
+        Ok(Record::Legacy(legacy)) => Ok(Some(legacy)),
+        Ok(Record::Tracked(_)) | Err(RecordError::Unknown { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Records an event that asks nothing of the world and has no files.
@@ -87,19 +99,11 @@ fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandE
     }
 }
 
-/// Only what the original had planned is gone on with: it proved nothing of what its other states claim, and an open
-/// change in their place would hide the claim.
 fn continues(legacy: &Legacy) -> Result<(), CommandError> {
     if legacy.is_planned() {
         return Ok(());
     }
-    let id = &legacy.id;
-    let status = visible_line(&legacy.status);
-    Err(CommandError::trouble(format!("{id} is a record of the original that says {status:?}, and is left as it is"))
-        .fixed_by([
-            Fix::next("what is still to be proven is a change of its own", fix::start()),
-            Fix::or("look at it", CommandLine::tool("change show").word(id.as_str())),
-        ]))
+    Err(CommandError::trouble(legacy.sentence()).fixed_by(legacy.fixes()))
 }
 
 fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {

@@ -14,7 +14,7 @@ use crate::model::{
     Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Op,
     Part, Proposed, Sampling, Unmeasurable,
 };
-use crate::report::{self, criterion_error};
+use crate::report;
 use crate::stats::Successes;
 use crate::workflow::{Change, UnknownMetric};
 
@@ -107,7 +107,7 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
             Err(Unmeasurable::UnknownMetric { metric, nearest }) => unknown.push((metric, nearest.into_iter().next())),
             Err(error) => {
                 let flag = flag_of(contract, criterion);
-                let shown = criterion_error::pointed(&criterion.text, criterion.bound_column(), &error.to_string());
+                let shown = parse::caret(&criterion.text, criterion.bound_column(), &error.to_string());
                 return Err(CommandError::trouble(format!("{flag}: {shown}")));
             }
         }

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::visible::visible_line;
-use crate::report::{Decision, Evening, Morning, Probed, daily, problem};
+use crate::report::{Decision, Evening, Morning, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};
 
 /// What can be decided; `undecided` is one too, if it has a reason.
@@ -82,7 +82,7 @@ fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
         });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&daily::morning(&morning))?;
+        ctx.show(&day::morning(&morning))?;
     }
     for (change, _) in &open {
         ctx.hint_next(change)?;
@@ -141,7 +141,7 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
         });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&daily::evening(&evening))?;
+        ctx.show(&day::evening(&evening))?;
     }
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
     for change in calm {
@@ -212,12 +212,10 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
 /// What was decided last today about a change.
 fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
     let today = ctx.now().date_naive();
-    change.events.iter().rev().find_map(|event| match &event.what {
-        Kind::DayDecided { utc_date, decision, reason } if *utc_date == today => {
-            let word = DECISIONS.into_iter().find(|known| known == decision)?;
-            Some(Decision { id: change.id().clone(), word, reason: reason.clone() })
-        }
-        _ => None,
+    change.events.iter().rev().find_map(|event| {
+        let Kind::DayDecided { utc_date, decision, reason } = &event.what else { return None };
+        let word = DECISIONS.into_iter().find(|known| known == decision).filter(|_| *utc_date == today)?;
+        Some(Decision { id: change.id().clone(), word, reason: reason.clone() })
     })
 }
 

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, Ill, audit_here, choose, commit, failure, hook_health, hooks, init, onboard};
+use crate::audit::preflight;
+use crate::commands::{Ctx, Ill, audit_here, choose, commit, hook_health, hooks, init, monitor, onboard};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -12,7 +13,7 @@ use crate::model::text::joined;
 use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity, Subject};
 use crate::report;
 use crate::report::problem;
-use crate::store::{atomic, logbook, project};
+use crate::store::{Record, atomic, logbook, project};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -38,7 +39,7 @@ struct ToDo {
     apply: Option<Apply>,
 }
 
-/// Exit 0 when nothing is missing any more, 1 when something is. What is only worth knowing counts for nothing.
+/// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record cannot be relied on. What is only worth knowing counts for nothing.
 pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
@@ -49,25 +50,29 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
         actions.push((problem, args.apply && apply.is_some()));
     }
     let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
+    let damaged = !audit_here::lost(ctx)?.is_empty();
     let git = git();
-    if ctx.json(true) {
-        let answer = json!({
-            "schema": SCHEMA,
-            "generated_at": ctx.now(),
-            "applied": args.apply,
-            "actions": actions.iter().map(|(problem, changed)| entry(problem, Some(*changed))).collect::<Vec<_>>(),
-            "warnings": notes.iter().map(|note| entry(note, None)).collect::<Vec<_>>(),
-            "measures": measures(ctx)?,
-            "git": git,
-        });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
-    }
+    let answer = json!({
+        "schema": SCHEMA,
+        "generated_at": ctx.now(),
+        "apply": args.apply,
+        "applied": args.apply,
+        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "note": "only the tool's own files are written, never the project's code",
+        "actions": actions.iter().map(|(problem, changed)| entry(problem, Some(*changed))).collect::<Vec<_>>(),
+        "warnings": notes.iter().map(|note| entry(note, None)).collect::<Vec<_>>(),
+        "measures": measures(ctx)?,
+        "git": git,
+    });
+    ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
         ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
     }
-    Ok(if left == 0 { Exit::Yes } else { Exit::No })
+    Ok(match left {
+        _ if damaged => Exit::Trouble,
+        0 => Exit::Yes,
+        _ => Exit::No,
+    })
 }
 
 fn entry(problem: &Problem, changed: Option<bool>) -> Value {
@@ -125,6 +130,10 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let message = "git is not told what belongs to one checkout alone (lock, cache, active change)".to_owned();
         add("STATE_GITIGNORE", message, |ctx| Ok(ctx.project.prepare_state()?));
     }
+    let (paths, lines) = if ctx.repo().is_ok() { audit_here::hidden(ctx)? } else { Default::default() };
+    if let Some(ignored) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
+        add("STATE_IGNORED", ignored.message, audit_here::keep_hidden);
+    }
     if !ctx.config()?.timings.iter().any(Timing::is_measurable) && onboard::would_fill(ctx)? {
         let message = "the project's test command can be filled into the config".to_owned();
         add("TIMINGS_FILL", message, onboard::fill_guess);
@@ -146,7 +155,21 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         found.push(ToDo { problem: setup(Severity::Warn, ill.code, ill.message, fixes), apply });
     }
     let notes = notes.into_iter().map(|ill| setup(Severity::Info, ill.code, ill.message, ill.fixes));
-    Ok((found, unproving(ctx)?.into_iter().chain(notes).collect()))
+    Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
+}
+
+/// What the original left that proves nothing here.
+fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
+    let mut notes = Vec::new();
+    for record in choose::records(ctx)?.0 {
+        if let Record::Legacy(legacy) = record {
+            notes.push(setup(Severity::Info, "RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
+        }
+    }
+    if let Some(monitor) = monitor::legacy(ctx)? {
+        notes.push(setup(Severity::Info, "MONITOR_STOPPED", monitor::stopped(ctx, &monitor), Vec::new()));
+    }
+    Ok(notes)
 }
 
 /// What of the config proves nothing: no test, nothing timed, one run.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::{Ctx, failure, hook_health};
+use crate::commands::{Ctx, audit_here, failure, hook_health};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
@@ -35,6 +35,7 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError
             if install::place(repo)?.relative {
                 ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
             }
+            audit_here::tell_hidden(ctx)?;
             Ok(Exit::Yes)
         }
         HooksCommand::Uninstall(_) => {

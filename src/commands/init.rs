@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, failure, onboard};
+use crate::commands::{Ctx, audit_here, failure, onboard};
 use crate::config::{Guess, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -29,7 +29,6 @@ pub(crate) struct InitArgs {
 struct Made {
     config: String,
     logbook: String,
-    new_config: bool,
 }
 
 /// Prints the two lines of the original.
@@ -42,8 +41,11 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
         ctx.ui.answer(&format!("Initialized: {}\nInitialized: {}", made.config, made.logbook))?;
     }
     drop(lock);
-    if args.onboard && !made.new_config {
-        onboard::fill_guess(ctx)?;
+    if args.onboard {
+        onboard::run(ctx, onboard::OnboardArgs::default())?;
+    }
+    if ctx.repo().is_ok() {
+        audit_here::tell_hidden(ctx)?;
     }
     offer_merge_union(ctx, args.no_prompt)?;
     ctx.config()?;
@@ -67,7 +69,6 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
         ctx.ui.status("Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.");
     }
     let existing = ctx.project.config_path();
-    let new_config = existing.is_none();
     let config = match existing {
         Some(path) => path,
         None => {
@@ -85,7 +86,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
         }
     };
     let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
-    Ok(Made { config: config.display().to_string(), logbook: logbook.display().to_string(), new_config })
+    Ok(Made { config: config.display().to_string(), logbook: logbook.display().to_string() })
 }
 
 /// Offers the merge driver that keeps two branches' logbook sections; written only when a person says yes.

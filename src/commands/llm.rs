@@ -7,15 +7,17 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::{Ctx, Format, analyze, commit, failure, preflight as preflight_command};
+use crate::commands::{Ctx, analyze, commit, delta, preflight as preflight_command};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::ChangeId;
 use crate::model::scrub::scrub;
-use crate::report::{self, markdown};
-use crate::store::{atomic, guard};
+use crate::report;
 use crate::workflow::view_v1;
+
+/// Where the bundle is written unless said otherwise, as in the original.
+const FILE: &str = "reports/vibeship_optimizer_llm_bundle.md";
 
 /// Write prompts and context for a language model
 #[derive(Debug, Subcommand)]
@@ -32,7 +34,7 @@ pub(crate) struct BundleArgs {
     /// Include this change
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
-    /// Write the bundle to this file
+    /// Output file [default: reports/vibeship_optimizer_llm_bundle.md]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -45,30 +47,26 @@ pub(crate) fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> 
 }
 
 fn prompt(ctx: &Ctx) -> Result<Exit, CommandError> {
-    let text = report::llm::prompt(&ctx.config()?.enforcement.trailer);
+    let text = report::project::llm_prompt(&ctx.config()?.enforcement.trailer);
     if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": text })))?;
+        ctx.print(&json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": text }))?;
     } else {
         ctx.ui.answer(&text)?;
     }
     Ok(Exit::Yes)
 }
 
-/// JSON unless markdown is asked for; with `--out`, the file's path.
+/// Writes markdown to a file and gives its path; `--format json` prints JSON.
 fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let bundle = contents(ctx, id.as_ref())?;
-    let as_json =
-        ctx.format() == Some(Format::Json) || (ctx.format().is_none() && args.out.is_none() && ctx.json(true));
-    let text = if as_json { format!("{bundle:#}\n") } else { scrub(&markdown::render(&report::llm::bundle(&bundle))) };
-    match args.out {
-        None => ctx.ui.answer(&text)?,
-        Some(out) => {
-            guard::guard_out_path(&ctx.project, &out, &[])?;
-            atomic::write_free(&out, text.as_bytes())?;
-            ctx.ui.answer(&failure::pretty(&json!({ "wrote": out })))?;
-        }
-    }
+    let out = match args.out {
+        None if ctx.json(false) => return ctx.print(&bundle).map(|()| Exit::Yes),
+        None => PathBuf::from(FILE),
+        Some(out) => out,
+    };
+    ctx.write_out(&out, &bundle, &report::project::llm_bundle(&bundle))?;
+    ctx.print(&json!({ "wrote": out }))?;
     Ok(Exit::Yes)
 }
 
@@ -91,8 +89,14 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
     Ok(json!({
         "schema": "vibeship_optimizer.llm_bundle.v1",
         "generated_at": ctx.now(),
-        "prompt": report::llm::prompt(&ctx.fix_context().trailer),
-        "preflight": preflight_command::answer(ctx, id, &found),
+        "project_root": ctx.project.root(),
+        "change_id": id,
+        "git": delta::observe(ctx).git,
+        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "config_summary": summary(ctx.config()?),
+        "note": "names and counts alone; the values of the config are left out",
+        "prompt": report::project::llm_prompt(&ctx.fix_context().trailer),
+        "preflight": preflight_command::answer(ctx, id, &found)?,
         "worst_level": preflight::worst(&found),
         "analyze": analyze::value(ctx)?,
         "config": summary(ctx.config()?),

@@ -9,7 +9,7 @@ use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::model::{ChangeId, Contract, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable};
 use crate::os::clock;
-use crate::report::{self, unmeasured};
+use crate::report::{self, metric};
 use crate::store::{OwnPaths, Role};
 use crate::workflow::{Change, World};
 
@@ -55,7 +55,7 @@ pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measu
     snapshot.role = ask.role.map(str::to_owned);
     snapshot.change_id = ask.change.map(ToString::to_string);
     let seen = delta::observe(ctx);
-    snapshot.warnings.extend(report::caveat::beside(&seen.git.dirty_outside));
+    snapshot.warnings.extend(report::method::beside(&seen.git.dirty_outside));
     snapshot.git = seen.git;
     snapshot.revision = Some(revision.clone());
     Ok(Measurement { snapshot, outputs, revision, revision_after: seen.revision })
@@ -139,7 +139,7 @@ impl Measurement {
         let found = named.into_iter().filter_map(|id| {
             // That results are old is told, and makes the verdict invalid; here, it would only be in the way.
             let reason = series::reading(&all, id).err().filter(|why| !matches!(why, Unusable::Stale { .. }))?;
-            Some((id.clone(), unmeasured::why(&self.snapshot, id, &reason)))
+            Some((id.clone(), metric::why(&self.snapshot, id, &reason)))
         });
         found.collect()
     }

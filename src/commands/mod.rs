@@ -76,16 +76,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::{Config, file};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::measure::revision;
+use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, FixContext, Policy};
 use crate::os::{Clock, Interrupt, host, interrupt};
 use crate::report::{Doc, StepView, Terminal, markdown, terminal};
-use crate::store::{Exclusive, Holder, Project, lock};
+use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
 
@@ -117,6 +118,8 @@ pub(crate) enum Format {
     Github,
     /// JUnit XML, only for `check`
     Junit,
+    /// An HTML page, only for `report`
+    Html,
 }
 
 /// What a command works with.
@@ -179,6 +182,25 @@ impl Ctx {
             Some(format) => format == Format::Json,
             None => piped && !self.ui.answers_a_person(),
         }
+    }
+
+    /// Answers with JSON.
+    pub(crate) fn print(&self, value: &Value) -> Result<(), CommandError> {
+        Ok(self.ui.answer(&failure::pretty(value))?)
+    }
+
+    /// Answers with `value` where JSON is wanted, else with the document; `piped` says what a pipe gets.
+    pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<(), CommandError> {
+        if self.json(piped) { self.print(value) } else { self.show(doc) }
+    }
+
+    /// Writes an answer to a file that the user named: JSON where the format or the name says so, else markdown.
+    pub(crate) fn write_out(&self, out: &Path, value: &Value, doc: &Doc) -> Result<(), CommandError> {
+        guard::guard_out_path(&self.project, out, &[])?;
+        let named = out.extension().is_some_and(|ending| ending == "json");
+        let as_json = self.globals.format.map_or(named, |format| format == Format::Json);
+        let text = if as_json { format!("{value:#}\n") } else { scrub(&markdown::render(doc)) };
+        Ok(atomic::write_free(out, text.as_bytes())?)
     }
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.

@@ -1,21 +1,22 @@
 //! `onboard`: fill empty test and timing commands of the config with what the project seems to use.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::commands::{Ctx, failure, init};
+use crate::commands::{Ctx, init};
 use crate::config::{Edited, Guess, edit, file, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{CommandLine, Fix};
+use crate::model::{CommandLine, Fix, fix};
 use crate::project::commands;
+use crate::report::problem;
 use crate::store::{atomic, guard};
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 
 /// Detect the project's test command and fill empty commands of the config
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct OnboardArgs {
     /// Command to time and to test with [default: detected from the project's files]
     #[arg(long, value_name = "CMD")]
@@ -28,41 +29,72 @@ pub(crate) struct OnboardArgs {
     dry_run: bool,
 }
 
-/// What was filled in, or would be.
+/// What was filled in, or would be. Exit 0 also where nothing was found, as the original.
 pub(crate) fn run(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
     if !args.dry_run {
         init::ensure(ctx)?;
     }
     let guess = commands::guess(ctx.project.root());
     let cmd = args.timing_cmd.or_else(|| guess.test.clone());
-    let edited = match &cmd {
-        Some(cmd) => Some(fill(ctx, cmd, args.force, args.dry_run)?),
-        None => None,
+    let changes = match &cmd {
+        Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
+        None => Vec::new(),
     };
-    let changes: Vec<_> = edited.iter().flat_map(|edited| &edited.changes).collect();
+    let config = ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path());
+    let applied: Vec<Value> = changes
+        .iter()
+        .map(|it| json!({ "code": code(it.key), "value": cmd, "key": it.key, "before": it.before }))
+        .collect();
+    let next: Vec<String> = next_steps().iter().map(ToString::to_string).collect();
     if ctx.json(false) {
-        let changed: Vec<_> =
-            changes.iter().map(|change| json!({ "key": change.key, "before": change.before })).collect();
-        ctx.ui.answer(&failure::pretty(&json!({
+        ctx.print(&json!({
             "schema": SCHEMA,
+            "ok": true,
+            "project_root": ctx.project.root(),
+            "config_path": config,
+            "dry_run": args.dry_run,
+            "changes": applied,
+            "changed": applied,
             "timing_cmd": cmd,
             "others": guess.others,
             "size_paths": guess.size_paths,
-            "changed": changed,
-            "dry_run": args.dry_run,
-        })))?;
-    } else if let Some(cmd) = &cmd {
-        let verb = if args.dry_run { "Would set" } else { "Set" };
-        let lines: Vec<String> = changes.iter().map(|change| format!("{verb} {} to: {cmd}", change.key)).collect();
-        ctx.ui.answer(&if lines.is_empty() { "Nothing to fill in.".to_owned() } else { lines.join("\n") })?;
-        for other in &guess.others {
-            ctx.ui.hint(&format!("the project could also be tested with: {other}"));
-        }
+            "next_steps": next,
+        }))?;
     } else {
+        let head = if args.dry_run { "Would apply:" } else { "Applied:" };
+        let mut lines = vec![format!("Onboarding complete. Config: {}", config.display())];
+        lines.push(if applied.is_empty() { "No config changes applied.".to_owned() } else { head.to_owned() });
+        lines.extend(changes.iter().map(|it| format!("- {}: {}", code(it.key), cmd.as_deref().unwrap_or_default())));
+        lines.push("Next steps:".to_owned());
+        lines.extend(next.iter().map(|step| format!("- {step}")));
+        ctx.ui.answer(&lines.join("\n"))?;
+    }
+    for other in &guess.others {
+        ctx.ui.hint(&format!("the project could also be tested with: {other}"));
+    }
+    if cmd.is_none() {
+        ctx.ui.warn("no test command was found in this project");
         let name = Fix::next("name it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
-        return Err(CommandError::failed("no test command was found in this project").fixed_by([name]));
+        ctx.ui.status(&problem::lines(&[name]).join("\n"));
     }
     Ok(Exit::Yes)
+}
+
+/// The original's name of a value that was filled in.
+fn code(key: &str) -> &'static str {
+    if key == "commands.test" { "COMMANDS_TEST_SET" } else { "TIMINGS_CMD_SET" }
+}
+
+/// The first loop, in the order in which the gates take it.
+fn next_steps() -> [CommandLine; 6] {
+    [
+        fix::start(),
+        CommandLine::tool("change contract"),
+        CommandLine::tool("snapshot --as before"),
+        CommandLine::tool("validate"),
+        CommandLine::tool("snapshot --as after"),
+        CommandLine::tool("compare"),
+    ]
 }
 
 /// Fills the guess into an existing config where it is still empty, for `init --onboard`.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::commands::{Ctx, commit, failure, parse};
+use crate::commands::{Ctx, commit, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::ChangeId;
@@ -35,9 +35,9 @@ pub(crate) struct CronArgs {
     /// Directory of the project [default: this one]
     #[arg(long, value_name = "DIR")]
     project_root: Option<PathBuf>,
-    /// Name of the job
-    #[arg(long, value_name = "NAME", default_value = "vibeship-optimizer daily tick")]
-    name: String,
+    /// Name of the job [default: vibeship-optimizer autopilot tick (ID)]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Schedule, as a cron expression
     #[arg(long, value_name = "CRON", default_value = "0 7 * * *")]
     cron: String,
@@ -64,10 +64,7 @@ pub(crate) struct CronArgs {
     apply: bool,
 }
 
-/// What helps where the job could not be added.
-const HINT: &str = "is openclaw installed and on PATH? without --apply the command is printed";
-
-/// Exit 1 when openclaw did not add the job, 2 when it could not be run.
+/// Exit 2 when openclaw did not add the job.
 pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
@@ -78,53 +75,68 @@ pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) 
         None => ctx.project.root().to_owned(),
     };
     let root = root.display().to_string();
-    for (flag, text) in [("--name", &args.name), ("--cron", &args.cron), ("--tz", &args.tz), ("--project-root", &root)]
-    {
+    let name = args.name.clone().unwrap_or_else(|| {
+        let of = id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+        format!("vibeship-optimizer autopilot tick{of}")
+    });
+    for (flag, text) in [("--name", &name), ("--cron", &args.cron), ("--tz", &args.tz), ("--project-root", &root)] {
         parse::title(text)
             .map_err(|_| CommandError::trouble(format!("{flag}: {text:?} is not one short line of text")))?;
     }
     let message = message(&root, id.as_ref());
-    let argv = argv(&args, &message);
+    let argv = argv(&args, &name, &message);
     // `null` where the shell here has no way to write it.
     let command = shell_line(&argv);
     let spec = json!({
-        "name": args.name,
+        "name": name,
+        "cron": args.cron,
+        "tz": args.tz,
+        "project_root": root,
+        "change_id": id,
+        "thinking": args.thinking,
+        "model": args.model.clone().unwrap_or_default(),
+        "announce": !args.no_deliver,
+        "channel": args.channel,
+        "to": args.to.clone().unwrap_or_default(),
         "schedule": { "kind": "cron", "expr": args.cron, "tz": args.tz },
         "sessionTarget": "isolated",
-        "payload": {
-            "kind": "agentTurn",
-            "message": message,
-            "thinking": args.thinking,
-            "model": args.model,
-        },
+        "payload": { "kind": "agentTurn", "message": message, "thinking": args.thinking, "model": args.model },
         "delivery": {
             "mode": if args.no_deliver { "none" } else { "announce" },
             "channel": args.channel,
             "to": args.to,
         },
     });
-    if args.apply {
-        add(ctx, &argv)?;
-        ctx.ui.status("The job is added.");
+    if !args.apply {
+        ctx.print(&json!({ "spec": spec, "command": command, "applied": false }))?;
+        return Ok(Exit::Yes);
     }
-    ctx.ui.answer(&failure::pretty(&json!({ "spec": spec, "command": command, "applied": args.apply })))?;
-    Ok(Exit::Yes)
+    let mut result = added(ctx, &argv)?;
+    let ok = result["ok"] == true;
+    if let Some(error) = result["error"].as_str() {
+        ctx.ui.error(error);
+        ctx.ui.hint("is openclaw installed and on PATH? without --apply the command is printed");
+    }
+    result["command"] = json!(command);
+    result["argv"] = json!(argv);
+    ctx.print(&json!({ "spec": spec, "command": command, "applied": ok, "result": result }))?;
+    Ok(if ok { Exit::Yes } else { Exit::Trouble })
 }
 
 fn message(root: &str, id: Option<&ChangeId>) -> String {
     let about = id.map(|id| format!(" --change-id {id}")).unwrap_or_default();
     format!(
-        "In the directory {root} run `vibeship-optimizer autopilot tick --ok-on-pending --format json{about}`. \
+        "In the directory `{root}` run `vibeship-optimizer autopilot tick --ok-on-pending --format json{about}`. \
          Report in a few lines what was measured, every alarm with the rollback command that was printed, and what \
          verification still demands. Do not roll back, resolve, attest or verify anything yourself: those are a \
          person's decisions."
     )
 }
 
-fn argv(args: &CronArgs, message: &str) -> Vec<String> {
+fn argv(args: &CronArgs, name: &str, message: &str) -> Vec<String> {
     let delivered = |value| if args.no_deliver { None } else { value };
     let options = [
-        ("--name", Some(args.name.as_str())),
+        ("--name", Some(name)),
         ("--cron", Some(&args.cron)),
         ("--tz", Some(&args.tz)),
         ("--session", Some("isolated")),
@@ -139,7 +151,8 @@ fn argv(args: &CronArgs, message: &str) -> Vec<String> {
     ["openclaw", "cron", "add"].into_iter().chain(options).chain([deliver]).map(str::to_owned).collect()
 }
 
-fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {
+/// What adding the job came to, in the original's words.
+fn added(ctx: &Ctx, argv: &[String]) -> Result<Value, CommandError> {
     let keep = Output::Keep { head_bytes: 0, tail_bytes: 2000 };
     let spec = Spec {
         invocation: Invocation::Argv(argv.iter().map(OsString::from).collect()),
@@ -149,11 +162,22 @@ fn add(ctx: &Ctx, argv: &[String]) -> Result<(), CommandError> {
         stdout: keep,
         stderr: keep,
     };
-    let failed = |message: String| CommandError::failed(message).hinted(HINT);
-    let finished = process::run(&spec, ctx.interrupt()?).map_err(|error| CommandError::trouble(error).hinted(HINT))?;
-    if finished.ended == Ended::Code(0) {
-        return Ok(());
+    let began = std::time::Instant::now();
+    let finished = match process::run(&spec, ctx.interrupt()?) {
+        Ok(finished) => finished,
+        Err(error) => return Ok(json!({ "ok": false, "error": format!("openclaw CLI could not be run: {error}") })),
+    };
+    let ok = finished.ended == Ended::Code(0);
+    let stderr = scrub(finished.stderr.tail_text(2000).trim());
+    let mut result = json!({
+        "ok": ok,
+        "rc": if let Ended::Code(code) = finished.ended { Some(code) } else { None },
+        "stdout": scrub(finished.stdout.tail_text(2000).trim()),
+        "stderr": stderr,
+        "elapsed_s": began.elapsed().as_secs_f64(),
+    });
+    if !ok {
+        result["error"] = json!(format!("openclaw cron add did not succeed: {stderr}"));
     }
-    let tail = scrub(finished.stderr.tail_text(500).trim());
-    Err(failed(format!("openclaw cron add did not succeed: {tail}")))
+    Ok(result)
 }

@@ -253,7 +253,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
 /// Tells what a session found doubtful.
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     let caveats = caveat::of_first_runs(session);
-    let caveats = caveats.iter().map(|it| report::caveat::text(it).words());
+    let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
     let flaws = session
         .commands
         .iter()

@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::{MASK, scrub, scrub_prose};
 use crate::model::{Criterion, CriterionError, Trigger};
-use crate::report::{criterion_error, visible};
+use crate::report::visible::{char_width, is_hidden, visible_line, width};
 
 /// The most characters of a title: it is one line in tables.
 const MAX_TITLE: usize = 200;
@@ -94,7 +94,7 @@ pub(crate) fn command(what: &str, text: &str) -> Result<String, CommandError> {
 
 /// Whether a character would not be seen, or would change how others are read.
 fn is_unseen(c: char) -> bool {
-    visible::is_hidden(c)
+    is_hidden(c)
 }
 
 fn unseen(c: char) -> String {
@@ -120,7 +120,17 @@ pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
 }
 
 fn pointed(flag: &str, error: &CriterionError) -> CommandError {
-    CommandError::trouble(format!("{flag}: {}", criterion_error::message(error)))
+    CommandError::trouble(format!("{flag}: {}", caret(&error.text, error.column, &error.kind.to_string())))
+}
+
+/// What is wrong with a criterion at `column` (in characters from 0), the text, and a caret under the place.
+pub(crate) fn caret(criterion: &str, column: usize, what: &str) -> String {
+    let before: String = criterion.chars().take(column).collect();
+    let text = visible_line(criterion);
+    // What is made visible is wider than it was; the caret follows.
+    let lead = width(&visible_line(&before)).min(width(&text));
+    let at = criterion.chars().nth(column).map_or(1, char_width).max(1);
+    format!("{what}\n  {text}\n  {}{}", " ".repeat(lead), "^".repeat(at))
 }
 
 /// A share such as `2%` or `0.02`.
@@ -219,5 +229,29 @@ mod tests {
         for bad in ["", "two", "-1%", "200%", "NaN", "inf"] {
             assert!(share("--min-effect", bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_mistake() {
+        let shown = |text: &str| {
+            let error = Criterion::parse(text).unwrap_err();
+            caret(&error.text, error.column, &error.kind.to_string())
+        };
+        insta::assert_snapshot!(shown("timing.漢.wall => 5"), @r#"
+        "=>" is not an operator; use one of <= < >= > ==
+          timing.漢.wall => 5
+                         ^
+        "#);
+        insta::assert_snapshot!(shown("timing.tests.wall"), @r"
+        no operator; use one of <= < >= > == between metric and bound
+          timing.tests.wall
+                           ^
+        ");
+        insta::assert_snapshot!(shown("a\u{1b}b <= 5"), @r"
+        a metric's name cannot hold '\u{1b}'
+          a\u{1b}b <= 5
+           ^
+        ");
+        assert!(shown("").ends_with("\n  \n  ^"));
     }
 }

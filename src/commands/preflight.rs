@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 
 use crate::audit::preflight;
 use crate::audit::{Demanded, World};
-use crate::commands::{Ctx, audit_here, choose, delta, failure, tuneables};
+use crate::commands::{Ctx, analyze, audit_here, choose, delta, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Problem, WorkTree};
 use crate::project::bloat_dirs;
 use crate::report::{self, problem};
-use crate::store::{atomic, guard};
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -34,30 +33,33 @@ pub(crate) struct PreflightArgs {
 pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
-    let answer = answer(ctx, id.as_ref(), &found);
-    if let Some(out) = &args.out {
-        guard::guard_out_path(&ctx.project, out, &[])?;
-        atomic::write_free(out, format!("{answer:#}\n").as_bytes())?;
-        let wrote = json!({ "wrote": out, "worst_level": preflight::worst(&found) });
-        ctx.ui.answer(&failure::pretty(&wrote))?;
-    } else if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::daily::findings(&found))?;
+    let doc = report::day::findings(&found);
+    match &args.out {
+        // The analysis walks the whole project.
+        None if !ctx.json(true) => ctx.show(&doc)?,
+        None => ctx.print(&answer(ctx, id.as_ref(), &found)?)?,
+        Some(out) => {
+            ctx.write_out(out, &answer(ctx, id.as_ref(), &found)?, &doc)?;
+            ctx.print(&json!({ "wrote": out, "worst_level": preflight::worst(&found) }))?;
+        }
     }
     Ok(Exit::Yes)
 }
 
 /// The fields of the original's answer.
-pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Value {
-    json!({
+pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Result<Value, CommandError> {
+    Ok(json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
+        "project_root": ctx.project.root(),
+        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "git": delta::observe(ctx).git,
+        "analysis": analyze::value(ctx)?,
         "change_id": id,
         "worst_level": preflight::worst(found),
         "finding_count": found.len(),
         "findings": found.iter().map(problem::json).collect::<Vec<_>>(),
-    })
+    }))
 }
 
 /// Every problem, for one change or for all open ones.
@@ -105,6 +107,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         has_commit: seen.revision.commit.is_some(),
         dirty,
         outside: seen.git.dirty_outside.clone(),
+        ignored: if ctx.repo().is_ok() { audit_here::hidden(ctx)? } else { Default::default() },
         has_config: ctx.project.config_path().is_some(),
         timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
         size_paths: config.size_paths.len(),

@@ -9,7 +9,7 @@ use crate::commands::{Ctx, Format, compare, evidence};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
-use crate::report::{Entry, Page, markdown, page, summary};
+use crate::report::{Entry, Page, markdown, page};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
     let project = project.map_or_else(|| "project".into(), |name| name.to_string_lossy());
     let page = Page { project: &project, now, entries, problems };
     let is_markdown = ctx.format() == Some(Format::Markdown);
-    let text = if is_markdown { markdown::render(&summary::document(&page)) } else { page::page(&page) };
+    let text = if is_markdown { markdown::render(&page::document(&page)) } else { page::page(&page) };
     match args.out {
         None if is_markdown => ctx.ui.answer(&text)?,
         None => {
@@ -73,7 +73,7 @@ fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, boo
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
             Ok(Record::Tracked(change)) => changes.push(*change),
             Ok(Record::Legacy(legacy)) => {
-                problems.push(format!("{}: record was written by the Python tool and carries no evidence", legacy.id));
+                problems.push(legacy.sentence());
             }
             Err(error) => {
                 damaged = true;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::commands::{Ctx, Pending, choose, collect, commit, delta, parse};
+use crate::commands::{Ctx, Pending, choose, collect, commit, delta, evidence, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{GitError, Repo, Scope, Side};
@@ -51,10 +51,10 @@ pub(crate) struct AttestArgs {
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Tool that reviewed the change
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value = "codex")]
     tool: Tool,
     /// Reasoning mode of the reviewer, such as `high`; `human` for a person
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", default_value = "high")]
     reasoning_mode: String,
     /// Model that reviewed the change, if any
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
@@ -104,7 +104,10 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     ctx.config()?;
     let (fixes, at) = (ctx.fix_context(), ctx.now());
     let next = Fix::next("answer its questions, and put the answer on record", fixes.attest(&id));
-    let view = BundleView { change: &change, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
+    let comparison = change.comparison.as_ref().and_then(|it| evidence::comparison_file(ctx, &it.json).ok());
+    let comparison = comparison.as_ref();
+    let view =
+        BundleView { change: &change, comparison, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
     // The record holds what people wrote; the diff is masked already, before it was cut.
     let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
     let path = match args.out {

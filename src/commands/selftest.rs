@@ -79,7 +79,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::calibration::selftest(&rows, DEFAULT_MIN_EFFECT))?;
+        ctx.show(&report::pair::selftest(&rows, DEFAULT_MIN_EFFECT))?;
     }
     Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::commands::{Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::report;
+use crate::report::{self, problem};
 use crate::store::Record;
 use crate::workflow::{Change, next, view_v1};
 
@@ -24,6 +24,18 @@ pub(crate) struct ShowArgs {
 /// Text, or the whole record as JSON.
 pub(crate) fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
+    if let Some(legacy) = commit::legacy(ctx, &id)? {
+        let mut fields = legacy.fields.clone();
+        fields.insert("legacy".to_owned(), json!(true));
+        fields.insert("message".to_owned(), json!(legacy.sentence()));
+        fields.insert("commands".to_owned(), problem::commands(&legacy.fixes()));
+        ctx.answer(
+            false,
+            &Value::Object(fields),
+            &report::show::legacy(&legacy.fields, &legacy.sentence(), &legacy.fixes()),
+        )?;
+        return Ok(Exit::Yes);
+    }
     let change = commit::load(ctx, &id)?;
     if ctx.json(false) {
         let mut fields = view_v1::fields(&change);
@@ -79,7 +91,10 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
         lines.push(match record {
             Record::Tracked(change) => report::v1::entry(change, &path),
             Record::Legacy(legacy) => {
-                report::v1::raw_entry(legacy.id.as_str(), &legacy.title, &legacy.status, &legacy.started_at, &path)
+                let (id, started) = (legacy.id.as_str(), &legacy.started_at);
+                let mut entry = report::v1::raw_entry(id, &legacy.title, &legacy.status, started, &path);
+                entry["legacy"] = json!(true);
+                entry
             }
         });
     }

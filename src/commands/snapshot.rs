@@ -5,12 +5,14 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{
-    Ctx, Measurement, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback, tuneables,
+    Ctx, Measurement, audit_here, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback,
+    tuneables,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{After, Baseline, Contract, Gate, Kind, Strength, hyperfine};
-use crate::report::unmeasured;
+use crate::os::files;
+use crate::report::metric;
 use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, gates};
 
@@ -122,6 +124,9 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
         RoleArg::After => gates::may_take_after(change, &world),
     };
     commit::ask(ctx, change, answer_of_gate)?;
+    if role == RoleArg::Before {
+        audit_here::tell_hidden(ctx)?;
+    }
     let ask = measure::Ask { label: &label, role: Some(name), change: Some(change.id()) };
     let mut measurement = measure::take(ctx, &ask, world.revision.clone())?;
     world.revision = measure::unmoved(ctx, &mut measurement)?;
@@ -180,14 +185,18 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandE
 fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit, CommandError> {
     let contracts: Vec<&Contract> = change.iter().map(|change| &change.contract).collect();
     let told = measure::worth_telling(&measurement.snapshot, &contracts);
-    for warning in told.chain(&unmeasured::warnings(&measurement.snapshot)) {
+    for warning in told.chain(&metric::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
     if ctx.json(false) {
         let snapshot = serde_json::to_value(&measurement.snapshot)?;
         ctx.ui.answer(&failure::pretty(&serde_json::json!({ "path": path, "snapshot": snapshot })))?;
     } else {
-        ctx.ui.answer(&ctx.project.root().join(Path::new(path)).display().to_string())?;
+        // From the root as the original writes it; elsewhere that would lead nowhere.
+        let root = ctx.project.root();
+        let here = std::env::current_dir().is_ok_and(|here| files::canonical(&here).is_ok_and(|here| here == root));
+        let shown = if here { Path::new(path).to_owned() } else { root.join(path) };
+        ctx.ui.answer(&shown.display().to_string())?;
     }
     Ok(Exit::Yes)
 }

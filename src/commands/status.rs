@@ -3,7 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, audit_here, choose, commit, evidence, failure, leftover, relink, uncommitted, validate};
+use crate::commands::{
+    Ctx, audit_here, choose, commit, evidence, failure, leftover, monitor, relink, uncommitted, validate,
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Fix, Gate, fix};
@@ -54,8 +56,21 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     }
     let damaged = damaged + missing.len();
     let is_shown = |change: &&Change| shown.as_ref().is_some_and(|shown| shown.id() == change.id());
+    let unproven: Vec<(String, Vec<Fix>)> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Legacy(legacy) if shown.as_ref().is_none_or(|shown| *shown.id() != legacy.id) => {
+                Some((legacy.sentence(), legacy.fixes()))
+            }
+            Record::Legacy(_) | Record::Tracked(_) => None,
+        })
+        .collect();
+    if let Some(monitor) = monitor::legacy(ctx)? {
+        ctx.ui.warn(&monitor::stopped(ctx, &monitor));
+    }
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
-    let rest = Rest { open: &open, left: &left, to_confirm: &waiting.collect::<Vec<_>>(), damaged };
+    let to_confirm: Vec<&Change> = waiting.collect();
+    let rest = Rest { open: &open, left: &left, to_confirm: &to_confirm, unproven: &unproven, damaged };
     show(ctx, shown.as_ref(), &rest)?;
     if let Some(change) = shown.as_ref().filter(|change| change.comparison.is_some()) {
         uncommitted::hint(ctx, change);
@@ -68,6 +83,8 @@ struct Rest<'a> {
     open: &'a [&'a Change],
     left: &'a [&'a Change],
     to_confirm: &'a [&'a Change],
+    /// Records of the original: what they are, and how to go on.
+    unproven: &'a [(String, Vec<Fix>)],
     damaged: usize,
 }
 
@@ -90,6 +107,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
             "open": rest.open.iter().map(|change| line(change)).collect::<Vec<_>>(),
             "left_in_tree": rest.left.iter().map(|change| change.id()).collect::<Vec<_>>(),
             "to_confirm": rest.to_confirm.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "unproven": rest.unproven.iter().map(|(sentence, _)| sentence).collect::<Vec<_>>(),
             "damaged_records": rest.damaged,
         });
         return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
@@ -107,6 +125,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
         others: &others,
         left: rest.left,
         to_confirm: rest.to_confirm,
+        unproven: rest.unproven,
         unjudged: unjudged.as_ref(),
         damaged: rest.damaged,
     };

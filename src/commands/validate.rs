@@ -84,7 +84,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
         let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::validation::document(change, checks))?;
+        ctx.show(&report::show::validation(change, checks))?;
     }
     if passed {
         warn_of_no_id(ctx, change);

@@ -1,13 +1,14 @@
 //! `change verify` and `verify`: may the change be called verified? With `--apply`, call it so.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, evidence, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
 use crate::report;
+use crate::store::RecordError;
 use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
 
 /// Check whether a change can be verified; mark it verified with `--apply`
@@ -31,9 +32,21 @@ pub(crate) struct VerifyArgs {
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
 pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
-    let id = args.change.choose_monitored(ctx)?;
+    let id = match args.change.choose_monitored(ctx) {
+        Ok(id) => id,
+        Err(error) => {
+            if let Some(answer) = unknown(&error).filter(|_| ctx.format().is_none() && ctx.json(true)) {
+                ctx.print(&answer)?;
+            }
+            return Err(error);
+        }
+    };
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
+    if let Some(legacy) = commit::legacy(ctx, &id)?.filter(|_| ctx.format().is_none() && ctx.json(true)) {
+        ctx.print(&report::v1::verify_failed(&id, &legacy.sentence()))?;
+    }
+    commit::provable(ctx, &change)?;
     evidence::check_record(ctx, &change)?;
     if let Some(End::Verified { .. }) = &change.end {
         return audit(ctx, &change, args.apply);
@@ -65,6 +78,13 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Yes)
 }
 
+/// The original's answer about a change that there is not; `None` for any other error.
+pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
+    let CommandError::Trouble { error, .. } = error else { return None };
+    let Some(RecordError::Unknown { id, path }) = error.downcast_ref() else { return None };
+    Some(report::v1::verify_failed(id, &format!("change record not found: {}", path.display())))
+}
+
 /// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
 fn answer_refused(
     ctx: &Ctx,
@@ -75,7 +95,7 @@ fn answer_refused(
     if ctx.format().is_some() || !ctx.json(true) {
         return Ok(());
     }
-    let answer = report::v1::verify_refused(change, refusal, demands, apply);
+    let answer = report::v1::verify_refused(change, refusal, demands, apply, &ctx.fix_context());
     Ok(ctx.ui.answer(&failure::pretty(&answer))?)
 }
 
@@ -109,7 +129,7 @@ fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -
         answer["demands"] = json!(demands);
         ctx.ui.answer(&failure::pretty(&answer))?;
     } else {
-        ctx.show(&report::verify::document(change, demands, applied, &ctx.fix_context()))?;
+        ctx.show(&report::show::demands(change, demands, applied, &ctx.fix_context()))?;
     }
     Ok(())
 }

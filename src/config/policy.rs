@@ -207,7 +207,8 @@ pub struct Review {
     pub other_person: bool,
     /// Whether an attestation whose mode is not among `allowed_modes` is refused.
     pub enforce_recommended_modes: bool,
-    /// Reasoning modes allowed by tool; a tool that is not listed may use any.
+    /// Reasoning modes allowed by tool, for codex and claude those of the original unless listed; another tool may use
+    /// any.
     pub allowed_modes: BTreeMap<String, Vec<String>>,
     /// What is recommended by tool.
     pub recommended_tools: BTreeMap<String, RecommendedTool>,
@@ -240,7 +241,17 @@ impl Review {
 
     /// Whether `tool` may have reviewed in `mode`.
     pub fn allows(&self, tool: &str, mode: &str) -> bool {
-        self.allowed_modes.get(tool).is_none_or(|modes| modes.iter().any(|allowed| allowed == mode))
+        self.modes(tool).is_none_or(|modes| modes.contains(&mode))
+    }
+
+    /// The modes allowed for a tool, those of the original where the config names none; `None` where any is.
+    pub fn modes(&self, tool: &str) -> Option<Vec<&str>> {
+        match (self.allowed_modes.get(tool), tool) {
+            (Some(modes), _) => Some(modes.iter().map(String::as_str).collect()),
+            (None, "codex") => Some(vec!["xhigh", "high"]),
+            (None, "claude") => Some(vec!["plan"]),
+            (None, _) => None,
+        }
     }
 }
 

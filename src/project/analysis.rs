@@ -46,8 +46,8 @@ pub(crate) struct Analysis {
     /// The configured languages, or else those that were detected.
     languages_detected: BTreeSet<String>,
     intents: Vec<String>,
-    /// Bytes of each well-known directory that exists.
-    dir_sizes: BTreeMap<String, u64>,
+    /// Each well-known directory that exists and `.`, the largest first.
+    dir_sizes: Vec<FileSize>,
     /// The largest files of the project's own, largest first.
     largest_files: Vec<FileSize>,
     questions: Vec<&'static Question>,
@@ -64,12 +64,15 @@ pub(crate) fn analyze(root: &Path, config: &Project, is_own: &dyn Fn(&[u8]) -> b
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
     let footprint = Footprint::measure(root, is_own);
+    let mut dir_sizes: Vec<FileSize> =
+        footprint.dir_sizes.into_iter().map(|(path, bytes)| FileSize { path, bytes }).collect();
+    dir_sizes.sort_by_key(|dir| std::cmp::Reverse(dir.bytes));
     Analysis {
         schema: "vibeship_optimizer.analyze.v1",
         generated_at: now,
         project_root: root.to_string_lossy().into_owned(),
         intents: config.intents.clone(),
-        dir_sizes: footprint.dir_sizes,
+        dir_sizes,
         largest_files: footprint.largest_files,
         questions: questions(&languages, &config.intents),
         python_unused_dep_hints: unused_dependencies(root, &config.python_ignore_deps),
@@ -120,7 +123,7 @@ const LARGEST: usize = 25;
 /// What takes up space.
 #[derive(Debug, Default)]
 pub(crate) struct Footprint {
-    /// Bytes of each well-known directory that exists, everything below it included.
+    /// Bytes of `.` and of each well-known directory that exists, everything below it included.
     pub(crate) dir_sizes: BTreeMap<String, u64>,
     /// The largest files of the project's own, largest first.
     pub(crate) largest_files: Vec<FileSize>,
@@ -141,6 +144,7 @@ impl Footprint {
     /// directories, but are not among the largest files; nor are those that `is_own` says are the tool's.
     pub(crate) fn measure(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Self {
         let mut footprint = Self::default();
+        footprint.dir_sizes.insert(".".to_owned(), 0);
         for name in KNOWN.directories.well_known.iter().filter(|name| root.join(name).is_dir()) {
             footprint.dir_sizes.insert(name.clone(), 0);
         }
@@ -158,8 +162,10 @@ impl Footprint {
             };
             let Ok(below) = entry.path().strip_prefix(root) else { continue };
             let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            if let Some(bytes) = footprint.dir_sizes.get_mut(&parts[0]).filter(|_| parts.len() > 1) {
-                *bytes += metadata.len();
+            for dir in std::iter::once(".").chain(Some(parts[0].as_str()).filter(|_| parts.len() > 1)) {
+                if let Some(bytes) = footprint.dir_sizes.get_mut(dir) {
+                    *bytes += metadata.len();
+                }
             }
             let dirs = &parts[..parts.len() - 1];
             let path = parts.join("/");
@@ -236,7 +242,7 @@ mod tests {
         let json = serde_json::to_value(&analysis).unwrap();
         assert_eq!(json["schema"], "vibeship_optimizer.analyze.v1");
         assert_eq!(json["languages_detected"], serde_json::json!(["python"]));
-        assert_eq!(json["dir_sizes"]["src"], 0);
+        assert_eq!(json["dir_sizes"], serde_json::json!([{"path": ".", "bytes": 6}, {"path": "src", "bytes": 0}]));
         assert_eq!(json["largest_files"][0]["path"], "requirements.txt");
         assert_eq!(json["questions"].as_array().unwrap().len(), ASKED);
         assert!(json["questions"][0]["tags"].is_array() && json["questions"][0]["intents"].is_array());
@@ -316,7 +322,8 @@ mod tests {
         write("VIBESHIP_OPTIMIZER.md", 500);
         write("top.bin", 29);
         let footprint = Footprint::measure(dir.path(), &|path| path == b"VIBESHIP_OPTIMIZER.md");
-        assert_eq!(footprint.dir_sizes, BTreeMap::from([("node_modules".to_owned(), 1000), ("src".to_owned(), 435)]));
+        let sizes = [(".", 1964), ("node_modules", 1000), ("src", 435)];
+        assert_eq!(footprint.dir_sizes, BTreeMap::from(sizes.map(|(name, bytes)| (name.to_owned(), bytes))));
         assert_eq!(footprint.largest_files.len(), LARGEST);
         assert_eq!(footprint.largest_files[0], FileSize { path: "src/f29".to_owned(), bytes: 29 });
         assert_eq!(footprint.largest_files[1].path, "top.bin");

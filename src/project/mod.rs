@@ -6,7 +6,7 @@ pub(crate) mod commands;
 mod analysis;
 mod python;
 
-pub(crate) use analysis::{Analysis, analyze, bloat_dirs};
+pub(crate) use analysis::{analyze, bloat_dirs};
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,7 @@ use crate::model::{
     Artifact, ChangeId, Estimate, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
 };
 use crate::report::verdict::Row;
-use crate::report::{Doc, Table, Text, Tone, bar, caveat, code, mark, markdown, method, metric, values, verdict};
+use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, metric, values, verdict};
 
 /// A comparison and what is known beside it.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     if comparison.caveats.is_empty() {
         doc.paragraph("No objection to these numbers was found.");
     }
-    doc.list(comparison.caveats.iter().map(caveat::text));
+    doc.list(comparison.caveats.iter().map(method::caveat));
     git(&mut doc, comparison);
     sizes(&mut doc, comparison);
     timings(&mut doc, comparison);
@@ -82,7 +82,7 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
         let finding = it.result.finding().filter(|_| it.sampling != Sampling::Rate)?;
         Some((finding.share()?, None, Tone::Quiet))
     };
-    let bars = bar::on_one_scale(headline.iter().map(estimate).collect());
+    let bars = doc::on_one_scale(headline.iter().map(estimate).collect());
     let has_bars = has_bounds || bars.iter().any(Option::is_some);
     let mut table = Table::new("lrrlrl", ["Metric", "Before", "After", "", "Change", "Result"]);
     for (row, bar) in headline.into_iter().zip(bars) {
@@ -97,14 +97,14 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     }
     doc.table(table);
     if has_bars {
-        doc.paragraph(bar::legend(has_bounds));
+        doc.paragraph(doc::legend(has_bounds));
     }
     if comparison.pair_id.is_some() {
         doc.paragraph(metric::MEDIANS);
     }
     if !comparison.caveats.is_empty() {
         doc.heading(2, "What cannot be concluded");
-        doc.list(comparison.caveats.iter().map(caveat::text));
+        doc.list(comparison.caveats.iter().map(method::caveat));
     }
     doc
 }
@@ -164,6 +164,11 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
         doc.heading(2, "Other metrics");
         doc.table(metric_table(&rest));
     }
+}
+
+/// The metrics that matter, before and after.
+pub(crate) fn measured(comparison: &Comparison) -> Table {
+    metric_table(&comparison.metrics.iter().filter(|row| is_headline(comparison, row)).collect::<Vec<_>>())
 }
 
 fn metric_table(rows: &[&MetricRow]) -> Table {
@@ -412,6 +417,8 @@ mod tests {
         | `timing.tests.cpu` | 1.9 s | 1.6231 s \[1.6182 s, 1.6263 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
         | `timing.tests.wall` | 2 s | 1.7085 s \[1.7034 s, 1.7119 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
 
+        Before and after are the medians of each side. The change is the middle of the ratios within the pairs, so the two can differ.
+
         ![Samples before and after](chg-1_compare.svg)
 
         ## Other metrics
@@ -505,6 +512,8 @@ mod tests {
         kpi.advisory_p95_ms  200 ms    170 ms  ·●···························│·                              -15.0 %  ✓ improved
         timing.tests.cpu      1.9 s  1.6231 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
         timing.tests.wall       2 s  1.7085 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
+
+        Before and after are the medians of each side. The change is the middle of the ratios within the pairs, so the two can differ.
 
         In the bars: ● estimate, ├─┤ 95 % interval, │ no change, ┊ bound.
 

@@ -86,7 +86,8 @@ fn gates(change: &Change) -> Vec<(bool, Text)> {
         let text = match progress {
             Progress::Done(Some(at)) => format!("{name}, {}", values::moment(at)).into(),
             Progress::Here => Text::new().strong(name).plain(", next"),
-            Progress::Stopped => format!("{name}, not reached").into(),
+            Progress::Failed(at) => format!("{name}, failed {}", values::moment(at)).into(),
+            Progress::Ended(_, word) => format!("{name}, {word}").into(),
             Progress::Done(None) | Progress::Ahead => name.into(),
         };
         (matches!(progress, Progress::Done(_)), text)
@@ -97,6 +98,11 @@ fn gates(change: &Change) -> Vec<(bool, Text)> {
 fn contract_and_delta(doc: &mut Doc, change: &Change) {
     doc.heading(3, "Contract");
     show::contract_fields(doc, change);
+    let check = |it: &Check| show::passed(it.passed).plain(" ").code(it.name.as_str());
+    if let Some((_, checks, _)) = pipeline::failed_validation(change) {
+        doc.heading(3, "Validation");
+        doc.list(checks.iter().map(check));
+    }
     let Some(validation) = &change.validation else { return };
     doc.heading(3, "Delta");
     let commit = |it: &DeltaCommit| code(values::short_sha(&it.sha)).plain(format!(" {}", it.subject));
@@ -107,7 +113,6 @@ fn contract_and_delta(doc: &mut Doc, change: &Change) {
         tuneables.row([code(key.as_str()), compare::setting(before.as_ref()), compare::setting(after.as_ref()), layer]);
     }
     doc.table(tuneables);
-    let check = |it: &Check| show::passed(it.passed).plain(" ").code(it.name.as_str());
     doc.list(validation.checks.iter().map(check));
 }
 
@@ -177,7 +182,8 @@ fn days(doc: &mut Doc, change: &Change) {
 fn evidence(doc: &mut Doc, change: &Change) {
     let mut table = Table::new("ll", ["Evidence", "SHA-256, first 12 digits"]);
     let mut seen = BTreeSet::new();
-    for artifact in change.artifacts() {
+    let failed = pipeline::failed_validation(change).map(|(_, _, artifact)| artifact);
+    for artifact in change.artifacts().into_iter().chain(failed) {
         let path = change.lies_at(artifact);
         // What was measured twice with the same outcome is one file.
         if seen.insert((path.clone(), artifact.sha256.as_str())) {
@@ -358,6 +364,35 @@ mod tests {
         let text = section(&change);
         assert!(text.contains("- **Status:** ✗ **rejected**"), "{text}");
         assert!(text.contains("- **Rejected, because:** slower at night"), "{text}");
-        assert!(text.contains("- [ ] 6 decide, not reached"), "{text}");
+        assert!(text.contains("- [ ] 6 decide, rejected"), "{text}");
+        let mut held = fixture::passed(5);
+        held.record(Kind::Held { reason: "not now".to_owned() }, None, fixture::at(3, 9));
+        assert!(section(&held).contains("- [ ] 6 decide, held"));
+    }
+
+    #[test]
+    fn a_validation_that_failed_is_told_with_its_checks_and_its_evidence() {
+        let mut change = fixture::passed(2);
+        let check = Check {
+            name: "test".to_owned(),
+            kind: crate::model::CheckKind::Test,
+            passed: false,
+            what: "cargo test".to_owned(),
+            seconds: 1.0,
+            failure: Some("exit code 1".to_owned()),
+            first_failure: None,
+        };
+        let artifact = fixture::artifact("validation.json");
+        let failed = Kind::ValidationFailed {
+            delta: crate::model::Delta::default(),
+            checks: vec![check],
+            artifact,
+            rejects: true,
+        };
+        change.record(failed, None, fixture::at(3, 9));
+        let text = section(&change);
+        for told in ["- [ ] 3 validate, failed 2026-02-03 09:00 UTC", "- ✗ **failed** `test`", "validation.json"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::report::visible::{visible, visible_line};
-use crate::report::{Align, Block, Doc, Span, Table, Text, bar};
+use crate::report::{Align, Block, Doc, Span, Table, Text, doc};
 
 /// The document as markdown, ending in one line end; an empty document is empty text.
 pub(crate) fn render(doc: &Doc) -> String {
@@ -71,7 +71,7 @@ fn one(span: &Span) -> String {
         Span::Strong(text) => strong(text),
         Span::Mark(tone, word) => format!("{} {}", escaped(tone.symbol()), strong(word)),
         Span::Link(path) => format!("[{}]({})", escaped(&visible_line(path)), url(path)),
-        Span::Bar(bar) => code(&bar::characters(bar, bar::WIDTH)),
+        Span::Bar(bar) => code(&doc::characters(bar, doc::WIDTH)),
     }
 }
 

@@ -2,17 +2,11 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub(crate) mod bar;
-pub(crate) mod calibration;
-pub(crate) mod caveat;
 pub(crate) mod compare;
-pub(crate) mod criterion_error;
-pub(crate) mod daily;
 pub(crate) mod day;
 pub(crate) mod doc;
 pub(crate) mod findings;
 pub(crate) mod html;
-pub(crate) mod llm;
 pub(crate) mod logbook;
 pub(crate) mod markdown;
 pub(crate) mod method;
@@ -29,29 +23,22 @@ pub(crate) mod rollback;
 pub(crate) mod route;
 pub(crate) mod show;
 pub(crate) mod status;
-pub(crate) mod step;
-pub(crate) mod summary;
 pub(crate) mod terminal;
-pub(crate) mod unmeasured;
 pub(crate) mod v1;
-pub(crate) mod validation;
 pub(crate) mod values;
 pub(crate) mod verdict;
-pub(crate) mod verify;
 pub(crate) mod visible;
 
-pub(crate) use bar::Axis;
 pub(crate) use compare::CompareView;
-pub(crate) use daily::{Decision, Evening, Morning, Probed};
 pub(crate) use day::DayView;
+pub(crate) use day::{Decision, Evening, Morning, Probed};
 pub(crate) use doc::Doc;
 pub(crate) use doc::{Align, Bar, Block, Span, Table, Text, Tile, Tone, code, codes, mark};
 pub(crate) use page::{Entry, Page};
 pub(crate) use pipeline::Progress;
 pub(crate) use refusal::RefusalView;
 pub(crate) use review::{BundleView, CommitDiff};
-pub(crate) use status::StatusView;
-pub(crate) use step::{Progressed, StepView};
+pub(crate) use status::{Progressed, StatusView, StepView};
 pub(crate) use terminal::Terminal;
 
 #[cfg(test)]

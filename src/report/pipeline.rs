@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::model::{Gate, Kind};
+use crate::model::{Artifact, Check, Gate, Kind};
 use crate::report::doc::Tile;
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, gates, window};
@@ -14,7 +14,10 @@ pub(crate) enum Progress {
     Done(Option<DateTime<Utc>>),
     Here,
     Ahead,
-    Stopped,
+    /// It was tried, and its checks failed.
+    Failed(DateTime<Utc>),
+    /// The change ended before it, as the word says.
+    Ended(Tone, &'static str),
 }
 
 impl Progress {
@@ -23,9 +26,19 @@ impl Progress {
             Self::Done(_) => (Tone::Good, "done"),
             Self::Here => (Tone::Now, "next"),
             Self::Ahead => (Tone::Quiet, "ahead"),
-            Self::Stopped => (Tone::Bad, "not reached"),
+            Self::Failed(_) => (Tone::Bad, "failed"),
+            Self::Ended(tone, word) => (tone, word),
         }
     }
+}
+
+/// The validation that failed, where none has passed since.
+pub(crate) fn failed_validation(change: &Change) -> Option<(DateTime<Utc>, &[Check], &Artifact)> {
+    let since = change.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken(_)));
+    since.filter(|_| change.validation.is_none()).find_map(|event| {
+        let Kind::ValidationFailed { checks, artifact, .. } = &event.what else { return None };
+        Some((event.at, checks.as_slice(), artifact))
+    })
 }
 
 /// Every gate that the change's class owes, in order.
@@ -33,10 +46,15 @@ pub(crate) fn stations(change: &Change) -> Vec<(Gate, Progress)> {
     let mut reached = true;
     let mut station = |gate: Gate| {
         let passed = reached && gates::passed(change, gate);
-        let progress = match (passed, reached, change.is_open()) {
-            (true, _, _) => Progress::Done(passed_at(change, gate)),
-            (false, true, true) => Progress::Here,
-            (false, true, false) => Progress::Stopped,
+        let failed = failed_validation(change).filter(|_| gate == Gate::Validate);
+        let progress = match (passed, reached, &change.end) {
+            (true, ..) => Progress::Done(passed_at(change, gate)),
+            (_, true, _) if let Some((at, ..)) = failed => Progress::Failed(at),
+            (false, true, None) => Progress::Here,
+            (false, true, Some(End::Held { .. })) => Progress::Ended(Tone::Quiet, "held"),
+            (false, true, Some(End::Rejected { .. })) => Progress::Ended(Tone::Bad, "rejected"),
+            (false, true, Some(End::RolledBack)) => Progress::Ended(Tone::Bad, "rolled back"),
+            (false, true, Some(End::Verified { .. })) => Progress::Ended(Tone::Good, "verified"),
             (false, false, _) => Progress::Ahead,
         };
         reached = passed;
@@ -51,7 +69,8 @@ pub(crate) fn tiles(change: &Change) -> Vec<Tile> {
         let (tone, word) = progress.tone_and_word();
         let note = match progress {
             Progress::Done(Some(at)) => at.format("%Y-%m-%d").to_string(),
-            Progress::Done(None) | Progress::Here | Progress::Ahead | Progress::Stopped => word.to_owned(),
+            Progress::Failed(at) => format!("{word} {}", at.format("%Y-%m-%d")),
+            Progress::Done(None) | Progress::Here | Progress::Ahead | Progress::Ended(..) => word.to_owned(),
         };
         Tile { tone, name: format!("{} {}", gate.number(), gate.name()), note }
     };
@@ -63,7 +82,7 @@ pub(crate) fn line(change: &Change) -> Text {
     stations(change).into_iter().enumerate().fold(Text::new(), |text, (i, (gate, progress))| {
         let (tone, word) = progress.tone_and_word();
         let name = match progress {
-            Progress::Here | Progress::Stopped => format!("{} ({word})", gate.name()),
+            Progress::Here | Progress::Failed(_) | Progress::Ended(..) => format!("{} ({word})", gate.name()),
             Progress::Done(_) | Progress::Ahead => gate.name().to_owned(),
         };
         text.plain(if i == 0 { "" } else { " → " }).mark(tone, name)

@@ -7,16 +7,17 @@ use crate::report::values;
 use crate::report::visible::xml_line;
 use crate::stats::median;
 
-const WIDTH: f64 = 640.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 618.0;
+/// Narrow, so that its letters can be read on a phone.
+const WIDTH: f64 = 400.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 392.0;
 const ROW: f64 = 46.0;
 const TOP: f64 = 34.0;
 /// The height of one metric's part, and of what the marks mean below all of them.
 const PART: f64 = TOP + 2.0 * ROW + 24.0;
 const LEGEND: f64 = 32.0;
 /// About so many round values on the axis.
-const TICKS: f64 = 5.0;
+const TICKS: f64 = 4.0;
 /// More points than this cannot be told apart; they are thinned out evenly.
 const MOST_POINTS: usize = 120;
 
@@ -201,10 +202,10 @@ fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
              height=\"{height}\" role=\"img\" aria-label=\"{}\">{styled}{parts}\
-             <g class=\"l\" transform=\"translate(0 {legend})\"><circle class=\"p\" cx=\"70\" cy=\"-4\" r=\"3\"/>\
-             <path class=\"i\" d=\"M176 -4H196\"/><path class=\"m\" d=\"M390 -10v12\"/></g>\
-             <g transform=\"translate(0 {legend})\"><text class=\"q\" x=\"80\">one run</text>\
-             <text class=\"q\" x=\"206\">95 % interval of the median</text><text class=\"q\" x=\"400\">median</text></g>\
+             <g class=\"l\" transform=\"translate(0 {legend})\"><circle class=\"p\" cx=\"56\" cy=\"-4\" r=\"3\"/>\
+             <path class=\"i\" d=\"M126 -4H142\"/><path class=\"m\" d=\"M326 -10v12\"/></g>\
+             <g transform=\"translate(0 {legend})\"><text class=\"q\" x=\"64\">one run</text>\
+             <text class=\"q\" x=\"150\">95 % interval of the median</text><text class=\"q\" x=\"334\">median</text></g>\
              </svg>\n",
             xml_line(&words.join("; ")),
         )
@@ -388,7 +389,7 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let (_, ticks) = Scale { low: 1.71, high: 2.02 }.ticks(1.0);
         let ticks: Vec<String> = ticks.iter().map(|it| format!("{it:.2}")).collect();
-        assert_eq!(ticks, ["1.70", "1.75", "1.80", "1.85", "1.90", "1.95", "2.00"]);
+        assert_eq!(ticks, ["1.70", "1.80", "1.90", "2.00"]);
         let (_, kib) = Scale { low: 1000.0, high: 9000.0 }.ticks(1024.0);
         assert_eq!(kib, [2048.0, 4096.0, 6144.0, 8192.0]);
         for value in [2.0, 0.0, -5.0] {

@@ -1,10 +1,9 @@
-//! A project's analysis, from the JSON that programs get, and the state of its setup.
+//! What is known of a project: its analysis, the state of its setup, and the bundle for a language model.
 
 use serde_json::Value;
 
 use crate::model::{Better, Measurable, Problem, Unit};
-use crate::report::visible::visible_line;
-use crate::report::{Doc, Table, Text, Tone, code, mark, problem, values};
+use crate::report::{Doc, Table, Text, Tone, code, mark, problem, values, visible::visible_line};
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
@@ -25,8 +24,8 @@ pub(crate) fn analysis(analysis: &Value) -> Doc {
     doc.field("Intents", words("intents"));
     let bytes = |value: &Value| values::quantity(value.as_f64().unwrap_or_default(), &Unit::bytes()).into();
     let mut sizes = Table::new("lr", ["Directory", "Size"]);
-    for (path, size) in analysis["dir_sizes"].as_object().into_iter().flatten() {
-        sizes.row([code(path.as_str()), bytes(size)]);
+    for dir in list(&analysis["dir_sizes"]) {
+        sizes.row([code(word(&dir["path"])), bytes(&dir["bytes"])]);
     }
     doc.table(sizes);
     let mut files = Table::new("lr", ["Largest file", "Size"]);
@@ -71,5 +70,29 @@ pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value
         table.row([code(spec.id.as_str()), spec.unit.symbol().into(), better.into()]);
     }
     doc.table_or(table, "None: name a timing, a size path, a health probe or a KPI in the config.");
+    doc
+}
+
+/// The workflow with its commands, and what a model must not do. `key` is the trailer's.
+pub(crate) fn llm_prompt(key: &str) -> String {
+    include_str!("llm.txt").replace("KEY", key)
+}
+
+/// The bundle as a document.
+pub(crate) fn llm_bundle(bundle: &Value) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(1, "What is known of this project");
+    doc.code(bundle["prompt"].as_str().unwrap_or_default());
+    for (title, key) in [
+        ("Change", "change"),
+        ("Problems with measuring", "preflight"),
+        ("Config, without its values", "config"),
+        ("Project", "analyze"),
+    ] {
+        if !bundle[key].is_null() {
+            doc.heading(2, title);
+            doc.code(format!("{:#}", bundle[key]));
+        }
+    }
     doc
 }

@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::judge::Comparison;
 use crate::model::{FixContext, GitV1, Revision, fix};
-use crate::report::{Doc, Table, Text, code, logbook, markdown, values};
+use crate::report::{Doc, Table, Text, code, compare, logbook, markdown, values};
 use crate::workflow::Change;
 
 /// A change and what was made of it.
 #[derive(Debug, Clone)]
 pub(crate) struct BundleView<'a> {
     pub(crate) change: &'a Change,
+    /// What the recorded comparison measured, where its file is there.
+    pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) git: &'a GitV1,
     pub(crate) revision: &'a Revision,
     pub(crate) diffs: &'a [CommitDiff],
@@ -52,6 +55,10 @@ pub(crate) fn context(view: &BundleView<'_>) -> String {
     doc.paragraph("Then put the answer on record; it is bound to the digest above and goes stale with it:");
     doc.code(view.fixes.attest(change.id()).to_string());
     git(&mut doc, view);
+    if let Some(comparison) = view.comparison {
+        doc.heading(2, "What was measured");
+        doc.table(compare::measured(comparison));
+    }
     doc.append(logbook::document(change));
     markdown::render(&doc)
 }
@@ -125,6 +132,7 @@ mod tests {
         let git = GitV1 { is_git: true, dirty: Some(true), dirty_count: Some(2), ..GitV1::default() };
         let view = BundleView {
             change: &change,
+            comparison: None,
             git: &git,
             revision: &fixture::revision('b'),
             diffs: &diffs,

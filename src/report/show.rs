@@ -1,17 +1,35 @@
-//! All changes in a list, and one in full: its logbook section and its chain of events.
+//! All changes in a list, and one in full: its logbook section and its chain of events; its contract, its validation, and
+//! what verification demands of it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::model::Trigger;
-use crate::model::text::joined;
-use crate::report::visible::visible_line;
-use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, values};
-use crate::workflow::Change;
+use crate::model::{Check, Fix, FixContext, Trigger, Unit, text::joined};
+use crate::report::{
+    Doc, Table, Text, Tone, code, codes, logbook, mark, problem, refusal, rollback, values, visible::visible_line,
+};
+use crate::workflow::{Change, Demand};
 
 /// The whole change.
 pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = logbook::document(change);
     doc.append(events(change));
+    doc
+}
+
+/// A record of the original: its fields as they stand, and what they prove.
+pub(crate) fn legacy(fields: &Map<String, Value>, sentence: &str, fixes: &[Fix]) -> Doc {
+    let mut doc = Doc::new();
+    doc.paragraph(problem::with_steps(
+        mark(Tone::Unsure, "unproven").plain(format!(": {}", visible_line(sentence))),
+        fixes,
+    ));
+    for (key, value) in fields {
+        let text = match value {
+            Value::String(text) => visible_line(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        };
+        doc.field(key.as_str(), text);
+    }
     doc
 }
 
@@ -86,7 +104,9 @@ pub(crate) fn list(entries: &[Value]) -> Doc {
     for entry in entries {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
         let status = text("status");
+        let legacy = entry["legacy"] == true;
         let tone = match status {
+            _ if legacy => Tone::Quiet,
             "verified" => Tone::Good,
             "rejected" | "rolled_back" => Tone::Bad,
             "held" => Tone::Quiet,
@@ -94,7 +114,7 @@ pub(crate) fn list(entries: &[Value]) -> Doc {
         };
         table.row([
             code(text("change_id")),
-            mark(tone, status.replace('_', " ")),
+            mark(tone, status.replace('_', " ")).plain(if legacy { " (Python tool, unproven)" } else { "" }),
             text("started_at").into(),
             visible_line(text("title")).into(),
         ]);
@@ -104,11 +124,77 @@ pub(crate) fn list(entries: &[Value]) -> Doc {
     doc
 }
 
+/// The list. `applied` tells what became of `--apply`; `None` where it was not asked for.
+pub(crate) fn demands(change: &Change, demands: &[Demand], applied: Option<bool>, ctx: &FixContext) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(2, format!("{} ({})", change.opened.title, change.id().as_str()));
+    doc.list(demands.iter().map(|demand| demand_item(demand, change, ctx)));
+    let open: Vec<&Demand> = demands.iter().filter(|demand| !demand.met).collect();
+    let waiting = !open.is_empty() && open.iter().all(|demand| demand.kind.comes_with_time());
+    let text = match (applied, open.len()) {
+        (Some(true), _) => mark(Tone::Good, "VERIFIED"),
+        (_, 0) => mark(Tone::Good, "every demand is met").plain("; verify it with --apply --summary"),
+        (_, _) if waiting => mark(Tone::Unsure, "not yet").plain(": nothing is wrong, only time is missing"),
+        (_, n) => {
+            let demands = values::count(n as u64, "demand is not met", "demands are not met");
+            mark(Tone::Bad, "not verified").plain(format!(": {demands}"))
+        }
+    };
+    doc.paragraph(text);
+    doc
+}
+
+/// A demand, and under it the commands that meet it.
+fn demand_item(demand: &Demand, change: &Change, ctx: &FixContext) -> Text {
+    let (tone, word) = match demand.met {
+        true => (Tone::Good, "met"),
+        false if demand.kind.comes_with_time() => (Tone::Unsure, "not yet"),
+        false => (Tone::Bad, "not met"),
+    };
+    let text = mark(tone, word).plain(format!(": {}", refusal::demand(demand)));
+    if demand.met {
+        return text;
+    }
+    problem::with_steps(text, &demand.fixes(change, ctx))
+}
+
+/// The checks of a validation of `change`, as it is after the validation was recorded.
+pub(crate) fn validation(change: &Change, checks: &[Check]) -> Doc {
+    let mut doc = Doc::new();
+    doc.heading(2, format!("Validation of {}", change.opened.title));
+    let mut table = Table::new("llrl", ["Check", "Result", "Time", "Ran"]);
+    for check in checks {
+        table.row([
+            code(check.name.as_str()),
+            passed(check.passed),
+            values::quantity(check.seconds, &Unit::seconds()).into(),
+            code(check.what.as_str()),
+        ]);
+    }
+    doc.table_or(table, "No check is configured; the delta alone was looked at.");
+    let mut failed = checks.iter().filter(|check| !check.passed).peekable();
+    if failed.peek().is_none() {
+        return doc;
+    }
+    for check in failed {
+        doc.heading(3, code(check.name.as_str()).plain(" failed"));
+        doc.code(check.failure.as_deref().unwrap_or("no output was kept"));
+    }
+    if change.is_open() {
+        doc.paragraph("The change stays open: fix it and validate again.");
+    } else {
+        doc.paragraph("The change is rejected. To take it back:");
+        doc.code(rollback::with_record(change));
+    }
+    doc
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Class;
+    use crate::model::{CheckKind, Class, Delta, DeltaCommit, Kind};
     use crate::report::{Terminal, fixture, terminal, v1};
+    use crate::workflow::{World, window};
 
     #[test]
     fn the_chain_of_events_is_shown() {
@@ -141,5 +227,92 @@ mod tests {
         chg-1   ▸ validated  2026-02-01T09:00:00Z  Shorten the advisory cooldown
         chg-2   ✓ verified   2026-02-18T12:39:00Z  x | y ⏎ # z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e}
         ");
+    }
+
+    fn world() -> World {
+        World { policy: fixture::policy(), reproduced: true, ..World::default() }
+    }
+
+    #[test]
+    fn every_demand_says_how_it_is_met() {
+        let change = fixture::passed(7);
+        let list = window::demands(&change, &world(), fixture::at(5, 12));
+        let text = terminal::render(&demands(&change, &list, None, &FixContext::default()), Terminal::plain());
+        insta::assert_snapshot!(text, @r#"
+        Shorten the advisory cooldown (chg-1)
+
+        - ✓ met: fully rolled out
+        - ? not yet: 3 days of monitoring, which end 2026-02-07 10:00 UTC
+        - ? not yet: measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
+          measure once on every UTC day
+          next: vibeship-optimizer monitor tick --change-id chg-1
+        - ✗ not met: no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
+          go back
+          next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+          if it is harmless
+          or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
+        - ✓ met: every evidence file present and unaltered
+        - ✓ met: the recorded verdicts come out of the evidence again
+        - ✓ met: no recorded time is in the future
+        - ✗ not met: a review of the present state, attested
+          have it reviewed
+          next: vibeship-optimizer review bundle --change-id chg-1
+          then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
+
+        ✗ not verified: 4 demands are not met
+        "#);
+    }
+
+    #[test]
+    fn waiting_is_no_failure() {
+        let mut list = window::demands(&fixture::passed(7), &world(), fixture::at(5, 12));
+        list.retain(|demand| demand.met || demand.kind.comes_with_time());
+        let text =
+            terminal::render(&demands(&fixture::passed(7), &list, None, &FixContext::default()), Terminal::plain());
+        assert!(text.contains("? not yet: nothing is wrong"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_check_shows_its_output_and_the_way_back() {
+        let check = |name: &str, failure: Option<&str>| Check {
+            name: name.to_owned(),
+            kind: CheckKind::Test,
+            passed: failure.is_none(),
+            what: "cargo test".to_owned(),
+            seconds: 12.345,
+            failure: failure.map(str::to_owned),
+            first_failure: None,
+        };
+        let checks = vec![check("test", Some("exit code 101\nassertion failed\u{1b}[0m")), check("smoke:health", None)];
+        let mut change = fixture::passed(2);
+        let artifact = fixture::artifact("validation.json");
+        let commit = DeltaCommit {
+            sha: "b".repeat(40),
+            subject: "x".to_owned(),
+            change_ids: Vec::new(),
+            evidence_only: false,
+            merge: false,
+            own_files: false,
+        };
+        let delta = Delta { commits: vec![commit], ..Delta::default() };
+        let failed = Kind::ValidationFailed { delta, checks: checks.clone(), artifact, rejects: true };
+        change.record(failed, None, fixture::at(2, 9));
+        insta::assert_snapshot!(terminal::render(&validation(&change, &checks), Terminal::plain()), @r#"
+        Validation of Shorten the advisory cooldown
+
+        Check         Result       Time  Ran
+        test          ✗ failed  12.35 s  cargo test
+        smoke:health  ✓ passed  12.35 s  cargo test
+
+        test failed
+
+            exit code 101
+            assertion failed\u{1b}[0m
+
+        The change is rejected. To take it back:
+
+            git revert bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+            vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        "#);
     }
 }

@@ -4,7 +4,7 @@
 use anstyle::{AnsiColor, Style};
 
 use crate::report::visible::{char_width, visible, visible_line, width};
-use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, bar};
+use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, doc};
 
 /// How a terminal shows text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,7 +167,7 @@ impl Terminal {
                 styled(&format!("{}{TIE}{}", tone.symbol(), visible_line(word)), tone_style(*tone))
             }
             Span::Link(path) => styled(&shown(path), base.underline()),
-            Span::Bar(bar) => styled(&bar::characters(bar, self.bar_width()), base),
+            Span::Bar(bar) => styled(&doc::characters(bar, self.bar_width()), base),
         };
         text.spans().iter().flat_map(piece).collect()
     }
@@ -177,7 +177,7 @@ impl Terminal {
         match self.width {
             Some(width) if width < 110 => 17,
             Some(width) if width < 130 => 21,
-            _ => bar::WIDTH,
+            _ => doc::WIDTH,
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Fix, FixContext};
+use crate::model::{ChangeId, Fix, FixContext};
 use crate::report::{RefusalView, refusal, values};
-use crate::workflow::{Change, Demand, Refusal, view_v1};
+use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
 
 /// One change as `change start` and `change list` answer it. `path` is the record's.
 pub(crate) fn entry(change: &Change, path: &str) -> Value {
@@ -34,13 +34,24 @@ pub(crate) fn verify_apply(change: &Change, demands: &[Demand], warnings: &[Stri
     answer
 }
 
+/// The answer of `change verify` where something before its demands is the reason.
+pub(crate) fn verify_failed(change_id: &ChangeId, reason: &str) -> Value {
+    json!({ "change_id": change_id, "ok": false, "failures": [reason], "warnings": [] })
+}
+
 /// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
-pub(crate) fn verify_refused(change: &Change, refused: &Refusal, demands: &[Demand], apply: bool) -> Value {
+pub(crate) fn verify_refused(
+    change: &Change,
+    refused: &Refusal,
+    demands: &[Demand],
+    apply: bool,
+    ctx: &FixContext,
+) -> Value {
     let mut answer = match apply {
         false => verify_dry_run(change, demands, &[]),
         true => verify_apply(change, demands, &[], false),
     };
-    let view = RefusalView::new(refused, Some(change), &FixContext::default());
+    let view = RefusalView::new(refused, Some(change), ctx);
     let next = view.problem.fixes.iter().find_map(Fix::command);
     let next = next.map_or_else(String::new, |command| format!("; run {command}"));
     let reason = format!("{}{next}", view.sentence());
@@ -54,11 +65,30 @@ pub(crate) fn verify_refused(change: &Change, refused: &Refusal, demands: &[Dema
 fn failure(demand: &Demand, change: &Change) -> String {
     let fixes = demand.fixes(change, &FixContext::default());
     let commands: Vec<String> = fixes.iter().filter_map(Fix::command).map(ToString::to_string).collect();
-    let text = refusal::demand(demand);
-    if commands.is_empty() {
-        format!("not met: {text}")
-    } else {
-        format!("not met: {text}; run {}", commands.join(", then "))
+    let words = original_words(&demand.kind).map(|words| format!("{words}; ")).unwrap_or_default();
+    let run = if commands.is_empty() { String::new() } else { format!("; run {}", commands.join(", then ")) };
+    format!("{words}not met: {}{run}", refusal::demand(demand))
+}
+
+/// What the original calls an unmet demand: jobs that it set up keep quiet while this is all that is missing.
+fn original_words(kind: &DemandKind) -> Option<String> {
+    match kind {
+        DemandKind::Ticks { need, have } => {
+            Some(format!("insufficient monitor ticks: have {} need {need}", have.len()))
+        }
+        DemandKind::Window { days, .. } => {
+            Some(format!("insufficient monitor ticks: the window of {days} days is open"))
+        }
+        DemandKind::Attestation { .. } => {
+            Some("review attestation missing (review.require_attestation=true)".to_owned())
+        }
+        DemandKind::CleanGit => Some("git working tree is dirty (require_clean_git=true)".to_owned()),
+        DemandKind::FullRollout
+        | DemandKind::NoAlarm { .. }
+        | DemandKind::Artifacts { .. }
+        | DemandKind::Reproduced
+        | DemandKind::Clock { .. }
+        | DemandKind::FollowUp => None,
     }
 }
 
@@ -66,7 +96,6 @@ fn failure(demand: &Demand, change: &Change) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
-    use crate::workflow::DemandKind;
 
     #[test]
     fn an_entry_has_the_fields_of_the_original() {
@@ -80,7 +109,7 @@ mod tests {
             Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },
         ];
         let change = fixture::passed(7);
-        insta::assert_snapshot!(verify_apply(&change, &demands, &["w".to_owned()], false), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
+        insta::assert_snapshot!(verify_apply(&change, &demands, &["w".to_owned()], false), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
         assert_eq!(verify_dry_run(&change, &demands[..1], &[])["ok"], true);
     }
 }

@@ -5,7 +5,7 @@ use crate::model::{
     Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, MetricSource, Outcome, Unit, Unusable,
     Verdict, Verdicts,
 };
-use crate::report::{Table, Text, Tone, bar, code, mark, values};
+use crate::report::{Table, Text, Tone, code, doc, mark, values};
 
 /// What helps against drift where there are two builds to take turns.
 const IN_PAIRS: &str = "; measure in pairs";
@@ -83,7 +83,7 @@ pub(crate) fn table(rows: Vec<Row>) -> Table {
 /// The same with a bar for each that can be drawn.
 pub(crate) fn drawn_table(rows: Vec<Row>) -> Table {
     let mut table = Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]);
-    let bars = bar::on_one_scale(rows.iter().map(|row| row.drawn).collect());
+    let bars = doc::on_one_scale(rows.iter().map(|row| row.drawn).collect());
     for (row, bar) in rows.into_iter().zip(bars) {
         let bar = bar.map_or_else(Text::new, Text::from);
         table.row([role(row.role).into(), code(row.criterion), mark(row.tone, row.word), bar, row.why.into()]);

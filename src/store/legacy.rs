@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::model::{ChangeId, Class, Contract, Digest, Kind, Opened};
+use crate::model::{ChangeId, Class, CommandLine, Contract, Digest, Fix, Kind, Opened, fix};
 
 /// A record of the original: its fields as they stand. Nothing in it is proven.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,23 @@ impl Legacy {
     /// Whether it claims no more than to have been planned.
     pub(crate) fn is_planned(&self) -> bool {
         self.status == "planned"
+    }
+
+    /// What it is and what it proves.
+    pub(crate) fn sentence(&self) -> String {
+        let (id, status) = (&self.id, &self.status);
+        format!("the record of {id} was written by the Python tool, says {status:?} and carries no evidence")
+    }
+
+    /// How to go on. Only what was planned is continued: the other states claim what nothing proves, and an open change
+    /// in their place would hide the claim.
+    pub(crate) fn fixes(&self) -> Vec<Fix> {
+        let show = Fix::or("look at it", CommandLine::tool("change show").word(self.id.as_str()));
+        let next = match self.is_planned() {
+            true => Fix::next("continue it", fix::on(&self.id, "change contract")),
+            false => Fix::next("prove it again, as a change of its own", fix::start()),
+        };
+        vec![next, show]
     }
 
     /// The events that continue it as a record of ours: opened again with its words, but none of its claims.

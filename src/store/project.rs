@@ -6,7 +6,7 @@ use crate::os::files;
 use crate::store::{StoreError, atomic};
 
 pub(crate) const STATE_DIR: &str = ".vibeship-optimizer";
-/// The state directory of old projects, used while it holds state and the other does not.
+/// The state directory of old projects, used where it holds state.
 pub(crate) const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
 pub(crate) const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
 /// The logbook of old projects; `init` renames it.
@@ -59,7 +59,7 @@ impl Project {
         if state.exists() && !state.is_dir() {
             return Err(StoreError::NotADirectory { path: state });
         }
-        Ok(Self { state_name: state_name(&root), root })
+        Ok(Self { state_name: state_name(&root)?, root })
     }
 
     /// The root, without links, `.` and `..`.
@@ -228,10 +228,13 @@ impl OwnPaths {
         let Some(path) = self.relative(path) else { return false };
         let (dir, name) =
             path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
+        // Where the original's documents tell to write reports.
+        let is_report = dir == b"reports" && name.starts_with(b"vibeship_optimizer_") && is_written(name);
         let in_state = |rest: &[u8]| rest == b"cache" || rest.starts_with(b"cache/");
         let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
         let states = || [STATE_DIR, LEGACY_STATE_DIR].into_iter();
-        states().any(|state| within(path, state).is_some_and(in_state))
+        is_report
+            || states().any(|state| within(path, state).is_some_and(in_state))
             || atomic::is_temporary(name)
                 && (dir.is_empty()
                     || dir == EVIDENCE_DIR.as_bytes()
@@ -316,14 +319,19 @@ fn nearest_root(start: &Path) -> PathBuf {
     start.to_owned()
 }
 
-fn state_name(root: &Path) -> &'static str {
+/// The state directory in use. Where both hold state, neither can be taken without hiding what the other holds.
+fn state_name(root: &Path) -> Result<&'static str, StoreError> {
     let holds_state = |name: &str| {
         let entries = std::fs::read_dir(root.join(name)).into_iter().flatten().flatten();
         entries
             .into_iter()
             .any(|e| !matches!(e.file_name().to_str(), Some(".gitignore" | ATTRIBUTES | "lock" | "holder.json")))
     };
-    if !holds_state(STATE_DIR) && holds_state(LEGACY_STATE_DIR) { LEGACY_STATE_DIR } else { STATE_DIR }
+    match (holds_state(STATE_DIR), holds_state(LEGACY_STATE_DIR)) {
+        (true, true) => Err(StoreError::TwoStates { one: root.join(STATE_DIR), other: root.join(LEGACY_STATE_DIR) }),
+        (false, true) => Ok(LEGACY_STATE_DIR),
+        (_, false) => Ok(STATE_DIR),
+    }
 }
 
 #[cfg(test)]

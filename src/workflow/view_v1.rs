@@ -58,7 +58,7 @@ pub fn fields(change: &Change) -> Map<String, Value> {
     if let Some(attestation) = &change.attestation {
         put("review_attestation", json!(attestation.artifact.path));
     }
-    put("verification_updates", updates(change));
+    put("verification_updates", updates(change, true));
     if let Some(End::Verified { summary, at }) = &change.end {
         put("verified_at", json!(seconds(*at)));
         put("verified_summary", json!(summary));
@@ -66,9 +66,18 @@ pub fn fields(change: &Change) -> Map<String, Value> {
     view
 }
 
-fn updates(change: &Change) -> Value {
-    let of_tick = |event: &crate::model::Event| {
+/// The monitored days: the original counts the entries, so that a day measured again is one, with the last of it.
+/// Earlier versions listed every measurement.
+pub fn updates(change: &Change, one_a_day: bool) -> Value {
+    let day = |event: &crate::model::Event| {
         let Kind::Ticked(tick) = &event.what else { return None };
+        Some(tick.utc_date)
+    };
+    let of_tick = |(at, event): (usize, &crate::model::Event)| {
+        let Kind::Ticked(tick) = &event.what else { return None };
+        if one_a_day && change.events[at + 1..].iter().any(|later| day(later) == Some(tick.utc_date)) {
+            return None;
+        }
         Some(json!({
             "ts": seconds(event.at),
             "utc_date": tick.utc_date,
@@ -77,7 +86,7 @@ fn updates(change: &Change) -> Value {
             "report": change.lies_at(&tick.report),
         }))
     };
-    change.events.iter().filter_map(of_tick).collect()
+    change.events.iter().enumerate().filter_map(of_tick).collect()
 }
 
 /// A moment as the original writes it: UTC to the second, with `Z`.

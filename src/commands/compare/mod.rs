@@ -110,14 +110,19 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
 fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit, CommandError> {
-    let written: Vec<String> =
-        args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}", out.display())).collect();
+    let written = args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}\n", out.display()));
+    let mut written: String = written.collect();
+    if args.out.is_none() && !written.is_empty() {
+        written.insert_str(0, &report::compare::markdown(view));
+    }
     match ctx.format() {
         Some(Format::Json) => ctx.ui.answer(&failure::pretty(&serde_json::to_value(view.comparison)?))?,
-        _ if !written.is_empty() => ctx.ui.answer(&written.join("\n"))?,
+        _ if !written.is_empty() => ctx.ui.answer(&written)?,
         Some(Format::Markdown) => ctx.ui.answer(&report::compare::markdown(view))?,
         None if !ctx.ui.answers_a_person() => ctx.ui.answer(&report::compare::markdown(view))?,
-        Some(Format::Text | Format::Github | Format::Junit) | None => ctx.show(&report::compare::short(view))?,
+        Some(Format::Text | Format::Github | Format::Junit | Format::Html) | None => {
+            ctx.show(&report::compare::short(view))?
+        }
     }
     Ok(if args.exit_code { exit_of(view.comparison.outcome) } else { Exit::Yes })
 }

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
+use crate::audit::Finding;
+use crate::commands::{ChangeArg, Ctx, choose, commit};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::strict_json::parse_json;
-use crate::model::{Digest, Fix, Kind, fix};
-use crate::report::{self, problem};
+use crate::model::{Digest, Kind};
+use crate::report;
+use crate::report::visible::visible_line;
 use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
@@ -76,7 +78,7 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     }
     let record = ctx.project.record_path(id.as_str())?;
     if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&json!({ "monitor": record })))?;
+        ctx.print(&json!({ "monitor": record }))?;
     } else {
         ctx.ui.answer(&format!("{id} is measured on {days} UTC days; run `vibeship-optimizer monitor tick` daily"))?;
     }
@@ -98,54 +100,63 @@ fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<(), Comman
         .hinted(format!("leave --baseline out, or give {}", shown.display())))
 }
 
-/// Exit 0 whatever the state; with an open alarm too, as the original.
+/// Exit 0 with an open alarm too, as the original; 2 where a record cannot be relied on.
 fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     let changes = monitored(ctx, args.change_id.as_deref())?;
+    let lost = tick::lost(ctx, args.change_id.as_deref())?;
+    let legacy = legacy(ctx)?;
     let mut states = Vec::new();
     for change in &changes {
         states.push(state(ctx, change)?);
     }
-    if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&answer(ctx, states)?))?;
-    } else {
-        ctx.show(&report::day::monitors(&changes, ctx.now(), &ctx.policy()?))?;
+    let doc = report::day::monitors(&changes, ctx.now(), &ctx.policy()?);
+    ctx.answer(true, &answer(states, legacy.as_ref(), &lost), &doc)?;
+    if let Some(legacy) = &legacy {
+        ctx.ui.warn(&stopped(ctx, legacy));
     }
-    let is_known = tick::lost(ctx, args.change_id.as_deref())?.is_empty();
-    Ok(if is_known { Exit::Yes } else { Exit::Trouble })
+    tick::tell_lost(ctx, &lost);
+    Ok(if lost.is_empty() { Exit::Yes } else { Exit::Trouble })
 }
 
 /// The fields of one as the original has them; where several are monitored, those of the first, and all in `changes`.
-fn answer(ctx: &Ctx, states: Vec<Value>) -> Result<Value, CommandError> {
-    let mut answer = match states.first() {
-        Some(Value::Object(first)) => first.clone(),
-        _ => legacy(ctx)?,
-    };
+fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Finding]) -> Value {
     let active = states.iter().any(|state| state["active"] == true);
+    let mut answer = match (states.first(), legacy) {
+        (Some(Value::Object(first)), _) => first.clone(),
+        (_, Some(legacy)) => legacy.clone(),
+        (_, None) => Map::new(),
+    };
+    if states.is_empty() && legacy.is_some() {
+        answer.insert("legacy".to_owned(), json!(true));
+    }
+    if let Some(first) = lost.first() {
+        answer.insert("error".to_owned(), json!(first.named()));
+        answer.insert("records_not_known".to_owned(), tick::not_known(lost));
+    }
     answer.insert("active".to_owned(), json!(active));
     answer.insert("changes".to_owned(), Value::Array(states));
-    Ok(Value::Object(answer))
+    Value::Object(answer)
+}
+
+/// That the original's monitor runs no more, and how to go on.
+pub(crate) fn stopped(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
+    let of = legacy.get("change_id").and_then(Value::as_str).map(visible_line).unwrap_or_default();
+    let path = ctx.project.relative(&ctx.project.monitor_path());
+    format!(
+        "{path} is the Python tool's monitor of {of}, which is not continued: a change is monitored from its full \
+         rollout on; see what {of} lacks with `vibeship-optimizer status`"
+    )
 }
 
 /// What the original's monitor left: shown, but not gone on with, since it was bound to no evidence.
-pub(crate) fn legacy(ctx: &Ctx) -> Result<Map<String, Value>, CommandError> {
-    let mut answer = Map::new();
-    answer.insert("active".to_owned(), json!(false));
+pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>, CommandError> {
     let path = ctx.project.monitor_path();
-    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(answer) };
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
     let value = parse_json(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
     let Value::Object(fields) = value else {
         return Err(CommandError::trouble(format!("{}: not a monitor file of the original tool", path.display())));
     };
-    answer.extend(fields.into_iter().filter(|(key, _)| key != "active"));
-    answer.insert("legacy".to_owned(), json!(true));
-    ctx.ui.warn(&format!(
-        "{} is the Python tool's monitor, which is not continued: a change is monitored from its full rollout on",
-        ctx.project.relative(&path)
-    ));
-    ctx.ui.status(
-        &problem::lines(&[Fix::next("what is still to be proven is a change of its own", fix::start())]).join("\n"),
-    );
-    Ok(answer)
+    Ok(Some(fields))
 }
 
 /// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
@@ -190,6 +201,7 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
         .collect();
     Ok(json!({
         "active": is_monitored(change) && idle != Some(watch::Idle::Complete),
+        "schema": "vibeship_optimizer.monitor.v1",
         "change_id": change.id(),
         "title": change.opened.title,
         "started_at": rolled_out,
@@ -197,6 +209,8 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
         "closes_at": rolled_out.map(|from| window::closes(from, days)),
         "days": days,
         "runs_completed": measured.len(),
+        "last_run_utc_date": change.ticks.last().map(|tick| tick.utc_date.to_string()).unwrap_or_default(),
+        "baseline_snapshot": watch::reference(change).map(|artifact| &artifact.path),
         "days_measured": measured,
         "baseline": watch::reference(change).map(|artifact| &artifact.path),
         "open_alarms": change.open_alarms,

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, failure, measure, monitor,
+    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{Fix, Judged, Kind, Tick, fix};
+use crate::model::{CommandLine, Fix, Judged, Kind, Tick, fix};
 use crate::report::{self, DayView, problem};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
@@ -36,19 +36,27 @@ pub(crate) struct Ticked {
     pub raised: Vec<Judged>,
 }
 
-/// Exit 1 while an alarm is open, 2 when a record cannot be relied on, 3 when the clock went backwards, 0 otherwise:
-/// also with nothing to measure.
+/// Exit 1 while an alarm is open, 2 when a record cannot be relied on or there is no monitor, 3 when the clock went
+/// backwards, 0 otherwise.
 pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
     let lost = lost(ctx, args.change_id.as_deref())?;
+    let mut value = answer(ctx, &done, &lost)?;
+    let nothing = if done.is_empty() && lost.is_empty() { Some(no_monitor(ctx)?) } else { None };
+    if let Some(error) = &nothing {
+        value["ok"] = json!(false);
+        value["error"] = json!(error);
+    }
     if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&answer(ctx, &done, &lost)?))?;
-    } else if !done.is_empty() || lost.is_empty() {
+        ctx.print(&value)?;
+    } else if !done.is_empty() {
         let lines = done.iter().map(|ticked| (&ticked.change, ticked.idle));
         ctx.show(&report::day::ticked(&lines.collect::<Vec<_>>(), ctx.now()))?;
     }
-    if done.is_empty() {
-        monitor::legacy(ctx)?;
+    if let Some(error) = &nothing {
+        ctx.ui.error(error);
+        ctx.ui.status(&problem::lines(&[Fix::next("", CommandLine::tool("status"))]).join("\n"));
+        return Ok(Exit::Trouble);
     }
     for ticked in &done {
         tell(ctx, ticked);
@@ -56,12 +64,31 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
             ctx.hint_next(&ticked.change)?;
         }
     }
-    for lost in &lost {
+    tell_lost(ctx, &lost);
+    let exit = exit(&done);
+    Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
+}
+
+/// Why nothing is ticked.
+fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
+    Ok(match monitor::legacy(ctx)? {
+        Some(legacy) => format!("no active monitor: {}", monitor::stopped(ctx, &legacy)),
+        None => "no active monitor: no change is rolled out".to_owned(),
+    })
+}
+
+/// Tells records that cannot be relied on, and what helps.
+pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
+    for lost in lost {
         ctx.error_once(&lost.named());
         ctx.ui.status(&problem::lines(&lost.fixes(&ctx.fix_context())).join("\n"));
     }
-    let exit = exit(&done);
-    Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
+}
+
+/// The same for programs.
+pub(crate) fn not_known(lost: &[Finding]) -> Value {
+    let one = |lost: &Finding| json!({ "path": lost.path, "code": lost.what.code(), "message": lost.what.to_string() });
+    lost.iter().map(one).collect()
 }
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
@@ -197,9 +224,7 @@ pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Val
     };
     answer.insert("changes".to_owned(), Value::Array(all));
     if !lost.is_empty() {
-        let one =
-            |lost: &Finding| json!({ "path": lost.path, "code": lost.what.code(), "message": lost.what.to_string() });
-        answer.insert("records_not_known".to_owned(), lost.iter().map(one).collect());
+        answer.insert("records_not_known".to_owned(), not_known(lost));
     }
     Ok(Value::Object(answer))
 }

@@ -219,7 +219,7 @@ fn a_label_that_cannot_name_a_file_is_told_with_one_that_can() {
     let s = Sandbox::new();
     let _ = s.run(&["init", "--no-prompt"]).ok();
     let files = s.files();
-    for label in ["../../x", "a/b", "a\\b", "a\nb", ""] {
+    for label in ["../../x", "a/b", "a\\b", "a\nb"] {
         let _ = s.run(&["snapshot", "--label", label]).troubled(&["--label", "such as --label before-cache"]);
     }
     assert_eq!(s.files(), files);

@@ -26,7 +26,11 @@ fn a_day_does_not_end_with_a_change_that_nobody_decided_about() {
         shown["events"].as_array().unwrap().iter().map(|it| it["what"]["kind"].as_str().unwrap()).collect();
     assert!(kinds.ends_with(&["ticked", "day_decided"]), "the day was measured, then decided: {kinds:?}");
     assert!(sandbox.read("VIBESHIP_OPTIMIZER.md").contains("one more day of data"));
-    let _ = sandbox.run(&["day", "close"]).ok();
+    let again = sandbox.run(&["day", "close", "--format", "json"]).ok().json();
+    assert_eq!((&again["stable"], &again["decisions"]), (&closed["stable"], &closed["decisions"]));
+    let undecided = decide("undecided:wait for the canary").ok().json();
+    let again = sandbox.run(&["day", "close", "--format", "json"]).ok().json();
+    assert_eq!((&undecided["stable"], &again["stable"]), (&json!(false), &json!(false)), "nothing was settled");
     sandbox.later(Duration::days(1));
     let _ = sandbox.run(&["day", "close"]).exits(1);
 }
@@ -61,11 +65,11 @@ fn the_morning_asks_the_health_probes() {
 #[test]
 fn the_autopilot_ticks_and_says_what_is_pending() {
     let sandbox = Sandbox::new();
-    let idle = sandbox.run(&["autopilot", "tick"]).ok().json();
+    let idle = sandbox.run(&["autopilot", "tick", "--format", "json"]).ok().json();
     assert_eq!(idle["schema"], "vibeship_optimizer.autopilot_tick.v1");
     assert_eq!((&idle["monitor"]["skipped"], &idle["monitor"]["reason"]), (&json!(true), &json!("no_active_monitor")));
     sandbox.rolled_out("halve it");
-    let pending = sandbox.run(&["autopilot", "tick"]).exits(3).json();
+    let pending = sandbox.run(&["autopilot", "tick", "--format", "json"]).exits(3).json();
     assert_eq!((&pending["monitor"]["skipped"], &pending["verify"]["ok"]), (&json!(false), &json!(false)));
     assert_eq!(pending["verify"]["pending"], true);
     assert_eq!(pending["change_id"], sandbox.id());
@@ -74,7 +78,7 @@ fn the_autopilot_ticks_and_says_what_is_pending() {
         let _ = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).ok();
     }
     sandbox.later(Duration::hours(25));
-    let ready = sandbox.run(&["autopilot", "tick"]).ok().json();
+    let ready = sandbox.run(&["autopilot", "tick", "--format", "json"]).ok().json();
     assert_eq!(ready["verify"]["ok"], true, "{ready}");
     assert_ne!(sandbox.shown()["status"], "verified", "calling it verified is a person's word");
     sandbox.write("ops.json", kpi(500.0));

@@ -88,11 +88,11 @@ fn a_dry_run_and_a_command_that_cannot_do_anything_set_nothing_up() {
     let s = Sandbox::without_git();
     s.write("go.mod", "module x\n");
     let before = s.files();
-    let _ = s.run(&["onboard", "--dry-run"]).ok().says(&["Would set commands.test to: go test ./..."]);
+    let _ = s.run(&["onboard", "--dry-run"]).ok().says(&["Would apply:", "- COMMANDS_TEST_SET: go test ./..."]);
     assert_eq!(s.files(), before);
     let s = Sandbox::without_git();
     let before = s.files();
-    let _ = s.run(&["onboard", "--dry-run"]).exits(1);
+    let _ = s.run(&["onboard", "--dry-run"]).ok().says(&["No config changes applied", "no test command was found"]);
     let _ = s.run(&["snapshot", "--as", "before"]).exits(2);
     let _ = s.run(&["calibrate"]).exits(2);
     assert_eq!(s.files(), before);
@@ -121,4 +121,26 @@ fn a_peak_memory_that_could_not_be_told_is_told_where_a_criterion_asks_for_it() 
     assert!(taken.stdout.contains("before_snapshot.json"));
     let shown = s.run(&["change", "start", "--title", "y", "--parallel"]).ok();
     let _ = shown.says(&["--kpi \"timing.t.wall <= -10%\" --guardrail \""]).never_says(&["METRIC"]);
+}
+
+#[test]
+fn what_a_gitignore_hides_is_told_with_the_lines_that_keep_it() {
+    let s = Sandbox::new();
+    s.write(".gitignore", ".*\n!.gitignore\nreports/\n").commit_as("ignore", &[]);
+    let told =
+        ["git ignores .vibeship-optimizer, reports/optimizer", "vibeship-optimizer doctor --apply", "!/.vibeship"];
+    for command in
+        [&["init", "--no-prompt"][..], &["hooks", "install"], &["preflight"], &["doctor", "--format", "text"]]
+    {
+        let _ = s.run(command).says(&told[..1]);
+    }
+    s.start("x").contract();
+    let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&told);
+    let _ = s.run(&["doctor", "--apply"]).never_says(&["\"changed\": false"]);
+    let _ = s.run(&["preflight"]).ok().never_says(&["STATE_IGNORED"]);
+    s.write("reports/mine.txt", "mine");
+    s.git(&["add", ".gitignore", ".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"]);
+    let kept = s.git(&["diff", "--cached", "--name-only"]);
+    assert!(kept.contains(&s.record()) && kept.contains(&s.evidence("before_snapshot.json")), "{kept}");
+    assert!(!kept.contains("/lock") && s.git(&["status", "--porcelain", "reports/mine.txt"]).is_empty(), "{kept}");
 }

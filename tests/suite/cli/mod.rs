@@ -22,6 +22,7 @@ mod interrupted;
 mod logbook;
 mod monitor;
 mod old_stores;
+mod original;
 #[cfg(unix)]
 mod pairs;
 mod places;

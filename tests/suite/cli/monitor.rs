@@ -158,8 +158,8 @@ fn a_rollback_is_confirmed_by_a_measurement() {
     assert!(sandbox.read("ops.json").contains("100"), "the revert is made");
     let _ = sandbox.on(&["snapshot", "--as", "after"]).ok();
     assert_eq!(sandbox.shown()["status"], "rolled_back");
-    let tick = sandbox.run(&["monitor", "tick"]).ok().json();
-    assert_eq!(tick["reason"], "no_active_monitor");
+    let tick = sandbox.run(&["monitor", "tick"]).exits(2).json();
+    assert_eq!((&tick["ok"], &tick["reason"]), (&json!(false), &json!("no_active_monitor")));
     sandbox.refuses(&["monitor", "tick"], 8, "ended");
 }
 
@@ -220,7 +220,10 @@ fn the_original_s_monitor_is_shown_and_not_gone_on_with() {
     sandbox.write(".vibeship-optimizer/monitor.json", state.to_string());
     let status = sandbox.run(&["monitor", "status"]).ok().json();
     assert_eq!((&status["active"], &status["legacy"], &status["days"]), (&json!(false), &json!(true), &json!(5)));
-    assert_eq!(tick(&sandbox)["reason"], "no_active_monitor");
+    for command in [&["monitor", "tick"][..], &["monitor", "status"], &["status"], &["doctor", "--format", "text"]] {
+        let told = sandbox.run(command).says(&["the Python tool's monitor of chg-1, which is not continued"]);
+        assert_eq!(told.code == 2, command == ["monitor", "tick"], "{told}");
+    }
 }
 
 #[test]
@@ -431,7 +434,10 @@ fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
         let tick = sandbox.run(&["monitor", "tick"]).exits(2);
         assert_eq!(tick.json()["reason"], "records_not_known", "{tick}");
         assert_eq!(tick.json()["records_not_known"][0]["path"], record, "{tick}");
-        let pilot = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).exits(1);
+        for command in [&["monitor", "status"][..], &["doctor"], &["doctor", "--apply"]] {
+            let _ = sandbox.run(command).exits(2).says(&[&record]);
+        }
+        let pilot = sandbox.run(&["autopilot", "tick", "--ok-on-pending", "--format", "json"]).exits(1);
         let answer = pilot.json();
         assert_eq!(answer["verify"]["ok"], false, "{pilot}");
         assert_eq!(answer["preflight"]["findings"][0]["code"], code, "{pilot}");

@@ -38,14 +38,16 @@ fn changes_of_the_original_are_listed_as_they_stand() {
         "title": "smaller package",
         "status": "planned",
         "started_at": "2026-02-18T12:39:00Z",
-        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-20260218-123900.json"
+        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-20260218-123900.json",
+        "legacy": true
       },
       {
         "change_id": "chg-advisory-source-roles-realignment",
         "title": "source roles",
         "status": "verified",
         "started_at": "2026-02-10T08:00:00Z",
-        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-advisory-source-roles-realignment.json"
+        "path": "[PROJECT]/.vibeship_optimizer/changes/chg-advisory-source-roles-realignment.json",
+        "legacy": true
       }
     ]
     "#);
@@ -141,7 +143,7 @@ fn what_the_original_calls_verified_is_not_reopened_by_writing_to_it() {
     ] {
         let _ = s
             .run(&[verb, &["--change-id", id]].concat())
-            .troubled(&["a record of the original that says \"verified\"", "change start --title"]);
+            .troubled(&["was written by the Python tool, says \"verified\"", "change start --title"]);
     }
     let here: Vec<_> = s.files().into_iter().filter(|(path, _)| path.to_string_lossy().contains(id)).collect();
     let before: Vec<_> = files.into_iter().filter(|(path, _)| path.to_string_lossy().contains(id)).collect();

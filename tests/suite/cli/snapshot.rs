@@ -9,7 +9,7 @@ fn a_plain_snapshot_prints_its_path_alone() {
     $ snapshot --label now
     exit 0
     --- stdout
-    [PROJECT]/.vibeship-optimizer/snapshots/20260302T090000_now.json
+    .vibeship-optimizer/snapshots/20260302T090000_now.json
     ");
     assert_eq!(
         s.run(&["snapshot", "--label", "now"]).ok().stdout.lines().count(),

@@ -55,7 +55,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     $ snapshot --label before --change-id chg-20260302-090000-halve-the-operations --as before
     exit 0
     --- stdout
-    [PROJECT]/reports/optimizer/chg-20260302-090000-halve-the-operations_before_snapshot.json
+    reports/optimizer/chg-20260302-090000-halve-the-operations_before_snapshot.json
     --- stderr
     attached as before to chg-20260302-090000-halve-the-operations
     hint: make the one change, commit it, and validate it
@@ -71,7 +71,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     $ snapshot --label after --change-id chg-20260302-090000-halve-the-operations --as after
     exit 0
     --- stdout
-    [PROJECT]/reports/optimizer/chg-20260302-090000-halve-the-operations_after_snapshot.json
+    reports/optimizer/chg-20260302-090000-halve-the-operations_after_snapshot.json
     --- stderr
     attached as after to chg-20260302-090000-halve-the-operations
     hint: compare before and after
