@@ -80,12 +80,12 @@ try() {
     git init -q -b main .
     git config user.name "Hooks"
     git config user.email hooks@example.org
-    echo '{"steps": 100}' > steps.json
+    echo 'echo 100' > steps.sh
     cat > vibeship_optimizer.yml <<'YAML'
 version: 1
 commands: {test: "exit 0"}
-kpis: [{name: steps, file: steps.json, pointer: /steps, better: lower, exact: true}]
-size_paths: [steps.json]
+kpis: [{name: steps, cmd: sh steps.sh, better: lower, exact: true}]
+size_paths: [steps.sh]
 pair: {enabled: false}
 YAML
     passes vibeship-optimizer init --no-prompt
@@ -99,18 +99,18 @@ YAML
     git commit -q --no-verify -m "Set up $manager" 2>"$work/log"
     git push -q --no-verify
 
-    echo '{"steps": 99}' > steps.json
+    echo 'echo 99' > steps.sh
     refused "commit refused" git commit -a -m "Without a change"
     git commit -q --no-verify -a -m "Without a change" 2>"$work/log"
     refused "COMMIT_WITHOUT_ID" git push
     git reset -q --hard HEAD^
 
     passes vibeship-optimizer change start --title "fewer steps" --hypothesis "fewer" --kpi "kpi.steps <= -10%" \
-        --guardrail "size.steps.json <= +5%" --trigger "kpi.steps > +5%"
+        --guardrail "size.steps.sh <= +5%" --trigger "kpi.steps > +5%"
     passes vibeship-optimizer snapshot --label before --as before
     git add -A
     passes git commit -m "Baseline"
-    echo '{"steps": 80}' > steps.json
+    echo 'echo 80' > steps.sh
     passes git commit -a -m "Fewer steps"
     git log -1 --format='%(trailers:key=Optimizer-Change)' | grep -q "chg-" || fail "the commit got no trailer"
     passes vibeship-optimizer hooks status --format text

@@ -47,12 +47,12 @@ git config user.name "Wheel"
 git config user.email wheel@example.org
 git config commit.gpgsign false
 git config core.hooksPath .git/hooks
-echo '{"steps": 100}' > steps.json
+echo 'echo 100' > steps.sh
 cat > vibeship_optimizer.yml <<'YAML'
 version: 1
 commands: {test: "exit 0"}
-kpis: [{name: steps, file: steps.json, pointer: /steps, better: lower, exact: true}]
-size_paths: [steps.json]
+kpis: [{name: steps, cmd: sh steps.sh, better: lower, exact: true}]
+size_paths: [steps.sh]
 pair: {enabled: false}
 YAML
 python -m vibeship_optimizer init --no-prompt
@@ -61,9 +61,9 @@ git commit -q -m "Start"
 python -m vibeship_optimizer change start --title "fewer steps" | tee "$work/started"
 id=$(sed -n 's/.*"change_id": "\([^"]*\)".*/\1/p' "$work/started")
 python -m vibeship_optimizer change contract --change-id "$id" --hypothesis "fewer steps" \
-    --kpi "kpi.steps <= -10%" --guardrail "size.steps.json <= +10%" --trigger "kpi.steps > +5%" >/dev/null
+    --kpi "kpi.steps <= -10%" --guardrail "size.steps.sh <= +10%" --trigger "kpi.steps > +5%" >/dev/null
 before=$(python -m vibeship_optimizer snapshot --label before --change-id "$id" --as before)
-echo '{"steps": 80}' > steps.json
+echo 'echo 80' > steps.sh
 git commit -q -a -m "Fewer steps" --trailer "Optimizer-Change: $id"
 python -m vibeship_optimizer validate --change-id "$id" >/dev/null
 after=$(python -m vibeship_optimizer snapshot --label after --change-id "$id" --as after)
