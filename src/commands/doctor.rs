@@ -76,13 +76,10 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
 }
 
 fn entry(problem: &Problem, changed: Option<bool>) -> Value {
-    let mut entry = json!({ "code": problem.code, "message": problem.message });
+    let mut entry = problem::json(problem);
+    entry["heal"] = entry["hint"].clone();
     if let Some(changed) = changed {
         entry["changed"] = json!(changed);
-    }
-    if let Some(heal) = problem::first(&problem.fixes) {
-        entry["heal"] = json!(heal);
-        entry["fixes"] = json!(problem.fixes);
     }
     entry
 }

@@ -60,7 +60,7 @@ pub(crate) struct AttestArgs {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     model: String,
     /// Person responsible for the review [default: git's user]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "PERSON")]
     reviewer: Option<String>,
     /// Findings of the review
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

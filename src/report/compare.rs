@@ -3,7 +3,7 @@
 
 use crate::judge::{Caveat, Comparison, MetricRow, Side};
 use crate::model::{
-    Artifact, ChangeId, Estimate, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
+    Artifact, ChangeId, Estimate, GitV1, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
 };
 use crate::report::verdict::Row;
 use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, metric, values, verdict};
@@ -198,7 +198,7 @@ fn git(doc: &mut Doc, comparison: &Comparison) {
     add("Branch", |side| code_or_dash(side.git.branch.as_deref()));
     add("Commit", |side| code_or_dash(side.git.commit.as_deref()));
     add("Describe", |side| code_or_dash(side.git.describe.as_deref()));
-    add("Uncommitted", uncommitted);
+    add("Uncommitted", |side| uncommitted(&side.git));
     add("Snapshot", |side| code_or_dash(side.id.as_deref()));
     doc.table(table);
 }
@@ -207,13 +207,14 @@ fn code_or_dash(text: Option<&str>) -> Text {
     text.map_or_else(|| None.into(), code)
 }
 
-fn uncommitted(side: &Side) -> Text {
-    match (side.git.is_git, side.git.dirty, side.git.dirty_count) {
+/// What was uncommitted.
+pub(crate) fn uncommitted(git: &GitV1) -> Text {
+    match (git.is_git, git.dirty, git.dirty_count) {
         (false, ..) => "not under git".into(),
         (_, Some(false), _) => mark(Tone::Good, "nothing"),
         (_, Some(true), Some(n)) => mark(Tone::Bad, values::count(n, "path", "paths")),
         (_, Some(true), None) => mark(Tone::Bad, "yes"),
-        (true, None, _) if side.git.branch.is_some() && side.git.commit.is_none() => "no commit yet".into(),
+        (true, None, _) if git.branch.is_some() && git.commit.is_none() => "no commit yet".into(),
         (_, None, _) => mark(Tone::Broken, "unknown"),
     }
 }
@@ -417,7 +418,7 @@ mod tests {
         | `timing.tests.cpu` | 1.9 s | 1.6231 s \[1.6182 s, 1.6263 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
         | `timing.tests.wall` | 2 s | 1.7085 s \[1.7034 s, 1.7119 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
 
-        Before and after are the medians of each side. The change is the middle of the ratios within the pairs, so the two can differ.
+        Before and after are medians of a side, the change is that within the pairs, so the two may differ.
 
         ![Samples before and after](chg-1_compare.svg)
 
@@ -513,9 +514,9 @@ mod tests {
         timing.tests.cpu      1.9 s  1.6231 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
         timing.tests.wall       2 s  1.7085 s  ··●┤·························│·        -14.58 % [-14.90 %, -14.31 %]  ✓ improved
 
-        Before and after are the medians of each side. The change is the middle of the ratios within the pairs, so the two can differ.
-
         In the bars: ● estimate, ├─┤ 95 % interval, │ no change, ┊ bound.
+
+        Before and after are medians of a side, the change is that within the pairs, so the two may differ.
 
         What cannot be concluded
 

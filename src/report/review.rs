@@ -74,15 +74,7 @@ fn git(doc: &mut Doc, view: &BundleView<'_>) {
     doc.field("Branch", or_none(view.git.branch.as_deref()));
     doc.field("Checked out", or_none(view.revision.commit.as_deref()));
     doc.field("Baseline", or_none(baseline));
-    doc.field(
-        "Uncommitted",
-        match (view.git.dirty, view.git.dirty_count) {
-            (Some(false), _) => "nothing".to_owned(),
-            (Some(true), Some(n)) => values::count(n, "path", "paths"),
-            (Some(true), None) => "yes".to_owned(),
-            (None, _) => "unknown".to_owned(),
-        },
-    );
+    doc.field("Uncommitted", compare::uncommitted(view.git));
 }
 
 /// The diff of the change's own commits, as markdown.

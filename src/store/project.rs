@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn legacy_state_is_used_only_while_it_alone_holds_state() {
+    fn legacy_state_is_used_while_it_alone_holds_state_and_two_that_do_are_refused() {
         let temp = tempfile::tempdir().unwrap();
         let name = || Project::find(temp.path(), Some(temp.path())).unwrap().state_dir();
         std::fs::create_dir(temp.path().join(LEGACY_STATE_DIR)).unwrap();
@@ -395,7 +395,8 @@ mod tests {
         touch(&temp.path().join(STATE_DIR).join(".gitignore"));
         assert!(name().ends_with(LEGACY_STATE_DIR));
         touch(&temp.path().join(STATE_DIR).join("config.yml"));
-        assert!(name().ends_with(STATE_DIR));
+        let refused = Project::find(temp.path(), Some(temp.path())).unwrap_err().to_string();
+        assert!(refused.contains(STATE_DIR) && refused.contains(LEGACY_STATE_DIR), "{refused}");
     }
 
     #[test]
