@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::commands::{ChangeArg, Ctx, choose, commit, leftover, parse, show};
+use crate::commands::{ChangeArg, Ctx, choose, commit, parse, rollback, show};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
@@ -57,7 +57,7 @@ pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
     let exit = show::state(ctx, &change)?;
-    leftover::hint(ctx, &change);
+    rollback::hint_left(ctx, &change);
     Ok(exit)
 }
 

@@ -174,8 +174,8 @@ fn undone(commits: &[Commit]) -> BTreeSet<String> {
     found
 }
 
-/// The commits without an id that may be the change's, if anybody's: not exempt, and neither on another branch nor on a
-/// remote. Where none carries the id, the same branch on a remote may have them.
+/// The commits without an id that may be the change's, if anybody's: of who works here, not exempt, and neither on
+/// another branch nor on a remote. Where none carries the id, the same branch on a remote may have them.
 fn unclaimed(
     ctx: &Ctx,
     repo: &Repo,
@@ -191,7 +191,11 @@ fn unclaimed(
         let narrowed = Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
         policy.exempts(&narrowed).is_some() || set_up.covers(&narrowed)
     };
-    let nameless = |commit: &&Commit| commit.ids.is_empty() && !commit.is_merge() && !exempt(commit);
+    // What somebody else wrote is somebody else's.
+    let me = ctx.actor().unwrap_or_default();
+    let me = me.split_once('<').map(|(_, address)| address.trim_end_matches('>'));
+    let mine = |commit: &Commit| me.is_none_or(|me| me.eq_ignore_ascii_case(&commit.author_email));
+    let nameless = |it: &&Commit| it.ids.is_empty() && !it.is_merge() && mine(it) && !exempt(it);
     let mut found: BTreeSet<String> = commits.iter().filter(nameless).map(|commit| commit.id.clone()).collect();
     if !found.is_empty() {
         let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));

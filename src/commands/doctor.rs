@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::{Ctx, Ill, audit_here, choose, commit, hook_health, hooks, init, monitor, onboard};
+use crate::commands::hooks::Ill;
+use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor, onboard};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -141,7 +142,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
     }
-    let (grave, notes): (Vec<Ill>, Vec<Ill>) = hook_health::ills(ctx)?.into_iter().partition(|ill| ill.grave);
+    let (grave, notes): (Vec<Ill>, Vec<Ill>) = hooks::ills(ctx)?.into_iter().partition(|ill| ill.grave);
     for lost in audit_here::lost(ctx)? {
         let problem = Problem { message: lost.named(), ..lost.problem(&ctx.fix_context()) };
         found.push(ToDo { problem, apply: None });

@@ -1,14 +1,19 @@
-//! `hooks`: install the git hooks, remove them, show whether they are there and git runs them.
+//! `hooks`: install the git hooks, remove them, show whether they are there and git runs them, and what is wrong with them.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::{Ctx, audit_here, failure, hook_health};
+use crate::commands::{Ctx, audit_here, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
-use crate::hooks::{Done, Fired, Hook, State, Target, install, status};
+use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, shim, status};
+use crate::model::{CommandLine, Fix};
+use crate::os::files;
 use crate::report::problem;
+use crate::store::project;
 
 /// Install, remove or check the git hooks
 #[derive(Debug, Subcommand)]
@@ -99,7 +104,7 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     if let Some(reason) = &status.refused {
         ctx.ui.warn(reason);
     }
-    for ill in hook_health::ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
+    for ill in ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
         ctx.ui.status(&problem::lines(&ill.fixes).join("\n"));
     }
     Ok(Exit::No)
@@ -135,4 +140,125 @@ pub(crate) fn fired_word(fired: &Fired) -> String {
         Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),
         Fired::NotAsked => "not tried: what others check runs in it too".to_owned(),
     }
+}
+
+/// Something about the hooks.
+pub(crate) struct Ill {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) fixes: Vec<Fix>,
+    /// Whether installing the hooks here fixes it.
+    pub(crate) installs: bool,
+    /// Whether it has to be fixed, or is only worth knowing.
+    pub(crate) grave: bool,
+}
+
+fn install_line() -> CommandLine {
+    CommandLine::tool("hooks install")
+}
+
+/// Everything that is wrong with the hooks; nothing outside git.
+pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
+    let target = target(repo)?;
+    let here = status::examine(repo, &target)?;
+    if here.is_absent() {
+        return Ok(vec![absent(&here, ctx.config()?.enforcement.hooks)]);
+    }
+    let mut found = Vec::new();
+    if here.works() {
+        found.extend(unproven(&here));
+        found.extend(outdated(&here));
+    } else {
+        found.push(silent(repo, &here)?);
+    }
+    for other in status::elsewhere(repo, &target)?.into_iter().filter(|other| !other.works()) {
+        // Joining an empty prefix would leave a slash at the end.
+        let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
+        // A checkout from before the project used this tool needs none.
+        if project.join(project::STATE_DIR).is_dir() {
+            let in_checkout = CommandLine::tool("-C").word(project.to_string_lossy()).words(["hooks", "install"]);
+            found.push(Ill {
+                code: "HOOKS_SILENT",
+                message: format!("commits in the checkout {} pass no hook: {}", other.root.display(), broken(&other)),
+                fixes: vec![Fix::next("", in_checkout)],
+                installs: false,
+                grave: true,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Nobody installed them: worth knowing, and wrong only where the config wants them.
+fn absent(status: &Status, wanted: bool) -> Ill {
+    let wish = if wanted { ", and enforcement.hooks of the config wants them" } else { "" };
+    let refused = status.refused.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    Ill {
+        code: "HOOKS_MISSING",
+        message: format!("the git hooks are not installed{wish}{refused}"),
+        fixes: vec![Fix::next("", install_line())],
+        installs: status.refused.is_none(),
+        grave: wanted,
+    }
+}
+
+fn silent(repo: &Repo, status: &Status) -> Result<Ill, CommandError> {
+    let dir = status.place.dir.display();
+    let mut message = format!("commits here pass no hook: {}; git looks in {dir}", broken(status));
+    if !status.stray.is_empty() {
+        let stray: Vec<String> = status.stray.iter().map(|path| path.display().to_string()).collect();
+        message.push_str(&format!("; ours is where git does not look: {}", stray.join(", ")));
+    }
+    let fixes = silent_fixes(repo, status)?;
+    let installs = fixes == [Fix::next("", install_line())];
+    Ok(Ill { code: "HOOKS_SILENT", message, fixes, installs, grave: true })
+}
+
+/// What makes git run them again.
+fn silent_fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>, CommandError> {
+    let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(shim::KEPT));
+    let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
+    if let (Some(kept), true) = (kept, foreign) {
+        let why = "another program replaced our hook; merge this one, kept from before, into its hook first";
+        let remove = CommandLine::new("rm").word(kept.to_string_lossy());
+        return Ok(vec![Fix::next(why, remove), Fix::then("", install_line())]);
+    }
+    if status.refused.is_none() {
+        return Ok(vec![Fix::next("", install_line())]);
+    }
+    let local = repo.local_config("core.hooksPath")?.is_some();
+    let setting = if local { "config --unset core.hooksPath" } else { "config core.hooksPath .githooks" };
+    Ok(vec![Fix::next("", CommandLine::git(setting).and(install_line()))])
+}
+
+fn unproven(status: &Status) -> Option<Ill> {
+    let doubtful = |row: &&Row| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
+    let row = status.rows.iter().find(doubtful)?;
+    let fired = row.fired.as_ref().map(fired_word).unwrap_or_default();
+    Some(Ill {
+        code: "HOOKS_UNPROVEN",
+        message: format!("{} is {}; {fired}", row.hook.name(), state_word(row.state)),
+        fixes: vec![Fix::next("", CommandLine::tool("hooks status"))],
+        installs: false,
+        grave: false,
+    })
+}
+
+fn outdated(status: &Status) -> Option<Ill> {
+    let old = status.rows.iter().filter(|row| row.state == State::Outdated).map(|row| row.hook.name());
+    let old: Vec<&str> = old.collect();
+    let message = format!("made for another program or version: {}", old.join(", "));
+    let fixes = vec![Fix::next("", install_line())];
+    (!old.is_empty()).then_some(Ill { code: "HOOKS_OUTDATED", message, fixes, installs: true, grave: false })
+}
+
+/// The hooks that do not work, each with its state.
+fn broken(status: &Status) -> String {
+    let bad = status.rows.iter().filter(|row| !row.works());
+    let words = bad.map(|row| {
+        let fired = row.fired.as_ref().map(|fired| format!(" ({})", fired_word(fired))).unwrap_or_default();
+        format!("{} is {}{fired}", row.hook.name(), state_word(row.state))
+    });
+    words.collect::<Vec<_>>().join(", ")
 }

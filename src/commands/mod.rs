@@ -37,7 +37,6 @@ pub(crate) mod trailer;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
-pub(crate) mod advance;
 mod audit_here;
 mod audit_range;
 pub(crate) mod choose;
@@ -48,9 +47,7 @@ pub(crate) mod demands;
 pub(crate) mod evidence;
 mod git_history;
 mod hook_facts;
-mod hook_health;
 mod judge;
-mod leftover;
 mod measure;
 pub(crate) mod pair;
 mod pairing;
@@ -65,7 +62,6 @@ pub(crate) use choose::ChangeArg;
 pub(crate) use commit::Pending;
 pub(crate) use contract::ContractFlags;
 pub(crate) use git_history::GitHistory;
-pub(crate) use hook_health::Ill;
 pub(crate) use measure::Measurement;
 pub(crate) use progress::Bar;
 

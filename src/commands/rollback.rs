@@ -1,4 +1,5 @@
-//! `change rollback`: take a change out again. Never gated; with `--apply`, the tool makes the reverting commit.
+//! `change rollback`: take a change out again. Never gated; with `--apply`, the tool makes the reverting commit. Here too:
+//! which ended changes are still in the tree.
 
 use clap::Args;
 
@@ -6,10 +7,10 @@ use crate::commands::{ChangeArg, Ctx, Measurement, commit, delta, measure, parse
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Reverted;
-use crate::model::{CommandLine, Fix, Kind, Outcome, Taken, fix};
-use crate::report;
+use crate::model::{CommandLine, Fix, InEffect, Kind, Outcome, Taken, fix};
+use crate::report::{self, problem};
 use crate::store::Role;
-use crate::workflow::{Change, World, gates};
+use crate::workflow::{Change, End, World, gates};
 
 /// Take a change back
 #[derive(Debug, Args)]
@@ -113,4 +114,38 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     }
     ctx.ui.hint(&ctx.next(&change)?.lines());
     Ok((measurement, path, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
+}
+
+/// Only the newest of them are looked at: asking git takes a moment for each.
+const LOOKED_AT: usize = 3;
+
+/// Those of `changes` that are rejected or were rolled back without a commit, and are still in the code here; the newest
+/// first. What git cannot tell is left out.
+pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
+    let ended = |change: &&Change| match &change.rollback {
+        None => matches!(change.end, Some(End::Rejected { .. })),
+        Some(rollback) => {
+            change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()
+        }
+    };
+    let mut found: Vec<&Change> = changes.filter(ended).collect();
+    found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
+    found.truncate(LOOKED_AT);
+    found.retain(|change| {
+        let commits = delta::commits_to_revert(ctx, change).unwrap_or_default();
+        match change.rollback {
+            Some(_) => !commits.is_empty() && delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
+            None => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),
+        }
+    });
+    found
+}
+
+/// Tells how to take the change out, where its commit is still here.
+pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
+    for change in left_in_tree(ctx, std::iter::once(change)) {
+        let apply = fix::with_reason(change.id(), "rollback").word("--apply");
+        let fixes = [Fix::next("its commit is still in the tree: take it out", apply)];
+        ctx.ui.status(&problem::lines(&fixes).join("\n"));
+    }
 }

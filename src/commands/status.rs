@@ -3,15 +3,18 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::commands::monitor::tick;
+use crate::commands::snapshot::RoleArg;
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence, failure, leftover, monitor, relink, uncommitted, validate,
+    Ctx, audit_here, choose, collect, commit, compare, evidence, failure, monitor, relink, rollback, show as answer,
+    snapshot, uncommitted, validate,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{Fix, Gate, fix};
+use crate::model::{ChangeId, Fix, Gate, fix};
 use crate::report::{self, Progressed, StatusView, StepView, problem};
 use crate::store::Record;
-use crate::workflow::{Change, Reason, Refusal, Step, next, view_v1};
+use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1};
 
 /// Show where each change stands and what comes next
 #[derive(Debug, Args)]
@@ -28,7 +31,7 @@ pub(crate) struct StatusArgs {
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     if args.run {
         let id = choose::change(ctx, args.change_id.as_deref())?;
-        return crate::commands::advance::run(ctx, &id);
+        return advance(ctx, &id);
     }
     let (records, damaged) = choose::records(ctx)?;
     let open: Vec<&Change> = records
@@ -48,7 +51,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         Record::Tracked(change) => Some(&**change),
         Record::Legacy(_) => None,
     });
-    let left = leftover::among(ctx, tracked);
+    let left = rollback::left_in_tree(ctx, tracked);
     let missing = audit_here::missing(ctx).unwrap_or_default();
     for (_, path) in &missing {
         ctx.ui.error(&format!("{path} is missing here, and the commit checked out has it"));
@@ -147,4 +150,53 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     StepView::new(change, step, &fixes)
+}
+
+/// Runs gate after gate; the answer is where the change stands at the end.
+fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+    let mut done = 0;
+    loop {
+        let change = commit::load(ctx, id)?;
+        let step = next::next(&change, &ctx.policy()?, ctx.now());
+        let exit = match step {
+            Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
+            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return answer::standing(ctx, &change),
+            Step::Validate => validate::validate(ctx, id)?,
+            Step::After => snapshot::take(ctx, &change, RoleArg::After)?,
+            Step::Tick => {
+                let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
+                ticked.iter().for_each(|done| tick::tell(ctx, done));
+                let exit = tick::exit(&ticked);
+                // Days come one by one, whatever is asked for.
+                return if exit == Exit::Yes { answer::state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
+            }
+            Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
+            Step::Contract { .. }
+            | Step::Promote
+            | Step::Decide { .. }
+            | Step::Hold
+            | Step::Rollout { .. }
+            | Step::Attest
+            | Step::FollowUp
+            | Step::Alarms
+            | Step::Wait { .. }
+            | Step::Verify
+            | Step::ConfirmRollback
+            | Step::Ended { .. } => {
+                // The gate just passed has told what comes next.
+                return if done > 0 { answer::standing(ctx, &change) } else { answer::state(ctx, &change) };
+            }
+        };
+        if exit != Exit::Yes {
+            return Ok(exit);
+        }
+        done += 1;
+    }
+}
+
+/// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
+fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+    let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
+    let answer = gates::may_validate(change, &world);
+    Ok(matches!(answer, Err(refusal) if matches!(refusal.missing, Reason::NoDelta { .. })))
 }

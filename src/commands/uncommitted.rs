@@ -50,27 +50,34 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
         repo.tracked_files(b"").unwrap_or_default().iter().map(|file| text(&file.path)).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
     let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
-    let ignores: BTreeSet<String> = untracked.iter().map(|path| ignore_pattern(path, &tracked)).collect();
     let prefix = text(repo.prefix());
-    let named = |path: &&String| {
-        let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
+    let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
+    let is_built = |path: &&&String| {
         let below = path.strip_prefix(&prefix).unwrap_or(path);
-        sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below)
+        let named = sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below);
+        named || path.split('/').any(|part| CACHES.contains(&part))
     };
+    let patterns = |paths: &mut dyn Iterator<Item = &&String>| -> Vec<String> {
+        let patterns: BTreeSet<String> = paths.map(|path| ignore_pattern(path, &tracked)).collect();
+        patterns.into_iter().collect()
+    };
+    let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_built)));
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
-    Uncommitted { built: untracked.iter().any(named), prefix, ignores: ignores.into_iter().collect(), exclude, paths }
+    Uncommitted { prefix, ignores, built, exclude, paths }
 }
 
-/// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache of bytecode lies
-/// beside every source.
+/// What tools leave behind wherever they run.
+const CACHES: [&str; 8] =
+    ["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules", ".venv", ".idea", ".vscode"];
+
+/// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache wherever it is.
 fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
-    if path.split('/').any(|part| part == "__pycache__") {
-        return "__pycache__/".to_owned();
+    if let Some(cache) = path.split('/').find(|part| CACHES.contains(part)) {
+        return format!("{cache}/");
     }
     let holds_tracked = |dir: &str| tracked.range(dir.to_owned()..).next().is_some_and(|it| it.starts_with(dir));
-    let dirs = path.match_indices('/').map(|(at, _)| &path[..=at]);
-    let dir = dirs.into_iter().find(|dir| !holds_tracked(dir));
-    format!("/{}", dir.unwrap_or(path))
+    let mut dirs = path.match_indices('/').map(|(at, _)| &path[..=at]);
+    format!("/{}", dirs.find(|dir| !holds_tracked(dir)).unwrap_or(path))
 }
 
 /// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
@@ -83,7 +90,9 @@ pub(crate) fn unmoved(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Op
     let same_commit = now.commit == before.commit && now.code == before.code;
     let tracked = files.paths.iter().filter(|path| !files.ignores.iter().any(|it| is_ignored_by(it, path)));
     let tracked: Vec<&String> = tracked.collect();
-    let ignore = files.ignore().map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
+    let ignore = files
+        .ignore(&files.ignores)
+        .map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
     if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
         let text = format!("what was run wrote files that git does not ignore: {}", files.lines().join(", "));
         ctx.ui.warn(&text);

@@ -110,6 +110,10 @@ pub enum Caveat {
     OthersCommitted,
     /// The snapshot after the change is older than the baseline.
     OutOfOrder,
+    /// The change alters what KPIs are read from, beside code: these numbers were committed; set by whoever knows of that.
+    OutputCommitted {
+        files: Vec<String>,
+    },
     /// The same change was compared before; set by whoever knows of that.
     Repeated {
         /// How many comparisons there were since the baseline, this one included.

@@ -16,12 +16,12 @@ pub struct Uncommitted {
     /// From the repository's root to the project's, with a `/` at the end, or empty.
     pub prefix: String,
     pub paths: Vec<String>,
-    /// What git would have to ignore so that none of the untracked ones is in the way, and its file for that which is not
-    /// committed.
+    /// What git would have to ignore so that none of the untracked ones is in the way.
     pub ignores: Vec<String>,
+    /// Those of them that are no work for certain: caches, and what the config's commands build and read.
+    pub built: Vec<String>,
+    /// Git's file for what one clone ignores.
     pub exclude: String,
-    /// Whether the config's commands name an untracked path: it is built, and needed.
-    pub built: bool,
 }
 
 impl Uncommitted {
@@ -50,11 +50,11 @@ impl Uncommitted {
         Some(commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
     }
 
-    /// Lets git ignore what is untracked, in this clone alone; `None` where nothing is, or it cannot be written down.
-    pub fn ignore(&self) -> Option<CommandLine> {
+    /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
+    pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
         let plain = |pattern: &String| !pattern.chars().any(|c| c.is_control() || "*?[\\!#".contains(c));
-        let some = !self.ignores.is_empty() && self.ignores.len() <= SHOWN && self.ignores.iter().all(plain);
-        some.then(|| CommandLine::new("printf").word("%s\\n").words(&self.ignores).append_to(&self.exclude))
+        let some = !patterns.is_empty() && patterns.len() <= SHOWN && patterns.iter().all(plain);
+        some.then(|| CommandLine::new("printf").word("%s\\n").words(patterns).append_to(&self.exclude))
     }
 
     /// Sets the work aside, untracked files too, from whatever directory.

@@ -193,6 +193,9 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
              so that it tells the change's effect alone.",
         ),
+        Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
+            ", which a KPI is read from, was committed with the change: the number was written down, and not measured here.",
+        ),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
@@ -293,6 +296,7 @@ mod tests {
             Caveat::DriftUnknown,
             Caveat::PairOfOtherCommits,
             Caveat::OthersCommitted,
+            Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
             Caveat::Repeated { times: 3 },
         ];
@@ -320,6 +324,7 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
+        - `out/ops.txt`, which a KPI is read from, was committed with the change: the number was written down, and not measured here.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - This is comparison 3 since the baseline. Each is another chance to be wrong: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
         ");

@@ -398,6 +398,8 @@ mod tests {
         # set the work aside
         next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # bring the work back
+        then: git stash pop
         # measure it as it is, which can never be promoted
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty
 
@@ -436,7 +438,19 @@ mod tests {
         # move the files elsewhere, name them there in the config, commit, then
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
+        refused at gate 2 (baseline): the contract names sizes that git does not hold, so that no commit could change them: dist (ignored)
+        # write the contract on metrics that have a value
+        or:   vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
+        # what is built is measured by a KPI whose `cmd` builds it; then
+        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
         refused at gate 3 (validate): the change has nothing of its own since the baseline: no commit, no tuneable, no file
+        # set the tuneable to its new value, then
+        next: vibeship-optimizer validate --change-id chg-1
+        # where git has its file, commit it first
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): the change alters nothing but what its KPI is read from (out/ops.txt), which is a number and no change
         # set the tuneable to its new value, then
         next: vibeship-optimizer validate --change-id chg-1
         # where git has its file, commit it first
@@ -622,6 +636,7 @@ mod tests {
           "next": [
             "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
+            "git stash pop",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
           ],
           "hints": [
@@ -633,6 +648,11 @@ mod tests {
             {
               "how": "then",
               "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before"
+            },
+            {
+              "purpose": "bring the work back",
+              "how": "then",
+              "command": "git stash pop"
             },
             {
               "purpose": "measure it as it is, which can never be promoted",
@@ -651,6 +671,12 @@ mod tests {
               "how": "then",
               "action": "run",
               "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before"
+            },
+            {
+              "how": "then",
+              "purpose": "bring the work back",
+              "action": "run",
+              "command": "git stash pop"
             },
             {
               "how": "or",

@@ -1,6 +1,6 @@
 //! What to do about each reason for a refusal, in the order in which it is to be done.
 
-use crate::model::fix::WHAT_HAPPENED;
+use crate::model::fix::{How, WHAT_HAPPENED};
 use crate::model::text::short;
 use crate::model::{
     Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricSource, Part, Rehearsal, Uncommitted, fix,
@@ -78,6 +78,7 @@ impl Fixes<'_> {
                 let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
                 let other = on_other_metrics(self.change, &sizes, self.ctx);
                 let build = "what is built is measured by a KPI whose `cmd` builds it; then";
+                let other = other.map(|it| Fix { how: How::Next, ..it });
                 other.into_iter().chain([Fix::or(build, baseline())]).collect()
             }
             Reason::Redefined { .. } => self.redefined(),
@@ -315,32 +316,30 @@ impl Fixes<'_> {
     fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
+        if let Some(ignore) = files.ignore(&files.built) {
+            let built = "what is built or cached is no work: let git ignore it in this clone";
+            return vec![Fix::next(built, ignore), self.again("")];
+        }
+        let local = || files.ignore(&files.ignores).map(|it| Fix::or("if it is built or local: let git ignore it", it));
         let one = |sha: &str| reset(&short(sha)).and(self.ctx.commit(id));
         match (self.gate, made_over) {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
-                let ignore = files.ignore().map(|it| ("if it is built or local: let git ignore it in this clone", it));
-                let (needed, local) = if files.built { (ignore, None) } else { (None, ignore) };
-                if let Some((purpose, line)) = needed {
-                    return setup.into_iter().chain([how(purpose, line), self.again("")]).collect();
-                }
-                let local = local.map(|(purpose, line)| Fix::or(purpose, line));
                 let aside = files.holds_work().then(|| how("set the work aside", files.stash()));
                 let back = aside.as_ref().map(|_| Fix::then("bring the work back", CommandLine::git("stash pop")));
                 let commit = files.commit_work().map(|it| Fix::or("commit it: it is not part of the change then", it));
                 let measured = fix::baseline(id).word("--allow-dirty");
                 let measured = Fix::or("measure it as it is, which can never be promoted", measured);
                 let first = setup.into_iter().chain(aside).chain([self.again("")]).chain(back);
-                first.chain(local).chain(commit).chain([measured]).collect()
+                first.chain(local()).chain(commit).chain([measured]).collect()
             }
             (Gate::Validate, made_over) if made_over.is_some() || own.is_none() => {
                 let take = match made_over {
                     Some(sha) => Fix::next("take the work into the change's commit", one(sha)),
                     None => Fix::next("commit the work as the change", self.ctx.commit(id)),
                 };
-                let local = files.ignore().map(|it| Fix::or("if it is built or local: let git ignore it", it));
-                let rest = local.into_iter().chain([Fix::or("set it aside", files.stash()), self.again("")]);
+                let rest = local().into_iter().chain([Fix::or("set it aside", files.stash()), self.again("")]);
                 std::iter::once(take).chain(rest).collect()
             }
             // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
@@ -349,8 +348,7 @@ impl Fixes<'_> {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
                 let take = own.map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
                 let aside = [Fix::next("set the work aside", files.stash()), self.again("")];
-                let local = files.ignore().map(|it| Fix::or("if it is built or local: let git ignore it", it));
-                aside.into_iter().chain(local).chain(take).collect()
+                aside.into_iter().chain(local()).chain(take).collect()
             }
         }
     }

@@ -32,6 +32,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
+    let files = collect::outputs_in_delta(ctx, change)?;
+    comparison.caveats.extend((!files.is_empty()).then_some(Caveat::OutputCommitted { files }));
     let times = change.comparisons_since_baseline().saturating_add(1);
     comparison.caveats.extend((times > 1).then_some(Caveat::Repeated { times }));
 

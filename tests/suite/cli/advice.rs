@@ -477,3 +477,22 @@ fn a_baseline_that_cannot_promote_says_so_at_once() {
     s.start("x").contract().write("src/main.txt", "loose");
     let _ = s.on(&["snapshot", "--as", "before", "--allow-dirty"]).ok().says(&["can never be promoted"]);
 }
+
+#[test]
+fn a_bots_commit_on_the_same_branch_is_not_the_change() {
+    let s = ready();
+    s.improve(50.0).write("src/lock.txt", "2\n").git(&["add", "src"]);
+    s.git(&["-c", "user.name=bot", "-c", "user.email=bot@example.org", "commit", "-q", "-m", "bump"]);
+    s.validate().after().compare();
+}
+
+#[test]
+#[cfg(unix)]
+fn caches_and_what_is_built_are_neither_set_aside_nor_committed() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "./prog")).start("x").contract();
+    s.write("lib/__pycache__/a.pyc", "x").write("prog", "exit 0").write("src/new.txt", "work");
+    let told = s.on(&["snapshot", "--as", "before"]).exits(1);
+    let _ =
+        told.says(&["next: printf '%s\\n' /prog __pycache__/ >> [PROJECT]/.git/info/exclude"]).never_says(&["stash"]);
+}
