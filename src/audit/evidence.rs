@@ -28,6 +28,9 @@ const EXACT_TOLERANCE: f64 = 0.01;
 /// The key under which a baseline fixes the least effect that counts.
 const MIN_EFFECT: &str = "pair.min_effect";
 
+/// The key under which a baseline fixes the contract; earlier versions did not.
+pub(crate) const CONTRACT: &str = "contract";
+
 /// The bytes of a recorded file; `None` where it is missing or altered, which is reported elsewhere.
 type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
@@ -73,6 +76,10 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     ];
     if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
         return Some(format!("its {what} is not what the record says"));
+    }
+    let bound = snapshot.definitions.get(CONTRACT).filter(|_| matches!(event.what, Kind::BaselineTaken(_)));
+    if bound.is_some_and(|contract| *contract != change.contract.digest()) {
+        return Some("it was measured for another contract".to_owned());
     }
     let apart = |at: DateTime<Utc>| (at - snapshot.generated_at).abs();
     if apart(event.at) > RECORDING_DELAY {

@@ -46,7 +46,7 @@ impl RecordFacts {
         matches!(self.state, RecordState::Legacy)
     }
 
-    fn about(&self, finding: Finding) -> Finding {
+    pub(crate) fn about(&self, finding: Finding) -> Finding {
         finding.of_change(&self.id).at(&self.path)
     }
 }

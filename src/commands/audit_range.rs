@@ -11,7 +11,7 @@ use crate::audit::{
 };
 use crate::commands::commit_contents::NamedCommits;
 use crate::commands::record_versions::{self, Touches};
-use crate::commands::{GitHistory, collect, delta, demands};
+use crate::commands::{GitHistory, collect, delta, demands, evidence};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
@@ -197,7 +197,22 @@ impl RecordCheck<'_> {
                 Found::Missing
             })
         }));
-        failed.map_or(Ok(found), Err)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let verdicts_differ = |it: &Finding| matches!(it.what, FindingKind::VerdictsDiffer { .. });
+        if let (Some(config), Some(change), false) = (self.config, record.change(), found.iter().any(verdicts_differ)) {
+            let head = self.range.head.as_str();
+            let problem = evidence::kpi_problem(config, change, &mut |artifact| match self
+                .history
+                .artifact(batch, head, artifact, false)
+            {
+                Ok(Found::Intact(bytes)) => Some(bytes),
+                Ok(Found::Missing | Found::Uncommitted | Found::Altered(_)) | Err(_) => None,
+            });
+            found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
+        }
+        Ok(found)
     }
 
     /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed

@@ -3,11 +3,15 @@
 
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::judge::{Comparison, Settings, compare};
+use crate::measure::number;
+use crate::model::scrub::MASK;
 use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
 use crate::report;
-use crate::store::{Integrity, evidence};
+use crate::stats::median::median;
+use crate::store::{Integrity, Role, evidence};
 use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered.
@@ -87,10 +91,42 @@ pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparis
 pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
     let problem = audit::evidence::problem(change, &fetch);
+    let problem = problem.or(kpi_problem(ctx.config()?, change, &mut |file| fetch(file)));
     if let Some(problem) = &problem {
         ctx.ui.warn(problem);
     }
     Ok(problem.is_none())
+}
+
+/// The first KPI of a change's measurements whose value does not come out of the text that it was read from; as far as
+/// the config still reads it as it did then.
+pub(crate) fn kpi_problem(
+    config: &Config,
+    change: &Change,
+    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+) -> Option<String> {
+    let definitions = config.definitions();
+    let current = change.artifacts();
+    let taken = change.events.iter().filter_map(|event| event.what.taken());
+    for taken in taken.filter(|taken| !taken.kpi_artifacts.is_empty() && current.contains(&&taken.snapshot)) {
+        let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
+        for kpi in &snapshot.kpis {
+            let key = format!("kpi.{}", kpi.name);
+            let probe = config.kpis.iter().find(|it| it.name == kpi.name && it.artifact.is_none());
+            let same = snapshot.definitions.get(&key) == definitions.get(&key);
+            let role = snapshot.role.as_deref().unwrap_or_default();
+            let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id().as_str()).ok();
+            let stem = name.and_then(|name| name.strip_suffix('x').map(str::to_owned));
+            let raw = stem.and_then(|stem| taken.kpi_artifacts.iter().find(|file| file.path.contains(&stem)));
+            let (Some(probe), Some(raw), Some(value), true) = (probe, raw, kpi.values.last(), same) else { continue };
+            let Some(text) = fetch(raw).filter(|text| !String::from_utf8_lossy(text).contains(MASK)) else { continue };
+            let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
+            if read != Some(*value) {
+                return Some(format!("{}: {} does not come out of {}", taken.snapshot.path, kpi.name, raw.path));
+            }
+        }
+    }
+    None
 }
 
 /// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::audit;
 use crate::commands::{Bar, Ctx, Pending, checks, commit, delta, uncommitted};
 use crate::error::CommandError;
 use crate::judge::series;
@@ -88,6 +89,11 @@ impl Measurement {
         self.snapshot.change_id = Some(change.to_string());
         self.snapshot.role = Some(role.to_owned());
         role.clone_into(&mut self.snapshot.label);
+    }
+
+    /// Fixes the contract that the change is measured for, as the config's definitions are fixed.
+    pub(crate) fn bind(&mut self, contract: &Contract) {
+        self.snapshot.definitions.insert(audit::evidence::CONTRACT.to_owned(), contract.digest());
     }
 
     /// The snapshot as it is written.

@@ -129,6 +129,9 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     }
     let ask = measure::Ask { label: &label, role: Some(name), change: Some(change.id()) };
     let mut measurement = measure::take(ctx, &ask, world.revision.clone())?;
+    if role == RoleArg::Before {
+        measurement.bind(&change.contract);
+    }
     world.revision = measure::unmoved(ctx, &mut measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);

@@ -83,6 +83,8 @@ mod tests {
         assert_eq!(warnings, []);
         assert_eq!(config.timings.len(), 1);
         config.timings.clear();
+        assert_eq!(config.enforcement.exempt.len(), 3);
+        config.enforcement.exempt.clear();
         assert_eq!(config, Config::default());
     }
 

@@ -5,7 +5,7 @@ mod flatten;
 pub(crate) mod http;
 pub(crate) mod kpi;
 pub(crate) mod machine;
-mod number;
+pub(crate) mod number;
 pub mod pair;
 mod pointer;
 pub(crate) mod revision;

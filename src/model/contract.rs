@@ -2,8 +2,9 @@
 //! Owns when it is complete; must not know whether its metrics can be measured.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::model::{Criterion, Trigger};
+use crate::model::{Criterion, Digest, Trigger};
 
 /// The rollback action where none is given, as in the original.
 pub const DEFAULT_ROLLBACK: &str = "git revert <sha>";
@@ -49,6 +50,11 @@ impl std::fmt::Display for Part {
 }
 
 impl Contract {
+    /// What a baseline binds: everything that is promised.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(&json!(self))
+    }
+
     /// The parts that are still missing, in the order in which they are asked for.
     pub fn missing(&self) -> Vec<Part> {
         let parts = [

@@ -23,7 +23,7 @@ fn compared() -> (Sandbox, String, String) {
 }
 
 /// Edits an evidence file of the change, and every digest of it.
-fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
+pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
     use vibeship_optimizer::model::{Digest, Event};
     use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};

@@ -1,8 +1,9 @@
 //! Forgeries of people who know how the range check works: reverts that take nothing out, merges that lend ids, ids that
 //! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
 
+use crate::enforcement::forged::edit;
 use crate::enforcement::sandbox::{KEY, Sandbox};
-use crate::enforcement::slips::{record_path, since, tracked};
+use crate::enforcement::slips::{forge, record_path, since, tracked};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
     sandbox.write(path, text);
@@ -238,7 +239,7 @@ fn the_same_lines_at_another_place_are_another_change() {
     sandbox.evidence();
     assert_eq!(sandbox.tool(&["change", "relink", "--change-id", &id]).code, 1, "it is another place");
     let moved = vibeship_optimizer::model::Kind::Relinked { commits: vec![(made, other)], by: "patch-id".to_owned() };
-    crate::enforcement::slips::forge(&sandbox, &id, |kinds| kinds.push(moved));
+    forge(&sandbox, &id, |kinds| kinds.push(moved));
     sandbox.evidence();
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()));
 }
@@ -397,4 +398,31 @@ fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
     sandbox.write(".vibeship-optimizer/config.yml", &config);
     sandbox.git(&["commit", "-qam", "Evidence"]).passes();
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
+}
+
+#[test]
+fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::new();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.tool(&["snapshot", "--as", "after", "--change-id", &id]).passes();
+    sandbox.evidence();
+    let honest = sandbox.head();
+    assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
+    edit(&sandbox, &id, "after_snapshot", &|snapshot| snapshot["kpis"][0]["values"] = serde_json::json!([20.0]));
+    sandbox.evidence();
+    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["VERDICTS_DIFFER", "steps does not come out of"]);
+    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            if let Kind::ContractSet { contract } = kind {
+                contract.hypothesis = "anything".to_owned();
+            }
+        }
+    });
+    sandbox.evidence();
+    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["VERDICTS_DIFFER", "measured for another contract"]);
 }
