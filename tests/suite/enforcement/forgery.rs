@@ -287,7 +287,7 @@ fn reconfigure(sandbox: &Sandbox, from: &str, to: &str) {
 fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
     for (from, to, key) in [
         ("git cat-file -e HEAD:no-such", "git --version", "commands.test"),
-        ("src/steps.txt", "src/other.txt", "kpis.steps.file"),
+        ("show :src/steps.txt", "show :src/other.txt", "kpis.steps.cmd"),
     ] {
         let (sandbox, base) = with_own_config();
         sandbox.write("src/other.txt", "100\n");
