@@ -276,7 +276,8 @@ fn commits_dated_into_the_future_witness_no_event_there() {
 #[test]
 fn code_beside_a_knob_is_no_tuneable_change_and_prose_beside_it_is() {
     let sandbox = Sandbox::new();
-    let config = sandbox.read("vibeship_optimizer.yml").replace("cmd: \"git show :src/steps.txt\"", "file: src/steps.txt");
+    let config =
+        sandbox.read("vibeship_optimizer.yml").replace("cmd: 'git show :src/steps.txt'", "file: src/steps.txt");
     commit(&sandbox, "vibeship_optimizer.yml", &config, "A KPI in a file");
     let base = sandbox.head();
     let id = sandbox.opened("tuneable", "lower");

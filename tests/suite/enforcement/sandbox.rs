@@ -13,7 +13,7 @@ version: 1
 commands: {test: git --version}
 size_paths: [src]
 kpis:
-  - {name: steps, cmd: "git show :src/steps.txt", exact: true, better: lower}
+  - {name: steps, cmd: 'git show :src/steps.txt', exact: true, better: lower}
 tuneables: {files: [config/tuneables.json]}
 surfaces:
   contracts: ['contracts/**']

@@ -95,7 +95,7 @@ fn a_record_rewritten_with_a_recomputed_chain_is_found_against_the_base() {
         }
     });
     sandbox.evidence();
-    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REWRITTEN"]);
+    assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REWRITTEN", "VERDICTS_DIFFER"]);
 }
 
 #[test]
