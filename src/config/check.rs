@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use crate::config::reader::Notes;
 use crate::config::{
-    Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Matches, Method, Pair, Rollout,
+    Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Matches, Method, Pair, Reader, Rollout,
     StageConfig, Timing, Tuneables, Verification, glob, probes,
 };
 use crate::model::Stage;
@@ -40,6 +40,10 @@ pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
     for (i, kpi) in config.kpis.iter_mut().enumerate() {
         if (kpi.exact || kpi.cmd.is_none()) && !root.has(&format!("kpis[{i}].runs")) {
             kpi.runs = 1;
+        }
+        let has_unit = root.has(&format!("kpis[{i}].unit"));
+        if let Some((key, message)) = kpi.reader.and_then(|reader| reader.complete(kpi, has_unit)) {
+            root.problem(&format!("kpis[{i}].{key}"), &message);
         }
     }
     tuneables(&config.tuneables, root.section("tuneables"));
@@ -97,7 +101,7 @@ fn timing(timing: &Timing, mut s: Section<'_, '_>) {
 
 fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
     s.required("url", &probe.url);
-    if !probe.url.is_empty() && !is_http_url(&probe.url) {
+    if !probe.url.is_empty() && !probe.has_web_address() {
         s.problem("url", "expected an http:// or https:// address with a host");
     }
     if s.has("name") {
@@ -114,16 +118,9 @@ fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
     }
 }
 
-fn is_http_url(url: &str) -> bool {
-    let lower = url.to_ascii_lowercase();
-    let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#']) && !rest.is_empty())
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
 fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
     s.name(&kpi.name);
-    if kpi.cmd.is_none() && kpi.file.is_none() {
+    if kpi.cmd.is_none() && kpi.file.is_none() && kpi.reader != Some(Reader::Criterion) {
         s.problem_here("names neither `cmd` (a command whose output holds the number) nor `file`");
     }
     s.not_blank("file", kpi.file.as_ref());

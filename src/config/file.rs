@@ -202,7 +202,10 @@ mod tests {
                 "timings:\n  - {name: t, cmd: x, runs: 99999999999999999999999}",
                 "timings[0].runs: expected a whole number",
             ),
-            ("timings:\n  - {name: t, shell: false, cmd: 'a \"b'}", "timings[0].cmd: the quote \" is never closed"),
+            (
+                "timings:\n  - {name: t, shell: false, cmd: 'a \"b'}",
+                "timings[0].cmd: a quote is opened and never closed",
+            ),
             ("timings: {name: t}", "timings: expected a list of sections"),
             ("timings: [x]", "timings[0]: expected a section"),
             ("[]", "expected a section (`key: value`), found a list of 0"),

@@ -10,6 +10,7 @@ mod check;
 mod policy;
 mod probes;
 mod reader;
+mod readers;
 
 pub use edit::{Edited, Filled};
 pub use file::{ConfigError, Diagnostic};
@@ -19,6 +20,7 @@ pub use policy::{
     Surfaces, Validation, Verification, glob, globs,
 };
 pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
+pub use readers::Reader;
 pub use template::Guess;
 
 use std::collections::BTreeMap;

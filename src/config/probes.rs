@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::reader;
+use crate::config::{Reader, reader};
 use crate::model::{Better, Unit};
 
 /// One timed command; its metrics are `timing.NAME.wall` and so on.
@@ -135,6 +135,14 @@ impl Default for HttpProbe {
 }
 
 impl HttpProbe {
+    /// Whether its URL is one that can be asked.
+    pub(crate) fn has_web_address(&self) -> bool {
+        let lower = self.url.to_ascii_lowercase();
+        let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#']) && !rest.is_empty())
+            && !self.url.contains(|c: char| c.is_whitespace() || c.is_control())
+    }
+
     /// Whether a status is an expected one.
     pub fn accepts_status(&self, status: u16) -> bool {
         self.expect_status.map_or((200..400).contains(&status), |expected| expected == status)
@@ -153,6 +161,9 @@ pub struct KpiProbe {
     /// File that it is read from: after the command, where there is one, which must then have written it.
     /// Without a file the command's standard output is read. At least one of both is set.
     pub file: Option<String>,
+    /// The benchmark tool that wrote what is read, and which of its benchmarks; instead of `pointer` and `regex`.
+    pub reader: Option<Reader>,
+    pub select: Option<String>,
     /// Where the number is in a JSON text (RFC 6901), or an array of samples. `*` stands for every item, `FIELD=VALUE` for
     /// the items of an array with that value.
     pub pointer: Option<String>,
@@ -197,6 +208,10 @@ pub enum Extract {
     Whole,
     /// The text is JSON and the number is at this place (RFC 6901).
     Pointer(String),
+    /// The same at the first of these places that is there.
+    Pointers(Vec<String>),
+    /// The text is criterion's: each time is to be divided by its number of iterations.
+    Criterion,
     /// The number is what the only group of this regular expression captures.
     Regex(String),
 }
@@ -207,6 +222,8 @@ impl Default for KpiProbe {
             name: String::new(),
             cmd: None,
             file: None,
+            reader: None,
+            select: None,
             pointer: None,
             regex: None,
             matches: Matches::One,
@@ -222,8 +239,11 @@ impl Default for KpiProbe {
 }
 
 impl KpiProbe {
-    /// How the number is found: by `pointer` or `regex`, else the whole text is the number.
+    /// How the number is found: by `reader`, `pointer` or `regex`, else the whole text is the number.
     pub fn extract(&self) -> Extract {
+        if let (Some(reader), Some(name)) = (self.reader, &self.select) {
+            return reader.extract(name);
+        }
         match (&self.pointer, &self.regex) {
             (Some(pointer), _) => Extract::Pointer(pointer.clone()),
             (None, Some(regex)) => Extract::Regex(regex.clone()),

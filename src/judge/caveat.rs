@@ -83,6 +83,10 @@ pub enum Caveat {
         layer: String,
         file: String,
     },
+    /// A tuneables file changed, and no value that was read from it did.
+    FileChangedAlone {
+        path: String,
+    },
     /// Watched variables had other values after the change.
     EnvDiffers {
         names: Vec<String>,
@@ -353,6 +357,17 @@ fn about_tuneables(before: &Snapshot, after: &Snapshot, found: &mut Vec<Caveat>)
     let digest = |snapshot: &Snapshot, path: &str| {
         snapshot.tuneable_files.iter().find(|file| file.path == path).and_then(|file| file.sha256.clone())
     };
+    for file in &after.tuneable_files {
+        let of_file = |snapshot: &Snapshot| {
+            let values =
+                snapshot.tuneables.iter().filter(|(_, it)| it.layer == file.path || it.hides.contains(&file.path));
+            values.map(|(key, it)| (key.clone(), it.clone())).collect::<Vec<_>>()
+        };
+        let old = before.tuneable_files.iter().find(|old| old.path == file.path);
+        if old.is_some_and(|old| old.sha256 != file.sha256) && of_file(before) == of_file(after) {
+            found.push(Caveat::FileChangedAlone { path: file.path.clone() });
+        }
+    }
     for (key, tuneable) in &after.tuneables {
         let overridden = before.tuneables.get(key).is_some_and(|old| old.layer == tuneable.layer);
         if !overridden || !tuneable.layer.starts_with("env:") {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::config::yaml;
-use crate::measure::pointer;
+use crate::measure::number;
 use crate::model::strict_json::parse_json;
 
 /// The keys and values of a file, whose name's ending tells the format; an empty YAML or TOML file has none. Else what
@@ -25,7 +25,7 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
         Value::Object(_) => add("", value, &mut flat),
         Value::Null if !bytes.starts_with(b"null") => {}
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            return Err(format!("holds {} where keys and values are expected", pointer::kind(&value)));
+            return Err(format!("holds {} where keys and values are expected", number::kind(&value)));
         }
     }
     Ok(flat)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
 use crate::measure::command;
-use crate::measure::pointer::follow;
+use crate::measure::number::follow;
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
 use crate::model::{Http, HttpRequest};

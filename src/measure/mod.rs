@@ -7,7 +7,6 @@ pub(crate) mod kpi;
 pub(crate) mod machine;
 pub(crate) mod number;
 pub mod pair;
-mod pointer;
 pub(crate) mod revision;
 pub(crate) mod size;
 pub(crate) mod snapshot;

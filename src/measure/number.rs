@@ -1,13 +1,15 @@
 //! Numbers in texts, read whole or not at all: a match that is a piece of a longer number, or is followed by another unit
-//! than the declared one, is an error with its place.
+//! than the declared one, is an error with its place. And JSON pointers (RFC 6901), with an account of how far one led.
+
+use std::collections::BTreeSet;
 
 use regex::Captures;
 use serde_json::Value;
 
 use crate::config::{Extract, KpiProbe, Matches};
-use crate::measure::pointer::{Found, follow, kind};
 use crate::model::Unit;
 use crate::model::strict_json::parse_json;
+use crate::model::text::nearest;
 
 /// Separators of groups of digits that are never anything else.
 const GROUPING: [char; 6] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}'];
@@ -23,24 +25,40 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
             let found = || if text.is_empty() { "nothing".to_owned() } else { shown(text) };
             number(text).map(|number| vec![number]).ok_or_else(|| not_a_number(&found()))
         }
-        Extract::Pointer(pointer) => {
-            let value = parse_json(text).map_err(|error| format!(" is not valid JSON: {error}"))?;
-            let found = follow(&value, &pointer).map_err(|nowhere| format!(": {nowhere}"))?;
-            let lists = found.iter().map(|found| pointed(found, &pointer, &config.unit));
-            Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
+        Extract::Pointer(pointer) => pointed_in(&parsed(text)?, &pointer, &config.unit),
+        Extract::Pointers(places) => {
+            let value = parsed(text)?;
+            let place = places.iter().find(|place| follow(&value, place).is_ok()).or(places.first());
+            place.map_or_else(|| Ok(Vec::new()), |place| pointed_in(&value, place, &config.unit))
+        }
+        Extract::Criterion => {
+            let value = parsed(text)?;
+            let all = |place: &str| pointed_in(&value, place, &Unit::none());
+            let (times, iterations) = (all("/times")?, all("/iters")?);
+            Ok(times.iter().zip(&iterations).filter(|(_, n)| **n > 0.0).map(|(time, n)| time / n).collect())
         }
         Extract::Regex(pattern) => matched(&pattern, config, &String::from_utf8_lossy(text)),
     }
 }
 
+fn parsed(text: &[u8]) -> Result<Value, String> {
+    parse_json(text).map_err(|error| format!(" is not valid JSON: {error}"))
+}
+
+fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
+    let found = follow(value, pointer).map_err(|nowhere| format!(": {nowhere}"))?;
+    let lists = found.iter().map(|found| pointed(found, pointer, declared));
+    Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
 /// The number at a pointer's end, or those of an array.
 fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
-    let beside = found.parent.and_then(|parent| parent.get("unit")?.as_str()).map(Unit::new);
+    // google-benchmark's `time_unit` stands beside counts, too.
+    let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit"] };
+    let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str()).map(Unit::spelled);
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
-        return Err(format!(
-            ": {pointer} is in {unit} by the `unit` beside it, and the config says `unit: {declared}`"
-        ));
+        return Err(format!(": {pointer} is in {unit} by the unit beside it, and the config says `unit: {declared}`"));
     }
     match found.value {
         Value::Array(items) if items.is_empty() => {
@@ -199,8 +217,119 @@ fn shown(text: &str) -> String {
     if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
 }
 
+/// More names than this in a message help nobody.
+const SHOWN: usize = 5;
+
+/// A value that a pointer leads to, and what it is in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Found<'v> {
+    pub(crate) value: &'v Value,
+    pub(crate) parent: Option<&'v Value>,
+}
+
+/// The values that `pointer` leads to, at least one, or where it stops and what is there instead. Beyond the RFC, `*`
+/// stands for every item, and `FIELD=VALUE` for the items of an array that have this field, where no key is spelled so.
+pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v>>, String> {
+    let mut here = vec![Found { value, parent: None }];
+    if pointer.is_empty() {
+        return Ok(here);
+    }
+    let nowhere = |reached: &str, problem: String| {
+        let place = if reached.is_empty() { "the whole value" } else { reached };
+        Err(format!("{pointer} leads nowhere: {place} {problem}"))
+    };
+    let Some(tokens) = pointer.strip_prefix('/') else {
+        return nowhere("", "is all there is: a pointer begins with `/`".to_owned());
+    };
+    let mut reached = 0;
+    for token in tokens.split('/') {
+        let key = token.replace("~1", "/").replace("~0", "~");
+        let mut next = Vec::new();
+        for Found { value, .. } in here {
+            let below = below(value, &key);
+            if below.is_empty() {
+                return nowhere(&pointer[..reached], instead(value, &key));
+            }
+            next.extend(below.into_iter().map(|below| Found { value: below, parent: Some(value) }));
+        }
+        here = next;
+        reached += 1 + token.len();
+    }
+    Ok(here)
+}
+
+/// What of `value` a step of a pointer names.
+fn below<'v>(value: &'v Value, key: &str) -> Vec<&'v Value> {
+    match value {
+        Value::Object(map) => match map.get(key) {
+            Some(found) => vec![found],
+            None if key == "*" => map.values().collect(),
+            None => Vec::new(),
+        },
+        Value::Array(items) if key == "*" => items.iter().collect(),
+        Value::Array(items) if is_index(key) => {
+            key.parse::<usize>().ok().and_then(|index| items.get(index)).into_iter().collect()
+        }
+        Value::Array(items) => key.split_once('=').map_or_else(Vec::new, |(field, wanted)| {
+            let has = |item: &&Value| match item.get(field) {
+                Some(Value::String(text)) => text == wanted,
+                Some(other) => other.to_string() == wanted,
+                None => false,
+            };
+            items.iter().filter(has).collect()
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+/// What kind of value it is, with its article.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn is_index(key: &str) -> bool {
+    key == "0" || (!key.starts_with('0') && !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn instead(here: &Value, key: &str) -> String {
+    match here {
+        Value::Object(map) if map.is_empty() => "is an empty object".to_owned(),
+        Value::Object(map) => {
+            let close = nearest(key, map.keys().map(String::as_str), SHOWN);
+            if !close.is_empty() {
+                return format!("has no {key:?}; did you mean {}?", close.join(" or "));
+            }
+            let names: Vec<&str> = map.keys().take(SHOWN).map(String::as_str).collect();
+            let more = if map.len() > SHOWN { ", …" } else { "" };
+            format!("has no {key:?}; it has {}{more}", names.join(", "))
+        }
+        Value::Array(items) => match key.split_once('=') {
+            Some((field, wanted)) => {
+                let known: BTreeSet<&str> = items.iter().filter_map(|item| item.get(field)?.as_str()).collect();
+                let close = nearest(wanted, known.into_iter(), SHOWN);
+                let hint =
+                    if close.is_empty() { String::new() } else { format!("; did you mean {}?", close.join(" or ")) };
+                format!("is an array of {}, none with {field} {wanted:?}{hint}", items.len())
+            }
+            None => format!("is an array of {}, which has no {key:?}", items.len()),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            format!("is {}, which has nothing below it", kind(here))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::config::Reader;
+
     use super::*;
 
     fn read(config: &KpiProbe, text: &str) -> Result<Vec<f64>, String> {
@@ -253,7 +382,7 @@ mod tests {
             (
                 pointer("/a"),
                 "{\"a\": 3, \"unit\": \"s\"}",
-                "/a is in s by the `unit` beside it, and the config says `unit: ms`",
+                "/a is in s by the unit beside it, and the config says `unit: ms`",
             ),
             (pointer("/ab"), "{\"a\": 1}", ": /ab leads nowhere: the whole value has no \"ab\""),
             (regex("q=(.*)"), "p=1", ": nothing matches the regex \"q=(.*)\""),
@@ -263,6 +392,38 @@ mod tests {
             let error = read(&how, text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn benchmark_tools_are_read_by_their_names() {
+        let read = |reader: Reader, name: &str, text: &str| {
+            let mut kpi = KpiProbe { reader: Some(reader), select: Some(name.to_owned()), ..KpiProbe::default() };
+            assert_eq!(reader.complete(&mut kpi, false), None);
+            (numbers(&kpi, text.as_bytes()).unwrap(), kpi.unit.symbol().to_owned())
+        };
+        let hyperfine = r#"{"results":[{"command":"a/b","times":[1,2]},{"command":"c","times":[3]}]}"#;
+        assert_eq!(read(Reader::Hyperfine, "a/b", hyperfine), (vec![1.0, 2.0], "s".to_owned()));
+        let second = r#"{"results":[{"command":"x","name":"n","measurements":[{"time_wall_clock":{"value":0.5,"unit":"second"}}]}]}"#;
+        assert_eq!(read(Reader::Hyperfine, "n", second).0, [0.5]);
+        let criterion = r#"{"sampling_mode":"Linear","iters":[10,20],"times":[1000,2200]}"#;
+        assert_eq!(read(Reader::Criterion, "g/n", criterion), (vec![100.0, 110.0], "ns".to_owned()));
+        let pytest = r#"{"benchmarks":[{"name":"test_a","fullname":"t.py::test_a","stats":{"data":[0.1,0.2]}}]}"#;
+        assert_eq!(read(Reader::PytestBenchmark, "t.py::test_a", pytest).0, [0.1, 0.2]);
+        let google = r#"{"benchmarks":[{"name":"BM_a","real_time":5,"time_unit":"ns"},{"name":"BM_a","real_time":6,"time_unit":"ns"},
+            {"name":"BM_a_mean","real_time":5.5,"time_unit":"ns"}]}"#;
+        assert_eq!(read(Reader::GoogleBenchmark, "BM_a", google).0, [5.0, 6.0]);
+        let go = "goos: linux\nBenchmarkFib-8   \t 1000\t       331 ns/op\nBenchmarkFib-8\t1000\t339.5 ns/op\nBenchmarkFib2-8\t1\t9 ns/op\n";
+        assert_eq!(read(Reader::GoBench, "BenchmarkFib", go).0, [331.0, 339.5]);
+        let jmh = r#"[{"benchmark":"p.C.m","primaryMetric":{"score":2,"rawData":[[1,2],[3]]}}]"#;
+        assert_eq!(read(Reader::Jmh, "p.C.m", jmh).0, [1.0, 2.0, 3.0]);
+        assert_eq!(read(Reader::K6, "http_req_duration", r#"{"metrics":{"http_req_duration":{"avg":4.5}}}"#).0, [4.5]);
+        assert_eq!(read(Reader::Oha, "average", r#"{"summary":{"average":0.02}}"#).0, [0.02]);
+        let mut kpi =
+            KpiProbe { reader: Some(Reader::Criterion), select: Some("g/n".to_owned()), ..KpiProbe::default() };
+        assert_eq!(
+            (Reader::Criterion.complete(&mut kpi, false), kpi.file.as_deref()),
+            (None, Some("target/criterion/g/n/new/sample.json"))
+        );
     }
 
     #[test]
@@ -300,6 +461,56 @@ mod tests {
         }
         for text in ["t: 5 ms", "t: 5ms/op", "t: 5 milliseconds", "t: 5", "t: 5 req", "t: 5 min 3 max 9", "t: 5m"] {
             assert_eq!(read(&regex("t: ([0-9.]+)"), text), Ok(vec![5.0]), "{text}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod pointer_tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn values(value: &Value, pointer: &str) -> Vec<Value> {
+        follow(value, pointer).unwrap().into_iter().map(|found| found.value.clone()).collect()
+    }
+
+    #[test]
+    fn a_star_is_every_item_and_a_field_picks_some() {
+        let value = json!({"b": [{"n": "parse", "ns": 1}, {"n": "y", "ns": 2}, {"n": "parse", "ns": 3}], "*": 9, "o": {"p": 4, "q": 5}});
+        assert_eq!(values(&value, "/b/*/ns"), [json!(1), json!(2), json!(3)]);
+        assert_eq!(values(&value, "/b/n=parse/ns"), [json!(1), json!(3)]);
+        assert_eq!(values(&value, "/b/ns=2/n"), [json!("y")]);
+        assert_eq!((values(&value, "/*"), values(&value, "/o/*")), (vec![json!(9)], vec![json!(4), json!(5)]));
+        let nowhere = follow(&value, "/b/n=prase/ns").unwrap_err();
+        assert_eq!(
+            nowhere,
+            "/b/n=prase/ns leads nowhere: /b is an array of 3, none with n \"prase\"; did you mean parse?"
+        );
+    }
+
+    #[test]
+    fn pointers_follow_the_examples_of_rfc_6901() {
+        let value = json!({"foo": ["bar", "baz"], "": 0, "a/b": 1, "m~n": 8, " ": 7});
+        for (pointer, expected) in
+            [("/foo/0", json!("bar")), ("/", json!(0)), ("/a~1b", json!(1)), ("/m~0n", json!(8)), ("/ ", json!(7))]
+        {
+            assert_eq!(values(&value, pointer), [expected], "{pointer}");
+        }
+        assert_eq!(values(&value, ""), [value.clone()]);
+        assert!(follow(&value, "/foo/01").is_err() && follow(&value, "/foo/-").is_err());
+    }
+
+    #[test]
+    fn a_pointer_that_leads_nowhere_says_how_far_it_came() {
+        let value = json!({"latency": {"p50": 1, "p95": 2}, "runs": [1, 2]});
+        for (pointer, expected) in [
+            ("/latency/p59", "/latency/p59 leads nowhere: /latency has no \"p59\"; did you mean p50 or p95?"),
+            ("/zebra/x", "/zebra/x leads nowhere: the whole value has no \"zebra\"; it has latency, runs"),
+            ("/runs/2", "/runs/2 leads nowhere: /runs is an array of 2, which has no \"2\""),
+            ("/latency/p50/x", "/latency/p50/x leads nowhere: /latency/p50 is a number, which has nothing below it"),
+        ] {
+            assert_eq!(follow(&value, pointer).unwrap_err(), expected);
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum Integrity {
 
 impl Exclusive {
     /// Writes an evidence file. One that is there with other content is first kept beside it under a name with
-    /// `.superseded-N`, so the plain name is always the current file and nothing is lost.
+    /// `.superseded-N`, so the plain name is always the current file and nothing is lost; a picture can be drawn again.
     pub(crate) fn write_evidence(&self, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
         let dir = role.directory(self.project());
         let path = dir.join(role.file_name(change)?);
@@ -96,7 +96,8 @@ impl Exclusive {
         self.project().prepare_evidence(&dir)?;
         let old = atomic::read(&path, LIMIT)?;
         if old.as_deref() != Some(bytes) {
-            if let Some(old) = old {
+            let is_picture = path.extension().is_some_and(|extension| extension == "svg");
+            if let Some(old) = old.filter(|_| !is_picture) {
                 keep_superseded(&path, &old)?;
             }
             atomic::write(&path, bytes)?;

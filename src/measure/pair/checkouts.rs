@@ -2,7 +2,7 @@
 //! built alike, proven to differ.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use crate::config::Config;
@@ -11,7 +11,6 @@ use crate::measure::command::{Env, error_tail, failure, seconds};
 use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
-use crate::measure::pair::share::{self, ShareError};
 use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
@@ -215,7 +214,7 @@ impl Builder<'_> {
     fn share(&mut self, root: &Path) -> Result<(), ShareError> {
         let project = self.project.repo.root().join(files::path_from_bytes(self.project.repo.prefix()));
         for path in &self.project.config.pair.share {
-            share::share(&project, root, path)?;
+            share(&project, root, path)?;
         }
         Ok(())
     }
@@ -265,6 +264,39 @@ impl Builder<'_> {
         }
         Err(CheckoutError::Prepare { side, cmd: scrub(cmd), how })
     }
+}
+
+/// Why something cannot be shared.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShareError {
+    #[error("pair.share names {0:?}, which is not a path below the project's root")]
+    Outside(String),
+    #[error(
+        "pair.share names {0:?}, which does not exist: create it (install the packages), or remove it from the config"
+    )]
+    Missing(String),
+    #[error("pair.share names {0:?}, which is tracked by git: each side has its own, so remove it from the config")]
+    Tracked(String),
+    #[error("cannot share {path:?}: {source}")]
+    Io { path: String, source: io::Error },
+}
+
+/// Shares `path` of the project into a checkout's project.
+pub(crate) fn share(project: &Path, checkout: &Path, path: &str) -> Result<(), ShareError> {
+    let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !inside || path.trim_matches(['/', '.', '\\']).is_empty() {
+        return Err(ShareError::Outside(path.to_owned()));
+    }
+    let (source, target) = (project.join(path), checkout.join(path));
+    if !source.exists() {
+        return Err(ShareError::Missing(path.to_owned()));
+    }
+    if target.symlink_metadata().is_ok() {
+        return Err(ShareError::Tracked(path.to_owned()));
+    }
+    let made = target.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| files::link_or_copy(&source, &target))
+        .map_err(|source| ShareError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(unix)]
@@ -425,5 +457,44 @@ mod tests {
         let repo = sandbox.repo();
         let error = prepare(&repo, &Config::default(), versions("nothing", "HEAD")).unwrap_err();
         assert!(matches!(error, CheckoutError::Git(_)));
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod share_tests {
+    use super::*;
+
+    fn project() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for sub in ["p/node_modules/@s", "p/packages/x", "p/.venv/lib/python3.12/site-packages", "c"] {
+            fs::create_dir_all(dir.path().join(sub)).unwrap();
+        }
+        fs::write(dir.path().join("p/node_modules/one"), "1").unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_shared_directory_is_the_same_in_the_checkout() {
+        let dir = project();
+        let (p, c) = (dir.path().join("p"), dir.path().join("c"));
+        share(&p, &c, "node_modules").unwrap();
+        assert_eq!(fs::read_to_string(c.join("node_modules/one")).unwrap(), "1");
+        share(&p, &c, "deep/er").unwrap_err();
+        fs::create_dir_all(p.join("deep/er")).unwrap();
+        share(&p, &c, "deep/er").unwrap();
+        assert!(c.join("deep/er").is_dir());
+    }
+
+    #[test]
+    fn what_cannot_be_shared_is_refused_with_its_name() {
+        let dir = project();
+        let (p, c) = (dir.path().join("p"), dir.path().join("c"));
+        for path in ["../c", "/etc", ".", "", "a/../.."] {
+            assert!(matches!(share(&p, &c, path), Err(ShareError::Outside(_))), "{path}");
+        }
+        assert!(share(&p, &c, "none").unwrap_err().to_string().contains("\"none\", which does not exist"));
+        fs::write(c.join("node_modules"), "tracked").unwrap();
+        assert!(matches!(share(&p, &c, "node_modules"), Err(ShareError::Tracked(_))));
     }
 }

@@ -12,7 +12,6 @@ mod pin;
 mod proof;
 mod scratch;
 mod session;
-mod share;
 
 pub(crate) use checkouts::{CheckoutError, Checkouts, Project, TuneablesFile, Version, Versions};
 pub(crate) use proof::Proof;

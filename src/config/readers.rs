@@ -1,0 +1,96 @@
+//! What benchmark tools write, by their names: where all the samples of one benchmark are, and in which unit.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Extract, KpiProbe, Matches};
+use crate::model::Unit;
+
+/// A benchmark tool whose results are read by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reader {
+    /// `--export-json` of hyperfine 1 or 2; of the command.
+    Hyperfine,
+    /// `target/criterion/GROUP/NAME/new/sample.json`; of `GROUP/NAME`.
+    Criterion,
+    /// `--benchmark-json`; of the test's name.
+    PytestBenchmark,
+    /// `--benchmark_format=json`, with repetitions; of the benchmark's name.
+    GoogleBenchmark,
+    /// The output of `go test -bench`, with `-count`; of the benchmark's name.
+    GoBench,
+    /// `-rf json`; of the method's full name.
+    Jmh,
+    /// The summary of k6; of the metric.
+    K6,
+    /// `--output-format json` of oha; of a key of its summary, such as `average`.
+    Oha,
+}
+
+impl Reader {
+    /// Where the samples are; `NAME` stands for the benchmark's.
+    fn places(self) -> &'static [&'static str] {
+        match self {
+            Self::Hyperfine => &[
+                "/results/name=NAME/measurements/*/time_wall_clock/value",
+                "/results/command=NAME/measurements/*/time_wall_clock/value",
+                "/results/command=NAME/times",
+            ],
+            Self::Criterion | Self::GoBench => &[],
+            Self::PytestBenchmark => &["/benchmarks/name=NAME/stats/data", "/benchmarks/fullname=NAME/stats/data"],
+            Self::GoogleBenchmark => &["/benchmarks/name=NAME/real_time"],
+            Self::Jmh => &["/benchmark=NAME/primaryMetric/rawData/*"],
+            Self::K6 => &["/metrics/NAME/values/avg", "/metrics/NAME/avg"],
+            Self::Oha => &["/summary/NAME"],
+        }
+    }
+
+    /// The unit of what it writes; JMH says it in its own words.
+    fn unit(self) -> Option<Unit> {
+        match self {
+            Self::Hyperfine | Self::PytestBenchmark | Self::Oha => Some(Unit::seconds()),
+            Self::Criterion | Self::GoogleBenchmark | Self::GoBench => Some(Unit::new("ns")),
+            Self::K6 => Some(Unit::new("ms")),
+            Self::Jmh => None,
+        }
+    }
+
+    /// How the samples of the benchmark `name` are found.
+    pub(crate) fn extract(self, name: &str) -> Extract {
+        match self {
+            Self::Criterion => Extract::Criterion,
+            Self::GoBench => Extract::Regex(format!(r"(?m)^{}(?:-\d+)?\s+\d+\s+([0-9.]+) ns/op", regex::escape(name))),
+            Self::Hyperfine | Self::PytestBenchmark | Self::GoogleBenchmark | Self::Jmh | Self::K6 | Self::Oha => {
+                let token = name.replace('~', "~0").replace('/', "~1");
+                Extract::Pointers(self.places().iter().map(|place| place.replace("NAME", &token)).collect())
+            }
+        }
+    }
+
+    /// Fills in what its results are known by and the config leaves out; what does not fit, under its key.
+    pub(crate) fn complete(self, kpi: &mut KpiProbe, has_unit: bool) -> Option<(&'static str, String)> {
+        let Some(name) = kpi.select.clone() else {
+            return Some(("reader", "has to know which benchmark: give its name as `select`".to_owned()));
+        };
+        if kpi.pointer.is_some() || kpi.regex.is_some() {
+            return Some(("reader", "knows where the numbers are: drop `pointer` and `regex`".to_owned()));
+        }
+        if self == Self::Criterion && kpi.file.is_none() {
+            kpi.file = Some(format!("target/criterion/{name}/new/sample.json"));
+        }
+        if self == Self::GoBench {
+            kpi.matches = Matches::All;
+        }
+        match self.unit() {
+            Some(unit) if !has_unit => kpi.unit = unit,
+            Some(unit) if unit != kpi.unit && self != Self::GoogleBenchmark => {
+                return Some((
+                    "unit",
+                    format!("is {}, and this reader's numbers are in {unit}: drop `unit`", kpi.unit),
+                ));
+            }
+            Some(_) | None => {}
+        }
+        None
+    }
+}
