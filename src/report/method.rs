@@ -223,6 +223,9 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             let changed = code(key.as_str()).plain(" changed in ").code(file.as_str()).plain(", but ");
             changed.code(layer.as_str()).plain(" overrides it on both sides: that part of the change had no effect.")
         }
+        Caveat::FileChangedAlone { path } => code(path.as_str()).plain(
+            " changed, and no value did: other readers may take its spelling for another value (`off`, `0755`, `1.10`).",
+        ),
         Caveat::EnvDiffers { names } => Text::from("The environment differed between the snapshots: ")
             .text(codes(names.iter().map(String::as_str)))
             .plain(" had another value. What was not measured in pairs may show that and not the change."),
