@@ -59,6 +59,7 @@ pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, prefix)?;
+    step();
     files::place_new(temporary, path).map_err(|source| {
         if source.kind() == io::ErrorKind::AlreadyExists {
             return StoreError::Exists { path: path.to_owned() };
@@ -126,13 +127,29 @@ fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     if let Some(permissions) = existing {
         temporary.as_file().set_permissions(permissions).map_err(StoreError::io("keep the permissions of", path))?;
     }
+    step();
     files::replace(temporary, &target).map_err(StoreError::io("replace", path))?;
+    step();
     files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
+}
+
+/// A step of writing, before which a test ends the process of a debug build; a release build has no such code.
+fn step() {
+    #[cfg(debug_assertions)]
+    {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static STEPS: AtomicU32 = AtomicU32::new(0);
+        let last = std::env::var("VIBESHIP_OPTIMIZER_TEST_LAST_STEP").ok().and_then(|step| step.parse().ok());
+        if last == Some(STEPS.fetch_add(1, Ordering::Relaxed)) {
+            std::process::abort();
+        }
+    }
 }
 
 /// A synced temporary file beside `target` with the bytes in it.
 fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempfile::NamedTempFile, StoreError> {
     let mut temporary = files::temporary_in(dir, prefix).map_err(StoreError::io("write", target))?;
+    step();
     temporary.write_all(bytes).map_err(StoreError::io("write", target))?;
     temporary.as_file().sync_all().map_err(StoreError::io("sync", target))?;
     Ok(temporary)

@@ -1,11 +1,11 @@
 //! Evidence files under `reports/optimizer/`: their names, writing them so that none is ever lost, and checking
 //! them against what was recorded.
 
-use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use crate::model::digest::superseded_name;
 use crate::model::{Artifact, Digest};
-use crate::store::project::{SUPERSEDED, safe_name};
+use crate::store::project::safe_name;
 use crate::store::{Exclusive, Project, StoreError, atomic, guard};
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
@@ -189,13 +189,8 @@ fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
 }
 
 fn superseded_path(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(format!("{SUPERSEDED}{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(superseded_name(&name, number))
 }
 
 /// A name as part of a file name; one that had to be altered ends in a digest of it, so that no two are alike.

@@ -66,11 +66,12 @@ impl Exclusive {
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
         wait_for(&file, project, wait)?;
-        for dir in project.written_directories() {
-            atomic::remove_stale(&dir);
-        }
         // Beside the lock and not in it: Windows lets nobody else read a locked file.
         let note = project.holder_path();
+        // Who was ended with the lock left the note, and what it was writing. To look into every directory each time would
+        // take the longer the more evidence there is.
+        let left = if note.exists() { project.written_directories() } else { vec![project.state_dir()] };
+        left.iter().for_each(|dir| atomic::remove_stale(dir));
         if let Ok(text) = serde_json::to_vec(holder) {
             guard::write(project, &note, &text)?;
         }
@@ -179,6 +180,7 @@ mod tests {
         let litter = project.changes_dir().join(".vibeship-write-dead.tmp");
         std::fs::create_dir_all(project.changes_dir()).unwrap();
         std::fs::write(&litter, b"half").unwrap();
+        std::fs::write(project.holder_path(), b"{}").unwrap();
         drop(Exclusive::acquire(&project, &holder(), Duration::ZERO).unwrap());
         assert!(!litter.exists());
     }

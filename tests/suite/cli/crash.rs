@@ -124,3 +124,75 @@ fn a_file_that_may_not_grow_is_told_and_nothing_is_lost() {
     assert_eq!(s.read(s.record()), record);
     let _ = s.on(&["change", "note", &note]).ok();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_process_that_ends_before_any_step_of_writing_leaves_the_old_or_the_new() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    let commands: [&[&str]; 4] = [
+        &["change", "note", "y"],
+        &["snapshot", "--label", "b", "--as", "before"],
+        &["change", "start", "--title", "z", "--parallel"],
+        &["doctor", "--apply"],
+    ];
+    for command in commands {
+        let about: &[&str] =
+            if command[1] == "start" || command[0] == "doctor" { &[] } else { &["--change-id", &s.id()] };
+        let command = [command, about].concat();
+        // What a killed snapshot left is kept, so that the next has more steps.
+        let ended = (0..24).take_while(|step| {
+            s.set("VIBESHIP_OPTIMIZER_TEST_LAST_STEP", &step.to_string());
+            let output = s.run(&command);
+            s.unset("VIBESHIP_OPTIMIZER_TEST_LAST_STEP");
+            assert!(output.code == -1 || output.code == 0 || command[0] == "doctor", "step {step}: {output}");
+            let _ = s.run(&["change", "list"]).ok();
+            output.code == -1
+        });
+        let ended = ended.count();
+        assert!(ended >= 4 || command[0] == "doctor", "{command:?} has {ended} steps");
+        let _ = s.run(&command);
+    }
+    s.improve(50.0).validate().after().compare();
+    let left = s.files().into_keys().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"));
+    assert_eq!(left.count(), 0, "the next writer removes what was left");
+}
+
+#[test]
+fn thirty_two_processes_at_once_lose_nothing() {
+    let crowd = |s: &Sandbox, commands: &[&[&str]]| {
+        let start = |n: usize| {
+            let mut tool = s.tool(commands[n % commands.len()]);
+            tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let started: Vec<_> = (0..32).map(start).collect();
+        for (n, child) in started.into_iter().enumerate() {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{:?}: {output:?}", commands[n % commands.len()]);
+        }
+    };
+    crowd(&Sandbox::new(), &[&["init"]]);
+    let s = Sandbox::new();
+    crowd(&s, &[&["change", "start", "--title", "x", "--parallel"]]);
+    assert_eq!(s.run(&["change", "list", "--format", "json"]).ok().json().as_array().map(Vec::len), Some(32));
+    let s = Sandbox::new();
+    s.compared("y");
+    s.write("../message", format!("Halve it\n\nOptimizer-Change: {}\n", s.id()));
+    let (id, message) = (s.id(), s.outside().join("message").to_string_lossy().into_owned());
+    let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Ada"];
+    crowd(
+        &s,
+        &[
+            &["change", "note", "crowd-note", "--change-id", &id],
+            &["change", "list"],
+            &[&attest[..], &["--change-id", &id]].concat(),
+            &["status"],
+            &["hook-run", "commit-msg", &message],
+            &["monitor", "tick"],
+            &["change", "start", "--title", "x", "--parallel"],
+            &["check"],
+        ],
+    );
+    assert_eq!(s.read(s.record()).matches("crowd-note").count(), 4);
+    assert_eq!(s.run(&["change", "list", "--format", "json"]).ok().json().as_array().map(Vec::len), Some(5));
+}
