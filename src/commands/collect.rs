@@ -157,9 +157,9 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 
 /// Why the attested review of a change does not count by any config that was in force since its baseline.
 fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
-    let attested = change.events.iter().rev().find_map(|event| match &event.what {
-        Kind::Attested { attestation } => Some((attestation, event.actor.clone())),
-        _ => None,
+    let attested = change.events.iter().rev().find_map(|event| {
+        let Kind::Attested { attestation } = &event.what else { return None };
+        Some((attestation, event.actor.clone()))
     });
     let Some((attestation, actor)) = attested else { return Ok(None) };
     let (tool, mode) = (attestation.tool.as_str(), attestation.reasoning_mode.as_str());

@@ -440,7 +440,7 @@ mod tests {
 
         refused at gate 2 (baseline): the contract names sizes that git does not hold, so that no commit could change them: dist (ignored)
         # write the contract on metrics that have a value
-        or:   vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
+        next: vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
         # what is built is measured by a KPI whose `cmd` builds it; then
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
@@ -619,6 +619,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected text is long")]
     fn the_json_form_has_the_code_and_the_numbers() {
         let refusal = Refusal::new(Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false });
         let change = fixture::passed(1);

@@ -69,28 +69,22 @@ fn demands_nothing<'c>(
     })
 }
 
+/// Whether an operator bounds the side on which a metric gets worse.
+fn bounds_worse(op: Op, better: Better) -> bool {
+    matches!((op, better), (Op::Le | Op::Lt, Better::Lower) | (Op::Ge | Op::Gt, Better::Higher))
+}
+
 /// Whether a KPI demands that its metric moves the right way. A bound of its own is a demand whatever it is.
 fn improves(kpi: &Criterion, better: Better) -> bool {
     let Bound::Relative { share } = kpi.bound else { return true };
-    match (better, kpi.op) {
-        (Better::Lower, Op::Le | Op::Eq) => share < 0.0,
-        (Better::Lower, Op::Lt) => share <= 0.0,
-        (Better::Higher, Op::Ge | Op::Eq) => share > 0.0,
-        (Better::Higher, Op::Gt) => share >= 0.0,
-        (Better::Lower, Op::Ge | Op::Gt) | (Better::Higher, Op::Le | Op::Lt) => false,
-    }
+    let wanted = if better == Better::Lower { share < 0.0 } else { share > 0.0 };
+    if kpi.op == Op::Eq { wanted } else { bounds_worse(kpi.op, better) && !kpi.op.holds(0.0, share) }
 }
 
 /// Whether a trigger holds for the baseline's own value and every better one. A demand for an improvement does not.
 fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
     let Bound::Relative { share } = trigger.bound else { return false };
-    match (better, trigger.op) {
-        (Better::Lower, Op::Le) => share >= 0.0,
-        (Better::Lower, Op::Lt) => share > 0.0,
-        (Better::Higher, Op::Ge) => share <= 0.0,
-        (Better::Higher, Op::Gt) => share < 0.0,
-        (Better::Lower, Op::Ge | Op::Gt | Op::Eq) | (Better::Higher, Op::Le | Op::Lt | Op::Eq) => false,
-    }
+    bounds_worse(trigger.op, better) && trigger.op.holds(0.0, share)
 }
 
 /// Whether the guardrail holds wherever the KPI does: the same metric, the same direction, a looser bound.
@@ -112,40 +106,33 @@ fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
     }
 }
 
-/// Whether a criterion holds for every value that its metric can have: durations, sizes and rates are never below
-/// zero. What a KPI can be is not known.
-fn always_holds(criterion: &Criterion) -> bool {
-    let never_negative = criterion.metric.kind().is_some();
-    match (criterion.op, &criterion.bound) {
-        (Op::Ge, Bound::Absolute { value, .. }) => never_negative && *value <= 0.0,
-        (Op::Gt, Bound::Absolute { value, .. }) => never_negative && *value < 0.0,
-        (Op::Ge, Bound::Relative { share }) => never_negative && *share <= -1.0,
-        (Op::Gt, Bound::Relative { share }) => never_negative && *share < -1.0,
-        _ => false,
-    }
-}
-
-/// Whether a criterion holds for no value that its metric can have: durations, sizes and rates are never below zero, and
-/// no rate is above one.
-fn never_holds(criterion: &Criterion) -> bool {
-    if criterion.metric.kind().is_none() {
-        return false;
-    }
-    let most = if criterion.metric.is_rate() { 1.0 } else { f64::INFINITY };
-    let (least, most, bound) = match &criterion.bound {
+/// The least and the most that a metric can be, in the terms of the criterion's bound, and the bound: durations, sizes and
+/// rates are never below zero, and no rate is above one. What a KPI can be is not known.
+fn range(criterion: &Criterion) -> Option<(f64, f64, f64)> {
+    criterion.metric.kind()?;
+    Some(match &criterion.bound {
         Bound::Relative { share } => (-1.0, f64::INFINITY, *share),
         Bound::Absolute { value, unit } => {
             let percent = unit.as_ref().is_some_and(|unit| unit.symbol() == "%");
+            let most = if criterion.metric.is_rate() { 1.0 } else { f64::INFINITY };
             (0.0, most, if percent { value / 100.0 } else { *value })
         }
-    };
-    match criterion.op {
-        Op::Lt => bound <= least,
-        Op::Le => bound < least,
-        Op::Gt => bound >= most,
-        Op::Ge => bound > most,
+    })
+}
+
+/// Whether a criterion holds for every value that its metric can have.
+fn always_holds(criterion: &Criterion) -> bool {
+    let holds = |(least, _, bound)| criterion.op.holds(least, bound);
+    matches!(criterion.op, Op::Ge | Op::Gt) && range(criterion).is_some_and(holds)
+}
+
+/// Whether a criterion holds for no value that its metric can have.
+fn never_holds(criterion: &Criterion) -> bool {
+    range(criterion).is_some_and(|(least, most, bound)| match criterion.op {
+        Op::Lt | Op::Le => !criterion.op.holds(least, bound),
+        Op::Gt | Op::Ge => !criterion.op.holds(most, bound),
         Op::Eq => bound < least || bound > most,
-    }
+    })
 }
 
 #[cfg(test)]
