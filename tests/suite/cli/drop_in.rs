@@ -98,7 +98,7 @@ fn the_job_is_added_with_its_arguments_as_they_are() {
 fn the_examples_for_timers_run_commands_that_exist() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let sandbox = Sandbox::new();
-    for file in ["systemd/vibeship-optimizer@.service", "cron/vibeship-optimizer.cron", "github/monitor.yml"] {
+    for file in ["systemd/vibeship-optimizer@.service", "cron/vibeship-optimizer.cron", "github-action/monitor.yml"] {
         let text = std::fs::read_to_string(examples.join(file)).unwrap();
         let line = text.lines().find(|line| line.contains("vibeship-optimizer autopilot")).unwrap();
         let (_, rest) = line.split_once("vibeship-optimizer autopilot").unwrap();
