@@ -208,7 +208,7 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     // Without a commit at the baseline git knows nothing of it.
     if let Some(baseline) = taken.revision.commit.as_deref() {
         let same_code =
-            || taken.revision.code.as_ref().is_some_and(|code| history.code_before_is(commit, code.as_str()));
+            || taken.revision.code.as_ref().is_some_and(|code| history.code_is(&format!("{commit}^1"), code.as_str()));
         if history.comes_before(baseline, commit) != Some(true) && !same_code() {
             return Some(FindingKind::BaselineNotFirst { baseline: taken.revision.short() });
         }

@@ -25,5 +25,5 @@ pub(crate) use objection::Objection;
 pub(crate) use policy::{CommitDeadline, Exemption, Policy, Surfaces};
 pub(crate) use preflight::{Demanded, World};
 pub(crate) use range::{History, RangeAudit};
-pub(crate) use record::{EarlierRecord, Found, Objects, RecordFacts, RecordState};
+pub(crate) use record::{EarlierRecord, Found, RecordFacts, RecordState};
 pub(crate) use timestamps::{Stamp, Version};

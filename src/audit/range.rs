@@ -15,8 +15,10 @@ use crate::workflow::Change;
 pub(crate) trait History {
     /// Whether `ancestor` comes before `commit` (and is not it); `None` where one of them is not known here.
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
-    /// Whether the code just before `commit` has this digest.
-    fn code_before_is(&self, commit: &str, code: &str) -> bool;
+    /// The tree's hash and the digest of the code at a commit; `None` where it is not known here, or has no config.
+    fn at(&self, commit: &str) -> Option<(String, String)>;
+    /// The project's files, without the tool's own, that differ between two such commits.
+    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
     /// Whether the code at `commit` has this digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
     /// Commits against what git makes of the same parents, with the project's files alone and without the tool's own;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::audit::{Finding, FindingKind, Stamp, evidence, timestamps};
+use crate::audit::{Finding, FindingKind, History, Stamp, evidence, timestamps};
 use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::{Change, InvalidEvent, replay};
 
@@ -152,20 +152,12 @@ pub(crate) fn expired_override(change: &Change, now: DateTime<Utc>) -> Option<Da
     change.opened.expires.filter(|at| in_force && *at <= now)
 }
 
-/// What git has of the project at commits; each `None` where it does not know the commit, or the project is not there.
-pub(crate) trait Objects {
-    /// The tree's hash and the digest of the code at a commit.
-    fn at(&self, commit: &str) -> Option<(String, String)>;
-    /// The project's files, without the tool's own, that differ between two commits.
-    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
-}
-
 /// The first revision or delta of a record that is not as git has it.
-pub(crate) fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Option<Finding> {
+pub(crate) fn against_objects(record: &RecordFacts, history: &dyn History) -> Option<Finding> {
     let change = record.change()?;
     let problem = change.events.iter().find_map(|event| {
         let revision = revision(event)?;
-        let (tree, code) = objects.at(revision.commit.as_deref()?)?;
+        let (tree, code) = history.at(revision.commit.as_deref()?)?;
         let what = if revision.tree.as_ref().is_some_and(|recorded| *recorded != tree) {
             "tree"
         } else if revision.code.as_ref().is_some_and(|recorded| recorded.as_str() != code) {
@@ -175,7 +167,7 @@ pub(crate) fn against_objects(record: &RecordFacts, objects: &dyn Objects) -> Op
         };
         Some(format!("event {}: its {what} is not the one of commit {}", event.seq, revision.short()))
     });
-    let problem = problem.or_else(|| other_files(change, objects))?;
+    let problem = problem.or_else(|| other_files(change, history))?;
     Some(record.about(Finding::fail(FindingKind::VerdictsDiffer { problem })))
 }
 
@@ -186,21 +178,21 @@ fn revision(event: &Event) -> Option<&Revision> {
     event.what.taken().map(|taken| &taken.revision)
 }
 
-fn other_files(change: &Change, objects: &dyn Objects) -> Option<String> {
+fn other_files(change: &Change, history: &dyn History) -> Option<String> {
     let (baseline, validation) = (change.baseline.as_ref()?, change.validation.as_ref()?);
     if baseline.strength != Strength::Full {
         return None;
     }
     let (base, head) = match change.commit_and_parent() {
         Some((parent, commit)) => {
-            if objects.at(&format!("{commit}^1"))? != objects.at(parent)? {
+            if history.at(&format!("{commit}^1"))? != history.at(parent)? {
                 return Some("the commit that it is held against is not its parent".to_owned());
             }
             (parent, commit)
         }
         None => (baseline.taken.revision.commit.as_deref()?, validation.revision.commit.as_deref()?),
     };
-    let files = objects.differing(base, head)?;
+    let files = history.differing(base, head)?;
     let recorded: BTreeSet<String> = validation.delta.files.iter().cloned().collect();
     (recorded != files).then(|| "the files of its delta are not those that differ between its commits".to_owned())
 }

@@ -9,7 +9,6 @@ use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity,
     policy as demanded, record, timestamps,
 };
-use crate::commands::commit_contents::NamedCommits;
 use crate::commands::record_versions::{self, Touches};
 use crate::commands::{GitHistory, collect, delta, demands, evidence};
 use crate::config::{Config, Enforcement};
@@ -17,6 +16,7 @@ use crate::error::CommandError;
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
 use crate::model::{ChangeId, Gate, Kind, fix, ingest};
+use crate::workflow::Change;
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +53,10 @@ pub(crate) fn run(
     let configured = config.is_some();
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
-    if base.is_some() && before.is_none() {
-        policy.exempt.push(demands::set_up()?);
-    }
+    policy.exempt.extend((base.is_some() && before.is_none()).then(demands::set_up).transpose()?);
     // A trailer's key that the range renames is still read.
-    let keys: BTreeSet<&str> =
-        before.iter().chain([&config]).map(|config| config.enforcement.trailer.as_str()).collect();
-    let keys: Vec<&str> = keys.into_iter().collect();
+    let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
+    keys.dedup();
     let history = GitHistory::new(repo, &keys.join(",")).between(base, &range.head);
 
     let at_head = history.records(&range.head)?;
@@ -76,36 +73,20 @@ pub(crate) fn run(
     let referenced = commits.referenced();
     let mut audit = commits.finish(&history);
     let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
-    let differs =
-        |id: &&ChangeId| at_head.get(id).map(|(_, object)| object) != earlier.get(id).map(|(_, object)| object);
-    let mut concerned: BTreeSet<ChangeId> = at_head.keys().chain(earlier.keys()).filter(differs).cloned().collect();
+    let mut concerned = concerned(&at_head, &earlier, &touches);
     concerned.extend(referenced);
-    // One that was changed and changed back is the same at both ends.
-    concerned.extend(touches.ids());
-    // So is one whose evidence was removed or altered, though nothing else of it was.
-    let of_touched = |record: &&RecordFacts| {
-        let artifacts = record.change().map(crate::workflow::Change::artifacts).unwrap_or_default();
-        artifacts.iter().any(|artifact| touches.evidence.contains(&artifact.path))
-    };
-    concerned.extend(records.values().filter(of_touched).map(|record| record.id.clone()));
     audit.records = concerned.len();
-    let changes = concerned.iter().filter_map(|id| records.get(id)?.change());
-    let made = record_versions::made(repo, &changes.flat_map(timestamps::named).collect())?;
+    let named = concerned.iter().filter_map(|id| records.get(id)?.change()).flat_map(timestamps::named);
+    let made = record_versions::made(repo, &named.collect())?;
     let check = RecordCheck {
         history: &history,
         range,
         touches: &touches,
         made: &made,
-        commits: &NamedCommits::new(&history),
         policy: &policy,
         config: configured.then_some(&config),
         before: before.as_ref(),
-        changes: match (&before, base) {
-            (Some(_), Some(base)) => {
-                demands::differences(&history.config_value(base)?, &history.config_value(&range.head)?)
-            }
-            _ => Vec::new(),
-        },
+        changes: changes(&history, range, before.is_some())?,
         head,
         now,
     };
@@ -114,13 +95,8 @@ pub(crate) fn run(
         let before = earlier.get(id).map(|(record, _)| record);
         audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
     }
-    let changes = check.changes.clone();
-    if !changes.is_empty() {
-        audit.findings.push(Finding::warn(FindingKind::PolicyChanged {
-            what: keys_of(&changes),
-            changes,
-            judged: false,
-        }));
+    if !check.changes.is_empty() {
+        audit.findings.push(Finding::warn(policy_changed(check.changes.clone(), false)));
     }
     history.failure()?;
     Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured })
@@ -133,7 +109,6 @@ struct RecordCheck<'a> {
     touches: &'a Touches,
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
-    commits: &'a NamedCommits<'a>,
     policy: &'a crate::audit::Policy,
     /// The config at the head, where there is one.
     config: Option<&'a Config>,
@@ -186,7 +161,7 @@ impl RecordCheck<'_> {
             }
         }
         found.extend(timestamps::before_its_commit(record, self.made));
-        found.extend(record::against_objects(record, self.commits));
+        found.extend(record::against_objects(record, self.history));
         found.extend(record::habits(record, self.head.max(self.now)));
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
@@ -254,8 +229,7 @@ impl RecordCheck<'_> {
             if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
-        let what = FindingKind::PolicyChanged { what: keys_of(&changes), changes, judged: true };
-        Ok(Some(Finding::fail(what).of_change(&record.id).at(&record.path)))
+        Ok(Some(Finding::fail(policy_changed(changes, true)).of_change(&record.id).at(&record.path)))
     }
 
     /// What both the head's config and the one where the change was validated demand, and the change went past. A config
@@ -273,8 +247,32 @@ impl RecordCheck<'_> {
     }
 }
 
-fn keys_of(changes: &[KeyChange]) -> Vec<String> {
-    changes.iter().map(|change| change.key.clone()).collect()
+/// The changes whose records the range touches, those that it changed and changed back too, and those whose evidence it
+/// removed or altered.
+fn concerned(
+    at_head: &BTreeMap<ChangeId, (RecordFacts, String)>,
+    earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
+    touches: &Touches,
+) -> BTreeSet<ChangeId> {
+    let differs =
+        |id: &&ChangeId| at_head.get(id).map(|(_, object)| object) != earlier.get(id).map(|(_, object)| object);
+    let of_touched = |(record, _): &&(RecordFacts, String)| {
+        let artifacts = record.change().map(Change::artifacts).unwrap_or_default();
+        artifacts.iter().any(|artifact| touches.evidence.contains(&artifact.path))
+    };
+    let with_evidence = at_head.values().filter(of_touched).map(|(record, _)| record.id.clone());
+    let differing = at_head.keys().chain(earlier.keys()).filter(differs).cloned();
+    differing.chain(touches.ids()).chain(with_evidence).collect()
+}
+
+/// What the config says otherwise at the head, where the base has one.
+fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Result<Vec<KeyChange>, CommandError> {
+    let Some(base) = range.base.as_deref().filter(|_| is_configured) else { return Ok(Vec::new()) };
+    Ok(demands::differences(&history.config_value(base)?, &history.config_value(&range.head)?))
+}
+
+fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
+    FindingKind::PolicyChanged { what: changes.iter().map(|change| change.key.clone()).collect(), changes, judged }
 }
 
 /// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings

@@ -1,17 +1,16 @@
 //! What commits hold of the project: config, records, evidence, and the code that records name. Read from git's objects.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{EarlierRecord, Found, Objects, RecordFacts, RecordState, range};
+use crate::audit::{EarlierRecord, Found, RecordFacts, RecordState, range};
 use crate::commands::{GitHistory, record_versions};
 use crate::config::{Config, file, yaml};
 use crate::error::CommandError;
-use crate::git::{Batch, GitError, Side};
+use crate::git::{Batch, GitError};
 use crate::measure::revision;
 use crate::model::digest::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest};
@@ -170,48 +169,5 @@ pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordS
         Ok(Record::Tracked(change)) => RecordState::Tracked(change),
         Ok(Record::Legacy(_)) => RecordState::Legacy,
         Err(error) => RecordState::Unreadable(error.to_string()),
-    }
-}
-
-/// The commits that records name, each looked up once.
-pub(crate) struct NamedCommits<'a> {
-    history: &'a GitHistory<'a>,
-    seen: RefCell<BTreeMap<String, Option<(String, String)>>>,
-}
-
-impl<'a> NamedCommits<'a> {
-    pub(crate) fn new(history: &'a GitHistory<'a>) -> Self {
-        Self { history, seen: RefCell::default() }
-    }
-
-    fn look_up(&self, commit: &str) -> Option<(String, String)> {
-        let history = self.history;
-        let found = history.repo.commit_and_tree(commit).ok()?;
-        // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
-        history.config(&found.commit).ok()??;
-        let code = history.in_scope(|scope| history.repo.code_digest(&found.commit, scope)).ok()?;
-        Some((found.tree, code))
-    }
-}
-
-impl Objects for NamedCommits<'_> {
-    fn at(&self, commit: &str) -> Option<(String, String)> {
-        if let Some(known) = self.seen.borrow().get(commit) {
-            return known.clone();
-        }
-        let found = self.look_up(commit);
-        self.seen.borrow_mut().insert(commit.to_owned(), found.clone());
-        found
-    }
-
-    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
-        let _ = (self.at(base)?, self.at(head)?);
-        let repo = self.history.repo;
-        let files = self.history.in_scope(|scope| repo.changed_files(base, Side::Commit(head), scope)).ok()?;
-        let below = |path: &[u8]| {
-            let path = path.strip_prefix(repo.prefix()).unwrap_or(path);
-            String::from_utf8_lossy(path).into_owned()
-        };
-        Some(files.iter().map(|file| below(&file.path)).collect())
     }
 }

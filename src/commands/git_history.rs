@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use crate::audit::{CommitName, History};
 use crate::error::CommandError;
-use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Walk};
+use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Side, Walk};
 use crate::model::ChangeId;
 use crate::os::files;
 use crate::store::OwnPaths;
@@ -27,6 +27,8 @@ pub(crate) struct GitHistory<'a> {
     head: Option<String>,
     /// Old histories revert the same few commits many times.
     looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
+    /// The commits that records name, each looked up once.
+    named: RefCell<BTreeMap<String, Option<(String, String)>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
 }
@@ -41,6 +43,7 @@ impl<'a> GitHistory<'a> {
             base: None,
             head: None,
             looked_up: RefCell::default(),
+            named: RefCell::default(),
             failed: RefCell::default(),
         }
     }
@@ -136,11 +139,30 @@ impl History for GitHistory<'_> {
         Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
     }
 
-    fn code_before_is(&self, commit: &str, code: &str) -> bool {
-        self.known(&format!("{commit}^1")).is_some_and(|parent| self.code_is(&parent, code))
+    fn at(&self, commit: &str) -> Option<(String, String)> {
+        if let Some(known) = self.named.borrow().get(commit) {
+            return known.clone();
+        }
+        let look_up = || {
+            let found = self.repo.commit_and_tree(commit).ok()?;
+            // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
+            self.config(&found.commit).ok()??;
+            let code = self.in_scope(|scope| self.repo.code_digest(&found.commit, scope)).ok()?;
+            Some((found.tree, code))
+        };
+        let found = look_up();
+        self.named.borrow_mut().insert(commit.to_owned(), found.clone());
+        found
+    }
+
+    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
+        let _ = (self.at(base)?, self.at(head)?);
+        let files = self.in_scope(|scope| self.repo.changed_files(base, Side::Commit(head), scope)).ok()?;
+        Some(self.of_project(files).iter().map(|file| file.name().to_owned()).collect())
     }
 
     fn code_is(&self, commit: &str, code: &str) -> bool {
+        let Some(commit) = &self.known(commit) else { return false };
         self.ask(self.in_scope(|scope| self.repo.code_digest(commit, scope)), String::new()) == code
     }
 
