@@ -352,6 +352,8 @@ fn a_project_is_not_checked_where_another_one_may_be_meant() {
     sandbox.git(&["reset", "-q", "--hard", &base]).passes();
     commit(&sandbox, ".vibeship_optimizer/config.yml", "version: 1\n", "Mine");
     commit(&sandbox, ".vibeship-optimizer/config.yml", "version: 1\n", "Mine");
+    // Only one of them is in the work tree; the range has both.
+    std::fs::remove_dir_all(sandbox.root().join(".vibeship_optimizer")).unwrap();
     let answer = sandbox.tool(&["check", "--range", &since(&base)]);
     assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
     assert!(answer.err.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.err);
