@@ -223,7 +223,7 @@ fn with_free_text(command: clap::Command) -> clap::Command {
 }
 
 fn options<'a>(path: &[&'a clap::Command]) -> impl Iterator<Item = &'a clap::Arg> {
-    path.to_vec().into_iter().flat_map(clap::Command::get_arguments).filter(|arg| !arg.is_positional())
+    path.iter().copied().flat_map(clap::Command::get_arguments).filter(|arg| !arg.is_positional())
 }
 
 fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
