@@ -154,8 +154,9 @@ fn a_process_that_ends_before_any_step_of_writing_leaves_the_old_or_the_new() {
         let _ = s.run(&command);
     }
     s.improve(50.0).validate().after().compare();
-    let left = s.files().into_keys().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"));
-    assert_eq!(left.count(), 0, "the next writer removes what was left");
+    // What a writer without the lock left may still be written, and is removed when it is a day old.
+    let is_left = |path: &std::path::Path| path.to_string_lossy().contains(".vibeship-write-");
+    assert_eq!(s.files().into_keys().filter(|path| is_left(path)).count(), 0, "the next writer removes what was left");
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn thirty_two_processes_at_once_lose_nothing() {
             &[&attest[..], &["--change-id", &id]].concat(),
             &["status"],
             &["hook-run", "commit-msg", &message],
-            &["monitor", "tick"],
+            &["preflight"],
             &["change", "start", "--title", "x", "--parallel"],
             &["check"],
         ],
