@@ -23,6 +23,9 @@ pub enum Record {
     Legacy(Legacy),
 }
 
+/// The name of a record's file, and what reading it came to.
+pub(crate) type Named = (String, Result<Record, RecordError>);
+
 impl Record {
     /// Its id as written.
     pub(crate) fn id(&self) -> &ChangeId {
@@ -75,7 +78,7 @@ impl Record {
         project: &Project,
         names: Vec<String>,
         keep: fn(&Result<Self, RecordError>) -> bool,
-    ) -> Result<Vec<(String, Result<Self, RecordError>)>, RecordError> {
+    ) -> Result<Vec<Named>, RecordError> {
         /// To start a thread takes as long as to read a few.
         const LEAST_EACH: usize = 64;
         let dir = project.changes_dir();
