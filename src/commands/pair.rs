@@ -1,6 +1,6 @@
 //! `pair`: measure two revisions in alternating pairs, for an honest answer without a change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::judge::compare::pair_rows;
 use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
-use crate::model::{Flaw, Pair, Unusable};
+use crate::model::{Flaw, Pair, PairSession, Unusable};
 use crate::report;
 use crate::store::{atomic, guard};
 
@@ -104,20 +104,24 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
                 .hinted("to see what noise alone looks like, measure it against itself with --same"));
         }
     };
-    pairing::warn(ctx, &session);
-    if let Some(out) = &args.json_out {
-        atomic::write_free(out, format!("{:#}\n", serde_json::to_value(&*session)?).as_bytes())?;
+    tell(ctx, args.json_out.as_deref(), &session, &settings)
+}
+
+fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Settings) -> Result<Exit, CommandError> {
+    pairing::warn(ctx, session);
+    if let Some(out) = out {
+        atomic::write_free(out, format!("{:#}\n", serde_json::to_value(session)?).as_bytes())?;
     }
     if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
         ctx.ui.hint(
             "both sides are bare checkouts: --prepare COMMAND builds on each, --share PATH links what git ignores",
         );
     }
-    let rows = pair_rows(&session, &settings);
+    let rows = pair_rows(session, settings);
     if ctx.format() == Some(Format::Json) {
-        ctx.ui.answer(&failure::pretty(&json!({ "pair": *session, "results": rows })))?;
+        ctx.ui.answer(&failure::pretty(&json!({ "pair": session, "results": rows })))?;
     } else {
-        ctx.show(&report::pair::document(&session, &rows, &settings))?;
+        ctx.show(&report::pair::document(session, &rows, settings))?;
     }
     Ok(exit_of(&rows))
 }

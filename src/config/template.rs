@@ -85,6 +85,7 @@ mod tests {
         config.timings.clear();
         assert_eq!(config.enforcement.exempt.len(), 3);
         config.enforcement.exempt.clear();
+        config.review.allowed_modes.clear();
         assert_eq!(config, Config::default());
     }
 

@@ -60,7 +60,8 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
         return Err(format!(": {pointer} is in {unit} by the unit beside it, and the config says `unit: {declared}`"));
     }
-    match found.value {
+    let value = found.value;
+    match value {
         Value::Array(items) if items.is_empty() => {
             Err(not_a_number(&format!("what {pointer} leads to, an empty array,")))
         }
@@ -69,11 +70,13 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
             .enumerate()
             .map(|(i, item)| finite(item).ok_or_else(|| not_a_number(&format!("{pointer}/{i}, {},", kind(item)))))
             .collect(),
-        value => finite(value).map(|number| vec![number]).ok_or_else(|| {
-            let scalar = matches!(value, Value::String(_) | Value::Bool(_));
-            let text = if scalar { format!(" ({})", shown(&value.to_string())) } else { String::new() };
-            not_a_number(&format!("what {pointer} leads to, {}{text},", kind(value)))
-        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            finite(value).map(|number| vec![number]).ok_or_else(|| {
+                let scalar = matches!(value, Value::String(_) | Value::Bool(_));
+                let text = if scalar { format!(" ({})", shown(&value.to_string())) } else { String::new() };
+                not_a_number(&format!("what {pointer} leads to, {}{text},", kind(value)))
+            })
+        }
     }
 }
 
@@ -273,7 +276,7 @@ fn below<'v>(value: &'v Value, key: &str) -> Vec<&'v Value> {
         Value::Array(items) => key.split_once('=').map_or_else(Vec::new, |(field, wanted)| {
             let has = |item: &&Value| match item.get(field) {
                 Some(Value::String(text)) => text == wanted,
-                Some(other) => other.to_string() == wanted,
+                Some(other) => format!("{other}") == wanted,
                 None => false,
             };
             items.iter().filter(has).collect()
@@ -313,7 +316,7 @@ fn instead(here: &Value, key: &str) -> String {
         Value::Array(items) => match key.split_once('=') {
             Some((field, wanted)) => {
                 let known: BTreeSet<&str> = items.iter().filter_map(|item| item.get(field)?.as_str()).collect();
-                let close = nearest(wanted, known.into_iter(), SHOWN);
+                let close = nearest(wanted, known, SHOWN);
                 let hint =
                     if close.is_empty() { String::new() } else { format!("; did you mean {}?", close.join(" or ")) };
                 format!("is an array of {}, none with {field} {wanted:?}{hint}", items.len())
