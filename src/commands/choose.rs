@@ -14,6 +14,9 @@ use crate::workflow::{Change, next};
 /// The variable that names the change in scripts.
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
+/// The least of an id that is taken for it: less is as likely a slip.
+const LEAST_PART: usize = 3;
+
 /// The flag of the verbs that work on one change
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArg {
@@ -124,9 +127,10 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
     let mut ids = ids(ctx)?;
     // People type the words of a title, too.
     let part = text.trim().to_lowercase().replace(' ', "-");
-    let begins = |id: &ChangeId| id.as_str().starts_with(&part);
     let slug = part.trim_start_matches("chg-");
-    let holds = |id: &ChangeId| !slug.is_empty() && id.as_str().to_lowercase().contains(slug);
+    let is_enough = slug.len() >= LEAST_PART;
+    let begins = |id: &ChangeId| is_enough && id.as_str().starts_with(&part);
+    let holds = |id: &ChangeId| is_enough && id.as_str().to_lowercase().contains(slug);
     let found: Vec<ChangeId> = match ids.iter().filter(|id| begins(id)).count() {
         1 => ids.iter().filter(|id| begins(id)).cloned().collect(),
         _ => ids.iter().filter(|id| holds(id)).cloned().collect(),

@@ -239,7 +239,10 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
         ctx.ui.warn(&failure);
     }
     let ignored = repo.ignored_here()?;
-    let ignored = ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own.is_own(path.as_bytes()));
+    let ignored = ignored
+        .iter()
+        .map(|path| path.trim_end_matches('/'))
+        .filter(|path| !own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()));
     let ignored: Vec<&str> = ignored.take(SHOWN).collect();
     let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
     ctx.ui.hint(&format!(

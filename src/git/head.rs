@@ -232,16 +232,22 @@ impl Repo {
 
     /// Which of these paths, below the place that the repository was opened at, are ignored.
     pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
+        let full = |path: &str| [self.prefix(), path.as_bytes()].concat();
+        // Git refuses to answer for what lies behind a link.
+        let behind_link = |path: &[u8]| {
+            let path = files::path_from_bytes(path);
+            path.ancestors().skip(1).any(|above| self.root().join(above).is_symlink())
+        };
+        let paths: Vec<&str> = paths.iter().copied().filter(|path| !behind_link(&full(path))).collect();
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let full = |path: &&str| [self.prefix(), path.as_bytes()].concat();
-        let asked: Vec<Vec<u8>> = paths.iter().map(full).collect();
+        let asked: Vec<Vec<u8>> = paths.iter().map(|path| full(path)).collect();
         let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(asked.join(&0));
         let answer = call.answer()?.unwrap_or_default();
         let ignored: BTreeSet<&[u8]> = answer.split(|byte| *byte == 0).collect();
-        let both = paths.iter().zip(&asked);
-        Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| *path).collect())
+        let both = paths.into_iter().zip(&asked);
+        Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| path).collect())
     }
 }
 

@@ -373,8 +373,12 @@ fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
     let _ = sandbox.on(&[&["change", "contract"][..], &contract, &rest].concat()).ok();
     let _ = sandbox.on(&["change", "rollout", "full"]).ok();
     let emergency = sandbox.id();
-    three_days(&sandbox);
-    sandbox.start_with("for good", &["--parallel"]).contract().before();
+    for _ in 0..3 {
+        sandbox.write("ops.json", kpi(100.0));
+        assert_eq!(tick(&sandbox)["skipped"], false);
+        sandbox.later(Duration::hours(24));
+    }
+    sandbox.later(Duration::hours(1)).start_with("for good", &["--parallel"]).contract().before();
     let by = sandbox.id();
     let _ = sandbox.run(&["change", "follow-up", "--change-id", &emergency, "--by", &by]).ok();
     let honest = sandbox.read(sandbox.record());

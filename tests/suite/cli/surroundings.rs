@@ -74,6 +74,8 @@ fn a_linked_worktree_is_no_obstacle() {
     let _ = s.run(&contract).ok();
     let _ = s.run(&["snapshot", "--as", "before"]).ok();
     std::fs::write(linked.join("ops.json"), crate::support::kpi(50.0)).unwrap();
+    std::fs::write(linked.join("tuned.txt"), "50\n").unwrap();
+    s.git(&["add", "tuned.txt"]);
     s.git(&["commit", "-q", "-a", "-m", "x", "--trailer", &format!("Optimizer-Change: {id}")]);
     for verb in [&["validate"][..], &["snapshot", "--as", "after"], &["compare"], &["change", "promote"]] {
         let _ = s.run(verb).ok();
