@@ -58,10 +58,8 @@ impl Sides {
 
     /// Results that nobody wrote again since the baseline are not of what came after it.
     pub(crate) fn refuse_unwritten(&mut self, before: &Snapshot, after: &Snapshot) {
-        // What is measured again on the day, of the same code, may be read from the same result.
-        let same_code =
-            before.revision.as_ref().zip(after.revision.as_ref()).is_some_and(|(old, new)| old.same_code(new));
-        if same_code && before.generated_at.date_naive() == after.generated_at.date_naive() {
+        // What is watched on the day of its rollout may be read from the same result.
+        if before.revision.is_none() && before.generated_at.date_naive() == after.generated_at.date_naive() {
             return;
         }
         let olds = files_read(before);

@@ -202,8 +202,9 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
     s.config(&config.replace("min_pairs: 6}", "min_pairs: 6, share: [deps]}"));
     s.write("work.sh", format!(". ./deps/lib.sh\n{}", work(FAST))).commit("fewer rounds").validate().after();
     let _ = s.on(&["compare", "--exit-code"]).ok();
-    s.config(&config);
+    s.config(&config.replace("min_pairs: 6}", "min_pairs: 6, share: [deps, src]}"));
     let _ = s.on(&["compare"]).exits(1).says(&["pair.share"]);
+    s.config(&config);
     let _ = s
         .run(&["pair", "--share", "deps", "--runs", "6", "--before", "HEAD~2", "--", "sh", "work.sh"])
         .says(&["timing.sh"]);
