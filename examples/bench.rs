@@ -2,6 +2,8 @@
 //! starts it. Without arguments it does nothing: the floor of a program. With `parse DIR` it opens and parses every
 //! record there, one after the other: the floor of reading them.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to a terminal")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;

@@ -37,7 +37,8 @@ fn there(program: &str) -> bool {
     let answer = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = answer.is_ok_and(|status| status.success());
     if !there {
-        writeln!(std::io::stderr(), "NOT TRIED: {program} is not there").unwrap();
+        let told = format!("NOT TRIED: {program} is not there\n");
+        std::io::stderr().write_all(told.as_bytes()).unwrap();
     }
     there
 }
