@@ -1,8 +1,6 @@
 //! A debug build has a fixed address, so that no start of it waits for a hundred thousand relocations: the tests start
 //! the program some thousand times.
 
-#![expect(clippy::print_stdout, reason = "so it speaks to Cargo")]
-
 fn main() {
     println!("cargo::rerun-if-changed=tests/link/build.rs");
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
