@@ -148,7 +148,7 @@ impl Fixes<'_> {
                 "let a stage check the guardrails before the full rollout",
                 "the config",
                 "rollout.stages",
-                "- canary",
+                "- {name: canary, check: COMMAND}\n- {name: full}",
             )],
             // It says whether it can be continued.
             FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),

@@ -7,7 +7,7 @@ use crate::commands::{Ctx, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
-use crate::model::{ChangeId, CommandLine, Fix, fix};
+use crate::model::{BadId, ChangeId, CommandLine, Fix, fix};
 use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
 
@@ -20,7 +20,7 @@ const LEAST_PART: usize = 3;
 /// The flag of the verbs that work on one change
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArg {
-    /// Change to work on [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Change to work on [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
 }
@@ -150,6 +150,9 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
     }
     let error = match parsed {
         Ok(id) => RecordError::Unknown { path: ctx.project.record_path(id.as_str())?, id }.into(),
+        Err(BadId::Prefix(text)) => CommandError::trouble(format!(
+            "no change matches `{text}`; give at least {LEAST_PART} characters of its id or title"
+        )),
         Err(error) => CommandError::from(error),
     };
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };

@@ -40,7 +40,7 @@ pub(crate) struct NoteArgs {
 /// Name the change that replaces an emergency's override
 #[derive(Debug, Args)]
 pub(crate) struct FollowUpArgs {
-    /// Emergency [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Emergency [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Change that moves the override into a tuneable or into code

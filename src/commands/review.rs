@@ -36,7 +36,7 @@ pub(crate) enum ReviewCommand {
 /// Write everything that a reviewer needs to one file
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
-    /// Change to review [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Output file [default: review_bundles/<id>.md in the state directory]
@@ -47,7 +47,7 @@ pub(crate) struct BundleArgs {
 /// Attest that the change was reviewed as it stands now
 #[derive(Debug, Args)]
 pub(crate) struct AttestArgs {
-    /// Change to review [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Tool that reviewed the change

@@ -13,7 +13,7 @@ use crate::workflow::{Change, next, view_v1};
 /// Show one change with all its evidence
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// Change [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Change [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(value_name = "ID")]
     id: Option<String>,
     /// Change to show, as an option

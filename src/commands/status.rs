@@ -19,7 +19,7 @@ use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1
 /// Show where each change stands and what comes next
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Change to work on [default: VIBESHIP_CHANGE_ID, the only open change, or the one selected with `change use`]
+    /// Change to work on [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
     /// Run every next step that needs no decision of a person

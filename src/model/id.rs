@@ -22,11 +22,11 @@ pub struct ChangeId(String);
 pub enum BadId {
     /// Does not begin with `chg-` and something after it.
     #[error(
-        "{0:?} is not a change id: ids begin with \"chg-\" and a letter or digit, like chg-20260218-123900-faster-cache"
+        "invalid change id {0:?}: ids begin with \"chg-\" and a letter or digit, like chg-20260218-123900-faster-cache"
     )]
     Prefix(String),
     /// Holds a character that ids do not have.
-    #[error("{id:?} is not a change id: it holds {found:?}, and ids hold only letters, digits, '-' and '_'")]
+    #[error("invalid change id {id:?}: it holds {found:?}, and ids hold only letters, digits, '-' and '_'")]
     Character {
         /// The text, cut to a sane length.
         id: String,

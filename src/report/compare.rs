@@ -116,7 +116,7 @@ fn outcome(doc: &mut Doc, comparison: &Comparison) {
     } else if comparison.criteria.is_empty() {
         " (no contract: by the decisive times, rates and KPIs)"
     } else {
-        " (the gravest verdict of KPI and guardrails)"
+        " (the worst verdict among KPI and guardrails)"
     };
     doc.field("Outcome", mark(comparison.outcome.into(), verdict::word(comparison.outcome)).plain(basis));
 }
@@ -398,7 +398,7 @@ mod tests {
         # x \| y<br>\# z \<script\>alert(1)\</script\> --\> \`c\` \*b\* \[l\](u) @<!-- -->octocat \\u{1b}\[31m\\u{202e}
 
         - **Change:** `chg-1`
-        - **Outcome:** ✗ **fail** (the gravest verdict of KPI and guardrails)
+        - **Outcome:** ✗ **fail** (the worst verdict among KPI and guardrails)
 
         ## Verdicts
 
@@ -497,7 +497,7 @@ mod tests {
         insta::assert_snapshot!(shown, @r"
         x | y ⏎ # z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e} (chg-1)
 
-        Outcome  ✗ fail (the gravest verdict of KPI and guardrails)
+        Outcome  ✗ fail (the worst verdict among KPI and guardrails)
 
                    Criterion                     Verdict                                       Why
         KPI        timing.tests.cpu <= -10%      ✓ pass       ·├●····┊··········│············  -14.58 % [-14.90 %, -14.31 %] meets ≤ -10 % (20

@@ -78,7 +78,7 @@ fn a_bad_variable_names_itself() {
     $ validate
     exit 2
     --- stderr
-    error: "../../etc/passwd" is not a change id: it holds '.', and ids hold only letters, digits, '-' and '_'
+    error: invalid change id "../../etc/passwd": it holds '.', and ids hold only letters, digits, '-' and '_'
     hint: did you mean chg-20260302-090000-x?
     hint: it is the value of VIBESHIP_CHANGE_ID: unset it or give --change-id
     # see the changes
@@ -166,12 +166,12 @@ fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
     let _ = s.run(&["change", "use", &first]).ok();
     let _ = s.run(&["change", "show"]).ok().says(&[&first]);
     let readme = include_str!("../../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
-    let order = "in `VIBESHIP_CHANGE_ID`, else the only open one, else the open one chosen with";
+    let order = "in `VIBESHIP_CHANGE_ID`, else the open one selected with";
     assert!(readme.contains(order), "the README says it in the order of --help");
     let _ = s
         .run(&["change", "show", "--help"])
         .ok()
-        .says(&["VIBESHIP_CHANGE_ID, the only open change, or the one selected"]);
+        .says(&["VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change"]);
 }
 
 #[test]
