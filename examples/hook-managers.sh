@@ -114,7 +114,7 @@ YAML
     passes git commit -a -m "Fewer steps"
     git log -1 --format='%(trailers:key=Optimizer-Change)' | grep -q "chg-" || fail "the commit got no trailer"
     passes vibeship-optimizer hooks status --format text
-    grep -q "commit-msg: another program's hook that hands over; git runs it" "$work/log" || fail "hooks status does not see it"
+    grep -q "commit-msg: another program's hook that calls ours; git runs it" "$work/log" || fail "hooks status does not see it"
     passes vibeship-optimizer validate
     git add -A
     passes git commit -m "Evidence"

@@ -145,7 +145,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return usage(error, &arguments),
     };
-    let unfit = unfit(cli.globals.format, &cli.command);
+    let unsupported_format = unsupported_format(cli.globals.format, &cli.command);
     let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
     let ui = Ui::new(volume);
     let json = cli.globals.format == Some(Format::Json);
@@ -153,12 +153,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(ctx) => ctx,
         Err(error) => return commands::failure::tell(&ui, &error, json, None),
     };
-    let outcome = unfit.map_or_else(|| dispatch(&ctx, cli.command), Err);
+    let outcome = unsupported_format.map_or_else(|| dispatch(&ctx, cli.command), Err);
     outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(&ctx)))
 }
 
 /// Why a command does not answer in a format that another one has.
-fn unfit(format: Option<Format>, command: &Command) -> Option<CommandError> {
+fn unsupported_format(format: Option<Format>, command: &Command) -> Option<CommandError> {
     let said = match format? {
         Format::Junit if !matches!(command, Command::Check(_)) => {
             "junit is for `check`, whose answer is a list of findings"

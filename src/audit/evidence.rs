@@ -183,7 +183,7 @@ impl Watched {
         } else {
             true
         };
-        (!same).then(|| "the recorded verdicts do not come out of it again".to_owned())
+        (!same).then(|| "recomputing the verdicts from it gives other results".to_owned())
     }
 }
 
@@ -282,7 +282,7 @@ fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSessi
     let on_commit = change.commit_and_parent().map(|(parent, commit)| (Some(parent), Some(commit)));
     let (first, second) = on_commit.unwrap_or(of_snapshots);
     if !is_of(&pair.before, first) || !is_of(&pair.after, second) || pair.of_commit != on_commit.is_some() {
-        return Some("its sides are other commits than those that were to be compared".to_owned());
+        return Some("it measured other commits than the ones to compare".to_owned());
     }
     // Where the clock was set back in between, only the comparison bounds it.
     let early = after.at <= compared.at && pair.started_at < after.at - CLOCK_TOLERANCE;

@@ -30,7 +30,7 @@ pub(crate) enum FindingKind {
     #[error("a {marker} commit was not squashed")]
     FixupLeft { marker: &'static str },
     /// A merge holds content that none of its parents has.
-    #[error("{}: {}", brought(*.new_file, *.conflict), few(.paths))]
+    #[error("{}: {}", merge_text(*.new_file, *.conflict), few(.paths))]
     MergeBringsContent {
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
@@ -38,7 +38,7 @@ pub(crate) enum FindingKind {
         /// Whether merging its parents again conflicts in each of them, so that somebody had to decide.
         conflict: bool,
     },
-    #[error("the commit says that it reverts {}, but {}", short(.reverted), not_reverted(*.unrelated))]
+    #[error("the commit says that it reverts {}, {}", short(.reverted), not_reverted(*.unrelated))]
     RevertNotExact {
         reverted: String,
         /// Whether it is the reverse of a commit that is not in its history.
@@ -113,12 +113,12 @@ pub(crate) enum FindingKind {
         committed: DateTime<Utc>,
     },
     #[error(
-        "this was measured for the change and set aside, and no event of its record knows it: a run was killed, or the \
-         record was put back"
+        "replaced evidence of the change that no event mentions: a run was killed, or the record was reset to an earlier \
+         version"
     )]
     EvidenceSetAside,
     /// A change went past what the config demands, where it was validated as at the head.
-    #[error("the change went past what the config demanded when it was validated and still demands: {}", few(.what))]
+    #[error("requirements were skipped that the config had when the change was validated and has now: {}", few(.what))]
     PolicyLoosened { what: Vec<&'static str> },
     #[error("the record was written by the Python tool and carries no evidence")]
     RecordUnproven,
@@ -175,7 +175,7 @@ pub(crate) enum FindingKind {
     #[error("no record knows this evidence file")]
     EvidenceUnknown,
     /// The config demands, measures or judges otherwise than at the range's base.
-    #[error("{}: {}", yardstick(*.judged), few(.changes))]
+    #[error("{}: {}", policy_changed_text(*.judged), few(.changes))]
     PolicyChanged {
         /// The keys.
         what: Vec<String>,
@@ -206,9 +206,9 @@ impl fmt::Display for KeyChange {
     }
 }
 
-fn yardstick(judged: bool) -> &'static str {
+fn policy_changed_text(judged: bool) -> &'static str {
     if judged {
-        "the change is judged by what the same range changed in the config"
+        "the same range also changed the config that this change is judged by"
     } else {
         "the config's demands changed in this range"
     }
@@ -218,16 +218,16 @@ fn hashes(commits: &[CommitName]) -> String {
     few(&commits.iter().map(|commit| short(&commit.id)).collect::<Vec<_>>())
 }
 
-fn brought(new_file: bool, conflict: bool) -> &'static str {
+fn merge_text(new_file: bool, conflict: bool) -> &'static str {
     match (new_file, conflict) {
-        (true, _) => "the merge adds files that merging its parents does not give",
-        (false, true) => "the merge decides conflicts its own way",
-        (false, false) => "the merge is not what merging its parents gives",
+        (true, _) => "the merge adds files that a clean merge of its parents does not have",
+        (false, true) => "the merge contains resolved conflicts",
+        (false, false) => "the merge differs from a clean merge of its parents",
     }
 }
 
 fn not_reverted(unrelated: bool) -> &'static str {
-    if unrelated { "that is not in its history" } else { "it is not the reverse of it" }
+    if unrelated { "which is not in its history" } else { "but does not exactly undo it" }
 }
 
 fn not_validated(validated: &[String], ended: Option<&str>) -> String {
@@ -251,8 +251,8 @@ fn lacking(docs: bool, tests: bool) -> &'static str {
 
 fn unlawful(seq: u64, gate: Option<Gate>) -> String {
     match gate {
-        Some(gate) => format!("event {seq} of the record is one that {gate} refuses"),
-        None => format!("event {seq} of the record is not what its gate records"),
+        Some(gate) => format!("event {seq} would have been refused by {gate}"),
+        None => format!("event {seq} does not have the content that its gate records"),
     }
 }
 

@@ -42,12 +42,12 @@ impl Fixes<'_> {
             }
             FindingKind::CommitWithoutId => vec![
                 self.relink_commit(),
-                Fix::or("take it out, and make it again as a change", revert()),
+                Fix::or("revert it, then redo it under a tracked change", revert()),
                 fix::exempt(),
             ],
             FindingKind::TuneablesUntracked { .. } => {
                 let start = fix::start().words(["--class", "tuneable"]);
-                let again = Fix::or("take it out, and make it again as a change", revert().and(start));
+                let again = Fix::or("revert it, then redo it under a tracked change", revert().and(start));
                 vec![self.relink_commit(), again, fix::exempt()]
             }
             FindingKind::EnvOverrideUndocumented { .. } => {
@@ -61,10 +61,10 @@ impl Fixes<'_> {
                 std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
             }
             FindingKind::SeveralIds { .. } | FindingKind::ManyCommits { .. } => {
-                vec![Fix::next("take it out, then make one commit for each change", revert())]
+                vec![Fix::next("revert it, then make one commit for each change", revert())]
             }
             FindingKind::MergeBringsContent { .. } => vec![Fix::next(
-                "take it out, then merge again with nothing else in it, and make the rest as a change",
+                "revert it, merge again with nothing else in it, and redo the rest under a tracked change",
                 CommandLine::git("revert -m 1").word(commit),
             )],
             FindingKind::FixupLeft { .. } => {
@@ -99,7 +99,10 @@ impl Fixes<'_> {
                     let log = CommandLine::git("log --oneline --all --").word(record);
                     let remove = CommandLine::new("rm").word(path);
                     vec![
-                        Fix::next(format!("see whether the record was put back, and read {path}"), log),
+                        Fix::next(
+                            format!("see whether the record was reset to an earlier version, and read {path}"),
+                            log,
+                        ),
                         Fix::or("if there is nothing in it", remove),
                     ]
                 };
@@ -116,14 +119,14 @@ impl Fixes<'_> {
             }
             FindingKind::NotReverted { known: false, .. } => vec![Fix::next("", revert())],
             FindingKind::PolicyLoosened { .. } => self.of_change(|id| {
-                let again = "revert its commit and make the change again: no record makes up for it";
+                let again = "revert the commit and start a new change; the record cannot be repaired";
                 let show = CommandLine::tool("change show").word(id.as_str());
                 vec![Fix::next("", show), Fix::decide(How::Then, again)]
             }),
             FindingKind::CommitNotValidated { .. } | FindingKind::RelinkUnproven { .. } => self.of_change(|id| {
                 vec![
                     Fix::next("", fix::on(id, "change relink")),
-                    Fix::or("if it is another change, take it out", revert()),
+                    Fix::or("if it is another change, revert it", revert()),
                 ]
             }),
             FindingKind::BaselineNotFirst { .. } | FindingKind::EvidenceAfterTheFact { .. } => vec![
@@ -138,7 +141,7 @@ impl Fixes<'_> {
                 vec![Fix::next("", revert()), Fix::then("see where it belongs", CommandLine::tool("route"))]
             }
             FindingKind::ContractWithoutDocs { .. } => {
-                vec![Fix::next("take it out, then make the same change with its documents and tests", revert())]
+                vec![Fix::next("revert it, then make the same change with its documents and tests", revert())]
             }
             FindingKind::EnvOverrideExpired { .. } => {
                 self.run(|id| fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]))
@@ -154,21 +157,18 @@ impl Fixes<'_> {
             FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
             FindingKind::RecordForked { .. } => Vec::new(),
             FindingKind::PolicyChanged { judged: true, .. } => vec![
-                Fix::decide(
-                    How::Next,
-                    "take the config's change in by itself, looked at by somebody who answers for it",
-                ),
+                Fix::decide(How::Next, "merge the config change first, in a reviewed pull request of its own"),
                 Fix::decide(How::Then, "measure the change on top of it"),
             ],
             FindingKind::PolicyChanged { judged: false, .. } => {
-                vec![Fix::decide(How::Next, "let somebody who answers for the demands look at what changed in them")]
+                vec![Fix::decide(How::Next, "have the changed requirements reviewed by their owner")]
             }
         }
     }
 
     fn relink_commit(&self) -> Fix {
         let relink = CommandLine::tool("change relink").word(&self.commit);
-        Fix::next("if a change knows it by its content, as after a squash", relink)
+        Fix::next("if it is a change's commit after a squash or rebase", relink)
     }
 
     /// A trailer that is added beside the wrong one would make two of them.
@@ -179,7 +179,7 @@ impl Fixes<'_> {
                 "if the id is mistyped, while it is the last commit and not pushed",
                 self.ctx.with_trailer(amend, "CHANGE-ID"),
             ),
-            Fix::or("take it out", CommandLine::git("revert").word(&self.commit)),
+            Fix::or("revert it", CommandLine::git("revert").word(&self.commit)),
         ]
     }
 

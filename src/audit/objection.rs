@@ -87,7 +87,7 @@ impl Objection {
             Self::Ended { .. } => vec![Fix::next("", fix::start())],
             Self::TooEarly { id, missing: Gate::Baseline } => vec![
                 // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
-                Fix::next("what is measured is the code before the change", ctx.uncommitted.stash()),
+                Fix::next("stash the work: the baseline must be measured without it", ctx.uncommitted.stash()),
                 Fix::then("", fix::baseline(id)),
                 Fix::then(
                     "",
@@ -108,9 +108,9 @@ fn several_open(ctx: &FixContext, open: &[ChangeId], waiting: bool) -> Vec<Fix> 
         return vec![Fix::next("the next change", fix::start()), fix::exempt()];
     }
     let choose = |id: &ChangeId| CommandLine::tool("change use").word(id.as_str());
-    let choose = open.first().map(|id| Fix::next("and commit again; or choose another of them", choose(id)));
+    let choose = open.first().map(|id| Fix::next("select a change, then commit again", choose(id)));
     let rest = [
-        Fix::or("this once, with the one that it belongs to", commit(ctx, "CHANGE-ID")),
+        Fix::or("name the change in this commit", commit(ctx, "CHANGE-ID")),
         Fix::or("it is another change", fix::start().word("--parallel")),
         fix::exempt(),
     ];

@@ -24,7 +24,7 @@ enum Kind {
     GitDirty { paths: Option<u32> },
     #[error("uncommitted outside the project's directory: {}", few(.paths))]
     GitDirtyOutside { paths: Vec<String> },
-    #[error("git ignores {}, so that no clone has what is recorded", joined(.paths))]
+    #[error("git ignores {}, so the records are missing in every clone", joined(.paths))]
     StateIgnored {
         paths: Vec<String>,
         /// What to add to `.gitignore`.
@@ -38,7 +38,7 @@ enum Kind {
     TimingsNoCmds { timings: usize },
     #[error("no size is measured")]
     SizePathsEmpty,
-    #[error("no endpoint is asked")]
+    #[error("no HTTP endpoint is probed")]
     HttpProbesEmpty,
     #[error("nothing was measured yet")]
     NoSnapshots,
@@ -118,7 +118,7 @@ impl Kind {
             Self::StateIgnored { lines, .. } => {
                 let end =
                     Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n"));
-                [run("let git keep it", "doctor --apply"), vec![end]].concat()
+                [run("un-ignore it", "doctor --apply"), vec![end]].concat()
             }
             Self::ConfigMissing => run("", "init"),
             Self::TimingsEmpty | Self::TimingsNoCmds { .. } => run("", "onboard"),
@@ -128,7 +128,7 @@ impl Kind {
                 "http_probes",
                 "- {name: health, url: \"http://127.0.0.1:8080/health\"}",
             ),
-            Self::NoSnapshots => run("open a change and capture its baseline", "status"),
+            Self::NoSnapshots => run("see the next step", "status"),
             Self::BloatDirPresent { path, .. } => vec![Fix::edit(
                 How::Next,
                 "let git ignore it; sizes of tracked files leave it out",

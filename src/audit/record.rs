@@ -186,7 +186,7 @@ fn other_files(change: &Change, history: &dyn History) -> Option<String> {
     let (base, head) = match change.commit_and_parent() {
         Some((parent, commit)) => {
             if history.at(&format!("{commit}^1"))? != history.at(parent)? {
-                return Some("the commit that it is held against is not its parent".to_owned());
+                return Some("the recorded parent is not the commit's parent".to_owned());
             }
             (parent, commit)
         }

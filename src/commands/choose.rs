@@ -36,18 +36,18 @@ impl ChangeArg {
     }
 }
 
-/// The change that `given` means, or that is meant without it.
-pub(crate) fn change(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    decided(ctx, given, |change| change.fully_rolled_out_at().is_none())
+/// The change that `typed` means, or that is meant without it.
+pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
+    choose_or_default(ctx, typed, |change| change.fully_rolled_out_at().is_none())
 }
 
 /// The same for what is done to changes that are rolled out: the only one that is, is meant before others.
-pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    decided(ctx, given, |change| change.fully_rolled_out_at().is_some())
+pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
+    choose_or_default(ctx, typed, |change| change.fully_rolled_out_at().is_some())
 }
 
-fn decided(ctx: &Ctx, given: Option<&str>, likely: fn(&Change) -> bool) -> Result<ChangeId, CommandError> {
-    if let Some(id) = named(ctx, given)? {
+fn choose_or_default(ctx: &Ctx, typed: Option<&str>, likely: fn(&Change) -> bool) -> Result<ChangeId, CommandError> {
+    if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
@@ -55,8 +55,8 @@ fn decided(ctx: &Ctx, given: Option<&str>, likely: fn(&Change) -> bool) -> Resul
 }
 
 /// The change that the flag or the variable names.
-pub(crate) fn named(ctx: &Ctx, given: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
-    if let Some(text) = given {
+pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
+    if let Some(text) = typed {
         return find(ctx, text).map(Some);
     }
     let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
@@ -92,7 +92,7 @@ fn likely_among(
     match (open.as_slice(), chosen) {
         ([only], chosen) => {
             if let Some(chosen) = chosen {
-                ctx.ui.status(&format!("{chosen}, which was chosen, is not open any more; this is about {only}"));
+                ctx.ui.status(&format!("selected change {chosen} is no longer open; using {only}"));
             }
             Ok(only.clone())
         }
@@ -105,7 +105,7 @@ fn likely_among(
         (several, _) => {
             let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
             Err(CommandError::trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
-                .hinted("name one with --change-id, or choose one")
+                .hinted("name one with --change-id, or select one")
                 .fixed_by(several.iter().enumerate().map(|(at, id)| choose(at, id))))
         }
     }
@@ -140,7 +140,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
         [only] => return Ok(only.clone()),
         [] => {}
         several => {
-            let message = format!("`{text}` is a part of several ids: {}", joined(several));
+            let message = format!("`{text}` is ambiguous: {}", joined(several));
             return Err(CommandError::trouble(message).fixed_by([list]));
         }
     }
@@ -178,19 +178,19 @@ pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
 
 /// Every record; damaged ones are told and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
-    told(ctx, Record::read_all)
+    read_reporting_damaged(ctx, Record::read_all)
 }
 
 /// The records that may still be worked on; damaged ones are told and left out.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
-    told(ctx, Record::read_unsettled)
+    read_reporting_damaged(ctx, Record::read_unsettled)
 }
 
 type Read = fn(&Project) -> Result<Vec<Result<Record, RecordError>>, RecordError>;
 
-fn told(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize), CommandError> {
+fn read_reporting_damaged(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize), CommandError> {
     if !ctx.project.changes_dir().exists() {
-        ctx.whole()?;
+        ctx.refuse_sparse_checkout()?;
     }
     let mut good = Vec::new();
     let mut damaged = 0;
@@ -228,8 +228,8 @@ fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
-pub(crate) fn to_measure_after(ctx: &Ctx, given: Option<&str>) -> Result<ChangeId, CommandError> {
-    if let Some(id) = named(ctx, given)? {
+pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
+    if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
@@ -271,7 +271,7 @@ pub(crate) struct UseArgs {
 /// Commands mean open changes only, so to choose another would leave them to mean something else.
 fn demand_open(change: Change) -> Result<Change, CommandError> {
     let Some(end) = &change.end else { return Ok(change) };
-    let message = format!("{} has ended ({}), and commands mean open changes", change.id(), end.name());
+    let message = format!("cannot select {}: it has ended ({})", change.id(), end.name());
     Err(CommandError::failed(message).fixed_by([
         Fix::next("see which are open", CommandLine::tool("change list")),
         Fix::or("name the ended one where it is meant", fix::on(change.id(), "change show")),

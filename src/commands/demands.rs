@@ -130,12 +130,12 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
         ],
         docs: each(|config| &config.contract_docs.docs)?,
         tests: each(|config| &config.contract_docs.tests)?,
-        beside: configs.iter().map(|config| beside(config)).collect::<Result<_, _>>()?,
+        beside: configs.iter().map(|config| non_code_globs(config)).collect::<Result<_, _>>()?,
     })
 }
 
 /// What is neither a tuneable nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
-fn beside(config: &Config) -> Result<GlobSet, CommandError> {
+fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());

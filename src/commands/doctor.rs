@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::hooks::Ill;
+use crate::commands::hooks::HookProblem;
 use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor, onboard};
 use crate::config::Timing;
 use crate::error::CommandError;
@@ -142,17 +142,18 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
     }
-    let (grave, notes): (Vec<Ill>, Vec<Ill>) = hooks::ills(ctx)?.into_iter().partition(|ill| ill.grave);
+    let (grave, notes): (Vec<HookProblem>, Vec<HookProblem>) =
+        hooks::hook_problems(ctx)?.into_iter().partition(|hook| hook.grave);
     for lost in audit_here::lost(ctx)? {
         let problem = Problem { message: lost.named(), ..lost.problem(&ctx.fix_context()) };
         found.push(ToDo { problem, apply: None });
     }
-    for ill in grave {
-        let apply: Option<Apply> = if ill.installs { Some(hooks::put_in) } else { None };
-        let fixes = if ill.installs { Vec::new() } else { ill.fixes };
-        found.push(ToDo { problem: setup(Severity::Warn, ill.code, ill.message, fixes), apply });
+    for hook in grave {
+        let apply: Option<Apply> = if hook.installs { Some(hooks::install_here) } else { None };
+        let fixes = if hook.installs { Vec::new() } else { hook.fixes };
+        found.push(ToDo { problem: setup(Severity::Warn, hook.code, hook.message, fixes), apply });
     }
-    let notes = notes.into_iter().map(|ill| setup(Severity::Info, ill.code, ill.message, ill.fixes));
+    let notes = notes.into_iter().map(|hook| setup(Severity::Info, hook.code, hook.message, hook.fixes));
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 
@@ -165,7 +166,7 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
         }
     }
     if let Some(monitor) = monitor::legacy(ctx)? {
-        notes.push(setup(Severity::Info, "MONITOR_STOPPED", monitor::stopped(ctx, &monitor), Vec::new()));
+        notes.push(setup(Severity::Info, "MONITOR_STOPPED", monitor::legacy_monitor_text(ctx, &monitor), Vec::new()));
     }
     Ok(notes)
 }

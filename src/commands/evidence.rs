@@ -122,7 +122,10 @@ pub(crate) fn kpi_problem(
             let Some(text) = fetch(raw).filter(|text| !String::from_utf8_lossy(text).contains(MASK)) else { continue };
             let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
             if read != Some(*value) {
-                return Some(format!("{}: {} does not come out of {}", taken.snapshot.path, kpi.name, raw.path));
+                return Some(format!(
+                    "{}: KPI {} differs from its raw output {}",
+                    taken.snapshot.path, kpi.name, raw.path
+                ));
             }
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
         return Ok(Exit::Yes);
     }
     if args.hook == Hook::CommitMsg && !ctx.project.changes_dir().exists() {
-        ctx.whole()?;
+        ctx.refuse_sparse_checkout()?;
     }
     // A checkout from before the project used this tool has nothing to be checked against.
     if !ctx.project.is_initialized() {

@@ -104,14 +104,14 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     if let Some(reason) = &status.refused {
         ctx.ui.warn(reason);
     }
-    for ill in ills(ctx)?.iter().filter(|ill| ill.grave || ill.code == "HOOKS_MISSING") {
-        ctx.ui.status(&problem::lines(&ill.fixes).join("\n"));
+    for found in hook_problems(ctx)?.iter().filter(|it| it.grave || it.code == "HOOKS_MISSING") {
+        ctx.ui.status(&problem::lines(&found.fixes).join("\n"));
     }
     Ok(Exit::No)
 }
 
 /// Installs the hooks, or brings them up to date.
-pub(crate) fn put_in(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn install_here(ctx: &Ctx) -> Result<(), CommandError> {
     if let Some(repo) = ctx.repo()? {
         install::install(repo, &target(repo)?)?;
     }
@@ -123,9 +123,9 @@ pub(crate) fn state_word(state: State) -> &'static str {
     match state {
         State::Installed { chained: false } => "installed",
         State::Installed { chained: true } => "installed, after the hook that was there",
-        State::Outdated => "made for another program or version",
+        State::Outdated => "installed for another path or version of vibeship-optimizer",
         State::NotExecutable => "not executable, so that git ignores it",
-        State::HandsOver => "another program's hook that hands over",
+        State::HandsOver => "another program's hook that calls ours",
         State::Foreign => "another program's hook, without ours",
         State::Missing => "missing",
     }
@@ -138,12 +138,12 @@ pub(crate) fn fired_word(fired: &Fired) -> String {
         Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
         Fired::No { said } => format!("git does not run it: {said}"),
         Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),
-        Fired::NotAsked => "not tried: what others check runs in it too".to_owned(),
+        Fired::NotAsked => "not tested, since it would run other checks too".to_owned(),
     }
 }
 
 /// Something about the hooks.
-pub(crate) struct Ill {
+pub(crate) struct HookProblem {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) fixes: Vec<Fix>,
@@ -158,7 +158,7 @@ fn install_line() -> CommandLine {
 }
 
 /// Everything that is wrong with the hooks; nothing outside git.
-pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
+pub(crate) fn hook_problems(ctx: &Ctx) -> Result<Vec<HookProblem>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let target = target(repo)?;
     let here = status::examine(repo, &target)?;
@@ -178,7 +178,7 @@ pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
         // A checkout from before the project used this tool needs none.
         if project.join(project::STATE_DIR).is_dir() {
             let in_checkout = CommandLine::tool("-C").word(project.to_string_lossy()).words(["hooks", "install"]);
-            found.push(Ill {
+            found.push(HookProblem {
                 code: "HOOKS_SILENT",
                 message: format!("commits in the checkout {} pass no hook: {}", other.root.display(), broken(&other)),
                 fixes: vec![Fix::next("", in_checkout)],
@@ -191,10 +191,10 @@ pub(crate) fn ills(ctx: &Ctx) -> Result<Vec<Ill>, CommandError> {
 }
 
 /// Nobody installed them: worth knowing, and wrong only where the config wants them.
-fn absent(status: &Status, wanted: bool) -> Ill {
+fn absent(status: &Status, wanted: bool) -> HookProblem {
     let wish = if wanted { ", and enforcement.hooks of the config wants them" } else { "" };
     let refused = status.refused.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
-    Ill {
+    HookProblem {
         code: "HOOKS_MISSING",
         message: format!("the git hooks are not installed{wish}{refused}"),
         fixes: vec![Fix::next("", install_line())],
@@ -203,7 +203,7 @@ fn absent(status: &Status, wanted: bool) -> Ill {
     }
 }
 
-fn silent(repo: &Repo, status: &Status) -> Result<Ill, CommandError> {
+fn silent(repo: &Repo, status: &Status) -> Result<HookProblem, CommandError> {
     let dir = status.place.dir.display();
     let mut message = format!("commits here pass no hook: {}; git looks in {dir}", broken(status));
     if !status.stray.is_empty() {
@@ -212,7 +212,7 @@ fn silent(repo: &Repo, status: &Status) -> Result<Ill, CommandError> {
     }
     let fixes = silent_fixes(repo, status)?;
     let installs = fixes == [Fix::next("", install_line())];
-    Ok(Ill { code: "HOOKS_SILENT", message, fixes, installs, grave: true })
+    Ok(HookProblem { code: "HOOKS_SILENT", message, fixes, installs, grave: true })
 }
 
 /// What makes git run them again.
@@ -232,11 +232,11 @@ fn silent_fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>, CommandError> 
     Ok(vec![Fix::next("", CommandLine::git(setting).and(install_line()))])
 }
 
-fn unproven(status: &Status) -> Option<Ill> {
+fn unproven(status: &Status) -> Option<HookProblem> {
     let doubtful = |row: &&Row| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
     let row = status.rows.iter().find(doubtful)?;
     let fired = row.fired.as_ref().map(fired_word).unwrap_or_default();
-    Some(Ill {
+    Some(HookProblem {
         code: "HOOKS_UNPROVEN",
         message: format!("{} is {}; {fired}", row.hook.name(), state_word(row.state)),
         fixes: vec![Fix::next("", CommandLine::tool("hooks status"))],
@@ -245,12 +245,12 @@ fn unproven(status: &Status) -> Option<Ill> {
     })
 }
 
-fn outdated(status: &Status) -> Option<Ill> {
+fn outdated(status: &Status) -> Option<HookProblem> {
     let old = status.rows.iter().filter(|row| row.state == State::Outdated).map(|row| row.hook.name());
     let old: Vec<&str> = old.collect();
-    let message = format!("made for another program or version: {}", old.join(", "));
+    let message = format!("installed for another path or version of vibeship-optimizer: {}", old.join(", "));
     let fixes = vec![Fix::next("", install_line())];
-    (!old.is_empty()).then_some(Ill { code: "HOOKS_OUTDATED", message, fixes, installs: true, grave: false })
+    (!old.is_empty()).then_some(HookProblem { code: "HOOKS_OUTDATED", message, fixes, installs: true, grave: false })
 }
 
 /// The hooks that do not work, each with its state.

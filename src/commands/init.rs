@@ -26,7 +26,7 @@ pub(crate) struct InitArgs {
 }
 
 /// What `init` found or made.
-struct Made {
+struct SetUpPaths {
     config: String,
     logbook: String,
 }
@@ -64,7 +64,7 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
+fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<SetUpPaths, CommandError> {
     if logbook::adopt_legacy(lock)? {
         ctx.ui.status("Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.");
     }
@@ -86,7 +86,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<Made, CommandError> {
         }
     };
     let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
-    Ok(Made { config: config.display().to_string(), logbook: logbook.display().to_string() })
+    Ok(SetUpPaths { config: config.display().to_string(), logbook: logbook.display().to_string() })
 }
 
 /// Offers the merge driver that keeps two branches' logbook sections; written only when a person says yes.

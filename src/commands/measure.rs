@@ -64,8 +64,8 @@ pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measu
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
-pub(crate) fn unmoved(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision, CommandError> {
-    let left = uncommitted::unmoved(ctx, &measurement.revision, &measurement.revision_after)?;
+pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision, CommandError> {
+    let left = uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after)?;
     measurement.snapshot.warnings.extend(left);
     Ok(measurement.revision.clone())
 }

@@ -218,7 +218,7 @@ impl Ctx {
         }
         let loaded = file::load(self.project.config_places())?;
         if loaded.path.is_none() {
-            self.whole()?;
+            self.refuse_sparse_checkout()?;
         }
         for path in &loaded.ignored {
             self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
@@ -290,7 +290,7 @@ impl Ctx {
 
     /// Refuses a sparse checkout that leaves out files of the tool's own: what is not here would be taken for not there,
     /// and be made anew over what git holds.
-    pub(crate) fn whole(&self) -> Result<(), CommandError> {
+    pub(crate) fn refuse_sparse_checkout(&self) -> Result<(), CommandError> {
         // Where git cannot be asked, that is told by who needs its answer.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };
         let left_out = repo.left_out(&self.project.own_places())?;
@@ -309,7 +309,7 @@ impl Ctx {
 
     /// Takes the lock of the store.
     pub(crate) fn lock(&self) -> Result<Exclusive, CommandError> {
-        self.whole()?;
+        self.refuse_sparse_checkout()?;
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();
         let holder = Holder {
             pid: std::process::id(),

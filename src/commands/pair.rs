@@ -114,7 +114,7 @@ fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Setting
     }
     if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
         ctx.ui.hint(
-            "both sides are bare checkouts: --prepare COMMAND builds on each, --share PATH links what git ignores",
+            "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores",
         );
     }
     let rows = pair_rows(session, settings);

@@ -191,7 +191,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     Ok(Pairing::Measured(Box::new(session)))
 }
 
-/// Runs what the contract measures in pairs once in a bare checkout of the baseline: what is missing there is told before
+/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is told before
 /// the change is made, and not when it is compared.
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
@@ -212,18 +212,18 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
             for plan in &plans {
-                bar.show(&format!("trying {} in a bare checkout", plan.name));
+                bar.show(&format!("trying {} in a clean checkout", plan.name));
                 let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
                     Ok(finished) if finished.success() => continue,
                     Ok(finished) => command::error_tail(&finished),
                     Err(error) => error.to_string(),
                 };
-                failures.push(format!("timing {} fails in a bare checkout: {}", plan.name, scrub(&said)));
+                failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
             }
             for group in &groups {
                 let samples = kpi::samples(&mut runner, &place, group);
                 let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
-                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a bare checkout: {why}", kpi.name)));
+                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));
             }
             drop(scratch);
         }
@@ -246,7 +246,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let ignored: Vec<&str> = ignored.take(SHOWN).collect();
     let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
     ctx.ui.hint(&format!(
-        "both sides of a pair are such checkouts. Add to {file} what they need, before `compare`:\n  \
+        "each side of a pair runs in a clean checkout. Add to {file} what they need, before `compare`:\n  \
          pair: {{share: [{}]}}   links what git ignores\n  pair: {{prepare: COMMAND}}   builds on each side",
         ignored.join(", ")
     ));

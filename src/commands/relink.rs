@@ -48,7 +48,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
             if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
-            match again(repo, &history, &policy, &change, &old, only.as_deref())? {
+            match find_rewritten(repo, &history, &policy, &change, &old, only.as_deref())? {
                 Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
@@ -72,15 +72,15 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     }
     if let (Some(commit), true) = (&only, lines.is_empty()) {
         let commit = short(commit);
-        ctx.ui.warn(&format!("no change that lost its commit is {commit} in another place"));
+        ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
         let again = CommandLine::git("revert").word(&commit).and(fix::start());
-        let fixes = [Fix::next("take it out, and make it again as a change", again), fix::exempt()];
+        let fixes = [Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()];
         ctx.ui.status(&problem::lines(&fixes).join("\n"));
         return Ok(Exit::No);
     }
     if lost > 0 {
         ctx.ui.warn(
-            "a commit that is gone was not found again: no commit is the same one in another place, or ends in the validated code",
+            "no match found for a missing commit: no commit in HEAD's history makes the same change or results in the validated code",
         );
     } else if !lines.is_empty() {
         ctx.ui.hint("commit the record, so that `check` sees it");
@@ -101,7 +101,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     let policy = demands::policy(ctx.config()?, None, None)?;
     for old in &commits {
         if history.comes_before(old, "HEAD") != Some(true)
-            && again(repo, &history, &policy, change, old, None)?.is_none()
+            && find_rewritten(repo, &history, &policy, change, old, None)?.is_none()
         {
             return Ok(true);
         }
@@ -110,7 +110,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 }
 
 /// The commit of HEAD's history that is the old one in another place, and how that shows.
-fn again(
+fn find_rewritten(
     repo: &Repo,
     history: &GitHistory<'_>,
     policy: &Policy,

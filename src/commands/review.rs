@@ -137,7 +137,7 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
     let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, args.tool.name(), &mode));
     if let Some(objection) = objection {
         return Err(CommandError::failed(objection).hinted(
-            "review again in one of these modes; what a committed config forbade since the baseline stays so",
+            "use an allowed mode; a mode that any committed config since the baseline forbids stays forbidden",
         ));
     }
     let reviewer = reviewer(ctx, args, &id)?;
@@ -145,9 +145,9 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
     let author = collect::author(ctx, &change)?.unwrap_or_default();
     let name = author.split('<').next().unwrap_or_default().trim();
     if !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name)) {
-        ctx.ui.warn("the author reviewed the own change; another person sees more");
+        ctx.ui.warn("the author reviewed their own change");
         if configs.iter().any(|config| config.review.other_person) {
-            ctx.ui.warn("review.other_person of the config: for verification it does not count");
+            ctx.ui.warn("review.other_person is set, so this review does not count for verification");
         }
     }
     let bytes = attestation_file(ctx, &change, args, &mode, &reviewer)?;
@@ -167,7 +167,7 @@ fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String, Comma
     let named = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
     let reviewer = parse::prose("--reviewer", &named)?;
     if reviewer.trim().is_empty() && args.model.trim().is_empty() {
-        return Err(CommandError::failed("an attestation names who reviewed: a person, or the model")
+        return Err(CommandError::failed("give the reviewer: --reviewer NAME or --model NAME")
             .fixed_by([Fix::next("", ctx.fix_context().attest(id))]));
     }
     Ok(reviewer)

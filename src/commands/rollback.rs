@@ -68,7 +68,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
             .fixed_by([Fix::next("", name), again]));
     }
     let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
-        let stash = Fix::next("set aside what is in the way, or commit it", uncommitted::paths(ctx).stash());
+        let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
         CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"))
             .fixed_by([stash, again])
     })?;

@@ -56,10 +56,10 @@ pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     match args.role {
         None => alone(ctx, &args),
         Some(role) => {
-            let given = args.change_id.as_deref();
+            let typed = args.change_id.as_deref();
             let id = match role {
-                RoleArg::Before => choose::change(ctx, given)?,
-                RoleArg::After => choose::to_measure_after(ctx, given)?,
+                RoleArg::Before => choose::change(ctx, typed)?,
+                RoleArg::After => choose::to_measure_after(ctx, typed)?,
             };
             let change = commit::load(ctx, &id)?;
             match role {
@@ -132,7 +132,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     if role == RoleArg::Before {
         measurement.bind(&change.contract);
     }
-    world.revision = measure::unmoved(ctx, &mut measurement)?;
+    world.revision = measure::check_unchanged(ctx, &mut measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
     tuneables::keep(ctx)?;
@@ -159,11 +159,11 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
 /// What a baseline that is bound to no commit of a clean tree will not do, told while it can still be taken again.
 fn warn_of_strength(ctx: &Ctx, baseline: &Baseline) {
     match (baseline.strength, &baseline.taken.revision.branch) {
-        (Strength::Indicative, _) => {
-            ctx.ui.warn("measured with uncommitted work: it shows a tendency, and can never be promoted")
-        }
+        (Strength::Indicative, _) => ctx
+            .ui
+            .warn("measured with uncommitted work: this baseline is indicative only; the change cannot be promoted"),
         (Strength::Unversioned, Some(_)) => {
-            ctx.ui.warn("there is no commit yet, so that nothing can be measured in pairs; better, commit first and take it again");
+            ctx.ui.warn("no commit exists yet, so pairs cannot be measured; commit first, then retake the baseline");
         }
         (Strength::Unversioned, None) | (Strength::Full, _) => {}
     }

@@ -82,7 +82,7 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
 
 /// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
 /// tracks nor ignores is no code; it is told, with the line that ignores it.
-pub(crate) fn unmoved(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Option<String>, CommandError> {
+pub(crate) fn check_unchanged(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Option<String>, CommandError> {
     if now.commit == before.commit && now.same_code(before) {
         return Ok(None);
     }
@@ -94,7 +94,7 @@ pub(crate) fn unmoved(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Op
         .ignore(&files.ignores)
         .map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
     if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
-        let text = format!("what was run wrote files that git does not ignore: {}", files.lines().join(", "));
+        let text = format!("the commands wrote files that git does not ignore: {}", files.lines().join(", "));
         ctx.ui.warn(&text);
         ctx.ui.status(&problem::lines(&ignore.into_iter().collect::<Vec<_>>()).join("\n"));
         return Ok(Some(text));
@@ -107,7 +107,7 @@ pub(crate) fn unmoved(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Op
     let message =
         format!("the project's files changed while they were measured or checked ({shown}), so nothing was recorded");
     let see = Fix::next("see what was written", CommandLine::git("diff"));
-    let other = Fix::decide(How::Then, "let the command write elsewhere, or put its output out of git's sight");
+    let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
     Err(CommandError::failed(message).fixed_by([see, other]))
 }
 

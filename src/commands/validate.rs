@@ -38,7 +38,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
-    uncommitted::unmoved(ctx, &world.revision, &delta::revision(ctx)?)?;
+    uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?)?;
     let document = json!({
         "schema": SCHEMA,
         "change_id": id,

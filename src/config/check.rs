@@ -84,7 +84,7 @@ fn timing(timing: &Timing, mut s: Section<'_, '_>) {
     }
     for (key, cmd) in [("prepare", &timing.prepare), ("conclude", &timing.conclude)] {
         if cmd.is_some() && timing.cmd.is_none() {
-            s.problem(key, "is run around each run of `cmd`, and there is none");
+            s.problem(key, "needs `cmd`");
         }
     }
     if timing.cmd.as_deref().filter(|_| !timing.shell).is_some_and(|cmd| shlex::split(cmd).is_none()) {
@@ -145,12 +145,12 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
         s.problem("runs", "reading a file again gives the same numbers: drop `runs`; let `pointer` name an array of samples, or add the `cmd` that writes the file");
     }
     if kpi.matches != Matches::One && kpi.regex.is_none() {
-        s.problem("matches", "is about the matches of a `regex`, and there is none");
+        s.problem("matches", "needs `regex`");
     }
     s.positive("timeout_s", kpi.timeout_s);
     s.not_blank("stale_ok", kpi.stale_ok.as_ref());
     if kpi.stale_ok.is_some() && kpi.cmd.is_some() {
-        s.problem("stale_ok", "is about a file that nothing is run for; `cmd` must write its own");
+        s.problem("stale_ok", "applies only without `cmd`");
     }
     s.not_blank("artifact", kpi.artifact.as_ref());
 }

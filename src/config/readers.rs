@@ -70,7 +70,7 @@ impl Reader {
     /// Fills in what its results are known by and the config leaves out; what does not fit, under its key.
     pub(crate) fn complete(self, kpi: &mut KpiProbe, has_unit: bool) -> Option<(&'static str, String)> {
         let Some(name) = kpi.select.clone() else {
-            return Some(("reader", "has to know which benchmark: give its name as `select`".to_owned()));
+            return Some(("reader", "needs `select`, the benchmark's name".to_owned()));
         };
         if kpi.pointer.is_some() || kpi.regex.is_some() {
             return Some(("reader", "knows where the numbers are: drop `pointer` and `regex`".to_owned()));

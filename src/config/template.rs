@@ -28,7 +28,7 @@ pub fn template(guess: &Guess) -> String {
         [] => " []".to_owned(),
         paths => paths.iter().map(|path| format!("\n  - {}", quoted(path))).collect(),
     };
-    let since = guess.since.iter().map(|since| format!("  since: {since} # what is older is not checked\n"));
+    let since = guess.since.iter().map(|since| format!("  since: {since} # older commits are not checked\n"));
     let values = [
         ("SINCE", since.collect()),
         ("TEST", command(&guess.test)),

@@ -15,7 +15,7 @@ pub(crate) enum State {
         /// Whether a hook from before runs first.
         chained: bool,
     },
-    /// In place, but made for another program or version.
+    /// Installed for another path or version of this program.
     Outdated,
     /// In place, but git does not run it: it is not executable.
     NotExecutable,

@@ -99,7 +99,7 @@ pub enum Caveat {
     DriftUnknown,
     /// The pairs were taken of other commits than the snapshots.
     PairOfOtherCommits,
-    /// A command printed something else after the change, although the baseline repeats itself; in bytes.
+    /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
     PrintsOther {
         command: String,
         before: u64,

@@ -88,7 +88,7 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
         return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
     }
     let standing = if rate { 0.0 } else { standing(&finding, criterion.is_relative(), known) };
-    let held = if criterion.is_relative() { finding.held_against_shares() } else { estimate };
+    let held = if criterion.is_relative() { finding.as_share_bounds() } else { estimate };
     let Some(holds) = on_interval(criterion.op, &held, bound) else {
         let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), standing);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::Straddles, more_runs };

@@ -359,7 +359,7 @@ mod tests {
         let found = measure(&mut script, &place, &groups[0], &mut |_, _| ());
         let values: Vec<&[f64]> = found.iter().map(|measured| measured.kpi.values.as_slice()).collect();
         assert_eq!((values, script.ran), (vec![&[1.0; 3][..], &[2.0, 9.0, 4.0], &[]], 3));
-        assert!(found[2].kpi.error.as_ref().unwrap().contains("/c leads nowhere"));
+        assert!(found[2].kpi.error.as_ref().unwrap().contains("/c was not found"));
     }
 
     #[test]

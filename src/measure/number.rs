@@ -58,7 +58,7 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
     let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit"] };
     let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str()).map(Unit::spelled);
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
-        return Err(format!(": {pointer} is in {unit} by the unit beside it, and the config says `unit: {declared}`"));
+        return Err(format!(": {pointer} has unit {unit} in the file, but the config says `unit: {declared}`"));
     }
     let value = found.value;
     match value {
@@ -124,7 +124,7 @@ fn whole(text: &str, found: &Captures<'_>, declared: &Unit) -> Result<f64, Strin
         let from = before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(start, |(at, _)| at);
         let to = end + after.find(|c: char| !around(c)).unwrap_or(after.len());
         return Err(format!(
-            "{}: the match {} is only a part of the number {}: let the regex match all of it, or what separates the two",
+            "{}: the match {} is only a part of the number {}: extend the regex to the whole number, or to the separator",
             place(),
             shown(trimmed),
             shown(&text[from..to])
@@ -239,7 +239,7 @@ pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v
     }
     let nowhere = |reached: &str, problem: String| {
         let place = if reached.is_empty() { "the whole value" } else { reached };
-        Err(format!("{pointer} leads nowhere: {place} {problem}"))
+        Err(format!("{pointer} was not found: {place} {problem}"))
     };
     let Some(tokens) = pointer.strip_prefix('/') else {
         return nowhere("", "is all there is: a pointer begins with `/`".to_owned());
@@ -382,12 +382,8 @@ mod tests {
             (pointer("/a"), "{\"a\": {}}", "what /a leads to, an object, is not a finite number"),
             (pointer("/a"), "{\"a\": []}", "what /a leads to, an empty array, is not a finite number"),
             (pointer("/a"), "{\"a\": [1, null]}", "/a/1, null, is not a finite number"),
-            (
-                pointer("/a"),
-                "{\"a\": 3, \"unit\": \"s\"}",
-                "/a is in s by the unit beside it, and the config says `unit: ms`",
-            ),
-            (pointer("/ab"), "{\"a\": 1}", ": /ab leads nowhere: the whole value has no \"ab\""),
+            (pointer("/a"), "{\"a\": 3, \"unit\": \"s\"}", "/a has unit s in the file, but the config says `unit: ms`"),
+            (pointer("/ab"), "{\"a\": 1}", ": /ab was not found: the whole value has no \"ab\""),
             (regex("q=(.*)"), "p=1", ": nothing matches the regex \"q=(.*)\""),
             (regex("q=(.*)"), "q=inf", " line 1, column 3: the match \"inf\" is not a finite number"),
             (regex("f ([0-9.]+)"), "f 3\nf 4", "matches 2 times, with 3 and 4 among them: say `matches: all`"),
@@ -488,7 +484,7 @@ mod pointer_tests {
         let nowhere = follow(&value, "/b/n=prase/ns").unwrap_err();
         assert_eq!(
             nowhere,
-            "/b/n=prase/ns leads nowhere: /b is an array of 3, none with n \"prase\"; did you mean parse?"
+            "/b/n=prase/ns was not found: /b is an array of 3, none with n \"prase\"; did you mean parse?"
         );
     }
 
@@ -508,10 +504,10 @@ mod pointer_tests {
     fn a_pointer_that_leads_nowhere_says_how_far_it_came() {
         let value = json!({"latency": {"p50": 1, "p95": 2}, "runs": [1, 2]});
         for (pointer, expected) in [
-            ("/latency/p59", "/latency/p59 leads nowhere: /latency has no \"p59\"; did you mean p50 or p95?"),
-            ("/zebra/x", "/zebra/x leads nowhere: the whole value has no \"zebra\"; it has latency, runs"),
-            ("/runs/2", "/runs/2 leads nowhere: /runs is an array of 2, which has no \"2\""),
-            ("/latency/p50/x", "/latency/p50/x leads nowhere: /latency/p50 is a number, which has nothing below it"),
+            ("/latency/p59", "/latency/p59 was not found: /latency has no \"p59\"; did you mean p50 or p95?"),
+            ("/zebra/x", "/zebra/x was not found: the whole value has no \"zebra\"; it has latency, runs"),
+            ("/runs/2", "/runs/2 was not found: /runs is an array of 2, which has no \"2\""),
+            ("/latency/p50/x", "/latency/p50/x was not found: /latency/p50 is a number, which has nothing below it"),
         ] {
             assert_eq!(follow(&value, pointer).unwrap_err(), expected);
         }

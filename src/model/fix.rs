@@ -14,7 +14,7 @@ pub const WHAT_HAPPENED: &str = "WHAT HAPPENED";
 pub const WHAT_WAS_OBSERVED: &str = "WHAT WAS OBSERVED";
 pub const SHORT_HYPOTHESIS: &str = "SHORT HYPOTHESIS";
 pub const HYPOTHESIS: &str = "WHAT SHOULD IMPROVE, AND WHY";
-pub const OVERRIDE_OUT: &str = "WHAT TAKES THE OVERRIDE OUT";
+pub const OVERRIDE_OUT: &str = "HOW TO REMOVE THE OVERRIDE";
 
 /// What stands for a person's own words in commands, and is refused as such words itself.
 pub const PLACEHOLDERS: [&str; 9] =

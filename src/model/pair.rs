@@ -85,7 +85,7 @@ pub struct FirstRuns {
     /// A program there that git does not track, which both sides ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// What each side printed, where that differs although the baseline repeats itself.
+    /// What each side printed, where that differs although two runs of the baseline print the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub printed: Option<[Printed; 2]>,
 }

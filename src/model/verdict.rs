@@ -201,7 +201,7 @@ impl Finding {
     }
 
     /// The estimate as bounds on shares see it: from zero, any difference is an infinite share.
-    pub fn held_against_shares(&self) -> Estimate {
+    pub fn as_share_bounds(&self) -> Estimate {
         let Estimate { value, low, high, confidence } = self.estimate;
         let share = |at: f64| if self.from_zero && at != 0.0 { f64::INFINITY.copysign(at) } else { at };
         Estimate { value: share(value), low: share(low), high: share(high), confidence }

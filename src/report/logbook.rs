@@ -204,7 +204,9 @@ fn strength(strength: Strength, taken: &Taken) -> Text {
     let text = match strength {
         Strength::Full => "Bound to commits of a clean tree; the baseline is ",
         Strength::Unversioned => "Bound to a digest of the files, since there is no commit; the baseline is ",
-        Strength::Indicative => "Taken on a dirty tree: it shows a tendency but proves nothing; the baseline is ",
+        Strength::Indicative => {
+            "Taken on a dirty tree: indicative only, the change cannot be promoted; the baseline is "
+        }
     };
     Text::from(text).code(taken.revision.short()).plain(".")
 }

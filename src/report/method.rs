@@ -194,14 +194,14 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
              so that it tells the change's effect alone.",
         ),
         Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
-            ", which a KPI is read from, was committed with the change: the number was written down, and not measured here.",
+            ", which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.",
         ),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
         Caveat::PrintsOther { command, before, after } => code(command.as_str()).plain(format!(
-            " printed something else after the change ({before} bytes before, {after} after), though the baseline repeats \
-             itself. A program that does other work is not a faster one.",
+            " printed something else after the change ({before} bytes before, {after} after), though two runs of the baseline \
+             print the same. Check that both sides do the same work.",
         )),
         Caveat::SameProgram { command, path } => code(command.as_str()).plain(" ran ").code(path.as_str()).plain(
             " of your own checkout on both sides. If that is built from the code, both sides ran the same: name it relative to \
@@ -224,7 +224,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             changed.code(layer.as_str()).plain(" overrides it on both sides: that part of the change had no effect.")
         }
         Caveat::FileChangedAlone { path } => code(path.as_str()).plain(
-            " changed, and no value did: other readers may take its spelling for another value (`off`, `0755`, `1.10`).",
+            " changed, but no value in it did; another parser may read the new spelling differently (`off`, `0755`, `1.10`).",
         ),
         Caveat::EnvDiffers { names } => Text::from("The environment differed between the snapshots: ")
             .text(codes(names.iter().map(String::as_str)))
@@ -232,8 +232,8 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::Repeated { times } => {
             let chance = 1.0 - 0.975_f64.powi(i32::try_from(*times).unwrap_or(i32::MAX));
             Text::from(format!(
-                "This is comparison {times} since the baseline. Each is another chance to be wrong: what one calls faster without cause \
-                 once in 40 times, the best of {times} does with a probability of up to {}. One comparison of more pairs \
+                "This is comparison {times} since the baseline. Each comparison wrongly reports an improvement with a \
+                 probability of up to 2.5 %; at least one of {times} does with up to {}. One comparison of more pairs \
                  says more.",
                 values::plain_share(chance)
             ))
@@ -327,9 +327,9 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
-        - `out/ops.txt`, which a KPI is read from, was committed with the change: the number was written down, and not measured here.
+        - `out/ops.txt`, which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
-        - This is comparison 3 since the baseline. Each is another chance to be wrong: what one calls faster without cause once in 40 times, the best of 3 does with a probability of up to 7.31 %. One comparison of more pairs says more.
+        - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.31 %. One comparison of more pairs says more.
         ");
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn demand(demand: &Demand) -> String {
             let lines: Vec<String> = open.iter().map(verdict::alarm_line).collect();
             format!("no open alarm (open: {})", lines.join("; "))
         }
-        DemandKind::Attestation { objection: Some(why), .. } => format!("a review that counts ({why})"),
+        DemandKind::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
         DemandKind::Attestation { stale: true, .. } => {
             "a review of the present state (the attested one is stale)".into()
         }
@@ -178,7 +178,7 @@ pub(crate) fn demand(demand: &Demand) -> String {
             let lines: Vec<String> = faults.iter().map(fault).collect();
             format!("every evidence file present and unaltered ({})", lines.join("; "))
         }
-        DemandKind::Reproduced => "the recorded verdicts come out of the evidence again".to_owned(),
+        DemandKind::Reproduced => "recorded verdicts reproduced from the evidence".to_owned(),
         DemandKind::Clock { latest: None } => "no recorded time is in the future".to_owned(),
         DemandKind::Clock { latest: Some(at) } => {
             format!("no recorded time is in the future (one is {})", moment(*at))
@@ -387,7 +387,7 @@ mod tests {
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
           cccccccccccc Do | something ⏎ else
-        # set the change aside
+        # save the commits on a branch and stash the change
         next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
         # measure without it
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
@@ -395,7 +395,7 @@ mod tests {
         then: git stash pop && git add -A && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
         refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
-        # set the work aside
+        # stash the work
         next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # bring the work back
@@ -406,19 +406,19 @@ mod tests {
         refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
         # commit the work as the change
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
-        # set it aside
+        # stash it
         or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
         # take the work into the change's commit
         next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
-        # set it aside
+        # stash it
         or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 4 (after): 1 uncommitted file outside the tool's own files
-        # set the work aside
+        # stash the work
         next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         # take it into the change's commit and validate that
@@ -438,19 +438,19 @@ mod tests {
         # move the files elsewhere, name them there in the config, commit, then
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
-        refused at gate 2 (baseline): the contract names sizes that git does not hold, so that no commit could change them: dist (ignored)
+        refused at gate 2 (baseline): the contract names sizes of paths that git does not track, so a commit cannot change them: dist (ignored)
         # write the contract on metrics that have a value
         next: vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
-        # what is built is measured by a KPI whose `cmd` builds it; then
+        # to measure build output, define a KPI whose `cmd` builds it; then
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
-        refused at gate 3 (validate): the change has nothing of its own since the baseline: no commit, no tuneable, no file
+        refused at gate 3 (validate): nothing has changed since the baseline: no commit, tuneable or file of this change
         # set the tuneable to its new value, then
         next: vibeship-optimizer validate --change-id chg-1
         # where git has its file, commit it first
         or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
 
-        refused at gate 3 (validate): the change alters nothing but what its KPI is read from (out/ops.txt), which is a number and no change
+        refused at gate 3 (validate): the change alters only the file that its KPI is read from (out/ops.txt), not the code that produces it
         # set the tuneable to its new value, then
         next: vibeship-optimizer validate --change-id chg-1
         # where git has its file, commit it first
@@ -492,13 +492,13 @@ mod tests {
 
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
           cccccccccccc Do | something ⏎ else
-        # let it be part of the baseline
+        # retake the baseline with it included
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
-        # take it out before that
+        # revert it, then retake the baseline
         or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one
-        # set the change aside
+        # save the commits on a branch and stash the change
         next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
         # measure without it
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
@@ -519,7 +519,7 @@ mod tests {
         refused at gate 4 (after): the code here (cccc) is not the code that was validated (bbbb)
         next: vibeship-optimizer validate --change-id chg-1
 
-        refused at gate 6 (decide): the baseline was taken on a dirty tree: it shows a tendency but proves nothing
+        refused at gate 6 (decide): the baseline was taken on a dirty tree: it is indicative only, so the change cannot be promoted
         # keep it as an experiment
         next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it and start over on a clean tree
@@ -642,7 +642,7 @@ mod tests {
           ],
           "hints": [
             {
-              "purpose": "set the work aside",
+              "purpose": "stash the work",
               "how": "next",
               "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
             },
@@ -664,7 +664,7 @@ mod tests {
           "fixes": [
             {
               "how": "next",
-              "purpose": "set the work aside",
+              "purpose": "stash the work",
               "action": "run",
               "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
             },

@@ -252,7 +252,7 @@ mod tests {
           if it is harmless
           or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         - ✓ met: every evidence file present and unaltered
-        - ✓ met: the recorded verdicts come out of the evidence again
+        - ✓ met: recorded verdicts reproduced from the evidence
         - ✓ met: no recorded time is in the future
         - ✗ not met: a review of the present state, attested
           have it reviewed

@@ -77,7 +77,7 @@ impl Fixes<'_> {
                 let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
                 let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
                 let other = on_other_metrics(self.change, &sizes, self.ctx);
-                let build = "what is built is measured by a KPI whose `cmd` builds it; then";
+                let build = "to measure build output, define a KPI whose `cmd` builds it; then";
                 let other = other.map(|it| Fix { how: How::Next, ..it });
                 other.into_iter().chain([Fix::or(build, baseline())]).collect()
             }
@@ -127,8 +127,8 @@ impl Fixes<'_> {
             Reason::ForeignCommit { commit } => {
                 let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
                 vec![
-                    Fix::next("let it be part of the baseline", baseline()),
-                    Fix::or("take it out before that", revert),
+                    Fix::next("retake the baseline with it included", baseline()),
+                    Fix::or("revert it, then retake the baseline", revert),
                 ]
             }
             // Its commit was amended, or rebased with what came after: it is measured again on what stands there now.
@@ -213,7 +213,7 @@ impl Fixes<'_> {
         let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
         let stash = Uncommitted { prefix, paths, ..Uncommitted::default() }.stash();
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
-        vec![Fix::next("set the work aside", stash), self.measured_again(), rollback]
+        vec![Fix::next("stash the work", stash), self.measured_again(), rollback]
     }
 
     fn again(&self, purpose: &str) -> Fix {
@@ -280,7 +280,7 @@ impl Fixes<'_> {
         let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
         let again = again.and(self.ctx.with_trailer(CommandLine::git("commit -C").word(first), id));
         vec![
-            Fix::next("set the change aside", aside),
+            Fix::next("save the commits on a branch and stash the change", aside),
             Fix::then("measure without it", fix::baseline(id)),
             Fix::then("bring it back as one commit", again),
         ]
@@ -317,7 +317,7 @@ impl Fixes<'_> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
         if let Some(ignore) = files.ignore(&files.built) {
-            let built = "what is built or cached is no work: let git ignore it in this clone";
+            let built = "ignore build output and caches in this clone";
             return vec![Fix::next(built, ignore), self.again("")];
         }
         let local = || files.ignore(&files.ignores).map(|it| Fix::or("if it is built or local: let git ignore it", it));
@@ -326,9 +326,11 @@ impl Fixes<'_> {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
-                let aside = files.holds_work().then(|| how("set the work aside", files.stash()));
+                let aside = files.holds_work().then(|| how("stash the work", files.stash()));
                 let back = aside.as_ref().map(|_| Fix::then("bring the work back", CommandLine::git("stash pop")));
-                let commit = files.commit_work().map(|it| Fix::or("commit it: it is not part of the change then", it));
+                let commit = files
+                    .commit_work()
+                    .map(|it| Fix::or("commit it first, so that it becomes part of the baseline", it));
                 let measured = fix::baseline(id).word("--allow-dirty");
                 let measured = Fix::or("measure it as it is, which can never be promoted", measured);
                 let first = setup.into_iter().chain(aside).chain([self.again("")]).chain(back);
@@ -339,7 +341,7 @@ impl Fixes<'_> {
                     Some(sha) => Fix::next("take the work into the change's commit", one(sha)),
                     None => Fix::next("commit the work as the change", self.ctx.commit(id)),
                 };
-                let rest = local().into_iter().chain([Fix::or("set it aside", files.stash()), self.again("")]);
+                let rest = local().into_iter().chain([Fix::or("stash it", files.stash()), self.again("")]);
                 std::iter::once(take).chain(rest).collect()
             }
             // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
@@ -347,7 +349,7 @@ impl Fixes<'_> {
             (_, own) => {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
                 let take = own.map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
-                let aside = [Fix::next("set the work aside", files.stash()), self.again("")];
+                let aside = [Fix::next("stash the work", files.stash()), self.again("")];
                 aside.into_iter().chain(local()).chain(take).collect()
             }
         }
@@ -358,7 +360,7 @@ impl Fixes<'_> {
 fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
     match rehearsal {
         // They ran where git had put nothing but what it tracks.
-        Rehearsal::ChecksFail { .. } => "let them pass on a bare checkout without the change, then",
+        Rehearsal::ChecksFail { .. } => "let them pass on a clean checkout without the change, then",
         Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable => {
             "make the commit revert cleanly, then"
         }

@@ -88,7 +88,7 @@ pub enum Reason {
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
     OwnSource { sources: Vec<String> },
-    #[error("the contract names sizes that git does not hold, so that no commit could change them: {}", joined(.paths))]
+    #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
     NotInGit { paths: Vec<String> },
     /// The config measures, builds or checks something in another way than at the baseline.
     #[error("{}", redefined(.what))]
@@ -97,7 +97,7 @@ pub enum Reason {
         /// config, such as `commands.test`.
         what: Vec<String>,
     },
-    #[error("a change of class code is a commit, and there is none since the baseline")]
+    #[error("a change of class code needs a commit, and there is none since the baseline")]
     NoCommit,
     #[error(
         "{} the value that was validated: {}",
@@ -162,7 +162,7 @@ pub enum Reason {
     NoTests,
     #[error("the code here ({here}) is not the code that was validated ({validated})")]
     NotValidatedCode { validated: String, here: String },
-    #[error("the baseline was taken on a dirty tree: it shows a tendency but proves nothing")]
+    #[error("the baseline was taken on a dirty tree: it is indicative only, so the change cannot be promoted")]
     OnlyIndicative,
     #[error("{} not what was recorded", count(.faults.len() as u64, "evidence file is", "evidence files are"))]
     Evidence { faults: Vec<ArtifactFault> },
@@ -210,19 +210,19 @@ pub enum Reason {
 pub enum VacuousCriterion {
     #[error("is KPI and guardrail at once: it guards nothing")]
     Doubled,
-    #[error("as the KPI holds without any improvement: it demands nothing")]
+    #[error("would demand nothing as KPI: it holds without any improvement")]
     NoImprovement,
     #[error("holds wherever the KPI does: it guards nothing")]
     LooserThanKpi,
     #[error("holds whatever is measured: it guards nothing")]
     CannotFail,
-    #[error("as the rollback trigger fires where nothing got worse")]
+    #[error("would fire as rollback trigger although nothing got worse")]
     FiresOnGood,
     #[error("can never hold, whatever is measured")]
     CannotHold { kpi: bool },
-    #[error("as the rollback trigger can never fire")]
+    #[error("can never fire as rollback trigger")]
     CannotFire,
-    #[error("names a commit, and an emergency has none that could be filled in: say what takes the override out")]
+    #[error("names a commit, but an emergency has no commit: give the command that removes the override")]
     NoCommit,
     #[error("is not a share between 0 % and 100 %")]
     NoShare,
@@ -270,10 +270,10 @@ fn unknown(reason: &Reason) -> String {
 
 fn no_delta(outputs: &[String]) -> String {
     if outputs.is_empty() {
-        return "the change has nothing of its own since the baseline: no commit, no tuneable, no file".to_owned();
+        return "nothing has changed since the baseline: no commit, tuneable or file of this change".to_owned();
     }
     format!(
-        "the change alters nothing but what its KPI is read from ({}), which is a number and no change",
+        "the change alters only the file that its KPI is read from ({}), not the code that produces it",
         joined(outputs)
     )
 }
@@ -306,7 +306,7 @@ fn rehearsed(rehearsal: &Rehearsal) -> String {
             format!("the rollback does not apply: `git revert` conflicts in {paths}")
         }
         Rehearsal::ChecksFail { names } => format!(
-            "the rollback applies, but in a bare checkout of its result, which holds only what git tracks, checks fail: {}",
+            "the rollback applies, but in a clean checkout of its result, which holds only what git tracks, checks fail: {}",
             joined(names)
         ),
     }

@@ -81,8 +81,8 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     let message =
         "others committed since the baseline, so the change is measured on its commit and that commit's parent";
     let id = change.id();
-    CommandError::failed(format!("{message}, and that is not possible: {why}")).fixed_by([
-        Fix::next("when that is set right", fix::on(id, "compare")),
+    CommandError::failed(format!("{message}, which failed: {why}")).fixed_by([
+        Fix::next("after fixing that", fix::on(id, "compare")),
         Fix::or("start over on what is there now", fix::with_reason(id, "reject")),
         Fix::then("with the same contract", fix::start_from(id)),
     ])

@@ -112,7 +112,7 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     let doc = report::day::monitors(&changes, ctx.now(), &ctx.policy()?);
     ctx.answer(true, &answer(states, legacy.as_ref(), &lost), &doc)?;
     if let Some(legacy) = &legacy {
-        ctx.ui.warn(&stopped(ctx, legacy));
+        ctx.ui.warn(&legacy_monitor_text(ctx, legacy));
     }
     tick::tell_lost(ctx, &lost);
     Ok(if lost.is_empty() { Exit::Yes } else { Exit::Trouble })
@@ -139,7 +139,7 @@ fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Findi
 }
 
 /// That the original's monitor runs no more, and how to go on.
-pub(crate) fn stopped(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
+pub(crate) fn legacy_monitor_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
     let of = legacy.get("change_id").and_then(Value::as_str).map(visible_line).unwrap_or_default();
     let path = ctx.project.relative(&ctx.project.monitor_path());
     format!(
@@ -161,8 +161,8 @@ pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>, CommandErr
 
 /// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
 /// all where none is.
-pub(crate) fn monitored(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Change>, CommandError> {
-    if let Some(id) = choose::named(ctx, given)? {
+pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>, CommandError> {
+    if let Some(id) = choose::named(ctx, typed)? {
         return Ok(vec![commit::load(ctx, &id)?]);
     }
     let (mut changes, damaged) = choose::changes(ctx)?;

@@ -72,7 +72,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 /// Why nothing is ticked.
 fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
     Ok(match monitor::legacy(ctx)? {
-        Some(legacy) => format!("no active monitor: {}", monitor::stopped(ctx, &legacy)),
+        Some(legacy) => format!("no active monitor: {}", monitor::legacy_monitor_text(ctx, &legacy)),
         None => "no active monitor: no change is rolled out".to_owned(),
     })
 }
@@ -92,8 +92,8 @@ pub(crate) fn not_known(lost: &[Finding]) -> Value {
 }
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
-pub(crate) fn lost(ctx: &Ctx, given: Option<&str>) -> Result<Vec<Finding>, CommandError> {
-    if choose::named(ctx, given)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
+pub(crate) fn lost(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Finding>, CommandError> {
+    if choose::named(ctx, typed)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
 /// The worst of what the changes say.
@@ -107,11 +107,11 @@ pub(crate) fn exit(done: &[Ticked]) -> Exit {
 
 /// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
 /// ticked does not keep the others from their day.
-pub(crate) fn tick(ctx: &Ctx, given: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
+pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
     let mut measured = None;
     let mut done = Vec::new();
     let mut failed = None;
-    for change in monitor::monitored(ctx, given)? {
+    for change in monitor::monitored(ctx, typed)? {
         match due(ctx, change, force, &mut measured) {
             Ok(ticked) => done.push(ticked),
             Err(error) => {
@@ -149,7 +149,7 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
     let mut measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
-    measure::unmoved(ctx, &mut measurement)?;
+    measure::check_unchanged(ctx, &mut measurement)?;
     Ok(measurement)
 }
 

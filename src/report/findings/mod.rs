@@ -29,7 +29,7 @@ pub(crate) fn summary(audit: &Audit) -> String {
         }
     }
     let found = if kinds.is_empty() {
-        "nothing found".to_owned()
+        "no problems found".to_owned()
     } else {
         format!("{} ({})", count(audit.findings.len() as u64, "finding", "findings"), kinds.join(", "))
     };

@@ -475,7 +475,7 @@ fn sizes_that_git_does_not_hold_are_no_metrics_of_a_contract() {
 fn a_baseline_that_cannot_promote_says_so_at_once() {
     let s = Sandbox::new();
     s.start("x").contract().write("src/main.txt", "loose");
-    let _ = s.on(&["snapshot", "--as", "before", "--allow-dirty"]).ok().says(&["can never be promoted"]);
+    let _ = s.on(&["snapshot", "--as", "before", "--allow-dirty"]).ok().says(&["cannot be promoted"]);
 }
 
 #[test]

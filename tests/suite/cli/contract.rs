@@ -203,7 +203,7 @@ fn an_emergency_says_itself_how_it_is_taken_out() {
     ];
     s.start_with("x", &[&["--class", "emergency", "--incident", "down", "--expires", "24h"][..], &parts].concat());
     let refused = s.on(&["change", "rollout", "full"]).exits(1);
-    let _ = refused.says(&["rollback action", "--rollback \"WHAT TAKES THE OVERRIDE OUT\""]).never_says(&["<sha>"]);
+    let _ = refused.says(&["rollback action", "--rollback \"HOW TO REMOVE THE OVERRIDE\""]).never_says(&["<sha>"]);
     s.refuses(&["change", "contract", "--rollback", "git revert <sha>"], 1, "contract_sense");
     let _ = s.on(&["change", "contract", "--rollback", "unset LIMIT"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok().says(&["To roll back: unset LIMIT"]);

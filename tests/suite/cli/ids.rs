@@ -25,7 +25,7 @@ fn two_open_changes_are_listed_instead_of_guessed() {
     exit 2
     --- stderr
     error: 2 changes are open: chg-20260302-090000-first, chg-20260302-090000-second
-    hint: name one with --change-id, or choose one
+    hint: name one with --change-id, or select one
     next: vibeship-optimizer change use chg-20260302-090000-first
     or:   vibeship-optimizer change use chg-20260302-090000-second
     ");
@@ -150,7 +150,7 @@ fn an_ended_change_is_not_chosen_and_a_choice_that_ended_is_said_to_be_gone() {
     let _ = s.run(&["change", "show"]).ok().says(&[&first]).never_says(&["is not open any more"]);
     let _ = s.run(&["change", "reject", "--change-id", &first, "--reason", "no"]).ok();
     let other = s.run(&["change", "show"]).ok();
-    let _ = other.says(&[&format!("{first}, which was chosen, is not open any more; this is about {second}")]);
+    let _ = other.says(&[&format!("selected change {first} is no longer open; using {second}")]);
     let refused = s.run(&["change", "use", &first]).exits(1);
     let _ = refused.says(&["has ended (rejected)", "change list", &format!("change show --change-id {first}")]);
 }
@@ -168,10 +168,7 @@ fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
     let readme = include_str!("../../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let order = "in `VIBESHIP_CHANGE_ID`, else the open one selected with";
     assert!(readme.contains(order), "the README says it in the order of --help");
-    let _ = s
-        .run(&["change", "show", "--help"])
-        .ok()
-        .says(&["VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change"]);
+    let _ = s.run(&["change", "show", "--help"]).ok().says(&["VIBESHIP_CHANGE_ID, the one selected with `change use`"]);
 }
 
 #[test]
@@ -184,7 +181,7 @@ fn a_beginning_or_a_part_of_an_id_is_enough_and_a_watched_change_is_in_nobodys_w
         let _ = s.run(&["change", "use", part]).ok().says(&[&s.id()]);
     }
     let _ = s.run(&["change", "use", "--clear"]).ok();
-    let _ = s.run(&["change", "note", "x", "--change-id", "chg-2026"]).troubled(&["part of several ids", &watched]);
+    let _ = s.run(&["change", "note", "x", "--change-id", "chg-2026"]).troubled(&["is ambiguous", &watched]);
     let _ = s.run(&["change", "note", "x", "--change-id", "cahce-the-tables"]).troubled(&["change list"]);
     // Without an id the undecided one is meant, and after the rollout the one that is rolled out.
     let _ = s.run(&["change", "note", "x"]).ok().says(&[&s.id()]);

@@ -324,7 +324,7 @@ fn an_alarm_cannot_be_taken_out_of_a_day() {
         alarms.clear();
     });
     let verify = sandbox.on(&["change", "verify"]).exits(1);
-    assert!(verify.stderr.contains("the recorded verdicts do not come out of it again"), "{verify}");
+    assert!(verify.stderr.contains("recomputing the verdicts from it gives other results"), "{verify}");
 }
 
 #[test]
@@ -454,8 +454,8 @@ fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
         sandbox.write(&record, &whole);
     }
     std::fs::remove_file(sandbox.path(&record)).unwrap();
-    let heal = format!("git restore --source=HEAD --staged --worktree -- {record}");
-    let _ = sandbox.run(&["check"]).exits(1).says(&[&heal]);
+    let fix = format!("git restore --source=HEAD --staged --worktree -- {record}");
+    let _ = sandbox.run(&["check"]).exits(1).says(&[&fix]);
     sandbox.git(&["restore", "--source=HEAD", "--staged", "--worktree", "--", &record]);
     assert_eq!(tick(&sandbox)["skipped"], false);
 }

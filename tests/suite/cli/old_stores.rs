@@ -193,13 +193,13 @@ fn every_state_of_0_2_0_is_read_and_its_evidence_still_holds() {
     validated validated
     baseline tuneable
     ");
-    let _ = s.run(&["check", "--format", "text"]).ok().says(&["nothing found in 0 commits and 14 records"]);
+    let _ = s.run(&["check", "--format", "text"]).ok().says(&["no problems found in 0 commits and 14 records"]);
     let first = s.git(&["rev-list", "--max-parents=0", "HEAD"]);
     let range = format!("{first}..HEAD");
     let _ = s
         .run(&["check", "--range", &range, "--format", "text"])
         .ok()
-        .says(&["nothing found in 44 commits and 14 records"]);
+        .says(&["no problems found in 44 commits and 14 records"]);
     let _ = s.run(&["verify", "--change-id", "chg-20260302-090000-verified"]).ok();
     assert_eq!(s.git(&["status", "--porcelain"]), "", "reading writes nothing");
 }
@@ -226,5 +226,5 @@ fn every_state_of_0_2_0_is_continued() {
     let _ = on(&["change", "follow-up", "--by", &id("-monitoring")], "-emergency").ok();
     let _ = on(&["review", "bundle"], "-monitoring").ok();
     let _ = s.run(&["report", "--out", "page.html"]).ok();
-    let _ = s.run(&["check", "--format", "text"]).ok().says(&["nothing found"]);
+    let _ = s.run(&["check", "--format", "text"]).ok().says(&["no problems found"]);
 }

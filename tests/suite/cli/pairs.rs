@@ -194,7 +194,7 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
     s.start_with("x", &[&demands[..], &["--trigger", "timing.work.wall > +5%"]].concat());
     let told = s.on(&["snapshot", "--as", "before"]).ok();
     let _ = told.says(&[
-        "timing work fails in a bare checkout",
+        "timing work fails in a clean checkout",
         "deps/lib.sh",
         "pair: {share: [deps]}",
         "pair: {prepare: COMMAND}",

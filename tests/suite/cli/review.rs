@@ -115,9 +115,9 @@ fn a_review_by_nobody_is_none_and_one_by_the_author_is_told() {
     let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
     for nobody in ["", "  "] {
         let refused = s.on(&[&attest[..], &["--reviewer", nobody]].concat()).exits(1);
-        let _ = refused.says(&["names who reviewed", "next: vibeship-optimizer review attest"]);
+        let _ = refused.says(&["give the reviewer", "next: vibeship-optimizer review attest"]);
     }
-    let _ = s.on(&attest).ok().says(&["the author reviewed the own change"]);
+    let _ = s.on(&attest).ok().says(&["the author reviewed their own change"]);
     let _ = s.on(&[&attest[..], &["--reviewer", "Bob"]].concat()).ok().never_says(&["the author reviewed"]);
 }
 

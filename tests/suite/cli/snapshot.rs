@@ -28,12 +28,12 @@ fn a_dirty_tree_is_refused_for_a_baseline() {
     --- stderr
     refused at gate 2 (baseline): 1 uncommitted file outside the tool's own files
       src/main.txt
-    # set the work aside
+    # stash the work
     next: git stash push -u -- ':(top)src/main.txt'
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     # bring the work back
     then: git stash pop
-    # commit it: it is not part of the change then
+    # commit it first, so that it becomes part of the baseline
     or:   git add -- ':(top)src/main.txt' && git commit -m "WHAT CHANGED" -- ':(top)src/main.txt'
     # measure it as it is, which can never be promoted
     or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before --allow-dirty
@@ -68,7 +68,7 @@ fn a_baseline_after_the_change_is_too_late() {
     --- stderr
     refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
       [SHORT] tune
-    # set the change aside
+    # save the commits on a branch and stash the change
     next: git branch made-too-early-chg-20260302-090000-x && git reset --soft [SHORT]~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
     # measure without it
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before

@@ -15,7 +15,7 @@ fn nothing_changed_is_no_change() {
     $ validate --change-id chg-20260302-090000-x
     exit 1
     --- stderr
-    refused at gate 3 (validate): the change has nothing of its own since the baseline: no commit, no tuneable, no file
+    refused at gate 3 (validate): nothing has changed since the baseline: no commit, tuneable or file of this change
     # make the one change, then commit it
     next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-x"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-x
@@ -50,9 +50,9 @@ fn a_commit_of_another_change_is_not_this_one() {
     --- stderr
     refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-20260101-000000-other)
       [SHORT] other
-    # let it be part of the baseline
+    # retake the baseline with it included
     next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    # take it out before that
+    # revert it, then retake the baseline
     or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     ");
 }

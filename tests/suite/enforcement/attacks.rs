@@ -301,7 +301,7 @@ fn a_merge_of_both_sides_lines_is_nothing_and_a_decided_conflict_is_worth_knowin
     sandbox.git(&["commit", "-qam", "Merge main"]).passes();
     assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
     let text = sandbox.tool(&["check", "--range", &since(&base)]).passes().out;
-    assert!(text.contains("warn MERGE_BRINGS_CONTENT") && text.contains("decides conflicts"), "{text}");
+    assert!(text.contains("warn MERGE_BRINGS_CONTENT") && text.contains("contains resolved conflicts"), "{text}");
 }
 
 #[test]

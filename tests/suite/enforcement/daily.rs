@@ -173,8 +173,8 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
         sandbox.write("src/steps.txt", "80\n");
         sandbox.git(&["commit", "-qam", &format!("Fewer --- steps\n\n---\nbody\n\n{KEY}: {wrong}")]).passes();
         let text = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
-        let heal = "git -c trailer.ifexists=replace commit --amend --no-edit --trailer";
-        let text = text.refused(&[code, heal]);
+        let fix = "git -c trailer.ifexists=replace commit --amend --no-edit --trailer";
+        let text = text.refused(&[code, fix]);
         assert!(!text.out.contains(" git commit --amend"), "{}", text.out);
         let trailer = format!("{KEY}: {id}");
         let amend = ["-c", "trailer.ifexists=replace", "commit", "-q", "--amend", "--no-edit", "--trailer", &trailer];
@@ -185,8 +185,8 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
     }
 }
 
-/// The heal of the finding with this code.
-fn heal(sandbox: &Sandbox, base: &str, code: &str) -> String {
+/// The first step of the finding with this code.
+fn fix(sandbox: &Sandbox, base: &str, code: &str) -> String {
     let out = sandbox.tool(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).out;
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let found = value["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code);
@@ -210,7 +210,7 @@ fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record(
     let (sandbox, id, _, base) = relinked();
     sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
     sandbox.evidence();
-    carry_out(&sandbox, &heal(&sandbox, &base, "NOT_REVERTED"));
+    carry_out(&sandbox, &fix(&sandbox, &base, "NOT_REVERTED"));
     sandbox.evidence();
     assert_eq!(sandbox.read("src/steps.txt"), "100\n");
     let codes = sandbox.codes(&format!("{base}..HEAD"));
@@ -225,8 +225,8 @@ fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
     let base = sandbox.head();
     sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]).passes();
     sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
-    let heal = heal(&sandbox, &base, "RECORD_REMOVED");
-    carry_out(&sandbox, &heal.replace("BASE", &base));
+    let fix = fix(&sandbox, &base, "RECORD_REMOVED");
+    carry_out(&sandbox, &fix.replace("BASE", &base));
     assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
 }
 
@@ -312,7 +312,7 @@ fn a_relink_of_a_commit_that_is_no_changes_says_so() {
     sandbox.write("src/steps.txt", "1\n");
     sandbox.git(&["commit", "-qam", "Nobody's"]).passes();
     sandbox.tool(&["change", "relink", "HEAD"]).refused(&[
-        "no change that lost its commit",
+        "matches no change whose commit is missing",
         "git revert",
         "change start",
     ]);

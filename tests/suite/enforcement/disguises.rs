@@ -40,7 +40,9 @@ fn a_merge_that_drops_a_revert_is_found_and_what_it_took_back_stands_again() {
     let found = levels(&sandbox, &since(&base));
     assert!(found.contains(&pair("MERGE_BRINGS_CONTENT", "fail")), "{found:?}");
     assert!(found.contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{found:?}");
-    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["config/tuneables.json", "not what merging"]);
+    sandbox
+        .tool(&["check", "--range", &since(&base)])
+        .refused(&["config/tuneables.json", "differs from a clean merge"]);
     sandbox.git(&["reset", "-q", "--hard", &main]).passes();
     sandbox.git(&["merge", "-q", "--no-edit", "side"]).passes();
     assert_eq!(

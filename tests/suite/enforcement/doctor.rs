@@ -173,7 +173,7 @@ fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
         hook_file(&sandbox.root().join(".git/hooks").join(hook), &text);
     }
     let status = sandbox.tool(&["hooks", "status"]).passes();
-    assert!(status.out.contains("commit-msg: another program's hook that hands over; git runs it"), "{}", status.out);
-    assert!(status.out.contains("pre-push: another program's hook that hands over; not tried"), "{}", status.out);
+    assert!(status.out.contains("commit-msg: another program's hook that calls ours; git runs it"), "{}", status.out);
+    assert!(status.out.contains("pre-push: another program's hook that calls ours; not tested"), "{}", status.out);
     holds(&sandbox);
 }

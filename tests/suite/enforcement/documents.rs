@@ -83,7 +83,7 @@ fn holds_commits(sandbox: &Sandbox) {
     sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
     assert_eq!(sandbox.ids("HEAD"), [id]);
     let status = sandbox.tool(&["hooks", "status"]).passes();
-    assert!(status.out.contains("commit-msg: another program's hook that hands over; git runs it"), "{}", status.out);
+    assert!(status.out.contains("commit-msg: another program's hook that calls ours; git runs it"), "{}", status.out);
 }
 
 #[test]

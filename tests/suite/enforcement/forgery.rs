@@ -105,7 +105,7 @@ fn what_does_not_lie_behind_a_revert_is_not_reverted_by_it() {
         assert!(found.contains(&"REVERT_NOT_EXACT".to_owned()), "{found:?}");
         let stands = if ids { "GATE_NOT_REACHED" } else { "COMMIT_WITHOUT_ID" };
         assert!(found.contains(&stands.to_owned()), "{found:?}");
-        sandbox.tool(&["check", "--range", &since(&base)]).refused(&["that is not in its history"]);
+        sandbox.tool(&["check", "--range", &since(&base)]).refused(&["which is not in its history"]);
     }
 }
 
@@ -416,7 +416,9 @@ fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     edit(&sandbox, &id, "after_snapshot", &|snapshot| snapshot["kpis"][0]["values"] = serde_json::json!([20.0]));
     sandbox.evidence();
-    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["VERDICTS_DIFFER", "steps does not come out of"]);
+    sandbox
+        .tool(&["check", "--range", &since(&base)])
+        .refused(&["VERDICTS_DIFFER", "KPI steps differs from its raw output"]);
     sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
     forge(&sandbox, &id, |kinds| {
         for kind in kinds {

@@ -336,8 +336,8 @@ fn no_heal_brings_a_change_back_that_a_revert_took_out() {
     commit(&sandbox, "src/steps.txt", "101\n", &message);
     let (revert, first) = (&sandbox.head()[..12], &first[..12]);
     let text = sandbox.tool(&["check", "--range", &since(&base)]);
-    let heal = format!("next: git revert {revert} && git revert {first}\n");
-    let text = text.refused(&["REVERT_NOT_EXACT", "MANY_COMMITS", &heal]).out;
+    let fix = format!("next: git revert {revert} && git revert {first}\n");
+    let text = text.refused(&["REVERT_NOT_EXACT", "MANY_COMMITS", &fix]).out;
     assert_eq!(text.matches(&format!("git revert {revert}")).count(), 1, "{text}");
 }
 
