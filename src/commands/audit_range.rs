@@ -53,7 +53,7 @@ pub(crate) fn run(
     let configured = config.is_some();
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
-    policy.exempt.extend((base.is_some() && before.is_none()).then(demands::set_up).transpose()?);
+    policy.exempt.push(demands::set_up(base.is_some() && before.is_none())?);
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
@@ -96,7 +96,9 @@ pub(crate) fn run(
         audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
     }
     if !check.changes.is_empty() {
-        audit.findings.push(Finding::warn(policy_changed(check.changes.clone(), false)));
+        let what = policy_changed(check.changes.clone(), false);
+        // Without a config nothing holds what comes next.
+        audit.findings.push(if configured { Finding::warn(what) } else { Finding::fail(what) });
     }
     history.failure()?;
     Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured })

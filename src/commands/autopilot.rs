@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
 use crate::report::{self, problem};
-use crate::workflow::{Change, Demand, DemandKind, End, window};
+use crate::workflow::{Change, Demand, DemandKind, End, gates, window};
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
@@ -57,7 +57,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     }
     let done = match tick::tick(ctx, args.change_id.as_deref(), args.force) {
         // A change that is not rolled out has no monitor, which is no failure of the timer.
-        Err(CommandError::Refused { .. }) => Vec::new(),
+        Err(CommandError::Refused { refusal, .. }) if !refusal.is_of_effect() => Vec::new(),
         other => other?,
     };
     let changes = subjects(ctx, &args, &done)?;
@@ -135,7 +135,10 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
     if matches!(change.end, Some(End::Verified { .. })) {
         return Ok(Vec::new());
     }
-    Ok(window::demands(change, &collect::world(ctx, change, Gate::Verify)?, ctx.now()))
+    let world = collect::world(ctx, change, Gate::Verify)?;
+    let in_effect = gates::may_tick(change, &world);
+    commit::ask(ctx, change, in_effect.or_else(|refusal| if refusal.is_of_effect() { Err(refusal) } else { Ok(()) }))?;
+    Ok(window::demands(change, &world, ctx.now()))
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {

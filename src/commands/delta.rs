@@ -185,7 +185,7 @@ fn unclaimed(
 ) -> Result<BTreeSet<String>, CommandError> {
     let config = ctx.config()?;
     let policy = demands::policy(config, None, None)?;
-    let set_up = demands::set_up()?;
+    let set_up = demands::set_up(true)?;
     let history = GitHistory::new(repo, &config.enforcement.trailer);
     let exempt = |commit: &Commit| {
         let narrowed = Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };

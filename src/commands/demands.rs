@@ -79,11 +79,12 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
     found
 }
 
-/// Commits of the set-up's files alone: nothing can be measured before they are committed.
-pub(crate) fn set_up() -> Result<Exemption, CommandError> {
+/// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config alone
+/// needs no change, and what it alters is told.
+pub(crate) fn set_up(is_first: bool) -> Result<Exemption, CommandError> {
     let names = project::config_names();
-    let patterns: Vec<String> =
-        names.iter().map(|name| globset::escape(name)).chain([".gitattributes".to_owned()]).collect();
+    let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
+    patterns.extend(is_first.then(|| ".gitattributes".to_owned()));
     let reason = "the set-up of vibeship-optimizer".to_owned();
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })
 }

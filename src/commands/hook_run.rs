@@ -104,7 +104,7 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
 /// The demands of the config here; the set-up itself may always be committed.
 fn policy(config: &Config) -> Result<Policy, CommandError> {
     let mut policy = demands::policy(config, None, None)?;
-    policy.exempt.push(demands::set_up()?);
+    policy.exempt.push(demands::set_up(true)?);
     Ok(policy)
 }
 

@@ -135,14 +135,15 @@ impl Repo {
             for (number, theirs) in merge.theirs.iter().enumerate() {
                 if number > 0 {
                     let tree = git().arg("write-tree").line()?;
-                    ours = git().args(["commit-tree", &tree, "-p", &ours, "-m", "x"]).line()?;
+                    let merged = &merge.theirs[number - 1];
+                    ours = git().args(["commit-tree", &tree, "-p", &ours, "-p", merged, "-m", "x"]).line()?;
                 }
                 git().args(["checkout", "--quiet", "--force", "--detach", &ours]).ok()?;
                 git().args(["clean", "-ffdxq"]).ok()?;
                 let bases = match &merge.base {
                     Some(base) => vec![base.clone()],
                     None => {
-                        let found = self.git().args(["merge-base", "--all", &merge.ours, theirs]).answer()?;
+                        let found = git().args(["merge-base", "--all", &ours, theirs]).answer()?;
                         String::from_utf8_lossy(&found.unwrap_or_default()).lines().map(str::to_owned).collect()
                     }
                 };

@@ -392,7 +392,7 @@ mod tests {
         # measure without it
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # bring it back as one commit
-        then: git stash pop && git add -A && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
+        then: git stash pop && git add -A && git commit --reset-author -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
         refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
         # stash the work
@@ -503,7 +503,7 @@ mod tests {
         # measure without it
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # bring it back as one commit
-        then: git stash pop && git add -A && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
+        then: git stash pop && git add -A && git commit --reset-author -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
         refused at gate 3 (validate): 1 file of the contracts surface changed without its docs and tests
           api/schema.json

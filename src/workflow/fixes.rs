@@ -278,7 +278,7 @@ impl Fixes<'_> {
         // The message of the first one stays.
         let first = first_of(commits);
         let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
-        let again = again.and(self.ctx.with_trailer(CommandLine::git("commit -C").word(first), id));
+        let again = again.and(self.ctx.with_trailer(CommandLine::git("commit --reset-author -C").word(first), id));
         vec![
             Fix::next("save the commits on a branch and stash the change", aside),
             Fix::then("measure without it", fix::baseline(id)),

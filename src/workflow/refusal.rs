@@ -247,6 +247,14 @@ impl Refusal {
         Self { gate, missing }
     }
 
+    /// Whether the change is not, or not as it was validated, in what is checked out.
+    pub fn is_of_effect(&self) -> bool {
+        matches!(
+            self.missing,
+            Reason::NotInEffect { .. } | Reason::NotAsCommitted { .. } | Reason::OtherTuneables { .. }
+        )
+    }
+
     /// Whether waiting or more measuring may open the gate: nothing is wrong yet.
     pub fn is_not_yet(&self) -> bool {
         if let Reason::Unverified { demands } = &self.missing {

@@ -48,6 +48,7 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
     s.git(&["revert", "--no-edit", "HEAD"]);
     let verify = ["change", "verify", "--apply", "--summary", "it held"];
     s.refuses(&verify, 8, "not_in_effect").refuses(&["change", "verify"], 8, "not_in_effect");
+    s.refuses(&["autopilot", "tick"], 8, "not_in_effect");
     s.git(&["reset", "-q", "--hard", "HEAD~1"]);
     let _ = s.on(&verify).ok();
 }

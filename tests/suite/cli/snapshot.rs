@@ -73,7 +73,7 @@ fn a_baseline_after_the_change_is_too_late() {
     # measure without it
     then: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     # bring it back as one commit
-    then: git stash pop && git add -A && git commit -C [SHORT] --trailer "Optimizer-Change: chg-20260302-090000-x"
+    then: git stash pop && git add -A && git commit --reset-author -C [SHORT] --trailer "Optimizer-Change: chg-20260302-090000-x"
     "#);
 }
 

@@ -430,3 +430,33 @@ fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
     sandbox.evidence();
     sandbox.tool(&["check", "--range", &since(&base)]).refused(&["VERDICTS_DIFFER", "measured for another contract"]);
 }
+
+#[test]
+fn a_merge_of_many_brings_nothing_back_that_its_parents_took_out() {
+    let sandbox = Sandbox::new();
+    let start = sandbox.head();
+    let evil = commit(&sandbox, "src/evil.sh", "evil\n", "In");
+    let back = reverted(&sandbox, &evil);
+    let made = |args: &[&str]| sandbox.git(args).passes().out.trim().to_owned();
+    let other = made(&["commit-tree", &format!("{start}^{{tree}}"), "-p", &start, "-m", "Nothing"]);
+    let merged =
+        |tree: &str| made(&["commit-tree", tree, "-p", &other, "-p", &evil, "-p", &back, "-m", "Merge branches"]);
+    let honest = merged(&format!("{back}^{{tree}}"));
+    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    assert_eq!(fails(&sandbox, &since(&back), &[]), [""; 0]);
+    let forged = merged(&format!("{evil}^{{tree}}"));
+    sandbox.git(&["reset", "-q", "--hard", &forged]).passes();
+    assert_eq!(fails(&sandbox, &since(&back), &[]), ["MERGE_BRINGS_CONTENT"]);
+}
+
+#[test]
+fn the_config_may_be_committed_by_itself_and_may_not_go() {
+    let sandbox = Sandbox::new();
+    let start = sandbox.head();
+    let text = sandbox.read("vibeship_optimizer.yml");
+    commit(&sandbox, "vibeship_optimizer.yml", &format!("{text}\n# A remark.\n"), "Set up vibeship-optimizer");
+    assert_eq!(fails(&sandbox, &since(&start), &[]), [""; 0]);
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
+    sandbox.git(&["commit", "-qm", "Evidence"]).passes();
+    assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
+}
