@@ -53,7 +53,10 @@ pub(crate) fn run(
     let configured = config.is_some();
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
-    policy.exempt.push(demands::set_up(base.is_some() && before.is_none())?);
+    let set_up = demands::set_up(base.is_some() && before.is_none())?;
+    for exempt in policy.exempt_before.iter_mut().chain([&mut policy.exempt]) {
+        exempt.push(set_up.clone());
+    }
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
