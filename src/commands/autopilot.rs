@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
 use crate::report::{self, problem};
-use crate::workflow::{Change, Demand, DemandKind, End, gates, window};
+use crate::workflow::{Change, Demand, DemandKind, End, window};
 
 /// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
@@ -135,10 +135,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
     if matches!(change.end, Some(End::Verified { .. })) {
         return Ok(Vec::new());
     }
-    let world = collect::world(ctx, change, Gate::Verify)?;
-    let in_effect = gates::may_tick(change, &world);
-    commit::ask(ctx, change, in_effect.or_else(|refusal| if refusal.is_of_effect() { Err(refusal) } else { Ok(()) }))?;
-    Ok(window::demands(change, &world, ctx.now()))
+    Ok(window::demands(change, &collect::world(ctx, change, Gate::Verify)?, ctx.now()))
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {

@@ -10,7 +10,9 @@ use crate::judge::series::NOT_MEASURED;
 use crate::judge::{
     Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, effect, rule, series,
 };
-use crate::model::{Better, MetricId, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable};
+use crate::model::{
+    Better, MetricId, MetricKind, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable,
+};
 use crate::stats::median;
 
 /// A metric on both sides.
@@ -71,6 +73,15 @@ impl Sides {
                 }
             }
         }
+    }
+
+    /// What git holds of a size, where both sides tell it: what git ignores comes and goes with builds, and no commit
+    /// holds it.
+    pub(crate) fn in_git(&self, id: &MetricId) -> Option<MetricId> {
+        let path = id.subject().filter(|_| id.kind() == Some(MetricKind::Bytes))?;
+        let tracked = MetricKind::TrackedBytes.of(path);
+        let is_known = |side: &BTreeMap<MetricId, Reading>| side.get(&tracked).is_some_and(Result::is_ok);
+        (is_known(&self.before) && is_known(&self.after)).then_some(tracked)
     }
 
     pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {

@@ -472,6 +472,21 @@ fn sizes_that_git_does_not_hold_are_no_metrics_of_a_contract() {
 }
 
 #[test]
+fn what_git_ignores_within_a_size_decides_nothing() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "cache/\n").write("src/cache/big", "x".repeat(50_000));
+    s.git(&["add", ".gitignore"]);
+    s.git(&["commit", "-q", "-m", "ignore"]);
+    s.start("x");
+    let demands = ["--hypothesis", "h", "--kpi", "size.src <= -10%", "--guardrail", "kpi.ops <= +1%"];
+    let _ = s.on(&[&["change", "contract"][..], &demands, &["--trigger", "in words"]].concat()).ok();
+    s.before().write("src/main.txt", "the same, and a remark").write("src/cache/big", "").commit("remark");
+    s.validate().after();
+    let _ = s.on(&["compare", "--exit-code"]).exits(1);
+    s.refuses(&["change", "promote"], 6, "verdicts");
+}
+
+#[test]
 fn a_baseline_that_cannot_promote_says_so_at_once() {
     let s = Sandbox::new();
     s.start("x").contract().write("src/main.txt", "loose");
