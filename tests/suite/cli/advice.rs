@@ -478,11 +478,12 @@ fn what_git_ignores_within_a_size_decides_nothing() {
     s.git(&["add", ".gitignore"]);
     s.git(&["commit", "-q", "-m", "ignore"]);
     s.start("x");
-    let demands = ["--hypothesis", "h", "--kpi", "size.src <= -10%", "--guardrail", "kpi.ops <= +1%"];
+    let demands = ["--hypothesis", "h", "--kpi", "size.src <= -10%", "--guardrail", "size.src.files <= +50%"];
     let _ = s.on(&[&["change", "contract"][..], &demands, &["--trigger", "in words"]].concat()).ok();
     s.before().write("src/main.txt", "the same, and a remark").write("src/cache/big", "").commit("remark");
     s.validate().after();
-    let _ = s.on(&["compare", "--exit-code"]).exits(1);
+    let told = s.on(&["compare", "--exit-code", "--format", "text"]).exits(1);
+    let _ = told.says(&["violates ≤ -10 %"]).never_says(&["meets ≤ -10 %"]);
     s.refuses(&["change", "promote"], 6, "verdicts");
 }
 
