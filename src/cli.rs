@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{self, Ctx, Format, Globals};
+use crate::commands::{self, Ctx, Globals};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{Ui, Volume};
@@ -32,7 +32,7 @@ enum Command {
     /// Set up a project: state directory, config and logbook
     Init(commands::init::InitArgs),
     /// Detect the project's test command and fill empty commands of the config
-    Onboard(commands::onboard::OnboardArgs),
+    Onboard(commands::init::OnboardArgs),
     /// Open, describe, decide, roll out and verify a tracked change
     #[command(subcommand)]
     Change(ChangeCommand),
@@ -70,7 +70,7 @@ enum Command {
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
     /// Describe the project and list the questions to answer before tuning it
-    Analyze(commands::analyze::AnalyzeArgs),
+    Analyze(commands::preflight::AnalyzeArgs),
     /// Find what is missing in the project's setup; fix it with `--apply`
     Doctor(commands::doctor::DoctorArgs),
     /// Write prompts and context for a language model
@@ -109,7 +109,7 @@ enum ChangeCommand {
     /// Add a note to a change's record
     Note(commands::decide::NoteArgs),
     /// Promote a change whose evidence is complete
-    Promote(commands::promote::PromoteArgs),
+    Promote(commands::decide::PromoteArgs),
     /// Keep a change as an experiment
     Hold(commands::decide::DecisionArgs),
     /// Reject a change
@@ -127,7 +127,7 @@ enum ChangeCommand {
     /// Find a change's commit again after a squash or rebase
     Relink(commands::relink::RelinkArgs),
     /// Print the trailer that ties a commit or a pull request to a change
-    Trailer(commands::trailer::TrailerArgs),
+    Trailer(commands::show::TrailerArgs),
 }
 
 /// Commands and flags, for what is made from them: completions and man pages.
@@ -145,10 +145,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return usage(error, &arguments),
     };
-    let unsupported_format = unsupported_format(cli.globals.format, &cli.command);
+    let unsupported_format = unsupported_format(&cli.globals, &cli.command);
     let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
     let ui = Ui::new(volume);
-    let json = cli.globals.format == Some(Format::Json);
+    let json = cli.globals.is_json();
     let ctx = match Ctx::new(cli.globals, ui.clone()) {
         Ok(ctx) => ctx,
         Err(error) => return commands::failure::tell(&ui, &error, json, None),
@@ -158,15 +158,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 /// Why a command does not answer in a format that another one has.
-fn unsupported_format(format: Option<Format>, command: &Command) -> Option<CommandError> {
-    let said = match format? {
-        Format::Junit if !matches!(command, Command::Check(_)) => {
-            "junit is for `check`, whose answer is a list of findings"
-        }
-        Format::Html if !matches!(command, Command::Report(_)) => "html is for `report`, whose answer is a page",
-        Format::Junit | Format::Html | Format::Text | Format::Json | Format::Markdown | Format::Github => return None,
-    };
-    Some(CommandError::trouble(format!("--format {said}")).hinted("for programs, every command has --format json"))
+fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandError> {
+    let (only, said) = globals.format?.only_for()?;
+    let fits = matches!((only, command), ("check", Command::Check(_)) | ("report", Command::Report(_)));
+    let refused = || CommandError::trouble(format!("--format {said}"));
+    (!fits).then(|| refused().hinted("for programs, every command has --format json"))
 }
 
 /// What `help TOPIC` prints, where it is not about a command.
@@ -274,7 +270,7 @@ fn forgotten_text(path: &[&clap::Command], arguments: &[OsString]) -> Option<(St
 fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Init(args) => commands::init::run(ctx, args),
-        Command::Onboard(args) => commands::onboard::run(ctx, args),
+        Command::Onboard(args) => commands::init::onboard(ctx, args),
         Command::Change(command) => dispatch_change(ctx, command),
         Command::Snapshot(args) => commands::snapshot::run(ctx, args),
         Command::Validate(args) => commands::validate::run(ctx, args),
@@ -290,7 +286,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Route(args) => commands::route::run(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
-        Command::Analyze(args) => commands::analyze::run(ctx, args),
+        Command::Analyze(args) => commands::preflight::analyze(ctx, args),
         Command::Doctor(args) => commands::doctor::run(ctx, args),
         Command::Llm(command) => commands::llm::run(ctx, command),
         Command::Openclaw(command) => commands::openclaw::run(ctx, command),
@@ -310,7 +306,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Show(args) => commands::show::run(ctx, args),
         ChangeCommand::Use(args) => commands::choose::run_use(ctx, args),
         ChangeCommand::Note(args) => commands::decide::note(ctx, args),
-        ChangeCommand::Promote(args) => commands::promote::run(ctx, args),
+        ChangeCommand::Promote(args) => commands::decide::promote(ctx, args),
         ChangeCommand::Hold(args) => commands::decide::hold(ctx, args),
         ChangeCommand::Reject(args) => commands::decide::reject(ctx, args),
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
@@ -319,7 +315,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
         ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
         ChangeCommand::Relink(args) => commands::relink::run(ctx, args),
-        ChangeCommand::Trailer(args) => commands::trailer::run(ctx, args),
+        ChangeCommand::Trailer(args) => commands::show::trailer(ctx, args),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, RecordState, preflight, record, timestamps};
-use crate::commands::{Ctx, commit_contents, record_versions};
+use crate::commands::{Ctx, commit_contents};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
@@ -20,7 +20,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let evidence = names_in(&ctx.project.evidence_dir())?;
     let named = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
-        Some(repo) => record_versions::made(repo, &named)?,
+        Some(repo) => commit_contents::made(repo, &named)?,
         None => BTreeMap::new(),
     };
     for record in &records {

@@ -9,7 +9,7 @@ use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity,
     policy as demanded, record, timestamps,
 };
-use crate::commands::record_versions::{self, Touches};
+use crate::commands::commit_contents::{self, Touches};
 use crate::commands::{GitHistory, collect, delta, demands, evidence};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
@@ -80,7 +80,7 @@ pub(crate) fn run(
     concerned.extend(referenced);
     audit.records = concerned.len();
     let named = concerned.iter().filter_map(|id| records.get(id)?.change()).flat_map(timestamps::named);
-    let made = record_versions::made(repo, &named.collect())?;
+    let made = commit_contents::made(repo, &named.collect())?;
     let check = RecordCheck {
         history: &history,
         range,

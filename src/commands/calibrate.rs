@@ -1,26 +1,30 @@
-//! `calibrate`: measure this machine's noise for the configured commands, and prove that a known slowdown is seen.
+//! `calibrate`: measure this machine's noise for the configured commands, and prove that a known slowdown is seen. Owns the
+//! settings that a contract is judged with: the config's, and what was calibrated here.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::commands::{Bar, Ctx, checks, failure, init, judge, pairing, parse, selftest};
+use crate::commands::{Bar, Ctx, checks, failure, init, pairing, parse, selftest};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
-    CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, calibration, decisive, noise, series,
+    CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, Settings, calibration, decisive, noise,
+    series,
 };
 use crate::measure::{CommandPlan, TOOL, machine};
 use crate::model::scrub::scrub;
-use crate::model::{MetricId, PairedCommand, Run};
+use crate::model::strict_json::Json;
+use crate::model::{Contract, MetricId, PairedCommand, Run};
 use crate::os::process;
 use crate::project::commands;
 use crate::report;
 use crate::stats::median;
-use crate::store::guard;
+use crate::store::{atomic, guard};
 
 /// A load of more than this share of the cores is told before a calibration.
 const BUSY: f64 = 0.5;
@@ -73,7 +77,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
             .hinted("name one under `timings` in the config file"));
     }
     // A file that cannot be added to is told before anything is measured.
-    judge::calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
+    calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
     warn_of_load(ctx);
     let pin = ctx.config()?.pair.pin;
     let mut bar = Bar::new(&ctx.ui);
@@ -81,7 +85,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
     for plan in &plans {
         let (name, pairs, added) = (&plan.name, args.pairs, &args.inject);
         ctx.ui.status(&format!("calibrating {name}: {pairs} pairs with itself, then with {added} added"));
-        found.push(calibrated(ctx, plan, pin, pairs, share, &mut bar)?);
+        found.push(calibrate(ctx, plan, pin, pairs, share, &mut bar)?);
     }
     if args.sessions > 0 {
         measure_sessions(ctx, (args.sessions, pause), &plans, &mut found, &mut bar)?;
@@ -99,9 +103,9 @@ fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandErro
     let mut found = Calibration { schema, tool, generated_at: ctx.now(), machine, commands };
     let lock = ctx.lock()?;
     let new: Vec<String> = found.commands.iter().map(|command| command.name.clone()).collect();
-    let old = judge::calibrated(ctx, &key)?.map(|old| old.commands).unwrap_or_default();
+    let old = calibrated(ctx, &key)?.map(|old| old.commands).unwrap_or_default();
     found.commands.extend(old.into_iter().filter(|command| !new.contains(&command.name)));
-    let path = judge::calibration_path(ctx, &key);
+    let path = calibration_path(ctx, &key);
     let json = serde_json::to_value(&found)?;
     guard::write(&ctx.project, &path, format!("{json:#}\n").as_bytes())?;
     drop(lock);
@@ -126,7 +130,7 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
 }
 
 /// One command with itself for its floors, then with extra work on the second side.
-fn calibrated(
+fn calibrate(
     ctx: &Ctx,
     plan: &CommandPlan,
     pin: Pin,
@@ -245,4 +249,40 @@ fn wait(ctx: &Ctx, pause: Duration) -> Result<(), CommandError> {
         std::thread::sleep(GLANCE.min(pause.saturating_sub(started.elapsed())));
     }
     Ok(())
+}
+
+/// Calibration files are read up to this size.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
+/// were calibrated for the commands as they are configured now.
+pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
+    let config = ctx.config()?;
+    let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
+    let mut settings = Settings { min_effect, sizes_in_git: true, ..Settings::default() };
+    if let Some(found) = calibrated(ctx, &calibration::key(&machine::fingerprint()))? {
+        let configured = |name: &str| config.timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
+        settings.noise_floors = found.floors(configured);
+        settings.session_floors = found.session_floors(configured);
+    }
+    Ok(settings)
+}
+
+/// What was calibrated on the machine of this key.
+pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
+    let path = calibration_path(ctx, key);
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
+    let wrong = |error: &dyn std::fmt::Display| {
+        CommandError::trouble(format!("{}: {error}", path.display()))
+            .hinted("remove it and calibrate again: vibeship-optimizer calibrate")
+    };
+    let found: Calibration = Json::parse(&bytes).and_then(|json| json.read()).map_err(|error| wrong(&error))?;
+    if found.schema != calibration::SCHEMA {
+        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
+    }
+    Ok(Some(found))
+}
+
+pub(crate) fn calibration_path(ctx: &Ctx, key: &str) -> PathBuf {
+    ctx.project.state_dir().join("calibration").join(format!("{key}.json"))
 }

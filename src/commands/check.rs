@@ -6,13 +6,12 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use crate::commands::audit_range::{self, Outcome};
-use crate::commands::{Ctx, Format, Range, audit_here, failure};
+use crate::commands::{Ctx, Range, audit_here};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::model::{FixContext, Gate, fix};
-use crate::report::findings::{self, github, junit};
-use crate::report::markdown;
+use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
 /// Check commits and records against the workflow
@@ -49,9 +48,12 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
             Outcome { audit: audit_here::run(ctx)?, key, configured: true }
         }
     };
-    ctx.ui.answer(&render(ctx, &outcome))?;
+    let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
+    // GitHub's paths begin at the repository's root.
+    let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
+    ctx.ui.answer(&findings::render(ctx.format(), audit, &fixes(ctx, &outcome), &prefix))?;
     summarize(ctx, &args, &outcome)?;
-    Ok(if outcome.audit.passes() { Exit::Yes } else { Exit::No })
+    Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {
@@ -165,32 +167,15 @@ fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }
 
-/// The findings in the format asked for: a new format is one line here, its renderer in `report`, and a `Format`.
-fn render(ctx: &Ctx, outcome: &Outcome) -> String {
-    let (audit, fix_context) = (&outcome.audit, &fixes(ctx, outcome));
-    match ctx.format() {
-        Some(Format::Json) => failure::pretty(&findings::json(audit, fix_context)),
-        Some(Format::Markdown) => markdown::render(&findings::document(audit, fix_context)),
-        Some(Format::Github) => github::annotations(audit, fix_context, &prefix(ctx)),
-        Some(Format::Junit) => junit::render(audit, fix_context),
-        Some(Format::Text | Format::Html) | None => findings::text(audit, fix_context),
-    }
-}
-
 /// With the trailer of the range's own config.
 fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
     FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
 }
 
-/// The project's place below the repository's root, which is what GitHub's paths begin at.
-fn prefix(ctx: &Ctx) -> String {
-    let repo = ctx.repo().ok().flatten();
-    repo.map(|repo| String::from_utf8_lossy(repo.prefix()).into_owned()).unwrap_or_default()
-}
-
 fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), CommandError> {
-    let markdown =
-        |taken| github::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken);
+    let markdown = |taken| {
+        findings::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken)
+    };
     if let Some(path) = &args.summary {
         return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }

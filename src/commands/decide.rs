@@ -1,11 +1,21 @@
-//! The verbs that record what a person decided or found out: `change hold`, `reject`, `resolve`, `note` and `follow-up`.
+//! The verbs that record what a person decided or found out: `change promote`, `hold`, `reject`, `resolve`, `note` and
+//! `follow-up`. A promotion has no override.
+
+use std::path::Path;
 
 use clap::Args;
 
-use crate::commands::{ChangeArg, Ctx, choose, commit, parse, rollback, show};
+use crate::commands::{
+    Bar, ChangeArg, Ctx, Pending, checks, choose, collect, commit, delta, evidence, parse, rollback, show, uncommitted,
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::Kind;
+use crate::git::Reverted;
+use crate::model::{Gate, Kind, Promotion, Rehearsal};
+use crate::os::files;
+use crate::report;
+use crate::store::Role;
+use crate::workflow::{Change, gates};
 
 /// A decision and its reason
 #[derive(Debug, Args)]
@@ -79,4 +89,59 @@ pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandEr
     let by = choose::find(ctx, &args.by)?;
     commit::load(ctx, &by)?;
     show::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
+}
+
+/// Promote a change whose evidence is complete
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    #[command(flatten)]
+    change: ChangeArg,
+}
+
+/// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
+pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
+    let change = commit::load(ctx, &args.change.choose(ctx)?)?;
+    evidence::check_record(ctx, &change)?;
+    let world = collect::world(ctx, &change, Gate::Decide)?;
+    commit::ask(ctx, &change, gates::may_promote(&change, &world))?;
+    ctx.ui.status("rehearsing the rollback in a scratch worktree");
+    let rehearsal = rehearse(ctx, &change)?;
+    let note = report::rollback::note(&change, &rehearsal);
+    let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
+    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
+    let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
+    let exit = show::state(ctx, &change)?;
+    uncommitted::hint(ctx, &change);
+    Ok(exit)
+}
+
+/// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
+/// project's checks on what comes of it.
+fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
+    let mut newest_first = change.commits();
+    newest_first.reverse();
+    let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
+    let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
+    let own = delta::own(Some(repo));
+    let config = ctx.config()?;
+    let project = files::path_from_bytes(repo.prefix());
+    let mut checked = Ok(Vec::new());
+    let reverted =
+        repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
+            if config.validation.rehearse_checks {
+                checked = checks::commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            }
+        })?;
+    let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);
+    let names: Vec<String> = failed.collect();
+    Ok(match reverted {
+        Reverted::Applies { .. } if !names.is_empty() => Rehearsal::ChecksFail { names },
+        Reverted::Applies { .. } => Rehearsal::Applies { commits: newest_first },
+        Reverted::Conflicts { paths, .. } => {
+            let shown = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned());
+            Rehearsal::Conflicts { paths: shown.collect() }
+        }
+        // Somebody has taken it back already: there is nothing left to roll back.
+        Reverted::Nothing => Rehearsal::Conflicts { paths: Vec::new() },
+    })
 }

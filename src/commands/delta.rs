@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use globset::GlobSet;
 
-use crate::commands::{Ctx, GitHistory, demands, evidence, source};
+use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::CommandError;
@@ -22,7 +22,7 @@ pub(crate) fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
     let repo = ctx.repo()?;
     let mut revision = telling_own(|own| measure::revision::revision(ctx.project.root(), repo, own));
     if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
-        && let Some(reason) = source::hidden_by_filter(ctx, repo)?
+        && let Some(reason) = collect::hidden_by_filter(ctx, repo)?
     {
         revision.work_tree = WorkTree::Unknown { reason };
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::audit::preflight;
 use crate::commands::hooks::HookProblem;
-use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor, onboard};
+use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -132,9 +132,9 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
     if let Some(ignored) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
         add("STATE_IGNORED", ignored.message, audit_here::keep_hidden);
     }
-    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && onboard::would_fill(ctx)? {
+    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && init::would_fill(ctx)? {
         let message = "the project's test command can be filled into the config".to_owned();
-        add("TIMINGS_FILL", message, onboard::fill_guess);
+        add("TIMINGS_FILL", message, init::fill_guess);
     }
     let stale = stale_sections(ctx)?;
     if !stale.is_empty() {

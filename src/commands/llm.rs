@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::{Ctx, analyze, commit, delta, preflight as preflight_command};
+use crate::commands::{Ctx, commit, delta, preflight as preflight_command};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -98,7 +98,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
         "prompt": report::project::llm_prompt(&ctx.fix_context().trailer),
         "preflight": preflight_command::answer(ctx, id, &found)?,
         "worst_level": preflight::worst(&found),
-        "analyze": analyze::value(ctx)?,
+        "analyze": preflight_command::analysis(ctx)?,
         "config": summary(ctx.config()?),
         "change": change,
     }))

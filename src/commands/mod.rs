@@ -1,6 +1,5 @@
 //! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
 
-pub(crate) mod analyze;
 pub(crate) mod autopilot;
 pub(crate) mod calibrate;
 pub(crate) mod check;
@@ -17,10 +16,8 @@ pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod llm;
 pub(crate) mod monitor;
-pub(crate) mod onboard;
 pub(crate) mod openclaw;
 pub(crate) mod preflight;
-pub(crate) mod promote;
 pub(crate) mod relink;
 pub(crate) mod report;
 pub(crate) mod review;
@@ -30,10 +27,8 @@ pub(crate) mod route;
 pub(crate) mod selftest;
 pub(crate) mod show;
 pub(crate) mod snapshot;
-mod source;
 pub(crate) mod start;
 pub(crate) mod status;
-pub(crate) mod trailer;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
@@ -47,13 +42,10 @@ pub(crate) mod demands;
 pub(crate) mod evidence;
 mod git_history;
 mod hook_facts;
-mod judge;
 mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
-mod progress;
-mod record_versions;
 mod tuneables;
 mod uncommitted;
 
@@ -62,8 +54,7 @@ pub(crate) use choose::ChangeArg;
 pub(crate) use commit::Pending;
 pub(crate) use contract::ContractFlags;
 pub(crate) use git_history::GitHistory;
-pub(crate) use measure::Measurement;
-pub(crate) use progress::Bar;
+pub(crate) use measure::{Bar, Measurement};
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -71,7 +62,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::config::{Config, file};
@@ -81,7 +72,7 @@ use crate::measure::revision;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, FixContext, Policy};
 use crate::os::{Clock, Interrupt, host, interrupt};
-use crate::report::{Doc, StepView, Terminal, markdown, terminal};
+use crate::report::{Doc, Format, StepView, Terminal, markdown, terminal};
 use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
@@ -100,22 +91,10 @@ pub(crate) struct Globals {
     pub quiet: bool,
 }
 
-/// How the answer is printed
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Text for people
-    Text,
-    /// JSON for programs
-    Json,
-    /// Markdown, for commands that answer with a report
-    #[value(alias = "md")]
-    Markdown,
-    /// GitHub annotations and a step summary, for `check`
-    Github,
-    /// JUnit XML, only for `check`
-    Junit,
-    /// An HTML page, only for `report`
-    Html,
+impl Globals {
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Some(Format::Json)
+    }
 }
 
 /// What a command works with.

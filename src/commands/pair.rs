@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Format, delta, failure, judge, parse};
+use crate::commands::{Ctx, calibrate, delta, failure, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::PairRow;
@@ -15,7 +15,7 @@ use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
 use crate::model::{Flaw, Pair, PairSession, Unusable};
-use crate::report;
+use crate::report::{self, Format};
 use crate::store::{atomic, guard};
 
 /// Measure two revisions in alternating pairs, without a change
@@ -59,7 +59,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
-    let mut settings = judge::settings(ctx, None)?;
+    let mut settings = calibrate::settings(ctx, None)?;
     if let Some(text) = &args.min_effect {
         settings.min_effect = parse::share("--min-effect", text)?;
         settings.noise_floors.clear();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::commands::{Bar, Ctx, checks, delta, progress, tuneables};
+use crate::commands::{Bar, Ctx, checks, delta, measure, tuneables};
 use crate::config::{Config, KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::git::Repo;
@@ -343,6 +343,6 @@ fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
     let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
     let estimate = change.finding().map(report::values::change);
     let (pairs, most) = (progress.so_far.pairs.len(), ask.budget.max_pairs);
-    let left = progress::left(progress.more, pairs, most);
+    let left = measure::left(progress.more, pairs, most);
     format!("{name}: pair {pairs} of at most {most}{left}  {}", estimate.unwrap_or_default())
 }

@@ -1,18 +1,19 @@
-//! `preflight`: problems that would invalidate measurements. A report: it exits 0 whatever it finds, as the original.
+//! `preflight`: problems that would invalidate measurements; a report, which exits 0 whatever it finds, as the original.
+//! `analyze`: what a project is made of, what takes up space in it, and what to ask before it is tuned.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::preflight;
-use crate::audit::{Demanded, World};
-use crate::commands::{Ctx, analyze, audit_here, choose, delta, tuneables};
+use crate::audit::{Demanded, World, preflight};
+use crate::commands::{Ctx, audit_here, choose, delta, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Problem, WorkTree};
-use crate::project::bloat_dirs;
+use crate::project;
 use crate::report::{self, problem};
+use crate::store::OwnPaths;
 use crate::workflow::Change;
 
 /// Schema name of the answer.
@@ -54,7 +55,7 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
         "project_root": ctx.project.root(),
         "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
         "git": delta::observe(ctx).git,
-        "analysis": analyze::value(ctx)?,
+        "analysis": analysis(ctx)?,
         "change_id": id,
         "worst_level": preflight::worst(found),
         "finding_count": found.len(),
@@ -94,7 +95,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         (false, true) => Some(Demanded::Recommended),
         (false, false) => None,
     };
-    let bloat = bloat_dirs(ctx.project.root(), &config.size_paths);
+    let bloat = project::bloat_dirs(ctx.project.root(), &config.size_paths);
     let tuneables = tuneables::read(ctx, changes)?;
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
     Ok(World {
@@ -117,4 +118,33 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         moved_tuneables: tuneables.moved.into_iter().map(|moved| moved.key).collect(),
         attestation,
     })
+}
+
+/// Describe the project and list the questions to answer before tuning it
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeArgs {
+    /// Write the analysis to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The original's JSON in a pipe, a document on a terminal, `{"wrote": P}` with `--out`.
+pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
+    let value = analysis(ctx)?;
+    let doc = report::project::analysis(&value);
+    match args.out {
+        None => ctx.answer(true, &value, &doc)?,
+        Some(out) => {
+            ctx.write_out(&out, &value, &doc)?;
+            ctx.print(&json!({ "wrote": out }))?;
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+/// The analysis as JSON.
+pub(crate) fn analysis(ctx: &Ctx) -> Result<Value, CommandError> {
+    let own = OwnPaths::below(b"");
+    let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path);
+    Ok(serde_json::to_value(project::analyze(ctx.project.root(), &ctx.config()?.project, &is_own, ctx.now()))?)
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::commands::{Ctx, Format, compare, evidence};
+use crate::commands::{Ctx, compare, evidence};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
-use crate::report::{Entry, Page, markdown, page};
+use crate::report::{Entry, Format, Page, markdown, page};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 

@@ -1,4 +1,4 @@
-//! `route`: where a change belongs, by the workflow's four questions, and what it owes.
+//! `route`: where a change belongs, by the workflow's four questions, and what it owes; the decision tree is the workflow's.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::commands::{Ctx, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::Surface;
-use crate::report::route as words;
-use crate::workflow::{Answers, Question, Route, route};
+use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
+use crate::model::{CommandLine, Surface};
+use crate::workflow::{Answers, Evidence, Question, Route, route};
 
 /// Find out where a change belongs, which evidence it needs, and how to open it
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
 }
 
 fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
-    let layers = Surface::ALL.iter().map(|surface| (surface.name(), words::layer(*surface)));
+    let layers = Surface::ALL.iter().map(|surface| (surface.name(), layer(*surface)));
     let text = if ctx.json(false) {
         let layers: Vec<_> = layers.map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
         failure::pretty(&json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": layers }))
@@ -70,16 +70,15 @@ fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
 }
 
 fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, CommandError> {
-    let text = words::question(question);
+    let text = asked(question);
     if !ctx.ui.can_ask() {
-        let flag = words::flag(question);
         // The first yes decides, so that what is asked before one has to be a no.
         let whole = Question::ALL.map(|question| {
             let word = if answers[question as usize] == Some(true) { "yes" } else { "no" };
-            format!("{} {word}", words::flag(question))
+            format!("{} {word}", flag(question))
         });
         return Err(CommandError::trouble(format!("not answered: {text}"))
-            .hinted(format!("answer it with {flag} yes or {flag} no"))
+            .hinted(format!("answer it with {0} yes or {0} no", flag(question)))
             .hinted(format!("all at once, such as: vibeship-optimizer route {}", whole.join(" "))));
     }
     loop {
@@ -95,7 +94,7 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
 }
 
 fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
-    let (class, summary, start) = (way.class(), words::way(way), words::start(way));
+    let (class, summary, start) = (way.class(), sentence(way), opening(way));
     let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
     let text = if ctx.json(false) {
         failure::pretty(&json!({
@@ -109,10 +108,72 @@ fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
             "next": start,
         }))
     } else {
-        let owed = way.evidence().iter().map(|evidence| format!("owes: {}\n", words::evidence(*evidence)));
-        let owed: String = owed.collect();
+        let owed: String = way.evidence().iter().map(|it| format!("owes: {}\n", owed(*it))).collect();
         format!("{summary} (class {})\ngates: {}\n{owed}next: {start}", class.name(), gates.join(", "))
     };
     ctx.ui.answer(&text)?;
     Ok(Exit::Yes)
+}
+
+fn asked(question: Question) -> &'static str {
+    match question {
+        Question::Knob => "Is there a threshold, weight, cooldown or limit for it already?",
+        Question::Contract => "Does behaviour or the precedence of contracts have to change?",
+        Question::Urgent => "Must harm be stopped right now?",
+        Question::Experiment => "Is it an experiment alone, and no candidate for production?",
+    }
+}
+
+fn flag(question: Question) -> &'static str {
+    match question {
+        Question::Knob => "--knob",
+        Question::Contract => "--contract",
+        Question::Urgent => "--urgent",
+        Question::Experiment => "--experiment",
+    }
+}
+
+/// Where the change belongs, in one sentence.
+fn sentence(route: Route) -> &'static str {
+    match route {
+        Route::Tuneables => "change the existing setting: tuneables first",
+        Route::CodeDocsTests => "code with documents and tests; not tuneables alone",
+        Route::EnvOverride => "a temporary override by environment now, a tuneable or code fix with the next commit",
+        Route::Overlay => "an overlay of the benchmark or the command line; no default changes",
+        Route::Code => "code by the normal path",
+    }
+}
+
+fn owed(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Snapshots => "snapshots before and after",
+        Evidence::KpiArtifact => "the output that the KPI was read from",
+        Evidence::Tests => "tests that pass",
+        Evidence::Smoke => "health probes that pass",
+        Evidence::ContractDocs => "the contract's document, updated with it",
+        Evidence::Compare => "the comparison",
+        Evidence::IncidentNote => "a note on the incident",
+        Evidence::Expiry => "a moment at which the override expires",
+        Evidence::FollowUp => "the follow-up change that moves it into tuneables or code",
+        Evidence::BenchmarkReport => "the benchmark's report",
+    }
+}
+
+fn layer(surface: Surface) -> &'static str {
+    match surface {
+        Surface::Invariants => "code safety and invariants: guards, auth, hard bounds, schema checks",
+        Surface::Contracts => "contract documents and architecture rules: the source of truth for precedence",
+        Surface::Env => "environment overrides: emergencies, canary forcing, temporary rollback",
+        Surface::Tuneables => "tuneables: the operating parameters, and the default way for what has one",
+        Surface::Overlays => "benchmark and command line overlays: experiments, never a default by themselves",
+    }
+}
+
+/// The command that opens the change.
+fn opening(route: Route) -> CommandLine {
+    let line = CommandLine::tool("change start --class").word(route.class().name()).ask("--title", SHORT_HYPOTHESIS);
+    match route {
+        Route::EnvOverride => line.ask("--incident", WHAT_HAPPENED).words(["--expires", "DATE"]),
+        Route::Tuneables | Route::CodeDocsTests | Route::Overlay | Route::Code => line,
+    }
 }

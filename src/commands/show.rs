@@ -1,9 +1,9 @@
-//! `change list` and `change show`: all changes, and one with all its evidence.
+//! `change list`, `change show` and `change trailer`: all changes, one with all its evidence, and the line that names it.
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, choose, commit, failure};
+use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::{self, problem};
@@ -104,4 +104,26 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
         ctx.show(&report::show::list(&lines))?;
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
+}
+
+/// Print the trailer that ties a commit or a pull request to a change
+#[derive(Debug, Args)]
+pub(crate) struct TrailerArgs {
+    #[command(flatten)]
+    change: ChangeArg,
+}
+
+/// The line alone, so that it can be put into a message by a script.
+pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
+    let id = args.change.choose(ctx)?;
+    let change = commit::load(ctx, &id)?;
+    let key = &ctx.config()?.enforcement.trailer;
+    let line = format!("{key}: {}", change.id());
+    if ctx.json(false) {
+        ctx.ui.answer(&failure::pretty(&json!({ "key": key, "value": change.id(), "line": line })))?;
+    } else {
+        ctx.ui.answer(&line)?;
+        ctx.ui.hint("put it last in the message or the pull request's text, after an empty line");
+    }
+    Ok(Exit::Yes)
 }

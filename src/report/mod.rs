@@ -20,7 +20,6 @@ pub(crate) mod project;
 pub(crate) mod refusal;
 pub(crate) mod review;
 pub(crate) mod rollback;
-pub(crate) mod route;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod terminal;
@@ -40,6 +39,35 @@ pub(crate) use refusal::RefusalView;
 pub(crate) use review::{BundleView, CommitDiff};
 pub(crate) use status::{Progressed, StatusView, StepView};
 pub(crate) use terminal::Terminal;
+
+/// How the answer is printed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people
+    Text,
+    /// JSON for programs
+    Json,
+    /// Markdown, for commands that answer with a report
+    #[value(alias = "md")]
+    Markdown,
+    /// GitHub annotations and a step summary, for `check`
+    Github,
+    /// JUnit XML, only for `check`
+    Junit,
+    /// An HTML page, only for `report`
+    Html,
+}
+
+impl Format {
+    /// The only command that answers in it, where it is one's alone, and what to say to the others.
+    pub(crate) fn only_for(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Junit => Some(("check", "junit is for `check`, whose answer is a list of findings")),
+            Self::Html => Some(("report", "html is for `report`, whose answer is a page")),
+            Self::Text | Self::Json | Self::Markdown | Self::Github => None,
+        }
+    }
+}
 
 #[cfg(test)]
 #[path = "../../tests/unit/changes.rs"]

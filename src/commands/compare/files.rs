@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::commands::compare::{CompareArgs, answer};
-use crate::commands::{Ctx, judge};
+use crate::commands::{Ctx, calibrate};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
@@ -34,7 +34,7 @@ pub(super) fn compare(
     let outs = Outs { report: args.out.as_deref(), data: args.json_out.as_deref() };
     outs.guard(ctx, &[before.0, after.0])?;
     let (old, new) = (parse(before)?, parse(after)?);
-    let settings = judge::settings(ctx, None)?;
+    let settings = calibrate::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Contract::default(), &settings);
     let svg = plot::svg(&strips(&comparison, (&old, &new), None));
     let inputs = [named(before), named(after)];

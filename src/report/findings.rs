@@ -1,0 +1,283 @@
+//! Findings of an audit in every format of `check`: text, JSON, markdown, GitHub annotations, JUnit XML.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::audit::{Audit, Severity};
+use crate::model::FixContext;
+use crate::model::text::count;
+use crate::report::visible::{visible_line, xml_line, xml_lines};
+use crate::report::{Doc, Format, Table, Text, markdown, problem};
+
+/// As many findings as are told without a summary before them.
+const FEW: usize = 3;
+
+/// The schema of the JSON form.
+pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
+
+/// `3 findings (2 fail, 1 warn) in 12 commits and 4 records`.
+pub(crate) fn summary(audit: &Audit) -> String {
+    let of = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
+    let mut kinds = Vec::new();
+    for level in [Severity::Fail, Severity::Warn, Severity::Info] {
+        if of(level) > 0 {
+            kinds.push(format!("{} {}", of(level), level.name()));
+        }
+    }
+    let found = if kinds.is_empty() {
+        "no problems found".to_owned()
+    } else {
+        format!("{} ({})", count(audit.findings.len() as u64, "finding", "findings"), kinds.join(", "))
+    };
+    let looked = format!(
+        "{} and {}",
+        count(audit.commits as u64, "commit", "commits"),
+        count(audit.records as u64, "record", "records")
+    );
+    let exempted = match audit.exempted.len() {
+        0 => String::new(),
+        exemptions => format!("; {} by the config", count(exemptions as u64, "exemption", "exemptions")),
+    };
+    format!("{found} in {looked}{exempted}")
+}
+
+/// The findings in the format asked for. `prefix` leads from the repository's root to the project's, with a `/` at its end.
+pub(crate) fn render(format: Option<Format>, audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
+    match format {
+        Some(Format::Json) => format!("{:#}", json(audit, ctx)),
+        Some(Format::Markdown) => markdown::render(&document(audit, ctx)),
+        Some(Format::Github) => github(audit, ctx, prefix),
+        Some(Format::Junit) => junit(audit, ctx),
+        Some(Format::Text | Format::Html) | None => text(audit, ctx),
+    }
+}
+
+/// How often each code was found, the gravest and most frequent first, and an empty line.
+fn by_code(audit: &Audit) -> Vec<String> {
+    let mut counts: BTreeMap<(Severity, String), usize> = BTreeMap::new();
+    for finding in &audit.findings {
+        *counts.entry((finding.level, finding.what.code())).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|((level, _), count)| std::cmp::Reverse((*level, *count)));
+    let line = |((level, code), count): ((Severity, String), usize)| format!("{count:>5} {} {code}", level.name());
+    counts.into_iter().map(line).chain([String::new()]).collect()
+}
+
+/// The text form, with a line end at the end: a block a finding, the exemptions, the summary.
+pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
+    let mut lines = if audit.findings.len() > FEW { by_code(audit) } else { Vec::new() };
+    lines.extend(audit.findings.iter().flat_map(|finding| problem::block(&finding.problem(ctx))));
+    for exempted in &audit.exempted {
+        let subject = visible_line(&exempted.commit.subject);
+        let reason = visible_line(&exempted.reason);
+        lines.push(format!("exempt {} {subject}  ({reason})", short(&exempted.commit.id)));
+    }
+    lines.push(summary(audit));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
+}
+
+/// The JSON form. `heal` is the first of the fixes alone.
+pub(crate) fn json(audit: &Audit, ctx: &FixContext) -> Value {
+    let findings = audit.findings.iter().map(|finding| {
+        let found = finding.problem(ctx);
+        // A finding holds strings, numbers and lists: that always serializes.
+        let mut value = serde_json::to_value(finding).unwrap_or_default();
+        value["message"] = json!(visible_line(&found.message));
+        value["heal"] = json!(problem::first(&found.fixes));
+        value["fixes"] = json!(found.fixes);
+        value
+    });
+    json!({
+        "schema": SCHEMA,
+        "ok": audit.passes(),
+        "commits": audit.commits,
+        "records": audit.records,
+        "worst_level": audit.worst(),
+        "findings": findings.collect::<Vec<Value>>(),
+        "exempted": audit.exempted,
+    })
+}
+
+/// The document form, for a step summary or a comment.
+pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
+    let verdict = if audit.passes() { "The check passes" } else { "The check fails" };
+    let mut doc = Doc::new();
+    doc.heading(2, format!("{verdict}: {}", summary(audit)));
+    let mut table = Table::new("llll", ["Level", "Code", "Where", "What"]);
+    for finding in &audit.findings {
+        let found = finding.problem(ctx);
+        let what = problem::with_steps(visible_line(&found.message).into(), &found.fixes);
+        let (tone, code) = (problem::tone(finding.level), Text::new().code(found.code));
+        let place = Text::from(problem::place(&found.subject));
+        table.row([Text::new().mark(tone, finding.level.name()), code, place, what]);
+    }
+    doc.table(table);
+    if !audit.exempted.is_empty() {
+        doc.heading(3, "Exempt by the config");
+    }
+    let exempted = audit.exempted.iter().map(|exempted| {
+        let commit = Text::new().code(short(&exempted.commit.id));
+        commit.plain(format!(" {}: {}", exempted.commit.subject, exempted.reason))
+    });
+    doc.list(exempted);
+    doc
+}
+
+/// The first digits of a hash.
+fn short(hash: &str) -> String {
+    hash.chars().take(10).collect()
+}
+
+/// Annotations of one kind that GitHub shows for a step; it drops the rest without a word.
+const SHOWN: usize = 10;
+/// Bytes of a step summary beyond which GitHub drops it whole.
+const SUMMARY_LIMIT: usize = 1024 * 1024;
+
+/// Workflow commands of GitHub Actions; what is beyond its limit goes into the log and the summary.
+fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
+    let mut lines = Vec::new();
+    let mut beyond = 0;
+    for (level, kind) in [(Severity::Fail, "error"), (Severity::Warn, "warning"), (Severity::Info, "notice")] {
+        let of_level = audit.findings.iter().filter(|finding| finding.level == level);
+        for (number, finding) in of_level.enumerate() {
+            let found = finding.problem(ctx);
+            let sentence = format!("{}: {}", problem::place(&found.subject), visible_line(&found.message));
+            let message = std::iter::once(sentence).chain(problem::lines(&found.fixes)).collect::<Vec<_>>().join("\n");
+            if number < SHOWN {
+                let file = finding.path.as_ref().map(|path| format!("file={},", property(&format!("{prefix}{path}"))));
+                let title = property(&found.code);
+                lines.push(format!("::{kind} {}title={title}::{}", file.unwrap_or_default(), data(&message)));
+            } else {
+                beyond += 1;
+                // Plain lines: GitHub reads every line that begins with two colons as a command.
+                lines.push(format!("{} {}", found.code, message.replace('\n', " ")));
+            }
+        }
+    }
+    if beyond > 0 {
+        lines.push(format!("{beyond} more above, and in the summary: GitHub shows {SHOWN} annotations of a kind"));
+    }
+    lines.push(summary(audit));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
+}
+
+/// Cuts a step summary to what GitHub takes, at a line's end, saying so. `taken` bytes were written by other parts of
+/// the step already; what has no room at all is left out, so as not to lose theirs.
+pub(crate) fn cut_summary(markdown: String, taken: u64) -> String {
+    const NOTE: &str = "\n\n(cut: GitHub takes no more than 1 MiB)\n";
+    let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
+    if markdown.len() <= room {
+        return markdown;
+    }
+    if room <= NOTE.len() {
+        return String::new();
+    }
+    let mut end = room - NOTE.len();
+    while !markdown.is_char_boundary(end) {
+        end -= 1;
+    }
+    let end = markdown[..end].rfind('\n').unwrap_or(end);
+    format!("{}{NOTE}", &markdown[..end])
+}
+
+/// What follows the second `::`.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// The value of a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// JUnit XML, which most CI services show as tests: what fails is a failed test, what warns a skipped one.
+fn junit(audit: &Audit, ctx: &FixContext) -> String {
+    let count = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
+    let (failures, skipped) = (count(Severity::Fail), count(Severity::Warn) + count(Severity::Info));
+    // One test more for the check itself, so that a file without findings is not an empty one.
+    let tests = audit.findings.len() + 1;
+    let totals = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");
+    let mut lines = vec![
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned(),
+        format!("<testsuites name=\"vibeship-optimizer\" {totals}>"),
+        format!("  <testsuite name=\"check\" {totals}>"),
+        format!("    <testcase classname=\"check\" name=\"{}\"/>", xml_line(&summary(audit))),
+    ];
+    for finding in &audit.findings {
+        let found = finding.problem(ctx);
+        let (code, message) = (xml_line(&found.code), xml_line(&found.message));
+        let name = xml_line(&problem::place(&found.subject));
+        let steps = xml_lines(&problem::lines(&found.fixes).join("\n"));
+        lines.push(format!("    <testcase classname=\"{code}\" name=\"{name}\">"));
+        lines.push(match finding.level {
+            Severity::Fail => format!("      <failure type=\"{code}\" message=\"{message}\">{steps}</failure>"),
+            Severity::Warn | Severity::Info => format!("      <skipped message=\"{message}\"/>"),
+        });
+        lines.push("    </testcase>".to_owned());
+    }
+    lines.extend(["  </testsuite>".to_owned(), "</testsuites>".to_owned(), String::new()]);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{CommitName, Finding, FindingKind};
+
+    fn audit(count: usize) -> Audit {
+        let commit = CommitName { id: "c".repeat(40), subject: "100% faster: a, b".to_owned() };
+        let finding = Finding::fail(FindingKind::CommitWithoutId).of_commit(&commit).at("src/a,b:c.rs");
+        Audit { findings: vec![finding; count], commits: count, ..Audit::default() }
+    }
+
+    #[test]
+    fn what_github_would_take_for_syntax_is_escaped() {
+        let text = github(&audit(1), &FixContext::default(), "sub/");
+        let line = text.lines().next().unwrap();
+        assert!(
+            line.starts_with(
+                "::error file=sub/src/a%2Cb%3Ac.rs,title=COMMIT_WITHOUT_ID::cccccccccc 100%25 faster: a, b"
+            ),
+            "{line}"
+        );
+        assert!(line.contains("%0Anext: vibeship-optimizer change relink cccccccccccc%0A"), "{line}");
+    }
+
+    #[test]
+    fn no_more_annotations_than_github_shows() {
+        let text = github(&audit(13), &FixContext::default(), "");
+        assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
+        assert_eq!(text.lines().filter(|line| line.starts_with("COMMIT_WITHOUT_ID ")).count(), 3);
+        assert!(text.contains("3 more above"), "{text}");
+    }
+
+    #[test]
+    fn a_summary_is_cut_below_the_limit() {
+        let long = "äbcdefgh\n".repeat(200_000);
+        let cut = cut_summary(long.clone(), 0);
+        assert!(cut.len() <= SUMMARY_LIMIT && cut.ends_with("1 MiB)\n"));
+        assert_eq!(cut_summary("short\n".to_owned(), 0), "short\n");
+        // FindingKind other commands of the step wrote counts too.
+        assert!(cut_summary(long, 1_000_000).len() <= SUMMARY_LIMIT - 1_000_000);
+        assert_eq!(cut_summary("short\n".to_owned(), SUMMARY_LIMIT as u64), "");
+    }
+
+    #[test]
+    fn a_subject_cannot_break_the_file() {
+        let commit = CommitName { id: "c".repeat(40), subject: "<b> & \"q\" ]]> \u{1}".to_owned() };
+        let audit = Audit {
+            findings: vec![Finding::fail(FindingKind::CommitWithoutId).of_commit(&commit)],
+            ..Audit::default()
+        };
+        let text = junit(&audit, &FixContext::default());
+        assert!(text.contains("name=\"cccccccccc &lt;b&gt; &amp; &quot;q&quot; ]]&gt; \\u{1}\""), "{text}");
+        assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
+        assert!(!text.contains('\u{1}'));
+    }
+}
