@@ -155,7 +155,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     let mut doc = Doc::new();
     doc.tiles(pipeline::tiles(change));
     if entry.is_unfinished() {
-        next(&mut doc, entry);
+        step(&mut doc, entry);
     }
     faults(&mut doc, entry);
     if let Some(comparison) = &change.comparison {
@@ -170,6 +170,11 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     if let Some(picture) = plot::inline(&entry.plots) {
         doc.heading(2, "Samples");
         doc.svg(picture);
+        doc.list(entry.plots.iter().map(|strip| strip.medians().into()));
+        doc.paragraph(
+            "A median takes each side alone. The verdict's estimate is the middle of the ratios within pairs, so that what \
+             slows both runs of a pair cancels out: where the two differ, trust the verdict.",
+        );
     }
     let days = pipeline::day_tiles(change, now);
     if !days.is_empty() {
@@ -243,6 +248,21 @@ pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
 pub(crate) fn commands(doc: &mut Doc, view: &StepView) {
     if !view.next.is_empty() {
         doc.code(problem::lines(&view.next).join("\n"));
+    }
+}
+
+/// The next step, each command alone in its block below its purpose: what is copied from the page is a command.
+fn step(doc: &mut Doc, entry: &Entry<'_>) {
+    let view = StepView::new(entry.change, &entry.step, &entry.fixes);
+    doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
+    for fix in &view.next {
+        let (purpose, line) = problem::parts(fix, fix.how.joint());
+        if !purpose.is_empty() {
+            doc.paragraph(purpose);
+        }
+        if let Some(line) = line {
+            doc.code(line);
+        }
     }
 }
 

@@ -91,10 +91,12 @@ impl Strip {
         format!("{}, {}", self.metric, self.basis)
     }
 
-    /// Title and medians, for who does not see the picture.
-    fn words(&self) -> String {
-        let median = |samples| values::quantity(median::median(samples).unwrap_or_default(), &self.unit);
-        format!("{}: before {}, after {}", self.title(), median(&self.before), median(&self.after))
+    /// Title and medians, also for who does not see the picture.
+    pub(crate) fn medians(&self) -> String {
+        let [before, after] = [&self.before, &self.after].map(|samples| median::median(samples).unwrap_or_default());
+        let shown = |value| values::quantity(value, &self.unit);
+        let change = if before > 0.0 { format!(" ({})", values::share(after / before - 1.0)) } else { String::new() };
+        format!("{}: median before {}, after {}{change}", self.title(), shown(before), shown(after))
     }
 
     fn part(&self) -> String {
@@ -195,7 +197,7 @@ fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
         parts.push_str(&format!("<g transform=\"translate(0 {height})\">{}</g>", strip.part()));
         height += PART;
     }
-    let words: Vec<String> = strips.iter().map(Strip::words).collect();
+    let words: Vec<String> = strips.iter().map(Strip::medians).collect();
     let legend = height + LEGEND - 12.0;
     height += LEGEND;
     (!strips.is_empty()).then(|| {
@@ -307,7 +309,7 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 41, "one is the legend's");
         assert_eq!(svg.matches("class=\"i\"").count(), 3);
         assert_eq!(svg.matches("class=\"m\"").count(), 3);
-        assert!(svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: before 1.9 s, after 1.623 s\""), "{svg}");
+        assert!(svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: median before 1.9 s, after 1.623 s (-14.6 %)\""), "{svg}");
         assert!(!svg.contains("<script") && !svg.contains("href"));
         assert!(svg.contains("prefers-color-scheme:dark"));
         assert_eq!(svg, strip().svg());

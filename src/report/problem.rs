@@ -12,29 +12,37 @@ pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut has_command = false;
     for step in steps {
-        // Paths in commands come from whoever wrote them: no line of an answer begins in the middle of one.
-        let purpose = visible_line(&step.purpose);
-        match &step.action {
-            Action::Run { command } => {
-                if !purpose.is_empty() {
-                    lines.push(format!("# {purpose}"));
-                }
-                let label = match step.how {
-                    How::Or => "or:  ",
-                    How::Then if has_command => "then:",
-                    How::Then | How::Next => "next:",
-                };
-                lines.push(format!("{label} {}", visible_line(&command.to_string())));
-                has_command = true;
-            }
-            Action::Edit { file, key, line } => {
-                lines.push(format!("# {}{purpose}: in {}, under {key}:", step.how.joint(), visible_line(file)));
-                lines.extend(line.lines().map(|line| format!("#   {}", visible_line(line))));
-            }
-            Action::Decide => lines.push(format!("# {}{purpose}", step.how.joint())),
+        // A command's label says how it joins the one before.
+        let joint = if matches!(step.action, Action::Run { .. }) { "" } else { step.how.joint() };
+        let (purpose, below) = parts(step, joint);
+        if !purpose.is_empty() {
+            lines.push(format!("# {purpose}"));
         }
+        for line in below.iter().flat_map(|below| below.lines()) {
+            match (&step.action, step.how) {
+                (Action::Run { .. }, How::Or) => lines.push(format!("or:   {line}")),
+                (Action::Run { .. }, How::Then) if has_command => lines.push(format!("then: {line}")),
+                (Action::Run { .. }, How::Then | How::Next) => lines.push(format!("next: {line}")),
+                (Action::Edit { .. } | Action::Decide, _) => lines.push(format!("#   {line}")),
+            }
+        }
+        has_command |= matches!(step.action, Action::Run { .. });
     }
     lines
+}
+
+/// A step's purpose after `joint`, and the command or the lines below it.
+pub(crate) fn parts(step: &Fix, joint: &str) -> (String, Option<String>) {
+    let purpose = visible_line(&step.purpose);
+    let joined = if purpose.is_empty() { purpose } else { format!("{joint}{purpose}") };
+    match &step.action {
+        Action::Run { command } => (joined, Some(visible_line(&command.to_string()))),
+        Action::Edit { file, key, line } => {
+            let lines: Vec<String> = line.lines().map(visible_line).collect();
+            (format!("{joined}: in {}, under {key}:", visible_line(file)), Some(lines.join("\n")))
+        }
+        Action::Decide => (joined, None),
+    }
 }
 
 /// A commit that a hook refuses: the sentence and the steps, without a line end at the end.
