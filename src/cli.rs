@@ -51,6 +51,9 @@ enum Command {
     /// Run a busy-loop for a known amount of work
     #[command(hide = true)]
     Spin(commands::selftest::SpinArgs),
+    /// Write the completions of the shells and the man pages
+    #[command(hide = true)]
+    Completions(commands::completions::CompletionsArgs),
     /// Show where each change stands and what comes next
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
@@ -130,9 +133,9 @@ enum ChangeCommand {
     Trailer(commands::show::TrailerArgs),
 }
 
-/// Commands and flags, for what is made from them: completions and man pages.
-pub fn grammar() -> clap::Command {
-    Cli::command()
+/// Commands and flags, for what is made from them: help with examples, completions, man pages, the prompt of a model.
+fn grammar() -> clap::Command {
+    commands::completions::with_examples(Cli::command(), "vibeship-optimizer")
 }
 
 /// Parses, runs, reports, and says how the process ends.
@@ -183,7 +186,8 @@ fn topic(arguments: &[OsString]) -> Option<String> {
 const WORDS: [&str; 6] = ["TEXT", "CRITERION", "COMMAND", "LABEL", "CMD", "ID=DECISION:REASON"];
 
 fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
-    let mut grammar = with_free_text(Cli::command());
+    let asks_for_help = arguments.iter().any(|word| word == "--help" || word == "-h" || word == "help");
+    let mut grammar = with_free_text(if asks_for_help { grammar() } else { Cli::command() });
     let (path, begin) = named(&grammar, arguments);
     leave_empty_out(&path, arguments, begin);
     if let Some((flag, next)) = forgotten_text(&path, &arguments[begin..]) {
@@ -279,6 +283,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Calibrate(args) => commands::calibrate::run(ctx, args),
         Command::Selftest(args) => commands::selftest::run(ctx, args),
         Command::Spin(args) => commands::selftest::spin(ctx, args),
+        Command::Completions(args) => commands::completions::run(ctx, args, grammar()),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
         Command::Check(args) => commands::check::run(ctx, args),
@@ -288,7 +293,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Monitor(command) => commands::monitor::run(ctx, command),
         Command::Analyze(args) => commands::preflight::analyze(ctx, args),
         Command::Doctor(args) => commands::doctor::run(ctx, args),
-        Command::Llm(command) => commands::llm::run(ctx, command),
+        Command::Llm(command) => commands::llm::run(ctx, command, &commands::completions::sheet(&Cli::command())),
         Command::Openclaw(command) => commands::openclaw::run(ctx, command),
         Command::Preflight(args) => commands::preflight::run(ctx, args),
         Command::Autopilot(command) => commands::autopilot::run(ctx, command),
@@ -446,8 +451,17 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+    fn the_command_line_is_consistent_and_every_example_is_one_of_it_on_one_line() {
+        grammar().debug_assert();
+        for line in commands::completions::EXAMPLES.lines() {
+            let words = shlex::split(line).expect("quotes are closed");
+            let read = parse(&mut words.iter().map(OsString::from).collect::<Vec<_>>());
+            assert!(read.is_ok() && line.len() < 98, "{line}: {:?}", read.err());
+        }
+        let mut start = grammar();
+        let help =
+            start.find_subcommand_mut("change").and_then(|it| it.find_subcommand_mut("start")).unwrap().render_help();
+        assert!(help.to_string().contains("Examples:\n  vibeship-optimizer change start --title"), "{help}");
     }
 
     #[test]

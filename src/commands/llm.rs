@@ -39,27 +39,28 @@ pub(crate) struct BundleArgs {
     out: Option<PathBuf>,
 }
 
-pub(crate) fn run(ctx: &Ctx, command: LlmCommand) -> Result<Exit, CommandError> {
+/// `sheet` lists the commands, as their definitions have them.
+pub(crate) fn run(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit, CommandError> {
+    let text = report::project::llm_prompt(&ctx.config()?.enforcement.trailer, sheet);
     match command {
-        LlmCommand::Prompt => prompt(ctx),
-        LlmCommand::Bundle(args) => bundle(ctx, args),
+        LlmCommand::Prompt => prompt(ctx, &text),
+        LlmCommand::Bundle(args) => bundle(ctx, args, &text),
     }
 }
 
-fn prompt(ctx: &Ctx) -> Result<Exit, CommandError> {
-    let text = report::project::llm_prompt(&ctx.config()?.enforcement.trailer);
+fn prompt(ctx: &Ctx, text: &str) -> Result<Exit, CommandError> {
     if ctx.json(false) {
         ctx.print(&json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": text }))?;
     } else {
-        ctx.ui.answer(&text)?;
+        ctx.ui.answer(text)?;
     }
     Ok(Exit::Yes)
 }
 
 /// Writes markdown to a file and gives its path; `--format json` prints JSON.
-fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
+fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
-    let bundle = contents(ctx, id.as_ref())?;
+    let bundle = contents(ctx, id.as_ref(), prompt)?;
     let out = match args.out {
         None if ctx.json(false) => return ctx.print(&bundle).map(|()| Exit::Yes),
         None => PathBuf::from(FILE),
@@ -70,7 +71,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Yes)
 }
 
-fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
+fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value, CommandError> {
     let found = preflight_command::findings(ctx, id)?;
     let change = match id {
         None => Value::Null,
@@ -95,7 +96,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>) -> Result<Value, CommandError> {
         "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
         "config_summary": summary(ctx.config()?),
         "note": "names and counts alone; the values of the config are left out",
-        "prompt": report::project::llm_prompt(&ctx.fix_context().trailer),
+        "prompt": prompt,
         "preflight": preflight_command::answer(ctx, id, &found)?,
         "worst_level": preflight::worst(&found),
         "analyze": preflight_command::analysis(ctx)?,

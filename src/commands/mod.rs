@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod checks;
 mod collect;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod contract;
 pub(crate) mod day;
 pub(crate) mod decide;

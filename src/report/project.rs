@@ -74,8 +74,8 @@ pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value
 }
 
 /// The workflow with its commands, and what a model must not do. `key` is the trailer's.
-pub(crate) fn llm_prompt(key: &str) -> String {
-    include_str!("llm.txt").replace("KEY", key)
+pub(crate) fn llm_prompt(key: &str, sheet: &str) -> String {
+    include_str!("llm.txt").replace("KEY", key).replace("COMMANDS", sheet)
 }
 
 /// The bundle as a document.

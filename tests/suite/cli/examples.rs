@@ -11,10 +11,6 @@ use serde_json::{Value, json};
 
 use crate::support::Sandbox;
 
-#[path = "../../../examples/completions.rs"]
-#[expect(dead_code, reason = "its main is for cargo")]
-mod completions;
-
 /// Plays `gh api`: the pull request has a comment by a person and one by a bot as soon as one was written.
 const GH: &str = r#"#!/bin/sh
 echo "$*" >> "$GH_FAKE/log"
@@ -288,8 +284,11 @@ fn the_workflows_are_whole() {
 
 #[test]
 fn completions_know_the_flags_of_a_command_within_a_command() {
-    let dir = tempfile::tempdir().unwrap();
-    completions::write(dir.path()).unwrap();
+    let (s, dir) = (Sandbox::without_git(), tempfile::tempdir().unwrap());
+    let _ = s.run(&["completions", "--dir", dir.path().to_str().unwrap()]).ok();
+    let one = s.run(&["completions", "powershell"]).ok().stdout;
+    assert_eq!(one, fs::read_to_string(dir.path().join("_vibeship-optimizer.ps1")).unwrap());
+    assert!(!s.run(&["--help"]).ok().stdout.contains("completions"), "it is for packages and set-up scripts");
     for made in [
         "vibeship-optimizer.fish",
         "_vibeship-optimizer",
@@ -298,6 +297,8 @@ fn completions_know_the_flags_of_a_command_within_a_command() {
     ] {
         assert!(dir.path().join(made).is_file(), "{made}");
     }
+    let man = fs::read_to_string(dir.path().join("vibeship-optimizer-change-promote.1")).unwrap();
+    assert!(man.contains("Examples:"), "{man}");
     if there("bash") {
         let script = ". ./vibeship-optimizer.bash; COMP_WORDS=(vibeship-optimizer change follow-up --b); COMP_CWORD=3; \
             $(complete -p vibeship-optimizer | sed 's/.*-F \\([^ ]*\\).*/\\1/') vibeship-optimizer --b follow-up; echo ${COMPREPLY[*]}";

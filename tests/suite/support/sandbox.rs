@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
+use std::sync::{OnceLock, mpsc};
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::Value;
@@ -201,8 +201,12 @@ impl Sandbox {
 
     /// Runs the tool with arguments that need not be Unicode.
     pub(crate) fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
-        let mut command = assert_cmd::Command::from_std(self.tool(&[]));
-        let output = command.args(arguments).timeout(std::time::Duration::from_secs(120)).output().unwrap();
+        let mut command = self.tool(&[]);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(child.wait_with_output()));
+        let output = told.recv_timeout(std::time::Duration::from_secs(120)).expect("it ends in two minutes").unwrap();
         let places: [(&Path, &str); 2] = [(&self.root, "[PROJECT]"), (self.root.parent().unwrap(), "[TEMP]")];
         let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         CommandOutput {
