@@ -28,6 +28,7 @@ Start with `vibeship-optimizer init`, then `vibeship-optimizer status` always na
 More help: `help gates`, `help criteria`, `help exit-codes`.";
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Set up a project: state directory, config and logbook
     Init(commands::init::InitArgs),
@@ -98,6 +99,7 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum ChangeCommand {
     /// Open a tracked change
     Start(commands::start::StartArgs),
@@ -182,15 +184,14 @@ fn topic(arguments: &[OsString]) -> Option<String> {
     }
 }
 
-/// What stands for a user's own words, which may begin with a dash: `--title "-O3 for the hot loop"`.
-const WORDS: [&str; 6] = ["TEXT", "CRITERION", "COMMAND", "LABEL", "CMD", "ID=DECISION:REASON"];
-
 fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
     let asks_for_help = arguments.iter().any(|word| word == "--help" || word == "-h" || word == "help");
-    let mut grammar = with_free_text(if asks_for_help { grammar() } else { Cli::command() });
-    let (path, begin) = named(&grammar, arguments);
-    leave_empty_out(&path, arguments, begin);
-    if let Some((flag, next)) = forgotten_text(&path, &arguments[begin..]) {
+    let mut grammar = if asks_for_help { grammar() } else { Cli::command() };
+    let (command, begin) = named(&grammar, arguments);
+    let all = grammar.get_arguments().chain(command.iter().flat_map(clap::Command::get_arguments));
+    let options: Vec<&clap::Arg> = all.filter(|arg| !arg.is_positional()).collect();
+    leave_empty_out(&options, arguments, begin);
+    if let Some((flag, next)) = forgotten_text(&options, &arguments[begin..]) {
         let said = format!(
             "{flag} is followed by the option {next} and not by its text\n\n  tip: to give {next} as the text, write {flag}={next}"
         );
@@ -200,30 +201,20 @@ fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
 }
 
-/// The commands that the arguments name, outermost first, and where the last one's own arguments begin.
-fn named<'a>(grammar: &'a clap::Command, arguments: &[OsString]) -> (Vec<&'a clap::Command>, usize) {
-    let (mut path, mut command, mut begin) = (vec![grammar], grammar, 0);
+/// The command that the arguments name, if any, and where its own arguments begin. Of all commands only this one's
+/// options are made: those of every command take longer than most commands do.
+fn named(grammar: &clap::Command, arguments: &[OsString]) -> (Option<clap::Command>, usize) {
+    let (mut command, mut begin) = (grammar, 0);
     while let Some((at, below)) =
         arguments[begin..].iter().enumerate().find_map(|(at, word)| Some((at, command.find_subcommand(word)?)))
     {
-        path.push(below);
         (command, begin) = (below, begin + at + 1);
     }
-    (path, begin)
-}
-
-fn is_free_text(arg: &clap::Arg) -> bool {
-    let named = arg.get_value_names().and_then(<[_]>::first).is_some_and(|name| WORDS.contains(&name.as_str()));
-    named && !arg.is_last_set()
-}
-
-fn with_free_text(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|arg| if is_free_text(&arg) { arg.allow_hyphen_values(true) } else { arg });
-    command.mut_subcommands(with_free_text)
-}
-
-fn options<'a>(path: &[&'a clap::Command]) -> impl Iterator<Item = &'a clap::Arg> {
-    path.iter().copied().flat_map(clap::Command::get_arguments).filter(|arg| !arg.is_positional())
+    let mut named = (begin > 0).then(|| command.clone());
+    if let Some(command) = named.as_mut().filter(|command| !command.has_subcommands()) {
+        command.build();
+    }
+    (named, begin)
 }
 
 fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
@@ -233,13 +224,13 @@ fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
 
 /// Scripts of the original give an option an empty value to leave it out. What is required is asked for all the same,
 /// a title or a criterion that came out empty is a mistake, and a review by nobody is none.
-fn leave_empty_out(path: &[&clap::Command], arguments: &mut Vec<OsString>, begin: usize) {
-    let may_be_empty = |arg: &&clap::Arg| {
+fn leave_empty_out(options: &[&clap::Arg], arguments: &mut Vec<OsString>, begin: usize) {
+    let may_be_empty = |arg: &&&clap::Arg| {
         let kept = |name: &clap::builder::Str| name == "CRITERION" || name == "PERSON";
         let kept = arg.get_long() == Some("title") || arg.get_value_names().is_some_and(|names| names.iter().any(kept));
         arg.get_action().takes_values() && !arg.is_required_set() && !kept
     };
-    let names: Vec<String> = options(path).filter(may_be_empty).flat_map(longs).collect();
+    let names: Vec<String> = options.iter().filter(may_be_empty).flat_map(|arg| longs(arg)).collect();
     let means = |word: &OsString| {
         let word = word.to_str().unwrap_or_default();
         word.len() > 2 && names.iter().any(|name| name.starts_with(word))
@@ -257,12 +248,13 @@ fn leave_empty_out(path: &[&clap::Command], arguments: &mut Vec<OsString>, begin
 }
 
 /// An option and the option of the same command that stands where its text should be: the text was forgotten.
-fn forgotten_text(path: &[&clap::Command], arguments: &[OsString]) -> Option<(String, String)> {
+fn forgotten_text(options: &[&clap::Arg], arguments: &[OsString]) -> Option<(String, String)> {
     let mut known = vec!["--".to_owned(), "--help".to_owned(), "-h".to_owned()];
-    for arg in options(path) {
+    for arg in options {
         known.extend(longs(arg).chain(arg.get_short().map(|short| format!("-{short}"))));
     }
-    let flags: Vec<String> = options(path).filter(|arg| is_free_text(arg)).flat_map(longs).collect();
+    let flags: Vec<String> =
+        options.iter().filter(|arg| arg.is_allow_hyphen_values_set()).flat_map(|arg| longs(arg)).collect();
     let is_option = |text: &str| known.iter().any(|option| text.split('=').next() == Some(option));
     let followed = |pair: &&[OsString]| {
         flags.iter().any(|flag| pair[0] == flag.as_str()) && pair[1].to_str().is_some_and(is_option)
@@ -370,8 +362,7 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
 fn usage_of(arguments: &[OsString]) -> String {
     let mut grammar = Cli::command();
     grammar.build();
-    let (path, _) = named(&grammar, arguments);
-    let text = path.last().map(|command| (*command).clone().render_usage().to_string()).unwrap_or_default();
+    let text = named(&grammar, arguments).0.unwrap_or(grammar).render_usage().to_string();
     text.trim_start_matches("Usage: ").to_owned()
 }
 
@@ -474,6 +465,8 @@ mod tests {
             }
             command.get_subcommands().for_each(check);
         }
-        check(&Cli::command());
+        let mut grammar = Cli::command();
+        grammar.build();
+        check(&grammar);
     }
 }

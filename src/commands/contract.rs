@@ -18,7 +18,7 @@ use crate::report;
 use crate::stats::Successes;
 use crate::workflow::{Change, UnknownMetric};
 
-/// Write the contract of a change
+/// Write its contract: hypothesis, KPI, guardrails, rollback trigger and action
 #[derive(Debug, Args)]
 pub(crate) struct ContractArgs {
     #[command(flatten)]
@@ -31,22 +31,22 @@ pub(crate) struct ContractArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ContractFlags {
     /// What should improve, and why
-    #[arg(long, value_name = "TEXT", help_heading = "Contract")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub hypothesis: Option<String>,
     /// Primary KPI, as METRIC OP BOUND, such as "timing.tests.wall <= -10%"
-    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    #[arg(long, value_name = "CRITERION", allow_hyphen_values = true)]
     pub kpi: Option<String>,
     /// What must not get worse, as METRIC OP BOUND (can be repeated)
-    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    #[arg(long, value_name = "CRITERION", allow_hyphen_values = true)]
     pub guardrail: Vec<String>,
     /// When to roll back: METRIC OP BOUND, or plain words for a person to judge
-    #[arg(long, value_name = "CRITERION", help_heading = "Contract")]
+    #[arg(long, value_name = "CRITERION", allow_hyphen_values = true)]
     pub trigger: Option<String>,
     /// How to roll back; <sha> stands for the change's commit (default: git revert <sha>)
-    #[arg(long, value_name = "COMMAND", help_heading = "Contract")]
+    #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
     pub rollback: Option<String>,
     /// Smallest change that counts, such as 2% [default: the measured noise floor]
-    #[arg(long, value_name = "SHARE", help_heading = "Contract")]
+    #[arg(long, value_name = "SHARE")]
     pub min_effect: Option<String>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum DayCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CloseArgs {
     /// Decision on a change: ID=promote|hold|rollback|undecided:REASON (once for each open change)
-    #[arg(long = "decide", value_name = "ID=DECISION:REASON")]
+    #[arg(long = "decide", value_name = "ID=DECISION:REASON", allow_hyphen_values = true)]
     decisions: Vec<String>,
     /// Skip today's measurements
     #[arg(long)]

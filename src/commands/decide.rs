@@ -17,13 +17,13 @@ use crate::report;
 use crate::store::Role;
 use crate::workflow::{Change, gates};
 
-/// A decision and its reason
+// A decision and its reason.
 #[derive(Debug, Args)]
 pub(crate) struct DecisionArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Reason, kept in the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct ResolveArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// What was found out, kept in the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct NoteArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Text of the note
-    #[arg(value_name = "TEXT")]
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     text: String,
 }
 

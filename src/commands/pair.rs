@@ -43,7 +43,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
     /// Command that prepares each side, such as a build [default: pair.prepare of the config, or its build command]
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
     prepare: Option<String>,
     /// Path that git ignores and both sides need, such as node_modules (can be repeated)
     #[arg(long, value_name = "PATH")]

@@ -63,7 +63,7 @@ pub(crate) struct AttestArgs {
     #[arg(long, value_name = "PERSON")]
     reviewer: Option<String>,
     /// Findings of the review
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     notes: String,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Reason, kept in the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
     /// Revert the change's commits now, with one commit on the current branch
     #[arg(long)]

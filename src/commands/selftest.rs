@@ -101,7 +101,7 @@ fn is_sound(row: &Row) -> bool {
 /// The variable that says how much work; each side has its own.
 const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
 
-/// Do a known amount of work
+/// Run a busy-loop for a known amount of work
 #[derive(Debug, Args)]
 pub(crate) struct SpinArgs {}
 

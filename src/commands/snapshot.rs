@@ -23,7 +23,7 @@ const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label befor
 #[derive(Debug, Default, Args)]
 pub(crate) struct SnapshotArgs {
     /// Label of the snapshot; part of its file name when it belongs to no change
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", allow_hyphen_values = true)]
     label: Option<String>,
     /// Change that the snapshot belongs to; needed with --as unless only one is open
     #[arg(long, value_name = "ID")]

@@ -19,7 +19,7 @@ use crate::workflow::{Change, UnknownMetric, World, gates};
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Hypothesis in a few words [default with --from: that of the other change]
-    #[arg(long, value_name = "TEXT", required_unless_present = "from")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, required_unless_present = "from")]
     title: Option<String>,
     /// Class of the change; decides which gates and evidence it needs [default: code, or that of --from]
     #[arg(long, value_enum)]
@@ -27,13 +27,13 @@ pub(crate) struct StartArgs {
     #[command(flatten)]
     contract: ContractFlags,
     /// What could go wrong
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     risk: String,
     /// Validation plan for today
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     validation_today: String,
     /// Validation plan for the next days
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     validation_next_days: String,
     /// Open the change although another is undecided; their effects cannot be told apart
     #[arg(long)]
@@ -42,7 +42,7 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "ID")]
     from: Option<String>,
     /// What happened, for an emergency
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     incident: Option<String>,
     /// When an emergency's override expires, as a duration (36h, 3d), a date, or a time (RFC 3339)
     #[arg(long, value_name = "WHEN")]

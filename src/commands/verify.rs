@@ -23,7 +23,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     require_clean_git: bool,
     /// Summary of what was observed; required with --apply
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     summary: String,
     /// Mark the change verified if every demand is met
     #[arg(long)]
