@@ -126,7 +126,7 @@ const ONBOARD_SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 #[derive(Debug, Default, Args)]
 pub(crate) struct OnboardArgs {
     /// Command to time and to test with [default: detected from the project's files]
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", allow_hyphen_values = true)]
     timing_cmd: Option<String>,
     /// Replace existing commands
     #[arg(long)]
