@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::Value;
@@ -36,10 +36,29 @@ pub(crate) fn kpi(ops: f64) -> String {
     format!("{{\"ops\": {ops}}}\n")
 }
 
+/// What most tests begin with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Start(String, Vec<String>),
+    Contract,
+    Before,
+    Improve(String),
+    Validate,
+    After,
+    Compare,
+    Promote,
+    RollOut,
+}
+
+/// A project after some steps, with the id of its change; made once per process.
+type Made = Arc<OnceLock<(Template, String)>>;
+
 /// One project with its own home, clock and environment.
 pub(crate) struct Sandbox {
     dir: TempDir,
     root: PathBuf,
+    /// What was asked for while nothing else was; `None` once it is done.
+    begun: RefCell<Option<Vec<Step>>>,
     here: RefCell<PathBuf>,
     now: Cell<DateTime<Utc>>,
     change: RefCell<String>,
@@ -49,58 +68,118 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A git repository with one commit: a source file, the KPI's file at 100, and [`CONFIG`].
     pub(crate) fn new() -> Self {
-        static MADE: OnceLock<Template> = OnceLock::new();
-        let made = MADE.get_or_init(|| {
-            let first = Self::without_git();
-            first.git(&["init", "-q"]);
-            first.write("vibeship_optimizer.yml", CONFIG);
-            first.git(&["add", "-A"]);
-            first.git(&["commit", "-q", "-m", "start"]);
-            Template::of(&first.path(".git"))
-        });
-        let sandbox = Self::without_git();
-        sandbox.write("vibeship_optimizer.yml", CONFIG);
-        made.write(&sandbox.path(".git"));
+        let sandbox = Self::empty();
+        *sandbox.begun.borrow_mut() = Some(Vec::new());
         sandbox
     }
 
     /// The same files outside any repository, without a config.
     pub(crate) fn without_git() -> Self {
-        let dir = scratch();
-        // The tool shows the project's path without links (/tmp is one on some systems).
-        let base = fs::canonicalize(dir.path()).unwrap();
-        let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));
-        let root = base.join("project");
+        let sandbox = Self::empty();
         for made in ["project/src", "home", "tmp"] {
-            fs::create_dir_all(base.join(made)).unwrap();
+            fs::create_dir_all(sandbox.outside().join(made)).unwrap();
         }
-        fs::write(base.join("home/gitconfig"), GIT_SETTINGS).unwrap();
-        let sandbox = Self {
-            dir,
-            here: RefCell::new(root.clone()),
-            root,
-            now: Cell::new(Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()),
-            change: RefCell::new(String::new()),
-            env: RefCell::default(),
-        };
+        fs::write(sandbox.outside().join("home/gitconfig"), GIT_SETTINGS).unwrap();
         sandbox.write("src/main.txt", "slow\n");
         sandbox.write("ops.json", kpi(100.0));
         sandbox
     }
 
+    fn empty() -> Self {
+        let dir = scratch();
+        // The tool shows the project's path without links (/tmp is one on some systems).
+        let base = fs::canonicalize(dir.path()).unwrap();
+        let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));
+        let root = base.join("project");
+        Self {
+            dir,
+            here: RefCell::new(root.clone()),
+            root,
+            begun: RefCell::default(),
+            now: Cell::new(Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()),
+            change: RefCell::new(String::new()),
+            env: RefCell::default(),
+        }
+    }
+
+    /// Does a step, or keeps it in mind while nothing but steps was asked for: each beginning is made once and copied.
+    #[track_caller]
+    fn step(&self, step: Step) -> &Self {
+        if let Some(steps) = self.begun.borrow_mut().as_mut() {
+            steps.push(step);
+            return self;
+        }
+        self.perform(step);
+        self
+    }
+
+    /// Does what was kept in mind.
+    #[track_caller]
+    fn settle(&self) -> &Self {
+        static MADE: Mutex<BTreeMap<Vec<Step>, Made>> = Mutex::new(BTreeMap::new());
+        let Some(mut steps) = self.begun.take() else { return self };
+        let made = MADE.lock().unwrap().entry(steps.clone()).or_default().clone();
+        let (files, change) = made.get_or_init(|| {
+            let first = match steps.pop() {
+                Some(last) => {
+                    let first = Self::empty();
+                    *first.begun.borrow_mut() = Some(steps);
+                    first.settle().perform(last);
+                    first
+                }
+                None => {
+                    let first = Self::without_git();
+                    first.git(&["init", "-q"]);
+                    first.write("vibeship_optimizer.yml", CONFIG);
+                    first.git(&["add", "-A"]);
+                    first.git(&["commit", "-q", "-m", "start"]);
+                    first
+                }
+            };
+            (Template::of(first.outside()), first.id())
+        });
+        files.write(self.outside());
+        self.change.replace(change.clone());
+        self
+    }
+
+    #[track_caller]
+    fn perform(&self, step: Step) {
+        match step {
+            Step::Start(title, flags) => {
+                let mut arguments = vec!["change", "start", "--title", &title];
+                arguments.extend(flags.iter().map(String::as_str));
+                let answer = self.run(&arguments).ok().json();
+                *self.change.borrow_mut() = answer["change_id"].as_str().unwrap().to_owned();
+            }
+            Step::Contract => {
+                let contract = ["change", "contract", "--hypothesis", "half the operations"];
+                let bounds = ["--kpi", "kpi.ops <= -10%", "--guardrail", "size.src <= +100%", "--trigger"];
+                let _ = self.on(&[&contract[..], &bounds, &["kpi.ops > +10%"]].concat()).ok();
+            }
+            Step::Before => drop(self.on(&["snapshot", "--label", "before", "--as", "before"]).ok()),
+            Step::Improve(ops) => drop(self.tune(ops.parse().unwrap()).commit("tune")),
+            Step::Validate => drop(self.on(&["validate"]).ok()),
+            Step::After => drop(self.on(&["snapshot", "--label", "after", "--as", "after"]).ok()),
+            Step::Compare => drop(self.on(&["compare"]).ok()),
+            Step::Promote => drop(self.on(&["change", "promote"]).ok()),
+            Step::RollOut => drop(self.on(&["change", "rollout", "full"]).ok()),
+        }
+    }
+
     /// The project's root.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        &self.settle().root
     }
 
     /// A path in the project.
     pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
-        self.root.join(relative)
+        self.root().join(relative)
     }
 
     /// Runs what follows in a directory, made if need be.
     pub(crate) fn go_to(&self, dir: impl AsRef<Path>) -> &Self {
-        let dir = self.root.join(dir);
+        let dir = self.root().join(dir);
         fs::create_dir_all(&dir).unwrap();
         *self.here.borrow_mut() = dir;
         self
@@ -108,25 +187,25 @@ impl Sandbox {
 
     /// Sets a variable for what follows.
     pub(crate) fn set(&self, name: &str, value: &str) -> &Self {
-        self.env.borrow_mut().insert(name.to_owned(), value.to_owned());
+        self.settle().env.borrow_mut().insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Unsets a variable of [`Sandbox::set`].
     pub(crate) fn unset(&self, name: &str) -> &Self {
-        self.env.borrow_mut().remove(name);
+        self.settle().env.borrow_mut().remove(name);
         self
     }
 
     /// Moves the clock.
     pub(crate) fn later(&self, by: Duration) -> &Self {
-        self.now.set(self.now.get() + by);
+        self.settle().now.set(self.now.get() + by);
         self
     }
 
     /// Writes a file of the project.
     pub(crate) fn write(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> &Self {
-        let path = self.root.join(relative);
+        let path = self.root().join(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
         self
@@ -135,7 +214,7 @@ impl Sandbox {
     /// Reads a file of the project.
     #[track_caller]
     pub(crate) fn read(&self, relative: impl AsRef<Path>) -> String {
-        let path = self.root.join(relative);
+        let path = self.root().join(relative);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
@@ -157,7 +236,7 @@ impl Sandbox {
 
     /// A command with the clean environment of this sandbox.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let base = self.root.parent().unwrap();
+        let base = self.root().parent().unwrap();
         let mut command = Command::new(program);
         command.current_dir(&*self.here.borrow()).env_clear();
         let kept = ["PATH", "SystemRoot", "ComSpec", "PATHEXT", "windir", "LLVM_PROFILE_FILE"];
@@ -207,7 +286,7 @@ impl Sandbox {
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || tell.send(child.wait_with_output()));
         let output = told.recv_timeout(std::time::Duration::from_secs(120)).expect("it ends in two minutes").unwrap();
-        let places: [(&Path, &str); 2] = [(&self.root, "[PROJECT]"), (self.root.parent().unwrap(), "[TEMP]")];
+        let places: [(&Path, &str); 2] = [(self.root(), "[PROJECT]"), (self.root().parent().unwrap(), "[TEMP]")];
         let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         CommandOutput {
             command: normal(&shown.join(" "), &places),
@@ -226,16 +305,12 @@ impl Sandbox {
     /// Opens a change with further flags.
     #[track_caller]
     pub(crate) fn start_with(&self, title: &str, flags: &[&str]) -> &Self {
-        let mut arguments = vec!["change", "start", "--title", title];
-        arguments.extend(flags);
-        let answer = self.run(&arguments).ok().json();
-        *self.change.borrow_mut() = answer["change_id"].as_str().unwrap().to_owned();
-        self
+        self.step(Step::Start(title.to_owned(), flags.iter().map(|flag| (*flag).to_owned()).collect()))
     }
 
     /// The id of the change that was started last.
     pub(crate) fn id(&self) -> String {
-        self.change.borrow().clone()
+        self.settle().change.borrow().clone()
     }
 
     /// A path of the change's evidence, from the root.
@@ -259,33 +334,19 @@ impl Sandbox {
     /// Writes a contract that halving the KPI fulfils.
     #[track_caller]
     pub(crate) fn contract(&self) -> &Self {
-        let output = self.on(&[
-            "change",
-            "contract",
-            "--hypothesis",
-            "half the operations",
-            "--kpi",
-            "kpi.ops <= -10%",
-            "--guardrail",
-            "size.src <= +100%",
-            "--trigger",
-            "kpi.ops > +10%",
-        ]);
-        let _ = output.ok();
-        self
+        self.step(Step::Contract)
     }
 
     /// Captures the baseline.
     #[track_caller]
     pub(crate) fn before(&self) -> &Self {
-        let _ = self.on(&["snapshot", "--label", "before", "--as", "before"]).ok();
-        self
+        self.step(Step::Before)
     }
 
     /// Changes the code and sets the KPI that it is to have, and commits with the change's id.
     #[track_caller]
     pub(crate) fn improve(&self, ops: f64) -> &Self {
-        self.tune(ops).commit("tune")
+        self.step(Step::Improve(ops.to_string()))
     }
 
     /// The same without the commit.
@@ -320,22 +381,19 @@ impl Sandbox {
     /// Passes the validation.
     #[track_caller]
     pub(crate) fn validate(&self) -> &Self {
-        let _ = self.on(&["validate"]).ok();
-        self
+        self.step(Step::Validate)
     }
 
     /// Captures the state after.
     #[track_caller]
     pub(crate) fn after(&self) -> &Self {
-        let _ = self.on(&["snapshot", "--label", "after", "--as", "after"]).ok();
-        self
+        self.step(Step::After)
     }
 
     /// Compares.
     #[track_caller]
     pub(crate) fn compare(&self) -> &Self {
-        let _ = self.on(&["compare"]).ok();
-        self
+        self.step(Step::Compare)
     }
 
     /// A change whose comparison passes.
@@ -347,10 +405,7 @@ impl Sandbox {
     /// A change that is promoted and fully rolled out.
     #[track_caller]
     pub(crate) fn rolled_out(&self, title: &str) -> &Self {
-        self.compared(title);
-        let _ = self.on(&["change", "promote"]).ok();
-        let _ = self.on(&["change", "rollout", "full"]).ok();
-        self
+        self.compared(title).step(Step::Promote).step(Step::RollOut)
     }
 
     /// Demands that a command on the change is refused with the code given, leaving the record as it is.
@@ -377,7 +432,7 @@ impl Sandbox {
     /// Path and content of every file of the project outside `.git`, to see that a command writes nothing.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
-        let mut open = vec![self.root.clone()];
+        let mut open = vec![self.root().to_owned()];
         while let Some(dir) = open.pop() {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
@@ -394,6 +449,6 @@ impl Sandbox {
     /// The directory above the project; not part of any repository.
     pub(crate) fn outside(&self) -> &Path {
         debug_assert!(self.dir.path().exists());
-        self.root.parent().unwrap()
+        self.settle().root.parent().unwrap()
     }
 }
