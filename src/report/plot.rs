@@ -309,7 +309,10 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 41, "one is the legend's");
         assert_eq!(svg.matches("class=\"i\"").count(), 3);
         assert_eq!(svg.matches("class=\"m\"").count(), 3);
-        assert!(svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: median before 1.9 s, after 1.623 s (-14.6 %)\""), "{svg}");
+        assert!(
+            svg.contains("aria-label=\"timing.tests.cpu, 20 pairs: median before 1.9 s, after 1.623 s (-14.6 %)\""),
+            "{svg}"
+        );
         assert!(!svg.contains("<script") && !svg.contains("href"));
         assert!(svg.contains("prefers-color-scheme:dark"));
         assert_eq!(svg, strip().svg());
