@@ -51,7 +51,7 @@ enum Command {
     Selftest(commands::selftest::SelftestArgs),
     /// Run a busy-loop for a known amount of work
     #[command(hide = true)]
-    Spin(commands::selftest::SpinArgs),
+    Spin,
     /// Write the completions of the shells and the man pages
     #[command(hide = true)]
     Completions(commands::completions::CompletionsArgs),
@@ -124,7 +124,7 @@ enum ChangeCommand {
     /// Take a change back
     Rollback(commands::rollback::RollbackArgs),
     /// Resolve a change's open alarms
-    Resolve(commands::decide::ResolveArgs),
+    Resolve(commands::decide::DecisionArgs),
     /// Name the change that replaces an emergency's override
     FollowUp(commands::decide::FollowUpArgs),
     /// Check whether a change can be verified; mark it verified with `--apply`
@@ -274,7 +274,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Calibrate(args) => commands::calibrate::run(ctx, args),
         Command::Selftest(args) => commands::selftest::run(ctx, args),
-        Command::Spin(args) => commands::selftest::spin(ctx, args),
+        Command::Spin => commands::selftest::spin(),
         Command::Completions(args) => commands::completions::run(ctx, args, grammar()),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::verify::run(ctx, args),
@@ -321,7 +321,7 @@ fn usage(mut error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     leave_hidden_out(&mut error);
     if !asked && asks_for_json(arguments) {
-        let _ = Ui::new(Volume::Normal).answer(&commands::failure::pretty(&usage_json(&error, arguments)));
+        let _ = Ui::new(Volume::Normal).answer(&format!("{:#}", usage_json(&error, arguments)));
     }
     // A closed pipe is the only way in which this fails, and then nobody listens.
     let _ = error.print();

@@ -13,7 +13,6 @@ use crate::report::problem;
 use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
 
-/// The audit of the whole project.
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
@@ -45,7 +44,6 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     Ok(audit)
 }
 
-/// Every record with what reading it came to.
 fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
     let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, |_| true)?;
     let facts = read.into_iter().filter_map(|(name, record)| {
@@ -55,12 +53,10 @@ fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
     facts.collect()
 }
 
-/// The record of a change; `None` where there is none.
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>, CommandError> {
     facts(ctx, id, Record::read(&ctx.project, id))
 }
 
-/// Files among the records whose names are no ids.
 fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     let finding = |name: String| {
         let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
@@ -157,7 +153,6 @@ pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>), CommandErr
     Ok((hidden.map(|(_, what)| what.to_owned()).collect(), lines))
 }
 
-/// Tells that git ignores what the tool keeps, where it does.
 pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
     let (paths, lines) = hidden(ctx)?;
     if let Some(found) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
@@ -167,7 +162,6 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Adds the lines that keep it.
 pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<(), CommandError> {
     let path = ctx.project.root().join(".gitignore");
     let mut text = atomic::read(&path, 1 << 20)?.unwrap_or_default();

@@ -33,7 +33,6 @@ pub(crate) struct Outcome {
     pub(crate) configured: bool,
 }
 
-/// Checks a range. `now` bounds what a commit may claim of itself.
 pub(crate) fn run(
     repo: &Repo,
     range: &Range,
@@ -107,7 +106,6 @@ pub(crate) fn run(
     Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured })
 }
 
-/// What the records of a range are checked against.
 struct RecordCheck<'a> {
     history: &'a GitHistory<'a>,
     range: &'a Range,
@@ -115,12 +113,10 @@ struct RecordCheck<'a> {
     /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
     policy: &'a crate::audit::Policy,
-    /// The config at the head, where there is one.
     config: Option<&'a Config>,
     /// The config at the base, where there is one, and the keys that say something else at the head.
     before: Option<&'a Config>,
     changes: Vec<KeyChange>,
-    /// When the head was made.
     head: DateTime<Utc>,
     /// Commits may be dated into the future; they were not made then.
     now: DateTime<Utc>,
@@ -270,7 +266,6 @@ fn concerned(
     differing.chain(touches.ids()).chain(with_evidence).collect()
 }
 
-/// What the config says otherwise at the head, where the base has one.
 fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Result<Vec<KeyChange>, CommandError> {
     let Some(base) = range.base.as_deref().filter(|_| is_configured) else { return Ok(Vec::new()) };
     Ok(demands::differences(&history.config_value(base)?, &history.config_value(&range.head)?))

@@ -13,17 +13,14 @@ use crate::model::{Gate, Problem, Severity};
 use crate::report::{self, problem};
 use crate::workflow::{Change, Demand, DemandKind, End, window};
 
-/// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 
-/// Do whatever is due, for cron and other timers
 #[derive(Debug, Subcommand)]
 pub(crate) enum AutopilotCommand {
     /// Measure what is due, then list problems and what is left before verification
     Tick(TickArgs),
 }
 
-/// Measure what is due, then list problems and what is left before verification
 #[derive(Debug, Args)]
 pub(crate) struct TickArgs {
     /// Measure only this change [default: every change that is rolled out]
@@ -150,7 +147,6 @@ fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending
     }
 }
 
-/// Where a change stands before its verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Ready,

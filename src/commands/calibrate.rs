@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::commands::{Bar, Ctx, checks, failure, init, pairing, parse, selftest};
+use crate::commands::{Bar, Ctx, checks, init, pairing, parse, selftest};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -26,14 +26,10 @@ use crate::report;
 use crate::stats::median;
 use crate::store::{atomic, guard};
 
-/// A load of more than this share of the cores is told before a calibration.
 const BUSY: f64 = 0.5;
-/// Pairs of the command with itself in a session: ten runs.
 const SESSION_PAIRS: u32 = 5;
-/// How often a wait looks whether the user wants to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Measure this machine's noise and check that a known slowdown is detected
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArgs {
     /// Number of pairs of each command with itself
@@ -96,7 +92,6 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
     Ok(exit)
 }
 
-/// Writes what was found. A calibration of some timings leaves those of the others as they were.
 fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandError> {
     let (machine, tool, schema) = (machine::fingerprint(), TOOL.to_owned(), calibration::SCHEMA.to_owned());
     let key = calibration::key(&machine);
@@ -109,11 +104,7 @@ fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandErro
     let json = serde_json::to_value(&found)?;
     guard::write(&ctx.project, &path, format!("{json:#}\n").as_bytes())?;
     drop(lock);
-    if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&json))?;
-    } else {
-        ctx.show(&report::pair::calibration(&found))?;
-    }
+    ctx.answer(false, &json, &report::pair::calibration(&found))?;
     ctx.ui.status(&format!("wrote {}", ctx.project.relative(&path)));
     Ok(())
 }
@@ -168,7 +159,6 @@ fn typical_time(paired: &PairedCommand) -> Option<f64> {
     median::median(&times?)
 }
 
-/// Floors that are measured on a busy machine are those of a busy machine.
 fn warn_of_load(ctx: &Ctx) {
     let machine = machine::fingerprint();
     let Some((load, cores)) = machine.load_1m.zip(machine.cores) else { return };
@@ -251,7 +241,6 @@ fn wait(ctx: &Ctx, pause: Duration) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Calibration files are read up to this size.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
@@ -268,7 +257,6 @@ pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Setting
     Ok(settings)
 }
 
-/// What was calibrated on the machine of this key.
 pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
     let path = calibration_path(ctx, key);
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };

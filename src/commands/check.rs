@@ -14,7 +14,6 @@ use crate::model::{FixContext, Gate, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
-/// Check commits and records against the workflow
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
@@ -28,7 +27,6 @@ pub(crate) struct CheckArgs {
     summary: Option<std::path::PathBuf>,
 }
 
-/// The gate of that name; `promoted` and `verified` are taken as well.
 fn gate(name: &str) -> Result<Gate, String> {
     let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
     let all = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also);
@@ -36,7 +34,6 @@ fn gate(name: &str) -> Result<Gate, String> {
     found.ok_or_else(|| format!("no gate; the gates are {}", all.map(|(name, _)| name).collect::<Vec<_>>().join(", ")))
 }
 
-/// Answers 0 when nothing fails and 1 when something does.
 pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     if let Some(path) = &args.summary {
         guard::guard_out_path(&ctx.project, path, &[])?;
@@ -131,7 +128,6 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
     Ok(Range { base, head })
 }
 
-/// A shallow clone, which CI services make by default, lacks the base.
 fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
     repo.resolve_only(base).map_err(|error| {
         let fixes = repo.is_shallow().then(fix::unshallow);
@@ -167,7 +163,6 @@ fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }
 
-/// With the trailer of the range's own config.
 fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
     FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, commit, failure};
+use crate::commands::{Ctx, commit};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
@@ -11,7 +11,6 @@ use crate::model::{BadId, ChangeId, CommandLine, Fix, fix};
 use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
 
-/// The variable that names the change in scripts.
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
 /// The least of an id that is taken for it: less is as likely a slip.
@@ -27,31 +26,35 @@ pub(crate) struct ChangeArg {
 
 impl ChangeArg {
     pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
-        change(ctx, self.change_id.as_deref())
+        change(ctx, self.typed())
+    }
+
+    pub(crate) fn load(&self, ctx: &Ctx) -> Result<Change, CommandError> {
+        commit::load(ctx, &self.choose(ctx)?)
     }
 
     /// The change of a step that comes after the rollout.
     pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
-        monitored(ctx, self.change_id.as_deref())
+        choose_or_default(ctx, self.typed(), true)
+    }
+
+    pub(crate) fn typed(&self) -> Option<&str> {
+        self.change_id.as_deref()
     }
 }
 
 /// The change that `typed` means, or that is meant without it.
 pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
-    choose_or_default(ctx, typed, |change| change.fully_rolled_out_at().is_none())
+    choose_or_default(ctx, typed, false)
 }
 
-/// The same for what is done to changes that are rolled out: the only one that is, is meant before others.
-pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
-    choose_or_default(ctx, typed, |change| change.fully_rolled_out_at().is_some())
-}
-
-fn choose_or_default(ctx: &Ctx, typed: Option<&str>, likely: fn(&Change) -> bool) -> Result<ChangeId, CommandError> {
+/// Where none is named, the only one that is rolled out, or that is not, is meant before others.
+fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId, CommandError> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
-    likely_among(ctx, &records, damaged, likely)
+    among(ctx, &records, damaged, rolled_out)
 }
 
 /// The change that the flag or the variable names.
@@ -64,24 +67,15 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>, 
     found.map_err(|error| error.hinted(format!("it is the value of {VARIABLE}: unset it or give --change-id")))
 }
 
-/// The change that is meant where none is named: of these records, and without this many that are damaged. What is rolled
-/// out and watched alone is not in the way of what is not.
-pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize) -> Result<ChangeId, CommandError> {
-    likely_among(ctx, records, damaged, |change| change.fully_rolled_out_at().is_none())
-}
-
-/// `likely` tells which of the open changes are meant before the others.
-fn likely_among(
-    ctx: &Ctx,
-    records: &[Record],
-    damaged: usize,
-    likely: fn(&Change) -> bool,
-) -> Result<ChangeId, CommandError> {
+/// The change that is meant where none is named: of these records, and without this many that are damaged. What is not
+/// rolled out, or the other way round, is not in the way of what is meant.
+pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId, CommandError> {
     let (mut tracked, planned) = open_changes(records);
     let chosen = active(ctx)?;
     if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
         return Ok(chosen.clone());
     }
+    let likely = |change: &Change| change.fully_rolled_out_at().is_some() == rolled_out;
     let meant = |id: &ChangeId| {
         records.iter().any(|record| matches!(record, Record::Tracked(change) if change.id() == id && likely(change)))
     };
@@ -106,14 +100,9 @@ fn likely_among(
             let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
             Err(CommandError::trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
                 .hinted("name one with --change-id, or select one")
-                .fixed_by(several.iter().enumerate().map(|(at, id)| choose(at, id))))
+                .fixed_by(Fix::one_of(several.iter().map(fix::choose))))
         }
     }
-}
-
-fn choose(at: usize, id: &ChangeId) -> Fix {
-    let choose = CommandLine::tool("change use").word(id.as_str());
-    if at == 0 { Fix::next("", choose) } else { Fix::or("", choose) }
 }
 
 /// The change that a person names: by its id, or by a beginning or a part of it that no other has.
@@ -170,7 +159,6 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     })
 }
 
-/// The ids of all records, by the names of their files.
 pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
     let names = Record::names(&ctx.project)?;
     Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
@@ -234,27 +222,23 @@ pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeI
     }
     let (records, damaged) = unsettled(ctx)?;
     if !open_changes(&records).0.is_empty() {
-        return among(ctx, &records, damaged);
+        return among(ctx, &records, damaged, false);
     }
     let waiting: Vec<&ChangeId> = records.iter().filter_map(awaits_confirmation).map(Change::id).collect();
     match waiting.as_slice() {
-        [] => among(ctx, &records, damaged),
+        [] => among(ctx, &records, damaged, false),
         [only] => Ok((*only).clone()),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());
-            let measure = several.iter().map(|id| Fix::or("", fix::after(id)));
-            Err(CommandError::trouble(message).fixed_by(measure))
+            Err(CommandError::trouble(message).fixed_by(Fix::one_of(several.iter().copied().map(fix::after))))
         }
     }
 }
 
-/// The change of a record, where it was rolled back and not measured since.
 pub(crate) fn awaits_confirmation(record: &Record) -> Option<&Change> {
-    let Record::Tracked(change) = record else { return None };
-    next::awaits_confirmation(change).then_some(&**change)
+    record.change().filter(|change| next::awaits_confirmation(change))
 }
 
-/// Select the change that commands work on by default
 #[derive(Debug, Args)]
 pub(crate) struct UseArgs {
     /// Change to select
@@ -295,10 +279,9 @@ pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
             _ => ctx.ui.status("No change is chosen."),
         },
     }
-    if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&json!({ "change_id": id })))?;
-    } else if let Some(id) = id {
-        ctx.ui.answer(id.as_str())?;
+    match id {
+        None if !ctx.json(false) => {}
+        id => ctx.say(false, &json!({ "change_id": id }), id.map(ChangeId::as_str).unwrap_or_default())?,
     }
     Ok(Exit::Yes)
 }

@@ -90,13 +90,11 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     Ok(World { policy, faults, reproduced, review_objection, clean_git, follow_up_promoted, ..World::default() })
 }
 
-/// Whether the change is in effect here: its commits, its files as they are committed, its tuneables.
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World, CommandError> {
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
     Ok(World { in_effect, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
-/// The files that KPIs of the contract are read from.
 fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let named = |kpi: &&KpiProbe| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
     let files = ctx.config()?.kpis.iter().filter(named).filter_map(|kpi| kpi.file.as_deref());
@@ -216,12 +214,10 @@ pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>, Comma
     Ok(Some(call.line()?))
 }
 
-/// The address in `Name <address>`, or all of it where there is none.
 fn address(person: &str) -> &str {
     person.split_once('<').map_or(person, |(_, address)| address.trim_end_matches('>')).trim()
 }
 
-/// What a config demands.
 pub(crate) fn policy_of(config: &Config) -> Policy {
     let plan = |stage: &StageConfig| StagePlan { stage: stage.name, soak_hours: stage.soak_hours };
     Policy {

@@ -17,7 +17,6 @@ pub(crate) struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    /// What the record will say of it.
     pub(crate) fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
         let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
@@ -49,7 +48,6 @@ pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     }
 }
 
-/// The record, where it is one of the original's.
 pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>, CommandError> {
     match Record::read(&ctx.project, id) {
         Ok(Record::Legacy(legacy)) => Ok(Some(legacy)),

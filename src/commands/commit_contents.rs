@@ -18,10 +18,8 @@ use crate::model::{Artifact, ChangeId, Commit, Digest};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
 
-/// The largest record that is read, in bytes.
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// When a commit was first written, and when it was made as it is now.
 type Moments = (DateTime<Utc>, DateTime<Utc>);
 
 impl GitHistory<'_> {
@@ -48,7 +46,6 @@ impl GitHistory<'_> {
         Ok(None)
     }
 
-    /// A path of the project as git's trees have it.
     fn path(&self, path: &str) -> Vec<u8> {
         [self.repo.prefix(), path.as_bytes()].concat()
     }
@@ -67,7 +64,6 @@ impl GitHistory<'_> {
         Ok(found)
     }
 
-    /// The record of a change in a commit.
     pub(crate) fn record_at(&self, commit: &str, id: &ChangeId) -> Result<Option<RecordFacts>, GitError> {
         let mut batch = self.repo.batch()?;
         for dir in project::record_dirs() {
@@ -110,7 +106,6 @@ impl GitHistory<'_> {
         Ok(found)
     }
 
-    /// When the last commit of a path, up to a commit, was first written and when it was made as it is now.
     pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>, CommandError> {
         let path = files::path_from_bytes(&self.path(path));
         let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
@@ -120,7 +115,6 @@ impl GitHistory<'_> {
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
-    /// When a commit was made.
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {
         let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
         Ok(range::moment(line.trim().parse().unwrap_or(0)))
@@ -161,7 +155,6 @@ impl GitHistory<'_> {
     }
 }
 
-/// What reading a record came to.
 pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordState {
     match read {
         Ok(record) if record.id() != id => {
@@ -200,7 +193,6 @@ pub(crate) struct Touches {
 }
 
 impl Touches {
-    /// Takes the next commit.
     pub(crate) fn take(&mut self, commit: &Commit) {
         for file in &commit.files {
             self.config |= project::config_names().iter().any(|name| name == file.name());
@@ -219,12 +211,10 @@ impl Touches {
         }
     }
 
-    /// The changes whose records were touched.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
         self.records.keys().cloned()
     }
 
-    /// The versions of a record, oldest first.
     pub(crate) fn versions(
         &self,
         batch: &mut Batch,
@@ -267,13 +257,11 @@ impl Touches {
         self.records.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
     }
 
-    /// Where a record of the range was last.
     pub(crate) fn path(&self, id: &ChangeId) -> Option<&str> {
         self.records.get(id)?.first().map(|touch| touch.path.as_str())
     }
 }
 
-/// The change whose record a path is, from the project's root.
 fn id_of(path: &str) -> Option<ChangeId> {
     let dirs = project::record_dirs();
     let below = dirs.iter().find_map(|dir| path.strip_prefix(dir))?;

@@ -51,7 +51,6 @@ pub(crate) struct ContractFlags {
 }
 
 impl ContractFlags {
-    /// The parts that were given, parsed.
     pub(crate) fn parts(&self) -> Result<Contract, CommandError> {
         let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
         Ok(Contract {
@@ -70,8 +69,7 @@ impl ContractFlags {
 
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
 pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
-    let id = args.change.choose(ctx)?;
-    let change = commit::load(ctx, &id)?;
+    let change = args.change.load(ctx)?;
     let measurable = ctx.config()?.measurable();
     let mut parts = args.parts.parts()?;
     if parts == Contract::default() && ctx.ui.can_ask() {
@@ -81,20 +79,16 @@ pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     let world = collect::for_contract(ctx, &parts)?;
     warn_of_empty_timings(ctx, &world.unknown)?;
     warn_of_rates(ctx, &parts)?;
-    let change = commit::commit(ctx, &id, Kind::ContractSet { contract: parts }, &world, &[])
+    let change = commit::commit(ctx, change.id(), Kind::ContractSet { contract: parts }, &world, &[])
         .map_err(|error| error.proposing(proposed))?;
     show(ctx, &change)
 }
 
 fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
     let missing = change.contract.missing();
-    if ctx.json(false) {
-        let answer = json!({ "change_id": change.id(), "contract": change.contract, "missing": missing });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::show::contract(change))?;
-    }
-    ctx.ui.hint(&ctx.next(change)?.lines());
+    let answer = json!({ "change_id": change.id(), "contract": change.contract, "missing": missing });
+    ctx.answer(false, &answer, &report::show::contract(change))?;
+    ctx.hint_next(change)?;
     Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
 }
 
@@ -149,7 +143,6 @@ pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<(), CommandEr
     Ok(())
 }
 
-/// The flag that a criterion was given with.
 fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
     if contract.kpi.as_ref() == Some(criterion) {
         "--kpi"

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::commands::monitor::tick;
-use crate::commands::{Ctx, checks, choose, commit, failure, parse, tuneables};
+use crate::commands::{Ctx, checks, choose, commit, parse, tuneables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
@@ -16,7 +16,6 @@ use crate::workflow::{Change, Step, next, view_v1};
 /// What can be decided; `undecided` is one too, if it has a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
 
-/// Go through the checklists that begin and end a day
 #[derive(Debug, Subcommand)]
 pub(crate) enum DayCommand {
     /// Check health, tuneables and the open changes at the start of a day
@@ -25,7 +24,6 @@ pub(crate) enum DayCommand {
     Close(CloseArgs),
 }
 
-/// Measure what is due and record a decision on every open change at the end of a day
 #[derive(Debug, Args)]
 pub(crate) struct CloseArgs {
     /// Decision on a change: ID=promote|hold|rollback|undecided:REASON (once for each open change)
@@ -46,7 +44,7 @@ pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit, CommandError> 
 /// Exit 1 when a probe fails, a tuneable is not as it was left, an alarm is open or an override has expired. Records
 /// nothing.
 fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
-    let (tracked, damaged) = tracked(ctx)?;
+    let (tracked, damaged) = choose::changes(ctx)?;
     let in_force = tuneables::read(ctx, &tracked.iter().collect::<Vec<_>>())?;
     let probes = health(ctx)?;
     let policy = ctx.policy()?;
@@ -56,34 +54,30 @@ fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
     let expected = in_force.expected.as_ref().map(|(path, _)| path.as_str());
     let (tuneables, moved) = (&in_force.now.values, &in_force.moved);
     let morning = Morning { now, probes: &probes, tuneables, expected, moved, changes: &open };
-    if ctx.json(false) {
-        let mut changes = Vec::new();
-        for (change, step) in &open {
-            changes.push(json!({
-                "change_id": change.id(),
-                "title": change.opened.title,
-                "status": view_v1::status(change),
-                "open_alarms": change.open_alarms,
-                "expires": change.opened.expires,
-                "next": step,
-                "commands": problem::commands(&ctx.next(change)?.next),
-            }));
-        }
-        let answer = json!({
-            "schema": "vibeship_optimizer.day_open.v1",
-            "generated_at": now,
-            "utc_date": now.date_naive(),
-            "well": morning.is_well(),
-            "health": probes,
-            "tuneables": tuneables,
-            "expected_from": expected,
-            "tuneables_moved": moved,
-            "changes": changes,
-        });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&day::morning(&morning))?;
+    let mut changes = Vec::new();
+    for (change, step) in &open {
+        changes.push(json!({
+            "change_id": change.id(),
+            "title": change.opened.title,
+            "status": view_v1::status(change),
+            "open_alarms": change.open_alarms,
+            "expires": change.opened.expires,
+            "next": step,
+            "commands": problem::commands(&ctx.next(change)?.next),
+        }));
     }
+    let answer = json!({
+        "schema": "vibeship_optimizer.day_open.v1",
+        "generated_at": now,
+        "utc_date": now.date_naive(),
+        "well": morning.is_well(),
+        "health": probes,
+        "tuneables": tuneables,
+        "expected_from": expected,
+        "tuneables_moved": moved,
+        "changes": changes,
+    });
+    ctx.answer(false, &answer, &day::morning(&morning))?;
     for (change, _) in &open {
         ctx.hint_next(change)?;
     }
@@ -107,11 +101,6 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
     Ok(list)
 }
 
-/// The changes of this tool's own records, and how many records are damaged.
-fn tracked(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
-    choose::changes(ctx)
-}
-
 /// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
 fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
     let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
@@ -130,19 +119,15 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
     // What was decided earlier today stands.
     let decisions: Vec<Decision> = open.iter().filter_map(|change| of_today(ctx, change)).collect();
     let evening = Evening { now: ctx.now(), changes: &open, decisions: &decisions };
-    if ctx.json(false) {
-        let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
-        let answer = json!({
-            "schema": "vibeship_optimizer.day_close.v1",
-            "generated_at": evening.now,
-            "utc_date": evening.now.date_naive(),
-            "decisions": decisions.iter().map(decided).collect::<Vec<_>>(),
-            "stable": evening.is_stable(),
-        });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&day::evening(&evening))?;
-    }
+    let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
+    let answer = json!({
+        "schema": "vibeship_optimizer.day_close.v1",
+        "generated_at": evening.now,
+        "utc_date": evening.now.date_naive(),
+        "decisions": decisions.iter().map(decided).collect::<Vec<_>>(),
+        "stable": evening.is_stable(),
+    });
+    ctx.answer(false, &answer, &day::evening(&evening))?;
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
     for change in calm {
         ctx.hint_next(change)?;
@@ -151,7 +136,7 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
 }
 
 fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
-    let (mut tracked, damaged) = tracked(ctx)?;
+    let (mut tracked, damaged) = choose::changes(ctx)?;
     if damaged > 0 {
         return Err(CommandError::trouble("a day cannot be closed over a damaged record"));
     }
@@ -159,7 +144,6 @@ fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
     Ok(tracked)
 }
 
-/// `ID=DECISION:REASON`.
 fn decision(ctx: &Ctx, text: &str) -> Result<Decision, CommandError> {
     let wrong = |what: &str| {
         CommandError::trouble(format!("--decide {text:?}: {what}"))
@@ -209,7 +193,6 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
         .fixed_by([Fix::next("", close)]))
 }
 
-/// What was decided last today about a change.
 fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
     let today = ctx.now().date_naive();
     change.events.iter().rev().find_map(|event| {

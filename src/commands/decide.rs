@@ -27,17 +27,6 @@ pub(crate) struct DecisionArgs {
     reason: String,
 }
 
-/// Resolve a change's open alarms
-#[derive(Debug, Args)]
-pub(crate) struct ResolveArgs {
-    #[command(flatten)]
-    change: ChangeArg,
-    /// What was found out, kept in the record
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    reason: String,
-}
-
-/// Add a note to a change's record
 #[derive(Debug, Args)]
 pub(crate) struct NoteArgs {
     #[command(flatten)]
@@ -47,12 +36,10 @@ pub(crate) struct NoteArgs {
     text: String,
 }
 
-/// Name the change that replaces an emergency's override
 #[derive(Debug, Args)]
 pub(crate) struct FollowUpArgs {
-    /// Emergency [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// Change that moves the override into a tuneable or into code
     #[arg(long, value_name = "ID")]
     by: String,
@@ -72,7 +59,7 @@ pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError
 }
 
 /// Exit 1 when no alarm is open or no reason is given.
-pub(crate) fn resolve(ctx: &Ctx, args: ResolveArgs) -> Result<Exit, CommandError> {
+pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     show::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
 }
@@ -85,13 +72,12 @@ pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
 
 /// The other change has to exist; that it was promoted is demanded at verification.
 pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
-    let id = choose::monitored(ctx, args.change_id.as_deref())?;
+    let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
     commit::load(ctx, &by)?;
     show::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }
 
-/// Promote a change whose evidence is complete
 #[derive(Debug, Args)]
 pub(crate) struct PromoteArgs {
     #[command(flatten)]
@@ -100,7 +86,7 @@ pub(crate) struct PromoteArgs {
 
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
 pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
-    let change = commit::load(ctx, &args.change.choose(ctx)?)?;
+    let change = args.change.load(ctx)?;
     evidence::check_record(ctx, &change)?;
     let world = collect::world(ctx, &change, Gate::Decide)?;
     commit::ask(ctx, &change, gates::may_promote(&change, &world))?;

@@ -145,7 +145,6 @@ fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
     Ok(globs(&patterns)?)
 }
 
-/// The files that are code, of those that changed, by the config alone.
 pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>, CommandError> {
     let surfaces = surfaces(config, None)?;
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())

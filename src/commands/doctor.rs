@@ -4,26 +4,22 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::hooks::HookProblem;
 use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity, Subject};
+use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity};
 use crate::report;
 use crate::report::problem;
 use crate::store::{Record, atomic, logbook, project};
 use crate::workflow::Change;
 
-/// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
 
-/// The largest logbook that is read.
 const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Find what is missing in the project's setup; fix it with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Fix what can be fixed
@@ -31,7 +27,6 @@ pub(crate) struct DoctorArgs {
     apply: bool,
 }
 
-/// Does what a fix asks for.
 type Apply = fn(&Ctx) -> Result<(), CommandError>;
 
 /// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
@@ -90,7 +85,6 @@ fn measures(ctx: &Ctx) -> Result<Vec<Value>, CommandError> {
     Ok(ctx.config()?.measurable().iter().map(one).collect())
 }
 
-/// The git on PATH and the one that is needed.
 fn git() -> Value {
     let (version, problem) = match Version::installed() {
         Ok(found) if found < NEEDED => (Some(found), Some(format!("older than {}", NEEDED))),
@@ -104,16 +98,10 @@ fn git() -> Value {
     })
 }
 
-fn setup(severity: Severity, code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
-    let (code, message) = (code.to_owned(), message.into());
-    Problem { code, severity, subject: Subject::default(), message, details: Vec::new(), fixes }
-}
-
-/// What is to be put right, and what is only worth knowing.
 fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
     let mut found = Vec::new();
     let mut add = |code, message: String, apply| {
-        found.push(ToDo { problem: setup(Severity::Warn, code, message, Vec::new()), apply: Some(apply) });
+        found.push(ToDo { problem: Problem::of_setup(Severity::Warn, code, message, Vec::new()), apply: Some(apply) });
     };
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
         add("INIT", "there is no config yet".to_owned(), init::ensure);
@@ -142,51 +130,54 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
     }
-    let (grave, notes): (Vec<HookProblem>, Vec<HookProblem>) =
-        hooks::hook_problems(ctx)?.into_iter().partition(|hook| hook.grave);
+    let (grave, notes): (Vec<Problem>, Vec<Problem>) =
+        hooks::problems(ctx)?.into_iter().partition(|it| it.severity == Severity::Warn);
     for lost in audit_here::lost(ctx)? {
         let problem = Problem { message: lost.named(), ..lost.problem(&ctx.fix_context()) };
         found.push(ToDo { problem, apply: None });
     }
-    for hook in grave {
-        let apply: Option<Apply> = if hook.installs { Some(hooks::install_here) } else { None };
-        let fixes = if hook.installs { Vec::new() } else { hook.fixes };
-        found.push(ToDo { problem: setup(Severity::Warn, hook.code, hook.message, fixes), apply });
+    for problem in grave {
+        let installs = hooks::installs(&problem);
+        let apply: Option<Apply> = if installs { Some(hooks::install_here) } else { None };
+        let fixes = if installs { Vec::new() } else { problem.fixes };
+        found.push(ToDo { problem: Problem { fixes, ..problem }, apply });
     }
-    let notes = notes.into_iter().map(|hook| setup(Severity::Info, hook.code, hook.message, hook.fixes));
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 
-/// What the original left that proves nothing here.
 fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
     let mut notes = Vec::new();
     for record in choose::records(ctx)?.0 {
         if let Record::Legacy(legacy) = record {
-            notes.push(setup(Severity::Info, "RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
+            notes.push(Problem::of_setup(Severity::Info, "RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
         }
     }
     if let Some(monitor) = monitor::legacy(ctx)? {
-        notes.push(setup(Severity::Info, "MONITOR_STOPPED", monitor::legacy_monitor_text(ctx, &monitor), Vec::new()));
+        notes.push(Problem::of_setup(
+            Severity::Info,
+            "MONITOR_STOPPED",
+            monitor::legacy_monitor_text(ctx, &monitor),
+            Vec::new(),
+        ));
     }
     Ok(notes)
 }
 
-/// What of the config proves nothing: no test, nothing timed, one run.
 fn unproving(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
     let config = ctx.config()?;
     let fill = || vec![Fix::next("", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))];
     let mut notes = Vec::new();
     if config.commands.test.is_none() {
         let message = "the config has no test command, without which no change of class code is validated";
-        notes.push(setup(Severity::Info, "NO_TEST", message, fill()));
+        notes.push(Problem::of_setup(Severity::Info, "NO_TEST", message, fill()));
     }
     if !config.timings.iter().any(Timing::is_measurable) {
-        notes.push(setup(Severity::Info, "NO_TIMING", "the config times no command", fill()));
+        notes.push(Problem::of_setup(Severity::Info, "NO_TIMING", "the config times no command", fill()));
     }
     for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {
         let message = format!("the timing {} has one run, which proves nothing", timing.name);
         let more = Fix::edit(How::Next, "see docs/measurement.md", "the config", &timing.name, "runs: 10");
-        notes.push(setup(Severity::Info, "ONE_RUN", message, vec![more]));
+        notes.push(Problem::of_setup(Severity::Info, "ONE_RUN", message, vec![more]));
     }
     Ok(notes)
 }

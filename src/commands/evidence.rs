@@ -55,13 +55,11 @@ fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
     bytes.is_some_and(|bytes| Digest::of_bytes(&bytes) == artifact.sha256)
 }
 
-/// A recorded snapshot, read from its unaltered file.
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_snapshot(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
-/// A recorded paired measurement, read from its unaltered file.
 pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     ingest::parse_pair(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
@@ -80,7 +78,6 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-/// A recorded comparison, read from its unaltered file.
 pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
     serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))

@@ -23,7 +23,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             ui.tell(&view.text());
             if json {
                 // Failing to print leaves only the exit code, which says it too.
-                let _ = ui.answer(&pretty(&view.json()));
+                let _ = ui.answer(&format!("{:#}", view.json()));
             }
         }
         CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),
@@ -33,7 +33,6 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
     error.exit()
 }
 
-/// Whether the refusal is about what is uncommitted.
 fn names_paths(reason: &Reason) -> bool {
     matches!(reason, Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. } | Reason::NotAsCommitted { .. })
 }
@@ -58,13 +57,8 @@ fn told(ui: &Ui, message: &str, hints: &[String], fixes: &[Fix], json: bool) {
     if json {
         let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
         let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
-        let _ = ui.answer(&pretty(&answer));
+        let _ = ui.answer(&format!("{answer:#}"));
     }
-}
-
-/// JSON as it is printed.
-pub(crate) fn pretty(value: &serde_json::Value) -> String {
-    format!("{value:#}")
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) own: OwnPaths,
-    /// The trailer's key.
     pub(crate) key: String,
     /// The ends of the range that is looked at, where there is one.
     base: Option<String>,
@@ -48,7 +47,6 @@ impl<'a> GitHistory<'a> {
         }
     }
 
-    /// For a range.
     pub(crate) fn between(self, base: Option<&str>, head: &str) -> Self {
         Self { base: base.map(str::to_owned), head: Some(head.to_owned()), ..self }
     }
@@ -58,7 +56,6 @@ impl<'a> GitHistory<'a> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Hands over every commit of a range, newest first.
     pub(crate) fn walk(
         &self,
         base: Option<&str>,
@@ -82,7 +79,6 @@ impl<'a> GitHistory<'a> {
         files.into_iter().filter_map(of).collect()
     }
 
-    /// The full hash of a commit that is known here.
     pub(crate) fn known(&self, commit: &str) -> Option<String> {
         self.repo.resolve(commit).ok()
     }
@@ -100,12 +96,10 @@ impl<'a> GitHistory<'a> {
         })
     }
 
-    /// A commit with the project's files alone.
     fn narrowed(&self, commit: Commit) -> Commit {
         Commit { files: self.of_project(commit.files), ..commit }
     }
 
-    /// The project's files among these, without the tool's own.
     fn counted(&self, files: Vec<FileChange>) -> Vec<FileChange> {
         self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }

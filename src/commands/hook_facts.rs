@@ -16,7 +16,6 @@ use crate::model::{ChangeId, Commit};
 use crate::store::Record;
 use crate::workflow::Change;
 
-/// How far back other commits of a change without a baseline are looked for.
 const LOOK_BACK: usize = 200;
 
 /// Whether a message needs no further look, by files alone and without a process of git: it names one change in plain
@@ -88,7 +87,6 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
     Ok(MessageFacts { commit, under_way })
 }
 
-/// The message without comments and what follows a scissors line, as git will keep it.
 fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String, CommandError> {
     const SCISSORS: &[u8] = b" ------------------------ >8 ------------------------";
     let cut = |line: &[u8]| line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS));
@@ -201,7 +199,7 @@ impl LookUp for Here<'_> {
         // Where several are open, what is committed can only be the one that waits for its commit.
         let meant = || match choose::named(self.ctx, None).ok()? {
             Some(id) => Some(id),
-            None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1).ok(),
+            None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1, false).ok(),
         };
         chosen.filter(|id| !named && is_open(id)).or_else(meant).or_else(|| commit_msg::only_waiting(self))
     }

@@ -19,10 +19,8 @@ use crate::model::FixContext;
 use crate::report::{findings, problem};
 use crate::store::project;
 
-/// The largest message, and list of pushed references, that is read.
 const INPUT_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Run one of the installed hooks
 #[derive(Debug, Args)]
 pub(crate) struct HookRunArgs {
     /// Hook to run
@@ -38,7 +36,6 @@ fn hook(name: &str) -> Result<Hook, String> {
     found.ok_or_else(|| format!("unknown hook; the hooks are {}", Hook::ALL.map(Hook::name).join(", ")))
 }
 
-/// Answers 0 to let git go on and 1 to stop it.
 pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     if let Some(mark) = std::env::var_os(shim::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
@@ -108,7 +105,6 @@ fn policy(config: &Config) -> Result<Policy, CommandError> {
     Ok(policy)
 }
 
-/// Adds the trailer of the active change where it belongs.
 fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
     let (path, config) = (file(args)?, ctx.config()?);
     let message = read(&path)?;
@@ -147,7 +143,6 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError>
     Ok(())
 }
 
-/// Checks what each pushed reference adds to the remote.
 fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     let mut exit = Exit::Yes;
     for line in pushed(repo)?.lines() {

@@ -4,19 +4,18 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here, failure};
+use crate::commands::{Ctx, audit_here};
 use crate::config::{Edited, Guess, edit, file, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{CommandLine, Fix, fix};
 use crate::project::commands;
-use crate::report::{self, problem};
+use crate::report;
 use crate::store::{Exclusive, atomic, guard, logbook};
 
 /// The line that `.gitattributes` needs so that branches merge their logbook sections.
 const MERGE_UNION: &str = "VIBESHIP_OPTIMIZER.md merge=union";
 
-/// Set up a project: state directory, config and logbook
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// Fill empty test and timing commands of an existing config with detected ones
@@ -27,21 +26,17 @@ pub(crate) struct InitArgs {
     no_prompt: bool,
 }
 
-/// What `init` found or made.
 struct SetUpPaths {
     config: String,
     logbook: String,
 }
 
-/// Prints the two lines of the original.
 pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
     let lock = ctx.lock()?;
     let made = set_up(ctx, &lock)?;
-    if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&json!({ "config": made.config, "logbook": made.logbook })))?;
-    } else {
-        ctx.ui.answer(&format!("Initialized: {}\nInitialized: {}", made.config, made.logbook))?;
-    }
+    let SetUpPaths { config, logbook } = &made;
+    let text = format!("Initialized: {config}\nInitialized: {logbook}");
+    ctx.say(false, &json!({ "config": config, "logbook": logbook }), &text)?;
     drop(lock);
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
@@ -119,10 +114,8 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Schema name of the answer.
 const ONBOARD_SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 
-/// Detect the project's test command and fill empty commands of the config
 #[derive(Debug, Default, Args)]
 pub(crate) struct OnboardArgs {
     /// Command to time and to test with [default: detected from the project's files]
@@ -153,41 +146,36 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError
         .map(|it| json!({ "code": code(it.key), "value": cmd, "key": it.key, "before": it.before }))
         .collect();
     let next: Vec<String> = next_steps().iter().map(ToString::to_string).collect();
-    if ctx.json(false) {
-        ctx.print(&json!({
-            "schema": ONBOARD_SCHEMA,
-            "ok": true,
-            "project_root": ctx.project.root(),
-            "config_path": config,
-            "dry_run": args.dry_run,
-            "changes": applied,
-            "changed": applied,
-            "timing_cmd": cmd,
-            "others": guess.others,
-            "size_paths": guess.size_paths,
-            "next_steps": next,
-        }))?;
-    } else {
-        let head = if args.dry_run { "Would apply:" } else { "Applied:" };
-        let mut lines = vec![format!("Onboarding complete. Config: {}", config.display())];
-        lines.push(if applied.is_empty() { "No config changes applied.".to_owned() } else { head.to_owned() });
-        lines.extend(changes.iter().map(|it| format!("- {}: {}", code(it.key), cmd.as_deref().unwrap_or_default())));
-        lines.push("Next steps:".to_owned());
-        lines.extend(next.iter().map(|step| format!("- {step}")));
-        ctx.ui.answer(&lines.join("\n"))?;
-    }
+    let head = if args.dry_run { "Would apply:" } else { "Applied:" };
+    let mut lines = vec![format!("Onboarding complete. Config: {}", config.display())];
+    lines.push(if applied.is_empty() { "No config changes applied.".to_owned() } else { head.to_owned() });
+    lines.extend(changes.iter().map(|it| format!("- {}: {}", code(it.key), cmd.as_deref().unwrap_or_default())));
+    lines.push("Next steps:".to_owned());
+    lines.extend(next.iter().map(|step| format!("- {step}")));
+    let answer = json!({
+        "schema": ONBOARD_SCHEMA,
+        "ok": true,
+        "project_root": ctx.project.root(),
+        "config_path": config,
+        "dry_run": args.dry_run,
+        "changes": applied,
+        "changed": applied,
+        "timing_cmd": cmd,
+        "others": guess.others,
+        "size_paths": guess.size_paths,
+        "next_steps": next,
+    });
+    ctx.say(false, &answer, &lines.join("\n"))?;
     for other in &guess.others {
         ctx.ui.hint(&format!("the project could also be tested with: {other}"));
     }
     if cmd.is_none() {
         ctx.ui.warn("no test command was found in this project");
-        let name = Fix::next("name it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
-        ctx.ui.status(&problem::lines(&[name]).join("\n"));
+        ctx.advise(&[Fix::next("name it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))]);
     }
     Ok(Exit::Yes)
 }
 
-/// The original's name of a value that was filled in.
 fn code(key: &str) -> &'static str {
     if key == "commands.test" { "COMMANDS_TEST_SET" } else { "TIMINGS_CMD_SET" }
 }
@@ -214,7 +202,6 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether [`fill_guess`] would change the config.
 pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
     match commands::guess(ctx.project.root()).test {
         // What has to be filled in by hand is nothing that can be put right here.

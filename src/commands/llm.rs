@@ -19,7 +19,6 @@ use crate::workflow::view_v1;
 /// Where the bundle is written unless said otherwise, as in the original.
 const FILE: &str = "reports/vibeship_optimizer_llm_bundle.md";
 
-/// Write prompts and context for a language model
 #[derive(Debug, Subcommand)]
 pub(crate) enum LlmCommand {
     /// Print a prompt that explains the workflow and its commands
@@ -28,7 +27,6 @@ pub(crate) enum LlmCommand {
     Bundle(BundleArgs),
 }
 
-/// Bundle facts about the project and its changes, without config values
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
     /// Include this change

@@ -18,26 +18,21 @@ use crate::store::{OwnPaths, Role};
 use crate::ui::Ui;
 use crate::workflow::{Change, World};
 
-/// What is asked for.
 pub(crate) struct Ask<'a> {
     pub(crate) label: &'a str,
-    /// Its role in the change, if it has one.
     pub(crate) role: Option<&'a str>,
-    /// The change, if it belongs to one.
     pub(crate) change: Option<&'a ChangeId>,
 }
 
 /// A snapshot just taken.
 pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
-    /// Raw outputs that KPIs were read from.
     outputs: Vec<KpiOutput>,
     revision: Revision,
     /// The code as it was after measuring.
     revision_after: Revision,
 }
 
-/// Measures the project; progress goes to standard error.
 pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
@@ -100,7 +95,6 @@ impl Measurement {
         self.snapshot.definitions.insert(audit::evidence::CONTRACT.to_owned(), contract.digest());
     }
 
-    /// The snapshot as it is written.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         // A snapshot holds finite numbers and string keys only, so it always serializes.
         let mut bytes = serde_json::to_vec_pretty(&self.snapshot).unwrap_or_default();
@@ -159,7 +153,6 @@ impl Measurement {
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar that draws nothing where nobody can see it.
     pub(crate) fn new(ui: &Ui) -> Self {
         let bar = ProgressBar::no_length();
         if !ui.may_draw_progress() {

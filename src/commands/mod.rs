@@ -73,7 +73,7 @@ use crate::measure::revision;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, FixContext, Policy};
 use crate::os::{Clock, Interrupt, host, interrupt};
-use crate::report::{Doc, Format, StepView, Terminal, markdown, terminal};
+use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
@@ -112,7 +112,6 @@ pub(crate) struct Ctx {
 }
 
 impl Ctx {
-    /// Finds the project.
     pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
         interrupt::survive_file_size_limit();
         let here = std::env::current_dir()?;
@@ -137,17 +136,14 @@ impl Ctx {
         }
     }
 
-    /// The time of day.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         Clock::now()
     }
 
-    /// Whether the project's root was named, and not found around the current directory.
     pub(crate) fn root_is_named(&self) -> bool {
         self.globals.root.is_some()
     }
 
-    /// The format asked for.
     pub(crate) fn format(&self) -> Option<Format> {
         self.globals.format
     }
@@ -160,12 +156,16 @@ impl Ctx {
         }
     }
 
-    /// Answers with JSON.
     pub(crate) fn print(&self, value: &Value) -> Result<(), CommandError> {
-        Ok(self.ui.answer(&failure::pretty(value))?)
+        Ok(self.ui.answer(&format!("{value:#}"))?)
     }
 
-    /// Answers with `value` where JSON is wanted, else with the document; `piped` says what a pipe gets.
+    /// Answers with `value` where JSON is wanted, else with the text; `piped` says what a pipe gets.
+    pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<(), CommandError> {
+        if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
+    }
+
+    /// The same with a document.
     pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<(), CommandError> {
         if self.json(piped) { self.print(value) } else { self.show(doc) }
     }
@@ -210,7 +210,6 @@ impl Ctx {
         Ok(self.config.get_or_init(|| loaded.config))
     }
 
-    /// What the config demands of a change.
     pub(crate) fn policy(&self) -> Result<Policy, CommandError> {
         Ok(collect::policy_of(self.config()?))
     }
@@ -232,13 +231,16 @@ impl Ctx {
         }
     }
 
-    /// What comes next for a change.
     pub(crate) fn next(&self, change: &Change) -> Result<StepView, CommandError> {
         let step = next::next(change, &self.policy()?, self.now());
         Ok(StepView::new(change, &step, &self.fix_context()))
     }
 
-    /// Tells what comes next for a change.
+    /// Tells steps that help, unless quiet.
+    pub(crate) fn advise(&self, steps: &[Fix]) {
+        self.ui.status(&problem::lines(steps).join("\n"));
+    }
+
     pub(crate) fn hint_next(&self, change: &Change) -> Result<(), CommandError> {
         self.ui.hint(&self.next(change)?.lines());
         Ok(())
@@ -246,11 +248,7 @@ impl Ctx {
 
     /// Answers with the path of a file that was written, or `{"wrote": P}` where JSON is wanted.
     pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<(), CommandError> {
-        let text = match self.json(piped) {
-            true => failure::pretty(&json!({ "wrote": path })),
-            false => path.display().to_string(),
-        };
-        Ok(self.ui.answer(&text)?)
+        self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
     /// The git repository around the project; `None` outside one.
@@ -287,7 +285,6 @@ impl Ctx {
             .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
     }
 
-    /// Takes the lock of the store.
     pub(crate) fn lock(&self) -> Result<Exclusive, CommandError> {
         self.refuse_sparse_checkout()?;
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();

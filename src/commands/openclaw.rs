@@ -19,14 +19,12 @@ use crate::os::{Ended, Spec};
 /// Adding a job takes a moment; more than this and it hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Let an OpenClaw agent run the daily tick
 #[derive(Debug, Subcommand)]
 pub(crate) enum OpenclawCommand {
     /// Print the job for a daily tick by an OpenClaw agent; add it with `--apply`
     CronSetup(CronArgs),
 }
 
-/// Print the job for a daily tick by an OpenClaw agent; add it with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct CronArgs {
     /// Tick this change only [default: every change that is rolled out]
@@ -64,7 +62,6 @@ pub(crate) struct CronArgs {
     apply: bool,
 }
 
-/// Exit 2 when openclaw did not add the job.
 pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit, CommandError> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, calibrate, delta, failure, parse};
+use crate::commands::{Ctx, calibrate, delta, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::PairRow;
@@ -15,10 +15,9 @@ use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
 use crate::model::{Flaw, Pair, PairSession, Unusable};
-use crate::report::{self, Format};
+use crate::report;
 use crate::store::{atomic, guard};
 
-/// Measure two revisions in alternating pairs, without a change
 #[derive(Debug, Args)]
 pub(crate) struct PairArgs {
     /// Revision to compare against
@@ -118,11 +117,8 @@ fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Setting
         );
     }
     let rows = pair_rows(session, settings);
-    if ctx.format() == Some(Format::Json) {
-        ctx.ui.answer(&failure::pretty(&json!({ "pair": session, "results": rows })))?;
-    } else {
-        ctx.show(&report::pair::document(session, &rows, settings))?;
-    }
+    let answer = json!({ "pair": session, "results": rows });
+    ctx.answer(false, &answer, &report::pair::document(session, &rows, settings))?;
     Ok(exit_of(&rows))
 }
 
@@ -206,7 +202,6 @@ fn exit_of_one(change: &Change) -> Exit {
     }
 }
 
-/// What a shell answers when there is no such command, or none that can be run.
 fn is_no_command(code: i32) -> bool {
     matches!(code, 126 | 127)
 }

@@ -21,10 +21,8 @@ use crate::stats::looks;
 use crate::store::OwnPaths;
 use crate::workflow::Change;
 
-/// More ignored paths are not named.
 const SHOWN: usize = 5;
 
-/// What is measured in pairs.
 pub(crate) struct Ask<'a> {
     /// Says how the sides are prepared.
     pub(crate) config: &'a Config,
@@ -73,12 +71,10 @@ pub(crate) fn configured(ctx: &Ctx) -> Result<Vec<CommandPlan>, CommandError> {
     Ok(plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect())
 }
 
-/// The configured KPIs that can be measured in pairs.
 pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>, CommandError> {
     Ok(ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
 }
 
-/// A change's baseline and head in pairs, or why that cannot be.
 pub(crate) fn of_change(
     ctx: &Ctx,
     change: &Change,
@@ -133,7 +129,6 @@ pub(crate) fn of_change(
     run(ctx, &ask)
 }
 
-/// Prepares the checkouts and measures everything that is asked for.
 pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
@@ -253,7 +248,6 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Tells what a session found doubtful.
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     let caveats = caveat::of_first_runs(session);
     let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
@@ -322,7 +316,6 @@ fn measure(
     true
 }
 
-/// The circumstances of pairs: one machine, one session, two versions.
 fn circumstances(ask: &Ask<'_>, metric: &MetricId) -> Circumstances {
     let known = Circumstances { min_effect: ask.settings.min_effect, ..Circumstances::default() };
     for_metric(&known, ask.settings, metric)

@@ -30,7 +30,6 @@ pub(crate) fn title(text: &str) -> Result<String, CommandError> {
     line("the title", text)
 }
 
-/// One short line of text, not empty.
 pub(crate) fn line(what: &str, text: &str) -> Result<String, CommandError> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_TITLE {
@@ -102,7 +101,6 @@ fn unseen(c: char) -> String {
     format!("the {kind} character {c:?}")
 }
 
-/// Text that must say something.
 pub(crate) fn required(what: &str, text: &str) -> Result<String, CommandError> {
     let text = prose(what, text)?;
     if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
@@ -113,7 +111,6 @@ pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandErro
     Criterion::parse(text).map_err(|error| pointed(flag, &error))
 }
 
-/// A rollback trigger: a criterion, or plain words.
 pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
     let text = required(flag, text)?;
     Trigger::parse(&text).map_err(|error| pointed(flag, &error))
@@ -133,7 +130,6 @@ pub(crate) fn caret(criterion: &str, column: usize, what: &str) -> String {
     format!("{what}\n  {text}\n  {}{}", " ".repeat(lead), "^".repeat(at))
 }
 
-/// A share such as `2%` or `0.02`.
 pub(crate) fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
     let (number, scale) = match text.trim().strip_suffix('%') {
         Some(percent) => (percent.trim(), 0.01),

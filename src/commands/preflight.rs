@@ -16,10 +16,8 @@ use crate::report::{self, problem};
 use crate::store::OwnPaths;
 use crate::workflow::Change;
 
-/// Schema name of the answer.
 const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
 
-/// Check for problems that would invalidate measurements
 #[derive(Debug, Args)]
 pub(crate) struct PreflightArgs {
     /// Check only this change [default: every open change]
@@ -47,7 +45,6 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> 
     Ok(Exit::Yes)
 }
 
-/// The fields of the original's answer.
 pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Result<Value, CommandError> {
     Ok(json!({
         "schema": SCHEMA,
@@ -63,7 +60,6 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
     }))
 }
 
-/// Every problem, for one change or for all open ones.
 pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>, CommandError> {
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;
@@ -120,7 +116,6 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
     })
 }
 
-/// Describe the project and list the questions to answer before tuning it
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// Write the analysis to this file
@@ -142,7 +137,6 @@ pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError
     Ok(Exit::Yes)
 }
 
-/// The analysis as JSON.
 pub(crate) fn analysis(ctx: &Ctx) -> Result<Value, CommandError> {
     let own = OwnPaths::below(b"");
     let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path);

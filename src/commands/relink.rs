@@ -5,16 +5,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::{History as _, Policy, members};
-use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands, failure};
+use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{Commit, Repo};
 use crate::model::text::short;
 use crate::model::{CommandLine, Fix, Kind, Remade, Remake, fix};
-use crate::report::problem;
 use crate::workflow::Change;
 
-/// Find a change's commit again after a squash or rebase
 #[derive(Debug, Args)]
 pub(crate) struct RelinkArgs {
     /// Commit to try [default: every commit since the change's baseline]
@@ -60,22 +58,16 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
         }
     }
     history.failure()?;
-    if ctx.json(false) {
-        let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
-        let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        let text =
-            lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
-        let text = text.collect::<Vec<_>>();
-        ctx.ui.answer(&if text.is_empty() { "nothing relinked".to_owned() } else { text.join("\n") })?;
-    }
+    let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
+    let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
+    let text = lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
+    let text = text.collect::<Vec<_>>().join("\n");
+    ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
     if let (Some(commit), true) = (&only, lines.is_empty()) {
         let commit = short(commit);
         ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
         let again = CommandLine::git("revert").word(&commit).and(fix::start());
-        let fixes = [Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()];
-        ctx.ui.status(&problem::lines(&fixes).join("\n"));
+        ctx.advise(&[Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()]);
         return Ok(Exit::No);
     }
     if lost > 0 {

@@ -13,10 +13,8 @@ use crate::report::{Entry, Format, Page, markdown, page};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
-/// Name of the page where nothing else is said.
 const FILE: &str = "report.html";
 
-/// Show all changes on one page: HTML by default, markdown with `--format markdown`
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// Output file [default: report.html in the state's cache directory; markdown is printed]

@@ -24,7 +24,6 @@ const READ_LIMIT: u64 = 4 * DIFF_LIMIT as u64;
 /// Schema name of attestations, the original's; ours say what was reviewed, too.
 const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
 
-/// Bundle a change for review and attest that it was reviewed
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReviewCommand {
     /// Write everything that a reviewer needs to one file
@@ -33,7 +32,6 @@ pub(crate) enum ReviewCommand {
     Attest(AttestArgs),
 }
 
-/// Write everything that a reviewer needs to one file
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
     /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
@@ -44,7 +42,6 @@ pub(crate) struct BundleArgs {
     out: Option<PathBuf>,
 }
 
-/// Attest that the change was reviewed as it stands now
 #[derive(Debug, Args)]
 pub(crate) struct AttestArgs {
     /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
@@ -67,7 +64,6 @@ pub(crate) struct AttestArgs {
     notes: String,
 }
 
-/// The tools that the original knows
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tool {
     /// Codex

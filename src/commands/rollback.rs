@@ -12,7 +12,6 @@ use crate::report::{self, problem};
 use crate::store::Role;
 use crate::workflow::{Change, End, World, gates};
 
-/// Take a change back
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     #[command(flatten)]
@@ -141,7 +140,6 @@ pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Chan
     found
 }
 
-/// Tells how to take the change out, where its commit is still here.
 pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
     for change in left_in_tree(ctx, std::iter::once(change)) {
         let apply = fix::with_reason(change.id(), "rollback").word("--apply");

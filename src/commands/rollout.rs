@@ -12,7 +12,6 @@ use crate::report::{self, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, gates};
 
-/// Start a stage of the rollout
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
     /// Stage to start

@@ -3,14 +3,13 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::commands::{Ctx, failure};
+use crate::commands::Ctx;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::{CommandLine, Surface};
 use crate::workflow::{Answers, Evidence, Question, Route, route};
 
-/// Find out where a change belongs, which evidence it needs, and how to open it
 #[derive(Debug, Args)]
 pub(crate) struct RouteArgs {
     /// Whether a threshold, weight, cooldown or limit for it exists already
@@ -30,7 +29,6 @@ pub(crate) struct RouteArgs {
     hierarchy: bool,
 }
 
-/// An answer
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum YesNo {
     /// It is so
@@ -58,14 +56,10 @@ pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
 
 fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
     let layers = Surface::ALL.iter().map(|surface| (surface.name(), layer(*surface)));
-    let text = if ctx.json(false) {
-        let layers: Vec<_> = layers.map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
-        failure::pretty(&json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": layers }))
-    } else {
-        let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
-        lines.join("\n")
-    };
-    ctx.ui.answer(&text)?;
+    let json: Vec<_> = layers.clone().map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
+    let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
+    let answer = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": json });
+    ctx.say(false, &answer, &lines.join("\n"))?;
     Ok(Exit::Yes)
 }
 
@@ -96,22 +90,19 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
 fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
     let (class, summary, start) = (way.class(), sentence(way), opening(way));
     let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
-    let text = if ctx.json(false) {
-        failure::pretty(&json!({
-            "schema": "vibeship_optimizer.route.v1",
-            "route": way,
-            "summary": summary,
-            "class": class,
-            "surface": way.surface(),
-            "gates": gates,
-            "evidence": way.evidence(),
-            "next": start,
-        }))
-    } else {
-        let owed: String = way.evidence().iter().map(|it| format!("owes: {}\n", owed(*it))).collect();
-        format!("{summary} (class {})\ngates: {}\n{owed}next: {start}", class.name(), gates.join(", "))
-    };
-    ctx.ui.answer(&text)?;
+    let answer = json!({
+        "schema": "vibeship_optimizer.route.v1",
+        "route": way,
+        "summary": summary,
+        "class": class,
+        "surface": way.surface(),
+        "gates": gates,
+        "evidence": way.evidence(),
+        "next": start,
+    });
+    let owed: String = way.evidence().iter().map(|it| format!("owes: {}\n", owed(*it))).collect();
+    let text = format!("{summary} (class {})\ngates: {}\n{owed}next: {start}", class.name(), gates.join(", "));
+    ctx.say(false, &answer, &text)?;
     Ok(Exit::Yes)
 }
 
@@ -133,7 +124,6 @@ fn flag(question: Question) -> &'static str {
     }
 }
 
-/// Where the change belongs, in one sentence.
 fn sentence(route: Route) -> &'static str {
     match route {
         Route::Tuneables => "change the existing setting: tuneables first",
@@ -169,7 +159,6 @@ fn layer(surface: Surface) -> &'static str {
     }
 }
 
-/// The command that opens the change.
 fn opening(route: Route) -> CommandLine {
     let line = CommandLine::tool("change start --class").word(route.class().name()).ask("--title", SHORT_HYPOTHESIS);
     match route {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, checks, failure, parse};
+use crate::commands::{Bar, Ctx, checks, parse};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -23,7 +23,6 @@ use crate::stats::median;
 /// The rate of false alarms, with the minimum effect in force, that the self-test holds the machine to.
 const MOST_ALARMS: f64 = 0.05;
 
-/// Measure how often verdicts are wrong on this machine
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {
     /// Number of trials of each slowdown
@@ -74,13 +73,9 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         rows.extend(selftest(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
     }
     bar.finish();
-    if ctx.json(false) {
-        let (schema, machine) = (SELFTEST_SCHEMA, machine::fingerprint());
-        let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::pair::selftest(&rows, DEFAULT_MIN_EFFECT))?;
-    }
+    let (schema, machine) = (SELFTEST_SCHEMA, machine::fingerprint());
+    let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
+    ctx.answer(false, &answer, &report::pair::selftest(&rows, DEFAULT_MIN_EFFECT))?;
     Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
 }
 
@@ -98,21 +93,15 @@ fn is_sound(row: &Row) -> bool {
     if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) }
 }
 
-/// The variable that says how much work; each side has its own.
 const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
 
-/// Run a busy-loop for a known amount of work
-#[derive(Debug, Args)]
-pub(crate) struct SpinArgs {}
-
 /// As many steps of the reference workload as the variable says; none without it.
-pub(crate) fn spin(_ctx: &Ctx, _args: SpinArgs) -> Result<Exit, CommandError> {
+pub(crate) fn spin() -> Result<Exit, CommandError> {
     let steps = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Reference::new().work(steps);
     Ok(Exit::Yes)
 }
 
-/// The words of that command.
 pub(crate) fn words() -> Result<Vec<String>, CommandError> {
     let program = std::env::current_exe()?;
     let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;

@@ -3,14 +3,13 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{ChangeArg, Ctx, choose, commit, failure};
+use crate::commands::{ChangeArg, Ctx, choose, commit};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::{self, problem};
 use crate::store::Record;
 use crate::workflow::{Change, next, view_v1};
 
-/// Show one change with all its evidence
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// Change [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
@@ -21,7 +20,6 @@ pub(crate) struct ShowArgs {
     change_id: Option<String>,
 }
 
-/// Text, or the whole record as JSON.
 pub(crate) fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
     if let Some(legacy) = commit::legacy(ctx, &id)? {
@@ -37,15 +35,11 @@ pub(crate) fn run(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
         return Ok(Exit::Yes);
     }
     let change = commit::load(ctx, &id)?;
-    if ctx.json(false) {
-        let mut fields = view_v1::fields(&change);
-        fields.insert("contract".to_owned(), json!(change.contract));
-        fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
-        fields.insert("events".to_owned(), json!(change.events));
-        ctx.ui.answer(&failure::pretty(&Value::Object(fields)))?;
-    } else {
-        ctx.show(&report::show::document(&change))?;
-    }
+    let mut fields = view_v1::fields(&change);
+    fields.insert("contract".to_owned(), json!(change.contract));
+    fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
+    fields.insert("events".to_owned(), json!(change.events));
+    ctx.answer(false, &Value::Object(fields), &report::show::document(&change))?;
     Ok(Exit::Yes)
 }
 
@@ -58,17 +52,12 @@ pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
 
 /// Its id and state alone, where what comes next has been told.
 pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
-    if ctx.json(false) {
-        let step = next::next(change, &ctx.policy()?, ctx.now());
-        let answer = json!({ "change_id": change.id(), "status": view_v1::status(change), "next": step });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.ui.answer(&format!("{} {}", change.id(), view_v1::status(change)))?;
-    }
+    let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
+    let answer = json!({ "change_id": change.id(), "status": status, "next": step });
+    ctx.say(false, &answer, &format!("{} {status}", change.id()))?;
     Ok(Exit::Yes)
 }
 
-/// List all changes
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// List only open changes
@@ -98,15 +87,11 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
             }
         });
     }
-    if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&Value::Array(lines)))?;
-    } else {
-        ctx.show(&report::show::list(&lines))?;
-    }
+    let doc = report::show::list(&lines);
+    ctx.answer(true, &Value::Array(lines), &doc)?;
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-/// Print the trailer that ties a commit or a pull request to a change
 #[derive(Debug, Args)]
 pub(crate) struct TrailerArgs {
     #[command(flatten)]
@@ -115,14 +100,11 @@ pub(crate) struct TrailerArgs {
 
 /// The line alone, so that it can be put into a message by a script.
 pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
-    let id = args.change.choose(ctx)?;
-    let change = commit::load(ctx, &id)?;
+    let change = args.change.load(ctx)?;
     let key = &ctx.config()?.enforcement.trailer;
     let line = format!("{key}: {}", change.id());
-    if ctx.json(false) {
-        ctx.ui.answer(&failure::pretty(&json!({ "key": key, "value": change.id(), "line": line })))?;
-    } else {
-        ctx.ui.answer(&line)?;
+    ctx.say(false, &json!({ "key": key, "value": change.id(), "line": line }), &line)?;
+    if !ctx.json(false) {
         ctx.ui.hint("put it last in the message or the pull request's text, after an empty line");
     }
     Ok(Exit::Yes)

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use crate::commands::{
-    Ctx, Measurement, audit_here, choose, collect, commit, delta, failure, init, measure, pairing, parse, rollback,
-    tuneables,
+    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, pairing, parse, rollback, tuneables,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -16,10 +16,8 @@ use crate::report::metric;
 use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, gates};
 
-/// What to give for `--label`.
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
 
-/// Measure the project as it is now
 #[derive(Debug, Default, Args)]
 pub(crate) struct SnapshotArgs {
     /// Label of the snapshot; part of its file name when it belongs to no change
@@ -48,7 +46,6 @@ pub(crate) enum RoleArg {
     After,
 }
 
-/// Measures, writes the file, prints its path.
 pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.export_hyperfine {
         guard::guard_out_path(&ctx.project, out, &[])?;
@@ -152,7 +149,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     if matches!(role, RoleArg::Before) {
         pairing::rehearse(ctx, &change)?;
     }
-    ctx.ui.hint(&ctx.next(&change)?.lines());
+    ctx.hint_next(&change)?;
     Ok(Exit::Yes)
 }
 
@@ -191,15 +188,11 @@ fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Chan
     for warning in told.chain(&metric::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
-    if ctx.json(false) {
-        let snapshot = serde_json::to_value(&measurement.snapshot)?;
-        ctx.ui.answer(&failure::pretty(&serde_json::json!({ "path": path, "snapshot": snapshot })))?;
-    } else {
-        // From the root as the original writes it; elsewhere that would lead nowhere.
-        let root = ctx.project.root();
-        let here = std::env::current_dir().is_ok_and(|here| files::canonical(&here).is_ok_and(|here| here == root));
-        let shown = if here { Path::new(path).to_owned() } else { root.join(path) };
-        ctx.ui.answer(&shown.display().to_string())?;
-    }
+    // From the root as the original writes it; elsewhere that would lead nowhere.
+    let root = ctx.project.root();
+    let here = std::env::current_dir().is_ok_and(|here| files::canonical(&here).is_ok_and(|here| here == root));
+    let shown = if here { Path::new(path).to_owned() } else { root.join(path) };
+    let answer = json!({ "path": path, "snapshot": measurement.snapshot });
+    ctx.say(false, &answer, &shown.display().to_string())?;
     Ok(Exit::Yes)
 }

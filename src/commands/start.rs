@@ -3,9 +3,7 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use crate::commands::{
-    ContractFlags, Ctx, choose, collect, commit, contract, delta, failure, init, parse, uncommitted,
-};
+use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
@@ -15,7 +13,6 @@ use crate::report::{self, problem};
 use crate::store::{Exclusive, Record, RecordError, StoreError};
 use crate::workflow::{Change, UnknownMetric, World, gates};
 
-/// Open a tracked change
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Hypothesis in a few words [default with --from: that of the other change]
@@ -65,7 +62,6 @@ impl ValueEnum for Class {
     }
 }
 
-/// Opens the change, with whatever parts of the contract were given.
 pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     let from = args.from.as_deref().map(|text| predecessor(ctx, text)).transpose()?;
     let taken_up = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
@@ -208,17 +204,13 @@ fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> 
 }
 
 fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit, CommandError> {
-    let path = ctx.project.record_path(change.id().as_str())?;
-    if ctx.json(true) {
-        ctx.ui.answer(&failure::pretty(&report::v1::entry(change, &path.display().to_string())))?;
-    } else {
-        ctx.ui.answer(&format!("Opened {}", change.id()))?;
-    }
+    let path = ctx.project.record_path(change.id().as_str())?.display().to_string();
+    ctx.say(true, &report::v1::entry(change, &path), &format!("Opened {}", change.id()))?;
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
     if !steps.is_empty() {
         ctx.ui.tell(&problem::lines(steps).join("\n"));
     } else if !missing.is_empty() || !ctx.json(true) {
-        ctx.ui.hint(&ctx.next(change)?.lines());
+        ctx.hint_next(change)?;
     }
     if ctx.ui.can_ask() && !change.contract.missing().is_empty() {
         // Without a part it asks for each.

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::commands::monitor::tick;
 use crate::commands::snapshot::RoleArg;
 use crate::commands::{
-    Ctx, audit_here, choose, collect, commit, compare, evidence, failure, monitor, relink, rollback, show as answer,
-    snapshot, uncommitted, validate,
+    Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollback, show as answer, snapshot,
+    uncommitted, validate,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -16,7 +16,6 @@ use crate::report::{self, Progressed, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1};
 
-/// Show where each change stands and what comes next
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Change to work on [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
@@ -34,24 +33,14 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         return advance(ctx, &id);
     }
     let (records, damaged) = choose::records(ctx)?;
-    let open: Vec<&Change> = records
-        .iter()
-        .filter_map(|record| match record {
-            Record::Tracked(change) => Some(&**change),
-            Record::Legacy(_) => None,
-        })
-        .filter(|change| change.is_open())
-        .collect();
+    let tracked = || records.iter().filter_map(Record::change);
+    let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
     let meant = match choose::named(ctx, args.change_id.as_deref())? {
         Some(id) => Some(id),
-        None => choose::among(ctx, &records, damaged).ok(),
+        None => choose::among(ctx, &records, damaged, false).ok(),
     };
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?;
-    let tracked = records.iter().filter_map(|record| match record {
-        Record::Tracked(change) => Some(&**change),
-        Record::Legacy(_) => None,
-    });
-    let left = rollback::left_in_tree(ctx, tracked);
+    let left = rollback::left_in_tree(ctx, tracked());
     let missing = audit_here::missing(ctx).unwrap_or_default();
     for (_, path) in &missing {
         ctx.ui.error(&format!("{path} is missing here, and the commit checked out has it"));
@@ -73,25 +62,17 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     }
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
     let to_confirm: Vec<&Change> = waiting.collect();
-    let rest = Rest { open: &open, left: &left, to_confirm: &to_confirm, unproven: &unproven, damaged };
-    show(ctx, shown.as_ref(), &rest)?;
+    let rest =
+        StatusView { left: &left, to_confirm: &to_confirm, unproven: &unproven, damaged, ..StatusView::default() };
+    show(ctx, shown.as_ref(), &open, rest)?;
     if let Some(change) = shown.as_ref().filter(|change| change.comparison.is_some()) {
         uncommitted::hint(ctx, change);
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-/// What there is beside the change that is meant.
-struct Rest<'a> {
-    open: &'a [&'a Change],
-    left: &'a [&'a Change],
-    to_confirm: &'a [&'a Change],
-    /// Records of the original: what they are, and how to go on.
-    unproven: &'a [(String, Vec<Fix>)],
-    damaged: usize,
-}
-
-fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), CommandError> {
+/// `rest` is what there is beside the change that is meant and the other open ones.
+fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<(), CommandError> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
     if ctx.json(false) {
@@ -105,34 +86,22 @@ fn show(ctx: &Ctx, shown: Option<&Change>, rest: &Rest<'_>) -> Result<(), Comman
                 "commands": problem::commands(&view(ctx, change, &step).next),
             })
         };
-        let answer = json!({
+        let lines = |changes: &[&Change]| changes.iter().map(|change| line(change)).collect::<Vec<_>>();
+        return ctx.print(&json!({
             "active": shown.map(line),
-            "open": rest.open.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "open": lines(open),
             "left_in_tree": rest.left.iter().map(|change| change.id()).collect::<Vec<_>>(),
-            "to_confirm": rest.to_confirm.iter().map(|change| line(change)).collect::<Vec<_>>(),
+            "to_confirm": lines(rest.to_confirm),
             "unproven": rest.unproven.iter().map(|(sentence, _)| sentence).collect::<Vec<_>>(),
             "damaged_records": rest.damaged,
-        });
-        return Ok(ctx.ui.answer(&failure::pretty(&answer))?);
+        }));
     }
     let unjudged = shown.filter(|change| change.is_open()).map(|change| evidence::unjudged(ctx, change)).transpose()?;
-    let others: Vec<(&Change, Step)> = rest
-        .open
-        .iter()
-        .filter(|change| shown.is_none_or(|shown| shown.id() != change.id()))
-        .map(|change| (*change, step(change)))
-        .collect();
+    let others = open.iter().filter(|change| shown.is_none_or(|shown| shown.id() != change.id()));
+    let others: Vec<(&Change, Step)> = others.map(|change| (*change, step(change))).collect();
     let active = shown.map(|change| (change, view(ctx, change, &step(change))));
-    let view = StatusView {
-        active: active.as_ref().map(|(change, next)| (*change, next)),
-        others: &others,
-        left: rest.left,
-        to_confirm: rest.to_confirm,
-        unproven: rest.unproven,
-        unjudged: unjudged.as_ref(),
-        damaged: rest.damaged,
-    };
-    ctx.show(&report::status::document(&view))
+    let active = active.as_ref().map(|(change, next)| (*change, next));
+    ctx.show(&report::status::document(&StatusView { active, others: &others, unjudged: unjudged.as_ref(), ..rest }))
 }
 
 /// The next step; what is in the repository already is not asked for again.

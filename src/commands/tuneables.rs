@@ -13,10 +13,8 @@ use crate::model::{Digest, Snapshot, Taken};
 use crate::store::{atomic, guard};
 use crate::workflow::{Change, End};
 
-/// The largest tuneables file that is kept for pairs.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
-/// The tuneables now and then.
 pub(crate) struct InForce {
     pub(crate) now: Effective,
     /// What was measured last and is expected to be in force, with the path of its file.
@@ -24,7 +22,6 @@ pub(crate) struct InForce {
     pub(crate) moved: Vec<TuneableChange>,
 }
 
-/// Reads them.
 pub(crate) fn read(ctx: &Ctx, changes: &[&Change]) -> Result<InForce, CommandError> {
     let now = effective(ctx.project.root(), &ctx.config()?.tuneables)?;
     let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);

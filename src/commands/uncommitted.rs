@@ -34,7 +34,6 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>, CommandErr
     Ok(Some(stage(ctx).and(commit)))
 }
 
-/// The command that stages records and evidence.
 pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
     let root = ctx.project.root();
     let add = CommandLine::git("add").words(ctx.fix_context().own);

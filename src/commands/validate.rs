@@ -3,21 +3,19 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, failure, uncommitted};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, checks, collect, commit, delta, uncommitted};
 use crate::config::{Config, OnFailure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::measure;
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
-use crate::report::{self, Progressed, problem};
+use crate::report::{self, Progressed};
 use crate::store::Role;
 use crate::workflow::{Change, Reason, Refusal, gates};
 
-/// Schema name of validation files.
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
-/// Check the change that was made: one commit, passing tests and smoke probes
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
@@ -30,7 +28,6 @@ pub(crate) fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
     validate(ctx, &id)
 }
 
-/// The whole gate, also for `next --run`.
 pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     let change = commit::load(ctx, id)?;
     let config = ctx.config()?;
@@ -80,19 +77,15 @@ pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
 
 fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandError> {
     let passed = checks.iter().all(|check| check.passed);
-    if ctx.json(false) {
-        let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::show::validation(change, checks))?;
-    }
+    let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
+    ctx.answer(false, &answer, &report::show::validation(change, checks))?;
     if passed {
         warn_of_no_id(ctx, change);
         warn_of_no_words(ctx, change);
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui.warn(&format!("{file}, which a KPI is read from, was committed with the change and not measured"));
         }
-        ctx.ui.hint(&ctx.next(change)?.lines());
+        ctx.hint_next(change)?;
         return Ok(Exit::Yes);
     }
     if change.is_open() {
@@ -101,7 +94,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandErr
         ctx.ui.tell("The change is rejected. Roll back now:");
         ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
         let again = Fix::or("take it up again, with its contract and its commit", fix::start_from(change.id()));
-        ctx.ui.status(&problem::lines(&[again]).join("\n"));
+        ctx.advise(&[again]);
     }
     Ok(Exit::No)
 }
@@ -133,11 +126,9 @@ fn warn_of_no_words(ctx: &Ctx, change: &Change) {
     }
 }
 
-/// The amended commit is another one, so it is validated again.
 fn tell_amend(ctx: &Ctx, change: &Change, amend: CommandLine) {
     let validate = fix::on(change.id(), "validate");
-    let fixes = [Fix::next("while it is not pushed", amend.and(validate))];
-    ctx.ui.status(&problem::lines(&fixes).join("\n"));
+    ctx.advise(&[Fix::next("while it is not pushed", amend.and(validate))]);
 }
 
 /// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{ChangeArg, Ctx, collect, commit, evidence, failure, parse};
+use crate::commands::{ChangeArg, Ctx, collect, commit, evidence, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
@@ -11,7 +11,6 @@ use crate::report;
 use crate::store::RecordError;
 use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
 
-/// Check whether a change can be verified; mark it verified with `--apply`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
@@ -96,7 +95,7 @@ fn answer_refused(
         return Ok(());
     }
     let answer = report::v1::verify_refused(change, refusal, demands, apply, &ctx.fix_context());
-    Ok(ctx.ui.answer(&failure::pretty(&answer))?)
+    ctx.print(&answer)
 }
 
 /// A change that is already verified: is its evidence still what it was?
@@ -121,15 +120,11 @@ fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -
     for warning in &warnings {
         ctx.ui.warn(warning);
     }
-    if ctx.json(true) {
-        let mut answer = match applied {
-            None => report::v1::verify_dry_run(change, demands, &warnings),
-            Some(applied) => report::v1::verify_apply(change, demands, &warnings, applied),
-        };
-        answer["demands"] = json!(demands);
-        ctx.ui.answer(&failure::pretty(&answer))?;
-    } else {
-        ctx.show(&report::show::demands(change, demands, applied, &ctx.fix_context()))?;
-    }
+    let mut answer = match applied {
+        None => report::v1::verify_dry_run(change, demands, &warnings),
+        Some(applied) => report::v1::verify_apply(change, demands, &warnings, applied),
+    };
+    answer["demands"] = json!(demands);
+    ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))?;
     Ok(())
 }

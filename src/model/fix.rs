@@ -90,6 +90,12 @@ impl Fix {
         Self::run(How::Or, purpose, command)
     }
 
+    /// Commands of which one is to be run.
+    pub fn one_of(commands: impl IntoIterator<Item = CommandLine>) -> Vec<Self> {
+        let how = |at| if at == 0 { How::Next } else { How::Or };
+        commands.into_iter().enumerate().map(|(at, command)| Self::run(how(at), "", command)).collect()
+    }
+
     /// What a person has to do, in words.
     pub fn decide(how: How, what: impl Into<String>) -> Self {
         Self { how, purpose: what.into(), action: Action::Decide }
@@ -243,6 +249,11 @@ pub fn baseline(id: &ChangeId) -> CommandLine {
     CommandLine::tool("snapshot --label before --change-id").word(id.as_str()).words(["--as", "before"])
 }
 
+/// Selects a change.
+pub fn choose(id: &ChangeId) -> CommandLine {
+    CommandLine::tool("change use").word(id.as_str())
+}
+
 /// Measures the state after.
 pub fn after(id: &ChangeId) -> CommandLine {
     CommandLine::tool("snapshot --label after --change-id").word(id.as_str()).words(["--as", "after"])
@@ -321,6 +332,14 @@ pub struct Problem {
     pub details: Vec<String>,
     /// In the order in which they are to be done; empty only where waiting is all that helps.
     pub fixes: Vec<Fix>,
+}
+
+impl Problem {
+    /// About the project's setup, and no part of it in particular.
+    pub fn of_setup(severity: Severity, code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Self {
+        let (code, message) = (code.to_owned(), message.into());
+        Self { code, severity, subject: Subject::default(), message, details: Vec::new(), fixes }
+    }
 }
 
 /// The stable code of one kind of problem, an enum that is tagged with it.

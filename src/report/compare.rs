@@ -8,26 +8,22 @@ use crate::model::{
 use crate::report::verdict::Row;
 use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, metric, values, verdict};
 
-/// A comparison and what is known beside it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompareView<'a> {
     pub(crate) comparison: &'a Comparison,
     /// The change it belongs to, with its title.
     pub(crate) change: Option<(&'a ChangeId, &'a str)>,
     pub(crate) pair: Option<&'a PairSession>,
-    /// The machine of the snapshot after the change.
     pub(crate) machine: Option<&'a Machine>,
     pub(crate) inputs: &'a [Artifact],
     /// The picture of the samples, as a path from the report's own directory.
     pub(crate) picture: Option<&'a str>,
 }
 
-/// The whole report as markdown.
 pub(crate) fn markdown(view: &CompareView<'_>) -> String {
     markdown::render(&document(view))
 }
 
-/// The whole report.
 pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     let comparison = view.comparison;
     let mut doc = Doc::new();
@@ -109,7 +105,6 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     doc
 }
 
-/// The overall outcome, and by what.
 fn outcome(doc: &mut Doc, comparison: &Comparison) {
     let basis = if comparison.caveats.contains(&Caveat::SameSnapshot) {
         " (nothing was compared: both sides are the same snapshot)"
@@ -166,7 +161,6 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     }
 }
 
-/// The metrics that matter, before and after.
 pub(crate) fn measured(comparison: &Comparison) -> Table {
     metric_table(&comparison.metrics.iter().filter(|row| is_headline(comparison, row)).collect::<Vec<_>>())
 }
@@ -186,7 +180,6 @@ fn metric_table(rows: &[&MetricRow]) -> Table {
     table
 }
 
-/// Which code was measured.
 fn git(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Git");
     let mut table = Table::new("lll", ["", "Before", "After"]);
@@ -207,7 +200,6 @@ fn code_or_dash(text: Option<&str>) -> Text {
     text.map_or_else(|| None.into(), code)
 }
 
-/// What was uncommitted.
 pub(crate) fn uncommitted(git: &GitV1) -> Text {
     match (git.is_git, git.dirty, git.dirty_count) {
         (false, ..) => "not under git".into(),
@@ -278,7 +270,6 @@ fn exit_codes(before: Option<i32>, after: Option<i32>) -> Text {
     if before == Some(0) && after == Some(0) { text.into() } else { mark(Tone::Bad, text) }
 }
 
-/// The probes' last answers.
 fn http(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "HTTP probes");
     let mut table = Table::new("llll", ["URL", "Before", "After", "Error after"]);
@@ -327,7 +318,6 @@ fn changed_settings(doc: &mut Doc, comparison: &Comparison) {
     }
 }
 
-/// The value of a tuneable.
 pub(crate) fn setting(value: Option<&serde_json::Value>) -> Text {
     match value {
         Some(serde_json::Value::String(text)) => code(text.as_str()),

@@ -13,7 +13,6 @@ use crate::report::{
 };
 use crate::workflow::{Change, Idle, Step, Unjudged, Watch, window};
 
-/// A day that was measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DayView<'a> {
     pub(crate) change: &'a Change,
@@ -28,12 +27,10 @@ pub(crate) struct DayView<'a> {
     pub(crate) alarms: &'a [Judged],
 }
 
-/// The day's report as markdown.
 pub(crate) fn markdown(view: &DayView<'_>) -> String {
     markdown::render(&document(view))
 }
 
-/// The day's report.
 fn document(view: &DayView<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("Day {}: {}", view.day, view.change.opened.title));
@@ -123,7 +120,6 @@ pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
     lines
 }
 
-/// What a tick did, a line a change.
 pub(crate) fn ticked(done: &[(&Change, Option<Idle>)], now: DateTime<Utc>) -> Doc {
     let mut table = Table::new("lrll", ["Change", "Day", "Today", "Alarms"]);
     for (change, idle) in done {
@@ -138,7 +134,6 @@ pub(crate) fn ticked(done: &[(&Change, Option<Idle>)], now: DateTime<Utc>) -> Do
     monitored(table)
 }
 
-/// Every monitored change with its days.
 pub(crate) fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) -> Doc {
     let titles = ["Change", "Title", "Day", "Days measured", "Verified from", "Measured until", "Alarms"];
     let mut table = Table::new("llrllll", titles);
@@ -183,7 +178,6 @@ fn alarms(change: &Change) -> Text {
     }
 }
 
-/// A health probe that was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Probed {
     pub(crate) name: String,
@@ -193,7 +187,6 @@ pub(crate) struct Probed {
     pub(crate) failure: Option<String>,
 }
 
-/// What the morning looks like.
 pub(crate) struct Morning<'a> {
     pub(crate) now: DateTime<Utc>,
     pub(crate) probes: &'a [Probed],
@@ -219,7 +212,6 @@ fn is_expired(change: &Change, now: DateTime<Utc>) -> bool {
     change.opened.expires.is_some_and(|at| at <= now)
 }
 
-/// The morning's list.
 pub(crate) fn morning(view: &Morning<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("Start of {} (UTC)", view.now.date_naive()));
@@ -288,7 +280,6 @@ pub(crate) struct Decision {
     pub(crate) reason: String,
 }
 
-/// What the evening looks like.
 pub(crate) struct Evening<'a> {
     pub(crate) now: DateTime<Utc>,
     pub(crate) changes: &'a [Change],
@@ -303,7 +294,6 @@ impl Evening<'_> {
     }
 }
 
-/// The evening's list.
 pub(crate) fn evening(view: &Evening<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("End of {} (UTC)", view.now.date_naive()));
@@ -339,7 +329,6 @@ fn perform(decision: &Decision) -> Option<Fix> {
     }
 }
 
-/// What preflight found.
 pub(crate) fn findings(found: &[Problem]) -> Doc {
     let mut doc = Doc::new();
     if found.is_empty() {

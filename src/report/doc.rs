@@ -48,7 +48,6 @@ pub(crate) struct Bar {
     pub(crate) tone: Tone,
 }
 
-/// A piece of running text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Span {
     Plain(String),
@@ -62,7 +61,6 @@ pub(crate) enum Span {
     Bar(Bar),
 }
 
-/// Running text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Text(Vec<Span>);
 
@@ -106,7 +104,6 @@ impl Text {
         &self.0
     }
 
-    /// The words alone.
     pub(crate) fn words(&self) -> String {
         let word = |span: &Span| match span {
             Span::Plain(text) | Span::Code(text) | Span::Strong(text) | Span::Mark(_, text) | Span::Link(text) => {
@@ -148,7 +145,6 @@ impl From<Option<String>> for Text {
     }
 }
 
-/// A name, path, command or value.
 pub(crate) fn code(text: impl Into<String>) -> Text {
     Text::new().code(text)
 }
@@ -159,7 +155,6 @@ pub(crate) fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> Text {
     names.fold(Text::new(), |text, (i, name)| if i == 0 { text.code(name) } else { text.plain(", ").code(name) })
 }
 
-/// A word with its tone.
 pub(crate) fn mark(tone: Tone, word: impl Into<String>) -> Text {
     Text::new().mark(tone, word)
 }
@@ -171,7 +166,6 @@ pub(crate) enum Align {
     Right,
 }
 
-/// A table. Rows shorter than the heading are filled with empty cells.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
     pub(crate) columns: Vec<(String, Align)>,
@@ -199,7 +193,6 @@ pub(crate) struct Tile {
     pub(crate) note: String,
 }
 
-/// A block of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
     /// A heading; level 1 is the highest.
@@ -221,7 +214,6 @@ pub(crate) enum Block {
     Svg(String),
 }
 
-/// A document.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Doc {
     blocks: Vec<Block>,
@@ -236,7 +228,6 @@ impl Doc {
         &self.blocks
     }
 
-    /// Adds a heading of a level from 1 to 6.
     pub(crate) fn heading(&mut self, level: u8, text: impl Into<Text>) {
         self.blocks.push(Block::Heading(level, text.into()));
     }
@@ -279,7 +270,6 @@ impl Doc {
         }
     }
 
-    /// Adds lines to be shown as they are.
     pub(crate) fn code(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Code(text.into()));
     }

@@ -13,7 +13,6 @@ use crate::report::{Doc, Format, Table, Text, markdown, problem};
 /// As many findings as are told without a summary before them.
 const FEW: usize = 3;
 
-/// The schema of the JSON form.
 pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
 
 /// `3 findings (2 fail, 1 warn) in 12 commits and 4 records`.
@@ -102,7 +101,6 @@ pub(crate) fn json(audit: &Audit, ctx: &FixContext) -> Value {
     })
 }
 
-/// The document form, for a step summary or a comment.
 pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
     let verdict = if audit.passes() { "The check passes" } else { "The check fails" };
     let mut doc = Doc::new();
@@ -127,7 +125,6 @@ pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
     doc
 }
 
-/// The first digits of a hash.
 fn short(hash: &str) -> String {
     hash.chars().take(10).collect()
 }
@@ -191,7 +188,6 @@ fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -8,7 +8,6 @@ pub(crate) fn render(doc: &Doc, lower: u8) -> String {
     doc.blocks().iter().map(|it| block(it, lower)).collect()
 }
 
-/// The class that a tone is styled by.
 fn class(tone: Tone) -> &'static str {
     match tone {
         Tone::Good => "good",
@@ -58,7 +57,6 @@ fn all<T>(items: &[T], shown: impl Fn(&T) -> String) -> String {
     items.iter().map(shown).collect()
 }
 
-/// Running text.
 pub(crate) fn inline(text: &Text) -> String {
     all(text.spans(), |span| match span {
         Span::Plain(text) => xml_lines(text).replace('\n', "<br>"),
@@ -73,7 +71,6 @@ pub(crate) fn inline(text: &Text) -> String {
     })
 }
 
-/// A bar: the interval from end to end, the estimate as a point, zero as a line and the bound as a broken one.
 fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
     let x = |value: f64| format!("{:.1}", 4.0 + axis.share(value) * 232.0);
     let bound = bound.map_or_else(String::new, |it| format!("<path class=\"bound\" d=\"M{} 1V23\"/>", x(it)));

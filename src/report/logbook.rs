@@ -13,12 +13,10 @@ pub(crate) const HEADING: &str = "# Optimization logbook\n\n\
     Every change that vibeship-optimizer tracks has a section here, rendered from its record and brought up to date\n\
     by the tool. Text outside the sections is yours and is never touched.\n";
 
-/// The section of a change as markdown.
 pub(crate) fn section(change: &Change) -> String {
     markdown::render(&document(change))
 }
 
-/// The section of a change.
 pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, change.opened.title.as_str());
@@ -36,7 +34,6 @@ pub(crate) fn document(change: &Change) -> Doc {
     doc
 }
 
-/// The state of a change as a mark.
 pub(crate) fn status_mark(change: &Change) -> Text {
     let tone = match &change.end {
         Some(End::Verified { .. }) => Tone::Good,

@@ -6,7 +6,6 @@ use crate::model::{
 };
 use crate::report::{Text, Tone, mark, values, verdict};
 
-/// What became of a metric, as a mark.
 pub(crate) fn change_mark(change: &Change) -> Text {
     match change {
         Change::Improved(_) => mark(Tone::Good, "improved"),
@@ -34,7 +33,6 @@ pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) 
     }
 }
 
-/// The same for a metric of two snapshots.
 pub(crate) fn result(row: &MetricRow) -> Text {
     if matches!(row.result, Change::Inconclusive { .. }) && never_failed(row) {
         return mark(Tone::Quiet, "nothing failed");

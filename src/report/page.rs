@@ -15,7 +15,6 @@ const STYLE: &str = include_str!("page.css");
 /// The states by which the page is filtered, in the order in which they are offered.
 const STATES: [&str; 6] = ["open", "monitoring", "verified", "held", "rejected", "rolled back"];
 
-/// A change on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry<'a> {
     pub(crate) change: &'a Change,
@@ -34,7 +33,6 @@ impl Entry<'_> {
     }
 }
 
-/// What the page shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Page<'a> {
     pub(crate) project: &'a str,
@@ -89,7 +87,6 @@ fn counts(page: &Page<'_>) -> String {
     if parts.is_empty() { all } else { format!("{all}: {}.", parts.join(", ")) }
 }
 
-/// A state's name in classes and ids.
 fn class(state: &str) -> String {
     state.replace(' ', "-")
 }
@@ -232,19 +229,16 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
     next(doc, entry);
 }
 
-/// Evidence that is missing or altered.
 pub(crate) fn faults(doc: &mut Doc, entry: &Entry<'_>) {
     doc.list(entry.faults.iter().map(|path| mark(Tone::Bad, "evidence").plain(format!(" {path}"))));
 }
 
-/// The next step with its commands.
 pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
     let view = StepView::new(entry.change, &entry.step, &entry.fixes);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
     commands(doc, &view);
 }
 
-/// The commands of a step.
 pub(crate) fn commands(doc: &mut Doc, view: &StepView) {
     if !view.next.is_empty() {
         doc.code(problem::lines(&view.next).join("\n"));

@@ -5,7 +5,6 @@ use crate::judge::{Calibration, Change, Decisive, Injected, PairRow, Row, Settin
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
-/// The whole answer.
 pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{} → {}", side(&session.before), side(&session.after)));
@@ -59,7 +58,6 @@ fn bars(doc: &mut Doc, rows: &[PairRow]) {
     }
 }
 
-/// What this machine is known to make of no change at all.
 fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
     let known = rows.iter().filter_map(|row| Some((&row.metric, settings.noise_floors.get(&row.metric)?)));
     let floors: Vec<String> =
@@ -97,7 +95,6 @@ fn showed_more(injected: &Injected) -> bool {
     injected.seen.finding().is_some_and(|finding| finding.estimate.low > injected.share)
 }
 
-/// The whole answer.
 pub(crate) fn calibration(found: &Calibration) -> Doc {
     let mut floors = Table::new("lrr", ["Metric", "Pairs", "Noise floor"]);
     let mut apart = Table::new("lrr", ["Metric", "Sessions", "Differ by"]);

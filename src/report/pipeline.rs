@@ -7,7 +7,6 @@ use crate::report::doc::Tile;
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, gates, window};
 
-/// Where a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Passed, and when.
@@ -32,7 +31,6 @@ impl Progress {
     }
 }
 
-/// The validation that failed, where none has passed since.
 pub(crate) fn failed_validation(change: &Change) -> Option<(DateTime<Utc>, &[Check], &Artifact)> {
     let since = change.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken(_)));
     since.filter(|_| change.validation.is_none()).find_map(|event| {
@@ -63,7 +61,6 @@ pub(crate) fn stations(change: &Change) -> Vec<(Gate, Progress)> {
     change.opened.class.gates().iter().map(|gate| station(*gate)).collect()
 }
 
-/// The gates as a page shows them.
 pub(crate) fn tiles(change: &Change) -> Vec<Tile> {
     let tile = |(gate, progress): (Gate, Progress)| {
         let (tone, word) = progress.tone_and_word();
@@ -89,7 +86,6 @@ pub(crate) fn line(change: &Change) -> Text {
     })
 }
 
-/// When a passed gate was passed.
 fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
     match gate {
         Gate::Open => Some(change.opened_at),
@@ -113,7 +109,6 @@ fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
 /// No page shows more days than a year has.
 const MOST_DAYS: u32 = 366;
 
-/// What a day came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Day {
     Measured,
@@ -156,7 +151,6 @@ fn day(change: &Change, date: NaiveDate, now: DateTime<Utc>) -> Day {
     }
 }
 
-/// The days as a page shows them.
 pub(crate) fn day_tiles(change: &Change, now: DateTime<Utc>) -> Vec<Tile> {
     let tile = |(i, (date, day)): (usize, (NaiveDate, Day))| {
         let (tone, word) = day.tone_and_word();

@@ -63,7 +63,6 @@ pub(crate) fn commands(steps: &[Fix]) -> Value {
     steps.iter().filter_map(command).collect()
 }
 
-/// What a problem is about, in one line.
 pub(crate) fn place(subject: &Subject) -> String {
     let commit = subject.commit.as_ref().map(|commit| {
         let (id, subject) = (commit.id.chars().take(10), commit.subject.chars().take(72));
@@ -93,7 +92,6 @@ pub(crate) fn first(fixes: &[Fix]) -> Option<String> {
     fixes.first().map(|fix| visible_line(&line(fix)))
 }
 
-/// A problem as an item of a list, with its steps below it.
 pub(crate) fn item(tone: Tone, word: &str, problem: &Problem) -> Text {
     let text = mark(tone, word).plain(" ").code(problem.code.as_str());
     with_steps(text.plain(format!(": {}", visible_line(&problem.message))), &problem.fixes)
@@ -110,7 +108,6 @@ pub(crate) fn with_steps(text: Text, fixes: &[Fix]) -> Text {
     })
 }
 
-/// How a severity is shown.
 pub(crate) fn tone(severity: Severity) -> Tone {
     match severity {
         Severity::Fail => Tone::Bad,

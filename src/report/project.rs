@@ -13,7 +13,6 @@ fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The analysis of `analyze`.
 pub(crate) fn analysis(analysis: &Value) -> Doc {
     let mut doc = Doc::new();
     let words = |key: &str| {
@@ -78,7 +77,6 @@ pub(crate) fn llm_prompt(key: &str, sheet: &str) -> String {
     include_str!("llm.txt").replace("KEY", key).replace("COMMANDS", sheet)
 }
 
-/// The bundle as a document.
 pub(crate) fn llm_bundle(bundle: &Value) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, "What is known of this project");

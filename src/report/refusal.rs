@@ -9,7 +9,6 @@ use crate::report::visible::visible_line;
 use crate::report::{problem, verdict};
 use crate::workflow::{Change, Demand, DemandKind, Reason, Refusal};
 
-/// A refusal, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RefusalView<'a> {
     refusal: &'a Refusal,
@@ -135,12 +134,10 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     }
 }
 
-/// `abc123def456 Subject`.
 fn commit(commit: &DeltaCommit) -> String {
     format!("{} {}", short(&commit.sha), commit.subject)
 }
 
-/// `path: missing` or `path: altered since it was recorded`.
 fn fault(fault: &ArtifactFault) -> String {
     format!("{}: {}", fault.path, if fault.missing { "missing" } else { "altered since it was recorded" })
 }

@@ -7,7 +7,6 @@ use crate::model::{FixContext, GitV1, Revision, fix};
 use crate::report::{Doc, Table, Text, code, compare, logbook, markdown, values};
 use crate::workflow::Change;
 
-/// A change and what was made of it.
 #[derive(Debug, Clone)]
 pub(crate) struct BundleView<'a> {
     pub(crate) change: &'a Change,
@@ -20,7 +19,6 @@ pub(crate) struct BundleView<'a> {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// One of the change's commits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CommitDiff {
     pub(crate) sha: String,

@@ -15,12 +15,10 @@ pub(crate) fn action(change: &Change) -> String {
     }
 }
 
-/// Has the tool make the reverting commit.
 pub(crate) fn applied(change: &Change) -> String {
     recorded(change).word("--apply").to_string()
 }
 
-/// Writes the rollback down.
 fn recorded(change: &Change) -> CommandLine {
     fix::with_reason(change.id(), "rollback")
 }
@@ -30,12 +28,10 @@ fn then_recorded(change: &Change) -> Option<String> {
     (!action(change).contains(&applied(change))).then(|| recorded(change).to_string())
 }
 
-/// The action, and what writes it down.
 pub(crate) fn with_record(change: &Change) -> String {
     [Some(action(change)), then_recorded(change)].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// The note as markdown.
 pub(crate) fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     let mut doc = Doc::new();
     doc.heading(1, format!("How to take back: {}", change.opened.title));

@@ -9,7 +9,6 @@ use crate::report::{
 };
 use crate::workflow::{Change, Demand};
 
-/// The whole change.
 pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = logbook::document(change);
     doc.append(events(change));
@@ -33,7 +32,6 @@ pub(crate) fn legacy(fields: &Map<String, Value>, sentence: &str, fixes: &[Fix])
     doc
 }
 
-/// The chain of events.
 fn events(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(3, "Events");
@@ -93,7 +91,6 @@ pub(crate) fn contract_fields(doc: &mut Doc, change: &Change) {
     }
 }
 
-/// Whether a check passed.
 pub(crate) fn passed(passed: bool) -> Text {
     if passed { mark(Tone::Good, "passed") } else { mark(Tone::Bad, "failed") }
 }
@@ -144,7 +141,6 @@ pub(crate) fn demands(change: &Change, demands: &[Demand], applied: Option<bool>
     doc
 }
 
-/// A demand, and under it the commands that meet it.
 fn demand_item(demand: &Demand, change: &Change, ctx: &FixContext) -> Text {
     let (tone, word) = match demand.met {
         true => (Tone::Good, "met"),

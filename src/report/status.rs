@@ -14,7 +14,6 @@ use crate::workflow::{
     Change, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions, demand_fixes::decisions_on,
 };
 
-/// Where everything stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatusView<'a> {
     /// The change that is clearly meant, with its next step.
@@ -75,11 +74,7 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     doc.heading(2, if view.active.is_some() { "Other open changes" } else { "Open changes" });
     doc.table(open_changes(view.others));
     if view.active.is_none() {
-        let choose = |(at, (change, _)): (usize, &(&Change, Step))| {
-            let command = CommandLine::tool("change use").word(change.id().as_str());
-            if at == 0 { Fix::next("", command) } else { Fix::or("", command) }
-        };
-        let choose: Vec<Fix> = view.others.iter().enumerate().map(choose).collect();
+        let choose = Fix::one_of(view.others.iter().map(|(change, _)| fix::choose(change.id())));
         doc.paragraph("Commands mean the one that is chosen, or named with --change-id.");
         doc.code(problem::lines(&choose).join("\n"));
     }
@@ -162,7 +157,6 @@ pub(crate) enum Progressed {
     Refused(Box<Refusal>),
 }
 
-/// A next step, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StepView {
     /// One sentence without a capital and without a period.
@@ -172,7 +166,6 @@ pub(crate) struct StepView {
 }
 
 impl StepView {
-    /// Puts the next step of `change` into words.
     pub(crate) fn new(change: &Change, step: &Step, ctx: &FixContext) -> Self {
         let id = change.id();
         let one = |command: CommandLine| vec![Fix::next("", command)];
@@ -244,7 +237,6 @@ impl StepView {
         Self { text, next }
     }
 
-    /// The sentence and the commands. Without a line end at the end.
     pub(crate) fn lines(&self) -> String {
         let lines = std::iter::once(self.text.clone()).chain(problem::lines(&self.next));
         lines.collect::<Vec<_>>().join("\n")

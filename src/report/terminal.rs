@@ -6,14 +6,12 @@ use anstyle::{AnsiColor, Style};
 use crate::report::visible::{char_width, visible, visible_line, width};
 use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, doc};
 
-/// How a terminal shows text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terminal {
     pub(crate) width: Option<usize>,
     pub(crate) color: bool,
 }
 
-/// Columns between those of a table.
 const GAP: usize = 2;
 /// Text is not wrapped to less than this.
 const MIN_COLUMN: usize = 8;
@@ -31,7 +29,6 @@ pub(crate) fn render(doc: &Doc, terminal: Terminal) -> String {
 }
 
 impl Terminal {
-    /// No colour and no wrapping, as for a pipe.
     pub(crate) fn plain() -> Self {
         Self::default()
     }

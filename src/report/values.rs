@@ -130,12 +130,10 @@ pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
     }
 }
 
-/// A moment as the original's files have it: `2026-02-18T12:39:00Z`.
 pub(crate) fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A commit's name as people write it.
 pub(crate) fn short_sha(sha: &str) -> String {
     sha.chars().take(12).collect()
 }
@@ -166,7 +164,6 @@ pub(crate) fn tick(value: f64, step: f64, unit: &Unit) -> String {
     with_symbol(&number, &symbol)
 }
 
-/// Whether a number is too large or too small to be written out.
 fn is_extreme(value: f64) -> bool {
     value != 0.0 && !(SMALL..LARGE).contains(&exponent(value))
 }

@@ -10,7 +10,6 @@ use crate::report::{Table, Text, Tone, code, doc, mark, values};
 /// What helps against drift where there are two builds to take turns.
 const IN_PAIRS: &str = "; measure in pairs";
 
-/// A criterion with its verdict, as a table shows it.
 pub(crate) struct Row {
     role: Role,
     criterion: String,
@@ -64,7 +63,6 @@ impl Row {
     }
 }
 
-/// The verdicts on a contract.
 pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
     let guardrails = verdicts.guardrails.iter().map(|judged| Row::of(Role::Guardrail, judged));
     let trigger = verdicts.trigger.iter().map(|judged| Row::of(Role::Trigger, judged));
@@ -91,7 +89,6 @@ pub(crate) fn drawn_table(rows: Vec<Row>) -> Table {
     table
 }
 
-/// What a criterion is for, in a word.
 fn role(role: Role) -> &'static str {
     match role {
         Role::Kpi => "KPI",
@@ -121,7 +118,6 @@ pub(crate) fn goes_on(judged: &Judged) -> String {
     format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
 }
 
-/// The outcome as a word.
 pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "pass",
@@ -136,7 +132,6 @@ pub(crate) fn line(judged: &Judged) -> String {
     Row::of(Role::Guardrail, judged).line()
 }
 
-/// One line with the criterion before it.
 pub(crate) fn full_line(judged: &Judged) -> String {
     format!("{} is {}", judged.criterion, line(judged))
 }
@@ -166,7 +161,6 @@ pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
     }
 }
 
-/// The numbers of a verdict, where there are any.
 fn finding(verdict: &Verdict) -> Option<&Finding> {
     match verdict {
         Verdict::Pass(finding) | Verdict::Fail(finding) => Some(finding),
@@ -175,7 +169,6 @@ fn finding(verdict: &Verdict) -> Option<&Finding> {
     }
 }
 
-/// What led to a verdict.
 fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> String {
     let bound = values::bound(criterion);
     let shown = |finding: &Finding| measured(criterion, finding, unit);
@@ -193,7 +186,6 @@ fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>
     }
 }
 
-/// The estimate in the bound's own terms.
 fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> String {
     match &criterion.bound {
         Bound::Relative { .. } => difference(&criterion.metric, finding),
@@ -267,7 +259,6 @@ fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Finding>) -> 
     }
 }
 
-/// A flaw in words.
 pub(crate) fn flaw(because: &Flaw) -> String {
     match because {
         Flaw::Before { reason } => format!("the baseline has no usable value: {}", unusable(reason)),
@@ -288,7 +279,6 @@ pub(crate) fn flaw(because: &Flaw) -> String {
     }
 }
 
-/// Why a metric has no usable value, in words.
 pub(crate) fn unusable(reason: &Unusable) -> String {
     match reason {
         Unusable::NotMeasured => "it was not measured".to_owned(),

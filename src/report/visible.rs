@@ -32,7 +32,6 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// Columns that a text takes on a terminal.
 pub(crate) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }

@@ -36,6 +36,13 @@ impl Record {
     }
 
     /// The change, where it is one of ours.
+    pub(crate) fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Tracked(change) => Some(change),
+            Self::Legacy(_) => None,
+        }
+    }
+
     pub(crate) fn into_change(self) -> Option<Change> {
         match self {
             Self::Tracked(change) => Some(*change),

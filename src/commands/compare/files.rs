@@ -18,7 +18,6 @@ use crate::report::plot::{self, Strip};
 use crate::report::{self, CompareView};
 use crate::store::{Project, atomic, guard};
 
-/// Snapshots are read up to this size.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
@@ -69,10 +68,8 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
     })
 }
 
-/// More metrics than this in one picture are not looked at.
 const MOST: usize = 12;
 
-/// Where the report and the data are to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Outs<'a> {
     pub(super) report: Option<&'a Path>,
@@ -80,7 +77,6 @@ pub(super) struct Outs<'a> {
 }
 
 impl Outs<'_> {
-    /// Refuses paths that may not be written, before anything is measured.
     pub(super) fn guard(self, ctx: &Ctx, inputs: &[&Path]) -> Result<(), CommandError> {
         let picture = self.report.map(beside);
         for out in self.report.into_iter().chain(self.data).chain(picture.as_deref()) {

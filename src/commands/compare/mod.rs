@@ -20,7 +20,6 @@ mod files;
 
 pub(crate) use files::strips;
 
-/// Compare before and after, for a change or for any two snapshot files
 #[derive(Debug, Default, Args)]
 pub(crate) struct CompareArgs {
     /// Compare the recorded snapshots of this change [default, without --before and --after: as for other commands]
@@ -211,7 +210,6 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     ])
 }
 
-/// Baseline and head in pairs, or why there are none.
 fn pairs(
     ctx: &Ctx,
     change: &Change,

@@ -20,10 +20,8 @@ use crate::report::visible::visible_line;
 use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
-/// The original's monitor file is a few kilobytes.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Measure rolled out changes day by day
 #[derive(Debug, Subcommand)]
 pub(crate) enum MonitorCommand {
     /// Set for how many days a rolled out change is measured
@@ -34,7 +32,6 @@ pub(crate) enum MonitorCommand {
     Status(StatusArgs),
 }
 
-/// Set for how many days a rolled out change is measured
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     #[command(flatten)]
@@ -47,7 +44,6 @@ pub(crate) struct StartArgs {
     days: u32,
 }
 
-/// Show which changes are monitored and how far along they are
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Show only this change [default: every change that is rolled out]

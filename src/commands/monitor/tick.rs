@@ -26,9 +26,7 @@ pub(crate) struct TickArgs {
     force: bool,
 }
 
-/// What a tick did for one change.
 pub(crate) struct Ticked {
-    /// The change as it stands now.
     pub change: Change,
     /// Why it was not measured; `None` where it was.
     pub idle: Option<Idle>,
@@ -69,7 +67,6 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
 }
 
-/// Why nothing is ticked.
 fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
     Ok(match monitor::legacy(ctx)? {
         Some(legacy) => format!("no active monitor: {}", monitor::legacy_monitor_text(ctx, &legacy)),
@@ -77,7 +74,6 @@ fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
     })
 }
 
-/// Tells records that cannot be relied on, and what helps.
 pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
     for lost in lost {
         ctx.error_once(&lost.named());
@@ -85,7 +81,6 @@ pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
     }
 }
 
-/// The same for programs.
 pub(crate) fn not_known(lost: &[Finding]) -> Value {
     let one = |lost: &Finding| json!({ "path": lost.path, "code": lost.what.code(), "message": lost.what.to_string() });
     lost.iter().map(one).collect()
@@ -96,7 +91,6 @@ pub(crate) fn lost(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Finding>, Comma
     if choose::named(ctx, typed)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
-/// The worst of what the changes say.
 pub(crate) fn exit(done: &[Ticked]) -> Exit {
     if done.iter().any(|ticked| !ticked.change.open_alarms.is_empty()) {
         return Exit::No;
