@@ -79,7 +79,7 @@ enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Write prompts and context for a language model
     #[command(subcommand)]
-    Llm(commands::llm::LlmCommand),
+    Llm(commands::preflight::LlmCommand),
     /// Let an OpenClaw agent run the daily tick
     #[command(subcommand)]
     Openclaw(commands::openclaw::OpenclawCommand),
@@ -106,9 +106,9 @@ enum ChangeCommand {
     /// Write its contract: hypothesis, KPI, guardrails, rollback trigger and action
     Contract(commands::contract::ContractArgs),
     /// List all changes
-    List(commands::show::ListArgs),
+    List(commands::status::ListArgs),
     /// Show one change with all its evidence
-    Show(commands::show::ShowArgs),
+    Show(commands::status::ShowArgs),
     /// Select the change that commands work on by default
     Use(commands::choose::UseArgs),
     /// Add a note to a change's record
@@ -122,7 +122,7 @@ enum ChangeCommand {
     /// Start a stage of the rollout
     Rollout(commands::rollout::RolloutArgs),
     /// Take a change back
-    Rollback(commands::rollback::RollbackArgs),
+    Rollback(commands::rollout::RollbackArgs),
     /// Resolve a change's open alarms
     Resolve(commands::decide::DecisionArgs),
     /// Name the change that replaces an emergency's override
@@ -132,7 +132,7 @@ enum ChangeCommand {
     /// Find a change's commit again after a squash or rebase
     Relink(commands::relink::RelinkArgs),
     /// Print the trailer that ties a commit or a pull request to a change
-    Trailer(commands::show::TrailerArgs),
+    Trailer(commands::status::TrailerArgs),
 }
 
 /// Commands and flags, for what is made from them: help with examples, completions, man pages, the prompt of a model.
@@ -285,7 +285,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Monitor(command) => commands::monitor::run(ctx, command),
         Command::Analyze(args) => commands::preflight::analyze(ctx, args),
         Command::Doctor(args) => commands::doctor::run(ctx, args),
-        Command::Llm(command) => commands::llm::run(ctx, command, &commands::completions::sheet(&Cli::command())),
+        Command::Llm(command) => commands::preflight::llm(ctx, command, &commands::completions::sheet(&Cli::command())),
         Command::Openclaw(command) => commands::openclaw::run(ctx, command),
         Command::Preflight(args) => commands::preflight::run(ctx, args),
         Command::Autopilot(command) => commands::autopilot::run(ctx, command),
@@ -299,8 +299,8 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
     match command {
         ChangeCommand::Start(args) => commands::start::run(ctx, args),
         ChangeCommand::Contract(args) => commands::contract::run(ctx, args),
-        ChangeCommand::List(args) => commands::show::list(ctx, args),
-        ChangeCommand::Show(args) => commands::show::run(ctx, args),
+        ChangeCommand::List(args) => commands::status::list(ctx, args),
+        ChangeCommand::Show(args) => commands::status::show_change(ctx, args),
         ChangeCommand::Use(args) => commands::choose::run_use(ctx, args),
         ChangeCommand::Note(args) => commands::decide::note(ctx, args),
         ChangeCommand::Promote(args) => commands::decide::promote(ctx, args),
@@ -309,10 +309,10 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandErr
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
         ChangeCommand::Resolve(args) => commands::decide::resolve(ctx, args),
         ChangeCommand::FollowUp(args) => commands::decide::follow_up(ctx, args),
-        ChangeCommand::Rollback(args) => commands::rollback::run(ctx, args),
+        ChangeCommand::Rollback(args) => commands::rollout::roll_back(ctx, args),
         ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
         ChangeCommand::Relink(args) => commands::relink::run(ctx, args),
-        ChangeCommand::Trailer(args) => commands::show::trailer(ctx, args),
+        ChangeCommand::Trailer(args) => commands::status::trailer(ctx, args),
     }
 }
 

@@ -179,7 +179,7 @@ fn answer(
     exit: Exit,
 ) -> Result<Value, CommandError> {
     let one = |it: &Verified| {
-        let mut fields = report::v1::verify_dry_run(&it.change, &it.demands, &it.warnings);
+        let mut fields = report::show::verify(&it.change, &it.demands, &it.warnings, None);
         fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
         fields
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::commands::{Bar, Ctx, checks, init, pairing, parse, selftest};
+use crate::commands::{Bar, Ctx, init, pairing, parse, selftest, validate};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -234,7 +234,7 @@ fn wait(ctx: &Ctx, pause: Duration) -> Result<(), CommandError> {
     let started = Instant::now();
     while started.elapsed() < pause {
         if interrupt.requested() {
-            return Err(checks::interrupted());
+            return Err(validate::interrupted());
         }
         std::thread::sleep(GLANCE.min(pause.saturating_sub(started.elapsed())));
     }

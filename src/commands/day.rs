@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::commands::monitor::tick;
-use crate::commands::{Ctx, checks, choose, commit, parse, tuneables};
+use crate::commands::{Ctx, choose, commit, measure, parse, validate};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
@@ -45,7 +45,7 @@ pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit, CommandError> 
 /// nothing.
 fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
     let (tracked, damaged) = choose::changes(ctx)?;
-    let in_force = tuneables::read(ctx, &tracked.iter().collect::<Vec<_>>())?;
+    let in_force = measure::tuneables_in_force(ctx, &tracked.iter().collect::<Vec<_>>())?;
     let probes = health(ctx)?;
     let policy = ctx.policy()?;
     let now = ctx.now();
@@ -92,7 +92,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
     let interrupt = ctx.interrupt()?;
     let mut list = Vec::new();
     for probe in &ctx.config()?.http_probes {
-        let (url, failure) = checks::smoke(probe, interrupt);
+        let (url, failure) = validate::smoke(probe, interrupt);
         if interrupt.requested() {
             return Err(CommandError::trouble("interrupted"));
         }

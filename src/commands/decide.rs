@@ -6,7 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, checks, choose, collect, commit, delta, evidence, parse, rollback, show, uncommitted,
+    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, uncommitted,
+    validate,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -47,27 +48,27 @@ pub(crate) struct FollowUpArgs {
 
 pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
-    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
+    status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
 }
 
 pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
-    let exit = show::state(ctx, &change)?;
-    rollback::hint_left(ctx, &change);
+    let exit = status::state(ctx, &change)?;
+    rollout::hint_left(ctx, &change);
     Ok(exit)
 }
 
 /// Exit 1 when no alarm is open or no reason is given.
 pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
     let reason = parse::prose("--reason", &args.reason)?;
-    show::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
+    status::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
 /// Ended changes take notes too.
 pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
     let text = parse::required("the note", &args.text)?;
-    show::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
+    status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
 }
 
 /// The other change has to exist; that it was promoted is demanded at verification.
@@ -75,7 +76,7 @@ pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandEr
     let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
     commit::load(ctx, &by)?;
-    show::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
+    status::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }
 
 #[derive(Debug, Args)]
@@ -96,7 +97,7 @@ pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
     let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
-    let exit = show::state(ctx, &change)?;
+    let exit = status::state(ctx, &change)?;
     uncommitted::hint(ctx, &change);
     Ok(exit)
 }
@@ -115,7 +116,7 @@ fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
     let reverted =
         repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
             if config.validation.rehearse_checks {
-                checked = checks::commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+                checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
             }
         })?;
     let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);

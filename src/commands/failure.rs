@@ -6,7 +6,7 @@ use crate::commands::{Ctx, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Fix;
-use crate::report::{RefusalView, problem};
+use crate::report::problem;
 use crate::ui::Ui;
 use crate::workflow::Reason;
 
@@ -19,11 +19,11 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             if names_paths(&refusal.missing) {
                 fixes.uncommitted = ctx.map(uncommitted::paths).unwrap_or_default();
             }
-            let view = RefusalView::new(refusal, change.as_deref(), &fixes);
-            ui.tell(&view.text());
+            let refused = problem::refused(refusal, change.as_deref(), &fixes);
+            ui.tell(&problem::refusal_text(&refused));
             if json {
                 // Failing to print leaves only the exit code, which says it too.
-                let _ = ui.answer(&format!("{:#}", view.json()));
+                let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
             }
         }
         CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),

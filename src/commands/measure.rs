@@ -1,22 +1,26 @@
-//! Taking a snapshot for a command, and the files that become evidence; and the progress bar on standard error: only on a
-//! terminal, only when something takes more than a moment.
+//! Taking a snapshot for a command, and the files that become evidence; the tuneables in force and the file that holds them;
+//! and the progress bar on standard error: only on a terminal, only when something takes more than a moment.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::audit;
-use crate::commands::{Ctx, Pending, checks, commit, delta, uncommitted};
+use crate::commands::{Ctx, Pending, commit, delta, evidence, uncommitted, validate};
 use crate::error::CommandError;
+use crate::judge::compare::{TuneableChange, tuneable_changes};
 use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
-use crate::model::{ChangeId, Contract, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable};
+use crate::measure::tuneables::{self, Effective, locate};
+use crate::model::{ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable};
 use crate::os::clock;
 use crate::report::{self, metric};
-use crate::store::{OwnPaths, Role};
+use crate::store::{OwnPaths, Role, atomic, guard};
 use crate::ui::Ui;
-use crate::workflow::{Change, World};
+use crate::workflow::{Change, End, World};
 
 pub(crate) struct Ask<'a> {
     pub(crate) label: &'a str,
@@ -46,7 +50,7 @@ pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measu
     let started = ctx.now();
     let (mut snapshot, outputs) = snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
     bar.finish();
-    checks::stop_if_asked(ctx)?;
+    validate::stop_if_asked(ctx)?;
     let now = ctx.now();
     snapshot.id = Some(clock::uuid_v7(now));
     snapshot.started_at = Some(started);
@@ -199,6 +203,83 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+const LIMIT: u64 = 8 * 1024 * 1024;
+
+pub(crate) struct InForce {
+    pub(crate) now: Effective,
+    /// What was measured last and is expected to be in force, with the path of its file.
+    pub(crate) expected: Option<(String, Snapshot)>,
+    pub(crate) moved: Vec<TuneableChange>,
+}
+
+pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce, CommandError> {
+    let now = tuneables::read(ctx.project.root(), &ctx.config()?.tuneables)?;
+    let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);
+    // Evidence that was altered says nothing of what is expected; `verify` and `check` tell of it.
+    let expected = newest.and_then(|(_, taken)| {
+        let snapshot = evidence::snapshot(ctx, &taken.snapshot).ok()?;
+        Some((taken.snapshot.path.clone(), snapshot))
+    });
+    let moved = expected.as_ref().map_or_else(Vec::new, |(_, before)| {
+        let mut after = before.clone();
+        after.tuneables = now.values.clone();
+        let mut list = tuneable_changes(before, &after);
+        list.retain(|change| change.old != change.new);
+        list
+    });
+    Ok(InForce { now, expected, moved })
+}
+
+/// What a change leaves in force, with the moment of its last measurement: what it measured last, or its baseline
+/// where it was dropped.
+fn expected(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
+    let last = change.events.iter().rev().find_map(|event| event.what.taken())?;
+    let stays = matches!(change.end, None | Some(End::Verified { .. }));
+    let taken = if stays { last } else { &change.baseline.as_ref()?.taken };
+    Some((last.taken_at, taken))
+}
+
+/// The one configured tuneables file outside the repository that pairs are to see as it was.
+pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>, CommandError> {
+    let config = ctx.config()?;
+    if config.pair.tuneables_env.is_none() {
+        return Ok(None);
+    }
+    for file in config.tuneables.files.iter().rev() {
+        let path = locate(ctx.project.root(), file)?;
+        if !ctx.repo()?.is_some_and(|repo| path.starts_with(repo.root())) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps that file as it is now, by its digest, in the cache: it may hold secrets, so it is never evidence, but pairs
+/// need it as it was.
+pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
+    let Some(path) = tuneables_file(ctx)? else { return Ok(()) };
+    let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(()) };
+    let kept = kept_path(ctx, &Digest::of_bytes(&bytes));
+    if !kept.exists() {
+        guard::write(&ctx.project, &kept, &bytes)?;
+    }
+    Ok(())
+}
+
+/// That file as it was when a snapshot was taken; `None` when it was not kept in this checkout.
+pub(crate) fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, CommandError> {
+    let Some(path) = tuneables_file(ctx)? else { return Ok(None) };
+    let is_it = |file: &str| locate(ctx.project.root(), file).is_ok_and(|at| at == path);
+    let recorded = snapshot.tuneable_files.iter().find(|file| is_it(&file.path));
+    let Some(digest) = recorded.and_then(|file| file.sha256.as_ref()) else { return Ok(None) };
+    let bytes = atomic::read(&kept_path(ctx, digest), LIMIT)?;
+    Ok(bytes.filter(|bytes| Digest::of_bytes(bytes) == *digest))
+}
+
+fn kept_path(ctx: &Ctx, digest: &Digest) -> PathBuf {
+    ctx.project.cache_dir().join("tuneables").join(digest.as_str())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 pub(crate) mod autopilot;
 pub(crate) mod calibrate;
 pub(crate) mod check;
-mod checks;
 mod collect;
 pub(crate) mod compare;
 pub(crate) mod completions;
@@ -15,18 +14,15 @@ pub(crate) mod failure;
 pub(crate) mod hook_run;
 pub(crate) mod hooks;
 pub(crate) mod init;
-pub(crate) mod llm;
 pub(crate) mod monitor;
 pub(crate) mod openclaw;
 pub(crate) mod preflight;
 pub(crate) mod relink;
 pub(crate) mod report;
 pub(crate) mod review;
-pub(crate) mod rollback;
 pub(crate) mod rollout;
 pub(crate) mod route;
 pub(crate) mod selftest;
-pub(crate) mod show;
 pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -47,7 +43,6 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
-mod tuneables;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;
@@ -186,7 +181,7 @@ impl Ctx {
             _ if self.ui.answers_a_person() => {
                 terminal::render(doc, Terminal { width: Some(self.ui.width()), color: true })
             }
-            _ => terminal::render(doc, Terminal::plain()),
+            _ => terminal::render(doc, Terminal::default()),
         };
         Ok(self.ui.answer(&text)?)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::commands::{Bar, Ctx, checks, delta, measure, tuneables};
+use crate::commands::{Bar, Ctx, delta, measure, validate};
 use crate::config::{Config, KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::git::Repo;
@@ -99,8 +99,8 @@ pub(crate) fn of_change(
     if before_rev.dirty_digest().is_some() || after_rev.dirty_digest().is_some() {
         return impossible("uncommitted work was measured, and no commit holds it");
     }
-    let (old, new) = (tuneables::kept(ctx, sides.0)?, tuneables::kept(ctx, sides.1)?);
-    let file = tuneables::outside(ctx)?;
+    let (old, new) = (measure::kept_tuneables(ctx, sides.0)?, measure::kept_tuneables(ctx, sides.1)?);
+    let file = measure::tuneables_file(ctx)?;
     if before_rev.same_code(after_rev) && (file.is_none() || old.is_none() || new.is_none()) {
         return impossible(
             "the delta is outside the repository; name the variable that points at the tuneables file under pair.tuneables_env",
@@ -143,7 +143,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let project = Project { repo, config: ask.config, is_own: &|path| own.is_own(path) };
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
-        Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
+        Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
         Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
@@ -174,9 +174,9 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
     let complete = measure(ask, &checkouts, proof, &mut runner, &mut bar, &mut session);
     bar.finish();
     if !complete {
-        return Err(checks::interrupted());
+        return Err(validate::interrupted());
     }
-    checks::stop_if_asked(ctx)?;
+    validate::stop_if_asked(ctx)?;
     session.warnings.extend(checkouts.warnings.clone());
     session.generated_at = ctx.now();
     session.id = clock::uuid_v7(session.generated_at);
@@ -222,11 +222,11 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
             }
             drop(scratch);
         }
-        Err(CheckoutError::Interrupted) => return Err(checks::interrupted()),
+        Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
         Err(error) => failures.push(error.to_string()),
     }
     bar.finish();
-    checks::stop_if_asked(ctx)?;
+    validate::stop_if_asked(ctx)?;
     if failures.is_empty() {
         return Ok(());
     }

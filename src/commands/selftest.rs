@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, checks, parse};
+use crate::commands::{Bar, Ctx, parse, validate};
 use crate::config::Pin;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -138,7 +138,7 @@ pub(crate) fn pairs(
         bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));
     });
     if measured.paired.stopped == Stop::Interrupted {
-        return Err(checks::interrupted());
+        return Err(validate::interrupted());
     }
     if let Some(error) = measured.error {
         return Err(CommandError::trouble(format!("{}: {error}", plan.name)));

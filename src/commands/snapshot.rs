@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::commands::{
-    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, pairing, parse, rollback, tuneables,
+    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, pairing, parse, rollout,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -132,7 +132,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     world.revision = measure::check_unchanged(ctx, &mut measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
-    tuneables::keep(ctx)?;
+    measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
         RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),
         RoleArg::After => Kind::AfterTaken(After { taken, rollback: String::new() }),
@@ -168,7 +168,7 @@ fn warn_of_strength(ctx: &Ctx, baseline: &Baseline) {
 
 /// After a rollback: are the baseline's values back? Exit 1 where they are not.
 fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let (measurement, path, exit) = rollback::confirm(ctx, change, &label(args, "rollback")?)?;
+    let (measurement, path, exit) = rollout::confirm(ctx, change, &label(args, "rollback")?)?;
     export(args, &measurement)?;
     answer(ctx, &path, &measurement, Some(change))?;
     Ok(exit)

@@ -205,7 +205,7 @@ fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> 
 
 fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit, CommandError> {
     let path = ctx.project.record_path(change.id().as_str())?.display().to_string();
-    ctx.say(true, &report::v1::entry(change, &path), &format!("Opened {}", change.id()))?;
+    ctx.say(true, &report::show::entry(change, &path), &format!("Opened {}", change.id()))?;
     let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
     if !steps.is_empty() {
         ctx.ui.tell(&problem::lines(steps).join("\n"));

@@ -1,12 +1,13 @@
-//! `status` (`next`): where the changes stand and what comes next; with `--run`, performs what needs no human.
+//! `status` (`next`): where the changes stand and what comes next; with `--run`, performs what needs no human. `change list`,
+//! `change show`, `change trailer`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::monitor::tick;
 use crate::commands::snapshot::RoleArg;
 use crate::commands::{
-    Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollback, show as answer, snapshot,
+    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot,
     uncommitted, validate,
 };
 use crate::error::CommandError;
@@ -40,7 +41,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         None => choose::among(ctx, &records, damaged, false).ok(),
     };
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?;
-    let left = rollback::left_in_tree(ctx, tracked());
+    let left = rollout::left_in_tree(ctx, tracked());
     let missing = audit_here::missing(ctx).unwrap_or_default();
     for (_, path) in &missing {
         ctx.ui.error(&format!("{path} is missing here, and the commit checked out has it"));
@@ -129,7 +130,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
             Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
-            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return answer::standing(ctx, &change),
+            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return standing(ctx, &change),
             Step::Validate => validate::validate(ctx, id)?,
             Step::After => snapshot::take(ctx, &change, RoleArg::After)?,
             Step::Tick => {
@@ -137,7 +138,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
                 ticked.iter().for_each(|done| tick::tell(ctx, done));
                 let exit = tick::exit(&ticked);
                 // Days come one by one, whatever is asked for.
-                return if exit == Exit::Yes { answer::state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
+                return if exit == Exit::Yes { state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
             }
             Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
             Step::Contract { .. }
@@ -153,7 +154,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
             | Step::ConfirmRollback
             | Step::Ended { .. } => {
                 // The gate just passed has told what comes next.
-                return if done > 0 { answer::standing(ctx, &change) } else { answer::state(ctx, &change) };
+                return if done > 0 { standing(ctx, &change) } else { state(ctx, &change) };
             }
         };
         if exit != Exit::Yes {
@@ -168,4 +169,104 @@ fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
     let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
     let answer = gates::may_validate(change, &world);
     Ok(matches!(answer, Err(refusal) if matches!(refusal.missing, Reason::NoDelta { .. })))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Change [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// Change to show, as an option
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    change_id: Option<String>,
+}
+
+pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
+    let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
+    if let Some(legacy) = commit::legacy(ctx, &id)? {
+        let mut fields = legacy.fields.clone();
+        fields.insert("legacy".to_owned(), json!(true));
+        fields.insert("message".to_owned(), json!(legacy.sentence()));
+        fields.insert("commands".to_owned(), problem::commands(&legacy.fixes()));
+        ctx.answer(
+            false,
+            &Value::Object(fields),
+            &report::show::legacy(&legacy.fields, &legacy.sentence(), &legacy.fixes()),
+        )?;
+        return Ok(Exit::Yes);
+    }
+    let change = commit::load(ctx, &id)?;
+    let mut fields = view_v1::fields(&change);
+    fields.insert("contract".to_owned(), json!(change.contract));
+    fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
+    fields.insert("events".to_owned(), json!(change.events));
+    ctx.answer(false, &Value::Object(fields), &report::show::document(&change))?;
+    Ok(Exit::Yes)
+}
+
+/// The answer of commands that move a change: its id and state, and what comes next.
+pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    standing(ctx, change)?;
+    ctx.hint_next(change)?;
+    Ok(Exit::Yes)
+}
+
+/// Its id and state alone, where what comes next has been told.
+pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+    let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
+    let answer = json!({ "change_id": change.id(), "status": status, "next": step });
+    ctx.say(false, &answer, &format!("{} {status}", change.id()))?;
+    Ok(Exit::Yes)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// List only open changes
+    #[arg(long)]
+    open: bool,
+}
+
+/// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
+pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
+    let (mut records, damaged) = choose::records(ctx)?;
+    if args.open {
+        records.retain(|record| match record {
+            Record::Tracked(change) => change.is_open(),
+            Record::Legacy(legacy) => legacy.status != "verified",
+        });
+    }
+    let mut lines = Vec::new();
+    for record in &records {
+        let path = ctx.project.record_path(record.id().as_str())?.display().to_string();
+        lines.push(match record {
+            Record::Tracked(change) => report::show::entry(change, &path),
+            Record::Legacy(legacy) => {
+                let (id, started) = (legacy.id.as_str(), &legacy.started_at);
+                let mut entry = report::show::raw_entry(id, &legacy.title, &legacy.status, started, &path);
+                entry["legacy"] = json!(true);
+                entry
+            }
+        });
+    }
+    let doc = report::show::list(&lines);
+    ctx.answer(true, &Value::Array(lines), &doc)?;
+    Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrailerArgs {
+    #[command(flatten)]
+    change: ChangeArg,
+}
+
+/// The line alone, so that it can be put into a message by a script.
+pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
+    let change = args.change.load(ctx)?;
+    let key = &ctx.config()?.enforcement.trailer;
+    let line = format!("{key}: {}", change.id());
+    ctx.say(false, &json!({ "key": key, "value": change.id(), "line": line }), &line)?;
+    if !ctx.json(false) {
+        ctx.ui.hint("put it last in the message or the pull request's text, after an empty line");
+    }
+    Ok(Exit::Yes)
 }

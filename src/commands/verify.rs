@@ -43,7 +43,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
     if let Some(legacy) = commit::legacy(ctx, &id)?.filter(|_| ctx.format().is_none() && ctx.json(true)) {
-        ctx.print(&report::v1::verify_failed(&id, &legacy.sentence()))?;
+        ctx.print(&report::show::verify_failed(&id, &legacy.sentence()))?;
     }
     commit::provable(ctx, &change)?;
     evidence::check_record(ctx, &change)?;
@@ -81,7 +81,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
 pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
     let CommandError::Trouble { error, .. } = error else { return None };
     let Some(RecordError::Unknown { id, path }) = error.downcast_ref() else { return None };
-    Some(report::v1::verify_failed(id, &format!("change record not found: {}", path.display())))
+    Some(report::show::verify_failed(id, &format!("change record not found: {}", path.display())))
 }
 
 /// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
@@ -94,7 +94,7 @@ fn answer_refused(
     if ctx.format().is_some() || !ctx.json(true) {
         return Ok(());
     }
-    let answer = report::v1::verify_refused(change, refusal, demands, apply, &ctx.fix_context());
+    let answer = report::show::verify_refused(change, refusal, demands, apply, &ctx.fix_context());
     ctx.print(&answer)
 }
 
@@ -120,10 +120,7 @@ fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -
     for warning in &warnings {
         ctx.ui.warn(warning);
     }
-    let mut answer = match applied {
-        None => report::v1::verify_dry_run(change, demands, &warnings),
-        Some(applied) => report::v1::verify_apply(change, demands, &warnings, applied),
-    };
+    let mut answer = report::show::verify(change, demands, &warnings, applied);
     answer["demands"] = json!(demands);
     ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))?;
     Ok(())

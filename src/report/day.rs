@@ -310,7 +310,7 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
     let act: Vec<Fix> = view.decisions.iter().filter_map(perform).collect();
     if !act.is_empty() {
         doc.paragraph("Written down; what is left to do:");
-        doc.code(problem::lines(&act).join("\n"));
+        problem::add(&mut doc, &act);
     }
     doc.paragraph(match view.is_stable() {
         true => mark(Tone::Good, "stable").plain(": the next smallest delta may be queued"),

@@ -236,13 +236,7 @@ pub(crate) fn faults(doc: &mut Doc, entry: &Entry<'_>) {
 pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
     let view = StepView::new(entry.change, &entry.step, &entry.fixes);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
-    commands(doc, &view);
-}
-
-pub(crate) fn commands(doc: &mut Doc, view: &StepView) {
-    if !view.next.is_empty() {
-        doc.code(problem::lines(&view.next).join("\n"));
-    }
+    problem::add(doc, &view.next);
 }
 
 /// The next step, each command alone in its block below its purpose: what is copied from the page is a command.

@@ -1,10 +1,14 @@
-//! Problems and their fixes for readers: lines of text and JSON. Every part of the tool shows its advice through this.
+//! Problems, refusals and their fixes for readers: lines of text and JSON. Every part of the tool shows its advice through
+//! this.
 
 use serde_json::{Value, json};
 
-use crate::model::{Action, Fix, How, Problem, Severity, Subject};
+use crate::model::fix::code;
+use crate::model::text::{count, moment, short};
+use crate::model::{Action, ArtifactFault, DeltaCommit, Fix, FixContext, How, Problem, Rehearsal, Severity, Subject};
 use crate::report::visible::visible_line;
-use crate::report::{Text, Tone, mark};
+use crate::report::{Doc, Text, Tone, mark, verdict};
+use crate::workflow::{Change, Demand, DemandKind, Reason, Refusal};
 
 /// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
 /// nothing else.
@@ -42,6 +46,13 @@ pub(crate) fn parts(step: &Fix, joint: &str) -> (String, Option<String>) {
             (format!("{joined}: in {}, under {key}:", visible_line(file)), Some(lines.join("\n")))
         }
         Action::Decide => (joined, None),
+    }
+}
+
+/// Adds the steps to a document, unless there are none.
+pub(crate) fn add(doc: &mut Doc, steps: &[Fix]) {
+    if !steps.is_empty() {
+        doc.code(lines(steps).join("\n"));
     }
 }
 
@@ -131,10 +142,130 @@ pub(crate) fn json(problem: &Problem) -> Value {
     value
 }
 
+/// A refusal in words. `change` is the one that was refused; `None` where it could not even be opened.
+pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixContext) -> Problem {
+    Problem {
+        code: code(&refusal.missing),
+        severity: Severity::Fail,
+        subject: Subject { change: change.map(|change| change.id().clone()), ..Subject::default() },
+        message: format!("refused at {}: {}", refusal.gate, refusal.missing),
+        details: details(&refusal.missing, ctx),
+        fixes: refusal.fixes(change, ctx),
+    }
+}
+
+/// The sentence, the particulars and the steps, a line each. Without a line end at the end.
+pub(crate) fn refusal_text(refused: &Problem) -> String {
+    let details = refused.details.iter().map(|detail| format!("  {}", visible_line(detail)));
+    let lines = std::iter::once(visible_line(&refused.message)).chain(details).chain(lines(&refused.fixes));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The same as an object; `missing` holds the numbers as the gate saw them.
+pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
+    json!({
+        "refused": true,
+        "change_id": refused.subject.change,
+        "gate": refusal.gate.name(),
+        "gate_number": refusal.gate.number(),
+        "code": refused.code,
+        "message": refusal.missing.to_string(),
+        "details": refused.details,
+        "not_yet": refusal.is_not_yet(),
+        "next": refused.fixes.iter().filter_map(Fix::command).collect::<Vec<_>>(),
+        "hints": commands(&refused.fixes),
+        "fixes": refused.fixes,
+        "missing": refusal.missing,
+    })
+}
+
+/// The particulars, a line each, in the order in which the reason holds them.
+fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
+    if let Reason::Dirty { .. } = reason {
+        ctx.uncommitted.lines()
+    } else if let Reason::CommitsBeforeBaseline { commits, .. } | Reason::ManyCommits { commits, .. } = reason {
+        commits.iter().map(commit).collect()
+    } else if let Reason::ForeignCommit { commit: foreign } = reason {
+        vec![commit(foreign)]
+    } else if let Reason::Unmeasured { metrics, why } = reason {
+        let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
+        metrics.iter().enumerate().map(|(at, metric)| format!("{metric}{}", why(at))).collect()
+    } else if let Reason::ContractDocs { files } | Reason::CodeBeside { files } = reason {
+        files.clone()
+    } else if let Reason::Evidence { faults } = reason {
+        faults.iter().map(fault).collect()
+    } else if let Reason::Verdicts { judged } | Reason::StageGuardrails { judged } = reason {
+        judged.iter().map(verdict::full_line).collect()
+    } else if let Reason::TriggerFired { judged } = reason {
+        vec![format!("{} {}", judged.criterion, verdict::trigger_line(judged))]
+    } else if let Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = reason {
+        paths.clone()
+    } else if let Reason::Unverified { demands } = reason {
+        demands.iter().map(|it| format!("{} {}", if it.met { "✓" } else { "✗" }, demand(it))).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+fn commit(commit: &DeltaCommit) -> String {
+    format!("{} {}", short(&commit.sha), commit.subject)
+}
+
+fn fault(fault: &ArtifactFault) -> String {
+    format!("{}: {}", fault.path, if fault.missing { "missing" } else { "altered since it was recorded" })
+}
+
+/// A demand of verification in words, with where it stands.
+pub(crate) fn demand(demand: &Demand) -> String {
+    match &demand.kind {
+        DemandKind::FullRollout => "fully rolled out".to_owned(),
+        DemandKind::Window { days, closes: None } => {
+            format!("{} of monitoring, counted from the full rollout", count(*days, "day", "days"))
+        }
+        DemandKind::Window { days, closes: Some(at) } => {
+            format!("{} of monitoring, which end {}", count(*days, "day", "days"), moment(*at))
+        }
+        DemandKind::Ticks { need, have } => {
+            let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
+            let shown = if dates.is_empty() { String::new() } else { format!(" ({})", dates.join(", ")) };
+            if have.len() > *need as usize {
+                return format!("measured on {} distinct UTC days, {need} of which are demanded{shown}", have.len());
+            }
+            format!("measured on {} of {need} distinct UTC days{shown}", have.len())
+        }
+        DemandKind::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
+        DemandKind::NoAlarm { open } => {
+            let lines: Vec<String> = open.iter().map(verdict::alarm_line).collect();
+            format!("no open alarm (open: {})", lines.join("; "))
+        }
+        DemandKind::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
+        DemandKind::Attestation { stale: true, .. } => {
+            "a review of the present state (the attested one is stale)".into()
+        }
+        DemandKind::Attestation { stale: false, .. } => "a review of the present state, attested".to_owned(),
+        DemandKind::Artifacts { faults } if faults.is_empty() => "every evidence file present and unaltered".to_owned(),
+        DemandKind::Artifacts { faults } => {
+            let lines: Vec<String> = faults.iter().map(fault).collect();
+            format!("every evidence file present and unaltered ({})", lines.join("; "))
+        }
+        DemandKind::Reproduced => "recorded verdicts reproduced from the evidence".to_owned(),
+        DemandKind::Clock { latest: None } => "no recorded time is in the future".to_owned(),
+        DemandKind::Clock { latest: Some(at) } => {
+            format!("no recorded time is in the future (one is {})", moment(*at))
+        }
+        DemandKind::CleanGit => "a clean work tree".to_owned(),
+        DemandKind::FollowUp => "taken over by a promoted change".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ArtifactFault, Class, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage};
     use crate::model::{CommandLine, CommitName};
+    use crate::report::fixture;
+    use crate::workflow::{Demand, DemandKind, VacuousCriterion};
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_purpose_stands_above_its_command_and_steps_come_in_their_order() {
@@ -171,5 +302,503 @@ mod tests {
         ");
         insta::assert_snapshot!(commands(&problem.fixes).to_string(), @r#"[{"purpose":"find its change","how":"then","command":"vibeship-optimizer change relink"},{"how":"then","command":"git log -1"},{"purpose":"take it out","how":"or","command":"git revert 'a\nb'"}]"#);
         insta::assert_snapshot!(serde_json::to_string(&problem.fixes[4]).unwrap(), @r#"{"how":"or","purpose":"exempt it","action":"edit","file":"c.yml","key":"enforcement.exempt","line":"- {paths: [x]}"}"#);
+    }
+
+    fn commit() -> DeltaCommit {
+        DeltaCommit {
+            sha: "c".repeat(40),
+            subject: "Do | something\nelse".to_owned(),
+            change_ids: vec!["chg-2".to_owned()],
+            evidence_only: false,
+            merge: false,
+            own_files: false,
+        }
+    }
+
+    fn demands() -> Vec<Demand> {
+        let day = |day| fixture::at(day, 0).date_naive();
+        let demand = |met, kind| Demand { met, kind };
+        vec![
+            demand(true, DemandKind::FullRollout),
+            demand(false, DemandKind::Window { days: 3, closes: Some(fixture::at(7, 10)) }),
+            demand(false, DemandKind::Ticks { need: 3, have: vec![day(4), day(5)] }),
+            demand(false, DemandKind::NoAlarm { open: vec![fixture::straddling()] }),
+            demand(false, DemandKind::Attestation { stale: true, objection: None }),
+        ]
+    }
+
+    /// Every variant, each at a gate where it occurs.
+    fn every() -> Vec<(Gate, Reason)> {
+        up_to_the_baseline().into_iter().chain(from_validation_on()).collect()
+    }
+
+    fn up_to_the_baseline() -> Vec<(Gate, Reason)> {
+        let id = || "chg-2".parse().unwrap();
+        let metric = || MetricId::new("timing.test.wall");
+        vec![
+            (Gate::Open, Reason::OtherOpen { ids: vec![id()] }),
+            (Gate::Open, Reason::IncidentNote),
+            (Gate::Open, Reason::Expiry),
+            (Gate::Open, Reason::ExpiryTooLate { latest: fixture::at(8, 9), days: 7 }),
+            (Gate::Open, Reason::TuneablesUnknown),
+            (Gate::After, Reason::Ended { end: "rolled_back" }),
+            (Gate::Decide, Reason::NotInClass { class: Class::Experiment }),
+            (Gate::After, Reason::Earlier { gate: Gate::Validate }),
+            (Gate::Baseline, Reason::AlreadyPassed),
+            (Gate::Contract, Reason::Frozen),
+            (Gate::Baseline, Reason::ContractParts { parts: vec![Part::Kpi, Part::Trigger] }),
+            (
+                Gate::Contract,
+                Reason::UnknownMetric {
+                    metric: metric(),
+                    nearest: Some(MetricId::new("timing.tests.wall")),
+                    more: Vec::new(),
+                },
+            ),
+            (Gate::Contract, Reason::ContractSense { criterion: "a <= 1".to_owned(), why: VacuousCriterion::Doubled }),
+            (Gate::Baseline, Reason::CommitsBeforeBaseline { commits: vec![commit()], at_tip: true }),
+            (Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false }),
+            (Gate::Validate, Reason::Dirty { paths: 1, own: None, at_tip: false }),
+            (Gate::Validate, Reason::Dirty { paths: 1, own: Some("c".repeat(40)), at_tip: true }),
+            (Gate::After, Reason::Dirty { paths: 1, own: Some("c".repeat(40)), at_tip: true }),
+            (Gate::Baseline, Reason::UnknownState { reason: "index is locked".to_owned() }),
+            (
+                Gate::Baseline,
+                Reason::Unmeasured { metrics: vec![metric()], why: vec!["5 of 5 runs failed".to_owned()] },
+            ),
+            (Gate::Baseline, Reason::OwnSource { sources: vec!["kpi.ops (reports/optimizer/ops.json)".to_owned()] }),
+        ]
+    }
+
+    fn from_validation_on() -> Vec<(Gate, Reason)> {
+        let fault = |missing| ArtifactFault {
+            path: "reports/optimizer/x.json".to_owned(),
+            missing,
+            committed: missing,
+            kept: None,
+        };
+        vec![
+            (Gate::Baseline, Reason::NotInGit { paths: vec!["dist (ignored)".to_owned()] }),
+            (Gate::Validate, Reason::NoDelta { outputs: Vec::new() }),
+            (Gate::Validate, Reason::NoDelta { outputs: vec!["out/ops.txt".to_owned()] }),
+            (Gate::Validate, Reason::OnlyOutside { commits: vec!["c".repeat(40)] }),
+            (Gate::Validate, Reason::NoTuneableChanged),
+            (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()] }),
+            (Gate::Validate, Reason::ManyCommits { commits: vec![commit(), commit()], at_tip: true }),
+            (Gate::Validate, Reason::OthersCommitted { metrics: vec![MetricId::new("http.a.ok")] }),
+            (Gate::Validate, Reason::ForeignCommit { commit: commit() }),
+            (
+                Gate::Validate,
+                Reason::BaselineNotAncestor {
+                    baseline: "aaaaaaaaaaaa".to_owned(),
+                    commits: vec![commit()],
+                    at_tip: true,
+                },
+            ),
+            (Gate::Validate, Reason::ContractDocs { files: vec!["api/schema.json".to_owned()] }),
+            (Gate::Validate, Reason::NoTests),
+            (Gate::After, Reason::NotValidatedCode { validated: "bbbb".to_owned(), here: "cccc".to_owned() }),
+            (Gate::Decide, Reason::OnlyIndicative),
+            (Gate::Decide, Reason::Evidence { faults: vec![fault(true), fault(false)] }),
+            (Gate::Decide, Reason::NotReproduced),
+            (Gate::Decide, Reason::Verdicts { judged: vec![fixture::straddling()] }),
+            (Gate::Decide, Reason::TriggerFired { judged: fixture::verdicts().kpi }),
+            (Gate::Decide, Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths: vec!["a.rs".to_owned()] } }),
+            (Gate::Rollout, Reason::Reason),
+            (Gate::Rollout, Reason::NoSuchStage { planned: vec![Stage::Canary, Stage::Full] }),
+            (Gate::Rollout, Reason::StageOrder { next: Stage::Canary }),
+            (Gate::Rollout, Reason::Soak { stage: Stage::Canary, until: fixture::at(4, 10) }),
+            (Gate::Rollout, Reason::StageGuardrails { judged: vec![fixture::straddling()] }),
+            (Gate::Verify, Reason::Summary),
+            (Gate::Verify, Reason::Unverified { demands: demands() }),
+            (Gate::Rollout, Reason::NothingToRollBack),
+            (Gate::Rollout, Reason::StillInEffect { what: vec!["cccccccccccc".to_owned()] }),
+            (Gate::Verify, Reason::NoAlarm),
+            (Gate::Verify, Reason::NotRolledOut),
+            (Gate::Verify, Reason::FollowUp),
+        ]
+    }
+
+    fn shown(gate: Gate, missing: Reason) -> String {
+        let change = fixture::passed(2);
+        let known = (gate != Gate::Open).then_some(&change);
+        refusal_text(&refused(&Refusal::new(gate, missing), known, &FixContext::default()))
+    }
+
+    #[test]
+    fn every_variant_has_its_sentence_and_a_command() {
+        let mut codes = BTreeSet::new();
+        for (gate, missing) in every() {
+            let (refusal, change) = (Refusal::new(gate, missing.clone()), fixture::passed(2));
+            let refused = refused(&refusal, Some(&change), &FixContext::default());
+            assert!(!refused.fixes.is_empty(), "{missing:?}");
+            assert!(refusal_text(&refused).lines().next().unwrap().starts_with("refused at gate"));
+            codes.insert(refused.code);
+        }
+        assert_eq!(codes.len(), 48, "a variant without a test: {codes:?}");
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected text is long")]
+    fn the_sentences_name_the_gate_the_numbers_and_the_next_command() {
+        let all: Vec<String> = every().into_iter().map(|(gate, missing)| shown(gate, missing)).collect();
+        insta::assert_snapshot!(all.join("\n\n"), @r#"
+        refused at gate 0 (open): another change is open and undecided: chg-2
+        # continue with that one
+        next: vibeship-optimizer status --change-id chg-2
+        # open a second one; their effects may mix
+        or:   vibeship-optimizer change start --title "SHORT HYPOTHESIS" --parallel
+
+        refused at gate 0 (open): an emergency needs a note on the incident
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 24h
+
+        refused at gate 0 (open): an emergency needs a moment in the future at which its override expires
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 24h
+
+        refused at gate 0 (open): an emergency's override may hold for 7 days (enforcement.max_emergency_days), which is until 2026-02-08 09:00 UTC
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class emergency --incident "WHAT HAPPENED" --expires 7d
+
+        refused at gate 0 (open): a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen
+        # add tuneables to the config, or open a change of code
+        next: vibeship-optimizer change start --title "SHORT HYPOTHESIS" --class code
+
+        refused at gate 4 (after): the change has ended: rolled back
+        next: vibeship-optimizer status --change-id chg-1
+
+        refused at gate 6 (decide): a change of class experiment does not pass this gate
+        next: vibeship-optimizer status --change-id chg-1
+
+        refused at gate 4 (after): gate 3 (validate) has not been passed
+        next: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 2 (baseline): it was passed already, and later steps rest on it
+        next: vibeship-optimizer status --change-id chg-1
+
+        refused at gate 1 (contract): the contract is frozen since the baseline
+        # continue with it
+        next: vibeship-optimizer status --change-id chg-1
+        # start over with another contract
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 2 (baseline): 2 parts of the contract are missing: primary KPI, rollback trigger
+        next: vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%" --trigger "METRIC > +10%"
+
+        refused at gate 1 (contract): unknown metric `timing.test.wall`; did you mean `timing.tests.wall`?
+        # see what the config measures, or add the metric to it
+        next: vibeship-optimizer doctor --format text
+        # name another metric
+        or:   vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%"
+
+        refused at gate 1 (contract): a <= 1 is KPI and guardrail at once: it guards nothing
+        next: vibeship-optimizer change contract --change-id chg-1 --guardrail "METRIC <= +2%"
+
+        refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change
+          cccccccccccc Do | something ⏎ else
+        # save the commits on a branch and stash the change
+        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
+        # measure without it
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # bring it back as one commit
+        then: git stash pop && git add -A && git commit --reset-author -C cccccccccccc --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
+        # stash the work
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # bring the work back
+        then: git stash pop
+        # measure it as it is, which can never be promoted
+        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty
+
+        refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
+        # commit the work as the change
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+        # stash it
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
+        # take the work into the change's commit
+        next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+        # stash it
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 4 (after): 1 uncommitted file outside the tool's own files
+        # stash the work
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
+        # take it into the change's commit and validate that
+        or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 2 (baseline): git could not say whether the work tree is clean: index is locked
+        # see what git says
+        next: git status
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 2 (baseline): 1 metric of the contract could not be measured
+          timing.test.wall: 5 of 5 runs failed
+        # fix what gave no value, then
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 2 (baseline): the config measures from the tool's own files, whose changes do not count: kpi.ops (reports/optimizer/ops.json)
+        # move the files elsewhere, name them there in the config, commit, then
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 2 (baseline): the contract names sizes of paths that git does not track, so a commit cannot change them: dist (ignored)
+        # write the contract on metrics that have a value
+        next: vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
+        # to measure build output, define a KPI whose `cmd` builds it; then
+        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 3 (validate): nothing has changed since the baseline: no commit, tuneable or file of this change
+        # set the tuneable to its new value, then
+        next: vibeship-optimizer validate --change-id chg-1
+        # where git has its file, commit it first
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): the change alters only the file that its KPI is read from (out/ops.txt), not the code that produces it
+        # set the tuneable to its new value, then
+        next: vibeship-optimizer validate --change-id chg-1
+        # where git has its file, commit it first
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): the change's commit touches only files outside the project's directory, which are not compared: cccccccccccc
+        # open it in the project that holds these files
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # make the change in this project
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): the change is of class tuneable, and no tuneable changed its value
+        # set the tuneable to its new value, then
+        next: vibeship-optimizer validate --change-id chg-1
+        # where git has its file, commit it first
+        or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): the change is of class tuneable, and 1 file of code changed beside the tuneables
+          lib.py
+        # take the code out of the commit (git commit --amend), then
+        next: vibeship-optimizer validate --change-id chg-1
+        # drop it and open it again with --class code, which tests it
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # where a file holds tuneables alone, name it in surfaces.tuneables
+        or:   vibeship-optimizer route --hierarchy
+
+        refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
+          cccccccccccc Do | something ⏎ else
+          cccccccccccc Do | something ⏎ else
+        # make one commit of them
+        next: git reset --soft cccccccccccc~1 && git commit -C cccccccccccc --trailer "Optimizer-Change: chg-1"
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 3 (validate): others committed since the baseline, and their effect on http.a.ok cannot be told from the change's
+        # start over on what is there now
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # with the same contract
+        then: vibeship-optimizer change start --from chg-1
+
+        refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
+          cccccccccccc Do | something ⏎ else
+        # retake the baseline with it included
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # revert it, then retake the baseline
+        or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one
+        # save the commits on a branch and stash the change
+        next: git branch made-too-early-chg-1 && git reset --soft cccccccccccc~1 && git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md'
+        # measure without it
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        # bring it back as one commit
+        then: git stash pop && git add -A && git commit --reset-author -C cccccccccccc --trailer "Optimizer-Change: chg-1"
+
+        refused at gate 3 (validate): 1 file of the contracts surface changed without its docs and tests
+          api/schema.json
+        # add docs and tests to the commit
+        next: git add -A && git commit --amend --no-edit
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 3 (validate): a change of class code needs a test to run, and the config has none
+        # find and enter the test command
+        next: vibeship-optimizer onboard
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 4 (after): the code here (cccc) is not the code that was validated (bbbb)
+        next: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 6 (decide): the baseline was taken on a dirty tree: it is indicative only, so the change cannot be promoted
+        # keep it as an experiment
+        next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
+        # drop it and start over on a clean tree
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 6 (decide): 2 evidence files are not what was recorded
+          reports/optimizer/x.json: missing
+          reports/optimizer/x.json: altered since it was recorded
+        # restore the files
+        next: git checkout HEAD -- reports/optimizer/x.json
+        # no commit has them: compare again
+        next: vibeship-optimizer compare --change-id chg-1
+        then: vibeship-optimizer change promote --change-id chg-1
+
+        refused at gate 6 (decide): the recorded verdicts cannot be reproduced from the evidence
+        next: vibeship-optimizer compare --change-id chg-1
+
+        refused at gate 6 (decide): 1 criterion does not pass
+          timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+        # measure more
+        next: vibeship-optimizer compare --change-id chg-1 --pairs 26
+        # keep it as an experiment
+        or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
+        # drop it
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 6 (decide): the rollback trigger fired
+          timing.tests.wall <= -10% fired: -12.3 % [-14.1 %, -10.2 %] meets ≤ -10 % (12 pairs)
+        # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+
+        refused at gate 6 (decide): the rollback does not apply: `git revert` conflicts in 1 path
+          a.rs
+        # make the commit revert cleanly, then
+        next: vibeship-optimizer validate --change-id chg-1
+        # keep it as an experiment
+        or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
+        # drop it
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 7 (rollout): a reason in words is needed
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+
+        refused at gate 7 (rollout): the rollout's plan has no such stage; it has canary, full
+        next: vibeship-optimizer change rollout canary --change-id chg-1
+
+        refused at gate 7 (rollout): the stage canary comes first
+        next: vibeship-optimizer change rollout canary --change-id chg-1
+
+        refused at gate 7 (rollout): the stage canary has to last until 2026-02-04 10:00 UTC
+        # watch it meanwhile
+        next: vibeship-optimizer status --change-id chg-1
+        # go back
+        or:   vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+
+        refused at gate 7 (rollout): 1 guardrail is violated or cannot be judged
+          timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+        # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+
+        refused at gate 8 (verify): a summary of what was observed is needed
+        next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
+
+        refused at gate 8 (verify): 4 of 5 demands are not met
+          ✓ fully rolled out
+          ✗ 3 days of monitoring, which end 2026-02-07 10:00 UTC
+          ✗ measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
+          ✗ no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
+          ✗ a review of the present state (the attested one is stale)
+        # measure once on every UTC day
+        next: vibeship-optimizer monitor tick --change-id chg-1
+        # go back
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        # if it is harmless
+        or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
+        # have it reviewed
+        next: vibeship-optimizer review bundle --change-id chg-1
+        then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
+
+        refused at gate 7 (rollout): there is nothing to roll back: no delta was ever checked
+        # end it instead
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 7 (rollout): the rollback was recorded, but what it takes back is still in effect: cccccccccccc
+        # put the old values back, then
+        next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
+
+        refused at gate 8 (verify): no alarm is open
+        next: vibeship-optimizer status --change-id chg-1
+
+        refused at gate 8 (verify): the change is not fully rolled out, so there is nothing to monitor
+        next: vibeship-optimizer change rollout full --change-id chg-1
+
+        refused at gate 8 (verify): only an emergency is followed up, and not by itself
+        next: vibeship-optimizer status --change-id chg-1
+        "#);
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected text is long")]
+    fn the_json_form_has_the_code_and_the_numbers() {
+        let refusal = Refusal::new(Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false });
+        let change = fixture::passed(1);
+        let refused = refused(&refusal, Some(&change), &FixContext::default());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&refusal_json(&refusal, &refused)).unwrap(), @r#"
+        {
+          "refused": true,
+          "change_id": "chg-1",
+          "gate": "baseline",
+          "gate_number": 2,
+          "code": "dirty",
+          "message": "3 uncommitted files outside the tool's own files",
+          "details": [],
+          "not_yet": false,
+          "next": [
+            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'",
+            "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
+            "git stash pop",
+            "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
+          ],
+          "hints": [
+            {
+              "purpose": "stash the work",
+              "how": "next",
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
+            },
+            {
+              "how": "then",
+              "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before"
+            },
+            {
+              "purpose": "bring the work back",
+              "how": "then",
+              "command": "git stash pop"
+            },
+            {
+              "purpose": "measure it as it is, which can never be promoted",
+              "how": "or",
+              "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
+            }
+          ],
+          "fixes": [
+            {
+              "how": "next",
+              "purpose": "stash the work",
+              "action": "run",
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
+            },
+            {
+              "how": "then",
+              "action": "run",
+              "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before"
+            },
+            {
+              "how": "then",
+              "purpose": "bring the work back",
+              "action": "run",
+              "command": "git stash pop"
+            },
+            {
+              "how": "or",
+              "purpose": "measure it as it is, which can never be promoted",
+              "action": "run",
+              "command": "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
+            }
+          ],
+          "missing": {
+            "code": "dirty",
+            "paths": 3,
+            "own": null
+          }
+        }
+        "#);
     }
 }

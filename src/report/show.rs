@@ -1,13 +1,13 @@
 //! All changes in a list, and one in full: its logbook section and its chain of events; its contract, its validation, and
 //! what verification demands of it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::model::{Check, Fix, FixContext, Trigger, Unit, text::joined};
-use crate::report::{
-    Doc, Table, Text, Tone, code, codes, logbook, mark, problem, refusal, rollback, values, visible::visible_line,
-};
-use crate::workflow::{Change, Demand};
+use crate::model::text::joined;
+use crate::model::{ChangeId, Check, Fix, FixContext, Trigger, Unit};
+use crate::report::visible::visible_line;
+use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, rollback, values};
+use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
 
 pub(crate) fn document(change: &Change) -> Doc {
     let mut doc = logbook::document(change);
@@ -95,7 +95,7 @@ pub(crate) fn passed(passed: bool) -> Text {
     if passed { mark(Tone::Good, "passed") } else { mark(Tone::Bad, "failed") }
 }
 
-/// All changes, a line each, from the entries that the JSON answer has (see `v1`).
+/// All changes, a line each, from the entries that the JSON answer has (see [`entry`]).
 pub(crate) fn list(entries: &[Value]) -> Doc {
     let mut table = Table::new("llll", ["Change", "State", "Opened", "Title"]);
     for entry in entries {
@@ -147,7 +147,7 @@ fn demand_item(demand: &Demand, change: &Change, ctx: &FixContext) -> Text {
         false if demand.kind.comes_with_time() => (Tone::Unsure, "not yet"),
         false => (Tone::Bad, "not met"),
     };
-    let text = mark(tone, word).plain(format!(": {}", refusal::demand(demand)));
+    let text = mark(tone, word).plain(format!(": {}", problem::demand(demand)));
     if demand.met {
         return text;
     }
@@ -185,16 +185,95 @@ pub(crate) fn validation(change: &Change, checks: &[Check]) -> Doc {
     doc
 }
 
+/// One change as `change start` and `change list` answer it. `path` is the record's.
+pub(crate) fn entry(change: &Change, path: &str) -> Value {
+    let (id, opened) = (change.id().as_str(), &change.opened);
+    raw_entry(id, &opened.title, view_v1::status(change), &values::stamp(change.opened_at), path)
+}
+
+/// The same for a record of the original that this tool has not taken over.
+pub(crate) fn raw_entry(change_id: &str, title: &str, status: &str, started_at: &str, path: &str) -> Value {
+    json!({ "change_id": change_id, "title": title, "status": status, "started_at": started_at, "path": path })
+}
+
+/// The answer of `change verify`: every unmet demand is a failure, with what meets it. `applied` tells whether the change
+/// was verified by `--apply`; `None` for a dry run.
+pub(crate) fn verify(change: &Change, demands: &[Demand], warnings: &[String], applied: Option<bool>) -> Value {
+    let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
+    let (id, ok) = (change.id(), failures.is_empty());
+    let mut answer = json!({ "change_id": id, "ok": ok, "failures": failures, "warnings": warnings });
+    if let Some(applied) = applied {
+        answer["schema"] = json!("vibeship_optimizer.verify_apply.v1");
+        answer["applied"] = json!(applied);
+    }
+    answer
+}
+
+/// The answer of `change verify` where something before its demands is the reason.
+pub(crate) fn verify_failed(change_id: &ChangeId, reason: &str) -> Value {
+    json!({ "change_id": change_id, "ok": false, "failures": [reason], "warnings": [] })
+}
+
+/// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
+pub(crate) fn verify_refused(
+    change: &Change,
+    refused: &Refusal,
+    demands: &[Demand],
+    apply: bool,
+    ctx: &FixContext,
+) -> Value {
+    let mut answer = verify(change, demands, &[], apply.then_some(false));
+    let refused = problem::refused(refused, Some(change), ctx);
+    let next = refused.fixes.iter().find_map(Fix::command);
+    let next = next.map_or_else(String::new, |command| format!("; run {command}"));
+    let reason = format!("{}{next}", visible_line(&refused.message));
+    // What would meet the demands is refused just so, until the reason is gone.
+    let unmet = demands.iter().filter(|demand| !demand.met).map(|it| format!("not met: {}", problem::demand(it)));
+    answer["failures"] = std::iter::once(reason).chain(unmet).collect();
+    answer["ok"] = Value::Bool(false);
+    answer
+}
+
+fn failure(demand: &Demand, change: &Change) -> String {
+    let fixes = demand.fixes(change, &FixContext::default());
+    let commands: Vec<String> = fixes.iter().filter_map(Fix::command).map(ToString::to_string).collect();
+    let words = original_words(&demand.kind).map(|words| format!("{words}; ")).unwrap_or_default();
+    let run = if commands.is_empty() { String::new() } else { format!("; run {}", commands.join(", then ")) };
+    format!("{words}not met: {}{run}", problem::demand(demand))
+}
+
+/// What the original calls an unmet demand: jobs that it set up keep quiet while this is all that is missing.
+fn original_words(kind: &DemandKind) -> Option<String> {
+    match kind {
+        DemandKind::Ticks { need, have } => {
+            Some(format!("insufficient monitor ticks: have {} need {need}", have.len()))
+        }
+        DemandKind::Window { days, .. } => {
+            Some(format!("insufficient monitor ticks: the window of {days} days is open"))
+        }
+        DemandKind::Attestation { .. } => {
+            Some("review attestation missing (review.require_attestation=true)".to_owned())
+        }
+        DemandKind::CleanGit => Some("git working tree is dirty (require_clean_git=true)".to_owned()),
+        DemandKind::FullRollout
+        | DemandKind::NoAlarm { .. }
+        | DemandKind::Artifacts { .. }
+        | DemandKind::Reproduced
+        | DemandKind::Clock { .. }
+        | DemandKind::FollowUp => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{CheckKind, Class, Delta, DeltaCommit, Kind};
-    use crate::report::{Terminal, fixture, terminal, v1};
+    use crate::report::{Terminal, fixture, terminal};
     use crate::workflow::{World, window};
 
     #[test]
     fn the_chain_of_events_is_shown() {
-        let text = terminal::render(&document(&fixture::passed(2)), Terminal::plain());
+        let text = terminal::render(&document(&fixture::passed(2)), Terminal::default());
         let events = text.split("Events\n\n").nth(1).unwrap();
         insta::assert_snapshot!(events, @r"
            Recorded              What            By   Digest
@@ -206,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_contract_says_what_it_misses() {
-        let show = |change: &Change| terminal::render(&contract(change), Terminal::plain());
+        let show = |change: &Change| terminal::render(&contract(change), Terminal::default());
         let text = show(&fixture::opened("t", Class::Code));
         assert!(text.contains("Guardrails        · missing"), "{text}");
         assert!(text.contains("? incomplete: hypothesis, primary KPI, guardrails, rollback trigger, rollback action"));
@@ -216,9 +295,9 @@ mod tests {
 
     #[test]
     fn every_change_has_a_line() {
-        let hostile = v1::raw_entry("chg-2", fixture::HOSTILE, "verified", "2026-02-18T12:39:00Z", "p");
-        let doc = list(&[v1::entry(&fixture::passed(3), "p"), hostile]);
-        insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r"
+        let hostile = raw_entry("chg-2", fixture::HOSTILE, "verified", "2026-02-18T12:39:00Z", "p");
+        let doc = list(&[entry(&fixture::passed(3), "p"), hostile]);
+        insta::assert_snapshot!(terminal::render(&doc, Terminal::default()), @r"
         Change  State        Opened                Title
         chg-1   ▸ validated  2026-02-01T09:00:00Z  Shorten the advisory cooldown
         chg-2   ✓ verified   2026-02-18T12:39:00Z  x | y ⏎ # z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e}
@@ -233,7 +312,7 @@ mod tests {
     fn every_demand_says_how_it_is_met() {
         let change = fixture::passed(7);
         let list = window::demands(&change, &world(), fixture::at(5, 12));
-        let text = terminal::render(&demands(&change, &list, None, &FixContext::default()), Terminal::plain());
+        let text = terminal::render(&demands(&change, &list, None, &FixContext::default()), Terminal::default());
         insta::assert_snapshot!(text, @r#"
         Shorten the advisory cooldown (chg-1)
 
@@ -264,7 +343,7 @@ mod tests {
         let mut list = window::demands(&fixture::passed(7), &world(), fixture::at(5, 12));
         list.retain(|demand| demand.met || demand.kind.comes_with_time());
         let text =
-            terminal::render(&demands(&fixture::passed(7), &list, None, &FixContext::default()), Terminal::plain());
+            terminal::render(&demands(&fixture::passed(7), &list, None, &FixContext::default()), Terminal::default());
         assert!(text.contains("? not yet: nothing is wrong"), "{text}");
     }
 
@@ -293,7 +372,7 @@ mod tests {
         let delta = Delta { commits: vec![commit], ..Delta::default() };
         let failed = Kind::ValidationFailed { delta, checks: checks.clone(), artifact, rejects: true };
         change.record(failed, None, fixture::at(2, 9));
-        insta::assert_snapshot!(terminal::render(&validation(&change, &checks), Terminal::plain()), @r#"
+        insta::assert_snapshot!(terminal::render(&validation(&change, &checks), Terminal::default()), @r#"
         Validation of Shorten the advisory cooldown
 
         Check         Result       Time  Ran
@@ -310,5 +389,21 @@ mod tests {
             git revert bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
             vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
         "#);
+    }
+
+    #[test]
+    fn an_entry_has_the_fields_of_the_original() {
+        insta::assert_snapshot!(entry(&fixture::passed(3), ".vibeship-optimizer/changes/chg-1.json"), @r#"{"change_id":"chg-1","title":"Shorten the advisory cooldown","status":"validated","started_at":"2026-02-01T09:00:00Z","path":".vibeship-optimizer/changes/chg-1.json"}"#);
+    }
+
+    #[test]
+    fn an_unmet_demand_is_a_failure_with_what_meets_it() {
+        let demands = [
+            Demand { met: true, kind: DemandKind::FullRollout },
+            Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },
+        ];
+        let change = fixture::passed(7);
+        insta::assert_snapshot!(verify(&change, &demands, &["w".to_owned()], Some(false)), @r#"{"change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"schema":"vibeship_optimizer.verify_apply.v1","applied":false}"#);
+        assert_eq!(verify(&change, &demands[..1], &[], None)["ok"], true);
     }
 }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use crate::model::{CommandLine, Fix, FixContext, Gate, fix, text::count, text::joined, text::moment};
 use crate::report::{
-    Doc, Table, Text, Tone, code, day, logbook, mark, page, pipeline, problem, rollback, values, verdict,
+    Doc, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
     visible::visible_line,
 };
 use crate::workflow::{
@@ -76,7 +76,7 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     if view.active.is_none() {
         let choose = Fix::one_of(view.others.iter().map(|(change, _)| fix::choose(change.id())));
         doc.paragraph("Commands mean the one that is chosen, or named with --change-id.");
-        doc.code(problem::lines(&choose).join("\n"));
+        problem::add(doc, &choose);
     }
 }
 
@@ -123,7 +123,7 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
         doc.field("alarm", mark(Tone::Bad, verdict::alarm_line(judged)));
     }
     doc.field("next", Text::new().strong(next.text.as_str()));
-    page::commands(doc, next);
+    problem::add(doc, &next.next);
 }
 
 /// The monitored days: when the window closes and which days have a measurement.
@@ -304,7 +304,7 @@ mod tests {
             active: Some((&active, &StepView::new(&active, &step(&active), &FixContext::default()))),
             ..StatusView::default()
         });
-        insta::assert_snapshot!(terminal::render(&doc, Terminal::plain()), @r#"
+        insta::assert_snapshot!(terminal::render(&doc, Terminal::default()), @r#"
         Shorten the advisory cooldown
 
         change   chg-1 (tuneable)
@@ -324,13 +324,14 @@ mod tests {
 
     #[test]
     fn with_nothing_open_it_says_how_to_begin() {
-        let text = terminal::render(&document(&StatusView::default()), Terminal::plain());
+        let text = terminal::render(&document(&StatusView::default()), Terminal::default());
         assert_eq!(text, "No change is open.\n\n    vibeship-optimizer change start --title \"SHORT HYPOTHESIS\"\n");
     }
 
     #[test]
     fn a_record_that_cannot_be_read_may_be_of_an_open_change() {
-        let text = terminal::render(&document(&StatusView { damaged: 1, ..StatusView::default() }), Terminal::plain());
+        let text =
+            terminal::render(&document(&StatusView { damaged: 1, ..StatusView::default() }), Terminal::default());
         assert!(text.starts_with("1 record cannot be read"), "{text}");
         assert!(!text.contains("No change is open"), "{text}");
     }

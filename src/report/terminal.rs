@@ -29,10 +29,6 @@ pub(crate) fn render(doc: &Doc, terminal: Terminal) -> String {
 }
 
 impl Terminal {
-    pub(crate) fn plain() -> Self {
-        Self::default()
-    }
-
     fn block(self, block: &Block) -> String {
         match block {
             Block::Heading(_, text) => self.paint(&self.glyphs(text, Style::new().bold(), visible_line)),
