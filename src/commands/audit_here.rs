@@ -9,7 +9,6 @@ use crate::commands::{Ctx, commit_contents};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
-use crate::report::problem;
 use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
 
@@ -157,7 +156,7 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
     let (paths, lines) = hidden(ctx)?;
     if let Some(found) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
         ctx.ui.warn(&found.message);
-        ctx.ui.status(&problem::lines(&found.fixes).join("\n"));
+        ctx.advise(&found.fixes);
     }
     Ok(())
 }

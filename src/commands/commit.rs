@@ -135,12 +135,3 @@ pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
 pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
     continued(vec![event], actor, at)
 }
-
-/// A change that nobody has seen yet, under another id.
-pub(crate) fn renamed(change: &Change, id: ChangeId) -> Result<Change, CommandError> {
-    let mut events: Vec<Kind> = change.events.iter().map(|event| event.what.clone()).collect();
-    if let Some(Kind::Opened(opened)) = events.first_mut() {
-        opened.change_id = id;
-    }
-    continued(events, change.events.first().and_then(|event| event.actor.clone()), change.opened_at)
-}

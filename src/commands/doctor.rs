@@ -156,7 +156,7 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
         notes.push(Problem::of_setup(
             Severity::Info,
             "MONITOR_STOPPED",
-            monitor::legacy_monitor_text(ctx, &monitor),
+            monitor::legacy_text(ctx, &monitor),
             Vec::new(),
         ));
     }

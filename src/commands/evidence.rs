@@ -1,6 +1,8 @@
 //! The evidence of a change on disk: is it what was recorded, do the recorded verdicts come out of it again, and how does
 //! a later measurement compare with it?
 
+use std::fmt::Display;
+
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::config::Config;
@@ -56,13 +58,25 @@ fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
 }
 
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
-    let bytes = unaltered(ctx, artifact)?;
-    ingest::parse_snapshot(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
+    read(ctx, artifact, ingest::parse_snapshot)
 }
 
 pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
+    read(ctx, artifact, ingest::parse_pair)
+}
+
+pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
+    read(ctx, artifact, |bytes| serde_json::from_slice(bytes))
+}
+
+/// What a recorded file holds, if it is as it was recorded.
+fn read<T, E: Display>(
+    ctx: &Ctx,
+    artifact: &Artifact,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, CommandError> {
     let bytes = unaltered(ctx, artifact)?;
-    ingest::parse_pair(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
+    parse(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
@@ -76,11 +90,6 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
         let status = Fix::next("see what the change still can be", CommandLine::tool("status"));
         error.hinted("no commit has it as it was recorded").fixed_by([status])
     })
-}
-
-pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
-    let bytes = unaltered(ctx, artifact)?;
-    serde_json::from_slice(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
 }
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the

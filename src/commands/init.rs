@@ -26,15 +26,9 @@ pub(crate) struct InitArgs {
     no_prompt: bool,
 }
 
-struct SetUpPaths {
-    config: String,
-    logbook: String,
-}
-
 pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
     let lock = ctx.lock()?;
-    let made = set_up(ctx, &lock)?;
-    let SetUpPaths { config, logbook } = &made;
+    let (config, logbook) = set_up(ctx, &lock)?;
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
     ctx.say(false, &json!({ "config": config, "logbook": logbook }), &text)?;
     drop(lock);
@@ -56,12 +50,13 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
         return Ok(());
     }
     let lock = ctx.lock()?;
-    let made = set_up(ctx, &lock)?;
-    ctx.ui.status(&format!("Initialized: {}", made.config));
+    let (config, _) = set_up(ctx, &lock)?;
+    ctx.ui.status(&format!("Initialized: {config}"));
     Ok(())
 }
 
-fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<SetUpPaths, CommandError> {
+/// The paths of the config and the logbook.
+fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String), CommandError> {
     if logbook::adopt_legacy(lock)? {
         ctx.ui.status("Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.");
     }
@@ -83,7 +78,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<SetUpPaths, CommandError> {
         }
     };
     let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
-    Ok(SetUpPaths { config: config.display().to_string(), logbook: logbook.display().to_string() })
+    Ok((config.display().to_string(), logbook.display().to_string()))
 }
 
 /// Offers the merge driver that keeps two branches' logbook sections; written only when a person says yes.

@@ -22,12 +22,6 @@ use crate::store::{OwnPaths, Role, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
 
-pub(crate) struct Ask<'a> {
-    pub(crate) label: &'a str,
-    pub(crate) role: Option<&'a str>,
-    pub(crate) change: Option<&'a ChangeId>,
-}
-
 /// A snapshot just taken.
 pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
@@ -37,7 +31,14 @@ pub(crate) struct Measurement {
     revision_after: Revision,
 }
 
-pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measurement, CommandError> {
+/// Measures the project; `role` is that in the change, where the snapshot belongs to one.
+pub(crate) fn take(
+    ctx: &Ctx,
+    label: &str,
+    role: Option<&str>,
+    change: Option<&ChangeId>,
+    revision: Revision,
+) -> Result<Measurement, CommandError> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
     let own = OwnPaths::below(b"");
@@ -55,9 +56,9 @@ pub(crate) fn take(ctx: &Ctx, ask: &Ask<'_>, revision: Revision) -> Result<Measu
     snapshot.id = Some(clock::uuid_v7(now));
     snapshot.started_at = Some(started);
     snapshot.generated_at = now;
-    ask.label.clone_into(&mut snapshot.label);
-    snapshot.role = ask.role.map(str::to_owned);
-    snapshot.change_id = ask.change.map(ToString::to_string);
+    label.clone_into(&mut snapshot.label);
+    snapshot.role = role.map(str::to_owned);
+    snapshot.change_id = change.map(ToString::to_string);
     let seen = delta::observe(ctx);
     snapshot.warnings.extend(report::method::beside(&seen.git.dirty_outside));
     snapshot.git = seen.git;

@@ -36,7 +36,7 @@ pub(crate) fn line(what: &str, text: &str) -> Result<String, CommandError> {
         let rule = format!("{what}: {text:?} is not one short line of text");
         return Err(CommandError::trouble(rule));
     }
-    if let Some(c) = text.chars().find(|c| is_unseen(*c)) {
+    if let Some(c) = text.chars().find(|c| is_hidden(*c)) {
         let rule = format!("{what} holds {}; it has to be one line of text", unseen(c));
         return Err(CommandError::trouble(rule));
     }
@@ -52,7 +52,7 @@ pub(crate) fn prose(what: &str, text: &str) -> Result<String, CommandError> {
     if count > MAX_TEXT {
         return Err(CommandError::trouble(format!("{what} has {count} characters; at most {MAX_TEXT} are allowed")));
     }
-    if let Some(c) = text.chars().find(|c| is_unseen(*c) && !matches!(c, '\n' | '\t')) {
+    if let Some(c) = text.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
         return Err(CommandError::trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
     no_secret(what, &text)?;
@@ -92,10 +92,6 @@ pub(crate) fn command(what: &str, text: &str) -> Result<String, CommandError> {
 }
 
 /// Whether a character would not be seen, or would change how others are read.
-fn is_unseen(c: char) -> bool {
-    is_hidden(c)
-}
-
 fn unseen(c: char) -> String {
     let kind = if c.is_control() { "control" } else { "invisible" };
     format!("the {kind} character {c:?}")

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::{Ctx, Pending, choose, collect, commit, delta, evidence, parse};
+use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, evidence, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{GitError, Repo, Scope, Side};
@@ -34,9 +34,8 @@ pub(crate) enum ReviewCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
-    /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// Output file [default: review_bundles/<id>.md in the state directory]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -44,12 +43,11 @@ pub(crate) struct BundleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AttestArgs {
-    /// Change to review [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
-    /// Tool that reviewed the change
-    #[arg(long, value_enum, default_value = "codex")]
-    tool: Tool,
+    #[command(flatten)]
+    change: ChangeArg,
+    /// Tool that reviewed the change; `other` for anything else, people included
+    #[arg(long, value_parser = ["codex", "claude", "other"], default_value = "codex")]
+    tool: String,
     /// Reasoning mode of the reviewer, such as `high`; `human` for a person
     #[arg(long, value_name = "MODE", default_value = "high")]
     reasoning_mode: String,
@@ -64,26 +62,6 @@ pub(crate) struct AttestArgs {
     notes: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Tool {
-    /// Codex
-    Codex,
-    /// Claude
-    Claude,
-    /// Anything else, people included
-    Other,
-}
-
-impl Tool {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Codex => "codex",
-            Self::Claude => "claude",
-            Self::Other => "other",
-        }
-    }
-}
-
 pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit, CommandError> {
     match command {
         ReviewCommand::Bundle(args) => bundle(ctx, args),
@@ -93,13 +71,13 @@ pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit, CommandErro
 
 /// `{"wrote": P}`, as the original.
 fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
-    let change = commit::load(ctx, &id)?;
+    let change = args.change.load(ctx)?;
+    let id = change.id();
     let diffs = diffs(ctx, &change)?;
     let seen = delta::observe(ctx);
     ctx.config()?;
     let (fixes, at) = (ctx.fix_context(), ctx.now());
-    let next = Fix::next("answer its questions, and put the answer on record", fixes.attest(&id));
+    let next = Fix::next("answer its questions, and put the answer on record", fixes.attest(id));
     let comparison = change.comparison.as_ref().and_then(|it| evidence::comparison_file(ctx, &it.json).ok());
     let comparison = comparison.as_ref();
     let view =
@@ -126,17 +104,17 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
 
 /// Exit 1 when the config does not allow the mode, or there is nothing to review yet.
 fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let change = args.change.load(ctx)?;
+    let id = change.id();
     let mode = parse::required("--reasoning-mode", &args.reasoning_mode)?;
-    let change = commit::load(ctx, &id)?;
     let configs = collect::configs_in_force(ctx, &change)?;
-    let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, args.tool.name(), &mode));
+    let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, &args.tool, &mode));
     if let Some(objection) = objection {
         return Err(CommandError::failed(objection).hinted(
             "use an allowed mode; a mode that any committed config since the baseline forbids stays forbidden",
         ));
     }
-    let reviewer = reviewer(ctx, args, &id)?;
+    let reviewer = reviewer(ctx, args, id)?;
     // Not who types, but who is said to have reviewed.
     let author = collect::author(ctx, &change)?.unwrap_or_default();
     let name = author.split('<').next().unwrap_or_default().trim();
@@ -150,11 +128,11 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
     let pending = Pending { role: Role::Review, bytes };
     let path = ctx.project.attestations_dir().join(Role::Review.file_name(id.as_str())?);
     let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
-    let tool = args.tool.name().to_owned();
+    let tool = args.tool.clone();
     let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };
-    let change = commit::commit(ctx, &id, Kind::Attested { attestation }, &World::default(), &[pending])?;
+    let attested = commit::commit(ctx, id, Kind::Attested { attestation }, &World::default(), &[pending])?;
     ctx.wrote(&path, true)?;
-    ctx.hint_next(&change)?;
+    ctx.hint_next(&attested)?;
     Ok(Exit::Yes)
 }
 
@@ -184,7 +162,7 @@ fn attestation_file(
         "change_id": change.id(),
         "ts": now,
         "generated_at": now,
-        "tool": args.tool.name(),
+        "tool": args.tool,
         "reasoning_mode": mode,
         "model": scrub(&parse::prose("--model", &args.model)?),
         "reviewer": scrub(reviewer),

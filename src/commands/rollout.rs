@@ -49,8 +49,7 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
     let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { world.revision.clone() };
-    let ask = measure::Ask { label: stage.name(), role: Some(stage.name()), change: Some(&id) };
-    let measurement = measure::take(ctx, &ask, revision)?;
+    let measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), revision)?;
     let verdicts = against_baseline(ctx, &change, &measurement)?;
     let policy = Some(world.policy.clone());
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: verdicts.clone(), policy });
@@ -174,8 +173,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;
-    let ask = measure::Ask { label, role: Some("rollback"), change: Some(change.id()) };
-    let measurement = measure::take(ctx, &ask, revision)?;
+    let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), revision)?;
     let verdicts = against_baseline(ctx, change, &measurement)?;
     // Only what is proven to be worse than the baseline is "not back"; noise is not.
     let not_back: Vec<_> = verdicts
@@ -196,7 +194,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     if not_back.is_empty() {
         ctx.ui.status("Nothing is worse than the baseline.");
     }
-    ctx.ui.hint(&ctx.next(&change)?.lines());
+    ctx.hint_next(&change)?;
     Ok((measurement, path, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
 }
 

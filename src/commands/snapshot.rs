@@ -93,8 +93,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     let label = file_label(ctx, label(args, "snapshot")?)?;
     init::ensure(ctx)?;
     let revision = delta::revision(ctx)?;
-    let measurement =
-        measure::take(ctx, &measure::Ask { label: &label, role: None, change: change.as_ref() }, revision)?;
+    let measurement = measure::take(ctx, &label, None, change.as_ref(), revision)?;
     let stem = measurement.file_stem();
     let lock = ctx.lock()?;
     let file = lock.write_numbered(&ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
@@ -124,8 +123,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     if role == RoleArg::Before {
         audit_here::tell_hidden(ctx)?;
     }
-    let ask = measure::Ask { label: &label, role: Some(name), change: Some(change.id()) };
-    let mut measurement = measure::take(ctx, &ask, world.revision.clone())?;
+    let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), world.revision.clone())?;
     if role == RoleArg::Before {
         measurement.bind(&change.contract);
     }

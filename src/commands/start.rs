@@ -1,5 +1,6 @@
 //! `change start`: open a tracked change.
 
+use chrono::{DateTime, Utc};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
@@ -10,7 +11,7 @@ use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::text::short;
 use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, MetricId, Opened, Proposed, fix};
 use crate::report::{self, problem};
-use crate::store::{Exclusive, Record, RecordError, StoreError};
+use crate::store::Record;
 use crate::workflow::{Change, UnknownMetric, World, gates};
 
 #[derive(Debug, Args)]
@@ -101,7 +102,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     if let Some(old) = taken_up {
         change.record(Kind::Noted { text: format!("takes up {} again", old.id()) }, ctx.actor(), ctx.now());
     }
-    let change = create(&lock, change)?;
+    lock.create_record(&change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);
     let steps = taken_up.map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
@@ -117,7 +118,7 @@ fn open(
 ) -> Result<Change, CommandError> {
     let now = ctx.now();
     let opened = Opened {
-        change_id: ChangeId::generate(now, &title, 0),
+        change_id: free_id(ctx, now, &title)?,
         title,
         class,
         risk: parse::prose("--risk", &args.risk)?,
@@ -187,19 +188,15 @@ fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
     Ok(changes.map(|change| change.id().clone()).collect())
 }
 
-/// Writes the record; when the id is taken, under the next one.
-fn create(lock: &Exclusive, mut change: Change) -> Result<Change, CommandError> {
+/// An id that no record has; under the lock it stays free.
+fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId, CommandError> {
     let mut attempt = 0;
     loop {
-        match lock.create_record(&change) {
-            Ok(()) => return Ok(change),
-            Err(RecordError::Store(StoreError::Exists { .. })) if attempt < 1000 => {
-                attempt += 1;
-                let id = ChangeId::generate(change.opened_at, &change.opened.title, attempt);
-                change = commit::renamed(&change, id)?;
-            }
-            Err(error) => return Err(error.into()),
+        let id = ChangeId::generate(now, title, attempt);
+        if !ctx.project.record_path(id.as_str())?.exists() {
+            return Ok(id);
         }
+        attempt += 1;
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
         })
         .collect();
     if let Some(monitor) = monitor::legacy(ctx)? {
-        ctx.ui.warn(&monitor::legacy_monitor_text(ctx, &monitor));
+        ctx.ui.warn(&monitor::legacy_text(ctx, &monitor));
     }
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
     let to_confirm: Vec<&Change> = waiting.collect();

@@ -69,32 +69,26 @@ impl Text {
         Self::default()
     }
 
-    #[must_use]
     pub(crate) fn plain(self, text: impl Into<String>) -> Self {
         self.with(Span::Plain(text.into()))
     }
 
-    #[must_use]
     pub(crate) fn code(self, text: impl Into<String>) -> Self {
         self.with(Span::Code(text.into()))
     }
 
-    #[must_use]
     pub(crate) fn strong(self, text: impl Into<String>) -> Self {
         self.with(Span::Strong(text.into()))
     }
 
-    #[must_use]
     pub(crate) fn mark(self, tone: Tone, word: impl Into<String>) -> Self {
         self.with(Span::Mark(tone, word.into()))
     }
 
-    #[must_use]
     pub(crate) fn link(self, path: impl Into<String>) -> Self {
         self.with(Span::Link(path.into()))
     }
 
-    #[must_use]
     pub(crate) fn text(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Check, DeltaCommit, Event, Kind, Strength, Taken, TuneableChange, Verdicts};
-use crate::report::{Doc, Progress, Table, Text, Tone, code, compare, mark, markdown, pipeline, show, values, verdict};
+use crate::report::pipeline::Station;
+use crate::report::{Doc, Table, Text, Tone, code, compare, mark, markdown, pipeline, show, values, verdict};
 use crate::workflow::state::RolledBack;
 use crate::workflow::{Change, End, view_v1};
 
@@ -77,19 +78,18 @@ fn header(doc: &mut Doc, change: &Change) {
 }
 
 fn gates(change: &Change) -> Vec<(bool, Text)> {
-    let stations = pipeline::stations(change).into_iter();
-    let task = stations.map(|(gate, progress)| {
-        let name = format!("{} {}", gate.number(), gate.name());
-        let text = match progress {
-            Progress::Done(Some(at)) => format!("{name}, {}", values::moment(at)).into(),
-            Progress::Here => Text::new().strong(name).plain(", next"),
-            Progress::Failed(at) => format!("{name}, failed {}", values::moment(at)).into(),
-            Progress::Ended(_, word) => format!("{name}, {word}").into(),
-            Progress::Done(None) | Progress::Ahead => name.into(),
+    let task = |it: Station| {
+        let (name, at) = (it.name(), it.at.map(|at| format!(" {}", values::moment(at))).unwrap_or_default());
+        let text = match it.word {
+            "next" => Text::new().strong(name).plain(", next"),
+            "ahead" => name.into(),
+            "done" if at.is_empty() => name.into(),
+            "done" => format!("{name},{at}").into(),
+            word => format!("{name}, {word}{at}").into(),
         };
-        (matches!(progress, Progress::Done(_)), text)
-    });
-    task.collect()
+        (it.is_done(), text)
+    };
+    pipeline::stations(change).into_iter().map(task).collect()
 }
 
 fn contract_and_delta(doc: &mut Doc, change: &Change) {

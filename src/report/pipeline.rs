@@ -7,27 +7,23 @@ use crate::report::doc::Tile;
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, gates, window};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// Passed, and when.
-    Done(Option<DateTime<Utc>>),
-    Here,
-    Ahead,
-    /// It was tried, and its checks failed.
-    Failed(DateTime<Utc>),
-    /// The change ended before it, as the word says.
-    Ended(Tone, &'static str),
+/// A gate of the change's class, and where it stands.
+pub(crate) struct Station {
+    pub(crate) gate: Gate,
+    pub(crate) tone: Tone,
+    /// `done`, `next`, `ahead`, `failed`, or how the change ended before it.
+    pub(crate) word: &'static str,
+    /// When it was passed, or its checks failed.
+    pub(crate) at: Option<DateTime<Utc>>,
 }
 
-impl Progress {
-    fn tone_and_word(self) -> (Tone, &'static str) {
-        match self {
-            Self::Done(_) => (Tone::Good, "done"),
-            Self::Here => (Tone::Now, "next"),
-            Self::Ahead => (Tone::Quiet, "ahead"),
-            Self::Failed(_) => (Tone::Bad, "failed"),
-            Self::Ended(tone, word) => (tone, word),
-        }
+impl Station {
+    pub(crate) fn is_done(&self) -> bool {
+        self.word == "done"
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.gate.number(), self.gate.name())
     }
 }
 
@@ -40,49 +36,43 @@ pub(crate) fn failed_validation(change: &Change) -> Option<(DateTime<Utc>, &[Che
 }
 
 /// Every gate that the change's class owes, in order.
-pub(crate) fn stations(change: &Change) -> Vec<(Gate, Progress)> {
+pub(crate) fn stations(change: &Change) -> Vec<Station> {
     let mut reached = true;
     let mut station = |gate: Gate| {
         let passed = reached && gates::passed(change, gate);
         let failed = failed_validation(change).filter(|_| gate == Gate::Validate);
-        let progress = match (passed, reached, &change.end) {
-            (true, ..) => Progress::Done(passed_at(change, gate)),
-            (_, true, _) if let Some((at, ..)) = failed => Progress::Failed(at),
-            (false, true, None) => Progress::Here,
-            (false, true, Some(End::Held { .. })) => Progress::Ended(Tone::Quiet, "held"),
-            (false, true, Some(End::Rejected { .. })) => Progress::Ended(Tone::Bad, "rejected"),
-            (false, true, Some(End::RolledBack)) => Progress::Ended(Tone::Bad, "rolled back"),
-            (false, true, Some(End::Verified { .. })) => Progress::Ended(Tone::Good, "verified"),
-            (false, false, _) => Progress::Ahead,
+        let (tone, word, at) = match (passed, reached, failed, &change.end) {
+            (true, ..) => (Tone::Good, "done", passed_at(change, gate)),
+            (false, false, ..) => (Tone::Quiet, "ahead", None),
+            (false, true, Some((at, ..)), _) => (Tone::Bad, "failed", Some(at)),
+            (false, true, None, None) => (Tone::Now, "next", None),
+            (false, true, None, Some(End::Held { .. })) => (Tone::Quiet, "held", None),
+            (false, true, None, Some(End::Rejected { .. })) => (Tone::Bad, "rejected", None),
+            (false, true, None, Some(End::RolledBack)) => (Tone::Bad, "rolled back", None),
+            (false, true, None, Some(End::Verified { .. })) => (Tone::Good, "verified", None),
         };
         reached = passed;
-        (gate, progress)
+        Station { gate, tone, word, at }
     };
     change.opened.class.gates().iter().map(|gate| station(*gate)).collect()
 }
 
 pub(crate) fn tiles(change: &Change) -> Vec<Tile> {
-    let tile = |(gate, progress): (Gate, Progress)| {
-        let (tone, word) = progress.tone_and_word();
-        let note = match progress {
-            Progress::Done(Some(at)) => at.format("%Y-%m-%d").to_string(),
-            Progress::Failed(at) => format!("{word} {}", at.format("%Y-%m-%d")),
-            Progress::Done(None) | Progress::Here | Progress::Ahead | Progress::Ended(..) => word.to_owned(),
-        };
-        Tile { tone, name: format!("{} {}", gate.number(), gate.name()), note }
+    let tile = |it: Station| {
+        let date = it.at.map(|at| at.format("%Y-%m-%d").to_string());
+        let word = if it.is_done() && date.is_some() { None } else { Some(it.word.to_owned()) };
+        let note = word.into_iter().chain(date).collect::<Vec<_>>().join(" ");
+        Tile { tone: it.tone, name: it.name(), note }
     };
     stations(change).into_iter().map(tile).collect()
 }
 
 /// The gates in one line: `✓ open → ✓ contract → ▸ baseline (next) → · validate`.
 pub(crate) fn line(change: &Change) -> Text {
-    stations(change).into_iter().enumerate().fold(Text::new(), |text, (i, (gate, progress))| {
-        let (tone, word) = progress.tone_and_word();
-        let name = match progress {
-            Progress::Here | Progress::Failed(_) | Progress::Ended(..) => format!("{} ({word})", gate.name()),
-            Progress::Done(_) | Progress::Ahead => gate.name().to_owned(),
-        };
-        text.plain(if i == 0 { "" } else { " → " }).mark(tone, name)
+    stations(change).into_iter().enumerate().fold(Text::new(), |text, (i, it)| {
+        let is_plain = it.is_done() || it.word == "ahead";
+        let name = if is_plain { it.gate.name().to_owned() } else { format!("{} ({})", it.gate.name(), it.word) };
+        text.plain(if i == 0 { "" } else { " → " }).mark(it.tone, name)
     })
 }
 

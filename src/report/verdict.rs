@@ -49,7 +49,6 @@ impl Row {
     }
 
     /// Of a measurement that stands alone: it has no other build to take turns with.
-    #[must_use]
     pub(crate) fn alone(self) -> Self {
         Self { why: alone(&self.why), ..self }
     }

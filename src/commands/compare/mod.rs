@@ -193,7 +193,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
-    ctx.ui.hint(&ctx.next(&change)?.lines());
+    ctx.hint_next(&change)?;
     uncommitted::hint(ctx, &change);
     Ok(exit)
 }

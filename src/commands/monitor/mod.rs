@@ -108,7 +108,7 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
     let doc = report::day::monitors(&changes, ctx.now(), &ctx.policy()?);
     ctx.answer(true, &answer(states, legacy.as_ref(), &lost), &doc)?;
     if let Some(legacy) = &legacy {
-        ctx.ui.warn(&legacy_monitor_text(ctx, legacy));
+        ctx.ui.warn(&legacy_text(ctx, legacy));
     }
     tick::tell_lost(ctx, &lost);
     Ok(if lost.is_empty() { Exit::Yes } else { Exit::Trouble })
@@ -135,7 +135,7 @@ fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Findi
 }
 
 /// That the original's monitor runs no more, and how to go on.
-pub(crate) fn legacy_monitor_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
+pub(crate) fn legacy_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
     let of = legacy.get("change_id").and_then(Value::as_str).map(visible_line).unwrap_or_default();
     let path = ctx.project.relative(&ctx.project.monitor_path());
     format!(

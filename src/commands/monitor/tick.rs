@@ -11,7 +11,7 @@ use crate::commands::{
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{CommandLine, Fix, Judged, Kind, Tick, fix};
-use crate::report::{self, DayView, problem};
+use crate::report::{self, DayView};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
 
@@ -53,7 +53,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     }
     if let Some(error) = &nothing {
         ctx.ui.error(error);
-        ctx.ui.status(&problem::lines(&[Fix::next("", CommandLine::tool("status"))]).join("\n"));
+        ctx.advise(&[Fix::next("", CommandLine::tool("status"))]);
         return Ok(Exit::Trouble);
     }
     for ticked in &done {
@@ -69,7 +69,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
 
 fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
     Ok(match monitor::legacy(ctx)? {
-        Some(legacy) => format!("no active monitor: {}", monitor::legacy_monitor_text(ctx, &legacy)),
+        Some(legacy) => format!("no active monitor: {}", monitor::legacy_text(ctx, &legacy)),
         None => "no active monitor: no change is rolled out".to_owned(),
     })
 }
@@ -77,7 +77,7 @@ fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
 pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
     for lost in lost {
         ctx.error_once(&lost.named());
-        ctx.ui.status(&problem::lines(&lost.fixes(&ctx.fix_context())).join("\n"));
+        ctx.advise(&lost.fixes(&ctx.fix_context()));
     }
 }
 
@@ -142,7 +142,7 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
     if !revision.is_settled() {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
-    let mut measurement = measure::take(ctx, &measure::Ask { label: "day", role: None, change: None }, revision)?;
+    let mut measurement = measure::take(ctx, "day", None, None, revision)?;
     measure::check_unchanged(ctx, &mut measurement)?;
     Ok(measurement)
 }
@@ -194,11 +194,10 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     }
     ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
     let id = change.id();
-    let steps = [
+    ctx.advise(&[
         Fix::then("", fix::with_reason(id, "rollback")),
         Fix::or("if it is harmless", fix::with_reason(id, "resolve")),
-    ];
-    ctx.ui.status(&problem::lines(&steps).join("\n"));
+    ]);
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
