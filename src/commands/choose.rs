@@ -16,7 +16,6 @@ pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 /// The least of an id that is taken for it: less is as likely a slip.
 const LEAST_PART: usize = 3;
 
-/// The flag of the verbs that work on one change
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArg {
     /// Change to work on [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]

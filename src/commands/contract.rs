@@ -27,7 +27,6 @@ pub(crate) struct ContractArgs {
     parts: ContractFlags,
 }
 
-/// The parts of a contract
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ContractFlags {
     /// What should improve, and why

@@ -73,7 +73,6 @@ use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, next};
 
-/// Options of every command
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Globals {
     /// Use the project in this directory [default: the one around the current directory]

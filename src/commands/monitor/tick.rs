@@ -15,7 +15,6 @@ use crate::report::{self, DayView};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
 
-/// Measure every monitored change that is due today
 #[derive(Debug, Args)]
 pub(crate) struct TickArgs {
     /// Measure only this change [default: every change that is rolled out]
