@@ -40,3 +40,7 @@ pub mod stats;
 pub mod store;
 mod ui;
 pub mod workflow;
+
+#[cfg(test)]
+#[path = "../tests/unit/fuzz.rs"]
+mod fuzz;

@@ -16,7 +16,7 @@ use crate::model::{
     Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
     Revision, RolloutStage, Sampling, SideRevision, Snapshot, Validation, Verdict, Verdicts, ingest,
 };
-use crate::workflow::{Change, watch};
+use crate::workflow::{Change, Watch, watch};
 
 /// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
 const RECORDING_DELAY: Duration = Duration::minutes(15);
@@ -151,13 +151,13 @@ impl Seen {
 }
 
 /// What measurements of the rollout and the window are compared with.
-struct Watched {
+pub(crate) struct Watched {
     reference: Snapshot,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Watched {
-    fn of(change: &Change, fetch: &Fetch<'_>) -> Option<Self> {
+    pub(crate) fn of(change: &Change, fetch: &Fetch<'_>) -> Option<Self> {
         let reference = ingest::parse_snapshot(&fetch(watch::reference(change)?)?).ok()?;
         let recorded = match &change.comparison {
             Some(comparison) => Some(serde_json::from_slice::<Comparison>(&fetch(&comparison.json)?).ok()?),
@@ -174,8 +174,13 @@ impl Watched {
         Some(Self { reference, settings: watch::settings(change, recorded.as_ref()) })
     }
 
+    /// The verdicts of a measurement on the contract.
+    pub(crate) fn watch(&self, change: &Change, snapshot: &Snapshot) -> Watch {
+        watch::watch(change, &self.reference, snapshot, &self.settings)
+    }
+
     fn differs(&self, change: &Change, what: &Kind, snapshot: &Snapshot) -> Option<String> {
-        let again = || watch::watch(change, &self.reference, snapshot, &self.settings);
+        let again = || self.watch(change, snapshot);
         let same = if let Kind::RolledOut(RolloutStage { verdicts: Some(verdicts), .. }) = what {
             again().verdicts().as_ref() == Some(verdicts)
         } else if let Kind::Ticked(tick) = what {

@@ -170,6 +170,20 @@ pub(crate) enum FindingKind {
         /// What differs, or why they cannot be recomputed.
         problem: String,
     },
+    /// A page that people read is not what the record and the raw evidence give.
+    #[error("{}", report_differs(.other_version.as_deref()))]
+    ReportDiffers {
+        /// The version that wrote it, where that is another one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        other_version: Option<String>,
+    },
+    #[error("event {seq} is signed by nobody who may sign")]
+    EventUnsigned { seq: u64 },
+    /// `check --remeasure` measured otherwise than the record says, to the change's disadvantage.
+    #[error("measured again, `{criterion}` gives {measured}; recorded was {recorded}")]
+    RemeasuredDifferently { criterion: String, recorded: String, measured: String },
+    #[error("measured again, nothing could be decided: {why}")]
+    NotRemeasured { why: String },
     #[error("recorded evidence is ignored by git, so no clone will have it")]
     EvidenceIgnored,
     #[error("no record knows this evidence file")]
@@ -239,6 +253,14 @@ fn not_validated(validated: &[String], ended: Option<&str>) -> String {
     }
     let validated: Vec<String> = validated.iter().map(|sha| short(sha)).collect();
     format!("the commit is not the one that was validated ({})", few(&validated))
+}
+
+fn report_differs(other_version: Option<&str>) -> String {
+    let differs = "it is not what the record and the evidence give";
+    match other_version {
+        Some(tool) => format!("{differs} in this version; it was written by {tool}"),
+        None => differs.to_owned(),
+    }
 }
 
 fn lacking(docs: bool, tests: bool) -> &'static str {

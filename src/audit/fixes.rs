@@ -134,6 +134,28 @@ impl Fixes<'_> {
                 Fix::then("measure its baseline, then make the change again", fix::start()),
             ],
             FindingKind::VerdictsDiffer { .. } => self.run(|id| fix::on(id, "compare")),
+            FindingKind::ReportDiffers { .. } if path.ends_with("OPTIMIZER.md") || path.ends_with("CHECKER.md") => {
+                let doctor = Fix::next("write the sections again", CommandLine::tool("doctor --apply"));
+                vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
+            }
+            FindingKind::ReportDiffers { .. } => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
+            FindingKind::EventUnsigned { .. } => vec![
+                Fix::edit(How::Next, "let every event be signed from now on", "the config", "sign", "ssh"),
+                Fix::next("see who may sign", CommandLine::git("config gpg.ssh.allowedSignersFile")),
+            ],
+            FindingKind::RemeasuredDifferently { .. } => self.of_change(|id| {
+                let rollback = fix::with_reason(id, "rollback").word("--apply");
+                vec![
+                    Fix::next(
+                        "measure it on another machine",
+                        CommandLine::tool("check --remeasure").word(id.as_str()),
+                    ),
+                    Fix::or("if the difference stands, take it out", rollback),
+                ]
+            }),
+            FindingKind::NotRemeasured { .. } => {
+                self.run(|id| CommandLine::tool("check --remeasure").word(id.as_str()))
+            }
             FindingKind::ClassNeverPasses { .. } => {
                 self.run(|id| revert().and(fix::start().words(["--from", id.as_str()])))
             }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, RecordState, preflight, record, timestamps};
-use crate::commands::{Ctx, commit_contents};
+use crate::commands::{Ctx, commit_contents, rendered};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
@@ -15,7 +15,7 @@ use crate::workflow::Change;
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
-    let evidence = names_in(&ctx.project.evidence_dir())?;
+    let names = names_in(&ctx.project.evidence_dir())?;
     let named = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
         Some(repo) => commit_contents::made(repo, &named)?,
@@ -25,8 +25,13 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         audit.findings.extend(record::findings(record, ctx.now()));
         audit.findings.extend(timestamps::before_its_commit(record, &made));
         audit.findings.extend(record::habits(record, ctx.now()));
-        audit.findings.extend(of_evidence(ctx, record)?);
-        audit.findings.extend(set_aside(ctx, record, &evidence)?);
+        let found = of_evidence(ctx, record)?;
+        if let (Some(change), true) = (record.change(), found.is_empty()) {
+            let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
+            audit.findings.extend(rendered::reports(change, &fetch));
+        }
+        audit.findings.extend(found);
+        audit.findings.extend(set_aside(ctx, record, &names)?);
     }
     audit.findings.extend(misnamed(ctx)?);
     audit.findings.extend(ignored(ctx, &records)?);
@@ -36,7 +41,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         known.insert(id.to_string());
         audit.findings.push(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path));
     }
-    let snapshots = evidence.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
+    let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
     let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
     let unknown = snapshots.filter(|name| !is_known(name));
     audit.findings.extend(unknown.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))));

@@ -1,6 +1,7 @@
 //! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
 //! Shared by `check` and the pre-push hook.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -10,12 +11,13 @@ use crate::audit::{
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
-use crate::commands::{GitHistory, collect, delta, demands, evidence};
+use crate::commands::{GitHistory, collect, delta, demands, evidence, rendered};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
-use crate::model::{ChangeId, Gate, Kind, fix, ingest};
+use crate::model::{Artifact, ChangeId, Gate, Kind, fix, ingest};
+use crate::store::project;
 use crate::workflow::Change;
 
 /// A range of commits, resolved to full hashes.
@@ -31,6 +33,17 @@ pub(crate) struct Outcome {
     pub(crate) audit: Audit,
     pub(crate) key: String,
     pub(crate) configured: bool,
+    /// The changes that the range concerns.
+    pub(crate) changes: Vec<Concerned>,
+}
+
+/// A change that a range concerns.
+pub(crate) struct Concerned {
+    pub(crate) change: Change,
+    /// How many of its events the base has.
+    pub(crate) known: usize,
+    /// Whether it has a commit in the range, or was compared in it.
+    pub(crate) is_new: bool,
 }
 
 pub(crate) fn run(
@@ -48,7 +61,7 @@ pub(crate) fn run(
     let config = plain.config(&range.head)?;
     let range = &begun(repo, range, &plain, config.as_ref())?;
     let base = range.base.as_deref();
-    let before = base.map(|base| plain.config(base)).transpose()?.flatten();
+    let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let configured = config.is_some();
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
@@ -60,8 +73,9 @@ pub(crate) fn run(
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
     let history = GitHistory::new(repo, &keys.join(",")).between(base, &range.head);
-
     let at_head = history.records(&range.head)?;
+    let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
+    let history = history.of_changes(at_head.keys().chain(earlier.keys()));
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
     let head = history.made(&range.head)?;
@@ -74,9 +88,14 @@ pub(crate) fn run(
     })?;
     let referenced = commits.referenced();
     let mut audit = commits.finish(&history);
-    let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
     let mut concerned = concerned(&at_head, &earlier, &touches);
-    concerned.extend(referenced);
+    concerned.extend(referenced.iter().cloned());
+    let of_range = |change: &Change| {
+        let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());
+        let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
+        Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
+    };
+    let found = concerned.iter().filter_map(|id| records.get(id)?.change()).map(of_range).collect();
     audit.records = concerned.len();
     let named = concerned.iter().filter_map(|id| records.get(id)?.change()).flat_map(timestamps::named);
     let made = commit_contents::made(repo, &named.collect())?;
@@ -97,13 +116,18 @@ pub(crate) fn run(
         let before = earlier.get(id).map(|(record, _)| record);
         audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
     }
+    let failing =
+        |id: &Option<ChangeId>| audit.findings.iter().any(|it| it.level == Severity::Fail && it.change == *id);
+    let mut sections = logbook(&history, &mut batch, range, &records)?;
+    sections.retain(|section| !failing(&section.change));
+    audit.findings.extend(sections);
     if !check.changes.is_empty() {
         let what = policy_changed(check.changes.clone(), false);
         // Without a config nothing holds what comes next.
         audit.findings.push(if configured { Finding::warn(what) } else { Finding::fail(what) });
     }
     history.failure()?;
-    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured })
+    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured, changes: found })
 }
 
 struct RecordCheck<'a> {
@@ -178,17 +202,24 @@ impl RecordCheck<'_> {
         }
         let verdicts_differ = |it: &Finding| matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(config), Some(change), false) = (self.config, record.change(), found.iter().any(verdicts_differ)) {
-            let head = self.range.head.as_str();
-            let problem = evidence::kpi_problem(config, change, &mut |artifact| match self
-                .history
-                .artifact(batch, head, artifact, false)
-            {
-                Ok(Found::Intact(bytes)) => Some(bytes),
-                Ok(Found::Missing | Found::Uncommitted | Found::Altered(_)) | Err(_) => None,
-            });
+            let problem = evidence::kpi_problem(config, change, &mut |artifact| self.intact(batch, artifact));
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
+        // Where the record itself is wrong, so is everything that is rendered from it.
+        if let (Some(change), false) = (record.change(), found.iter().any(|it| it.level == Severity::Fail)) {
+            let batch = RefCell::new(batch);
+            let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
+            found.extend(rendered::reports(change, &fetch));
+        }
         Ok(found)
+    }
+
+    /// An evidence file as the head has it, where it is what was recorded.
+    fn intact(&self, batch: &mut Batch, artifact: &Artifact) -> Option<Vec<u8>> {
+        match self.history.artifact(batch, &self.range.head, artifact, false) {
+            Ok(Found::Intact(bytes)) => Some(bytes),
+            Ok(Found::Missing | Found::Uncommitted | Found::Altered(_)) | Err(_) => None,
+        }
     }
 
     /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed
@@ -248,6 +279,22 @@ impl RecordCheck<'_> {
     }
 }
 
+/// The logbook's sections that the range altered and that are not what the records say.
+fn logbook(
+    history: &GitHistory<'_>,
+    batch: &mut Batch,
+    range: &Range,
+    records: &BTreeMap<ChangeId, RecordFacts>,
+) -> Result<Vec<Finding>, CommandError> {
+    let mut found = Vec::new();
+    for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
+        let Some(now) = history.logbook(batch, &range.head, path)? else { continue };
+        let before = range.base.as_deref().map(|base| history.logbook(batch, base, path)).transpose()?.flatten();
+        found.extend(rendered::sections((&before.unwrap_or_default(), &now), path, records.values()));
+    }
+    Ok(found)
+}
+
 /// The changes whose records the range touches, those that it changed and changed back too, and those whose evidence it
 /// removed or altered.
 fn concerned(
@@ -278,7 +325,7 @@ fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
 /// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings
 /// the first config may say it itself.
 fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range, CommandError> {
-    let before = range.base.as_deref().map(|base| history.config(base)).transpose()?.flatten();
+    let before = range.base.as_deref().map(|base| history.last_config(base)).transpose()?.flatten();
     let since = before.as_ref().or(head).and_then(|config| config.enforcement.since.as_deref());
     let Some(since) = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten() else {
         return Ok(range.clone());

@@ -66,7 +66,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
     if ctx.project.config_path().is_some() || commands::guess(ctx.project.root()).test.is_some() {
         init::ensure(ctx)?;
     }
-    let mut plans = pairing::configured(ctx)?;
+    let mut plans = pairing::timings(ctx.config()?);
     plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));
     if plans.is_empty() {
         return Err(CommandError::trouble("no timed command is configured, or none of that name")

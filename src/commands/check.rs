@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use crate::commands::audit_range::{self, Outcome};
-use crate::commands::{Ctx, Range, audit_here};
+use crate::audit::{Finding, FindingKind};
+use crate::commands::audit_range::{self, Concerned, Outcome};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, remeasure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -22,6 +23,12 @@ pub(crate) struct CheckArgs {
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
     #[arg(long, value_name = "GATE", value_parser = gate)]
     require: Option<Gate>,
+    /// Fail where an event of the range's records is not signed by somebody who may, by git's configuration
+    #[arg(long, requires = "range")]
+    require_signed: bool,
+    /// Measure the range's changes, or this one, anew on this machine, and fail where that contradicts the recorded verdicts
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
+    remeasure: Option<String>,
     /// Also write the findings as markdown to this file [default with --format github: the step summary]
     #[arg(long, value_name = "FILE")]
     summary: Option<std::path::PathBuf>,
@@ -38,19 +45,63 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
     if let Some(path) = &args.summary {
         guard::guard_out_path(&ctx.project, path, &[])?;
     }
-    let outcome = match args.range.as_deref() {
+    if args.range.is_none() && args.remeasure.as_deref() == Some("") {
+        let hint = "vibeship-optimizer check --range BASE..HEAD --remeasure";
+        return Err(CommandError::trouble("--remeasure needs a range or the id of a change").hinted(hint));
+    }
+    let mut outcome = match args.range.as_deref() {
         Some(text) => over_range(ctx, text, args.require)?,
         None => {
             let key = ctx.config()?.enforcement.trailer.clone();
-            Outcome { audit: audit_here::run(ctx)?, key, configured: true }
+            Outcome { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() }
         }
     };
+    if args.require_signed {
+        unsigned(ctx, &mut outcome)?;
+    }
+    if let Some(id) = &args.remeasure {
+        remeasure(ctx, &mut outcome, id)?;
+    }
     let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
     // GitHub's paths begin at the repository's root.
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
     ctx.ui.answer(&findings::render(ctx.format(), audit, &fixes(ctx, &outcome), &prefix))?;
     summarize(ctx, &args, &outcome)?;
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
+}
+
+/// Tells the first event of each record that the range added and nobody signed who may.
+fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<(), CommandError> {
+    let Some(repo) = ctx.repo()? else { return Ok(()) };
+    for Concerned { change, known, .. } in &outcome.changes {
+        for event in change.events.iter().skip(*known) {
+            let signature = event.signature.as_deref().unwrap_or_default();
+            if !repo.is_signed(signature, event.digest.as_str())? {
+                let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+                let finding = Finding::fail(FindingKind::EventUnsigned { seq: event.seq });
+                outcome.audit.findings.push(finding.of_change(change.id()).at(path));
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Measures the named change, or without a name those of the range.
+fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<(), CommandError> {
+    let changes = match id {
+        "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
+        id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
+    };
+    for change in changes.iter().filter(|change| remeasure::can_be(change)) {
+        let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+        let found = remeasure::findings(ctx, change)?;
+        if found.is_empty() {
+            ctx.ui.status(&format!("{}: measured again, its verdicts hold", change.id()));
+        }
+        outcome.audit.findings.extend(found.into_iter().map(|it| it.of_change(change.id()).at(&path)));
+    }
+    Ok(())
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {

@@ -1,19 +1,23 @@
 //! Gathers what a gate asks of the world: the only place where a `World` is filled from git, config and files.
 //! Nothing may be measured from the tool's own files, whose changes count as nothing, nor from bytes that git would not give.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::CommandError;
 use crate::git::{GitError, Repo};
+use crate::judge::Caveat;
 use crate::model::{
     Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan,
 };
 use crate::os::files;
 use crate::store::{OwnPaths, Record};
 use crate::workflow::{Change, End, World, replay};
+
+/// As many commits are looked at for one that a change undoes, the change's own included.
+const RESTORES: &str = "-12";
 
 /// What `gate` asks of the world for `change`, before anything is measured for it.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, CommandError> {
@@ -102,7 +106,7 @@ fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
 }
 
 /// Those that the change itself alters, beside code: the number was committed and not measured.
-pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
 }
@@ -201,6 +205,51 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
     // One that cannot be read is told where it is in force.
     found.extend(commits.iter().filter_map(|commit| history.config(commit).ok().flatten()));
     Ok(found)
+}
+
+/// What a comparison of the change is to be read with, apart from its numbers.
+pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>, CommandError> {
+    let files = outputs_in_delta(ctx, change)?;
+    let stale = ctx.config()?.kpis.iter().filter(|kpi| kpi.stale_ok.is_some()).map(|kpi| MetricId::kpi(&kpi.name));
+    let kpis = stale.filter(|id| change.contract.criteria().any(|it| it.metric == *id));
+    let kpis: Vec<String> = kpis.map(|id| id.to_string()).collect();
+    let times = change.comparisons_since_baseline().saturating_add(1);
+    let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
+    let stale = (!kpis.is_empty()).then_some(Caveat::StaleAllowed { kpis });
+    let repeated = (times > 1).then_some(Caveat::Repeated { times });
+    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(stale).chain(repeated).collect())
+}
+
+/// The commit that a change undoes, where it gives all of its files back what they were before that one.
+fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>, CommandError> {
+    let (Some(repo), Some(commit), Some(delta)) =
+        (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
+    else {
+        return Ok(None);
+    };
+    let paths = delta.files.iter().map(|path| files::path_from_bytes(&[repo.prefix(), path.as_bytes()].concat()));
+    let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
+    let output = String::from_utf8_lossy(&repo.git().args(args).args(paths).long().ok()?).into_owned();
+    // Newest first: what each file was before the commits so far, and what the change makes of it.
+    let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
+    let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
+    let mut undone = "";
+    while let Some(token) = tokens.next() {
+        let Some(raw) = token.strip_prefix(':') else {
+            if undone != commit && !undone.is_empty() && now == then {
+                break;
+            }
+            undone = token;
+            continue;
+        };
+        let (objects, path): (Vec<&str>, _) = (raw.split(' ').collect(), tokens.next().unwrap_or_default());
+        let [_, _, old, new, ..] = objects[..] else { continue };
+        now.entry(path).or_insert(new);
+        then.insert(path, old);
+    }
+    let restores = !now.is_empty() && now == then && undone != commit;
+    let earlier = || repo.resolve(&format!("{undone}^")).ok();
+    Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
 }
 
 /// Who made the change: the author of its commit; without one, who opened it.

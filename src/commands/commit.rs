@@ -70,29 +70,49 @@ pub(crate) fn commit(
     files: &[Pending<'_>],
 ) -> Result<Change, CommandError> {
     let lock = ctx.lock()?;
-    let mut change = newest(ctx, &lock, id)?;
+    let (mut change, known) = newest(ctx, &lock, id)?;
     let now = ctx.now();
     let event = gates::completed(&change, event);
     gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
-    for file in files {
-        lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
-    }
     if gates::says_something(&change, &event) {
         change.record(event, ctx.actor(), now);
+    }
+    sign(ctx, &mut change, known)?;
+    for file in files {
+        lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
     }
     lock.extend_record(&change)?;
     note_down(ctx, &lock, &change);
     Ok(change)
 }
 
-/// The state on disk; a record of the original becomes one of ours here, and is kept beside.
-fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<Change, CommandError> {
+/// Signs the events from `known` on, where the config says so.
+pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<(), CommandError> {
+    let Some((sign, repo)) = ctx.config()?.sign.zip(ctx.repo()?) else { return Ok(()) };
+    for at in known..change.events.len() {
+        let digest = change.events[at].digest.as_str();
+        let signature = repo.sign(digest, sign.format()).map_err(|error| {
+            let key = CommandLine::git("config user.signingkey").word("KEY");
+            CommandError::trouble(format!("the event could not be signed, so nothing was recorded: {error}"))
+                .fixed_by([Fix::next("tell git which key to sign with", key)])
+        })?;
+        change.signed(at, signature);
+    }
+    Ok(())
+}
+
+/// The state on disk, and how many events of it are there; a record of the original becomes one of ours here, and is kept
+/// beside.
+fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<(Change, usize), CommandError> {
     match Record::read(&ctx.project, id)? {
-        Record::Tracked(change) => Ok(*change),
+        Record::Tracked(change) => {
+            let known = change.events.len();
+            Ok((*change, known))
+        }
         Record::Legacy(legacy) => {
             continues(&legacy)?;
             lock.keep_legacy(&legacy)?;
-            continued(legacy.continued(), ctx.actor(), ctx.now())
+            Ok((continued(legacy.continued(), ctx.actor(), ctx.now())?, 0))
         }
     }
 }

@@ -29,6 +29,18 @@ impl GitHistory<'_> {
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))
     }
 
+    /// The config in a commit; where it was taken away and the records were not, the last that there was.
+    pub(crate) fn last_config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
+        let config = self.config(commit)?;
+        if config.is_some() || self.record_entries(commit)?.is_empty() {
+            return Ok(config);
+        }
+        let names = project::config_names().into_iter().map(|name| files::path_from_bytes(&self.path(&name)));
+        let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
+        let removed = self.repo.git().args(args).args(names).long().line()?;
+        if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
+    }
+
     /// The config in a commit as it is written; empty where there is none.
     pub(crate) fn config_value(&self, commit: &str) -> Result<Value, CommandError> {
         let text = self.config_text(commit)?;
@@ -113,6 +125,11 @@ impl GitHistory<'_> {
         let moments = line.split_once(' ').and_then(|(written, made)| Some((moment(written)?, moment(made)?)));
         // Rebasing moves the moment of committing only.
         Ok(moments.map(|(written, made)| (written.min(made), made)))
+    }
+
+    /// The logbook in a commit.
+    pub(crate) fn logbook(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
+        batch.read_path(commit, &self.path(name), RECORD_LIMIT)
     }
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {

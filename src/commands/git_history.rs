@@ -9,7 +9,7 @@ use crate::error::CommandError;
 use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Side, Walk};
 use crate::model::ChangeId;
 use crate::os::files;
-use crate::store::OwnPaths;
+use crate::store::{OwnPaths, project};
 
 /// How many reverts of reverts the hooks follow back.
 const REVERTS: u32 = 8;
@@ -24,6 +24,8 @@ pub(crate) struct GitHistory<'a> {
     /// The ends of the range that is looked at, where there is one.
     base: Option<String>,
     head: Option<String>,
+    /// The changes that have a record, where the names of evidence are held against them.
+    ids: Option<BTreeSet<String>>,
     /// Old histories revert the same few commits many times.
     looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
     /// The commits that records name, each looked up once.
@@ -41,6 +43,7 @@ impl<'a> GitHistory<'a> {
             key: key.to_owned(),
             base: None,
             head: None,
+            ids: None,
             looked_up: RefCell::default(),
             named: RefCell::default(),
             failed: RefCell::default(),
@@ -49,6 +52,21 @@ impl<'a> GitHistory<'a> {
 
     pub(crate) fn between(self, base: Option<&str>, head: &str) -> Self {
         Self { base: base.map(str::to_owned), head: Some(head.to_owned()), ..self }
+    }
+
+    /// Counting as evidence only what these changes can have written: under another name, code could pass for it.
+    pub(crate) fn of_changes<'i>(self, ids: impl Iterator<Item = &'i ChangeId>) -> Self {
+        Self { ids: Some(ids.map(ChangeId::to_string).collect()), ..self }
+    }
+
+    /// Whether a path of the project is one that the tool writes.
+    fn is_own(&self, full: &[u8], path: &str) -> bool {
+        let Some(name) = path.strip_prefix(project::EVIDENCE_DIR).and_then(|name| name.strip_prefix('/')) else {
+            return self.own.is_own(full);
+        };
+        let of_a_change = |ids: &BTreeSet<String>| name.match_indices('_').any(|(at, _)| ids.contains(&name[..at]));
+        let is_prose = name.starts_with('.') || [".md", ".svg", ".png"].iter().any(|end| name.ends_with(end));
+        self.own.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
     }
 
     /// What went wrong while git was asked, if anything did.
@@ -73,7 +91,7 @@ impl<'a> GitHistory<'a> {
     pub(crate) fn of_project(&self, files: Vec<FileChange>) -> Vec<FileChange> {
         let of = |file: FileChange| {
             let path = String::from_utf8_lossy(file.path.strip_prefix(self.repo.prefix())?).into_owned();
-            let own = file.is_regular() && self.own.is_own(&file.path);
+            let own = file.is_regular() && self.is_own(&file.path, &path);
             Some(FileChange { path: path.into_bytes(), own, ..file })
         };
         files.into_iter().filter_map(of).collect()

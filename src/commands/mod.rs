@@ -43,6 +43,8 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
+mod remeasure;
+mod rendered;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;

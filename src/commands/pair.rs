@@ -64,7 +64,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         settings.noise_floors.clear();
     }
     let (commands, kpis) = if args.command.is_empty() {
-        (pairing::configured(ctx)?, pairing::configured_kpis(ctx)?)
+        (pairing::timings(ctx.config()?), pairing::configured_kpis(ctx)?)
     } else {
         (vec![typed(ctx, &args.command, &mut settings)?], Vec::new())
     };
@@ -91,7 +91,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         kpis,
         criteria: Vec::new(),
         settings: &settings,
-        budget: pairing::budget(ctx, args.runs, args.max_time)?,
+        budget: pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?,
         pin: ctx.config()?.pair.pin,
         change: None,
     };
@@ -137,7 +137,7 @@ fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Command
     if cmd.trim().is_empty() {
         return Err(CommandError::trouble("the command is empty"));
     }
-    let known = pairing::configured(ctx)?.into_iter().find(|plan| plan.cmd == cmd && plan.shell == shell);
+    let known = pairing::timings(ctx.config()?).into_iter().find(|plan| plan.cmd == cmd && plan.shell == shell);
     if let Some(plan) = known {
         return Ok(plan);
     }

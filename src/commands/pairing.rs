@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::commands::{Bar, Ctx, delta, measure, validate};
-use crate::config::{Config, KpiProbe, Pin};
+use crate::config::{self, Config, KpiProbe, Pin};
 use crate::error::CommandError;
 use crate::git::Repo;
 use crate::judge::compare::{self, for_metric};
@@ -49,8 +49,11 @@ pub(crate) enum Pairing {
 }
 
 /// The budget that flags and config give. Fewer pairs than any test can decide are refused.
-pub(crate) fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget, CommandError> {
-    let config = &ctx.config()?.pair;
+pub(crate) fn budget(
+    config: &config::Pair,
+    runs: Option<u32>,
+    max_time_s: Option<f64>,
+) -> Result<Budget, CommandError> {
     let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
     if let Some(runs) = runs.filter(|runs| *runs < least) {
         return Err(CommandError::trouble(format!(
@@ -66,9 +69,9 @@ pub(crate) fn budget(ctx: &Ctx, runs: Option<u32>, max_time_s: Option<f64>) -> R
 }
 
 /// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.
-pub(crate) fn configured(ctx: &Ctx) -> Result<Vec<CommandPlan>, CommandError> {
-    let plans = ctx.config()?.timings.iter().filter_map(CommandPlan::of);
-    Ok(plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect())
+pub(crate) fn timings(config: &Config) -> Vec<CommandPlan> {
+    let plans = config.timings.iter().filter_map(CommandPlan::of);
+    plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect()
 }
 
 pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>, CommandError> {
@@ -117,7 +120,7 @@ pub(crate) fn of_change(
             tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
             same_allowed: false,
         },
-        commands: configured(ctx)?,
+        commands: timings(ctx.config()?),
         kpis: if of_commit.is_some() { ctx.config()?.kpis.iter().collect() } else { configured_kpis(ctx)? },
         of_commit: of_commit.is_some(),
         criteria: change.contract.criteria().cloned().collect(),
@@ -161,7 +164,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         commands: Vec::new(),
         kpis: Vec::new(),
         of_commit: ask.of_commit,
-        sizes: if ask.of_commit { sizes(ctx, &checkouts)? } else { BTreeMap::new() },
+        sizes: if ask.of_commit { sizes(ask.config, &checkouts)? } else { BTreeMap::new() },
         warnings: Vec::new(),
     };
     let root = ctx.project.root();
@@ -191,7 +194,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
     let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut plans = configured(ctx)?;
+    let mut plans = timings(config);
     plans.retain(|plan| named(format!("timing.{}", plan.name)));
     let kpis = configured_kpis(ctx)?.into_iter().filter(|kpi| named(format!("kpi.{}", kpi.name)));
     let groups = kpi::groups(kpis);
@@ -261,7 +264,7 @@ pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
 }
 
 /// The configured paths that are there on both sides, measured before anything runs on them.
-fn sizes(ctx: &Ctx, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>, CommandError> {
+fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>, CommandError> {
     let own = OwnPaths::below(b"");
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
@@ -274,7 +277,7 @@ fn sizes(ctx: &Ctx, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Siz
             size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),
             size::Measured::Missing | size::Measured::Unreadable(_) => None,
         };
-        sides.push(ctx.config()?.size_paths.iter().map(of).collect::<Vec<_>>());
+        sides.push(config.size_paths.iter().map(of).collect::<Vec<_>>());
     }
     let after = sides.pop().unwrap_or_default();
     let both = sides.into_iter().flatten().zip(after).filter_map(|(before, after)| before.zip(after));

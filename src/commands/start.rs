@@ -102,6 +102,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
     if let Some(old) = taken_up {
         change.record(Kind::Noted { text: format!("takes up {} again", old.id()) }, ctx.actor(), ctx.now());
     }
+    commit::sign(ctx, &mut change, 0)?;
     lock.create_record(&change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);

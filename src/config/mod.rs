@@ -16,7 +16,7 @@ pub use edit::{Edited, Filled};
 pub use file::{ConfigError, Diagnostic};
 pub use fingerprint::Source;
 pub use policy::{
-    ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, StageConfig,
+    ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, Sign, StageConfig,
     Surfaces, Validation, Verification, glob, globs,
 };
 pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
@@ -63,6 +63,8 @@ pub struct Config {
     pub review: Review,
     /// How commits are checked against their records.
     pub enforcement: Enforcement,
+    /// What signs each event of a record, by git's own set-up; nothing does without it.
+    pub sign: Option<Sign>,
     /// What the project says of itself.
     pub project: Project,
 }
@@ -85,6 +87,7 @@ impl Default for Config {
             verification: Verification::default(),
             review: Review::default(),
             enforcement: Enforcement::default(),
+            sign: None,
             project: Project::default(),
         }
     }

@@ -141,6 +141,24 @@ pub enum Pin {
     Never,
 }
 
+/// A kind of key that git can sign with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    Ssh,
+    Gpg,
+}
+
+impl Sign {
+    /// Git's name of the format (`gpg.format`).
+    pub fn format(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Gpg => "openpgp",
+        }
+    }
+}
+
 /// The stages through which a promoted change goes live.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
@@ -250,6 +268,8 @@ impl Review {
             (Some(modes), _) => Some(modes.iter().map(String::as_str).collect()),
             (None, "codex") => Some(vec!["xhigh", "high"]),
             (None, "claude") => Some(vec!["plan"]),
+            // Where modes are named, another tool's name is no way around them.
+            (None, _) if !self.allowed_modes.is_empty() => Some(vec!["human"]),
             (None, _) => None,
         }
     }

@@ -11,6 +11,7 @@ mod objects;
 mod remake;
 mod repo;
 mod revert;
+mod sign;
 mod status;
 mod worktree;
 

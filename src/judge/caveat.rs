@@ -118,6 +118,18 @@ pub enum Caveat {
     OutputCommitted {
         files: Vec<String>,
     },
+    /// The change gives its files back what they were before another commit: that one may have made the baseline worse; set by
+    /// whoever knows of that.
+    Restores {
+        /// The commit that the change undoes.
+        undone: String,
+        /// The commit before it.
+        earlier: String,
+    },
+    /// KPIs of the contract that may be older than what they measure (`stale_ok`); set by whoever knows of that.
+    StaleAllowed {
+        kpis: Vec<String>,
+    },
     /// The same change was compared before; set by whoever knows of that.
     Repeated {
         /// How many comparisons there were since the baseline, this one included.

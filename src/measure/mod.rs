@@ -1,7 +1,7 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
 pub mod command;
-mod flatten;
+pub(crate) mod flatten;
 pub(crate) mod http;
 pub(crate) mod kpi;
 pub(crate) mod machine;

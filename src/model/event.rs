@@ -20,8 +20,11 @@ pub struct Event {
     pub what: Kind,
     /// Digest of the event before; `None` for the first.
     pub prev: Option<Digest>,
-    /// Digest over this event's canonical JSON without this field.
+    /// Digest over this event's canonical JSON without this field and the signature.
     pub digest: Digest,
+    /// The digest as somebody signed it: a commit object of git's with that message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// What happened.

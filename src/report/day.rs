@@ -109,12 +109,15 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
     doc.list(comparison.caveats.iter().filter(beside).map(method::caveat));
 }
 
-/// What the monitored days could not judge, a line each.
+/// What the monitored days could not judge, and where the KPI was lost again, a line each.
 pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
+    let named = |days: &[NaiveDate]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = Vec::new();
+    if !unjudged.missed.is_empty() {
+        lines.push(format!("the KPI did not hold on {}: its number is not what was promoted", named(&unjudged.missed)));
+    }
     if !unjudged.days.is_empty() {
-        let days: Vec<String> = unjudged.days.iter().map(ToString::to_string).collect();
-        lines.push(format!("nothing of the contract was judged on {}", days.join(", ")));
+        lines.push(format!("nothing of the contract was judged on {}", named(&unjudged.days)));
     }
     lines.extend(unjudged.criteria.iter().map(|text| format!("no monitored day could judge {text}")));
     lines

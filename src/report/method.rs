@@ -196,6 +196,14 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
             ", which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.",
         ),
+        Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
+            .text(code(values::short_sha(earlier)))
+            .plain(", before ")
+            .text(code(values::short_sha(undone)))
+            .plain(" changed them: what it improves on is that commit, and nothing before it."),
+        Caveat::StaleAllowed { kpis } => codes(kpis.iter().map(String::as_str)).plain(
+            " may be older than the code (`stale_ok`): nobody knows which version was measured.",
+        ),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
@@ -301,6 +309,8 @@ mod tests {
             Caveat::OthersCommitted,
             Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
+            Caveat::Restores { undone: "b".repeat(40), earlier: "a".repeat(40) },
+            Caveat::StaleAllowed { kpis: vec!["ops".to_owned()] },
             Caveat::Repeated { times: 3 },
         ];
         let mut doc = Doc::new();

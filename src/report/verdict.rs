@@ -1,6 +1,6 @@
 //! Verdicts in words: a line, or a table of criteria. Owns the wording of doubts and flaws.
 
-use crate::judge::Role;
+use crate::judge::{CriterionRow, Role};
 use crate::model::{
     Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, MetricSource, Outcome, Unit, Unusable,
     Verdict, Verdicts,
@@ -129,6 +129,11 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
 /// One line: `inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
 pub(crate) fn line(judged: &Judged) -> String {
     Row::of(Role::Guardrail, judged).line()
+}
+
+/// One line on a criterion of a comparison.
+pub(crate) fn row_line(row: &CriterionRow) -> String {
+    Row::new(row.role, &row.criterion, &row.result, None).line()
 }
 
 pub(crate) fn full_line(judged: &Judged) -> String {

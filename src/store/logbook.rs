@@ -1,5 +1,6 @@
 //! The logbook: a section per change between markers, and the user's own text around them, of which no byte is touched.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::store::project::{LEGACY_LOGBOOK, LOGBOOK, safe_name};
@@ -60,6 +61,13 @@ pub(crate) fn replace_section(text: &[u8], id: &str, section: &str) -> Result<Re
     }
     out.extend_from_slice(&text[kept_to..]);
     Ok(Replaced { text: out, problems })
+}
+
+/// What is between the markers of each change's first whole section, by id.
+pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, &[u8]> {
+    let marks = marks(text);
+    let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
+    whole.rev().map(|pair| (pair[0].id.clone(), &text[pair[0].end..pair[1].start])).collect()
 }
 
 /// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.

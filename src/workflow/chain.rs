@@ -27,7 +27,7 @@ pub fn seal(last: Option<&Event>, what: Kind, actor: Option<String>, at: DateTim
     let prev = last.map(|event| event.digest.clone());
     // Digests are over what is written, so the moment is cut to what RFC 3339 with microseconds keeps.
     let at = chrono::SubsecRound::trunc_subsecs(at, 6);
-    let mut event = Event { seq, at, actor, what, prev, digest: Digest::of_bytes(b"") };
+    let mut event = Event { seq, at, actor, what, prev, digest: Digest::of_bytes(b""), signature: None };
     event.digest = digest_of(&to_value(&event));
     event
 }
@@ -63,5 +63,10 @@ pub fn to_value(event: &Event) -> Value {
 }
 
 fn digest_of(event: &Value) -> Digest {
-    Digest::of_json_without(event, "digest")
+    // What is signed is the digest.
+    let mut signed = event.get("signature").and(Some(event.clone()));
+    if let Some(fields) = signed.as_mut().and_then(Value::as_object_mut) {
+        fields.remove("signature");
+    }
+    Digest::of_json_without(signed.as_ref().unwrap_or(event), "digest")
 }

@@ -145,6 +145,13 @@ impl Change {
         self.apply(event);
     }
 
+    /// Puts its signature beside an event.
+    pub fn signed(&mut self, at: usize, signature: String) {
+        if let Some(event) = self.events.get_mut(at) {
+            event.signature = Some(signature);
+        }
+    }
+
     /// Folds one more event in. The order of events is for the gates to check: any order folds without panic.
     fn apply(&mut self, event: Event) {
         let at = event.at.max(self.latest_at);

@@ -56,6 +56,8 @@ pub struct Unjudged {
     pub days: Vec<NaiveDate>,
     /// Guardrails, and the trigger, that came to one on no day.
     pub criteria: Vec<String>,
+    /// Days on which the KPI did not hold: what others commit may undo the number, and the change is in effect all the same.
+    pub missed: Vec<NaiveDate>,
 }
 
 /// What `days` (their dates, with the verdicts of each measurement) leave unjudged of the contract.
@@ -65,6 +67,8 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
     }
     let calm: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| !watch.judged_nothing()).map(|day| day.0).collect();
     let dates: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
+    let failed = |watch: &Watch| watch.kpi.as_ref().is_some_and(|kpi| kpi.verdict.outcome() == Outcome::Fail);
+    let missed: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| failed(watch)).map(|day| day.0).collect();
     let judged = days.iter().flat_map(|(_, watch)| watch.guardrails.iter().chain(&watch.trigger));
     let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
     let trigger = match &change.contract.trigger {
@@ -75,6 +79,7 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
     Unjudged {
         days: dates.difference(&calm).copied().collect(),
         criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
+        missed: missed.into_iter().collect(),
     }
 }
 

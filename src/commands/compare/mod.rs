@@ -10,7 +10,7 @@ use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::judge::{Caveat, Settings, compare};
+use crate::judge::{Settings, compare};
 use crate::model::{ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix};
 use crate::report::{self, CompareView, Format, plot};
 use crate::store::Role;
@@ -154,10 +154,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
-    let files = collect::outputs_in_delta(ctx, change)?;
-    comparison.caveats.extend((!files.is_empty()).then_some(Caveat::OutputCommitted { files }));
-    let times = change.comparisons_since_baseline().saturating_add(1);
-    comparison.caveats.extend((times > 1).then_some(Caveat::Repeated { times }));
+    comparison.caveats.extend(collect::caveats(ctx, change)?);
 
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
@@ -227,7 +224,7 @@ fn pairs(
     if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
-    let budget = pairing::budget(ctx, args.runs, args.max_time)?;
+    let budget = pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?;
     match pairing::of_change(ctx, change, sides, settings, budget)? {
         Pairing::Measured(session) => {
             pairing::warn(ctx, &session);

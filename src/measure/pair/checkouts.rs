@@ -117,8 +117,12 @@ impl Checkouts {
         let mut warnings = Vec::new();
         let tuneables = versions.tuneables;
         let mut builder = Builder { project, tuneables, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
-        let before = builder.checkout(Side::Before, before, versions.before.tuneables)?;
-        let after = builder.checkout(Side::After, after, versions.after.tuneables)?;
+        // What a command can read from git is the same on both sides: one parent, one message, one moment.
+        let parent = before.commit.clone().unwrap_or_default();
+        let stand_in = |side: &SideRevision| project.repo.stand_in(side.tree.as_deref().unwrap_or_default(), &parent);
+        let heads = (stand_in(&before)?, stand_in(&after)?);
+        let before = builder.checkout(Side::Before, before, &heads.0, versions.before.tuneables)?;
+        let after = builder.checkout(Side::After, after, &heads.1, versions.after.tuneables)?;
         warnings.sort();
         warnings.dedup();
         Ok(Self { before, after, warnings, scratch })
@@ -137,7 +141,8 @@ impl Checkouts {
         let mut warnings = Vec::new();
         let mut builder =
             Builder { project, tuneables: None, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
-        let checkout = builder.checkout(Side::Before, version, None)?;
+        let commit = version.commit.clone().unwrap_or_default();
+        let checkout = builder.checkout(Side::Before, version, &commit, None)?;
         Ok((checkout.place, scratch))
     }
 
@@ -174,6 +179,7 @@ impl Builder<'_> {
         &mut self,
         side: Side,
         version: SideRevision,
+        commit: &str,
         tuneables: Option<&[u8]>,
     ) -> Result<Checkout, CheckoutError> {
         (self.tell)(&format!("checking out {}", side.name()));
@@ -189,11 +195,11 @@ impl Builder<'_> {
             Ok(path)
         };
         let (temporary, build) = (create("tmp")?, create("out")?);
-        let commit = version.commit.clone().unwrap_or_default();
-        let tree = self.scratch.add_tree(&Path::new(directory).join("tree"), &commit)?;
+        let tree = self.scratch.add_tree(&Path::new(directory).join("tree"), commit)?;
         let prefix = files::path_from_bytes(self.project.repo.prefix());
         let root = if self.project.repo.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
         if !root.is_dir() {
+            let commit = version.commit.unwrap_or_default();
             return Err(CheckoutError::NoProject { commit, path: prefix.display().to_string() });
         }
         self.share(&root)?;

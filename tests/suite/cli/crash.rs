@@ -41,6 +41,60 @@ fn a_record_and_its_logbook_survive_kills_at_any_moment() {
     assert_eq!(left, 0, "the next writer removes what killed ones left");
 }
 
+/// As many kills as `VIBESHIP_OPTIMIZER_KILLS` says (10,000 without it; about ten a second):
+/// `cargo test --release --test suite kills_at_random -- --ignored`
+#[test]
+#[ignore = "takes long; run it by hand"]
+fn kills_at_random_lose_nothing() {
+    let kills: u32 =
+        std::env::var("VIBESHIP_OPTIMIZER_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let mut dice = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut roll = |below: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % below
+    };
+    let mut done = 0;
+    while done < kills {
+        let s = Sandbox::new();
+        s.rolled_out("x");
+        let mut told = Vec::new();
+        for round in 0..200.min(kills - done) {
+            let (note, id) = (format!("note-{done}-{round}-end"), s.id());
+            let about = ["--change-id", id.as_str()];
+            let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Ada"];
+            let command = match roll(8) {
+                0 => vec!["change", "start", "--title", "y", "--parallel"],
+                1 => vec!["snapshot", "--label", "z"],
+                2 => [&attest[..], &about].concat(),
+                3 => [&["monitor", "tick", "--force"][..], &about].concat(),
+                4 => vec!["doctor", "--apply"],
+                5 if round > 150 => [&["change", "rollback", "--reason", "r", "--apply"][..], &about].concat(),
+                _ => [&["change", "note", note.as_str()][..], &about].concat(),
+            };
+            let mut child = s.tool(&command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(roll(120)));
+            let _ = child.kill();
+            if child.wait().unwrap().success() && command[1] == "note" {
+                told.push(note.clone());
+            }
+            let record = s.read(s.record());
+            assert!(serde_json::from_str::<serde_json::Value>(&record).is_ok(), "{command:?}: {record}");
+            assert!(told.iter().all(|note| record.contains(note)), "{command:?} lost a note");
+            let list = s.run(&["change", "list"]);
+            assert_eq!(list.code, 0, "after {command:?}: {list}");
+        }
+        done += 200;
+        // What is left can be gone on with.
+        let _ = s.run(&["doctor", "--apply"]);
+        let _ = s.on(&["change", "note", "last"]).ok();
+        let check = s.run(&["check", "--format", "json"]).json();
+        let failing = check["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "fail");
+        let codes: Vec<String> = failing.map(|finding| finding["code"].to_string()).collect();
+        assert!(codes.is_empty(), "{codes:?}");
+        assert!(!s.git(&["worktree", "list"]).contains("vibeship-pair-"), "checkouts of pairs are left");
+    }
+}
+
 #[test]
 fn a_killed_snapshot_leaves_the_change_where_it_was_or_one_step_on() {
     let s = Sandbox::new();

@@ -460,3 +460,19 @@ fn the_config_may_be_committed_by_itself_and_may_not_go() {
     sandbox.git(&["commit", "-qm", "Evidence"]).passes();
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
 }
+
+#[test]
+fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
+    let (sandbox, _, _) = tracked();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    let start = sandbox.head();
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
+    sandbox.git(&["commit", "-qm", "Without demands"]).passes();
+    assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
+    // Pushed all the same: the next push brings one that exempts what it likes.
+    let base = sandbox.head();
+    let softer = config.replace("notes/**", "**");
+    commit(&sandbox, "vibeship_optimizer.yml", &softer, "Demands again");
+    commit(&sandbox, "src/steps.txt", "1\n", "No id");
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
+}

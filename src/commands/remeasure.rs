@@ -1,0 +1,100 @@
+//! `check --remeasure`: a change's commit and its parent built and measured on this machine, held against the verdicts that
+//! the record has. What was made up whole agrees with itself, and not with another measurement.
+
+use crate::audit::{Finding, FindingKind};
+use crate::commands::{Ctx, GitHistory, evidence, pairing};
+use crate::error::CommandError;
+use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
+use crate::measure::CommandPlan;
+use crate::measure::pair::{Version, Versions};
+use crate::model::{Bound, Design, Outcome, Snapshot, Verdict};
+use crate::report::verdict;
+use crate::workflow::{Change, End};
+
+/// Whether there is a verdict that another measurement can contradict.
+pub(crate) fn can_be(change: &Change) -> bool {
+    change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
+}
+
+/// Measures the change anew, by the config of its own commit. Nothing of what was recorded is judged again: the numbers are
+/// those of the two checkouts alone.
+pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, CommandError> {
+    let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
+    let (commits, Some(repo)) = (change.commits(), ctx.repo()?) else { return Ok(Vec::new()) };
+    let (Some(first), Some(last)) = (commits.first(), commits.last()) else {
+        return Ok(not("the record names no commit of it".to_owned()));
+    };
+    let history = GitHistory::new(repo, "");
+    let config = match history.known(last) {
+        Some(commit) => history.config(&commit)?,
+        None => None,
+    };
+    let (Some(config), Some(recorded)) = (config, recorded(ctx, change)) else {
+        return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
+    };
+    let (old, new, stored) = recorded;
+    let settings = Settings {
+        min_effect: stored.settings.min_effect,
+        sizes_in_git: stored.settings.sizes_in_git,
+        ..Settings::default()
+    };
+    let parent = format!("{first}^");
+    let governed = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+    let mut commands: Vec<CommandPlan> = pairing::timings(&config);
+    commands.retain(|plan| governed(format!("timing.{}", plan.name)));
+    let ask = pairing::Ask {
+        config: &config,
+        versions: Versions {
+            before: Version { rev: &parent, tuneables: None },
+            after: Version { rev: last, tuneables: None },
+            tuneables: None,
+            same_allowed: false,
+        },
+        commands,
+        kpis: config.kpis.iter().filter(|kpi| governed(format!("kpi.{}", kpi.name))).collect(),
+        of_commit: true,
+        criteria: change.contract.criteria().cloned().collect(),
+        settings: &settings,
+        budget: pairing::budget(&config.pair, None, None)?,
+        pin: config.pair.pin,
+        change: Some(change),
+    };
+    let session = match pairing::run(ctx, &ask)? {
+        pairing::Pairing::Measured(session) => session,
+        pairing::Pairing::Impossible(why) | pairing::Pairing::SameCode(why) => return Ok(not(why)),
+    };
+    pairing::warn(ctx, &session);
+    let again = compare::compare(&old, &new, Some(&session), &change.contract, &settings);
+    let found = stored.criteria.iter().zip(&again.criteria).filter_map(|(one, other)| held_against(one, other));
+    Ok(found.collect())
+}
+
+/// Its snapshots and its comparison; `None` where one is missing or altered, which the check tells by itself.
+fn recorded(ctx: &Ctx, change: &Change) -> Option<(Snapshot, Snapshot, Comparison)> {
+    let before = evidence::snapshot(ctx, &change.baseline.as_ref()?.taken.snapshot).ok()?;
+    let after = evidence::snapshot(ctx, &change.after.as_ref()?.taken.snapshot).ok()?;
+    Some((before, after, evidence::comparison_file(ctx, &change.comparison.as_ref()?.json).ok()?))
+}
+
+/// A criterion that was recorded in favour of the change, and does not come out so here.
+fn held_against(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
+    let (good, bad) = match recorded.role {
+        Role::Kpi | Role::Guardrail => (Outcome::Pass, Outcome::Fail),
+        Role::Trigger => (Outcome::Fail, Outcome::Pass),
+    };
+    let now = again.result.outcome();
+    if recorded.result.outcome() != good || now == good {
+        return None;
+    }
+    let criterion = recorded.criterion.text.clone();
+    let (recorded_as, measured) = (verdict::row_line(recorded), verdict::row_line(again));
+    // A time or a rate in its own unit was agreed for the machine that it was measured on.
+    let varies =
+        |verdict: &Verdict| matches!(verdict, Verdict::Pass(it) | Verdict::Fail(it) if it.design != Design::Exact);
+    let of_the_machine = matches!(recorded.criterion.bound, Bound::Absolute { .. }) && varies(&again.result);
+    if now == bad && !of_the_machine {
+        let what = FindingKind::RemeasuredDifferently { criterion, recorded: recorded_as, measured };
+        return Some(Finding::fail(what));
+    }
+    Some(Finding::warn(FindingKind::NotRemeasured { why: format!("`{criterion}`: {measured}") }))
+}

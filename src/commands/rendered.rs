@@ -1,0 +1,107 @@
+//! The pages that people read of a change, rendered again from its record and its raw evidence: the comparison's report, the
+//! days' reports and the logbook's section. What they say must follow from what was measured.
+
+use crate::audit::evidence::Watched;
+use crate::audit::{Finding, FindingKind, RecordFacts, Severity};
+use crate::commands::compare;
+use crate::judge::Comparison;
+use crate::measure::TOOL;
+use crate::model::{Artifact, Digest, Kind, PairSession, Snapshot, Tick, ingest};
+use crate::report::{self, CompareView, DayView, plot};
+use crate::store::{Role, logbook};
+use crate::workflow::{Change, watch};
+
+/// The bytes of a recorded file; `None` where it is missing or altered, which is told elsewhere.
+type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
+
+/// A page that was recorded, as it is rendered now, with the program that measured what it shows.
+struct Page<'a> {
+    recorded: &'a Artifact,
+    text: String,
+    tool: Option<String>,
+}
+
+/// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
+/// which is a warning.
+pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
+    let pages = comparison(change, fetch).into_iter().chain(days(change, fetch));
+    let differing = pages.filter(|page| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256);
+    let finding = |page: Page<'_>| {
+        let other_version = page.tool.filter(|tool| tool != TOOL);
+        let level = if other_version.is_some() { Severity::Warn } else { Severity::Fail };
+        let what = FindingKind::ReportDiffers { other_version };
+        Finding { level, ..Finding::fail(what) }.of_change(change.id()).at(&page.recorded.path)
+    };
+    differing.map(finding).collect()
+}
+
+fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+    let compared = &change.comparison.as_ref()?.what;
+    let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
+    let (before, after) = (snapshot(sides[0], fetch)?, snapshot(sides[1], fetch)?);
+    let pair: Option<PairSession> = match &compared.pair {
+        Some(artifact) => Some(ingest::parse_pair(&fetch(artifact)?).ok()?),
+        None => None,
+    };
+    let comparison: Comparison = serde_json::from_slice(&fetch(&compared.json)?).ok()?;
+    let inputs: Vec<Artifact> = sides.into_iter().chain(&compared.pair).cloned().collect();
+    let is_drawn = plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).is_some();
+    let picture = Role::ComparePicture.file_name(change.id().as_str()).ok().filter(|_| is_drawn);
+    let view = CompareView {
+        comparison: &comparison,
+        change: Some((change.id(), &change.opened.title)),
+        pair: pair.as_ref(),
+        machine: after.machine.as_ref(),
+        inputs: &inputs,
+        picture: picture.as_deref(),
+    };
+    Some(Page { recorded: &compared.markdown, text: report::compare::markdown(&view), tool: after.tool })
+}
+
+/// Each day's page, as the record was when the day was measured.
+fn days<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
+    let current = change.artifacts();
+    let ticks = change.events.iter().enumerate().filter_map(|(at, event)| match &event.what {
+        Kind::Ticked(tick) if current.contains(&&tick.report) => Some((at, tick)),
+        _ => None,
+    });
+    ticks.filter_map(|(at, tick)| day(&Change::replay(&change.events[..at]).ok()?, tick, fetch)).collect()
+}
+
+fn day<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+    let today = snapshot(&tick.taken.snapshot, fetch)?;
+    let watched = Watched::of(then, fetch)?;
+    let after = then.after.as_ref().map(|after| &after.taken.snapshot).or_else(|| watch::reference(then))?;
+    let drift = watch::drift(&snapshot(after, fetch)?, &today, &watched.settings);
+    let view = DayView {
+        change: then,
+        day: tick.day,
+        utc_date: tick.utc_date,
+        snapshot: &today,
+        watch: Some(&watched.watch(then, &today)),
+        drift: Some(&drift),
+        alarms: &tick.alarms,
+    };
+    Some(Page { recorded: &tick.report, text: report::day::markdown(&view), tool: today.tool.clone() })
+}
+
+fn snapshot(artifact: &Artifact, fetch: &Fetch<'_>) -> Option<Snapshot> {
+    ingest::parse_snapshot(&fetch(artifact)?).ok()
+}
+
+/// The changes whose section of the logbook is another than it was, and not the one that their record gives.
+pub(crate) fn sections<'a>(
+    (before, now): (&[u8], &[u8]),
+    path: &str,
+    records: impl Iterator<Item = &'a RecordFacts>,
+) -> Vec<Finding> {
+    let (olds, news) = (logbook::sections(before), logbook::sections(now));
+    let differs = |change: &&Change| {
+        let id = change.id().as_str();
+        news.get(id).is_some_and(|new| olds.get(id) != Some(new))
+            && logbook::replace_section(now, id, &report::logbook::section(change)).is_ok_and(|it| it.text != now)
+    };
+    let changes = records.filter_map(RecordFacts::change).filter(differs);
+    let what = || FindingKind::ReportDiffers { other_version: None };
+    changes.map(|change| Finding::warn(what()).of_change(change.id()).at(path)).collect()
+}
