@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
 use crate::report::{self, problem};
-use crate::workflow::{Change, Demand, DemandKind, End, window};
+use crate::workflow::{Change, Demand, DemandKind, End, gates, window};
 
 const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 
@@ -132,7 +132,12 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
     if matches!(change.end, Some(End::Verified { .. })) {
         return Ok(Vec::new());
     }
-    Ok(window::demands(change, &collect::world(ctx, change, Gate::Verify)?, ctx.now()))
+    let world = collect::effect(ctx, change, collect::world(ctx, change, Gate::Verify)?)?;
+    // A day that was measured before the change was taken back says nothing of now.
+    if change.is_open() && change.fully_rolled_out_at().is_some() {
+        commit::ask(ctx, change, gates::may_tick(change, &world))?;
+    }
+    Ok(window::demands(change, &world, ctx.now()))
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {

@@ -8,7 +8,7 @@ use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncomm
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::CommandError;
 use crate::git::{GitError, Repo};
-use crate::judge::Caveat;
+use crate::judge::{Caveat, compare};
 use crate::model::{
     Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan,
 };
@@ -106,7 +106,7 @@ fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
 }
 
 /// Those that the change itself alters, beside code: the number was committed and not measured.
-fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
     let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
 }
@@ -210,12 +210,14 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
 /// What a comparison of the change is to be read with, apart from its numbers.
 pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>, CommandError> {
     let files = outputs_in_delta(ctx, change)?;
-    let stale = ctx.config()?.kpis.iter().filter(|kpi| kpi.stale_ok.is_some()).map(|kpi| MetricId::kpi(&kpi.name));
-    let kpis = stale.filter(|id| change.contract.criteria().any(|it| it.metric == *id));
-    let kpis: Vec<String> = kpis.map(|id| id.to_string()).collect();
+    let config = ctx.config()?;
+    let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
+    let kpis = config.kpis.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("kpi.{}", it.name));
+    let governed = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    let metrics: Vec<String> = timings.chain(kpis).filter(governed).collect();
     let times = change.comparisons_since_baseline().saturating_add(1);
     let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
-    let stale = (!kpis.is_empty()).then_some(Caveat::StaleAllowed { kpis });
+    let stale = (!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics });
     let repeated = (times > 1).then_some(Caveat::Repeated { times });
     Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(stale).chain(repeated).collect())
 }

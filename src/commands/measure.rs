@@ -26,9 +26,9 @@ use crate::workflow::{Change, End, World};
 pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
     outputs: Vec<KpiOutput>,
-    revision: Revision,
+    pub(crate) revision: Revision,
     /// The code as it was after measuring.
-    revision_after: Revision,
+    pub(crate) revision_after: Revision,
 }
 
 /// Measures the project; `role` is that in the change, where the snapshot belongs to one.

@@ -1,7 +1,7 @@
 //! The pages that people read of a change, rendered again from its record and its raw evidence: the comparison's report, the
 //! days' reports and the logbook's section. What they say must follow from what was measured.
 
-use crate::audit::evidence::Watched;
+use crate::audit::evidence::{CONTRACT, Watched};
 use crate::audit::{Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::compare;
 use crate::judge::Comparison;
@@ -26,8 +26,11 @@ struct Page<'a> {
 pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
     let pages = comparison(change, fetch).into_iter().chain(days(change, fetch));
     let differing = pages.filter(|page| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256);
+    // The first states of 0.2.0 had other words, and did not bind the baseline to its contract.
+    let baseline = change.baseline.as_ref().and_then(|baseline| snapshot(&baseline.taken.snapshot, fetch));
+    let is_early = baseline.is_some_and(|baseline| !baseline.definitions.contains_key(CONTRACT));
     let finding = |page: Page<'_>| {
-        let other_version = page.tool.filter(|tool| tool != TOOL);
+        let other_version = page.tool.filter(|tool| is_early || tool != TOOL);
         let level = if other_version.is_some() { Severity::Warn } else { Severity::Fail };
         let what = FindingKind::ReportDiffers { other_version };
         Finding { level, ..Finding::fail(what) }.of_change(change.id()).at(&page.recorded.path)

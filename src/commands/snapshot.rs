@@ -94,6 +94,9 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
     init::ensure(ctx)?;
     let revision = delta::revision(ctx)?;
     let measurement = measure::take(ctx, &label, None, change.as_ref(), revision)?;
+    if measurement.revision != measurement.revision_after {
+        ctx.ui.warn("the project's files changed while they were measured: it is not known what was measured");
+    }
     let stem = measurement.file_stem();
     let lock = ctx.lock()?;
     let file = lock.write_numbered(&ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;

@@ -126,9 +126,9 @@ pub enum Caveat {
         /// The commit before it.
         earlier: String,
     },
-    /// KPIs of the contract that may be older than what they measure (`stale_ok`); set by whoever knows of that.
+    /// Metrics of the contract, without their kind, that may be older than what they measure (`stale_ok`); set by whoever knows of that.
     StaleAllowed {
-        kpis: Vec<String>,
+        metrics: Vec<String>,
     },
     /// The same change was compared before; set by whoever knows of that.
     Repeated {

@@ -201,7 +201,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             .plain(", before ")
             .text(code(values::short_sha(undone)))
             .plain(" changed them: what it improves on is that commit, and nothing before it."),
-        Caveat::StaleAllowed { kpis } => codes(kpis.iter().map(String::as_str)).plain(
+        Caveat::StaleAllowed { metrics } => codes(metrics.iter().map(String::as_str)).plain(
             " may be older than the code (`stale_ok`): nobody knows which version was measured.",
         ),
         Caveat::OutOfOrder => {
@@ -310,7 +310,7 @@ mod tests {
             Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
             Caveat::Restores { undone: "b".repeat(40), earlier: "a".repeat(40) },
-            Caveat::StaleAllowed { kpis: vec!["ops".to_owned()] },
+            Caveat::StaleAllowed { metrics: vec!["kpi.ops".to_owned()] },
             Caveat::Repeated { times: 3 },
         ];
         let mut doc = Doc::new();
@@ -339,6 +339,8 @@ mod tests {
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
         - `out/ops.txt`, which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
+        - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
+        - `kpi.ops` may be older than the code (`stale_ok`): nobody knows which version was measured.
         - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.31 %. One comparison of more pairs says more.
         ");
     }

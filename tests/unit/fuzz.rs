@@ -232,9 +232,8 @@ fn answers_of_servers() {
     };
     // A connection an input: a thousandth of the others' number.
     fuzz(&[ok, chunked, away], 1000, &|bytes| {
+        let done = &std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let done = std::sync::atomic::AtomicBool::new(false);
-            let done = &done;
             let listener = listener.try_clone().unwrap();
             scope.spawn(move || {
                 for stream in listener.incoming() {

@@ -45,6 +45,7 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     three_days(&s);
+    let _ = s.run(&["monitor", "tick"]).ok();
     s.git(&["revert", "--no-edit", "HEAD"]);
     let verify = ["change", "verify", "--apply", "--summary", "it held"];
     s.refuses(&verify, 8, "not_in_effect").refuses(&["change", "verify"], 8, "not_in_effect");

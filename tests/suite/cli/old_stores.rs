@@ -199,7 +199,7 @@ fn every_state_of_0_2_0_is_read_and_its_evidence_still_holds() {
     let _ = s
         .run(&["check", "--range", &range, "--format", "text"])
         .ok()
-        .says(&["no problems found in 44 commits and 14 records"]);
+        .says(&["warn) in 44 commits and 14 records", "written by vibeship-optimizer 0.2.0"]);
     let _ = s.run(&["verify", "--change-id", "chg-20260302-090000-verified"]).ok();
     assert_eq!(s.git(&["status", "--porcelain"]), "", "reading writes nothing");
 }
