@@ -24,12 +24,24 @@ const NPM_PLACEHOLDER: &str = "no test specified";
 
 /// The commands and size paths guessed for the project at `root`.
 pub(crate) fn guess(root: &Path) -> Guess {
-    let mut candidates = candidates(root);
+    // Where only Python 3 is installed, as on Debian, nothing is named `python`.
+    let python = if on_path("python") || !on_path("python3") { "python" } else { "python3" };
+    guess_with(root, python)
+}
+
+fn on_path(program: &str) -> bool {
+    let names = [program.to_owned(), format!("{program}.exe")];
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| names.iter().any(|name| dir.join(name).is_file())))
+}
+
+fn guess_with(root: &Path, python: &str) -> Guess {
+    let mut candidates = candidates(root, python);
     let at_root = candidates.len();
     for path in subdirectories(root) {
         let dir = name(&path);
         if is_plain(&dir) {
-            candidates.extend(self::candidates(&path).into_iter().map(|candidate| candidate.within(&dir)));
+            candidates.extend(self::candidates(&path, python).into_iter().map(|candidate| candidate.within(&dir)));
         }
     }
     let chosen = (at_root > 0 || candidates.len() == 1).then(|| candidates.remove(0));
@@ -54,14 +66,14 @@ impl Candidate {
     }
 }
 
-fn candidates(dir: &Path) -> Vec<Candidate> {
+fn candidates(dir: &Path, interpreter: &str) -> Vec<Candidate> {
     let names: Vec<String> = entries(dir).iter().filter(|path| path.is_file()).map(|path| name(path)).collect();
     let runners = KNOWN.runners.iter();
     let known = runners.filter(|runner| names.iter().any(|name| is_marked(name, &runner.files, &runner.endings)));
     node(dir)
         .into_iter()
         .chain(known.map(|runner| Candidate::new(&runner.test, Some(&runner.build))))
-        .chain(python(dir).map(|test| Candidate::new(test, None)))
+        .chain(python(dir).map(|module| Candidate::new(&format!("{interpreter} -m {module}"), None)))
         .collect()
 }
 
@@ -91,9 +103,9 @@ fn node_manager(dir: &Path, package: &Value) -> &'static str {
     ["pnpm", "yarn", "bun"].into_iter().find(|manager| named == Some(manager)).unwrap_or("npm")
 }
 
-/// What runs Python tests: pytest where anything names it, else what the files named `test_*.py` are written for.
+/// The module that runs Python tests: pytest where anything names it, else what the files named `test_*.py` are written for.
 fn python(dir: &Path) -> Option<&'static str> {
-    const PYTEST: &str = "python -m pytest -q";
+    const PYTEST: &str = "pytest -q";
     if names_pytest(dir) {
         return Some(PYTEST);
     }
@@ -105,11 +117,20 @@ fn python(dir: &Path) -> Option<&'static str> {
         tests.filter_map(|path| text(&path)).collect()
     };
     let (here, below) = (texts_in(dir), texts_in(&dir.join("tests")));
-    // Python's own runner looks into packages alone.
-    let found = below.is_empty() || dir.join("tests/__init__.py").is_file();
-    let texts: Vec<&String> = here.iter().chain(&below).collect();
-    let unittest = found && texts.iter().all(|text| text.contains("unittest.") && !text.contains("import pytest"));
-    (!texts.is_empty()).then_some(if unittest { "python -m unittest" } else { PYTEST })
+    let is_unittest = |text: &String| text.contains("unittest.") && !text.contains("import pytest");
+    if here.is_empty() && below.is_empty() {
+        return None;
+    }
+    if !here.iter().chain(&below).all(is_unittest) {
+        return Some(PYTEST);
+    }
+    // By itself Python's own runner looks into packages alone.
+    let is_found = below.is_empty() || dir.join("tests/__init__.py").is_file();
+    match (is_found, here.is_empty()) {
+        (true, _) => Some("unittest"),
+        (false, true) => Some("unittest discover -s tests"),
+        (false, false) => Some(PYTEST),
+    }
 }
 
 fn names_pytest(dir: &Path) -> bool {
@@ -184,7 +205,7 @@ mod tests {
     }
 
     fn test_command(files: &[(&str, &str)]) -> Option<String> {
-        guess(project(files).path()).test
+        guess_with(project(files).path(), "python").test
     }
 
     const PACKAGE: &str = "\u{feff}{\"scripts\": {\"test\": \"vitest run\", \"build\": \"tsc\"}}";
@@ -240,7 +261,13 @@ mod tests {
         assert_eq!(test_command(&plain).as_deref(), Some("python -m pytest -q"));
         let unit = [("test_a.py", "import unittest\nclass A(unittest.TestCase):\n    pass\n")];
         assert_eq!(test_command(&unit).as_deref(), Some("python -m unittest"));
-        assert_eq!(test_command(&[("tests/test_a.py", unit[0].1)]).as_deref(), Some("python -m pytest -q"));
+        let apart = [("tests/test_a.py", unit[0].1)];
+        assert_eq!(test_command(&apart).as_deref(), Some("python -m unittest discover -s tests"));
+        assert_eq!(
+            guess_with(project(&apart).path(), "python3").test.unwrap(),
+            "python3 -m unittest discover -s tests"
+        );
+        assert_eq!(test_command(&[apart[0], unit[0]]).as_deref(), Some("python -m pytest -q"));
         assert_eq!(test_command(&[("testing.py", "x")]), None);
     }
 
