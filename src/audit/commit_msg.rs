@@ -4,7 +4,7 @@
 use crate::audit::{Objection, Policy, RecordFacts, RecordState};
 use crate::model::text::nearest;
 use crate::model::{ChangeId, Commit, Gate};
-use crate::workflow::{Change, gates};
+use crate::workflow::Change;
 
 /// What git is in the middle of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(crate) fn is_ready(change: &Change) -> Result<(), Objection> {
         return Err(Objection::Ended { id, end: end.name() });
     }
     let mut before = change.opened.class.gates().iter().copied().take_while(|gate| *gate <= Gate::Baseline);
-    before.find(|gate| !gates::passed(change, *gate)).map_or(Ok(()), |missing| Err(Objection::TooEarly { id, missing }))
+    before.find(|gate| !change.passed(*gate)).map_or(Ok(()), |missing| Err(Objection::TooEarly { id, missing }))
 }
 
 /// Whether a message has no text before its trailers: an editor that was left without writing anything.

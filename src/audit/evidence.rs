@@ -14,7 +14,7 @@ use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{Comparison, Settings, compare};
 use crate::model::{
     Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
-    Revision, RolloutStage, Sampling, SideRevision, Snapshot, Validation, Verdict, Verdicts, ingest,
+    Revision, RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Validation, Verdict, Verdicts, ingest,
 };
 use crate::workflow::{Change, Watch, watch};
 
@@ -67,17 +67,17 @@ fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 }
 
 fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<String> {
-    let taken = event.what.taken()?;
+    let (what, taken) = event.what.measured()?;
     let recorded = [
         ("change id", snapshot.change_id.as_deref() == Some(change.id().as_str())),
         ("revision", snapshot.revision.as_ref() == Some(&taken.revision)),
-        ("role", snapshot.role == role(&event.what)),
+        ("role", snapshot.role.as_ref() == Some(&role(what))),
         ("moment", snapshot.generated_at == taken.taken_at),
     ];
     if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
         return Some(format!("its {what} is not what the record says"));
     }
-    let bound = snapshot.definitions.get(CONTRACT).filter(|_| matches!(event.what, Kind::BaselineTaken(_)));
+    let bound = snapshot.definitions.get(CONTRACT).filter(|_| what == TakenFor::Baseline);
     if bound.is_some_and(|contract| *contract != change.contract.digest()) {
         return Some("it was measured for another contract".to_owned());
     }
@@ -95,32 +95,14 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     }
 }
 
-/// The role that an event's snapshot has.
-fn role(what: &Kind) -> Option<String> {
+/// The role that a snapshot says that it has.
+fn role(what: TakenFor) -> String {
     match what {
-        Kind::BaselineTaken(_) => Some("before".to_owned()),
-        Kind::AfterTaken(_) => Some("after".to_owned()),
-        Kind::RolledOut(begun) => Some(begun.stage.name().to_owned()),
-        Kind::Ticked(tick) => Some(day_role(tick.day)),
-        Kind::RollbackConfirmed { .. } => Some("rollback".to_owned()),
-        // These carry no snapshot.
-        Kind::Opened(_)
-        | Kind::ContractSet { .. }
-        | Kind::Validated(_)
-        | Kind::ValidationFailed { .. }
-        | Kind::Compared(_)
-        | Kind::Promoted(_)
-        | Kind::Held { .. }
-        | Kind::Rejected { .. }
-        | Kind::MonitorStarted { .. }
-        | Kind::AlarmResolved { .. }
-        | Kind::Attested { .. }
-        | Kind::FollowedUp { .. }
-        | Kind::RolledBack { .. }
-        | Kind::Relinked { .. }
-        | Kind::Verified { .. }
-        | Kind::Noted { .. }
-        | Kind::DayDecided { .. } => None,
+        TakenFor::Baseline => "before".to_owned(),
+        TakenFor::After => "after".to_owned(),
+        TakenFor::Stage(stage) => stage.name().to_owned(),
+        TakenFor::Day(day) => day_role(day),
+        TakenFor::Rollback => "rollback".to_owned(),
     }
 }
 

@@ -72,17 +72,22 @@ impl Fixes<'_> {
                 vec![Fix::next("before pushing", squash)]
             }
             FindingKind::RecordRemoved => self.bring_back_removed(),
-            FindingKind::RecordRewritten { .. } | FindingKind::RecordBackdated { .. } => {
+            FindingKind::RecordRewritten { .. } => {
                 let checkout = CommandLine::git("checkout").words([self.from(), "--", path]);
                 vec![Fix::next("", checkout.and(CommandLine::git("commit -m").word("Restore the record")))]
             }
             FindingKind::RecordMissing => vec![Fix::next("", fix::restore(path))],
-            FindingKind::RecordUnreadable { .. }
-            | FindingKind::RecordUnlawful { .. }
-            | FindingKind::RecordFromFuture { .. }
-            | FindingKind::RecordBeforeCommit { .. } => vec![
+            FindingKind::RecordUnreadable { .. } => vec![
                 Fix::next("find the last good commit of the record", CommandLine::git("log --oneline --").word(path)),
                 Fix::then("", CommandLine::git("checkout COMMIT --").word(path)),
+            ],
+            // Another record after it would be a rewritten one.
+            FindingKind::RecordUnlawful { .. }
+            | FindingKind::RecordFromFuture { .. }
+            | FindingKind::RecordBeforeCommit { .. }
+            | FindingKind::RecordBackdated { .. } => vec![
+                Fix::next("find the commit that added the event", CommandLine::git("log --oneline --").word(path)),
+                Fix::then("take it out of the branch", CommandLine::git("rebase --onto COMMIT~1 COMMIT")),
             ],
             FindingKind::ArtifactMissing { uncommitted: true } => vec![Fix::next("", ctx.commit_own("Evidence"))],
             FindingKind::ArtifactMissing { uncommitted: false } | FindingKind::ArtifactAltered { .. } => vec![
@@ -109,8 +114,8 @@ impl Fixes<'_> {
                 self.of_change(record)
             }
             FindingKind::EvidenceUnknown => vec![
-                Fix::next("", CommandLine::git("rm --cached").word(path)),
-                Fix::decide(How::Or, "restore the record that it belongs to"),
+                Fix::decide(How::Next, "restore the record that it belongs to"),
+                Fix::or("if there is none", CommandLine::new("rm").word(path)),
             ],
             FindingKind::GateNotReached { missing, .. } => self.run(|id| ctx.gate(id, *missing)),
             // A squash may hold the record and the evidence too, which a plain revert would take away.
@@ -160,7 +165,7 @@ impl Fixes<'_> {
                 self.run(|id| revert().and(fix::start().words(["--from", id.as_str()])))
             }
             FindingKind::WrongClass { .. } => {
-                vec![Fix::next("", revert()), Fix::then("see where it belongs", CommandLine::tool("route"))]
+                vec![Fix::next("", revert()), Fix::then("see where it belongs", CommandLine::tool("route --hierarchy"))]
             }
             FindingKind::ContractWithoutDocs { .. } => {
                 vec![Fix::next("revert it, then make the same change with its documents and tests", revert())]

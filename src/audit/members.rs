@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range, record};
 use crate::model::{ChangeId, Class, Gate, Remade, Remake};
-use crate::workflow::gates::{self, open};
+use crate::workflow::gates::open;
 use crate::workflow::{Change, End};
 
 /// A commit that belongs to a change.
@@ -127,7 +127,7 @@ fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Opt
 fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let (class, require) = (change.opened.class, demands.policy.require);
     let mut owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
-    if let Some(missing) = owed.find(|gate| !gates::passed(change, *gate)) {
+    if let Some(missing) = owed.find(|gate| !change.passed(*gate)) {
         let end = change.end.as_ref().map(End::name);
         return Some(Finding::fail(FindingKind::GateNotReached { missing, end }));
     }

@@ -192,7 +192,10 @@ impl Ctx {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let loaded = file::load(self.project.config_places())?;
+        let loaded = file::load(self.project.config_places()).map_err(|error| {
+            let fixes = error.fixes();
+            CommandError::from(error).fixed_by(fixes)
+        })?;
         if loaded.path.is_none() {
             self.refuse_sparse_checkout()?;
         }

@@ -5,6 +5,7 @@ use std::{fmt, fs, io};
 
 use crate::config::yaml::{self, Kind, SyntaxError};
 use crate::config::{Config, check, reader};
+use crate::model::{CommandLine, Fix};
 
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -51,13 +52,26 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("the config file {} has {bytes} bytes, more than the {MAX_BYTES} that are read", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
-    #[error("{}:{line}: not valid UTF-8; save the config file as UTF-8", path.display())]
+    #[error("{}:{line}: not valid UTF-8", path.display())]
     NotUtf8 { path: PathBuf, line: usize },
     #[error("{}:{}:{}: not valid YAML or JSON: {}", path.display(), error.line, error.column, error.message)]
     Syntax { path: PathBuf, error: SyntaxError },
     /// It says something that cannot be meant; everything that is wrong, in file order.
     #[error("{}", list(path, problems))]
     Invalid { path: PathBuf, problems: Vec<Diagnostic> },
+}
+
+impl ConfigError {
+    /// What helps. What was meant, only a person knows; the command shows that it is understood now.
+    pub fn fixes(&self) -> Vec<Fix> {
+        let what = match self {
+            Self::Unreadable { .. } => "make it a file that you may read, then",
+            Self::TooLarge { .. } => "shorten it, then",
+            Self::NotUtf8 { .. } => "save it as UTF-8, then",
+            Self::Syntax { .. } | Self::Invalid { .. } => "correct what is named above, then",
+        };
+        vec![Fix::next(what, CommandLine::tool("doctor --format text"))]
+    }
 }
 
 /// The config in the first file that exists of all the places where one may be.

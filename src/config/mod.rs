@@ -30,11 +30,11 @@ use serde::Deserialize;
 use crate::model::{Measurable, MetricSource, Sampling};
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Config {
     /// Version of the file's format; 1 is the only one.
-    pub version: u32,
+    pub version: Version,
     /// The project's own test, build, lint and check commands.
     pub commands: Commands,
     /// Commands whose run time is measured, in file order.
@@ -69,34 +69,7 @@ pub struct Config {
     pub project: Project,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            version: Self::VERSION,
-            commands: Commands::default(),
-            timings: Vec::new(),
-            size_paths: Vec::new(),
-            http_probes: Vec::new(),
-            kpis: Vec::new(),
-            tuneables: Tuneables::default(),
-            surfaces: Surfaces::default(),
-            contract_docs: ContractDocs::default(),
-            validation: Validation::default(),
-            pair: Pair::default(),
-            rollout: Rollout::default(),
-            verification: Verification::default(),
-            review: Review::default(),
-            enforcement: Enforcement::default(),
-            sign: None,
-            project: Project::default(),
-        }
-    }
-}
-
 impl Config {
-    /// The version of the file's format that is understood.
-    pub const VERSION: u32 = 1;
-
     /// Every metric that a snapshot under this config will hold: timings, sizes, probes, KPIs.
     pub fn measurable(&self) -> Measurable {
         let mut all = Measurable::default();
@@ -122,6 +95,17 @@ impl Config {
     /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
     pub fn prepares(&self) -> Option<&str> {
         self.pair.prepare.as_deref().or(self.commands.build.as_deref())
+    }
+}
+
+/// The version of the file's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u32);
+
+impl Default for Version {
+    fn default() -> Self {
+        Self(1)
     }
 }
 

@@ -15,7 +15,6 @@
 //! (see `measurable`).
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -258,14 +257,6 @@ impl fmt::Display for Criterion {
     }
 }
 
-impl FromStr for Criterion {
-    type Err = CriterionError;
-
-    fn from_str(text: &str) -> Result<Self, CriterionError> {
-        Self::parse(text)
-    }
-}
-
 impl Serialize for Criterion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
@@ -361,14 +352,6 @@ impl fmt::Display for Trigger {
             Self::Measured(criterion) => criterion.fmt(f),
             Self::Words(words) => f.write_str(words),
         }
-    }
-}
-
-impl FromStr for Trigger {
-    type Err = CriterionError;
-
-    fn from_str(text: &str) -> Result<Self, CriterionError> {
-        Self::parse(text)
     }
 }
 

@@ -197,6 +197,18 @@ pub struct Tick {
     pub alarms: Vec<Judged>,
 }
 
+/// What a snapshot was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenFor {
+    Baseline,
+    After,
+    Stage(Stage),
+    /// A day of the monitoring window.
+    Day(u32),
+    /// To see whether a rollback brought the baseline's values back.
+    Rollback,
+}
+
 impl Kind {
     /// The evidence files that were recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {
@@ -228,12 +240,17 @@ impl Kind {
 
     /// What was measured for this event, where something was.
     pub fn taken(&self) -> Option<&Taken> {
+        self.measured().map(|(_, taken)| taken)
+    }
+
+    /// The same, and for what it was.
+    pub fn measured(&self) -> Option<(TakenFor, &Taken)> {
         match self {
-            Self::BaselineTaken(baseline) => Some(&baseline.taken),
-            Self::AfterTaken(after) => Some(&after.taken),
-            Self::RolledOut(begun) => Some(&begun.taken),
-            Self::Ticked(tick) => Some(&tick.taken),
-            Self::RollbackConfirmed { taken, .. } => Some(taken),
+            Self::BaselineTaken(baseline) => Some((TakenFor::Baseline, &baseline.taken)),
+            Self::AfterTaken(after) => Some((TakenFor::After, &after.taken)),
+            Self::RolledOut(begun) => Some((TakenFor::Stage(begun.stage), &begun.taken)),
+            Self::Ticked(tick) => Some((TakenFor::Day(tick.day), &tick.taken)),
+            Self::RollbackConfirmed { taken, .. } => Some((TakenFor::Rollback, taken)),
             Self::Opened(_)
             | Self::ContractSet { .. }
             | Self::Validated(_)

@@ -1,9 +1,12 @@
 //! What the world looked like when a gate was asked for: gathered by commands, judged by gates, kept in events.
 //! Plain data; must not decide anything.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::model::text::short;
 use crate::model::{Artifact, Contract, Outcome, Revision, Stated, Verdict};
 
 /// A commit between the baseline and the head.
@@ -22,6 +25,13 @@ pub struct DeltaCommit {
     /// Whether it touches the tool's own files too, which have gone on since: `git revert` meets them as conflicts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_files: bool,
+}
+
+/// `abc123def456 Subject`.
+impl fmt::Display for DeltaCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", short(&self.sha), self.subject)
+    }
 }
 
 /// A tuneable that changed, with values as evidence holds them (digests for secrets).
@@ -193,6 +203,13 @@ pub struct ArtifactFault {
     /// Where it lies as it was recorded, while something that no event recorded has its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+}
+
+/// `path: missing` or `path: altered since it was recorded`.
+impl fmt::Display for ArtifactFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, if self.missing { "missing" } else { "altered since it was recorded" })
+    }
 }
 
 /// How far the evidence of a change reaches.

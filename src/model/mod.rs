@@ -14,14 +14,12 @@ pub mod gate;
 pub mod hyperfine;
 pub mod id;
 pub mod ingest;
-pub mod machine;
 pub mod metric;
 pub mod pair;
 pub mod revision;
 pub mod scrub;
 pub mod snapshot;
 pub mod strict_json;
-pub mod surface;
 pub mod text;
 pub mod uncommitted;
 pub mod unit;
@@ -32,24 +30,22 @@ pub use commit::{Commit, FileChange, Remade, Remake};
 pub use contract::{Contract, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Artifact, Digest, NotADigest};
-pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, Tick, Validation};
+pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
 pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Policy, Rehearsal, Stage,
     StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
 pub use fix::{Action, CommitName, Fix, FixContext, How, Problem, Proposed, Severity, Subject};
-pub use gate::{Class, Gate};
+pub use gate::{Class, Gate, Surface};
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
-pub use machine::Machine;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
 pub use pair::{FirstRuns, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
-pub use revision::{Revision, WorkTree};
+pub use revision::{Machine, Revision, WorkTree};
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
 pub use strict_json::JsonError;
-pub use surface::Surface;
 pub use uncommitted::Uncommitted;
 pub use unit::Unit;
 pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Unusable, Verdict};

@@ -5,7 +5,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use crate::model::{Artifact, Check, Gate, Kind};
 use crate::report::doc::Tile;
 use crate::report::{Text, Tone};
-use crate::workflow::{Change, End, gates, window};
+use crate::workflow::{Change, End, window};
 
 /// A gate of the change's class, and where it stands.
 pub(crate) struct Station {
@@ -39,7 +39,7 @@ pub(crate) fn failed_validation(change: &Change) -> Option<(DateTime<Utc>, &[Che
 pub(crate) fn stations(change: &Change) -> Vec<Station> {
     let mut reached = true;
     let mut station = |gate: Gate| {
-        let passed = reached && gates::passed(change, gate);
+        let passed = reached && change.passed(gate);
         let failed = failed_validation(change).filter(|_| gate == Gate::Validate);
         let (tone, word, at) = match (passed, reached, failed, &change.end) {
             (true, ..) => (Tone::Good, "done", passed_at(change, gate)),

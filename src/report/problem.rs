@@ -4,11 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::model::fix::code;
-use crate::model::text::{count, moment, short};
-use crate::model::{Action, ArtifactFault, DeltaCommit, Fix, FixContext, How, Problem, Rehearsal, Severity, Subject};
+use crate::model::{Action, Fix, FixContext, How, Problem, Severity, Subject};
 use crate::report::visible::visible_line;
 use crate::report::{Doc, Text, Tone, mark, verdict};
-use crate::workflow::{Change, Demand, DemandKind, Reason, Refusal};
+use crate::workflow::{Change, Demand, Detail, Refusal};
 
 /// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
 /// nothing else.
@@ -149,7 +148,7 @@ pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixConte
         severity: Severity::Fail,
         subject: Subject { change: change.map(|change| change.id().clone()), ..Subject::default() },
         message: format!("refused at {}: {}", refusal.gate, refusal.missing),
-        details: details(&refusal.missing, ctx),
+        details: refusal.missing.details(ctx).into_iter().map(line).collect(),
         fixes: refusal.fixes(change, ctx),
     }
 }
@@ -179,83 +178,19 @@ pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
     })
 }
 
-/// The particulars, a line each, in the order in which the reason holds them.
-fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
-    if let Reason::Dirty { .. } = reason {
-        ctx.uncommitted.lines()
-    } else if let Reason::CommitsBeforeBaseline { commits, .. } | Reason::ManyCommits { commits, .. } = reason {
-        commits.iter().map(commit).collect()
-    } else if let Reason::ForeignCommit { commit: foreign } = reason {
-        vec![commit(foreign)]
-    } else if let Reason::Unmeasured { metrics, why } = reason {
-        let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
-        metrics.iter().enumerate().map(|(at, metric)| format!("{metric}{}", why(at))).collect()
-    } else if let Reason::ContractDocs { files } | Reason::CodeBeside { files } = reason {
-        files.clone()
-    } else if let Reason::Evidence { faults } = reason {
-        faults.iter().map(fault).collect()
-    } else if let Reason::Verdicts { judged } | Reason::StageGuardrails { judged } = reason {
-        judged.iter().map(verdict::full_line).collect()
-    } else if let Reason::TriggerFired { judged } = reason {
-        vec![format!("{} {}", judged.criterion, verdict::trigger_line(judged))]
-    } else if let Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = reason {
-        paths.clone()
-    } else if let Reason::Unverified { demands } = reason {
-        demands.iter().map(|it| format!("{} {}", if it.met { "✓" } else { "✗" }, demand(it))).collect()
-    } else {
-        Vec::new()
+/// One particular in words.
+fn line(detail: Detail<'_>) -> String {
+    match detail {
+        Detail::Line(line) => line,
+        Detail::Criterion(judged) => verdict::full_line(judged),
+        Detail::Trigger(judged) => format!("{} {}", judged.criterion, verdict::trigger_line(judged)),
+        Detail::Demand(it) => format!("{} {}", if it.met { "✓" } else { "✗" }, demand(it)),
     }
-}
-
-fn commit(commit: &DeltaCommit) -> String {
-    format!("{} {}", short(&commit.sha), commit.subject)
-}
-
-fn fault(fault: &ArtifactFault) -> String {
-    format!("{}: {}", fault.path, if fault.missing { "missing" } else { "altered since it was recorded" })
 }
 
 /// A demand of verification in words, with where it stands.
 pub(crate) fn demand(demand: &Demand) -> String {
-    match &demand.kind {
-        DemandKind::FullRollout => "fully rolled out".to_owned(),
-        DemandKind::Window { days, closes: None } => {
-            format!("{} of monitoring, counted from the full rollout", count(*days, "day", "days"))
-        }
-        DemandKind::Window { days, closes: Some(at) } => {
-            format!("{} of monitoring, which end {}", count(*days, "day", "days"), moment(*at))
-        }
-        DemandKind::Ticks { need, have } => {
-            let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
-            let shown = if dates.is_empty() { String::new() } else { format!(" ({})", dates.join(", ")) };
-            if have.len() > *need as usize {
-                return format!("measured on {} distinct UTC days, {need} of which are demanded{shown}", have.len());
-            }
-            format!("measured on {} of {need} distinct UTC days{shown}", have.len())
-        }
-        DemandKind::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
-        DemandKind::NoAlarm { open } => {
-            let lines: Vec<String> = open.iter().map(verdict::alarm_line).collect();
-            format!("no open alarm (open: {})", lines.join("; "))
-        }
-        DemandKind::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
-        DemandKind::Attestation { stale: true, .. } => {
-            "a review of the present state (the attested one is stale)".into()
-        }
-        DemandKind::Attestation { stale: false, .. } => "a review of the present state, attested".to_owned(),
-        DemandKind::Artifacts { faults } if faults.is_empty() => "every evidence file present and unaltered".to_owned(),
-        DemandKind::Artifacts { faults } => {
-            let lines: Vec<String> = faults.iter().map(fault).collect();
-            format!("every evidence file present and unaltered ({})", lines.join("; "))
-        }
-        DemandKind::Reproduced => "recorded verdicts reproduced from the evidence".to_owned(),
-        DemandKind::Clock { latest: None } => "no recorded time is in the future".to_owned(),
-        DemandKind::Clock { latest: Some(at) } => {
-            format!("no recorded time is in the future (one is {})", moment(*at))
-        }
-        DemandKind::CleanGit => "a clean work tree".to_owned(),
-        DemandKind::FollowUp => "taken over by a promoted change".to_owned(),
-    }
+    demand.kind.words(&verdict::alarm_line)
 }
 
 #[cfg(test)]
@@ -264,7 +199,7 @@ mod tests {
     use crate::model::{ArtifactFault, Class, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage};
     use crate::model::{CommandLine, CommitName};
     use crate::report::fixture;
-    use crate::workflow::{Demand, DemandKind, VacuousCriterion};
+    use crate::workflow::{Demand, DemandKind, Reason, VacuousCriterion};
     use std::collections::BTreeSet;
 
     #[test]

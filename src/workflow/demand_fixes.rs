@@ -1,39 +1,10 @@
-//! What to do about evidence, demands and verdicts: steps that refusals, verification and `status` share.
+//! What to do about evidence, alarms and verdicts: steps that refusals, verification and `status` share.
 
-use crate::model::text::{moment, short};
+use crate::model::text::short;
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, Stage, Taken, Verdict, Verdicts, fix,
 };
-use crate::workflow::{Change, Demand, DemandKind};
-
-impl Demand {
-    /// What meets it; nothing where only time does.
-    pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
-        let id = change.id();
-        match &self.kind {
-            DemandKind::FullRollout => vec![Fix::next("roll it out", fix::rollout(id, next_stage(change)))],
-            DemandKind::Window { .. } => Vec::new(),
-            DemandKind::Ticks { .. } => {
-                vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]
-            }
-            DemandKind::NoAlarm { .. } => alarm(change),
-            DemandKind::Attestation { .. } => {
-                vec![Fix::next("have it reviewed", fix::on(id, "review bundle")), Fix::then("", ctx.attest(id))]
-            }
-            DemandKind::Artifacts { faults } => restore(faults, change, ctx, None),
-            DemandKind::Reproduced => vec![Fix::next("see which differ", CommandLine::tool("check"))],
-            DemandKind::Clock { latest } => {
-                let when = latest.map_or_else(String::new, |at| format!(" or wait until {}", moment(at)));
-                vec![Fix::next(format!("set this machine's clock right{when}, then"), fix::verify(id))]
-            }
-            DemandKind::CleanGit => vec![Fix::next("commit or stash what this shows", CommandLine::git("status"))],
-            DemandKind::FollowUp => {
-                let follow_up = fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);
-                vec![Fix::next("name the promoted change that takes it over", follow_up)]
-            }
-        }
-    }
-}
+use crate::workflow::Change;
 
 /// What a person can decide on an open alarm.
 pub fn alarm(change: &Change) -> Vec<Fix> {

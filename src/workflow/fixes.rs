@@ -1,197 +1,114 @@
-//! What to do about each reason for a refusal, in the order in which it is to be done.
+//! The steps that reasons for a refusal share, or that take more than a line of `reason.rs`.
 
 use crate::model::fix::{How, WHAT_HAPPENED};
 use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricSource, Part, Rehearsal, Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Part, Rehearsal, Uncommitted, fix,
 };
-use crate::workflow::demand_fixes::{decisions, next_stage, not_in_effect, restore};
-use crate::workflow::proposed::{on_other_metrics, opening, other_criterion, other_names};
-use crate::workflow::{Change, Reason, Refusal, gates};
-
-impl Refusal {
-    /// What to do; empty only where waiting is all that helps. `change` is `None` where it could not even be opened.
-    pub fn fixes(&self, change: Option<&Change>, ctx: &FixContext) -> Vec<Fix> {
-        match change {
-            Some(change) => Fixes { gate: self.gate, change, ctx }.of(&self.missing),
-            None => opening(&self.missing, ctx),
-        }
-    }
-}
+use crate::workflow::Change;
+use crate::workflow::demand_fixes::not_in_effect;
+use crate::workflow::proposed::on_other_metrics;
 
 /// What a refusal of a change that exists is answered with.
-struct Fixes<'a> {
-    gate: Gate,
-    change: &'a Change,
-    ctx: &'a FixContext,
+pub(crate) struct Fixes<'a> {
+    pub(crate) gate: Gate,
+    pub(crate) change: &'a Change,
+    pub(crate) ctx: &'a FixContext,
 }
 
 impl Fixes<'_> {
-    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
-    fn of(&self, reason: &Reason) -> Vec<Fix> {
-        let id = self.change.id();
-        let reject = |purpose: &str| Fix::or(purpose, fix::with_reason(id, "reject"));
-        let hold = || Fix::or("keep it as an experiment", fix::with_reason(id, "hold"));
-        let status = |purpose: &str| Fix::next(purpose, fix::on(id, "status"));
-        let baseline = || fix::baseline(id);
-        match reason {
-            Reason::OtherOpen { .. }
-            | Reason::IncidentNote
-            | Reason::Expiry
-            | Reason::ExpiryTooLate { .. }
-            | Reason::TuneablesUnknown => opening(reason, self.ctx),
-            Reason::Ended { .. } | Reason::NotInClass { .. } => self.other_change(),
-            Reason::Earlier { gate } => vec![Fix::next("", self.pass(self.due(*gate)))],
-            Reason::AlreadyPassed | Reason::NoAlarm | Reason::FollowUp => vec![status("")],
-            Reason::Frozen => vec![status("continue with it"), reject("start over with another contract")],
-            Reason::ContractParts { parts } => vec![Fix::next("", self.contract(parts))],
-            Reason::UnknownMetric { .. } => vec![
-                Fix::next(
-                    "see what the config measures, or add the metric to it",
-                    CommandLine::tool("doctor --format text"),
-                ),
-                Fix::or("name another metric", other_names(self.change, reason, self.ctx)),
-            ],
-            Reason::ContractSense { criterion, why } => {
-                vec![Fix::next("", other_criterion(self.change, criterion, *why, self.ctx))]
-            }
-            Reason::CommitsBeforeBaseline { commits, at_tip } => self.too_early(commits, *at_tip),
-            Reason::Dirty { own, at_tip, .. } => self.dirty(own.as_deref(), *at_tip),
-            Reason::UnknownState { .. } => {
-                vec![Fix::next("see what git says", CommandLine::git("status")), self.again("")]
-            }
-            Reason::Unmeasured { metrics, .. } => {
-                let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
-                // The contract is frozen from the baseline on.
-                let other = if self.gate == Gate::Baseline {
-                    on_other_metrics(self.change, metrics, self.ctx)
-                } else {
-                    Some(reject("if it is gone for good, drop it and start over with another contract"))
-                };
-                std::iter::once(again).chain(other).collect()
-            }
-            Reason::OwnSource { .. } => {
-                vec![Fix::next("move the files elsewhere, name them there in the config, commit, then", baseline())]
-            }
-            Reason::NotInGit { .. } => {
-                let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
-                let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
-                let other = on_other_metrics(self.change, &sizes, self.ctx);
-                let build = "to measure build output, define a KPI whose `cmd` builds it; then";
-                let other = other.map(|it| Fix { how: How::Next, ..it });
-                other.into_iter().chain([Fix::or(build, baseline())]).collect()
-            }
-            Reason::Redefined { .. } => self.redefined(),
-            Reason::NoCommit => vec![Fix::next("commit the change", self.ctx.commit(id)), self.again("")],
-            Reason::OtherTuneables { .. } => vec![
-                Fix::next("set them to what was validated, then", self.pass(self.gate)),
-                Fix::or("validate the new values", self.pass(Gate::Validate)),
-            ],
-            Reason::NotInEffect { reverted: false } if self.gate == Gate::Decide => vec![
-                Fix::next("validate what is there now, and measure it", self.pass(Gate::Validate)),
-                Fix::or("check out the branch that has the commit, then", self.pass(self.gate)),
-            ],
-            Reason::NotInEffect { reverted } => not_in_effect(self.change, *reverted, self.measured_again()),
-            Reason::NotAsCommitted { files } => self.undone(files),
-            Reason::NoDelta { .. } | Reason::NoTuneableChanged => self.nothing_made(),
-            Reason::OnlyOutside { .. } => vec![
-                Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
-                Fix::or("make the change in this project", self.ctx.commit(id)),
-            ],
-            Reason::CodeBeside { .. } => vec![
-                Fix::next("take the code out of the commit (git commit --amend), then", self.pass(self.gate)),
-                reject("drop it and open it again with --class code, which tests it"),
-                Fix::or(
-                    "where a file holds tuneables alone, name it in surfaces.tuneables",
-                    CommandLine::tool("route --hierarchy"),
-                ),
-            ],
-            Reason::ManyCommits { commits, at_tip: true } => {
-                // The message of the first one stays: its author is not asked for the words again.
-                let first = first_of(commits);
-                let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), id);
-                let one = reset(&first).and(commit);
-                vec![Fix::next("make one commit of them", one), self.again("")]
-            }
-            // What others have, or lies under their work, is not made over.
-            Reason::ManyCommits { commits, at_tip: false } => {
-                let later = commits.iter().skip(1).rev().map(|commit| short(&commit.sha));
-                let revert = CommandLine::git("revert --no-edit").words(later);
-                vec![
-                    Fix::next("take back all but the first, each of which can be a change of its own", revert),
-                    self.again(""),
-                    reject("drop it, and start over with one of them"),
-                ]
-            }
-            Reason::OthersCommitted { .. } => self.start_over("start over on what is there now"),
-            Reason::ForeignCommit { commit } => {
-                let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
-                vec![
-                    Fix::next("retake the baseline with it included", baseline()),
-                    Fix::or("revert it, then retake the baseline", revert),
-                ]
-            }
-            // Its commit was amended, or rebased with what came after: it is measured again on what stands there now.
-            Reason::BaselineNotAncestor { commits, .. } if commits.is_empty() => {
-                vec![Fix::next("take the baseline again on what is there now", baseline())]
-            }
-            Reason::BaselineNotAncestor { commits, at_tip: true, .. } => self.too_early(commits, true),
-            Reason::BaselineNotAncestor { .. } => self.start_over("start over on this history"),
-            Reason::ContractDocs { .. } => {
-                // `add` takes new files too.
-                let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
-                vec![Fix::next("add docs and tests to the commit", amend), self.again("")]
-            }
-            Reason::NoTests => {
-                vec![Fix::next("find and enter the test command", CommandLine::tool("onboard")), self.again("")]
-            }
-            Reason::NotValidatedCode { .. } => vec![Fix::next("", self.pass(Gate::Validate))],
-            Reason::OnlyIndicative => vec![
-                Fix::next("keep it as an experiment", fix::with_reason(id, "hold")),
-                reject("drop it and start over on a clean tree"),
-            ],
-            Reason::Evidence { faults } => restore(faults, self.change, self.ctx, Some(self.again(""))),
-            Reason::NotReproduced => vec![Fix::next("", self.pass(Gate::Compare))],
-            Reason::Verdicts { judged } => decisions(self.change, judged),
-            Reason::TriggerFired { .. } | Reason::StageGuardrails { .. } => {
-                vec![Fix::next("go back", fix::with_reason(id, "rollback"))]
-            }
-            Reason::Rollback { rehearsal } => {
-                vec![Fix::next(unrehearsed(rehearsal), self.pass(Gate::Validate)), hold(), reject("drop it")]
-            }
-            Reason::Reason => vec![Fix::next("", self.with_reason())],
-            Reason::NoSuchStage { planned } => {
-                let next = planned.get(self.change.rollout.len()).or(planned.last());
-                next.map(|stage| Fix::next("", fix::rollout(id, *stage))).into_iter().collect()
-            }
-            Reason::StageOrder { next } => vec![Fix::next("", fix::rollout(id, *next))],
-            Reason::Soak { .. } => {
-                vec![status("watch it meanwhile"), Fix::or("go back", fix::with_reason(id, "rollback"))]
-            }
-            Reason::Summary => vec![Fix::next("", fix::verify(id))],
-            Reason::Unverified { demands } => {
-                let unmet = demands.iter().filter(|demand| !demand.met);
-                unmet.flat_map(|demand| demand.fixes(self.change, self.ctx)).collect()
-            }
-            Reason::StillInEffect { .. } if self.change.commits_to_revert().is_empty() => {
-                vec![Fix::next("put the old values back, then", fix::after(id))]
-            }
-            Reason::StillInEffect { .. } => {
-                let apply = fix::with_reason(id, "rollback").word("--apply");
-                vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
-            }
-            Reason::NothingToRollBack if self.change.is_open() => {
-                vec![Fix::next("end it instead", fix::with_reason(id, "reject"))]
-            }
-            Reason::NothingToRollBack => {
-                let apply = fix::with_reason(id, "rollback").word("--apply");
-                vec![Fix::next("if a commit with its id is in the history, revert it", apply)]
-            }
-            Reason::NotRolledOut => vec![Fix::next("", fix::rollout(id, next_stage(self.change)))],
-        }
+    pub(crate) fn reject(&self, purpose: &str) -> Fix {
+        Fix::or(purpose, fix::with_reason(self.change.id(), "reject"))
     }
 
-    fn pass(&self, gate: Gate) -> CommandLine {
+    pub(crate) fn status(&self, purpose: &str) -> Fix {
+        Fix::next(purpose, fix::on(self.change.id(), "status"))
+    }
+
+    pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
+        let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
+        // The contract is frozen from the baseline on.
+        let other = if self.gate == Gate::Baseline {
+            on_other_metrics(self.change, metrics, self.ctx)
+        } else {
+            Some(self.reject("if it is gone for good, drop it and start over with another contract"))
+        };
+        std::iter::once(again).chain(other).collect()
+    }
+
+    pub(crate) fn not_in_git(&self) -> Vec<Fix> {
+        let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
+        let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
+        let other = on_other_metrics(self.change, &sizes, self.ctx).map(|it| Fix { how: How::Next, ..it });
+        let build = "to measure build output, define a KPI whose `cmd` builds it; then";
+        other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
+    }
+
+    /// What others have, or lies under their work, is not made over.
+    pub(crate) fn one_of_many(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
+        if at_tip {
+            // The message of the first one stays: its author is not asked for the words again.
+            let first = first_of(commits);
+            let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), self.change.id());
+            return vec![Fix::next("make one commit of them", reset(&first).and(commit)), self.again("")];
+        }
+        let later = commits.iter().skip(1).rev().map(|commit| short(&commit.sha));
+        let revert = CommandLine::git("revert --no-edit").words(later);
+        vec![
+            Fix::next("take back all but the first, each of which can be a change of its own", revert),
+            self.again(""),
+            self.reject("drop it, and start over with one of them"),
+        ]
+    }
+
+    pub(crate) fn without_code(&self) -> Vec<Fix> {
+        let route = CommandLine::tool("route --hierarchy");
+        vec![
+            Fix::next("take the code out of the commit (git commit --amend), then", self.pass(self.gate)),
+            self.reject("drop it and open it again with --class code, which tests it"),
+            Fix::or("where a file holds tuneables alone, name it in surfaces.tuneables", route),
+        ]
+    }
+
+    pub(crate) fn foreign(&self, commit: &DeltaCommit) -> Vec<Fix> {
+        let baseline = || fix::baseline(self.change.id());
+        let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
+        vec![
+            Fix::next("retake the baseline with it included", baseline()),
+            Fix::or("revert it, then retake the baseline", revert),
+        ]
+    }
+
+    pub(crate) fn in_effect_again(&self, reverted: bool) -> Vec<Fix> {
+        if reverted || self.gate != Gate::Decide {
+            return not_in_effect(self.change, reverted, self.measured_again());
+        }
+        vec![
+            Fix::next("validate what is there now, and measure it", self.pass(Gate::Validate)),
+            Fix::or("check out the branch that has the commit, then", self.pass(self.gate)),
+        ]
+    }
+
+    /// Takes back for good what was rolled back on record alone.
+    pub(crate) fn taken_back(&self) -> Vec<Fix> {
+        let id = self.change.id();
+        if self.change.commits_to_revert().is_empty() {
+            return vec![Fix::next("put the old values back, then", fix::after(id))];
+        }
+        let apply = fix::with_reason(id, "rollback").word("--apply");
+        vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
+    }
+
+    pub(crate) fn end_instead(&self) -> Vec<Fix> {
+        let id = self.change.id();
+        if self.change.is_open() {
+            return vec![Fix::next("end it instead", fix::with_reason(id, "reject"))];
+        }
+        let apply = fix::with_reason(id, "rollback").word("--apply");
+        vec![Fix::next("if a commit with its id is in the history, revert it", apply)]
+    }
+
+    pub(crate) fn pass(&self, gate: Gate) -> CommandLine {
         if gate == Gate::Contract {
             self.contract(&self.change.contract.missing())
         } else {
@@ -200,7 +117,7 @@ impl Fixes<'_> {
     }
 
     /// What was measured meanwhile says nothing of the change, so a day is measured before anything is called verified.
-    fn measured_again(&self) -> Fix {
+    pub(crate) fn measured_again(&self) -> Fix {
         if self.gate == Gate::Verify {
             return Fix::then("", fix::on(self.change.id(), "monitor tick"));
         }
@@ -208,7 +125,7 @@ impl Fixes<'_> {
     }
 
     /// The change's files alone are set aside: a stash of everything would take the record back, too.
-    fn undone(&self, files: &[String]) -> Vec<Fix> {
+    pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         let prefix = self.ctx.uncommitted.prefix.clone();
         let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
         let stash = Uncommitted { prefix, paths, ..Uncommitted::default() }.stash();
@@ -216,21 +133,21 @@ impl Fixes<'_> {
         vec![Fix::next("stash the work", stash), self.measured_again(), rollback]
     }
 
-    fn again(&self, purpose: &str) -> Fix {
+    pub(crate) fn again(&self, purpose: &str) -> Fix {
         Fix::then(purpose, self.pass(self.gate))
     }
 
-    fn contract(&self, parts: &[Part]) -> CommandLine {
+    pub(crate) fn contract(&self, parts: &[Part]) -> CommandLine {
         self.ctx.contract(self.change.id(), self.change.opened.class, parts)
     }
 
     /// The first gate that is still shut, up to the one that is missing: what comes before it is refused for it.
-    fn due(&self, gate: Gate) -> Gate {
-        let shut = |earlier: &&Gate| **earlier < gate && !gates::passed(self.change, **earlier);
+    pub(crate) fn due(&self, gate: Gate) -> Gate {
+        let shut = |earlier: &&Gate| **earlier < gate && !self.change.passed(**earlier);
         self.change.opened.class.gates().iter().find(shut).copied().unwrap_or(gate)
     }
 
-    fn with_reason(&self) -> CommandLine {
+    pub(crate) fn with_reason(&self) -> CommandLine {
         let id = self.change.id();
         match self.gate {
             Gate::Open => fix::on(id, "change note").placeholder(WHAT_HAPPENED),
@@ -242,7 +159,7 @@ impl Fixes<'_> {
         }
     }
 
-    fn other_change(&self) -> Vec<Fix> {
+    pub(crate) fn other_change(&self) -> Vec<Fix> {
         let (id, open) = (self.change.id(), self.change.is_open());
         if self.change.opened.class != Class::Experiment {
             return match open {
@@ -259,7 +176,7 @@ impl Fixes<'_> {
     }
 
     /// Ends the change, and opens another with its contract.
-    fn start_over(&self, purpose: &str) -> Vec<Fix> {
+    pub(crate) fn start_over(&self, purpose: &str) -> Vec<Fix> {
         let id = self.change.id();
         vec![
             Fix::next(purpose, fix::with_reason(id, "reject")),
@@ -267,7 +184,7 @@ impl Fixes<'_> {
         ]
     }
 
-    fn too_early(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
+    pub(crate) fn too_early(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
         if !at_tip {
             return self.start_over("others build on them: start over, and bring them again after the next baseline");
         }
@@ -286,7 +203,7 @@ impl Fixes<'_> {
         ]
     }
 
-    fn nothing_made(&self) -> Vec<Fix> {
+    pub(crate) fn nothing_made(&self) -> Vec<Fix> {
         let commit = self.ctx.commit(self.change.id());
         if self.change.is_outside_git() {
             return vec![Fix::next("make the one change, then", self.pass(self.gate))];
@@ -298,7 +215,7 @@ impl Fixes<'_> {
         vec![Fix::next("make the one change, then commit it", commit), self.again("")]
     }
 
-    fn redefined(&self) -> Vec<Fix> {
+    pub(crate) fn redefined(&self) -> Vec<Fix> {
         let baseline = self.change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
         let diff = baseline.iter().fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
         vec![
@@ -313,7 +230,7 @@ impl Fixes<'_> {
 
     /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
     /// would be lost, and one of evidence would take the work in.
-    fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
+    pub(crate) fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
         if let Some(ignore) = files.ignore(&files.built) {
@@ -357,7 +274,7 @@ impl Fixes<'_> {
 }
 
 /// What makes the rehearsal of a rollback succeed.
-fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
+pub(crate) fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
     match rehearsal {
         // They ran where git had put nothing but what it tracks.
         Rehearsal::ChecksFail { .. } => "let them pass on a clean checkout without the change, then",

@@ -4,14 +4,16 @@
 
 pub mod chain;
 pub mod demand_fixes;
-pub mod fixes;
+mod fixes;
 pub mod gates;
 pub mod next;
 pub mod proof;
 pub mod proposed;
+pub mod reason;
 pub mod refusal;
 pub mod replay;
 pub mod route;
+mod sentences;
 pub mod state;
 pub mod view_v1;
 pub mod watch;
@@ -19,8 +21,10 @@ pub mod window;
 pub mod world;
 
 pub use chain::Broken;
+pub use gates::VacuousCriterion;
 pub use next::Step;
-pub use refusal::{Reason, Refusal, VacuousCriterion};
+pub use reason::{Detail, Reason};
+pub use refusal::Refusal;
 pub use replay::InvalidEvent;
 pub use route::{Answers, Evidence, Question, Route};
 pub use state::{Change, Dated, End, NotARecord, RolledBack};

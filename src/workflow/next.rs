@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::{Class, Gate, Outcome, Part, Policy, Stage, Strength};
-use crate::workflow::gates::{self, rollout};
+use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
 
 /// The next step of a change.
@@ -53,7 +53,7 @@ pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
         let step = Step::Ended { end: end.name() };
         return if awaits_confirmation(change) { Step::ConfirmRollback } else { step };
     }
-    let open = change.opened.class.gates().iter().copied().find(|gate| !gates::passed(change, *gate));
+    let open = change.opened.class.gates().iter().copied().find(|gate| !change.passed(*gate));
     match open {
         None => Step::Hold,
         Some(Gate::Open | Gate::Contract) => Step::Contract { parts: change.contract.missing() },

@@ -2,31 +2,10 @@
 
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::{Class, CommandLine, Contract, Criterion, Fix, FixContext, MetricId, Opened, Part, Trigger, fix};
-use crate::workflow::{Change, Reason, VacuousCriterion};
-
-/// What helps where no change is open yet: the opening once more, with what it lacks.
-#[expect(clippy::wildcard_enum_match_arm, reason = "opening is refused for no other reason")]
-pub(crate) fn opening(reason: &Reason, ctx: &FixContext) -> Vec<Fix> {
-    match reason {
-        Reason::OtherOpen { ids } => {
-            let go_on = ids.iter().map(|id| Fix::next("continue with that one", fix::on(id, "status")));
-            let second = open(ctx, None, None).word("--parallel");
-            go_on.chain([Fix::or("open a second one; their effects may mix", second)]).collect()
-        }
-        Reason::IncidentNote | Reason::Expiry => vec![Fix::next("", open(ctx, Some(Class::Emergency), Some("24h")))],
-        Reason::ExpiryTooLate { days, .. } => {
-            vec![Fix::next("", open(ctx, Some(Class::Emergency), Some(&format!("{days}d"))))]
-        }
-        Reason::TuneablesUnknown => {
-            vec![Fix::next("add tuneables to the config, or open a change of code", open(ctx, Some(Class::Code), None))]
-        }
-        Reason::ContractSense { .. } => vec![Fix::next("with another criterion", open(ctx, None, None))],
-        _ => vec![Fix::next("", CommandLine::tool("status"))],
-    }
-}
+use crate::workflow::{Change, VacuousCriterion};
 
 /// `change start` with the words that were given, and `class` and `expires` in the place of those that were refused.
-fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> CommandLine {
+pub(crate) fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> CommandLine {
     let given = ctx.proposed.opened.as_ref();
     let line = CommandLine::tool("change start");
     let mut line = match given {
@@ -82,13 +61,17 @@ fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> S
 }
 
 /// The contract as it was given, with the nearest metrics that there are.
-pub(crate) fn other_names(change: &Change, reason: &Reason, ctx: &FixContext) -> CommandLine {
+pub(crate) fn other_names<'a>(
+    change: &Change,
+    unknown: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)> + Clone,
+    ctx: &FixContext,
+) -> CommandLine {
     let line = fix::on(change.id(), "change contract");
     if ctx.proposed.parts == Contract::default() {
         return line.word("--kpi").word(&ctx.criteria[0]);
     }
     let renamed = |criterion: &Criterion| {
-        let known = reason.unknown_metrics().find(|(metric, _)| **metric == criterion.metric);
+        let known = unknown.clone().find(|(metric, _)| **metric == criterion.metric);
         let nearest = known.map(|(_, nearest)| nearest.map_or("METRIC", MetricId::as_str));
         let rest = criterion.text.strip_prefix(criterion.metric.as_str()).unwrap_or_default();
         nearest.map_or_else(|| criterion.text.clone(), |nearest| format!("{nearest}{rest}"))

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::model::{After, Event, Kind};
+use crate::model::{After, Event, Kind, TakenFor};
 use crate::workflow::{Change, NotARecord, Refusal, World, gates, window};
 
 /// An event that no gate let happen.
@@ -79,30 +79,13 @@ fn is_as_written(change: &Change, after: &After) -> bool {
 
 /// Measuring ends before it is recorded, and begins no earlier than the step before it.
 fn check_moment(change: &Change, event: &Event) -> Result<(), InvalidEvent> {
-    let Some(taken) = event.what.taken() else { return Ok(()) };
-    let step_before = match &event.what {
-        Kind::AfterTaken(_) => change.validation.as_ref().map(|validation| validation.at),
-        Kind::RolledOut(_) => change.promotion.as_ref().map(|promotion| promotion.at),
-        Kind::Ticked(_) => change.fully_rolled_out_at(),
-        Kind::RollbackConfirmed { .. } => change.rollback.as_ref().map(|rollback| rollback.at),
-        Kind::Opened(_)
-        | Kind::ContractSet { .. }
-        | Kind::BaselineTaken(_)
-        | Kind::Validated(_)
-        | Kind::ValidationFailed { .. }
-        | Kind::Compared(_)
-        | Kind::Promoted(_)
-        | Kind::Held { .. }
-        | Kind::Rejected { .. }
-        | Kind::MonitorStarted { .. }
-        | Kind::AlarmResolved { .. }
-        | Kind::Attested { .. }
-        | Kind::FollowedUp { .. }
-        | Kind::RolledBack { .. }
-        | Kind::Verified { .. }
-        | Kind::Noted { .. }
-        | Kind::Relinked { .. }
-        | Kind::DayDecided { .. } => None,
+    let Some((what, taken)) = event.what.measured() else { return Ok(()) };
+    let step_before = match what {
+        TakenFor::Baseline => None,
+        TakenFor::After => change.validation.as_ref().map(|validation| validation.at),
+        TakenFor::Stage(_) => change.promotion.as_ref().map(|promotion| promotion.at),
+        TakenFor::Day(_) => change.fully_rolled_out_at(),
+        TakenFor::Rollback => change.rollback.as_ref().map(|rollback| rollback.at),
     };
     let not_before = step_before.unwrap_or(change.opened_at);
     // Where the clock was set back between the two, the moment of recording is all there is to go by.

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    After, Attestation, Baseline, ChangeId, Compared, Contract, Event, Judged, Kind, Opened, Policy, Promotion,
+    After, Attestation, Baseline, ChangeId, Compared, Contract, Event, Gate, Judged, Kind, Opened, Policy, Promotion,
     RolloutStage, Stage, Taken, Tick, Validation,
 };
 use crate::workflow::chain;
@@ -217,6 +217,21 @@ impl Change {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// Whether it has passed a gate.
+    pub fn passed(&self, gate: Gate) -> bool {
+        match gate {
+            Gate::Open => true,
+            Gate::Contract => self.contract.missing().is_empty(),
+            Gate::Baseline => self.baseline.is_some(),
+            Gate::Validate => self.validation.is_some(),
+            Gate::After => self.after.is_some(),
+            Gate::Compare => self.comparison.is_some(),
+            Gate::Decide => self.promotion.is_some(),
+            Gate::Rollout => self.fully_rolled_out_at().is_some(),
+            Gate::Verify => matches!(self.end, Some(End::Verified { .. })),
+        }
     }
 
     /// Whether its decision is behind it (or it ended without one).

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{Gate, Kind, Stage};
-use crate::workflow::{Change, End, gates};
+use crate::workflow::{Change, End};
 
 /// Schema name of the records written here.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.change.v2";
@@ -23,7 +23,7 @@ pub fn status(change: &Change) -> &'static str {
             stage @ (Stage::Canary | Stage::Live) => stage.name(),
         };
     }
-    let passed = |gate| gates::passed(change, gate);
+    let passed = |gate| change.passed(gate);
     let words = [
         (Gate::Decide, "promoted"),
         (Gate::Compare, "compared"),

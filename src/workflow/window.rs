@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::model::{ArtifactFault, Class, Judged, Policy, Taken};
+use crate::model::text::{count, moment};
+use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Judged, Policy, Taken, fix};
+use crate::workflow::demand_fixes::{alarm, next_stage, restore};
 use crate::workflow::{Change, World};
 
 /// The workflow's rule: at least three days, whatever a config says.
@@ -72,6 +74,79 @@ impl DemandKind {
     /// Whether it is met by waiting and ticking, with nothing wrong meanwhile.
     pub fn comes_with_time(&self) -> bool {
         matches!(self, Self::Window { .. } | Self::Ticks { .. })
+    }
+
+    /// In words, with where it stands; `alarm` puts one into words.
+    pub fn words(&self, alarm: &dyn Fn(&Judged) -> String) -> String {
+        match self {
+            Self::FullRollout => "fully rolled out".to_owned(),
+            Self::Window { days, closes: None } => {
+                format!("{} of monitoring, counted from the full rollout", count(*days, "day", "days"))
+            }
+            Self::Window { days, closes: Some(at) } => {
+                format!("{} of monitoring, which end {}", count(*days, "day", "days"), moment(*at))
+            }
+            Self::Ticks { need, have } => {
+                let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
+                let shown = if dates.is_empty() { String::new() } else { format!(" ({})", dates.join(", ")) };
+                if have.len() > *need as usize {
+                    return format!(
+                        "measured on {} distinct UTC days, {need} of which are demanded{shown}",
+                        have.len()
+                    );
+                }
+                format!("measured on {} of {need} distinct UTC days{shown}", have.len())
+            }
+            Self::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
+            Self::NoAlarm { open } => {
+                let lines: Vec<String> = open.iter().map(alarm).collect();
+                format!("no open alarm (open: {})", lines.join("; "))
+            }
+            Self::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
+            Self::Attestation { stale: true, .. } => "a review of the present state (the attested one is stale)".into(),
+            Self::Attestation { stale: false, .. } => "a review of the present state, attested".to_owned(),
+            Self::Artifacts { faults } if faults.is_empty() => "every evidence file present and unaltered".to_owned(),
+            Self::Artifacts { faults } => {
+                let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                format!("every evidence file present and unaltered ({})", lines.join("; "))
+            }
+            Self::Reproduced => "recorded verdicts reproduced from the evidence".to_owned(),
+            Self::Clock { latest: None } => "no recorded time is in the future".to_owned(),
+            Self::Clock { latest: Some(at) } => {
+                format!("no recorded time is in the future (one is {})", moment(*at))
+            }
+            Self::CleanGit => "a clean work tree".to_owned(),
+            Self::FollowUp => "taken over by a promoted change".to_owned(),
+        }
+    }
+}
+
+impl Demand {
+    /// What meets it; nothing where only time does.
+    pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
+        let id = change.id();
+        match &self.kind {
+            DemandKind::FullRollout => vec![Fix::next("roll it out", fix::rollout(id, next_stage(change)))],
+            DemandKind::Window { .. } => Vec::new(),
+            DemandKind::Ticks { .. } => {
+                vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]
+            }
+            DemandKind::NoAlarm { .. } => alarm(change),
+            DemandKind::Attestation { .. } => {
+                vec![Fix::next("have it reviewed", fix::on(id, "review bundle")), Fix::then("", ctx.attest(id))]
+            }
+            DemandKind::Artifacts { faults } => restore(faults, change, ctx, None),
+            DemandKind::Reproduced => vec![Fix::next("see which differ", CommandLine::tool("check"))],
+            DemandKind::Clock { latest } => {
+                let when = latest.map_or_else(String::new, |at| format!(" or wait until {}", moment(at)));
+                vec![Fix::next(format!("set this machine's clock right{when}, then"), fix::verify(id))]
+            }
+            DemandKind::CleanGit => vec![Fix::next("commit or stash what this shows", CommandLine::git("status"))],
+            DemandKind::FollowUp => {
+                let follow_up = fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);
+                vec![Fix::next("name the promoted change that takes it over", follow_up)]
+            }
+        }
     }
 }
 

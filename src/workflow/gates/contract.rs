@@ -2,8 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use thiserror::Error;
+
 use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Trigger};
-use crate::workflow::{Change, Reason, Refusal, VacuousCriterion, World, gates, proof};
+use crate::workflow::{Change, Reason, Refusal, World, gates, proof};
+
+/// What is wrong with a criterion of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
+#[serde(rename_all = "snake_case")]
+pub enum VacuousCriterion {
+    #[error("is KPI and guardrail at once: it guards nothing")]
+    Doubled,
+    #[error("would demand nothing as KPI: it holds without any improvement")]
+    NoImprovement,
+    #[error("holds wherever the KPI does: it guards nothing")]
+    LooserThanKpi,
+    #[error("holds whatever is measured: it guards nothing")]
+    CannotFail,
+    #[error("would fire as rollback trigger although nothing got worse")]
+    FiresOnGood,
+    #[error("can never hold, whatever is measured")]
+    CannotHold { kpi: bool },
+    #[error("can never fire as rollback trigger")]
+    CannotFire,
+    #[error("names a commit, but an emergency has no commit: give the command that removes the override")]
+    NoCommit,
+    #[error("is not a share between 0 % and 100 %")]
+    NoShare,
+}
 
 /// A contract may be written in several steps, and is complete when no part is missing.
 pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Result<(), Refusal> {

@@ -15,6 +15,7 @@ mod verify;
 pub use after::may_enter as may_take_after;
 pub use baseline::may_enter as may_take_baseline;
 pub use compare::may_enter as may_compare;
+pub use contract::VacuousCriterion;
 pub use end::may_confirm_rollback;
 pub use promote::may_enter as may_promote;
 pub use rollout::may_enter as may_roll_out;
@@ -26,7 +27,7 @@ use chrono::{DateTime, Utc};
 use crate::model::{
     After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, Revision, RolloutStage, Tick, TuneableChange, WorkTree,
 };
-use crate::workflow::{Change, End, Reason, Refusal, World, proof, window};
+use crate::workflow::{Change, Reason, Refusal, World, proof, window};
 
 /// Whether `event` may be recorded on `change` at `now`.
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -117,7 +118,7 @@ pub fn says_something(change: &Change, event: &Kind) -> bool {
 fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     in_class(change, gate)?;
     let earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
-    match earlier.into_iter().find(|earlier| !passed(change, *earlier)) {
+    match earlier.into_iter().find(|earlier| !change.passed(*earlier)) {
         Some(earlier) => Err(Refusal::new(gate, Reason::Earlier { gate: earlier })),
         None => Ok(()),
     }
@@ -139,21 +140,6 @@ fn is_open(change: &Change, gate: Gate) -> Result<(), Refusal> {
 /// Demands that the change was not promoted yet: what was measured before may not be replaced after that.
 fn is_undecided(change: &Change, gate: Gate) -> Result<(), Refusal> {
     if change.promotion.is_some() { Err(Refusal::new(gate, Reason::AlreadyPassed)) } else { Ok(()) }
-}
-
-/// Whether a change has passed a gate.
-pub fn passed(change: &Change, gate: Gate) -> bool {
-    match gate {
-        Gate::Open => true,
-        Gate::Contract => change.contract.missing().is_empty(),
-        Gate::Baseline => change.baseline.is_some(),
-        Gate::Validate => change.validation.is_some(),
-        Gate::After => change.after.is_some(),
-        Gate::Compare => change.comparison.is_some(),
-        Gate::Decide => change.promotion.is_some(),
-        Gate::Rollout => change.fully_rolled_out_at().is_some(),
-        Gate::Verify => matches!(change.end, Some(End::Verified { .. })),
-    }
 }
 
 fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {

@@ -56,7 +56,7 @@ pub(crate) fn check_resolution(change: &Change, reason: &str) -> Result<(), Refu
 /// A review needs something to review, so the comparison comes first (the rollout, for an emergency).
 pub(crate) fn check_attestation(change: &Change) -> Result<(), Refusal> {
     let reviewed = if change.opened.class == Class::Emergency { Gate::Rollout } else { Gate::Compare };
-    if !gates::passed(change, reviewed) {
+    if !change.passed(reviewed) {
         return Err(Refusal::new(GATE, Reason::Earlier { gate: reviewed }));
     }
     gates::is_open(change, GATE)

@@ -1,0 +1,364 @@
+//! Why a gate stays shut: every reason with its code, its facts, its sentence, its particulars and what to do about it.
+//! The steps that take more than a line are in `fixes.rs`.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::model::text::{count, joined, moment, short};
+use crate::model::{
+    ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Judged, MetricId, Part, Rehearsal,
+    Stage, fix,
+};
+use crate::workflow::demand_fixes::{decisions, next_stage, restore};
+use crate::workflow::fixes::{Fixes, unrehearsed};
+use crate::workflow::proposed::{other_criterion, other_names};
+use crate::workflow::sentences::{no_delta, redefined, rehearsed, unknown, unmet};
+use crate::workflow::{Demand, VacuousCriterion};
+
+/// Why a gate stays shut. The name of a variant in snake case is its stable code.
+#[derive(Debug, Clone, PartialEq, Serialize, Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Reason {
+    #[error("{} open and undecided: {}", if .ids.len() == 1 { "another change is" } else { "other changes are" }, joined(.ids))]
+    OtherOpen { ids: Vec<ChangeId> },
+    #[error("an emergency needs a note on the incident")]
+    IncidentNote,
+    #[error("an emergency needs a moment in the future at which its override expires")]
+    Expiry,
+    #[error(
+        "an emergency's override may hold for {} (enforcement.max_emergency_days), which is until {}",
+        count(*.days, "day", "days"), moment(*.latest)
+    )]
+    ExpiryTooLate { latest: DateTime<Utc>, days: u32 },
+    #[error("a change of class tuneable needs `tuneables` in the config, so that changed keys can be seen")]
+    TuneablesUnknown,
+    #[error("the change has ended: {}", .end.replace('_', " "))]
+    Ended { end: &'static str },
+    #[error("a change of class {} does not pass this gate", .class.name())]
+    NotInClass { class: Class },
+    #[error("{gate} has not been passed")]
+    Earlier { gate: Gate },
+    #[error("it was passed already, and later steps rest on it")]
+    AlreadyPassed,
+    #[error("the contract is frozen since the baseline")]
+    Frozen,
+    #[error(
+        "{} missing: {}",
+        count(.parts.len() as u64, "part of the contract is", "parts of the contract are"), joined(.parts)
+    )]
+    ContractParts { parts: Vec<Part> },
+    #[error("{}", unknown(self.unknown_metrics()))]
+    UnknownMetric {
+        metric: MetricId,
+        nearest: Option<MetricId>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        more: Vec<(MetricId, Option<MetricId>)>,
+    },
+    #[error("{criterion} {why}")]
+    ContractSense { criterion: String, why: VacuousCriterion },
+    #[error(
+        "{} this change's id already, and a baseline has to come before the change",
+        count(.commits.len() as u64, "commit carries", "commits carry")
+    )]
+    CommitsBeforeBaseline {
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
+    #[error("{} outside the tool's own files", count(*.paths, "uncommitted file", "uncommitted files"))]
+    Dirty {
+        paths: u32,
+        /// The change's own commit, where there is one already.
+        own: Option<String>,
+        /// Whether that may still be made over; here and below.
+        #[serde(skip)]
+        at_tip: bool,
+    },
+    #[error("git could not say whether the work tree is clean: {reason}")]
+    UnknownState { reason: String },
+    #[error("{} of the contract could not be measured", count(.metrics.len() as u64, "metric", "metrics"))]
+    Unmeasured {
+        metrics: Vec<MetricId>,
+        /// Why not, in words, in the order of the metrics; empty where it is not known.
+        why: Vec<String>,
+    },
+    #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
+    OwnSource { sources: Vec<String> },
+    #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
+    NotInGit { paths: Vec<String> },
+    /// The config measures, builds or checks something in another way than at the baseline.
+    #[error("{}", redefined(.what))]
+    Redefined {
+        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
+        /// config, such as `commands.test`.
+        what: Vec<String>,
+    },
+    #[error("a change of class code needs a commit, and there is none since the baseline")]
+    NoCommit,
+    #[error(
+        "{} the value that was validated: {}",
+        if .keys.len() == 1 { "a tuneable does not have" } else { "tuneables do not have" }, joined(.keys)
+    )]
+    OtherTuneables { keys: Vec<String> },
+    #[error("{}", if *.reverted {
+        "a later commit took the change back"
+    } else {
+        "the change's commit is not in the history of what is checked out"
+    })]
+    NotInEffect {
+        /// Whether it was there and was taken back; else its commit is not in the history.
+        reverted: bool,
+    },
+    #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
+    NotAsCommitted { files: Vec<String> },
+    #[error("{}", no_delta(.outputs))]
+    NoDelta {
+        /// What it changes, where that is nothing but what the KPIs are read from.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<String>,
+    },
+    #[error(
+        "{} only files outside the project's directory, which are not compared: {}",
+        if .commits.len() == 1 { "the change's commit touches" } else { "the change's commits touch" },
+        joined(.commits.iter().map(|sha| short(sha)))
+    )]
+    OnlyOutside { commits: Vec<String> },
+    #[error("the change is of class tuneable, and no tuneable changed its value")]
+    NoTuneableChanged,
+    #[error(
+        "the change is of class tuneable, and {} changed beside the tuneables",
+        count(.files.len() as u64, "file of code", "files of code")
+    )]
+    CodeBeside { files: Vec<String> },
+    #[error("{} commits since the baseline; a change is one commit, or effects cannot be told apart", .commits.len())]
+    ManyCommits {
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
+    #[error("the commit since the baseline belongs to another change ({})", joined(&.commit.change_ids))]
+    ForeignCommit { commit: DeltaCommit },
+    #[error("others committed since the baseline, and their effect on {} cannot be told from the change's", joined(.metrics))]
+    OthersCommitted { metrics: Vec<MetricId> },
+    #[error("the baseline's commit {baseline} is not in the history of the present one")]
+    BaselineNotAncestor {
+        baseline: String,
+        /// The change's own since the histories part.
+        #[serde(skip)]
+        commits: Vec<DeltaCommit>,
+        #[serde(skip)]
+        at_tip: bool,
+    },
+    #[error(
+        "{} changed without its docs and tests",
+        count(.files.len() as u64, "file of the contracts surface", "files of the contracts surface")
+    )]
+    ContractDocs { files: Vec<String> },
+    #[error("a change of class code needs a test to run, and the config has none")]
+    NoTests,
+    #[error("the code here ({here}) is not the code that was validated ({validated})")]
+    NotValidatedCode { validated: String, here: String },
+    #[error("the baseline was taken on a dirty tree: it is indicative only, so the change cannot be promoted")]
+    OnlyIndicative,
+    #[error("{} not what was recorded", count(.faults.len() as u64, "evidence file is", "evidence files are"))]
+    Evidence { faults: Vec<ArtifactFault> },
+    #[error("the recorded verdicts cannot be reproduced from the evidence")]
+    NotReproduced,
+    #[error("{} not pass", count(.judged.len() as u64, "criterion does", "criteria do"))]
+    Verdicts { judged: Vec<Judged> },
+    #[error("the rollback trigger fired")]
+    TriggerFired { judged: Judged },
+    #[error("{}", rehearsed(.rehearsal))]
+    Rollback { rehearsal: Rehearsal },
+    #[error("a reason in words is needed")]
+    Reason,
+    #[error("the rollout's plan has no such stage; it has {}", joined(.planned.iter().map(|stage| stage.name())))]
+    NoSuchStage { planned: Vec<Stage> },
+    #[error("the stage {} comes first", .next.name())]
+    StageOrder { next: Stage },
+    #[error("the stage {} has to last until {}", .stage.name(), moment(*.until))]
+    Soak { stage: Stage, until: DateTime<Utc> },
+    #[error("{} violated or cannot be judged", count(.judged.len() as u64, "guardrail is", "guardrails are"))]
+    StageGuardrails { judged: Vec<Judged> },
+    #[error("a summary of what was observed is needed")]
+    Summary,
+    #[error("{}", unmet(.demands))]
+    Unverified { demands: Vec<Demand> },
+    /// The change was rolled back on record alone.
+    #[error("the rollback was recorded, but what it takes back is still in effect: {}", joined(.what))]
+    StillInEffect {
+        /// Its commits, or its tuneables with their values.
+        what: Vec<String>,
+    },
+    #[error("there is nothing to roll back: no delta was ever checked")]
+    NothingToRollBack,
+    #[error("no alarm is open")]
+    NoAlarm,
+    #[error("the change is not fully rolled out, so there is nothing to monitor")]
+    NotRolledOut,
+    #[error("only an emergency is followed up, and not by itself")]
+    FollowUp,
+}
+
+/// One particular of a reason, which a report puts into words.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detail<'a> {
+    Line(String),
+    Criterion(&'a Judged),
+    Trigger(&'a Judged),
+    Demand(&'a Demand),
+}
+
+impl Reason {
+    /// The particulars, a line each, in the order in which the reason holds them.
+    pub fn details(&self, ctx: &FixContext) -> Vec<Detail<'_>> {
+        let lines = |lines: &[String]| lines.iter().cloned().map(Detail::Line).collect();
+        if let Self::Dirty { .. } = self {
+            lines(&ctx.uncommitted.lines())
+        } else if let Self::CommitsBeforeBaseline { commits, .. } | Self::ManyCommits { commits, .. } = self {
+            commits.iter().map(|commit| Detail::Line(commit.to_string())).collect()
+        } else if let Self::ForeignCommit { commit } = self {
+            vec![Detail::Line(commit.to_string())]
+        } else if let Self::Unmeasured { metrics, why } = self {
+            let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
+            metrics.iter().enumerate().map(|(at, metric)| Detail::Line(format!("{metric}{}", why(at)))).collect()
+        } else if let Self::ContractDocs { files } | Self::CodeBeside { files } = self {
+            lines(files)
+        } else if let Self::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = self {
+            lines(paths)
+        } else if let Self::Evidence { faults } = self {
+            faults.iter().map(|fault| Detail::Line(fault.to_string())).collect()
+        } else if let Self::Verdicts { judged } | Self::StageGuardrails { judged } = self {
+            judged.iter().map(Detail::Criterion).collect()
+        } else if let Self::TriggerFired { judged } = self {
+            vec![Detail::Trigger(judged)]
+        } else if let Self::Unverified { demands } = self {
+            demands.iter().map(Detail::Demand).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What to do about it, in the order in which it is to be done.
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
+    pub(crate) fn fixes(&self, with: &Fixes<'_>) -> Vec<Fix> {
+        let (change, ctx, gate, id) = (with.change, with.ctx, with.gate, with.change.id());
+        let hold = fix::with_reason(id, "hold");
+        let go_back = fix::with_reason(id, "rollback");
+        match self {
+            Self::Ended { .. } | Self::NotInClass { .. } => with.other_change(),
+            Self::Earlier { gate } => vec![Fix::next("", with.pass(with.due(*gate)))],
+            // An opening is refused before there is a change; what helps then is in `refusal.rs`.
+            Self::OtherOpen { .. }
+            | Self::IncidentNote
+            | Self::Expiry
+            | Self::ExpiryTooLate { .. }
+            | Self::TuneablesUnknown
+            | Self::AlreadyPassed
+            | Self::NoAlarm
+            | Self::FollowUp => vec![with.status("")],
+            Self::Frozen => vec![with.status("continue with it"), with.reject("start over with another contract")],
+            Self::ContractParts { parts } => vec![Fix::next("", with.contract(parts))],
+            Self::UnknownMetric { .. } => vec![
+                Fix::next(
+                    "see what the config measures, or add the metric to it",
+                    CommandLine::tool("doctor --format text"),
+                ),
+                Fix::or("name another metric", other_names(change, self.unknown_metrics(), ctx)),
+            ],
+            Self::ContractSense { criterion, why } => {
+                vec![Fix::next("", other_criterion(change, criterion, *why, ctx))]
+            }
+            Self::CommitsBeforeBaseline { commits, at_tip } => with.too_early(commits, *at_tip),
+            Self::Dirty { own, at_tip, .. } => with.dirty(own.as_deref(), *at_tip),
+            Self::UnknownState { .. } => {
+                vec![Fix::next("see what git says", CommandLine::git("status")), with.again("")]
+            }
+            Self::Unmeasured { metrics, .. } => with.unmeasured(metrics),
+            Self::OwnSource { .. } => {
+                vec![Fix::next(
+                    "move the files elsewhere, name them there in the config, commit, then",
+                    fix::baseline(id),
+                )]
+            }
+            Self::NotInGit { .. } => with.not_in_git(),
+            Self::Redefined { .. } => with.redefined(),
+            Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
+            Self::OtherTuneables { .. } => vec![
+                Fix::next("set them to what was validated, then", with.pass(gate)),
+                Fix::or("validate the new values", with.pass(Gate::Validate)),
+            ],
+            Self::NotInEffect { reverted } => with.in_effect_again(*reverted),
+            Self::NotAsCommitted { files } => with.undone(files),
+            Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
+            Self::OnlyOutside { .. } => vec![
+                Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
+                Fix::or("make the change in this project", ctx.commit(id)),
+            ],
+            Self::CodeBeside { .. } => with.without_code(),
+            Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
+            Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
+            Self::ForeignCommit { commit } => with.foreign(commit),
+            // Its commit was amended, or rebased with what came after: it is measured again on what stands there now.
+            Self::BaselineNotAncestor { commits, .. } if commits.is_empty() => {
+                vec![Fix::next("take the baseline again on what is there now", fix::baseline(id))]
+            }
+            Self::BaselineNotAncestor { commits, at_tip: true, .. } => with.too_early(commits, true),
+            Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
+            Self::ContractDocs { .. } => {
+                // `add` takes new files too.
+                let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
+                vec![Fix::next("add docs and tests to the commit", amend), with.again("")]
+            }
+            Self::NoTests => {
+                vec![Fix::next("find and enter the test command", CommandLine::tool("onboard")), with.again("")]
+            }
+            Self::NotValidatedCode { .. } => vec![Fix::next("", with.pass(Gate::Validate))],
+            Self::OnlyIndicative => {
+                vec![Fix::next("keep it as an experiment", hold), with.reject("drop it and start over on a clean tree")]
+            }
+            Self::Evidence { faults } => restore(faults, change, ctx, Some(with.again(""))),
+            Self::NotReproduced => vec![Fix::next("", with.pass(Gate::Compare))],
+            Self::Verdicts { judged } => decisions(change, judged),
+            Self::TriggerFired { .. } | Self::StageGuardrails { .. } => {
+                vec![Fix::next("go back", go_back)]
+            }
+            Self::Rollback { rehearsal } => {
+                vec![
+                    Fix::next(unrehearsed(rehearsal), with.pass(Gate::Validate)),
+                    Fix::or("keep it as an experiment", hold),
+                    with.reject("drop it"),
+                ]
+            }
+            Self::Reason => vec![Fix::next("", with.with_reason())],
+            Self::NoSuchStage { planned } => {
+                let next = planned.get(change.rollout.len()).or(planned.last());
+                next.map(|stage| Fix::next("", fix::rollout(id, *stage))).into_iter().collect()
+            }
+            Self::StageOrder { next } => vec![Fix::next("", fix::rollout(id, *next))],
+            Self::Soak { .. } => {
+                vec![with.status("watch it meanwhile"), Fix::or("go back", go_back)]
+            }
+            Self::Summary => vec![Fix::next("", fix::verify(id))],
+            Self::Unverified { demands } => {
+                let unmet = demands.iter().filter(|demand| !demand.met);
+                unmet.flat_map(|demand| demand.fixes(change, ctx)).collect()
+            }
+            Self::StillInEffect { .. } => with.taken_back(),
+            Self::NothingToRollBack => with.end_instead(),
+            Self::NotRolledOut => vec![Fix::next("", fix::rollout(id, next_stage(change)))],
+        }
+    }
+
+    /// The metrics that the config does not measure, each with the nearest that it does.
+    pub fn unknown_metrics(&self) -> impl Iterator<Item = (&MetricId, Option<&MetricId>)> + Clone {
+        let mut first = None;
+        let mut more = [].as_slice();
+        if let Self::UnknownMetric { metric, nearest, more: others } = self {
+            first = Some((metric, nearest.as_ref()));
+            more = others;
+        }
+        first.into_iter().chain(more.iter().map(|(metric, nearest)| (metric, nearest.as_ref())))
+    }
+}
