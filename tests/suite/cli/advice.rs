@@ -55,7 +55,7 @@ fn commit_everything(s: &Sandbox, subject: &str) {
 
 #[test]
 #[cfg(unix)]
-fn commits_that_were_made_too_early_are_set_aside_and_come_back_as_one() {
+pub(crate) fn commits_that_were_made_too_early_are_set_aside_and_come_back_as_one() {
     let s = Sandbox::new();
     s.start("x").contract();
     s.write("ops.json", kpi(80.0));
@@ -78,7 +78,7 @@ fn commits_that_were_made_too_early_are_set_aside_and_come_back_as_one() {
 
 #[test]
 #[cfg(unix)]
-fn the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory() {
+pub(crate) fn the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory() {
     let s = Sandbox::new();
     s.start("x").contract();
     let config = format!("{CONFIG}# tuned\n");
@@ -98,7 +98,7 @@ fn the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory() {
 
 #[test]
 #[cfg(unix)]
-fn several_commits_with_evidence_between_them_become_one() {
+pub(crate) fn several_commits_with_evidence_between_them_become_one() {
     let s = ready();
     s.improve(60.0);
     s.git(&["add", "-A"]);
@@ -132,7 +132,7 @@ fn the_rollback_that_is_printed_goes_through_where_own_files_are_in_the_commit()
 
 #[test]
 #[cfg(unix)]
-fn a_rollback_on_record_alone_is_not_confirmed_and_can_still_be_performed() {
+pub(crate) fn a_rollback_on_record_alone_is_not_confirmed_and_can_still_be_performed() {
     let s = Sandbox::new();
     s.rolled_out("x");
     let told = s.on(&["change", "rollback", "--reason", "slow"]).ok();
@@ -196,7 +196,7 @@ fn work_that_came_late_is_taken_into_the_changes_commit() {
 
 #[test]
 #[cfg(unix)]
-fn a_baseline_whose_commit_was_rewritten_is_taken_again_below_the_change() {
+pub(crate) fn a_baseline_whose_commit_was_rewritten_is_taken_again_below_the_change() {
     let s = Sandbox::new();
     s.git(&["commit", "-q", "--allow-empty", "-m", "first"]);
     s.start("x").contract().before().improve(50.0);
@@ -323,7 +323,7 @@ fn in_effect() -> Sandbox {
 
 #[test]
 #[cfg(unix)]
-fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_stays() {
+pub(crate) fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_stays() {
     let s = in_effect();
     let _ = s.on(&["change", "note", "not committed"]).ok();
     let record = s.read(s.record());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, variants};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,15 +22,6 @@ fn documents() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
     all.push(root().join("README.md"));
     all
-}
-
-/// The names of the variants of an enum as they are written in files.
-fn variants(file: &str, name: &str) -> Vec<String> {
-    let source = read(file);
-    let body = source.split_once(&format!("pub enum {name} {{\n")).unwrap().1.split_once("\n}").unwrap().0;
-    let names = Regex::new(r"(?m)^    ([A-Z]\w*)").unwrap();
-    let snake = |name: &str| Regex::new("(.)([A-Z])").unwrap().replace_all(name, "${1}_$2").to_lowercase();
-    names.captures_iter(body).map(|found| snake(&found[1])).collect()
 }
 
 #[test]
@@ -89,7 +80,7 @@ fn the_page_on_gates_has_every_gate_class_and_refusal() {
     for (number, gate) in variants("src/model/gate.rs", "Gate").iter().enumerate() {
         assert!(page.contains(&format!("| {number} | {gate} | ")), "{gate}");
     }
-    for code in variants("src/workflow/refusal.rs", "Reason") {
+    for code in variants("src/workflow/reason.rs", "Reason") {
         assert!(page.contains(&format!("| `{code}` | ")), "{code}");
     }
     for class in variants("src/model/gate.rs", "Class") {

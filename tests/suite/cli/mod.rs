@@ -36,4 +36,6 @@ mod spark;
 mod surroundings;
 mod validate;
 mod verify;
+#[cfg(unix)]
+mod ways_out;
 mod workflow;

@@ -1,13 +1,13 @@
 //! Attempts to slip past the range check by way of git itself: messages, merges, submodules, attributes, refs, and the
 //! config. Each is caught.
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::{forge, record_path, since, tracked};
+use crate::support::{KEY, Sandbox};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) {
     sandbox.write(path, text);
-    sandbox.git(&["add", "-A", "--", path]).passes();
-    sandbox.git(&["commit", "-qm", message]).passes();
+    sandbox.git(&["add", "-A", "--", path]);
+    sandbox.git(&["commit", "-qm", message]);
 }
 
 fn named(id: &str) -> String {
@@ -42,21 +42,21 @@ fn a_trailer_counts_however_it_is_hidden_and_is_held_to_its_change() {
         assert_eq!(sandbox.ids("HEAD"), std::slice::from_ref(&id), "{message}");
         let whole = sandbox.codes(&format!("{}~1..HEAD", first_of(&sandbox, &id)));
         assert!(whole.contains(&"MANY_COMMITS".to_owned()), "{message}: {whole:?}");
-        sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+        sandbox.git(&["reset", "-q", "--hard", &base]);
     }
 }
 
 /// The change's one commit.
 fn first_of(sandbox: &Sandbox, id: &str) -> String {
-    let out = sandbox.git(&["log", "--format=%H", "--reverse", &format!("--grep={KEY}: {id}")]).passes().out;
+    let out = sandbox.try_git(&["log", "--format=%H", "--reverse", &format!("--grep={KEY}: {id}")]).ok().stdout;
     out.lines().next().unwrap().to_owned()
 }
 
 #[test]
 fn a_second_commit_in_a_later_range_is_not_the_validated_one() {
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     let later = sandbox.head();
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
@@ -69,19 +69,19 @@ fn a_second_commit_is_found_though_the_first_lies_before_the_range() {
     let first = sandbox.head();
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
     assert_eq!(sandbox.codes(&since(&first)), ["MANY_COMMITS"]);
-    sandbox.tool(&["check", "--range", &since(&first)]).refused(&[&first[..10]]);
+    sandbox.run(&["check", "--range", &since(&first)]).exits(1).says(&[&first[..10]]);
     // Taken back, another may take its place; the same change picked onto another branch that comes back is one.
-    sandbox.git(&["reset", "-q", "--hard", &first]).passes();
-    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &first]);
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
     let reverted = sandbox.head();
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
     assert!(sandbox.codes(&since(&reverted)).is_empty());
     assert!(sandbox.codes(&since(&first)).is_empty(), "the revert lies in the range");
-    sandbox.git(&["checkout", "-q", "-b", "hotfix", &format!("{first}^")]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "hotfix", &format!("{first}^")]);
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
-    sandbox.git(&["cherry-pick", &first]).passes();
-    sandbox.git(&["checkout", "-q", "-B", "main", &first]).passes();
-    sandbox.git(&["merge", "-q", "--no-edit", "hotfix"]).passes();
+    sandbox.git(&["cherry-pick", &first]);
+    sandbox.git(&["checkout", "-q", "-B", "main", &first]);
+    sandbox.git(&["merge", "-q", "--no-edit", "hotfix"]);
     assert!(sandbox.codes(&since(&first)).is_empty());
 }
 
@@ -89,10 +89,10 @@ fn a_second_commit_is_found_though_the_first_lies_before_the_range() {
 fn several_ids_and_the_id_of_another_branch_s_change_are_found() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]);
     let other = sandbox.opened_beside("other");
-    sandbox.evidence();
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
     commit(&sandbox, "src/a.txt", "1\n", &named(&other));
     assert_eq!(sandbox.codes(&since(&base)), ["UNKNOWN_ID"]);
     commit(&sandbox, "src/a.txt", "2\n", &format!("More\n\n{KEY}: {id}\n{KEY}: {other}\n"));
@@ -104,13 +104,13 @@ fn a_record_under_another_id_is_none() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
     let copy = format!("{id}-2");
-    sandbox.write(&record_path(&copy), &sandbox.read(&record_path(&id)));
-    sandbox.evidence();
+    sandbox.write(record_path(&copy), &sandbox.read(record_path(&id)));
+    sandbox.commit_evidence();
     commit(&sandbox, "src/steps.txt", "70\n", &named(&copy));
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNREADABLE"]);
-    let text = sandbox.read(&record_path(&id)).replace(&format!("\"{id}\""), &format!("\"{copy}\""));
-    sandbox.write(&record_path(&copy), &text);
-    sandbox.evidence();
+    let text = sandbox.read(record_path(&id)).replace(&format!("\"{id}\""), &format!("\"{copy}\""));
+    sandbox.write(record_path(&copy), &text);
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).contains(&"RECORD_UNREADABLE".to_owned()));
 }
 
@@ -118,21 +118,21 @@ fn a_record_under_another_id_is_none() {
 fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_again() {
     use vibeship_optimizer::model::{After, Baseline, Kind};
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     let honest = sandbox.head();
     let file = |label: &str| format!("reports/optimizer/{id}_{label}_snapshot.json");
     let (before, after) = (sandbox.read(&file("before")), sandbox.read(&file("after")));
     sandbox.write(&file("before"), &after);
     sandbox.write(&file("after"), &before);
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["ARTIFACT_ALTERED", "ARTIFACT_ALTERED"]);
     // The record is made to fit, as if there had never been another.
-    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
     forge(&sandbox, &id, |kinds| {
         let artifacts: Vec<_> =
             kinds.iter().filter_map(|kind| kind.taken().map(|taken| taken.snapshot.clone())).collect();
@@ -143,7 +143,7 @@ fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_agai
             }
         }
     });
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"VERDICTS_DIFFER".to_owned()), "{codes:?}");
     assert!(codes.contains(&"RECORD_REWRITTEN".to_owned()), "the honest version was committed: {codes:?}");
@@ -158,34 +158,34 @@ fn a_record_that_was_rewritten_or_removed_within_the_range_is_found_and_restorin
     forge(&sandbox, &id, |kinds| {
         kinds.retain(|kind| !matches!(kind, Kind::BaselineTaken { .. }));
     });
-    sandbox.evidence();
-    let answer = sandbox.tool(&["check", "--range", &since(&base)]).refused(&["RECORD_REWRITTEN"]);
-    let first = sandbox.git(&["log", "--format=%h", "-1", "--abbrev=12", "--grep=Evidence", &honest]).passes().out;
-    assert!(answer.out.contains(&format!("git checkout {} --", first.trim())), "{}", answer.out);
-    sandbox.git(&["rm", "-q", &record_path(&id)]).passes();
-    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    sandbox.commit_evidence();
+    let answer = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["RECORD_REWRITTEN"]);
+    let first = sandbox.try_git(&["log", "--format=%h", "-1", "--abbrev=12", "--grep=Evidence", &honest]).ok().stdout;
+    assert!(answer.stdout.contains(&format!("git checkout {} --", first.trim())), "{}", answer.stdout);
+    sandbox.git(&["rm", "-q", &record_path(&id)]);
+    sandbox.git(&["commit", "-qm", "Tidy"]);
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"RECORD_REMOVED".to_owned()) && codes.contains(&"UNKNOWN_ID".to_owned()), "{codes:?}");
-    sandbox.git(&["checkout", "-q", &honest, "--", &record_path(&id)]).passes();
-    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", &honest, "--", &record_path(&id)]);
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty(), "everything that was ever committed is back");
 }
 
 #[test]
 fn a_record_that_is_older_than_what_it_names_is_found() {
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     // The whole record is made up in one commit, with moments that fit each other and lie before the code's commit.
-    sandbox.git(&["reset", "-q", "--soft", &base]).passes();
-    sandbox.git(&["reset", "-q"]).passes();
+    sandbox.git(&["reset", "-q", "--soft", &base]);
+    sandbox.git(&["reset", "-q"]);
     crate::enforcement::slips::shift(&sandbox, &id, -30);
-    sandbox.git(&["add", "src"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.evidence();
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.commit_evidence();
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"RECORD_BEFORE_COMMIT".to_owned()), "{codes:?}");
-    sandbox.tool(&["check"]).refused(&["RECORD_BEFORE_COMMIT"]);
+    sandbox.run(&["check"]).exits(1).says(&["RECORD_BEFORE_COMMIT"]);
 }
 
 type Loosening = Box<dyn Fn(&Sandbox)>;
@@ -194,7 +194,7 @@ fn config(from: &'static str, to: &'static str) -> impl Fn(&Sandbox) {
     move |sandbox: &Sandbox| {
         let text = sandbox.read("vibeship_optimizer.yml");
         assert!(text.contains(from), "{from}");
-        sandbox.write("vibeship_optimizer.yml", &text.replace(from, to));
+        sandbox.write("vibeship_optimizer.yml", text.replace(from, to));
     }
 }
 
@@ -217,11 +217,11 @@ fn a_config_that_is_loosened_in_the_range_does_not_cover_the_range() {
         ),
     ];
     for (loosen, path, code) in cases {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::enforced();
         let base = sandbox.head();
         loosen(&sandbox);
-        sandbox.git(&["add", "-A"]).passes();
-        sandbox.git(&["commit", "-qm", "Loosen"]).passes();
+        sandbox.git(&["add", "-A"]);
+        sandbox.git(&["commit", "-qm", "Loosen"]);
         commit(&sandbox, path, "{\"ttl\": 9}\n", "Hidden");
         let codes = sandbox.codes(&since(&base));
         assert!(codes.contains(&code.to_owned()) && codes.contains(&"POLICY_CHANGED".to_owned()), "{path}: {codes:?}");
@@ -233,12 +233,12 @@ fn a_config_that_is_loosened_in_the_range_does_not_cover_the_range() {
 /// A side branch with a tracked change, to be merged into main; main has moved on.
 fn to_merge() -> (Sandbox, String) {
     let (sandbox, _, base) = tracked();
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.git(&["checkout", "-q", "main"]);
     commit(&sandbox, "notes/x.md", "x\n", "Prose");
-    sandbox.git(&["checkout", "-q", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "side"]);
     commit(&sandbox, "notes/y.md", "y\n", "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
     (sandbox, base)
 }
 
@@ -246,93 +246,93 @@ fn to_merge() -> (Sandbox, String) {
 fn a_merge_that_changes_a_file_of_its_own_accord_fails() {
     for (path, text) in [("src/steps.txt", "1\n"), ("config/tuneables.json", "{\"ttl\": 1}\n"), ("src/new.rs", "x\n")] {
         let (sandbox, base) = to_merge();
-        sandbox.git(&["merge", "-q", "--no-commit", "side"]).passes();
+        sandbox.git(&["merge", "-q", "--no-commit", "side"]);
         sandbox.write(path, text);
-        sandbox.git(&["add", "-A"]).passes();
-        sandbox.git(&["commit", "-qm", "Merge side"]).passes();
+        sandbox.git(&["add", "-A"]);
+        sandbox.git(&["commit", "-qm", "Merge side"]);
         assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"], "{path}");
-        sandbox.tool(&["check", "--range", &since(&base)]).refused(&[path]);
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[path]);
     }
 }
 
 #[test]
 fn a_merge_of_three_that_changes_a_file_of_its_own_accord_fails() {
     let (sandbox, base) = to_merge();
-    sandbox.git(&["checkout", "-q", "-b", "third", "side^"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "third", "side^"]);
     commit(&sandbox, "notes/z.md", "z\n", "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
-    sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]).passes();
+    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
     assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
-    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["src/steps.txt"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["src/steps.txt"]);
 }
 
 #[test]
 fn a_merge_that_leaves_out_what_the_base_has_fails() {
     let (sandbox, _, before) = tracked();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "side", &before]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side", &before]);
     commit(&sandbox, "notes/y.md", "y\n", "Prose");
     // Main's improvement is gone from the branch, and no commit says so.
-    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "main"]).passes();
-    sandbox.git(&["checkout", "-q", "main", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]).passes();
-    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "main"]);
+    sandbox.git(&["checkout", "-q", "main", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
     assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
 }
 
 #[test]
 fn a_merge_of_both_sides_lines_is_nothing_and_a_decided_conflict_is_worth_knowing() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let long = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
     commit(&sandbox, "notes/n.md", &long("1", "9"), "Prose");
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
     commit(&sandbox, "notes/n.md", &long("1", "nine"), "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
     commit(&sandbox, "notes/n.md", &long("one", "9"), "Prose");
-    sandbox.git(&["merge", "-q", "--no-edit", "side"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "side"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
-    sandbox.git(&["checkout", "-q", "-b", "other", &base]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "other", &base]);
     commit(&sandbox, "notes/n.md", &long("uno", "9"), "Prose");
-    let _ = sandbox.git(&["merge", "-q", "main"]);
+    let _ = sandbox.try_git(&["merge", "-q", "main"]);
     sandbox.write("notes/n.md", &long("both", "nine"));
-    sandbox.git(&["commit", "-qam", "Merge main"]).passes();
+    sandbox.git(&["commit", "-qam", "Merge main"]);
     assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
-    let text = sandbox.tool(&["check", "--range", &since(&base)]).passes().out;
+    let text = sandbox.run(&["check", "--range", &since(&base)]).ok().stdout;
     assert!(text.contains("warn MERGE_BRINGS_CONTENT") && text.contains("contains resolved conflicts"), "{text}");
 }
 
 #[test]
 fn a_change_in_a_merged_parent_or_in_another_root_is_seen() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Hidden");
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 30}\n", "Hidden again");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
-    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "side"]);
     assert_eq!(sandbox.codes(&since(&base)), ["TUNEABLES_UNTRACKED"; 2]);
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
-    sandbox.git(&["checkout", "-q", "--orphan", "island"]).passes();
-    sandbox.git(&["rm", "-rfq", "."]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    sandbox.git(&["checkout", "-q", "--orphan", "island"]);
+    sandbox.git(&["rm", "-rfq", "."]);
     commit(&sandbox, "lib/x.rs", "x\n", "Another root");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
-    sandbox.git(&["merge", "-q", "--no-edit", "--allow-unrelated-histories", "island"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-edit", "--allow-unrelated-histories", "island"]);
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
 }
 
 #[test]
 fn a_submodule_that_is_to_be_ignored_is_a_change_like_any_other() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     sandbox.write(".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = ./lib\n\tignore = all\n");
     let link = |object: &str| {
         let entry = format!("160000,{},lib", object.repeat(40));
-        sandbox.git(&["update-index", "--add", "--cacheinfo", &entry]).passes();
-        sandbox.git(&["commit", "-qm", "Bump lib"]).passes();
+        sandbox.git(&["update-index", "--add", "--cacheinfo", &entry]);
+        sandbox.git(&["commit", "-qm", "Bump lib"]);
     };
-    sandbox.git(&["add", ".gitmodules"]).passes();
+    sandbox.git(&["add", ".gitmodules"]);
     link("a");
     let base = sandbox.head();
     link("b");
@@ -341,10 +341,10 @@ fn a_submodule_that_is_to_be_ignored_is_a_change_like_any_other() {
 
 #[test]
 fn attributes_replacements_and_grafts_hide_nothing() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     commit(&sandbox, ".gitattributes", "* -diff diff=none export-ignore\n*.json binary\n", "Attributes");
-    sandbox.git(&["config", "diff.none.textconv", "true"]).passes();
-    sandbox.git(&["config", "diff.none.command", "true"]).passes();
+    sandbox.git(&["config", "diff.none.textconv", "true"]);
+    sandbox.git(&["config", "diff.none.command", "true"]);
     let base = sandbox.head();
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Hidden");
     let bad = sandbox.head();
@@ -353,17 +353,17 @@ fn attributes_replacements_and_grafts_hide_nothing() {
     seen(&sandbox);
     // The commit is replaced by one that says nothing was changed; the one after it is grafted onto the base.
     let innocent =
-        sandbox.git(&["commit-tree", &format!("{base}^{{tree}}"), "-p", &base, "-m", "Nothing"]).passes().out;
-    sandbox.git(&["replace", &bad, innocent.trim()]).passes();
+        sandbox.try_git(&["commit-tree", &format!("{base}^{{tree}}"), "-p", &base, "-m", "Nothing"]).ok().stdout;
+    sandbox.git(&["replace", &bad, innocent.trim()]);
     seen(&sandbox);
-    sandbox.git(&["replace", "-d", &bad]).passes();
-    sandbox.write(".git/info/grafts", &format!("{} {base}\n", sandbox.head()));
+    sandbox.git(&["replace", "-d", &bad]);
+    sandbox.write(".git/info/grafts", format!("{} {base}\n", sandbox.head()));
     seen(&sandbox);
 }
 
 #[test]
 fn white_space_is_content_to_a_revert() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     commit(&sandbox, "config/steps.yml", "a:\n  b: 1\n", "Set up");
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -380,14 +380,14 @@ fn promoting_and_verifying_refuse_a_record_that_the_gates_did_not_make() {
     let file = record_path(&id);
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
     for command in [&["change", "promote"][..], &["verify"], &["change", "verify", "--apply", "--summary", "x"]] {
-        let answer = sandbox.tool(&[command, &["--change-id", &id]].concat());
-        answer.refused(&["event 4", &file, "refuses it", "git log --oneline -- "]);
+        let answer = sandbox.run(&[command, &["--change-id", &id]].concat());
+        answer.exits(1).says(&["event 4", &file, "refuses it", "git log --oneline -- "]);
     }
 }
 
 #[test]
 fn a_revert_of_nothing_is_work_of_its_own_under_the_id_that_it_names() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     let message = format!("Evil\n\nThis reverts commit deadbeefdeadbeef.\n\n{KEY}: {id}\n");
@@ -399,7 +399,7 @@ fn a_revert_of_nothing_is_work_of_its_own_under_the_id_that_it_names() {
 
 #[test]
 fn a_record_of_the_original_carries_no_commit_of_the_range() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = "chg-20200101-000000-x";
     let record = format!(
@@ -408,6 +408,6 @@ fn a_record_of_the_original_carries_no_commit_of_the_range() {
     );
     commit(&sandbox, &record_path(id), &record, "Record");
     commit(&sandbox, "src/evil.txt", "1\n", &format!("Evil\n\n{KEY}: {id}\n"));
-    let answer = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
-    answer.refused(&["RECORD_UNPROVEN"]);
+    let answer = sandbox.run(&["check", "--range", &format!("{base}..HEAD")]);
+    answer.exits(1).says(&["RECORD_UNPROVEN"]);
 }

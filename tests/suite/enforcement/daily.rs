@@ -1,12 +1,12 @@
 //! What a team meets on an ordinary day: editors, several open changes, missing programs.
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
+use crate::support::{KEY, Sandbox};
 
 /// A ready change with the improvement staged, and the hooks.
 fn staged() -> (Sandbox, String) {
     let sandbox = Sandbox::hooked();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
+    sandbox.improve_steps();
     (sandbox, id)
 }
 
@@ -22,22 +22,22 @@ fn typing_first(sandbox: &Sandbox, line: &str) -> String {
 fn a_subject_typed_on_the_first_line_of_the_editor_is_no_part_of_the_trailer() {
     let (sandbox, id) = staged();
     let editor = typing_first(&sandbox, "Fewer steps");
-    sandbox.git(&["-c", &editor, "commit", "-q"]).passes();
+    sandbox.git(&["-c", &editor, "commit", "-q"]);
     assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
-    let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
+    let message = sandbox.try_git(&["log", "-1", "--format=%B"]).ok().stdout;
     assert_eq!(message.trim_end(), format!("Fewer steps\n\n{KEY}: {id}"));
 }
 
 /// A change that is promoted and still watched.
 fn promoted(sandbox: &Sandbox) -> String {
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     id
 }
 
@@ -46,12 +46,12 @@ fn beside_a_watched_change_a_commit_belongs_to_the_one_that_waits_for_it() {
     let sandbox = Sandbox::hooked();
     let first = promoted(&sandbox);
     let second = sandbox.opened_beside("fewer still");
-    sandbox.baseline(&second);
+    sandbox.take_baseline(&second);
     sandbox.write("src/steps.txt", "60\n");
-    sandbox.git(&["commit", "-qam", "Fewer still"]).passes();
+    sandbox.git(&["commit", "-qam", "Fewer still"]);
     assert_eq!(sandbox.ids("HEAD"), [second.as_str()]);
     sandbox.write("src/steps.txt", "50\n");
-    sandbox.git(&["commit", "-qam", "Fewer again"]).refused(&[
+    sandbox.try_git(&["commit", "-qam", "Fewer again"]).exits(1).says(&[
         "what is open has its one commit already",
         &first,
         &second,
@@ -63,75 +63,80 @@ fn beside_a_watched_change_a_commit_belongs_to_the_one_that_waits_for_it() {
 fn a_commit_that_several_changes_wait_for_is_refused_with_their_names() {
     let (sandbox, first) = staged();
     let second = sandbox.opened_beside("another");
-    let answer = sandbox.git(&["commit", "-qm", "Fewer steps"]);
-    answer.refused(&["several are open", &first, &second, "change use chg-"]);
+    let answer = sandbox.try_git(&["commit", "-qm", "Fewer steps"]);
+    answer.exits(1).says(&["several are open", &first, &second, "change use chg-"]);
 }
 
 #[test]
 fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_revert_are_made() {
     let sandbox = Sandbox::hooked();
     sandbox.write("notes/x.md", "x\n");
-    sandbox.git(&["add", "notes"]).passes();
-    sandbox.git(&["commit", "-qm", "A note"]).passes();
+    sandbox.git(&["add", "notes"]);
+    sandbox.git(&["commit", "-qm", "A note"]);
     sandbox.write("vibeship_optimizer.yml", "version: 1\nkpis: nonsense\n");
     sandbox.write("notes/y.md", "y\n");
-    sandbox.git(&["add", "notes"]).passes();
-    assert_ne!(sandbox.git(&["commit", "-qm", "Another"]).code, 0, "commit-msg refuses what it cannot judge");
-    let answer = sandbox.git(&["commit", "-q", "--no-verify", "-m", "Another"]).passes();
-    assert!(answer.err.contains("the message gets no trailer"), "{}", answer.err);
+    sandbox.git(&["add", "notes"]);
+    assert_ne!(sandbox.try_git(&["commit", "-qm", "Another"]).code, 0, "commit-msg refuses what it cannot judge");
+    let answer = sandbox.try_git(&["commit", "-q", "--no-verify", "-m", "Another"]).ok();
+    assert!(answer.stderr.contains("the message gets no trailer"), "{}", answer.stderr);
     for name in ["prepare-commit-msg", "commit-msg"] {
         let hook = sandbox.root().join(".git/hooks").join(name);
         let text = std::fs::read_to_string(&hook).unwrap();
         let moved = text.replace(env!("CARGO_BIN_EXE_vibeship-optimizer"), "/nowhere/vibeship-optimizer");
         std::fs::write(&hook, moved).unwrap();
     }
-    let answer = sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
-    assert!(answer.err.contains("The message gets no trailer."), "{}", answer.err);
+    let answer = sandbox.try_git(&["revert", "--no-edit", "HEAD"]).ok();
+    assert!(answer.stderr.contains("The message gets no trailer."), "{}", answer.stderr);
 }
 
 /// A promoted change whose only commit on main is a squash without its id, found again; gives the old commit too.
 fn relinked() -> (Sandbox, String, String, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]).passes();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]);
     let old = sandbox.head();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
-    sandbox.evidence();
-    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
-    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
-    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
-    sandbox.tool(&["change", "relink"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
+    sandbox.git(&["merge", "-q", "--squash", "main"]);
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]);
+    sandbox.run(&["change", "relink"]).ok();
+    sandbox.commit_evidence();
     (sandbox, id, old, base)
 }
 
 #[test]
 fn after_a_relink_no_rollback_names_the_commit_that_is_gone() {
     let (sandbox, id, old, _) = relinked();
-    let record = sandbox.read(&format!(".vibeship-optimizer/changes/{id}.json"));
+    let record = sandbox.read(format!(".vibeship-optimizer/changes/{id}.json"));
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["rollback"], format!("git revert {}", record["commit"].as_str().unwrap()));
     assert_ne!(record["commit"], old.as_str());
-    let rolled = sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]);
-    assert_eq!(rolled.code, 0, "{}{}", rolled.out, rolled.err);
-    assert!(!format!("{}{}", rolled.out, rolled.err).contains(&old), "{}{}", rolled.out, rolled.err);
-    let back = sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
-    assert!(!format!("{}{}", back.out, back.err).contains(&format!("git revert {old}")), "{}{}", back.out, back.err);
-    let shown = sandbox.tool(&["change", "show", &id]).passes();
-    assert!(!shown.out.contains(&format!("git revert {old}")), "{}", shown.out);
+    let rolled = sandbox.run(&["change", "rollout", "--change-id", &id, "full"]);
+    assert_eq!(rolled.code, 0, "{}{}", rolled.stdout, rolled.stderr);
+    assert!(!format!("{}{}", rolled.stdout, rolled.stderr).contains(&old), "{}{}", rolled.stdout, rolled.stderr);
+    let back = sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).ok();
+    assert!(
+        !format!("{}{}", back.stdout, back.stderr).contains(&format!("git revert {old}")),
+        "{}{}",
+        back.stdout,
+        back.stderr
+    );
+    let shown = sandbox.run(&["change", "show", &id]).ok();
+    assert!(!shown.stdout.contains(&format!("git revert {old}")), "{}", shown.stdout);
 }
 
 #[test]
 fn a_revert_of_the_commit_that_was_squashed_takes_the_change_out() {
     let (sandbox, id, old, base) = relinked();
-    sandbox.git(&["revert", "--no-edit", &old]).passes();
-    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
-    sandbox.evidence();
+    sandbox.git(&["revert", "--no-edit", &old]);
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).ok();
+    sandbox.commit_evidence();
     let codes = sandbox.codes(&format!("{base}..HEAD"));
     assert!(!codes.contains(&"NOT_REVERTED".to_owned()), "{codes:?}");
 }
@@ -141,53 +146,53 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     let sandbox = Sandbox::hooked();
     let base = sandbox.head();
     let id = promoted(&sandbox);
-    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
-    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
-    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
+    sandbox.git(&["merge", "-q", "--squash", "main"]);
+    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]);
     let relink = format!("vibeship-optimizer change relink --change-id {id}");
-    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).refused(&[&relink]);
-    sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-    sandbox.tool(&["change", "rollout", "--change-id", &id, "full"]).passes();
+    sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).exits(1).says(&[&relink]);
+    sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+    sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).ok();
 }
 
 #[test]
 fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     sandbox.write("src/lock.txt", "1\n");
-    sandbox.git(&["add", "src"]).passes();
+    sandbox.git(&["add", "src"]);
     let author = "--author=renovate[bot] <29139614+renovate[bot]@users.noreply.example.org>";
-    sandbox.git(&["commit", "-qm", "Update", author]).passes();
+    sandbox.git(&["commit", "-qm", "Update", author]);
     assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
     sandbox.write("src/lock.txt", "2\n");
-    sandbox.git(&["commit", "-qam", "Update", "--author=renovatex[bot] <x@example.org>"]).passes();
+    sandbox.git(&["commit", "-qam", "Update", "--author=renovatex[bot] <x@example.org>"]);
     assert_eq!(sandbox.codes(&format!("{base}..HEAD")), ["COMMIT_WITHOUT_ID"]);
 }
 
 #[test]
 fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     for (wrong, code) in [("chg_Wrong!", "MALFORMED_ID"), ("chg-nobody", "UNKNOWN_ID")] {
         sandbox.write("src/steps.txt", "80\n");
-        sandbox.git(&["commit", "-qam", &format!("Fewer --- steps\n\n---\nbody\n\n{KEY}: {wrong}")]).passes();
-        let text = sandbox.tool(&["check", "--range", &format!("{base}..HEAD")]);
+        sandbox.git(&["commit", "-qam", &format!("Fewer --- steps\n\n---\nbody\n\n{KEY}: {wrong}")]);
+        let text = sandbox.run(&["check", "--range", &format!("{base}..HEAD")]);
         let fix = "git -c trailer.ifexists=replace commit --amend --no-edit --trailer";
-        let text = text.refused(&[code, fix]);
-        assert!(!text.out.contains(" git commit --amend"), "{}", text.out);
+        let text = text.exits(1).says(&[code, fix]);
+        assert!(!text.stdout.contains(" git commit --amend"), "{}", text.stdout);
         let trailer = format!("{KEY}: {id}");
         let amend = ["-c", "trailer.ifexists=replace", "commit", "-q", "--amend", "--no-edit", "--trailer", &trailer];
-        sandbox.git(&amend).passes();
+        sandbox.git(&amend);
         assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
         assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
-        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
     }
 }
 
 /// The first step of the finding with this code.
 fn fix(sandbox: &Sandbox, base: &str, code: &str) -> String {
-    let out = sandbox.tool(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).out;
+    let out = sandbox.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).stdout;
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let found = value["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code);
     found.unwrap_or_else(|| panic!("no {code} in {out}"))["heal"].as_str().unwrap().to_owned()
@@ -200,18 +205,18 @@ fn carry_out(sandbox: &Sandbox, command: &str) {
     let line = command
         .replace("\"WHY\"", "'it hurt'")
         .replace("vibeship-optimizer change", &format!("'{}' change", program.display()));
-    let output = sandbox.command(std::path::Path::new("sh"), sandbox.root()).args(["-c", &line]).output().unwrap();
+    let output = sandbox.command("sh").args(["-c", &line]).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[cfg(unix)]
 #[test]
-fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
+pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
     let (sandbox, id, _, base) = relinked();
-    sandbox.tool(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).ok();
+    sandbox.commit_evidence();
     carry_out(&sandbox, &fix(&sandbox, &base, "NOT_REVERTED"));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.read("src/steps.txt"), "100\n");
     let codes = sandbox.codes(&format!("{base}..HEAD"));
     assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
@@ -219,12 +224,12 @@ fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record(
 
 #[cfg(unix)]
 #[test]
-fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
-    let sandbox = Sandbox::new();
+pub(crate) fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
+    let sandbox = Sandbox::enforced();
     sandbox.ready("fewer steps");
     let base = sandbox.head();
-    sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]).passes();
-    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer/changes", "reports"]);
+    sandbox.git(&["commit", "-qm", "Tidy up"]);
     let fix = fix(&sandbox, &base, "RECORD_REMOVED");
     carry_out(&sandbox, &fix.replace("BASE", &base));
     assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
@@ -234,8 +239,8 @@ fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
 fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed() {
     let sandbox = Sandbox::hooked();
     let id = sandbox.opened("code", "fewer steps");
-    sandbox.improve();
-    let mut git = sandbox.command(std::path::Path::new("git"), sandbox.root());
+    sandbox.improve_steps();
+    let mut git = sandbox.command("git");
     let output = git.env("PRE_COMMIT", "1").args(["commit", "-qm", "Fewer steps"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -247,22 +252,25 @@ fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed(
 fn a_tag_brings_no_commit_past_the_check() {
     let sandbox = Sandbox::hooked();
     let remote = sandbox.home().join("remote.git");
-    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]).passes();
-    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]).passes();
-    sandbox.git(&["push", "-q", "-u", "origin", "main"]).passes();
-    sandbox.git(&["tag", "-m", "One", "v1"]).passes();
-    sandbox.git(&["push", "-q", "origin", "v1"]).passes();
+    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    sandbox.git(&["push", "-q", "-u", "origin", "main"]);
+    sandbox.git(&["tag", "-m", "One", "v1"]);
+    sandbox.git(&["push", "-q", "origin", "v1"]);
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-q", "--no-verify", "-am", "Slips past"]).passes();
-    sandbox.git(&["tag", "-m", "Two", "v2"]).passes();
-    sandbox.git(&["push", "-q", "origin", "v2"]).refused(&["refs/tags/v2 is not pushed", "COMMIT_WITHOUT_ID"]);
-    sandbox.git(&["push", "-q", "origin", ":v1"]).passes();
+    sandbox.git(&["commit", "-q", "--no-verify", "-am", "Slips past"]);
+    sandbox.git(&["tag", "-m", "Two", "v2"]);
+    sandbox
+        .try_git(&["push", "-q", "origin", "v2"])
+        .exits(1)
+        .says(&["refs/tags/v2 is not pushed", "COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["push", "-q", "origin", ":v1"]);
 }
 
 #[test]
 fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
     use vibeship_optimizer::model::Kind;
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.emergency("stop it", "2d");
     let ago = |minutes: i64| chrono::Utc::now() - chrono::Duration::minutes(minutes);
@@ -275,20 +283,20 @@ fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
     });
     crate::enforcement::slips::shift(&sandbox, &id, -180);
     sandbox.write("reports/optimizer/notes.md", "none yet\n");
-    sandbox.evidence_later(&ago(120).to_rfc3339());
+    sandbox.commit_evidence_at(&ago(120).to_rfc3339());
     for require in ["baseline", "promoted"] {
         let codes = sandbox.codes_with(&format!("{base}..HEAD"), &["--require", require]);
         assert_eq!(codes, ["ENV_OVERRIDE_EXPIRED"], "{require}");
     }
-    let status = sandbox.tool(&["status", "--change-id", &id]);
-    assert!(status.out.contains("holds until") && status.out.contains("takes it over"), "{}", status.out);
+    let status = sandbox.run(&["status", "--change-id", &id]);
+    assert!(status.stdout.contains("holds until") && status.stdout.contains("takes it over"), "{}", status.stdout);
 }
 
 #[test]
 fn a_line_of_the_message_that_begins_with_a_hash_stays_above_the_trailer() {
     let (sandbox, id) = staged();
-    sandbox.git(&["commit", "-qm", "Fixes it\n#123 is related"]).passes();
-    let message = sandbox.git(&["log", "-1", "--format=%B"]).passes().out;
+    sandbox.git(&["commit", "-qm", "Fixes it\n#123 is related"]);
+    let message = sandbox.try_git(&["log", "-1", "--format=%B"]).ok().stdout;
     assert_eq!(message.trim_end(), format!("Fixes it\n#123 is related\n\n{KEY}: {id}"));
     assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
 }
@@ -297,21 +305,22 @@ fn a_line_of_the_message_that_begins_with_a_hash_stays_above_the_trailer() {
 fn of_several_ids_the_open_one_is_advised() {
     let sandbox = Sandbox::hooked();
     let ended = sandbox.opened("code", "a first idea");
-    sandbox.tool(&["change", "reject", "--change-id", &ended, "--reason", "no good"]).passes();
+    sandbox.run(&["change", "reject", "--change-id", &ended, "--reason", "no good"]).ok();
     let open = sandbox.ready("fewer steps");
-    sandbox.improve();
+    sandbox.improve_steps();
     let message = format!("Fewer\n\n{KEY}: {ended}\n{KEY}: {open}");
     sandbox
-        .git(&["commit", "-qm", &message])
-        .refused(&[&format!("next: git commit -m \"WHAT CHANGED\" --trailer \"{KEY}: {open}")]);
+        .try_git(&["commit", "-qm", &message])
+        .exits(1)
+        .says(&[&format!("next: git commit -m \"WHAT CHANGED\" --trailer \"{KEY}: {open}")]);
 }
 
 #[test]
 fn a_relink_of_a_commit_that_is_no_changes_says_so() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-qam", "Nobody's"]).passes();
-    sandbox.tool(&["change", "relink", "HEAD"]).refused(&[
+    sandbox.git(&["commit", "-qam", "Nobody's"]);
+    sandbox.run(&["change", "relink", "HEAD"]).exits(1).says(&[
         "matches no change whose commit is missing",
         "git revert",
         "change start",
@@ -320,18 +329,18 @@ fn a_relink_of_a_commit_that_is_no_changes_says_so() {
 
 #[test]
 fn a_route_that_is_not_answered_names_all_flags_at_once() {
-    let sandbox = Sandbox::new();
-    let answer = sandbox.tool(&["route", "--urgent", "yes"]);
-    assert!(answer.err.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.err);
+    let sandbox = Sandbox::enforced();
+    let answer = sandbox.run(&["route", "--urgent", "yes"]);
+    assert!(answer.stderr.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.stderr);
 }
 
 /// A change in its window, whose first day was measured on two branches.
 fn day_measured_twice() -> (Sandbox, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]).passes();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]);
     for args in [
         &["validate", "--change-id", &id][..],
         &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
@@ -339,33 +348,33 @@ fn day_measured_twice() -> (Sandbox, String) {
         &["change", "promote", "--change-id", &id],
         &["change", "rollout", "full", "--change-id", &id],
     ] {
-        sandbox.tool(args).passes();
+        sandbox.run(args).ok();
     }
-    sandbox.evidence();
-    sandbox.git(&["branch", "server"]).passes();
-    sandbox.tool(&["monitor", "tick"]).passes();
-    sandbox.evidence();
-    sandbox.git(&["checkout", "-q", "server"]).passes();
-    sandbox.tool(&["monitor", "tick"]).passes();
-    sandbox.evidence();
+    sandbox.commit_evidence();
+    sandbox.git(&["branch", "server"]);
+    sandbox.run(&["monitor", "tick"]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "server"]);
+    sandbox.run(&["monitor", "tick"]).ok();
+    sandbox.commit_evidence();
     (sandbox, format!("{base}..HEAD"))
 }
 
 #[test]
 fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
     let (sandbox, range) = day_measured_twice();
-    assert_ne!(sandbox.git(&["merge", "main"]).code, 0, "both continued the record");
-    sandbox.git(&["checkout", "--theirs", "--", "."]).passes();
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Merge main"]).passes();
-    let checked = sandbox.tool(&["check", "--range", &range]).passes();
-    assert!(checked.out.contains("RECORD_FORKED"), "{}", checked.out);
+    assert_ne!(sandbox.try_git(&["merge", "main"]).code, 0, "both continued the record");
+    sandbox.git(&["checkout", "--theirs", "--", "."]);
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Merge main"]);
+    let checked = sandbox.run(&["check", "--range", &range]).ok();
+    assert!(checked.stdout.contains("RECORD_FORKED"), "{}", checked.stdout);
 }
 
 #[test]
 fn a_day_replaced_by_another_measurement_without_a_merge_is_a_rewritten_record() {
     let (sandbox, range) = day_measured_twice();
-    sandbox.git(&["checkout", "main", "--", ".vibeship-optimizer", "reports"]).passes();
-    sandbox.evidence();
-    sandbox.tool(&["check", "--range", &range]).refused(&["RECORD_REWRITTEN"]);
+    sandbox.git(&["checkout", "main", "--", ".vibeship-optimizer", "reports"]);
+    sandbox.commit_evidence();
+    sandbox.run(&["check", "--range", &range]).exits(1).says(&["RECORD_REWRITTEN"]);
 }

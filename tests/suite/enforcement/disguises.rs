@@ -2,21 +2,19 @@
 //! under the tool's own names, an old record in the place of a new one, a policy that covers its own coming. Each is
 //! caught, and the honest work that looks alike is not.
 
-use std::path::Path;
-
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::{record_path, since, tracked};
+use crate::support::{KEY, Sandbox};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
     sandbox.write(path, text);
-    sandbox.git(&["add", "-A", "--", path]).passes();
-    sandbox.git(&["commit", "-qm", message]).passes();
+    sandbox.git(&["add", "-A", "--", path]);
+    sandbox.git(&["commit", "-qm", message]);
     sandbox.head()
 }
 
 /// Code and level of each finding.
 fn levels(sandbox: &Sandbox, range: &str) -> Vec<(String, String)> {
-    let out = sandbox.tool(&["check", "--range", range, "--format", "json"]).out;
+    let out = sandbox.run(&["check", "--range", range, "--format", "json"]).stdout;
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let findings = value["findings"].as_array().unwrap().iter();
@@ -29,22 +27,23 @@ fn pair(code: &str, level: &str) -> (String, String) {
 
 #[test]
 fn a_merge_that_drops_a_revert_is_found_and_what_it_took_back_stands_again() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
-    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    sandbox.git(&["checkout", "-q", "main"]);
     let main = commit(&sandbox, "notes/n.md", "1\n", "Prose");
-    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side"]);
     let found = levels(&sandbox, &since(&base));
     assert!(found.contains(&pair("MERGE_BRINGS_CONTENT", "fail")), "{found:?}");
     assert!(found.contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{found:?}");
     sandbox
-        .tool(&["check", "--range", &since(&base)])
-        .refused(&["config/tuneables.json", "differs from a clean merge"]);
-    sandbox.git(&["reset", "-q", "--hard", &main]).passes();
-    sandbox.git(&["merge", "-q", "--no-edit", "side"]).passes();
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["config/tuneables.json", "differs from a clean merge"]);
+    sandbox.git(&["reset", "-q", "--hard", &main]);
+    sandbox.git(&["merge", "-q", "--no-edit", "side"]);
     assert_eq!(
         levels(&sandbox, &since(&base)),
         [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]
@@ -54,12 +53,12 @@ fn a_merge_that_drops_a_revert_is_found_and_what_it_took_back_stands_again() {
 #[test]
 fn a_merge_that_drops_a_tracked_change_of_the_range_is_found() {
     let (sandbox, _, base) = tracked();
-    sandbox.git(&["branch", "side"]).passes();
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    sandbox.git(&["branch", "side"]);
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
     let main = commit(&sandbox, "notes/n.md", "1\n", "Prose");
     for strategy in [&["-s", "ours"][..], &["-s", "ort"]] {
-        sandbox.git(&["reset", "-q", "--hard", &main]).passes();
-        sandbox.git(&[&["merge", "-q", "--no-edit"], strategy, &["side"]].concat()).passes();
+        sandbox.git(&["reset", "-q", "--hard", &main]);
+        sandbox.git(&[&["merge", "-q", "--no-edit"], strategy, &["side"]].concat());
         let expected = if strategy[1] == "ours" { vec!["MERGE_BRINGS_CONTENT"] } else { vec![] };
         assert_eq!(sandbox.codes(&since(&base)), expected, "{strategy:?}");
     }
@@ -68,33 +67,33 @@ fn a_merge_that_drops_a_tracked_change_of_the_range_is_found() {
 #[test]
 fn a_merge_of_three_that_drops_one_is_found() {
     let (sandbox, _, base) = tracked();
-    sandbox.git(&["branch", "side"]).passes();
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
-    sandbox.git(&["checkout", "-q", "-b", "third"]).passes();
+    sandbox.git(&["branch", "side"]);
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
+    sandbox.git(&["checkout", "-q", "-b", "third"]);
     commit(&sandbox, "notes/third.md", "1\n", "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
     let main = commit(&sandbox, "notes/n.md", "1\n", "Prose");
-    sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "side", "third"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
-    sandbox.git(&["reset", "-q", "--hard", &main]).passes();
-    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side", "third"]).passes();
-    let answer = sandbox.tool(&["check", "--range", &since(&base)]);
-    answer.refused(&["MERGE_BRINGS_CONTENT", "src/steps.txt"]);
+    sandbox.git(&["reset", "-q", "--hard", &main]);
+    sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "side", "third"]);
+    let answer = sandbox.run(&["check", "--range", &since(&base)]);
+    answer.exits(1).says(&["MERGE_BRINGS_CONTENT", "src/steps.txt"]);
 }
 
 #[test]
 fn attributes_of_the_range_make_no_conflict_of_a_merge_that_was_none() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let long = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
     commit(&sandbox, "notes/n.md", &long("1", "9"), "Prose");
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
     commit(&sandbox, "notes/n.md", &long("1", "nine"), "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
     commit(&sandbox, "notes/n.md", &long("one", "9"), "Prose");
-    sandbox.git(&["merge", "-q", "--no-edit", "side"]).passes();
+    sandbox.git(&["merge", "-q", "--no-edit", "side"]);
     sandbox.write("notes/n.md", &long("evil", "nine"));
-    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]).passes();
+    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
     commit(&sandbox, "notes/.gitattributes", "* -merge\n", "Attributes");
     let found = levels(&sandbox, &since(&base));
     assert_eq!(found, [pair("MERGE_BRINGS_CONTENT", "fail")]);
@@ -107,7 +106,7 @@ fn blocks(one: &str, two: &str, last: &str) -> String {
 
 #[test]
 fn a_revert_applied_at_another_place_is_none_and_one_beside_later_work_is() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     commit(&sandbox, "src/limits.yml", &blocks("1", "9", "x"), "Set up");
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -116,47 +115,47 @@ fn a_revert_applied_at_another_place_is_none_and_one_beside_later_work_is() {
     commit(&sandbox, "src/limits.yml", &blocks("9", "1", "x"), &message);
     assert_eq!(sandbox.codes(&since(&base)), ["REVERT_NOT_EXACT"]);
     // What came later beside it moves the place and changes the lines around it.
-    sandbox.git(&["reset", "-q", "--hard", &made]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &made]);
     let beside = blocks("9", "9", "x").replacen("  a: 1", "  new: 1\n  a: 7", 1);
     let later = sandbox.opened_beside("other");
-    sandbox.baseline(&later);
+    sandbox.take_baseline(&later);
     commit(&sandbox, "src/limits.yml", &beside, &format!("Beside\n\n{KEY}: {later}\n"));
-    sandbox.git(&["revert", "--no-edit", &made]).passes();
+    sandbox.git(&["revert", "--no-edit", &made]);
     assert!(sandbox.codes(&since(&base)).is_empty());
 }
 
 #[test]
 fn a_revert_under_the_id_of_another_change_is_work_of_that_change() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let old = commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
     let id = sandbox.opened("tuneable", "no baseline");
     sandbox.write("reports/optimizer/notes.md", "x\n");
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let base = sandbox.head();
     let message = format!("Revert\n\nThis reverts commit {old}.\n\n{KEY}: {id}\n");
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 30}\n", &message);
     assert_eq!(sandbox.codes(&since(&base)), ["GATE_NOT_REACHED"]);
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
-    sandbox.baseline(&id);
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    sandbox.take_baseline(&id);
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 30}\n", &message);
     assert!(sandbox.codes(&since(&base)).is_empty());
 }
 
 #[test]
 fn a_revert_inherits_no_id_that_has_no_record() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let message = format!("Turn the knob\n\n{KEY}: chg-20200101-000000-nobody\n");
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", &message);
     let base = sandbox.head();
-    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
     assert_eq!(sandbox.codes(&since(&base)), ["TUNEABLES_UNTRACKED"]);
 }
 
 #[test]
 fn only_plain_files_of_known_names_are_the_tools_own_in_a_commit() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    let blob = sandbox.git(&["rev-parse", "HEAD:src/steps.txt"]).passes().out.trim().to_owned();
+    let blob = sandbox.git(&["rev-parse", "HEAD:src/steps.txt"]);
     let entries = [
         ("120000", "reports/optimizer/link.json"),
         ("160000", "reports/optimizer/module.md"),
@@ -169,21 +168,21 @@ fn only_plain_files_of_known_names_are_the_tools_own_in_a_commit() {
         ("100644", ".vibeship-optimizer/cache/tool.py"),
     ];
     for (mode, path) in entries {
-        sandbox.git(&["rm", "-rq", "--cached", "--ignore-unmatch", "--", path]).passes();
-        sandbox.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{blob},{path}")]).passes();
-        sandbox.git(&["commit", "-qm", "Evidence"]).passes();
+        sandbox.git(&["rm", "-rq", "--cached", "--ignore-unmatch", "--", path]);
+        sandbox.git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{blob},{path}")]);
+        sandbox.git(&["commit", "-qm", "Evidence"]);
         let codes = sandbox.codes(&since(&base));
         assert!(codes.contains(&"COMMIT_WITHOUT_ID".to_owned()), "{mode} {path}: {codes:?}");
-        sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+        sandbox.git(&["reset", "-q", "--hard", &base]);
     }
     sandbox.write("reports/optimizer/notes.md", "x\n");
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
 }
 
 #[test]
 fn a_record_replaced_by_one_of_the_original_is_rewritten() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     let honest = sandbox.head();
@@ -191,21 +190,21 @@ fn a_record_replaced_by_one_of_the_original_is_rewritten() {
         "{{\"schema\": \"vibeship_optimizer.change.v1\", \"change_id\": \"{id}\", \"title\": \"x\", \
          \"status\": \"verified\", \"started_at\": \"2020-01-01T00:00:00Z\"}}\n"
     );
-    sandbox.write(&record_path(&id), &old);
-    sandbox.evidence();
-    let answer = sandbox.tool(&["check", "--range", &since(&base)]).refused(&["RECORD_REWRITTEN"]);
-    assert!(answer.out.contains(&format!("git checkout {} --", &honest[..12])), "{}", answer.out);
+    sandbox.write(record_path(&id), &old);
+    sandbox.commit_evidence();
+    let answer = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["RECORD_REWRITTEN"]);
+    assert!(answer.stdout.contains(&format!("git checkout {} --", &honest[..12])), "{}", answer.stdout);
     assert!(sandbox.codes(&since(&honest)).contains(&"RECORD_REWRITTEN".to_owned()), "against the base too");
-    sandbox.git(&["checkout", "-q", &honest, "--", &record_path(&id)]).passes();
-    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", &honest, "--", &record_path(&id)]);
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     // One that always was one of the original's proves nothing, and was not rewritten.
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
-    sandbox.write(&record_path(&id), &old);
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    sandbox.write(record_path(&id), &old);
     sandbox.write("reports/optimizer/notes.md", "x\n");
-    sandbox.evidence();
-    sandbox.write(&record_path(&id), &old.replace("\"x\"", "\"y\""));
-    sandbox.evidence();
+    sandbox.commit_evidence();
+    sandbox.write(record_path(&id), &old.replace("\"x\"", "\"y\""));
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNPROVEN"]);
 }
 
@@ -214,25 +213,25 @@ const LOOSE: &str = "contract_docs: {docs: ['**'], tests: ['**']}\n";
 /// The commit of a change of a contract, with these files beside it.
 fn of_contract(sandbox: &Sandbox, files: &[(&str, &str)]) {
     let id = sandbox.opened_beside("another contract");
-    sandbox.baseline(&id);
+    sandbox.take_baseline(&id);
     for (path, text) in files.iter().chain(&[("contracts/api.txt", "2\n"), ("src/steps.txt", "80\n")]) {
         sandbox.write(path, text);
     }
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Another contract\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", &format!("Another contract\n\n{KEY}: {id}\n")]);
 }
 
 #[test]
 fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let config = sandbox.read("vibeship_optimizer.yml");
     for loose in [LOOSE, "contract_docs: {docs: [], tests: []}\n"] {
-        sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+        sandbox.git(&["reset", "-q", "--hard", &base]);
         of_contract(&sandbox, &[("vibeship_optimizer.yml", &format!("{config}{loose}"))]);
         assert_eq!(sandbox.codes(&since(&base)), ["CONTRACT_WITHOUT_DOCS", "POLICY_CHANGED"], "{loose}");
     }
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &base]);
     let files =
         [("vibeship_optimizer.yml", &*format!("{config}{LOOSE}")), ("docs/api.md", "2\n"), ("tests/api.py", "2\n")];
     of_contract(&sandbox, &files);
@@ -245,16 +244,16 @@ fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
 
 #[test]
 fn the_first_config_of_a_project_holds_from_its_own_range_on() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
-    sandbox.git(&["rm", "-rq", "vibeship_optimizer.yml", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]).passes();
-    sandbox.git(&["commit", "-qm", "Without the tool"]).passes();
+    sandbox.git(&["rm", "-rq", "vibeship_optimizer.yml", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.git(&["commit", "-qm", "Without the tool"]);
     let base = sandbox.head();
     let docs = "contract_docs: {docs: ['manual/**'], tests: ['check/**']}\n";
-    sandbox.write(".vibeship-optimizer/config.yml", &format!("{config}{docs}"));
-    sandbox.tool(&["init", "--no-prompt"]).passes();
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Adopt the tool"]).passes();
+    sandbox.write(".vibeship-optimizer/config.yml", format!("{config}{docs}"));
+    sandbox.run(&["init", "--no-prompt"]).ok();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Adopt the tool"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
     of_contract(&sandbox, &[("manual/api.txt", "2\n"), ("check/api.txt", "2\n")]);
     assert!(sandbox.codes(&since(&base)).is_empty());
@@ -264,9 +263,9 @@ fn the_first_config_of_a_project_holds_from_its_own_range_on() {
 fn commits_dated_into_the_future_witness_no_event_there() {
     let (sandbox, id, base) = tracked();
     crate::enforcement::slips::shift(&sandbox, &id, 3 * 24 * 60);
-    sandbox.git(&["reset", "-q", "--soft", &base]).passes();
-    sandbox.git(&["add", "-A"]).passes();
-    let mut git = sandbox.command(Path::new("git"), sandbox.root());
+    sandbox.git(&["reset", "-q", "--soft", &base]);
+    sandbox.git(&["add", "-A"]);
+    let mut git = sandbox.command("git");
     let later = "2090-01-01T00:00:00Z";
     git.args(["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n"), "--date", later])
         .env("GIT_COMMITTER_DATE", later);
@@ -277,23 +276,23 @@ fn commits_dated_into_the_future_witness_no_event_there() {
 
 #[test]
 fn code_beside_a_knob_is_no_tuneable_change_and_prose_beside_it_is() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config =
         sandbox.read("vibeship_optimizer.yml").replace("cmd: 'git show :src/steps.txt'", "file: src/steps.txt");
     commit(&sandbox, "vibeship_optimizer.yml", &config, "A KPI in a file");
     let base = sandbox.head();
     let id = sandbox.opened("tuneable", "lower");
-    sandbox.baseline(&id);
+    sandbox.take_baseline(&id);
     sandbox.write("config/tuneables.json", "{\"ttl\": 1}\n");
     sandbox.write("src/steps.txt", "80\n");
     sandbox.write("README.md", "Why.\n");
-    sandbox.git(&["add", "config", "src", "README.md"]).passes();
-    sandbox.git(&["commit", "-qm", "Turn the knob", "--trailer", &format!("{KEY}: {id}")]).passes();
+    sandbox.git(&["add", "config", "src", "README.md"]);
+    sandbox.git(&["commit", "-qm", "Turn the knob", "--trailer", &format!("{KEY}: {id}")]);
     assert!(!sandbox.codes(&since(&base)).contains(&"WRONG_CLASS".to_owned()));
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
     sandbox.write("src/app.sh", "echo 1\n");
-    sandbox.git(&["add", "src"]).passes();
-    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).refused(&["src/app.sh", "--class code"]);
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
+    sandbox.run(&["validate", "--change-id", &id]).exits(1).says(&["src/app.sh", "--class code"]);
     assert!(sandbox.codes(&since(&base)).contains(&"WRONG_CLASS".to_owned()));
 }

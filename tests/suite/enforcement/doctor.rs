@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::enforcement::sandbox::{Answer, Sandbox};
+use crate::support::{CommandOutput, Sandbox};
 
 /// What the doctor says of the hooks: whether it passes, the codes of what is to be done and of what is worth
 /// knowing, and all that it says.
 fn doctor_in(sandbox: &Sandbox, dir: &Path, more: &[&str]) -> (i32, Vec<String>, Vec<String>, String) {
-    let Answer { code, out, err } = sandbox.tool_in(dir, &[&["doctor", "--format", "json"], more].concat());
+    let CommandOutput { code, stdout: out, stderr: err, .. } =
+        sandbox.run_in(dir, &[&["doctor", "--format", "json"], more].concat());
     let value: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
     let codes = |key: &str| -> Vec<String> {
         let list = value[key].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned());
@@ -28,10 +29,10 @@ fn is_silent(sandbox: &Sandbox, words: &[&str]) {
     for word in words {
         assert!(out.contains(word), "no {word:?} in {out}");
     }
-    assert_eq!(sandbox.tool(&["hooks", "status"]).code, 1);
+    assert_eq!(sandbox.run(&["hooks", "status"]).code, 1);
     sandbox.write("src/steps.txt", "81\n");
-    sandbox.git(&["commit", "-qam", "Unseen"]).passes();
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    sandbox.git(&["commit", "-qam", "Unseen"]);
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
 }
 
 /// `doctor --apply` heals them: git runs the hooks again.
@@ -47,8 +48,8 @@ fn holds(sandbox: &Sandbox) {
     let (code, actions, warnings, out) = doctor(sandbox);
     assert_eq!((code, actions.len(), warnings.len()), (0, 0, 0), "{out}");
     sandbox.write("src/steps.txt", "82\n");
-    sandbox.git(&["commit", "-qam", "Seen"]).refused(&["the commit names no change"]);
-    sandbox.git(&["checkout", "-q", "--", "src"]).passes();
+    sandbox.try_git(&["commit", "-qam", "Seen"]).exits(1).says(&["the commit names no change"]);
+    sandbox.git(&["checkout", "-q", "--", "src"]);
 }
 
 #[cfg(unix)]
@@ -66,7 +67,7 @@ fn hook_file(path: &Path, text: &str) {
 
 #[test]
 fn missing_hooks_are_worth_knowing_and_wrong_where_the_config_wants_them() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let (code, actions, warnings, out) = doctor(&sandbox);
     assert_eq!((code, actions.len(), warnings), (0, 0, vec!["HOOKS_MISSING".to_owned()]), "{out}");
     assert!(out.contains("vibeship-optimizer hooks install"), "{out}");
@@ -77,7 +78,7 @@ fn missing_hooks_are_worth_knowing_and_wrong_where_the_config_wants_them() {
     sandbox.write("vibeship_optimizer.yml", &config);
     let (code, actions, _, out) = doctor(&sandbox);
     assert_eq!((code, actions), (1, vec!["HOOKS_MISSING".to_owned()]), "{out}");
-    sandbox.git(&["commit", "-qam", "Want the hooks"]).passes();
+    sandbox.git(&["commit", "-qam", "Want the hooks"]);
     is_healed_by_applying(&sandbox);
 }
 
@@ -89,19 +90,19 @@ fn a_hooks_path_that_leads_elsewhere_is_silence() {
     ] {
         let sandbox = Sandbox::hooked();
         holds(&sandbox);
-        sandbox.git(&["config", "core.hooksPath", setting]).passes();
+        sandbox.git(&["config", "core.hooksPath", setting]);
         is_silent(&sandbox, &words);
         is_healed_by_applying(&sandbox);
     }
     let sandbox = Sandbox::hooked();
     let global = sandbox.home().join("global hooks");
     std::fs::create_dir(&global).unwrap();
-    sandbox.git(&["config", "--global", "core.hooksPath", global.to_str().unwrap()]).passes();
+    sandbox.git(&["config", "--global", "core.hooksPath", global.to_str().unwrap()]);
     is_silent(&sandbox, &["global hooks", "git config core.hooksPath .githooks && vibeship-optimizer hooks install"]);
-    sandbox.git(&["config", "core.hooksPath", ".githooks"]).passes();
-    sandbox.tool(&["hooks", "install"]).passes();
+    sandbox.git(&["config", "core.hooksPath", ".githooks"]);
+    sandbox.run(&["hooks", "install"]).ok();
     holds(&sandbox);
-    sandbox.git(&["config", "core.hooksPath", "/dev/null"]).passes();
+    sandbox.git(&["config", "core.hooksPath", "/dev/null"]);
     is_silent(&sandbox, &["git config --unset core.hooksPath"]);
 }
 
@@ -140,12 +141,12 @@ fn a_hook_that_another_program_replaced_is_silence() {
 
 #[test]
 fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() {
-    let sandbox = Sandbox::new();
-    sandbox.git(&["config", "core.hooksPath", ".githooks"]).passes();
-    sandbox.tool(&["hooks", "install"]).passes();
+    let sandbox = Sandbox::enforced();
+    sandbox.git(&["config", "core.hooksPath", ".githooks"]);
+    sandbox.run(&["hooks", "install"]).ok();
     holds(&sandbox);
     let linked = sandbox.home().join("linked tree");
-    sandbox.git(&["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]).passes();
+    sandbox.git(&["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]);
     let (code, actions, _, out) = doctor(&sandbox);
     assert_eq!((code, actions), (1, vec!["HOOKS_SILENT".to_owned()]), "{out}");
     assert!(out.contains("linked tree' hooks install"), "{out}");
@@ -159,11 +160,11 @@ fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() 
 #[cfg(unix)]
 #[test]
 fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     // Another program's hook that hands nothing over is not ours.
     hook_file(&sandbox.root().join(".git/hooks/commit-msg"), "#!/bin/sh\nexit 0\n");
-    let status = sandbox.tool(&["hooks", "status"]);
-    assert!(status.out.contains("commit-msg: another program's hook, without ours"), "{}", status.out);
+    let status = sandbox.run(&["hooks", "status"]);
+    assert!(status.stdout.contains("commit-msg: another program's hook, without ours"), "{}", status.stdout);
     // What lefthook writes names lefthook alone: only the mark that is left when git runs it shows that it hands over.
     let runner = sandbox.home().join("lefthook-runner");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vibeship-optimizer"), &runner).unwrap();
@@ -172,8 +173,16 @@ fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
         let text = format!("#!/bin/sh\nif [ \"$LEFTHOOK\" = \"0\" ]; then exit 0; fi\n{call}\n");
         hook_file(&sandbox.root().join(".git/hooks").join(hook), &text);
     }
-    let status = sandbox.tool(&["hooks", "status"]).passes();
-    assert!(status.out.contains("commit-msg: another program's hook that calls ours; git runs it"), "{}", status.out);
-    assert!(status.out.contains("pre-push: another program's hook that calls ours; not tested"), "{}", status.out);
+    let status = sandbox.run(&["hooks", "status"]).ok();
+    assert!(
+        status.stdout.contains("commit-msg: another program's hook that calls ours; git runs it"),
+        "{}",
+        status.stdout
+    );
+    assert!(
+        status.stdout.contains("pre-push: another program's hook that calls ours; not tested"),
+        "{}",
+        status.stdout
+    );
     holds(&sandbox);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::enforcement::sandbox::Sandbox;
+use crate::support::Sandbox;
 
 const DOCUMENT: &str = include_str!("../../../docs/enforcement.md");
 
@@ -75,20 +75,24 @@ fn with_example(sandbox: &Sandbox, hook: &str, lines: &str) {
 
 fn holds_commits(sandbox: &Sandbox) {
     sandbox.write("src/steps.txt", "80\n");
-    sandbox.git(&["commit", "-qam", "Fewer steps"]).refused(&["the commit names no change"]);
-    sandbox.git(&["checkout", "-q", "--", "src"]).passes();
-    sandbox.git(&["reset", "-q", "--hard"]).passes();
+    sandbox.try_git(&["commit", "-qam", "Fewer steps"]).exits(1).says(&["the commit names no change"]);
+    sandbox.git(&["checkout", "-q", "--", "src"]);
+    sandbox.git(&["reset", "-q", "--hard"]);
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]);
     assert_eq!(sandbox.ids("HEAD"), [id]);
-    let status = sandbox.tool(&["hooks", "status"]).passes();
-    assert!(status.out.contains("commit-msg: another program's hook that calls ours; git runs it"), "{}", status.out);
+    let status = sandbox.run(&["hooks", "status"]).ok();
+    assert!(
+        status.stdout.contains("commit-msg: another program's hook that calls ours; git runs it"),
+        "{}",
+        status.stdout
+    );
 }
 
 #[test]
 fn the_husky_example_holds_commits() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/husky");
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
         with_example(&sandbox, hook, &std::fs::read_to_string(examples.join(hook)).unwrap());
@@ -98,7 +102,7 @@ fn the_husky_example_holds_commits() {
 
 #[test]
 fn the_lefthook_example_holds_commits() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let text = include_str!("../../../examples/lefthook.yml");
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
         let section = text.split_once(&format!("\n{hook}:\n")).unwrap().1;
@@ -111,7 +115,7 @@ fn the_lefthook_example_holds_commits() {
 
 #[test]
 fn the_pre_commit_entries_hold_commits_with_the_arguments_that_framework_gives() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let text = include_str!("../../../.pre-commit-hooks.yaml");
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
         let section = text.split_once(&format!("\n- id: vibeship-optimizer-{hook}\n")).unwrap().1;
@@ -126,12 +130,12 @@ fn the_pre_commit_entries_hold_commits_with_the_arguments_that_framework_gives()
         with_example(&sandbox, hook, &call);
     }
     let remote = sandbox.home().join("remote.git");
-    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]).passes();
-    sandbox.git(&["push", "-q", remote.to_str().unwrap(), "main"]).passes();
-    sandbox.improve();
-    sandbox.git(&["commit", "-qnm", "Fewer steps"]).passes();
-    sandbox.git(&["push", "-q", remote.to_str().unwrap(), "main"]).refused(&["COMMIT_WITHOUT_ID"]);
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
+    sandbox.git(&["push", "-q", remote.to_str().unwrap(), "main"]);
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qnm", "Fewer steps"]);
+    sandbox.try_git(&["push", "-q", remote.to_str().unwrap(), "main"]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
     holds_commits(&sandbox);
 }
 
@@ -143,13 +147,13 @@ fn the_ci_examples_run_the_check_as_it_is() {
     ] {
         let line = text.lines().find(|line| line.contains("vibeship-optimizer check")).unwrap();
         let words = line.split_once("vibeship-optimizer ").unwrap().1.split(" > ").next().unwrap();
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::enforced();
         let base = sandbox.head();
-        sandbox.improve();
-        sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+        sandbox.improve_steps();
+        sandbox.git(&["commit", "-qm", "Fewer steps"]);
         let words = words.replace("$BASE", &base).replace("$CI_MERGE_REQUEST_DIFF_BASE_SHA", &base);
         let words = words.replace("$HEAD", "HEAD").replace("$CI_COMMIT_SHA", "HEAD").replace('"', "");
         let words: Vec<&str> = words.split_whitespace().collect();
-        sandbox.tool(&words).refused(&["COMMIT_WITHOUT_ID"]);
+        sandbox.run(&words).exits(1).says(&["COMMIT_WITHOUT_ID"]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::enforcement::sandbox::Sandbox;
+use crate::support::Sandbox;
 
 const TUNEABLES: [&str; 3] = ["config/tuneables.json", "config/tuneables.yml", "config/tuneables.toml"];
 
@@ -192,9 +192,9 @@ fn history() -> Foreign {
 #[test]
 fn each_untracked_commit_of_a_foreign_history_is_found_and_no_other() {
     let foreign = history();
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let marks = sandbox.home().join("marks");
-    let mut import = sandbox.command("git".as_ref(), sandbox.root());
+    let mut import = sandbox.command("git");
     import.args(["fast-import", "--quiet", "--force"]).arg(format!("--export-marks={}", marks.display()));
     let mut import = import.stdin(std::process::Stdio::piped()).spawn().unwrap();
     import.stdin.take().unwrap().write_all(&foreign.stream).unwrap();
@@ -207,16 +207,16 @@ fn each_untracked_commit_of_a_foreign_history_is_found_and_no_other() {
         .collect();
     let last = hashes.iter().find(|(_, mark)| **mark == foreign.marks).unwrap().0;
     // The config at the end is what says which files are tuneables.
-    sandbox.git(&["checkout", "-q", "-B", "foreign", "main"]).passes();
-    sandbox.git(&["merge", "-q", "-s", "ours", "--no-edit", "--allow-unrelated-histories", last]).passes();
+    sandbox.git(&["checkout", "-q", "-B", "foreign", "main"]);
+    sandbox.git(&["merge", "-q", "-s", "ours", "--no-edit", "--allow-unrelated-histories", last]);
     let config = sandbox.read("vibeship_optimizer.yml");
     let files = format!("files: [{}]", TUNEABLES.join(", "));
     let config = config.replace("files: [config/tuneables.json]", &files).replace("notes/**", "docs/**");
     sandbox.write("vibeship_optimizer.yml", &config);
-    sandbox.git(&["commit", "-qam", "Name the tuneables"]).passes();
-    let answer = sandbox.tool(&["check", "--range", "..HEAD", "--format", "json"]);
-    assert_eq!(answer.code, 1, "{}", answer.err);
-    let value: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    sandbox.git(&["commit", "-qam", "Name the tuneables"]);
+    let answer = sandbox.run(&["check", "--range", "..HEAD", "--format", "json"]);
+    assert_eq!(answer.code, 1, "{}", answer.stderr);
+    let value: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
     let mut found: BTreeMap<usize, String> = BTreeMap::new();
     for finding in value["findings"].as_array().unwrap() {
         let (code, hash) = (finding["code"].as_str().unwrap(), finding["commit"]["id"].as_str().unwrap());

@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::{record_path, since};
+use crate::support::{KEY, Sandbox};
 
 /// A change compared in pairs, all of it committed; the base is before all of it.
 fn compared() -> (Sandbox, String, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     (sandbox, id, base)
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Va
     let new = format!("{value:#}\n");
     sandbox.write(&path, &new);
     let digest = |text: &str| Digest::of_bytes(text.as_bytes()).as_str().to_owned();
-    let record = sandbox.read(&record_path(id)).replace(&digest(&old), &digest(&new));
+    let record = sandbox.read(record_path(id)).replace(&digest(&old), &digest(&new));
     let record: Value = serde_json::from_str(&record).unwrap();
     let mut sealed: Vec<Event> = Vec::new();
     for event in record["events"].as_array().unwrap() {
@@ -39,7 +39,7 @@ pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Va
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
     let bytes = record::bytes(&Change::replay(&sealed).unwrap());
-    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+    sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
 /// What is said of an edit, the file's name, and the edit.
@@ -53,12 +53,12 @@ fn each_is_told(edits: &[Edit<'_>]) {
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     for (words, name, how) in edits {
         edit(&sandbox, &id, name, how);
-        sandbox.evidence();
+        sandbox.commit_evidence();
         assert!(sandbox.codes(&since(&base)).contains(&"VERDICTS_DIFFER".to_owned()), "{words}");
-        sandbox.tool(&["change", "promote", "--change-id", &id]).refused(&[words]);
-        sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+        sandbox.run(&["change", "promote", "--change-id", &id]).exits(1).says(&[words]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
-    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
 }
 
 #[test]

@@ -2,13 +2,13 @@
 //! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
 
 use crate::enforcement::forged::edit;
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::{forge, record_path, since, tracked};
+use crate::support::{KEY, Sandbox};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
     sandbox.write(path, text);
-    sandbox.git(&["add", "-A", "--", path]).passes();
-    sandbox.git(&["commit", "-qm", message]).passes();
+    sandbox.git(&["add", "-A", "--", path]);
+    sandbox.git(&["commit", "-qm", message]);
     sandbox.head()
 }
 
@@ -18,14 +18,14 @@ fn named(id: &str) -> String {
 
 #[track_caller]
 fn reverted(sandbox: &Sandbox, commit: &str) -> String {
-    sandbox.git(&["revert", "--no-edit", commit]).passes();
+    sandbox.git(&["revert", "--no-edit", commit]);
     sandbox.head()
 }
 
 /// Codes of what fails.
 #[track_caller]
 fn fails(sandbox: &Sandbox, range: &str, more: &[&str]) -> Vec<String> {
-    let out = sandbox.tool(&[&["check", "--range", range, "--format", "json"], more].concat()).out;
+    let out = sandbox.run(&[&["check", "--range", range, "--format", "json"], more].concat()).stdout;
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     let failing = value["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "fail");
     failing.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
@@ -40,19 +40,19 @@ fn promoted() -> (Sandbox, String, String) {
         &["compare", "--change-id", &id],
         &["change", "promote", "--change-id", &id],
     ] {
-        sandbox.tool(args).passes();
+        sandbox.run(args).ok();
     }
-    sandbox.evidence();
+    sandbox.commit_evidence();
     (sandbox, id, base)
 }
 
 #[test]
 fn a_revert_of_a_revert_is_work_of_the_change_again_in_whatever_push() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let id = sandbox.opened("code", "nothing proven");
     sandbox.write("reports/optimizer/notes.md", "x\n");
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let evil = commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
     let back = reverted(&sandbox, &evil);
     assert_eq!(sandbox.codes(&since(&start)), [""; 0], "nothing is left of it");
@@ -66,8 +66,8 @@ fn a_revert_of_a_revert_is_work_of_the_change_again_in_whatever_push() {
     // An ended change is not brought back in this way either.
     let (sandbox, id, _) = tracked();
     let made = sandbox.head();
-    sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "no"]).ok();
+    sandbox.commit_evidence();
     let back = reverted(&sandbox, &made);
     reverted(&sandbox, &back);
     assert_eq!(sandbox.codes(&since(&back)), ["NOT_REVERTED"]);
@@ -76,7 +76,7 @@ fn a_revert_of_a_revert_is_work_of_the_change_again_in_whatever_push() {
 #[test]
 fn a_promoted_change_may_be_taken_out_and_brought_back() {
     let (sandbox, _, base) = promoted();
-    let made = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    let made = sandbox.git(&["rev-parse", "HEAD^"]);
     let back = reverted(&sandbox, &made);
     reverted(&sandbox, &back);
     for from in [&base, &back] {
@@ -87,25 +87,25 @@ fn a_promoted_change_may_be_taken_out_and_brought_back() {
 #[test]
 fn what_does_not_lie_behind_a_revert_is_not_reverted_by_it() {
     for ids in [true, false] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::enforced();
         let id = sandbox.opened("code", "nothing proven");
         sandbox.write("reports/optimizer/notes.md", "x\n");
-        sandbox.evidence();
+        sandbox.commit_evidence();
         let base = sandbox.head();
         let message = if ids { named(&id) } else { "Change it".to_owned() };
         let evil = commit(&sandbox, "src/limit.txt", "50\n", &message);
-        sandbox.git(&["checkout", "-q", "-b", "side", &base]).passes();
+        sandbox.git(&["checkout", "-q", "-b", "side", &base]);
         let twin = commit(&sandbox, "src/limit.txt", "50\n", &format!("Again: {message}"));
-        sandbox.git(&["rm", "-q", "src/limit.txt"]).passes();
+        sandbox.git(&["rm", "-q", "src/limit.txt"]);
         let both = format!("Back\n\nThis reverts commit {twin}.\n\nThis reverts commit {evil}.\n");
-        sandbox.git(&["commit", "-qm", &both]).passes();
-        sandbox.git(&["checkout", "-q", "main"]).passes();
-        sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"]).passes();
+        sandbox.git(&["commit", "-qm", &both]);
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"]);
         let found = fails(&sandbox, &since(&base), &[]);
         assert!(found.contains(&"REVERT_NOT_EXACT".to_owned()), "{found:?}");
         let stands = if ids { "GATE_NOT_REACHED" } else { "COMMIT_WITHOUT_ID" };
         assert!(found.contains(&stands.to_owned()), "{found:?}");
-        sandbox.tool(&["check", "--range", &since(&base)]).refused(&["which is not in its history"]);
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["which is not in its history"]);
     }
 }
 
@@ -113,12 +113,12 @@ fn what_does_not_lie_behind_a_revert_is_not_reverted_by_it() {
 fn new_code_is_no_revert_of_a_commit_that_nobody_merged() {
     let (sandbox, id, _) = promoted();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "other"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "other"]);
     commit(&sandbox, "src/evil.sh", "evil\n", "In");
-    sandbox.git(&["rm", "-q", "src/evil.sh"]).passes();
-    sandbox.git(&["commit", "-qm", &named(&id)]).passes();
+    sandbox.git(&["rm", "-q", "src/evil.sh"]);
+    sandbox.git(&["commit", "-qm", &named(&id)]);
     let out = sandbox.head();
-    sandbox.git(&["checkout", "-q", "main"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
     reverted(&sandbox, &out);
     assert!(fails(&sandbox, &since(&base), &[]).contains(&"REVERT_NOT_EXACT".to_owned()));
 }
@@ -127,32 +127,32 @@ fn new_code_is_no_revert_of_a_commit_that_nobody_merged() {
 fn a_merge_lends_its_id_to_no_revert() {
     let (sandbox, id, start) = promoted();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "old", &start]).passes();
-    sandbox.git(&["commit", "-q", "--allow-empty", "-m", "Nothing"]).passes();
-    sandbox.git(&["merge", "-q", "--no-ff", "-m", &named(&id), "main"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "old", &start]);
+    sandbox.git(&["commit", "-q", "--allow-empty", "-m", "Nothing"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", &named(&id), "main"]);
     let merge = sandbox.head();
-    sandbox.git(&["revert", "-n", "-m", "1", &merge]).passes();
+    sandbox.git(&["revert", "-n", "-m", "1", &merge]);
     let own = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
-    sandbox.git(&[&["checkout", "HEAD", "--"][..], &own].concat()).passes();
+    sandbox.git(&[&["checkout", "HEAD", "--"][..], &own].concat());
     let back = format!("Back\n\nThis reverts commit {merge}, reversing\nchanges.\n");
-    sandbox.git(&["commit", "-qm", &back]).passes();
+    sandbox.git(&["commit", "-qm", &back]);
     assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
 }
 
 #[test]
 fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
-    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "side"]);
     let merged = sandbox.head();
-    sandbox.git(&["revert", "--no-edit", "-n", "-m", "1", "HEAD"]).passes();
-    sandbox.git(&["checkout", "-q", "HEAD", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Back\n\nThis reverts commit {merged}, reversing\nit.\n")]).passes();
+    sandbox.git(&["revert", "--no-edit", "-n", "-m", "1", "HEAD"]);
+    sandbox.git(&["checkout", "-q", "HEAD", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.git(&["commit", "-qm", &format!("Back\n\nThis reverts commit {merged}, reversing\nit.\n")]);
     for from in [&base, &merged] {
         assert_eq!(sandbox.codes(&since(from)), [""; 0]);
     }
@@ -163,47 +163,47 @@ fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
 
 #[test]
 fn an_emergency_has_one_commit_and_none_after_its_end() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");
     sandbox.write("reports/optimizer/notes.md", "x\n");
     commit(&sandbox, "src/stop.txt", "1\n", &named(&id));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let base = sandbox.head();
     commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["MANY_COMMITS"]);
     // One whose override was a switch, and which has ended: no commit is part of it any more.
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");
     sandbox.write("reports/optimizer/notes.md", "x\n");
-    sandbox.tool(&["change", "hold", "--change-id", &id, "--reason", "over"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "hold", "--change-id", &id, "--reason", "over"]).ok();
+    sandbox.commit_evidence();
     let base = sandbox.head();
     commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["COMMIT_NOT_VALIDATED"]);
-    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["made after the change was held"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["made after the change was held"]);
 }
 
 #[test]
 fn what_was_validated_without_a_commit_binds_the_code() {
     // The knob lies in a file that git ignores.
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config = sandbox
         .read("vibeship_optimizer.yml")
         .replace("[config/tuneables.json]", "[config/tuneables.json, local.json]");
     sandbox.write("vibeship_optimizer.yml", &config);
     sandbox.write(".gitignore", "local.json\n");
     sandbox.write("local.json", "{\"cache\": 1}\n");
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Read a local file"]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Read a local file"]);
     let id = sandbox.opened("tuneable", "a larger cache");
-    sandbox.baseline(&id);
+    sandbox.take_baseline(&id);
     sandbox.write("local.json", "{\"cache\": 2}\n");
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     let base = sandbox.head();
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 9}\n", &named(&id));
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
-    assert!(sandbox.read(&record_path(&id)).contains("validated"));
+    assert!(sandbox.read(record_path(&id)).contains("validated"));
 }
 
 /// A file with two sections that look alike.
@@ -217,30 +217,30 @@ fn sections(test: &str, production: &str) -> String {
 
 #[test]
 fn the_same_lines_at_another_place_are_another_change() {
-    let sandbox = Sandbox::new();
-    sandbox.git(&["checkout", "-q", "-b", "work"]).passes();
+    let sandbox = Sandbox::enforced();
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
     sandbox.write("src/pool.ini", &sections("8", "8"));
-    sandbox.git(&["add", "src"]).passes();
-    sandbox.git(&["commit", "-qm", "Set up"]).passes();
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", "Set up"]);
     let base = sandbox.head();
     let id = sandbox.ready("more workers");
     let made = commit(&sandbox, "src/pool.ini", &sections("16", "8"), &named(&id));
     // A second commit that makes the same difference elsewhere, where a baseline is all that is demanded.
     commit(&sandbox, "src/pool.ini", &sections("16", "16"), &named(&id));
     assert_eq!(sandbox.codes(&since(&made)), ["MANY_COMMITS"]);
-    sandbox.git(&["reset", "-q", "--hard", &made]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.git(&["reset", "-q", "--hard", &made]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     let honest = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{made}^")]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{made}^")]);
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
     let other = commit(&sandbox, "src/pool.ini", &sections("8", "16"), &named(&id));
-    sandbox.git(&["checkout", "-q", &honest, "--", ".vibeship-optimizer", "reports"]).passes();
-    sandbox.evidence();
-    assert_eq!(sandbox.tool(&["change", "relink", "--change-id", &id]).code, 1, "it is another place");
+    sandbox.git(&["checkout", "-q", &honest, "--", ".vibeship-optimizer", "reports"]);
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.run(&["change", "relink", "--change-id", &id]).code, 1, "it is another place");
     let moved = vibeship_optimizer::model::Kind::Relinked { commits: vec![(made, other)], by: "patch-id".to_owned() };
     forge(&sandbox, &id, |kinds| kinds.push(moved));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()));
 }
 
@@ -248,17 +248,17 @@ fn the_same_lines_at_another_place_are_another_change() {
 fn a_squash_with_files_that_need_no_change_is_found_again_and_one_with_more_is_not() {
     for (beside, relinked) in [("notes/n.md", true), ("src/evil.sh", false)] {
         let (sandbox, id, base) = tracked();
-        sandbox.tool(&["validate", "--change-id", &id]).passes();
-        sandbox.evidence();
+        sandbox.run(&["validate", "--change-id", &id]).ok();
+        sandbox.commit_evidence();
         commit(&sandbox, beside, "1\n", "Beside");
-        sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
+        sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
         commit(&sandbox, "notes/moved.md", "1\n", "Main moved on");
-        sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
-        sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
-        let answer = sandbox.tool(&["change", "relink", "--change-id", &id]);
-        assert_eq!(answer.code == 0, relinked, "{beside}: {}{}", answer.out, answer.err);
+        sandbox.git(&["merge", "-q", "--squash", "main"]);
+        sandbox.git(&["commit", "-qm", "Squashed (#1)"]);
+        let answer = sandbox.run(&["change", "relink", "--change-id", &id]);
+        assert_eq!(answer.code == 0, relinked, "{beside}: {}{}", answer.stdout, answer.stderr);
         if relinked {
-            sandbox.evidence();
+            sandbox.commit_evidence();
             assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
         }
     }
@@ -266,12 +266,12 @@ fn a_squash_with_files_that_need_no_change_is_found_again_and_one_with_more_is_n
 
 /// Set up with the config where `init` puts it, among the tool's own files, and a test that the change does not pass.
 fn with_own_config() -> (Sandbox, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config =
         sandbox.read("vibeship_optimizer.yml").replace("test: git --version", "test: git cat-file -e HEAD:no-such");
-    sandbox.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]).passes();
+    sandbox.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]);
     sandbox.write(".vibeship-optimizer/config.yml", &config);
-    sandbox.git(&["commit", "-qam", "Move the config"]).passes();
+    sandbox.git(&["commit", "-qam", "Move the config"]);
     let base = sandbox.head();
     (sandbox, base)
 }
@@ -279,8 +279,8 @@ fn with_own_config() -> (Sandbox, String) {
 fn reconfigure(sandbox: &Sandbox, from: &str, to: &str) {
     let config = sandbox.read(".vibeship-optimizer/config.yml");
     assert!(config.contains(from), "{config}");
-    sandbox.write(".vibeship-optimizer/config.yml", &config.replace(from, to));
-    sandbox.git(&["commit", "-qam", "Evidence"]).passes();
+    sandbox.write(".vibeship-optimizer/config.yml", config.replace(from, to));
+    sandbox.git(&["commit", "-qam", "Evidence"]);
 }
 
 #[test]
@@ -291,15 +291,19 @@ fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
     ] {
         let (sandbox, base) = with_own_config();
         sandbox.write("src/other.txt", "100\n");
-        sandbox.git(&["add", "src"]).passes();
+        sandbox.git(&["add", "src"]);
         reconfigure(&sandbox, from, to);
         let id = sandbox.ready("fewer steps");
         sandbox.write("src/steps.txt", "80\n");
-        sandbox.git(&["add", "src"]).passes();
-        sandbox.git(&["commit", "-qm", &named(&id)]).passes();
+        sandbox.git(&["add", "src"]);
+        sandbox.git(&["commit", "-qm", &named(&id)]);
         assert!(fails(&sandbox, &since(&base), &[]).contains(&"POLICY_CHANGED".to_owned()), "{key}");
-        let said = sandbox.tool(&["check", "--range", &since(&base)]).refused(&[key, "was ", "now "]);
-        assert!(said.out.contains("warn POLICY_CHANGED") && said.out.contains("fail POLICY_CHANGED"), "{}", said.out);
+        let said = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[key, "was ", "now "]);
+        assert!(
+            said.stdout.contains("warn POLICY_CHANGED") && said.stdout.contains("fail POLICY_CHANGED"),
+            "{}",
+            said.stdout
+        );
     }
     // Changed by itself, before or after, it is told and no more; a measure more takes nothing back.
     let (sandbox, base) = with_own_config();
@@ -315,56 +319,56 @@ fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
 
 #[test]
 fn a_name_that_may_mean_two_things_is_no_base() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let clone = sandbox.home().join("clone");
-    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]).passes();
+    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]);
     std::fs::write(clone.join("src/steps.txt"), "80\n").unwrap();
-    sandbox.git_in(&clone, &["commit", "-qam", "No id"]).passes();
-    let check = |base: &str| sandbox.tool_in(&clone, &["check", "--range", &format!("{base}..HEAD")]);
-    check("origin/main").refused(&["COMMIT_WITHOUT_ID"]);
+    sandbox.git_in(&clone, &["commit", "-qam", "No id"]);
+    let check = |base: &str| sandbox.run_in(&clone, &["check", "--range", &format!("{base}..HEAD")]);
+    check("origin/main").exits(1).says(&["COMMIT_WITHOUT_ID"]);
     let base = sandbox.head();
-    sandbox.git_in(&clone, &["tag", "origin/main"]).passes();
-    sandbox.git_in(&clone, &["branch", &base[..8]]).passes();
+    sandbox.git_in(&clone, &["tag", "origin/main"]);
+    sandbox.git_in(&clone, &["branch", &base[..8]]);
     for (name, meanings) in [
         ("origin/main", ["refs/tags/origin/main", "refs/remotes/origin/main"]),
         (&base[..8], [&*format!("refs/heads/{}", &base[..8]), &*format!("commit {base}")]),
     ] {
         let answer = check(name);
-        assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
-        assert!(meanings.iter().all(|meaning| answer.err.contains(meaning)), "{}", answer.err);
+        assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+        assert!(meanings.iter().all(|meaning| answer.stderr.contains(meaning)), "{}", answer.stderr);
     }
-    check("refs/remotes/origin/main").refused(&["COMMIT_WITHOUT_ID"]);
-    check(&base).refused(&["COMMIT_WITHOUT_ID"]);
+    check("refs/remotes/origin/main").exits(1).says(&["COMMIT_WITHOUT_ID"]);
+    check(&base).exits(1).says(&["COMMIT_WITHOUT_ID"]);
 }
 
 #[test]
 fn a_project_is_not_checked_where_another_one_may_be_meant() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let in_api = |more: &[&str]| {
-        sandbox.tool_in(&sandbox.root().join("api"), &[&["check", "--range", &since(&base)][..], more].concat())
+        sandbox.run_in(&sandbox.root().join("api"), &[&["check", "--range", &since(&base)][..], more].concat())
     };
     commit(&sandbox, "api/vibeship_optimizer.yml", "version: 1\n", "Mine");
     let answer = in_api(&[]);
-    assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
-    assert!(answer.err.contains(". and api/"), "{}", answer.err);
+    assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+    assert!(answer.stderr.contains(". and api/"), "{}", answer.stderr);
     assert_ne!(in_api(&["-C", "."]).code, 2, "named, it is clear");
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &base]);
     commit(&sandbox, ".vibeship_optimizer/config.yml", "version: 1\n", "Mine");
     commit(&sandbox, ".vibeship-optimizer/config.yml", "version: 1\n", "Mine");
     // Only one of them is in the work tree; the range has both.
     std::fs::remove_dir_all(sandbox.root().join(".vibeship_optimizer")).unwrap();
-    let answer = sandbox.tool(&["check", "--range", &since(&base)]);
-    assert_eq!(answer.code, 2, "{}{}", answer.out, answer.err);
-    assert!(answer.err.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.err);
+    let answer = sandbox.run(&["check", "--range", &since(&base)]);
+    assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+    assert!(answer.stderr.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.stderr);
 }
 
 #[test]
 fn evidence_that_the_range_removes_is_missed_whatever_change_it_is_of() {
     let (sandbox, id, _) = promoted();
     let base = sandbox.head();
-    sandbox.git(&["rm", "-q", &format!("reports/optimizer/{id}_before_snapshot.json")]).passes();
-    sandbox.git(&["commit", "-qm", "Tidy up"]).passes();
+    sandbox.git(&["rm", "-q", &format!("reports/optimizer/{id}_before_snapshot.json")]);
+    sandbox.git(&["commit", "-qm", "Tidy up"]);
     assert!(fails(&sandbox, &since(&base), &[]).contains(&"ARTIFACT_MISSING".to_owned()));
 }
 
@@ -381,14 +385,14 @@ fn a_trailer_under_its_old_name_counts_in_the_range_that_renames_it() {
 
 #[test]
 fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
-    let sandbox = Sandbox::new();
-    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
-    sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]).passes();
+    let sandbox = Sandbox::enforced();
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
     let old = commit(&sandbox, "src/steps.txt", "90\n", "From before the tool");
-    sandbox.tool(&["init", "--no-prompt"]).passes();
+    sandbox.run(&["init", "--no-prompt"]).ok();
     assert!(sandbox.read(".vibeship-optimizer/config.yml").contains(&format!("since: {old}")));
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Adopt the tool"]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Adopt the tool"]);
     commit(&sandbox, "README.md", "What it is.\n", "Prose");
     commit(&sandbox, ".github/workflows/ci.yml", "on: push\n", "CI");
     for range in ["..HEAD", &since(&old)] {
@@ -398,28 +402,29 @@ fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
     let evil = commit(&sandbox, "src/steps.txt", "1\n", "No id");
     let config = sandbox.read(".vibeship-optimizer/config.yml").replace(&old, &evil);
     sandbox.write(".vibeship-optimizer/config.yml", &config);
-    sandbox.git(&["commit", "-qam", "Evidence"]).passes();
+    sandbox.git(&["commit", "-qam", "Evidence"]);
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
 }
 
 #[test]
 fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
     use vibeship_optimizer::model::Kind;
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--as", "after", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--as", "after", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     let honest = sandbox.head();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     edit(&sandbox, &id, "after_snapshot", &|snapshot| snapshot["kpis"][0]["values"] = serde_json::json!([20.0]));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     sandbox
-        .tool(&["check", "--range", &since(&base)])
-        .refused(&["VERDICTS_DIFFER", "KPI steps differs from its raw output"]);
-    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["VERDICTS_DIFFER", "KPI steps differs from its raw output"]);
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
     forge(&sandbox, &id, |kinds| {
         for kind in kinds {
             if let Kind::ContractSet { contract } = kind {
@@ -427,37 +432,40 @@ fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
             }
         }
     });
-    sandbox.evidence();
-    sandbox.tool(&["check", "--range", &since(&base)]).refused(&["VERDICTS_DIFFER", "measured for another contract"]);
+    sandbox.commit_evidence();
+    sandbox
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["VERDICTS_DIFFER", "measured for another contract"]);
 }
 
 #[test]
 fn a_merge_of_many_brings_nothing_back_that_its_parents_took_out() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let evil = commit(&sandbox, "src/evil.sh", "evil\n", "In");
     let back = reverted(&sandbox, &evil);
-    let made = |args: &[&str]| sandbox.git(args).passes().out.trim().to_owned();
+    let made = |args: &[&str]| sandbox.git(args);
     let other = made(&["commit-tree", &format!("{start}^{{tree}}"), "-p", &start, "-m", "Nothing"]);
     let merged =
         |tree: &str| made(&["commit-tree", tree, "-p", &other, "-p", &evil, "-p", &back, "-m", "Merge branches"]);
     let honest = merged(&format!("{back}^{{tree}}"));
-    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
     assert_eq!(fails(&sandbox, &since(&back), &[]), [""; 0]);
     let forged = merged(&format!("{evil}^{{tree}}"));
-    sandbox.git(&["reset", "-q", "--hard", &forged]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &forged]);
     assert_eq!(fails(&sandbox, &since(&back), &[]), ["MERGE_BRINGS_CONTENT"]);
 }
 
 #[test]
 fn the_config_may_be_committed_by_itself_and_may_not_go() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let text = sandbox.read("vibeship_optimizer.yml");
     commit(&sandbox, "vibeship_optimizer.yml", &format!("{text}\n# A remark.\n"), "Set up vibeship-optimizer");
     assert_eq!(fails(&sandbox, &since(&start), &[]), [""; 0]);
-    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
-    sandbox.git(&["commit", "-qm", "Evidence"]).passes();
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    sandbox.git(&["commit", "-qm", "Evidence"]);
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
 }
 
@@ -466,8 +474,8 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
     let (sandbox, _, _) = tracked();
     let config = sandbox.read("vibeship_optimizer.yml");
     let start = sandbox.head();
-    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]).passes();
-    sandbox.git(&["commit", "-qm", "Without demands"]).passes();
+    sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    sandbox.git(&["commit", "-qm", "Without demands"]);
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
     // Pushed all the same: the next push brings one that exempts what it likes.
     let base = sandbox.head();

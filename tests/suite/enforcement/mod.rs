@@ -13,7 +13,8 @@ mod hooks;
 mod range;
 mod remeasured;
 mod rendered;
-mod sandbox;
 mod signed;
 mod slips;
 mod table;
+#[cfg(unix)]
+mod ways_out;

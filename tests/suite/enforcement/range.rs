@@ -1,6 +1,6 @@
 //! The range check beyond single commits: surfaces, exemptions, gates, formats, records.
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
+use crate::support::{KEY, Sandbox};
 
 fn since(base: &str) -> String {
     format!("{base}..HEAD")
@@ -8,31 +8,31 @@ fn since(base: &str) -> String {
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) {
     sandbox.write(path, text);
-    sandbox.git(&["add", "-A", path]).passes();
-    sandbox.git(&["commit", "-qm", message]).passes();
+    sandbox.git(&["add", "-A", path]);
+    sandbox.git(&["commit", "-qm", message]);
 }
 
 #[test]
 fn each_untracked_change_of_the_tuneables_is_found_with_its_commit_and_path() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     for number in 0..5 {
         commit(&sandbox, "config/tuneables.json", &format!("{{\"ttl\": {number}}}\n"), "Turn the knob");
         commit(&sandbox, "notes/n.md", &format!("{number}\n"), "Prose");
     }
     assert_eq!(sandbox.codes(&since(&base)), ["TUNEABLES_UNTRACKED"; 5]);
-    let text = sandbox.tool(&["check", "--range", &since(&base)]).refused(&["config/tuneables.json"]).out;
+    let text = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["config/tuneables.json"]).stdout;
     assert_eq!(text.matches("prose changes nothing that runs").count(), 5, "exemptions are listed: {text}");
 }
 
 #[test]
 fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
     sandbox.write("lock.json", "1\n");
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Update", "--author=renovate <bot+renovate@example.org>"]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Update", "--author=renovate <bot+renovate@example.org>"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
     sandbox.write("notes/n.md", "2\n");
     commit(&sandbox, "src/steps.txt", "90\n", "Mixed");
@@ -47,19 +47,19 @@ fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them
 
 #[test]
 fn surfaces_are_held_against_the_class() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("a contract");
     commit(&sandbox, "contracts/api.txt", "v2\n", &format!("Change the contract\n\n{KEY}: {id}\n"));
     assert_eq!(sandbox.codes(&since(&base)), ["CONTRACT_WITHOUT_DOCS"]);
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
     for path in ["contracts/api.txt", "docs/api.md", "tests/api.rs"] {
         sandbox.write(path, "v2\n");
     }
-    sandbox.git(&["add", "contracts", "docs", "tests"]).passes();
-    sandbox.git(&["commit", "-qm", &format!("Change the contract\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["add", "contracts", "docs", "tests"]);
+    sandbox.git(&["commit", "-qm", &format!("Change the contract\n\n{KEY}: {id}\n")]);
     assert!(sandbox.codes(&since(&base)).is_empty());
-    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+    sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", &format!("Knob\n\n{KEY}: {id}\n"));
     assert_eq!(sandbox.codes(&since(&base)), ["WRONG_CLASS"]);
     commit(&sandbox, "deploy/prod.env", "X=1\n", "Override");
@@ -68,87 +68,92 @@ fn surfaces_are_held_against_the_class() {
 
 #[test]
 fn an_experiment_touches_nothing_that_runs() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.opened("experiment", "try it");
-    sandbox.baseline(&id);
+    sandbox.take_baseline(&id);
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", &format!("Try\n\n{KEY}: {id}\n"));
     assert_eq!(sandbox.codes(&since(&base)), ["WRONG_CLASS"]);
 }
 
 #[test]
 fn the_required_gate_is_demanded_and_the_flag_may_name_another() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
     assert!(sandbox.codes(&since(&base)).is_empty());
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["GATE_NOT_REACHED"]);
-    let text = sandbox.tool(&["check", "--range", &since(&base), "--require", "promoted"]);
-    text.refused(&["gate 3 (validate)", &format!("next: vibeship-optimizer validate --change-id {id}")]);
+    let text = sandbox.run(&["check", "--range", &since(&base), "--require", "promoted"]);
+    text.exits(1).says(&["gate 3 (validate)", &format!("next: vibeship-optimizer validate --change-id {id}")]);
 }
 
 #[test]
 fn a_rejected_change_whose_commit_stays_is_found_until_it_is_reverted() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
-    sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "no"]).ok();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["NOT_REVERTED"]);
-    sandbox.git(&["revert", "--no-edit", "HEAD^"]).passes();
+    sandbox.git(&["revert", "--no-edit", "HEAD^"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
 }
 
 #[test]
 fn the_formats_say_the_same() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     commit(&sandbox, "src/steps.txt", "80\n", "100% <faster>: a, b");
-    let ask = |format: &str| sandbox.tool(&["check", "--range", &since(&base), "--format", format]);
-    let github = ask("github").refused(&["::error file=src/steps.txt,title=COMMIT_WITHOUT_ID::"]);
-    assert!(github.out.contains("100%25 <faster>: a, b"), "{}", github.out);
-    ask("junit").refused(&["<failure type=\"COMMIT_WITHOUT_ID\"", "100% &lt;faster&gt;"]);
-    ask("markdown").refused(&["COMMIT_WITHOUT_ID", "|"]);
+    let ask = |format: &str| sandbox.run(&["check", "--range", &since(&base), "--format", format]);
+    let github = ask("github").exits(1).says(&["::error file=src/steps.txt,title=COMMIT_WITHOUT_ID::"]);
+    assert!(github.stdout.contains("100%25 <faster>: a, b"), "{}", github.stdout);
+    ask("junit").exits(1).says(&["<failure type=\"COMMIT_WITHOUT_ID\"", "100% &lt;faster&gt;"]);
+    ask("markdown").exits(1).says(&["COMMIT_WITHOUT_ID", "|"]);
     let summary = sandbox.home().join("summary.md");
     sandbox
-        .tool(&["check", "--range", &since(&base), "--summary", summary.to_str().unwrap()])
-        .refused(&["fail COMMIT_WITHOUT_ID"]);
+        .run(&["check", "--range", &since(&base), "--summary", summary.to_str().unwrap()])
+        .exits(1)
+        .says(&["fail COMMIT_WITHOUT_ID"]);
     assert!(std::fs::read_to_string(&summary).unwrap().contains("The check fails"));
 }
 
 #[test]
 fn a_shallow_clone_is_refused_with_the_fix() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
     let clone = sandbox.home().join("clone");
     let url = format!("file://{}", sandbox.root().display());
-    sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]).passes();
-    let answer = sandbox.tool_in(&clone, &["check", "--range"]);
+    sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]);
+    let answer = sandbox.run_in(&clone, &["check", "--range"]);
     assert_eq!(answer.code, 2);
-    assert!(answer.err.contains("shallow") && answer.err.contains("next: git fetch --unshallow"), "{}", answer.err);
+    assert!(
+        answer.stderr.contains("shallow") && answer.stderr.contains("next: git fetch --unshallow"),
+        "{}",
+        answer.stderr
+    );
     // The base's own hash, as GitHub gives it: the clone does not have that commit.
-    let base = sandbox.git(&["rev-parse", "HEAD~1"]).out;
-    let answer = sandbox.tool_in(&clone, &["check", "--range", &format!("{}..HEAD", base.trim())]);
+    let base = sandbox.try_git(&["rev-parse", "HEAD~1"]).stdout;
+    let answer = sandbox.run_in(&clone, &["check", "--range", &format!("{}..HEAD", base.trim())]);
     assert_eq!(answer.code, 2);
-    assert!(answer.err.contains("next: git fetch --unshallow"), "{}", answer.err);
+    assert!(answer.stderr.contains("next: git fetch --unshallow"), "{}", answer.stderr);
 }
 
 #[test]
 fn by_default_the_range_is_what_the_upstream_has_not() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let clone = sandbox.home().join("clone");
-    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]).passes();
-    assert!(sandbox.tool_in(&clone, &["check", "--range"]).passes().out.contains("0 commits"));
+    sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]);
+    assert!(sandbox.run_in(&clone, &["check", "--range"]).ok().stdout.contains("0 commits"));
     std::fs::write(clone.join("src/steps.txt"), "80\n").unwrap();
-    sandbox.git_in(&clone, &["commit", "-qam", "Fewer steps"]).passes();
-    sandbox.tool_in(&clone, &["check", "--range"]).refused(&["COMMIT_WITHOUT_ID", "in 1 commit"]);
+    sandbox.git_in(&clone, &["commit", "-qam", "Fewer steps"]);
+    sandbox.run_in(&clone, &["check", "--range"]).exits(1).says(&["COMMIT_WITHOUT_ID", "in 1 commit"]);
 }
 
 #[test]
 fn the_work_tree_does_not_matter_to_a_range() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
@@ -159,26 +164,26 @@ fn the_work_tree_does_not_matter_to_a_range() {
 
 #[test]
 fn a_check_of_what_lies_here_sees_missing_and_unknown_evidence() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let id = sandbox.ready("fewer steps");
-    sandbox.tool(&["check"]).passes();
+    sandbox.run(&["check"]).ok();
     let file = format!("reports/optimizer/{id}_before_snapshot.json");
     sandbox.write("reports/optimizer/chg-nobody_before_snapshot.json", "{}");
-    let answer = sandbox.tool(&["check"]).passes();
-    assert!(answer.out.contains("warn EVIDENCE_UNKNOWN"), "{}", answer.out);
+    let answer = sandbox.run(&["check"]).ok();
+    assert!(answer.stdout.contains("warn EVIDENCE_UNKNOWN"), "{}", answer.stdout);
     let text = sandbox.read(&file);
-    sandbox.write(&file, &text.replace("\"label\"", "\"Label\""));
-    sandbox.tool(&["check"]).refused(&["ARTIFACT_ALTERED", &file]);
+    sandbox.write(&file, text.replace("\"label\"", "\"Label\""));
+    sandbox.run(&["check"]).exits(1).says(&["ARTIFACT_ALTERED", &file]);
     std::fs::remove_file(sandbox.root().join(&file)).unwrap();
-    sandbox.tool(&["check"]).refused(&["ARTIFACT_MISSING", "git log --oneline --all --"]);
+    sandbox.run(&["check"]).exits(1).says(&["ARTIFACT_MISSING", "git log --oneline --all --"]);
 }
 
 #[test]
 fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let levels = || -> Vec<(String, String)> {
-        let out = sandbox.tool(&["check", "--range", &since(&base), "--format", "json"]).out;
+        let out = sandbox.run(&["check", "--range", &since(&base), "--format", "json"]).stdout;
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         let pair = |it: &serde_json::Value| (text(&it["code"]), text(&it["level"]));
@@ -187,128 +192,128 @@ fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
     let pair = |code: &str, level: &str| (code.to_owned(), level.to_owned());
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
     assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "fail")]);
-    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
     assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]);
-    let text = sandbox.tool(&["check", "--range", &since(&base)]).passes().out;
+    let text = sandbox.run(&["check", "--range", &since(&base)]).ok().stdout;
     assert!(text.contains("taken back in the same range") && !text.contains("next:"), "{text}");
     // Brought back by another revert, it stands again.
-    sandbox.git(&["revert", "--no-edit", "HEAD"]).passes();
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
     assert!(levels().contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{:?}", levels());
     // What the base has already is no commit of the range: taking it back is a change like any other.
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["TUNEABLES_UNTRACKED"]);
-    sandbox.git(&["reset", "-q", "--hard", &base]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &base]);
     // A merge with content of its own is healed in the same way.
-    sandbox.git(&["checkout", "-q", "-b", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
-    sandbox.git(&["checkout", "-q", "main"]).passes();
-    sandbox.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]).passes();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]);
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-qam", "Merge side"]).passes();
+    sandbox.git(&["commit", "-qam", "Merge side"]);
     assert_eq!(levels(), [pair("MERGE_BRINGS_CONTENT", "fail")]);
-    sandbox.git(&["revert", "--no-edit", "-m", "1", "HEAD"]).passes();
+    sandbox.git(&["revert", "--no-edit", "-m", "1", "HEAD"]);
     assert_eq!(levels(), [pair("MERGE_BRINGS_CONTENT", "warn"), pair("COMMIT_WITHOUT_ID", "warn")]);
 }
 
 #[test]
 fn an_experiment_satisfies_no_gate_that_it_never_passes() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.opened("experiment", "try it");
-    sandbox.baseline(&id);
+    sandbox.take_baseline(&id);
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Try\n\n{KEY}: {id}\n"));
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes_with(&since(&base), &["--require", "compare"]).is_empty());
     for gate in ["promoted", "rollout", "verified"] {
         assert_eq!(sandbox.codes_with(&since(&base), &["--require", gate]), ["CLASS_NEVER_PASSES"], "{gate}");
     }
-    let text = sandbox.tool(&["check", "--range", &since(&base), "--require", "promoted"]);
-    text.refused(&["a change of class experiment never passes", &format!("--from {id}")]);
+    let text = sandbox.run(&["check", "--range", &since(&base), "--require", "promoted"]);
+    text.exits(1).says(&["a change of class experiment never passes", &format!("--from {id}")]);
 }
 
 #[test]
 fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     // A config that nobody commits lets it hold for two months.
     let config = sandbox.read("vibeship_optimizer.yml");
-    sandbox.write("vibeship_optimizer.yml", &config.replace("  require:", "  max_emergency_days: 90\n  require:"));
+    sandbox.write("vibeship_optimizer.yml", config.replace("  require:", "  max_emergency_days: 90\n  require:"));
     let id = sandbox.emergency("stop it", "60d");
     sandbox.write("vibeship_optimizer.yml", &config);
     sandbox.write("reports/optimizer/notes.md", "none yet\n");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let promoted = || sandbox.codes_with(&since(&base), &["--require", "promoted"]);
     assert_eq!(promoted(), [""; 0]);
     let later = (chrono::Utc::now() + chrono::Duration::days(8)).to_rfc3339();
-    sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]).passes();
+    sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]);
     assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
     assert!(sandbox.codes(&since(&base)).is_empty(), "the record itself claims no more than it did when it was made");
     // A change that cannot be promoted takes nothing over.
     let experiment = sandbox.opened_as("experiment", "try it");
-    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &experiment]).passes();
-    sandbox.evidence_later(&later);
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &experiment]).ok();
+    sandbox.commit_evidence_at(&later);
     assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
     let proper = sandbox.opened_as("code", "for good");
-    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &proper]).passes();
-    sandbox.evidence_later(&later);
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &proper]).ok();
+    sandbox.commit_evidence_at(&later);
     assert!(promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "one that was opened and no more");
 }
 
 #[test]
 fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.emergency("stop it", "1h");
     sandbox.write("reports/optimizer/notes.md", "none yet\n");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
     let proper = sandbox.opened_as("code", "for good");
-    sandbox.tool(&["change", "follow-up", "--change-id", &id, "--by", &proper]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &proper]).ok();
+    sandbox.commit_evidence();
     let expired_after = |hours: i64| {
         let later = (chrono::Utc::now() + chrono::Duration::hours(hours)).to_rfc3339();
-        sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]).passes();
+        sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]);
         let codes = sandbox.codes_with(&since(&base), &["--require", "promoted"]);
-        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).passes();
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
         codes.contains(&"ENV_OVERRIDE_EXPIRED".to_owned())
     };
     assert!(expired_after(2), "the other change has not even a baseline");
-    sandbox.baseline(&proper);
+    sandbox.take_baseline(&proper);
     assert!(!expired_after(2));
     assert!(expired_after(24 * 8), "it lies about for longer than an override may");
 }
 
 #[test]
 fn a_range_in_which_nothing_can_lie_is_no_answer() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     commit(&sandbox, "src/steps.txt", "80\n", "No id");
     for range in ["HEAD", "main", "HEAD..HEAD^", "HEAD...HEAD^"] {
-        let answer = sandbox.tool(&["check", "--range", range]);
-        assert_eq!(answer.code, 2, "{range}: {}{}", answer.out, answer.err);
-        assert!(answer.err.contains("BASE..HEAD"), "{range}: {}", answer.err);
+        let answer = sandbox.run(&["check", "--range", range]);
+        assert_eq!(answer.code, 2, "{range}: {}{}", answer.stdout, answer.stderr);
+        assert!(answer.stderr.contains("BASE..HEAD"), "{range}: {}", answer.stderr);
     }
-    let nothing = sandbox.tool(&["check", "--range", "HEAD..HEAD"]).passes();
-    assert!(nothing.err.contains("nothing to check"), "{}", nothing.err);
+    let nothing = sandbox.run(&["check", "--range", "HEAD..HEAD"]).ok();
+    assert!(nothing.stderr.contains("nothing to check"), "{}", nothing.stderr);
     assert_eq!(sandbox.codes("HEAD^"), ["COMMIT_WITHOUT_ID"], "one commit is the base of what HEAD has since");
 }
 
 #[test]
 fn the_tool_s_own_rollback_is_a_revert_to_the_check() {
     for ended in [false, true] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::enforced();
         let base = sandbox.head();
         let id = sandbox.ready("fewer steps");
         commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
-        sandbox.tool(&["validate", "--change-id", &id]).passes();
+        sandbox.run(&["validate", "--change-id", &id]).ok();
         if ended {
-            sandbox.tool(&["change", "reject", "--change-id", &id, "--reason", "no"]).passes();
+            sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "no"]).ok();
         }
         let back = ["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"];
-        sandbox.tool(&back).passes();
+        sandbox.run(&back).ok();
         assert_eq!(sandbox.read("src/steps.txt"), "100\n");
-        sandbox.evidence();
+        sandbox.commit_evidence();
         assert!(sandbox.codes(&since(&base)).is_empty());
         assert!(sandbox.codes("HEAD~2..HEAD").is_empty(), "also when what is reverted lies before the range");
     }
@@ -316,7 +321,7 @@ fn the_tool_s_own_rollback_is_a_revert_to_the_check() {
 
 #[test]
 fn a_rollback_of_an_older_version_is_a_revert_too() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
@@ -327,7 +332,7 @@ fn a_rollback_of_an_older_version_is_a_revert_too() {
 
 #[test]
 fn no_heal_brings_a_change_back_that_a_revert_took_out() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
@@ -335,34 +340,34 @@ fn no_heal_brings_a_change_back_that_a_revert_took_out() {
     let message = format!("Revert \"Fewer steps\"\n\nThis reverts commit {first}.\n\n{KEY}: {id}\n");
     commit(&sandbox, "src/steps.txt", "101\n", &message);
     let (revert, first) = (&sandbox.head()[..12], &first[..12]);
-    let text = sandbox.tool(&["check", "--range", &since(&base)]);
+    let text = sandbox.run(&["check", "--range", &since(&base)]);
     let fix = format!("next: git revert {revert} && git revert {first}\n");
-    let text = text.refused(&["REVERT_NOT_EXACT", "MANY_COMMITS", &fix]).out;
+    let text = text.exits(1).says(&["REVERT_NOT_EXACT", "MANY_COMMITS", &fix]).stdout;
     assert_eq!(text.matches(&format!("git revert {revert}")).count(), 1, "{text}");
 }
 
 #[test]
 fn a_rollback_that_cannot_be_made_says_why_first_and_how_it_can() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let id = sandbox.ready("fewer steps");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
     let head = sandbox.head();
     let back = ["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"];
     let again = format!("vibeship-optimizer change rollback --change-id {id} --reason \"it hurt\" --apply");
     sandbox.write("src/steps.txt", "mine\n");
-    let dirty = sandbox.tool(&back);
-    assert_eq!(dirty.code, 2, "{}", dirty.err);
-    assert!(!dirty.err.contains("graft"), "{}", dirty.err);
-    assert!(dirty.err.lines().take(3).any(|line| line.contains("local changes")), "{}", dirty.err);
-    assert!(dirty.err.contains("src/steps.txt") && dirty.err.contains(&again), "{}", dirty.err);
-    sandbox.git(&["checkout", "-q", "--", "src"]).passes();
+    let dirty = sandbox.run(&back);
+    assert_eq!(dirty.code, 2, "{}", dirty.stderr);
+    assert!(!dirty.stderr.contains("graft"), "{}", dirty.stderr);
+    assert!(dirty.stderr.lines().take(3).any(|line| line.contains("local changes")), "{}", dirty.stderr);
+    assert!(dirty.stderr.contains("src/steps.txt") && dirty.stderr.contains(&again), "{}", dirty.stderr);
+    sandbox.git(&["checkout", "-q", "--", "src"]);
     let settings = "[user]\n\tuseConfigOnly = true\n";
     std::fs::write(sandbox.home().join("gitconfig"), settings).unwrap();
-    let nobody = sandbox.tool(&back);
-    assert_eq!(nobody.code, 2, "{}", nobody.err);
-    let first = nobody.err.lines().next().unwrap_or_default();
-    assert!(first.contains("git does not know who"), "{}", nobody.err);
-    assert!(nobody.err.contains("git config user.name") && nobody.err.contains(&again), "{}", nobody.err);
+    let nobody = sandbox.run(&back);
+    assert_eq!(nobody.code, 2, "{}", nobody.stderr);
+    let first = nobody.stderr.lines().next().unwrap_or_default();
+    assert!(first.contains("git does not know who"), "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("git config user.name") && nobody.stderr.contains(&again), "{}", nobody.stderr);
     assert_eq!(sandbox.head(), head);
 }

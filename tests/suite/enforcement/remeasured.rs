@@ -1,33 +1,33 @@
 //! `check --remeasure`: what an author's machine measured is measured again on this one.
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::since;
+use crate::support::{KEY, Sandbox};
 
 /// A change from 100 to `steps`, promoted on a machine where `fake` stands for the KPI's command.
 fn promoted(steps: &str, fake: Option<&str>) -> (Sandbox, String, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     let command = r#"sh -c "if [ -e $HOME/fake ]; then sh $HOME/fake; else sh kpi.sh; fi""#;
-    sandbox.write("vibeship_optimizer.yml", &config.replace("'git show :src/steps.txt'", &format!("'{command}'")));
+    sandbox.write("vibeship_optimizer.yml", config.replace("'git show :src/steps.txt'", &format!("'{command}'")));
     sandbox.write("kpi.sh", "cat src/steps.txt\n");
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Measure by a script"]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Measure by a script"]);
     let base = sandbox.head();
     if let Some(fake) = fake {
         std::fs::write(sandbox.home().join("fake"), fake).unwrap();
     }
     let id = sandbox.ready("fewer steps");
     sandbox.write("src/steps.txt", steps);
-    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     for args in [
         &["validate", "--change-id", &id][..],
         &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
         &["compare", "--change-id", &id],
         &["change", "promote", "--change-id", &id],
     ] {
-        sandbox.tool(args).passes();
+        sandbox.run(args).ok();
     }
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let _ = std::fs::remove_file(sandbox.home().join("fake"));
     (sandbox, id, since(&base))
 }
@@ -37,24 +37,24 @@ fn numbers_that_only_the_authors_machine_gives_are_caught_by_measuring_again() {
     let (sandbox, id, range) = promoted("95\n", Some("sed s/95/80/ src/steps.txt\n"));
     assert_eq!(sandbox.codes_with(&range, &["--require", "promoted"]), [""; 0], "the files agree with each other");
     assert_eq!(sandbox.codes_with(&range, &["--remeasure"]), ["REMEASURED_DIFFERENTLY"]);
-    sandbox.tool(&["check", "--range", &range, "--remeasure", "--format", "junit"]).refused(&[
+    sandbox.run(&["check", "--range", &range, "--remeasure", "--format", "junit"]).exits(1).says(&[
         "REMEASURED_DIFFERENTLY",
         "-5",
         "-20",
     ]);
     // Without a range the change is named.
-    sandbox.tool(&["check", "--remeasure", &id]).refused(&["REMEASURED_DIFFERENTLY"]);
-    assert_eq!(sandbox.tool(&["check", "--remeasure"]).code, 2);
+    sandbox.run(&["check", "--remeasure", &id]).exits(1).says(&["REMEASURED_DIFFERENTLY"]);
+    assert_eq!(sandbox.run(&["check", "--remeasure"]).code, 2);
 }
 
 #[test]
 fn honest_numbers_come_out_again() {
     let (sandbox, id, range) = promoted("80\n", None);
-    let answer = sandbox.tool(&["check", "--range", &range, "--remeasure"]).passes();
-    assert!(answer.err.contains(&format!("{id}: measured again, its verdicts hold")), "{}", answer.err);
+    let answer = sandbox.run(&["check", "--range", &range, "--remeasure"]).ok();
+    assert!(answer.stderr.contains(&format!("{id}: measured again, its verdicts hold")), "{}", answer.stderr);
     // What the range does not bring is not measured again.
-    let answer = sandbox.tool(&["check", "--range", "HEAD..HEAD", "--remeasure"]).passes();
-    assert!(!answer.err.contains("measured again"), "{}", answer.err);
+    let answer = sandbox.run(&["check", "--range", "HEAD..HEAD", "--remeasure"]).ok();
+    assert!(!answer.stderr.contains("measured again"), "{}", answer.stderr);
 }
 
 #[test]
@@ -66,35 +66,35 @@ fn what_cannot_be_measured_here_is_told_and_fails_nothing() {
 
 #[test]
 fn a_kpi_that_reads_the_history_is_the_same_on_both_sides_of_a_pair() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
-    sandbox.write("vibeship_optimizer.yml", &config.replace("git show :src/steps.txt", "sh kpi.sh"));
+    sandbox.write("vibeship_optimizer.yml", config.replace("git show :src/steps.txt", "sh kpi.sh"));
     sandbox.write("kpi.sh", "git log -1 --format=%s | grep -q Fewer && echo 80 || echo 100\n");
-    sandbox.git(&["add", "-A"]).passes();
-    sandbox.git(&["commit", "-qm", "Measure the history"]).passes();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Measure the history"]);
     let id = sandbox.ready("fewer steps");
     sandbox.write("src/steps.txt", "100\n\n");
-    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    let _ = sandbox.tool(&["compare", "--change-id", &id]);
-    sandbox.tool(&["change", "promote", "--change-id", &id]).refused(&["changes otherwise in the pairs"]);
+    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    let _ = sandbox.run(&["compare", "--change-id", &id]);
+    sandbox.run(&["change", "promote", "--change-id", &id]).exits(1).says(&["changes otherwise in the pairs"]);
 }
 
 #[test]
 fn a_change_that_only_takes_back_what_another_commit_did_says_so() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let earlier = sandbox.head();
     sandbox.write("src/steps.txt", "200\n");
-    sandbox.git(&["commit", "-qam", "Slower"]).passes();
+    sandbox.git(&["commit", "-qam", "Slower"]);
     let slower = sandbox.head();
     let id = sandbox.ready("fewer steps");
     sandbox.write("src/steps.txt", "100\n");
-    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    let report = sandbox.read(&format!("reports/optimizer/{id}_compare.md"));
+    sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    let report = sandbox.read(format!("reports/optimizer/{id}_compare.md"));
     for commit in [&earlier[..12], &slower[..12]] {
         assert!(report.contains(commit), "{commit}: {report}");
     }

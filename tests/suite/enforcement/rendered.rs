@@ -1,19 +1,19 @@
 //! Pages that people read, written by hand: rendered again from the record and the raw evidence, they are others.
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
 use crate::enforcement::slips::{record_path, since};
+use crate::support::{KEY, Sandbox};
 
 /// A change compared in pairs, all of it committed.
 fn compared() -> (Sandbox, String, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     (sandbox, id, since(&base))
 }
 
@@ -27,7 +27,7 @@ fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
     assert_ne!(old, new, "{old}");
     sandbox.write(page, &new);
     let digest = |text: &str| Digest::of_bytes(text.as_bytes()).as_str().to_owned();
-    let text = sandbox.read(&record_path(id)).replace(&digest(&old), &digest(&new));
+    let text = sandbox.read(record_path(id)).replace(&digest(&old), &digest(&new));
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut sealed: Vec<Event> = Vec::new();
     for event in value["events"].as_array().unwrap() {
@@ -35,22 +35,22 @@ fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
     let bytes = record::bytes(&Change::replay(&sealed).unwrap());
-    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+    sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
     // Nobody has the honest record yet, and the logbook is as the new one gives it.
-    sandbox.git(&["reset", "-q", "--soft", "HEAD^"]).passes();
-    let _ = sandbox.tool(&["doctor", "--apply"]);
-    sandbox.evidence();
+    sandbox.git(&["reset", "-q", "--soft", "HEAD^"]);
+    let _ = sandbox.run(&["doctor", "--apply"]);
+    sandbox.commit_evidence();
 }
 
 #[test]
 fn a_report_that_says_more_than_the_evidence_is_found() {
     let (sandbox, id, range) = compared();
     assert_eq!(sandbox.codes(&range), [""; 0]);
-    assert_eq!(sandbox.tool(&["check"]).code, 0);
+    assert_eq!(sandbox.run(&["check"]).code, 0);
     let page = format!("reports/optimizer/{id}_compare.md");
     rewrite(&sandbox, &id, &page, "-20", "-90");
     assert_eq!(sandbox.codes(&range), ["REPORT_DIFFERS"]);
-    sandbox.tool(&["check"]).refused(&["REPORT_DIFFERS", &page]);
+    sandbox.run(&["check"]).exits(1).says(&["REPORT_DIFFERS", &page]);
 }
 
 #[test]
@@ -58,16 +58,16 @@ fn a_section_of_the_logbook_that_was_edited_is_told() {
     let (sandbox, id, range) = compared();
     let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
     // What people write around the sections is theirs.
-    sandbox.write("VIBESHIP_OPTIMIZER.md", &format!("{logbook}\nverified by me\n"));
-    sandbox.evidence();
+    sandbox.write("VIBESHIP_OPTIMIZER.md", format!("{logbook}\nverified by me\n"));
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
-    sandbox.write("VIBESHIP_OPTIMIZER.md", &logbook.replacen("- **Status:**", "- **Status:** ✓ **VERIFIED**", 1));
-    sandbox.evidence();
+    sandbox.write("VIBESHIP_OPTIMIZER.md", logbook.replacen("- **Status:**", "- **Status:** ✓ **VERIFIED**", 1));
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), ["REPORT_DIFFERS"]);
-    let answer = sandbox.tool(&["check", "--range", &range]).passes();
-    assert!(answer.out.contains("doctor --apply") && answer.out.contains(&id), "{}", answer.out);
-    let _ = sandbox.tool(&["doctor", "--apply"]);
-    sandbox.evidence();
+    let answer = sandbox.run(&["check", "--range", &range]).ok();
+    assert!(answer.stdout.contains("doctor --apply") && answer.stdout.contains(&id), "{}", answer.stdout);
+    let _ = sandbox.run(&["doctor", "--apply"]);
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
 }
 
@@ -75,13 +75,13 @@ fn a_section_of_the_logbook_that_was_edited_is_told() {
 fn data_among_the_evidence_that_no_change_can_have_written_is_code() {
     let (sandbox, id, range) = compared();
     sandbox.write("reports/optimizer/limits.json", "{\"workers\": 64}\n");
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), ["COMMIT_WITHOUT_ID"]);
-    sandbox.git(&["rm", "-q", "reports/optimizer/limits.json"]).passes();
-    sandbox.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Nothing"]).passes();
+    sandbox.git(&["rm", "-q", "reports/optimizer/limits.json"]);
+    sandbox.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Nothing"]);
     // What a killed run left under the change's own name is evidence.
-    sandbox.write(&format!("reports/optimizer/{id}_pair.superseded-1.json"), "{}\n");
-    sandbox.write(&format!("reports/optimizer/{id}_note.md"), "prose\n");
-    sandbox.evidence();
+    sandbox.write(format!("reports/optimizer/{id}_pair.superseded-1.json"), "{}\n");
+    sandbox.write(format!("reports/optimizer/{id}_note.md"), "prose\n");
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
 }

@@ -1,18 +1,18 @@
 //! Signed events: a record that somebody made up needs a person's key.
 
-use crate::enforcement::sandbox::Sandbox;
 use crate::enforcement::slips::{forge, since};
+use crate::support::Sandbox;
 
 /// Gives the person of the sandbox a key, and git the list of who may sign.
 fn with_key(sandbox: &Sandbox) {
     let key = sandbox.home().join("key");
-    let mut keygen = sandbox.command(std::path::Path::new("ssh-keygen"), sandbox.home());
+    let mut keygen = sandbox.command("ssh-keygen");
     assert!(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success());
     let public = std::fs::read_to_string(sandbox.home().join("key.pub")).unwrap();
     let allowed = sandbox.home().join("allowed");
     std::fs::write(&allowed, format!("tester@example.org {public}")).unwrap();
     for (name, value) in [("user.signingkey", &key), ("gpg.ssh.allowedSignersFile", &allowed)] {
-        sandbox.git(&["config", "--global", name, &value.to_string_lossy()]).passes();
+        sandbox.git(&["config", "--global", name, &value.to_string_lossy()]);
     }
 }
 
@@ -20,26 +20,30 @@ fn with_key(sandbox: &Sandbox) {
 #[test]
 fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     use vibeship_optimizer::model::Kind;
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
-    sandbox.write("vibeship_optimizer.yml", &format!("{config}sign: ssh\n"));
-    sandbox.git(&["commit", "-qam", "Sign what is recorded"]).passes();
+    sandbox.write("vibeship_optimizer.yml", format!("{config}sign: ssh\n"));
+    sandbox.git(&["commit", "-qam", "Sign what is recorded"]);
     let base = sandbox.head();
-    let start = sandbox.tool(&["change", "start", "--title", "fewer steps"]);
+    let start = sandbox.run(&["change", "start", "--title", "fewer steps"]);
     assert_eq!(start.code, 2, "without a key nothing is recorded");
-    assert!(start.err.contains("could not be signed") && start.err.contains("user.signingkey"), "{}", start.err);
+    assert!(
+        start.stderr.contains("could not be signed") && start.stderr.contains("user.signingkey"),
+        "{}",
+        start.stderr
+    );
     with_key(&sandbox);
     let id = sandbox.ready("fewer steps");
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), [""; 0]);
     let honest = sandbox.head();
     // Sealed again with consistent digests, but by nobody's key.
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Noted { text: "looks good".to_owned() }));
-    let _ = sandbox.tool(&["doctor", "--apply"]);
-    sandbox.evidence();
+    let _ = sandbox.run(&["doctor", "--apply"]);
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
     // A key that nobody allowed, and a signature of another event, are none.
-    sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
     std::fs::write(sandbox.home().join("allowed"), "").unwrap();
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
 }

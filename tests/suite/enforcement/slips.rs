@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::enforcement::sandbox::{KEY, Sandbox};
+use crate::support::{KEY, Sandbox};
 
 pub(crate) fn since(base: &str) -> String {
     format!("{base}..HEAD")
@@ -10,11 +10,11 @@ pub(crate) fn since(base: &str) -> String {
 
 /// A tracked, committed change; the base is before all of it.
 pub(crate) fn tracked() -> (Sandbox, String, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     assert!(sandbox.codes(&since(&base)).is_empty());
     (sandbox, id, base)
 }
@@ -33,7 +33,7 @@ fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<v
     use vibeship_optimizer::model::{Event, Kind};
     use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
-    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(record_path(id))).unwrap();
     let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
     let mut kinds: Vec<Kind> = events.iter().map(|event| event.what.clone()).collect();
     edit(&mut kinds);
@@ -44,7 +44,7 @@ fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<v
         sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
     }
     let bytes = record::bytes(&Change::replay(&sealed).unwrap());
-    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+    sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
 /// The record with every moment moved by that many minutes, as if it had been made then.
@@ -52,7 +52,7 @@ pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
     use vibeship_optimizer::model::Event;
     use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
-    let value: serde_json::Value = serde_json::from_str(&sandbox.read(&record_path(id))).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&sandbox.read(record_path(id))).unwrap();
     let events: Vec<Event> = serde_json::from_value(value["events"].clone()).unwrap();
     let mut sealed: Vec<Event> = Vec::new();
     for event in events {
@@ -60,7 +60,7 @@ pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, at));
     }
     let bytes = record::bytes(&Change::replay(&sealed).unwrap());
-    sandbox.write(&record_path(id), &String::from_utf8(bytes).unwrap());
+    sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
 #[test]
@@ -69,16 +69,16 @@ fn a_trailer_quoted_in_the_body_is_none() {
     let base = sandbox.head();
     sandbox.write("src/steps.txt", "70\n");
     let message = format!("More\n\n{KEY}: {id}\nis what the last commit said.\n\nThis one says nothing.\n");
-    sandbox.git(&["commit", "-qam", &message]).passes();
+    sandbox.git(&["commit", "-qam", &message]);
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
 }
 
 #[test]
 fn an_edited_record_is_found() {
     let (sandbox, id, base) = tracked();
-    let text = sandbox.read(&record_path(&id));
-    sandbox.write(&record_path(&id), &text.replace("-10%", "+90%"));
-    sandbox.evidence();
+    let text = sandbox.read(record_path(&id));
+    sandbox.write(record_path(&id), text.replace("-10%", "+90%"));
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNREADABLE"]);
 }
 
@@ -94,7 +94,7 @@ fn a_record_rewritten_with_a_recomputed_chain_is_found_against_the_base() {
             }
         }
     });
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REWRITTEN", "VERDICTS_DIFFER"]);
 }
 
@@ -103,7 +103,7 @@ fn a_record_forged_within_the_range_is_unlawful() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNLAWFUL"]);
 }
 
@@ -111,8 +111,8 @@ fn a_record_forged_within_the_range_is_unlawful() {
 fn a_removed_record_is_found() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
-    sandbox.git(&["rm", "-q", &record_path(&id)]).passes();
-    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    sandbox.git(&["rm", "-q", &record_path(&id)]);
+    sandbox.git(&["commit", "-qm", "Tidy"]);
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_REMOVED"]);
 }
 
@@ -121,33 +121,33 @@ fn altered_and_missing_evidence_is_found_in_the_tree() {
     let (sandbox, id, base) = tracked();
     let file = format!("reports/optimizer/{id}_before_snapshot.json");
     let text = sandbox.read(&file);
-    sandbox.write(&file, &text.replacen("100", "900", 1));
-    sandbox.evidence();
+    sandbox.write(&file, text.replacen("100", "900", 1));
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_ALTERED".to_owned()));
-    sandbox.git(&["rm", "-q", &file]).passes();
-    sandbox.git(&["commit", "-qm", "Tidy"]).passes();
+    sandbox.git(&["rm", "-q", &file]);
+    sandbox.git(&["commit", "-qm", "Tidy"]);
     assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_MISSING".to_owned()));
 }
 
 #[test]
 fn evidence_made_after_the_fact_is_found() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", "Fewer steps"]).passes();
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]);
     let made = sandbox.head();
     std::thread::sleep(std::time::Duration::from_millis(1100));
     // The baseline is measured on the code before, as if it had come first.
-    sandbox.git(&["checkout", "-q", "-b", "late", &base]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "late", &base]);
     let id = sandbox.ready("fewer steps");
-    sandbox.git(&["cherry-pick", &made]).passes();
-    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
+    sandbox.git(&["cherry-pick", &made]);
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     assert_eq!(sandbox.codes(&since(&base)), ["EVIDENCE_AFTER_THE_FACT"]);
     // A baseline that is committed after the change does not even lie before it.
-    sandbox.git(&["checkout", "-q", "-b", "later", &made]).passes();
-    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.git(&["checkout", "late", "--", ".vibeship-optimizer", "reports"]).passes();
-    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "later", &made]);
+    sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.git(&["checkout", "late", "--", ".vibeship-optimizer", "reports"]);
+    sandbox.commit_evidence();
     let codes = sandbox.codes(&since(&base));
     assert!(
         codes.contains(&"EVIDENCE_AFTER_THE_FACT".to_owned()) || codes.contains(&"BASELINE_NOT_FIRST".to_owned()),
@@ -158,31 +158,31 @@ fn evidence_made_after_the_fact_is_found() {
 #[test]
 fn a_clock_that_was_set_back_by_less_than_ten_minutes_is_no_evidence_after_the_fact() {
     for (minutes, codes) in [(4, Vec::new()), (11, vec!["EVIDENCE_AFTER_THE_FACT"])] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::enforced();
         let base = sandbox.head();
         let id = sandbox.ready("fewer steps");
-        sandbox.improve();
+        sandbox.improve_steps();
         let at = (chrono::Utc::now() - chrono::Duration::minutes(minutes)).to_rfc3339();
         let message = format!("Fewer steps\n\n{KEY}: {id}\n");
-        sandbox.git_at(&at, &["commit", "-qm", &message]).passes();
+        sandbox.git_at(&at, &["commit", "-qm", &message]);
         assert_eq!(sandbox.codes(&since(&base)), codes, "{minutes} minutes");
     }
 }
 
 #[test]
 fn a_baseline_on_other_code_is_not_first() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "elsewhere"]);
     sandbox.write("notes/n.md", "1\n");
-    sandbox.git(&["add", "notes"]).passes();
-    sandbox.git(&["commit", "-qm", "Prose"]).passes();
+    sandbox.git(&["add", "notes"]);
+    sandbox.git(&["commit", "-qm", "Prose"]);
     let id = sandbox.ready("fewer steps");
-    sandbox.git(&["checkout", "-q", "-b", "here", &base]).passes();
-    sandbox.improve();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]).passes();
-    sandbox.git(&["checkout", "elsewhere", "--", ".vibeship-optimizer", "reports"]).passes();
-    sandbox.evidence();
+    sandbox.git(&["checkout", "-q", "-b", "here", &base]);
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    sandbox.git(&["checkout", "elsewhere", "--", ".vibeship-optimizer", "reports"]);
+    sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["BASELINE_NOT_FIRST"]);
 }
 
@@ -194,7 +194,7 @@ fn events_of_the_future_and_events_put_into_the_past_are_found() {
         let (sandbox, id, _) = tracked();
         let base = sandbox.head();
         forge_at(&sandbox, &id, days, |kinds| kinds.push(note()));
-        sandbox.evidence();
+        sandbox.commit_evidence();
         assert_eq!(sandbox.codes(&since(&base)), [code]);
     }
 }
@@ -202,36 +202,36 @@ fn events_of_the_future_and_events_put_into_the_past_are_found() {
 #[test]
 fn another_commit_than_the_validated_one_is_found_and_relinking_it_needs_proof() {
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
-    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]);
     // The same change on another base: a rebase made a new hash.
-    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]).passes();
+    sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]);
     sandbox.write("notes/n.md", "1\n");
-    sandbox.git(&["add", "notes"]).passes();
-    sandbox.git(&["commit", "-qm", "Prose"]).passes();
-    sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+    sandbox.git(&["add", "notes"]);
+    sandbox.git(&["commit", "-qm", "Prose"]);
+    sandbox.git(&["cherry-pick", &validated, "main"]);
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
-    let answer = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-    assert!(answer.out.contains("by pick"), "{}", answer.out);
-    sandbox.evidence();
+    let answer = sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+    assert!(answer.stdout.contains("by pick"), "{}", answer.stdout);
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
-    let nothing = sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-    assert!(nothing.out.contains("nothing relinked"), "{}", nothing.out);
+    let nothing = sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+    assert!(nothing.stdout.contains("nothing relinked"), "{}", nothing.stdout);
 }
 
 #[test]
 fn an_id_lost_in_a_squash_is_found_again() {
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
-    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]).passes();
-    sandbox.git(&["merge", "-q", "--squash", "main"]).passes();
-    sandbox.git(&["commit", "-qm", "Squashed (#1)"]).passes();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
+    sandbox.git(&["merge", "-q", "--squash", "main"]);
+    sandbox.git(&["commit", "-qm", "Squashed (#1)"]);
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
-    sandbox.tool(&["change", "relink"]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "relink"]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
 }
 
@@ -239,14 +239,14 @@ fn an_id_lost_in_a_squash_is_found_again() {
 fn a_relink_that_is_not_the_same_change_is_unproven() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
-    let old = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    let old = sandbox.git(&["rev-parse", "HEAD^"]);
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    sandbox.git(&["commit", "-qam", "Something else"]);
     let new = sandbox.head();
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Relinked { commits: vec![(old, new)], by: "patch-id".to_owned() }));
-    sandbox.evidence();
+    sandbox.commit_evidence();
     let codes = sandbox.codes(&since(&base));
     assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
 }
@@ -255,44 +255,44 @@ fn a_relink_that_is_not_the_same_change_is_unproven() {
 fn a_chain_of_relinks_is_held_against_the_validated_commit() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
-    let validated = sandbox.git(&["rev-parse", "HEAD^"]).passes().out.trim().to_owned();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    let validated = sandbox.git(&["rev-parse", "HEAD^"]);
     let after = sandbox.head();
     sandbox.write("src/steps.txt", "1\n");
-    sandbox.git(&["commit", "-qam", "Something else"]).passes();
+    sandbox.git(&["commit", "-qam", "Something else"]);
     let other = sandbox.head();
     let nowhere = format!("{:0>40}", 1);
     let moved = |old: &str, new: &str| Kind::Relinked {
         commits: vec![(old.to_owned(), new.to_owned())],
         by: "patch-id".to_owned(),
     };
-    let honest = sandbox.read(&record_path(&id));
+    let honest = sandbox.read(record_path(&id));
     for chain in [
         vec![moved(&validated, &nowhere), moved(&nowhere, &other), moved(&other, &other)],
         vec![moved(&validated, &nowhere), moved(&nowhere, &other)],
         vec![moved(&other, &other)],
     ] {
-        sandbox.write(&record_path(&id), &honest);
+        sandbox.write(record_path(&id), &honest);
         forge(&sandbox, &id, |kinds| kinds.extend(chain.clone()));
-        sandbox.evidence();
+        sandbox.commit_evidence();
         let codes = sandbox.codes(&since(&after));
         assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
         assert_eq!(codes.contains(&"RECORD_UNLAWFUL".to_owned()), chain.len() != 2, "{codes:?}");
     }
     // Moved twice in earnest, and back.
-    sandbox.git(&["checkout", "-q", "-B", "main", &after]).passes();
+    sandbox.git(&["checkout", "-q", "-B", "main", &after]);
     for branch in ["once", "twice"] {
-        sandbox.git(&["checkout", "-q", "-b", branch, &format!("{validated}^")]).passes();
+        sandbox.git(&["checkout", "-q", "-b", branch, &format!("{validated}^")]);
         sandbox.write("notes/n.md", branch);
-        sandbox.git(&["add", "notes"]).passes();
-        sandbox.git(&["commit", "-qm", "Prose"]).passes();
-        sandbox.git(&["cherry-pick", &validated, "main"]).passes();
+        sandbox.git(&["add", "notes"]);
+        sandbox.git(&["commit", "-qm", "Prose"]);
+        sandbox.git(&["cherry-pick", &validated, "main"]);
         if branch == "twice" {
-            sandbox.git(&["checkout", "-q", "once", "--", ".vibeship-optimizer"]).passes();
+            sandbox.git(&["checkout", "-q", "once", "--", ".vibeship-optimizer"]);
         }
-        sandbox.tool(&["change", "relink", "--change-id", &id]).passes();
-        sandbox.evidence();
+        sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+        sandbox.commit_evidence();
         assert!(sandbox.codes(&since(&base)).is_empty(), "{branch}");
     }
 }
@@ -301,8 +301,8 @@ fn a_chain_of_relinks_is_held_against_the_validated_commit() {
 fn what_a_record_says_of_a_commit_is_held_against_git() {
     use vibeship_optimizer::model::{Digest, Kind, Validation};
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     let honest = sandbox.head();
     for (part, words) in [("tree", "its tree is not"), ("code", "its code is not"), ("files", "files of its delta")] {
@@ -316,33 +316,33 @@ fn what_a_record_says_of_a_commit_is_held_against_git() {
                 _ => delta.files = vec!["docs/n.md".to_owned()],
             }
         });
-        sandbox.evidence();
+        sandbox.commit_evidence();
         let codes = sandbox.codes(&since(&base));
         assert!(codes.contains(&"VERDICTS_DIFFER".to_owned()), "{part}: {codes:?}");
-        sandbox.tool(&["check", "--range", &since(&base)]).refused(&[words]);
-        sandbox.git(&["reset", "-q", "--hard", &honest]).passes();
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[words]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
 }
 
 #[test]
 fn promoted_verdicts_are_computed_again_from_the_tree() {
     let (sandbox, id, base) = tracked();
-    sandbox.tool(&["validate", "--change-id", &id]).passes();
-    sandbox.evidence();
-    sandbox.tool(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).passes();
-    sandbox.tool(&["compare", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
+    sandbox.run(&["compare", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
-    sandbox.tool(&["change", "promote", "--change-id", &id]).passes();
-    sandbox.evidence();
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
     assert!(sandbox.codes_with(&since(&base), &["--require", "promoted"]).is_empty());
 }
 
 #[test]
 fn the_trailer_command_prints_what_a_pull_request_needs() {
     let (sandbox, id, _) = tracked();
-    let answer = sandbox.tool(&["change", "trailer", "--change-id", &id]).passes();
-    assert_eq!(answer.out, format!("{KEY}: {id}\n"));
+    let answer = sandbox.run(&["change", "trailer", "--change-id", &id]).ok();
+    assert_eq!(answer.stdout, format!("{KEY}: {id}\n"));
 }
 
 #[test]
@@ -350,19 +350,19 @@ fn the_trailer_command_prints_what_a_pull_request_needs() {
 fn work_staged_before_the_baseline_is_set_aside_without_the_record() {
     let sandbox = Sandbox::hooked();
     let id = sandbox.opened("code", "fewer steps");
-    sandbox.improve();
-    sandbox.git(&["add", "-A"]).passes();
-    let refused = sandbox.git(&["commit", "-m", "Fewer steps", "--trailer", &format!("Optimizer-Change: {id}")]);
+    sandbox.improve_steps();
+    sandbox.git(&["add", "-A"]);
+    let refused = sandbox.try_git(&["commit", "-m", "Fewer steps", "--trailer", &format!("Optimizer-Change: {id}")]);
     assert_ne!(refused.code, 0);
-    let steps = refused.err.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: ")));
+    let steps = refused.stderr.lines().filter_map(|line| line.strip_prefix("next: ").or(line.strip_prefix("then: ")));
     for step in steps {
         let step = step.split("  # ").next().unwrap();
         let here = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
         let step = format!("PATH={here}:$PATH; {step}");
-        let ran = sandbox.command(Path::new("sh"), sandbox.root()).args(["-c", &step]).output().unwrap();
+        let ran = sandbox.command("sh").args(["-c", &step]).output().unwrap();
         assert!(ran.status.success(), "{step}: {}", String::from_utf8_lossy(&ran.stderr));
     }
     assert_eq!(sandbox.read("src/steps.txt"), "80\n");
     assert_eq!(sandbox.ids("HEAD"), [id]);
-    assert!(sandbox.git(&["stash", "list"]).out.is_empty());
+    assert!(sandbox.try_git(&["stash", "list"]).stdout.is_empty());
 }

@@ -5,7 +5,7 @@ use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{After, Baseline, Class, Compared, Contract, Event, Gate, Kind, Outcome};
 use vibeship_optimizer::workflow::{Change, Demand, DemandKind, InvalidEvent, Reason, chain, replay};
 
-use crate::gates::world::*;
+use crate::support::made_up::*;
 
 /// The demands of verification that are not met.
 #[track_caller]

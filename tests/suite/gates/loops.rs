@@ -4,7 +4,7 @@ use vibeship_optimizer::model::{Class, Gate, Kind, Stage};
 use vibeship_optimizer::workflow::next::next;
 use vibeship_optimizer::workflow::{Change, End, Reason, Step, replay};
 
-use crate::gates::world::*;
+use crate::support::made_up::*;
 
 const VERIFIABLE: [Class; 3] = [Class::Tuneable, Class::Code, Class::Emergency];
 

@@ -5,4 +5,3 @@ mod loops;
 mod random;
 mod refusals;
 mod sealed;
-mod world;

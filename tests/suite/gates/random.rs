@@ -9,7 +9,7 @@ use vibeship_optimizer::model::{Class, Event, Kind, Outcome, Promotion, RolloutS
 use vibeship_optimizer::workflow::next::next;
 use vibeship_optimizer::workflow::{Change, End, Reason, Step, chain, gates, replay};
 
-use crate::gates::world::*;
+use crate::support::made_up::*;
 
 /// One thing that happens: how much time passes, what is asked for, and how it is spoiled.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,8 @@ use vibeship_optimizer::model::{
 };
 use vibeship_optimizer::workflow::{Reason, Refusal, World, gates};
 
-use crate::gates::world::*;
+use crate::support::made_up::*;
+use crate::support::variants;
 
 type Case = (&'static str, Script, Ask);
 
@@ -416,27 +417,7 @@ fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
         count += 1;
     }
     assert!(count > 95, "{count} cases");
-    assert_eq!(provoked, every_code());
-}
-
-/// The codes of `Reason` as its source lists them, so that a new one without a case is noticed.
-fn every_code() -> BTreeSet<String> {
-    let source = include_str!("../../../src/workflow/refusal.rs");
-    let body = source.split_once("pub enum Reason {").unwrap().1.split_once("\n}\n").unwrap().0;
-    let names =
-        body.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with(char::is_uppercase));
-    names.filter_map(|line| Some(snake(line.split([' ', ',']).next()?))).collect()
-}
-
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
+    assert_eq!(provoked, variants("src/workflow/reason.rs", "Reason").into_iter().collect());
 }
 
 #[test]

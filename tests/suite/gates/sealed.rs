@@ -5,7 +5,7 @@ use serde_json::Value;
 use vibeship_optimizer::model::{Class, Event};
 use vibeship_optimizer::workflow::{Broken, Change, chain};
 
-use crate::gates::world::*;
+use crate::support::made_up::*;
 
 fn record() -> Vec<Value> {
     let world = at::verify(Class::Code).does(ask::attest).does(ask::verify).does(ask::rollback);

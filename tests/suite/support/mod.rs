@@ -1,10 +1,18 @@
-//! What the command tests share: a project to work in, and what a command said.
+//! What the tests share: a project to work in and what a command said, and a made-up world for tests without I/O.
 
+mod enforced;
+mod enums;
+pub(crate) mod made_up;
 mod normal;
 mod output;
 mod sandbox;
+#[cfg(unix)]
+mod steps;
 mod template;
 
+pub(crate) use enforced::KEY;
+pub(crate) use enums::variants;
 pub(crate) use output::CommandOutput;
 pub(crate) use sandbox::{CONFIG, Sandbox, kpi};
-pub(crate) use template::{Template, scratch};
+#[cfg(unix)]
+pub(crate) use steps::alternatives;

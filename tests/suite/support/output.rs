@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// The answer of one run, normalised.
-#[must_use = "snapshot it or assert its exit code"]
+#[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub command: String,
     pub code: i32,

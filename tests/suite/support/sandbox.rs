@@ -1,8 +1,9 @@
 //! A throwaway project in a home of its own: nothing of the machine's settings reaches a command run here.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -60,7 +61,8 @@ pub(crate) struct Sandbox {
     /// What was asked for while nothing else was; `None` once it is done.
     begun: RefCell<Option<Vec<Step>>>,
     here: RefCell<PathBuf>,
-    now: Cell<DateTime<Utc>>,
+    /// What the clock shows; `None` where time passes as it does, and answers are as they were printed.
+    now: Option<Cell<DateTime<Utc>>>,
     change: RefCell<String>,
     env: RefCell<BTreeMap<String, String>>,
 }
@@ -68,38 +70,38 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A git repository with one commit: a source file, the KPI's file at 100, and [`CONFIG`].
     pub(crate) fn new() -> Self {
-        let sandbox = Self::empty();
+        let sandbox = Self::nowhere("project", Some(begin()));
         *sandbox.begun.borrow_mut() = Some(Vec::new());
         sandbox
     }
 
     /// The same files outside any repository, without a config.
     pub(crate) fn without_git() -> Self {
-        let sandbox = Self::empty();
-        for made in ["project/src", "home", "tmp"] {
-            fs::create_dir_all(sandbox.outside().join(made)).unwrap();
-        }
-        fs::write(sandbox.outside().join("home/gitconfig"), GIT_SETTINGS).unwrap();
+        let sandbox = Self::empty("project", Some(begin()));
         sandbox.write("src/main.txt", "slow\n");
         sandbox.write("ops.json", kpi(100.0));
         sandbox
     }
 
-    fn empty() -> Self {
+    /// A home, and a project of this name with nothing in it.
+    pub(super) fn empty(name: &str, now: Option<DateTime<Utc>>) -> Self {
+        let sandbox = Self::nowhere(name, now);
+        for made in [&sandbox.root, &sandbox.home(), &sandbox.outside().join("tmp")] {
+            fs::create_dir(made).unwrap();
+        }
+        fs::write(sandbox.home().join("gitconfig"), GIT_SETTINGS).unwrap();
+        sandbox
+    }
+
+    /// The places alone, of which none is there yet.
+    fn nowhere(name: &str, now: Option<DateTime<Utc>>) -> Self {
         let dir = scratch();
         // The tool shows the project's path without links (/tmp is one on some systems).
         let base = fs::canonicalize(dir.path()).unwrap();
         let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));
-        let root = base.join("project");
-        Self {
-            dir,
-            here: RefCell::new(root.clone()),
-            root,
-            begun: RefCell::default(),
-            now: Cell::new(Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()),
-            change: RefCell::new(String::new()),
-            env: RefCell::default(),
-        }
+        let root = base.join(name);
+        let (here, now) = (RefCell::new(root.clone()), now.map(Cell::new));
+        Self { dir, here, root, now, begun: RefCell::default(), change: RefCell::default(), env: RefCell::default() }
     }
 
     /// Does a step, or keeps it in mind while nothing but steps was asked for: each beginning is made once and copied.
@@ -122,7 +124,7 @@ impl Sandbox {
         let (files, change) = made.get_or_init(|| {
             let first = match steps.pop() {
                 Some(last) => {
-                    let first = Self::empty();
+                    let first = Self::nowhere("project", Some(begin()));
                     *first.begun.borrow_mut() = Some(steps);
                     first.settle().perform(last);
                     first
@@ -199,7 +201,8 @@ impl Sandbox {
 
     /// Moves the clock.
     pub(crate) fn later(&self, by: Duration) -> &Self {
-        self.settle().now.set(self.now.get() + by);
+        let now = self.settle().now.as_ref().unwrap();
+        now.set(now.get() + by);
         self
     }
 
@@ -236,23 +239,27 @@ impl Sandbox {
 
     /// A command with the clean environment of this sandbox.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let base = self.root().parent().unwrap();
+        let base = self.outside();
         let mut command = Command::new(program);
         command.current_dir(&*self.here.borrow()).env_clear();
-        let kept = ["PATH", "SystemRoot", "ComSpec", "PATHEXT", "windir", "LLVM_PROFILE_FILE"];
+        let kept = ["SystemRoot", "ComSpec", "PATHEXT", "windir", "LLVM_PROFILE_FILE"];
         command.envs(kept.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         for name in ["HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "APPDATA", "LOCALAPPDATA"] {
-            command.env(name, base.join("home"));
+            command.env(name, self.home());
         }
         for name in ["TMPDIR", "TEMP", "TMP"] {
             command.env(name, base.join("tmp"));
         }
-        let now = self.now.get().to_rfc3339();
+        if let Some(now) = &self.now {
+            let now = now.get().to_rfc3339();
+            let clocks = ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "VIBESHIP_OPTIMIZER_TEST_NOW"];
+            command.envs(clocks.map(|name| (name, &now)));
+        }
         command
+            .env("PATH", path())
             .envs([("LANG", "C"), ("LC_ALL", "C"), ("TZ", "XXX-12:45"), ("GIT_CONFIG_NOSYSTEM", "1")])
-            .env("GIT_CONFIG_GLOBAL", base.join("home/gitconfig"))
+            .env("GIT_CONFIG_GLOBAL", self.home().join("gitconfig"))
             .env("GIT_CEILING_DIRECTORIES", base)
-            .envs(["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "VIBESHIP_OPTIMIZER_TEST_NOW"].map(|name| (name, &now)))
             .env("VIBESHIP_OPTIMIZER_LOCK_WAIT_S", "60")
             .envs(&*self.env.borrow());
         command
@@ -261,9 +268,27 @@ impl Sandbox {
     /// Runs git, which must succeed, and gives what it printed.
     #[track_caller]
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let output = self.command("git").args(arguments).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        self.git_in(&self.here.borrow(), arguments)
+    }
+
+    /// The same in another directory.
+    #[track_caller]
+    pub(crate) fn git_in(&self, dir: &Path, arguments: &[&str]) -> String {
+        self.try_git_in(dir, arguments).ok().stdout.trim().to_owned()
+    }
+
+    /// Runs git, which may fail; the answer is as it was printed.
+    #[must_use = "assert its exit code"]
+    pub(crate) fn try_git(&self, arguments: &[&str]) -> CommandOutput {
+        self.try_git_in(&self.here.borrow(), arguments)
+    }
+
+    /// The same in another directory.
+    #[must_use = "assert its exit code"]
+    pub(crate) fn try_git_in(&self, dir: &Path, arguments: &[&str]) -> CommandOutput {
+        let mut command = self.command("git");
+        command.current_dir(dir).args(arguments);
+        self.answer(command, arguments, &[])
     }
 
     /// The tool's command, not run yet.
@@ -274,25 +299,48 @@ impl Sandbox {
     }
 
     /// Runs the tool.
+    #[must_use = "assert its exit code"]
     pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_os(&arguments.iter().map(OsStr::new).collect::<Vec<_>>())
     }
 
+    /// Runs the tool in another directory.
+    #[must_use = "assert its exit code"]
+    pub(crate) fn run_in(&self, dir: &Path, arguments: &[&str]) -> CommandOutput {
+        let mut command = self.tool(arguments);
+        command.current_dir(dir);
+        self.answer(command, arguments, &self.places())
+    }
+
     /// Runs the tool with arguments that need not be Unicode.
+    #[must_use = "assert its exit code"]
     pub(crate) fn run_os(&self, arguments: &[&OsStr]) -> CommandOutput {
         let mut command = self.tool(&[]);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
+        let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        self.answer(command, &shown, &self.places())
+    }
+
+    /// The directories that stand in answers by a name, where these are made the same in every run.
+    fn places(&self) -> Vec<(&Path, &str)> {
+        if self.now.is_some() { vec![(self.root(), "[PROJECT]"), (self.outside(), "[TEMP]")] } else { Vec::new() }
+    }
+
+    fn answer<S: Borrow<str>>(&self, mut command: Command, shown: &[S], places: &[(&Path, &str)]) -> CommandOutput {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || tell.send(child.wait_with_output()));
         let output = told.recv_timeout(std::time::Duration::from_secs(120)).expect("it ends in two minutes").unwrap();
-        let places: [(&Path, &str); 2] = [(self.root(), "[PROJECT]"), (self.root().parent().unwrap(), "[TEMP]")];
-        let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        let text = |bytes: &[u8]| match places {
+            [] => String::from_utf8_lossy(bytes).into_owned(),
+            places => normal(std::str::from_utf8(bytes).unwrap(), places),
+        };
         CommandOutput {
-            command: normal(&shown.join(" "), &places),
+            command: text(shown.join(" ").as_bytes()),
             code: output.status.code().unwrap_or(-1),
-            stdout: normal(&String::from_utf8(output.stdout).unwrap(), &places),
-            stderr: normal(&String::from_utf8(output.stderr).unwrap(), &places),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
         }
     }
 
@@ -324,6 +372,7 @@ impl Sandbox {
     }
 
     /// Runs a command on the change; the id comes last.
+    #[must_use = "assert its exit code"]
     pub(crate) fn on(&self, arguments: &[&str]) -> CommandOutput {
         let id = self.id();
         let mut all = arguments.to_vec();
@@ -446,9 +495,26 @@ impl Sandbox {
         found
     }
 
+    /// Where the settings of the person are who works here.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.outside().join("home")
+    }
+
     /// The directory above the project; not part of any repository.
     pub(crate) fn outside(&self) -> &Path {
         debug_assert!(self.dir.path().exists());
         self.settle().root.parent().unwrap()
     }
+}
+
+/// The path without any place where this program is installed: what the tests run is what was just built.
+fn path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let name = format!("vibeship-optimizer{}", std::env::consts::EXE_SUFFIX);
+    std::env::join_paths(std::env::split_paths(&path).filter(|dir| !dir.join(&name).exists())).unwrap()
+}
+
+/// What the clock shows at first.
+fn begin() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()
 }

@@ -1,0 +1,232 @@
+//! Every finding, provoked as it comes about; then what is printed is done to the letter, and it no longer fails. Where no
+//! command can bring that about, the row says why a person has to.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::enforcement::daily;
+use crate::enforcement::slips::{record_path, since, tracked};
+use crate::support::{KEY, Sandbox, variants};
+
+/// What leads out of a finding.
+enum Way {
+    /// The steps of one alternative (0: the first) are run as they are printed, and the tool's own files committed.
+    Mends(usize, Provoke),
+    /// Another test does what is printed.
+    #[expect(dead_code, reason = "that there is such a test is what counts")]
+    Test(fn()),
+    /// No command helps, and why.
+    Person(&'static str),
+}
+
+/// A project with the finding, and the base of the range in which it is; none for what lies in the work tree.
+type Provoke = fn() -> (Sandbox, Option<String>);
+
+fn commit(s: &Sandbox, path: &str, text: &str, message: &str) {
+    s.write(path, text).git(&["add", "-A", path]);
+    s.git(&["commit", "-qm", message]);
+}
+
+/// One commit with this message.
+fn made(path: &str, text: &str, message: &str) -> (Sandbox, Option<String>) {
+    let s = Sandbox::enforced();
+    let base = s.head();
+    commit(&s, path, text, message);
+    (s, Some(base))
+}
+
+/// One commit of a change of this class, which has its baseline.
+fn of_class(class: &str, path: &str) -> (Sandbox, Option<String>) {
+    let s = Sandbox::enforced();
+    let base = s.head();
+    let id = s.opened(class, "x");
+    s.take_baseline(&id);
+    commit(&s, path, "{\"ttl\": 1}\n", &format!("x\n\n{KEY}: {id}\n"));
+    (s, Some(base))
+}
+
+fn of_head(s: Sandbox) -> (Sandbox, Option<String>) {
+    let base = s.head();
+    (s, Some(base))
+}
+
+#[rustfmt::skip]
+fn of_commits() -> Vec<(&'static str, Way)> {
+    use Way::{Mends, Person, Test};
+    vec![
+        ("COMMIT_WITHOUT_ID", Mends(1, || made("src/steps.txt", "80\n", "x"))),
+        ("TUNEABLES_UNTRACKED", Mends(1, || made("config/tuneables.json", "{\"ttl\": 1}\n", "x"))),
+        ("ENV_OVERRIDE_UNDOCUMENTED", Mends(0, || made("deploy/a.env", "X=1\n", "x"))),
+        ("MALFORMED_ID", Mends(1, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: ../x\n")))),
+        ("UNKNOWN_ID", Mends(2, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: chg-nobody\n")))),
+        ("SEVERAL_IDS", Mends(0, || {
+            let (s, id, _) = tracked();
+            let (s, base) = of_head(s);
+            let other = s.opened_beside("y");
+            s.take_baseline(&other);
+            commit(&s, "src/steps.txt", "70\n", &format!("x\n\n{KEY}: {id}\n{KEY}: {other}\n"));
+            (s, base)
+        })),
+        ("MANY_COMMITS", Mends(0, || {
+            let (s, id, base) = tracked();
+            commit(&s, "src/steps.txt", "70\n", &format!("x\n\n{KEY}: {id}\n"));
+            (s, Some(base))
+        })),
+        ("FIXUP_LEFT", Mends(0, || {
+            let (s, _, base) = tracked();
+            s.write("src/steps.txt", "79\n").git(&["commit", "-qa", "--no-edit", "--fixup=HEAD"]);
+            (s, Some(base))
+        })),
+        ("MERGE_BRINGS_CONTENT", Mends(0, || {
+            let s = Sandbox::enforced();
+            let base = s.head();
+            s.git(&["checkout", "-q", "-b", "side"]);
+            commit(&s, "notes/n.md", "1\n", "Prose");
+            s.git(&["checkout", "-q", "main"]);
+            s.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]);
+            s.write("src/steps.txt", "1\n").git(&["commit", "-qam", "Merge side"]);
+            (s, Some(base))
+        })),
+        ("REVERT_NOT_EXACT", Mends(0, || {
+            let (s, _, base) = tracked();
+            let message = format!("Revert \"Fewer steps\"\n\nThis reverts commit {}.\n", s.head());
+            commit(&s, "src/steps.txt", "1000\n", &message);
+            (s, Some(base))
+        })),
+        ("WRONG_CLASS", Mends(0, || of_class("code", "config/tuneables.json"))),
+        ("CONTRACT_WITHOUT_DOCS", Mends(0, || of_class("code", "contracts/api.txt"))),
+        ("ENV_OVERRIDE_EXPIRED", Person("which change takes it over has to be said")),
+        ("BASELINE_NOT_FIRST", Person("the change has to be made again")),
+        ("EVIDENCE_AFTER_THE_FACT", Person("the change has to be made again")),
+        ("COMMIT_NOT_VALIDATED", Mends(0, || {
+            let (s, id, base) = tracked();
+            s.run(&["validate", "--change-id", &id]).ok();
+            s.commit_evidence();
+            let validated = s.git(&["rev-parse", "HEAD^"]);
+            s.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]);
+            commit(&s, "notes/n.md", "1\n", "Prose");
+            s.git(&["cherry-pick", &validated, "main"]);
+            (s, Some(base))
+        })),
+        ("RELINK_UNPROVEN", Person("whether it is the same change has to be seen")),
+        ("CLASS_NEVER_PASSES", Person("an experiment has to become a change of another class")),
+        ("GATE_NOT_REACHED", Person("only `--require` or the config provokes it; the printed command passes the gate that is missing")),
+        ("NOT_REVERTED", Test(daily::the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record)),
+        ("PROMOTED_WITHOUT_LIVE_CHECK", Person("a stage and its check have to be written")),
+        ("POLICY_LOOSENED", Person("the record cannot be repaired")),
+        ("POLICY_CHANGED", Person("whoever owns the demands has to review them")),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_records() -> Vec<(&'static str, Way)> {
+    use Way::{Mends, Person, Test};
+    vec![
+        ("RECORD_UNREADABLE", Person("which commit has the record whole has to be seen")),
+        ("RECORD_UNLAWFUL", Person("which commit added the event has to be seen")),
+        ("RECORD_FROM_FUTURE", Person("which commit added the event has to be seen")),
+        ("RECORD_BEFORE_COMMIT", Person("which commit added the event has to be seen")),
+        ("RECORD_REWRITTEN", Mends(0, || {
+            let (s, id, _) = tracked();
+            let base = s.head();
+            s.run(&["change", "note", "seen", "--change-id", &id]).ok();
+            s.commit_evidence();
+            s.git(&["checkout", &base, "--", &record_path(&id)]);
+            s.commit_evidence();
+            (s, Some(base))
+        })),
+        ("RECORD_BACKDATED", Person("which commit added the event has to be seen")),
+        ("RECORD_FORKED", Person("the days that a merge left out are gone")),
+        ("RECORD_REMOVED", Test(daily::the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too)),
+        ("RECORD_MISSING", Mends(0, || {
+            let (s, id, _) = tracked();
+            std::fs::remove_file(s.path(record_path(&id))).unwrap();
+            (s, None)
+        })),
+        ("RECORD_UNPROVEN", Person("what the Python tool wrote carries no evidence")),
+        ("DAYS_UNWITNESSED", Person("the days have passed")),
+        ("EVIDENCE_SET_ASIDE", Person("whether the record was put back has to be seen")),
+        ("ARTIFACT_MISSING", Mends(0, || {
+            let s = Sandbox::enforced();
+            let base = s.head();
+            let id = s.opened("code", "x");
+            s.run(&["snapshot", "--as", "before", "--change-id", &id]).ok();
+            s.git(&["add", ".vibeship-optimizer"]);
+            s.git(&["commit", "-qm", "Half of it"]);
+            (s, Some(base))
+        })),
+        ("ARTIFACT_ALTERED", Person("which commit has the file whole has to be seen")),
+        ("VERDICTS_DIFFER", Person("only edited evidence gets here")),
+        ("EVIDENCE_IGNORED", Mends(0, || {
+            let (s, id, _) = tracked();
+            let file = format!("reports/optimizer/{id}_before_snapshot.json");
+            s.git(&["rm", "-q", "--cached", &file]);
+            s.write(".git/info/exclude", "reports/\n");
+            (s, None)
+        })),
+        ("EVIDENCE_UNKNOWN", Person("whether it belongs to a record that was lost has to be seen")),
+    ]
+}
+
+fn findings(s: &Sandbox, base: Option<&str>) -> Vec<Value> {
+    let range = base.map(since);
+    let more = range.as_ref().map_or(Vec::new(), |range| vec!["--range", range.as_str()]);
+    s.run(&[&["check", "--format", "json"], &more[..]].concat()).json()["findings"].as_array().unwrap().clone()
+}
+
+/// Provokes, follows, and checks again; what went wrong.
+fn walk(code: &str, way: Way) -> Result<(), String> {
+    let (alternative, provoke) = match way {
+        Way::Mends(alternative, provoke) => (alternative, provoke),
+        Way::Test(_) => return Ok(()),
+        Way::Person(why) => return if why.is_empty() { Err("why a person?".to_owned()) } else { Ok(()) },
+    };
+    let (s, base) = provoke();
+    let before = findings(&s, base.as_deref());
+    let found = before.iter().find(|found| found["code"] == code).ok_or_else(|| format!("not provoked: {before:?}"))?;
+    let mut steps: Vec<Vec<String>> = Vec::new();
+    for fix in found["fixes"].as_array().unwrap() {
+        let Some(command) = fix["command"].as_str() else { continue };
+        let command = command.replace("DATE", "24h");
+        match (fix["how"].as_str(), steps.last_mut()) {
+            (Some("then"), Some(last)) => last.push(command),
+            _ => steps.push(vec![command]),
+        }
+    }
+    s.take(steps.get(alternative).ok_or_else(|| format!("no such alternative: {found}"))?)?;
+    let _ = s.try_git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    let _ = s.try_git(&["commit", "-qm", "Evidence"]);
+    // What was taken back may still be told; nothing else may be wrong instead.
+    let is_as_grave = |it: &&Value| it["code"] == code && it["level"] == found["level"];
+    let is_new = |it: &&Value| it["level"] == "fail" && !before.iter().any(|old| old["code"] == it["code"]);
+    match findings(&s, base.as_deref()).iter().find(|it| is_as_grave(it) || is_new(it)) {
+        Some(wrong) => Err(format!("still found: {wrong}")),
+        None => Ok(()),
+    }
+}
+
+fn follow(table: Vec<(&'static str, Way)>) {
+    let failed = table.into_iter().filter_map(|(code, way)| Some(format!("{code}: {}", walk(code, way).err()?)));
+    let failed: Vec<String> = failed.collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+#[test]
+fn what_is_printed_for_a_commit_mends_it() {
+    follow(of_commits());
+}
+
+#[test]
+fn what_is_printed_for_a_record_or_its_evidence_mends_it() {
+    follow(of_records());
+}
+
+#[test]
+fn every_finding_has_its_row() {
+    let tables = [of_commits(), of_records()];
+    let rows: Vec<String> = tables.iter().flatten().map(|(code, _)| code.to_lowercase()).collect();
+    let named: BTreeSet<String> = rows.iter().cloned().collect();
+    assert_eq!(named, variants("src/audit/finding.rs", "FindingKind").into_iter().collect());
+    assert_eq!(named.len(), rows.len(), "a code twice");
+}

@@ -1,0 +1,47 @@
+//! What is printed as a way out, done as a person does it: copied to the letter, with their own words where it asks for
+//! them.
+
+use std::path::Path;
+
+use super::Sandbox;
+
+/// What stands for a person's own words.
+const OWN_WORDS: [&str; 7] = [
+    "WHY",
+    "WHAT HAPPENED",
+    "WHAT WAS OBSERVED",
+    "WHAT CHANGED",
+    "SHORT HYPOTHESIS",
+    "WHAT SHOULD IMPROVE, AND WHY",
+    "HOW TO REMOVE THE OVERRIDE",
+];
+
+/// The printed steps by alternative: each begins with `next` or `or`.
+pub(crate) fn alternatives(said: &str) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for line in said.lines() {
+        let step = |mark: &str| line.trim().strip_prefix(mark).map(|step| step.trim().to_owned());
+        if let Some(step) = step("next: ").or(step("or: ")) {
+            found.push(vec![step]);
+        } else if let (Some(step), Some(last)) = (step("then: "), found.last_mut()) {
+            last.push(step);
+        }
+    }
+    found
+}
+
+impl Sandbox {
+    /// Runs steps in a shell that finds the tool, until one fails; what that said.
+    pub(crate) fn take(&self, steps: &[String]) -> Result<(), String> {
+        let bin = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
+        for step in steps {
+            let words = |line: String, own: &&str| line.replace(&format!("\"{own}\""), "'own words'");
+            let line = OWN_WORDS.iter().fold(step.clone(), words);
+            let output = self.command("sh").args(["-c", &format!("PATH='{bin}':$PATH; {line}")]).output().unwrap();
+            if !output.status.success() {
+                return Err(format!("{step}:\n{}", String::from_utf8_lossy(&output.stderr)));
+            }
+        }
+        Ok(())
+    }
+}
