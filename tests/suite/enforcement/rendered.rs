@@ -54,7 +54,7 @@ fn a_report_that_says_more_than_the_evidence_is_found() {
 }
 
 #[test]
-fn a_section_of_the_logbook_that_was_edited_is_told() {
+pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
     let (sandbox, id, range) = compared();
     let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
     // What people write around the sections is theirs.

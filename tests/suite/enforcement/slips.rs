@@ -29,7 +29,12 @@ pub(crate) fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibe
 }
 
 /// The same with what is added that many days after the last event.
-fn forge_at(sandbox: &Sandbox, id: &str, days: i64, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>)) {
+pub(crate) fn forge_at(
+    sandbox: &Sandbox,
+    id: &str,
+    days: i64,
+    edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>),
+) {
     use vibeship_optimizer::model::{Event, Kind};
     use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};

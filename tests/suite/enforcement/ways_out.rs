@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use vibeship_optimizer::model::Kind;
 
-use crate::enforcement::daily;
-use crate::enforcement::slips::{record_path, since, tracked};
+use crate::enforcement::slips::{forge_at, record_path, since, tracked};
+use crate::enforcement::{daily, rendered};
 use crate::support::{KEY, Sandbox, variants};
 
 /// What leads out of a finding.
@@ -48,6 +49,15 @@ fn of_class(class: &str, path: &str) -> (Sandbox, Option<String>) {
 
 fn of_head(s: Sandbox) -> (Sandbox, Option<String>) {
     let base = s.head();
+    (s, Some(base))
+}
+
+/// A tracked change, with something done to its record or evidence and committed.
+fn spoiled(how: impl FnOnce(&Sandbox, &str)) -> (Sandbox, Option<String>) {
+    let (s, id, _) = tracked();
+    let base = s.head();
+    how(&s, &id);
+    s.commit_evidence();
     (s, Some(base))
 }
 
@@ -123,9 +133,16 @@ fn of_commits() -> Vec<(&'static str, Way)> {
 fn of_records() -> Vec<(&'static str, Way)> {
     use Way::{Mends, Person, Test};
     vec![
-        ("RECORD_UNREADABLE", Person("which commit has the record whole has to be seen")),
-        ("RECORD_UNLAWFUL", Person("which commit added the event has to be seen")),
-        ("RECORD_FROM_FUTURE", Person("which commit added the event has to be seen")),
+        ("RECORD_UNREADABLE", Mends(0, || spoiled(|s, id| {
+            let text = s.read(record_path(id));
+            s.write(record_path(id), text.replace("-10%", "+90%"));
+        }))),
+        ("RECORD_UNLAWFUL", Mends(0, || spoiled(|s, id| {
+            forge_at(s, id, 0, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
+        }))),
+        ("RECORD_FROM_FUTURE", Mends(0, || spoiled(|s, id| {
+            forge_at(s, id, 2, |kinds| kinds.push(Kind::Noted { text: "x".to_owned() }));
+        }))),
         ("RECORD_BEFORE_COMMIT", Person("which commit added the event has to be seen")),
         ("RECORD_REWRITTEN", Mends(0, || {
             let (s, id, _) = tracked();
@@ -136,7 +153,9 @@ fn of_records() -> Vec<(&'static str, Way)> {
             s.commit_evidence();
             (s, Some(base))
         })),
-        ("RECORD_BACKDATED", Person("which commit added the event has to be seen")),
+        ("RECORD_BACKDATED", Mends(0, || spoiled(|s, id| {
+            forge_at(s, id, -2, |kinds| kinds.push(Kind::Noted { text: "x".to_owned() }));
+        }))),
         ("RECORD_FORKED", Person("the days that a merge left out are gone")),
         ("RECORD_REMOVED", Test(daily::the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too)),
         ("RECORD_MISSING", Mends(0, || {
@@ -156,8 +175,15 @@ fn of_records() -> Vec<(&'static str, Way)> {
             s.git(&["commit", "-qm", "Half of it"]);
             (s, Some(base))
         })),
-        ("ARTIFACT_ALTERED", Person("which commit has the file whole has to be seen")),
+        ("ARTIFACT_ALTERED", Mends(0, || spoiled(|s, id| {
+            let file = format!("reports/optimizer/{id}_before_snapshot.json");
+            s.write(&file, s.read(&file).replacen("100", "900", 1));
+        }))),
         ("VERDICTS_DIFFER", Person("only edited evidence gets here")),
+        ("REPORT_DIFFERS", Test(rendered::a_section_of_the_logbook_that_was_edited_is_told)),
+        ("EVENT_UNSIGNED", Person("who may sign has to be said")),
+        ("REMEASURED_DIFFERENTLY", Person("another machine has to measure it")),
+        ("NOT_REMEASURED", Person("what it could not be measured by has to be there")),
         ("EVIDENCE_IGNORED", Mends(0, || {
             let (s, id, _) = tracked();
             let file = format!("reports/optimizer/{id}_before_snapshot.json");
@@ -188,7 +214,9 @@ fn walk(code: &str, way: Way) -> Result<(), String> {
     let mut steps: Vec<Vec<String>> = Vec::new();
     for fix in found["fixes"].as_array().unwrap() {
         let Some(command) = fix["command"].as_str() else { continue };
-        let command = command.replace("DATE", "24h");
+        // What a person reads off what was shown: the commit that added it, or the last good one.
+        let commit = if command.contains("rebase") { Some(s.head()) } else { base.clone() };
+        let command = command.replace("DATE", "24h").replace("COMMIT", &commit.unwrap_or_default());
         match (fix["how"].as_str(), steps.last_mut()) {
             (Some("then"), Some(last)) => last.push(command),
             _ => steps.push(vec![command]),
