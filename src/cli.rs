@@ -156,10 +156,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let json = cli.globals.is_json();
     let ctx = match Ctx::new(cli.globals, ui.clone()) {
         Ok(ctx) => ctx,
-        Err(error) => return commands::failure::tell(&ui, &error, json, None),
+        Err(error) => return commands::tell(&ui, &error, json, None),
     };
     let outcome = unsupported_format.map_or_else(|| dispatch(&ctx, cli.command), Err);
-    outcome.unwrap_or_else(|error| commands::failure::tell(&ui, &error, json, Some(&ctx)))
+    outcome.unwrap_or_else(|error| commands::tell(&ui, &error, json, Some(&ctx)))
 }
 
 /// Why a command does not answer in a format that another one has.

@@ -28,7 +28,6 @@ pub(crate) struct Range {
     pub(crate) head: String,
 }
 
-/// What a check came to, and the trailer's key that it read.
 pub(crate) struct Outcome {
     pub(crate) audit: Audit,
     pub(crate) key: String,

@@ -34,7 +34,6 @@ pub(crate) struct TickArgs {
     ok_on_pending: bool,
 }
 
-/// A change and what verification demands of it.
 struct Verified {
     change: Change,
     demands: Vec<Demand>,
@@ -116,16 +115,12 @@ fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
     lines.join("\n")
 }
 
-/// The changes that verification is asked about: the named one, or every one that was looked at.
 fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>, CommandError> {
     if !done.is_empty() {
         return Ok(done.iter().map(|ticked| ticked.change.clone()).collect());
     }
-    let named = args.change_id.is_some() || std::env::var_os(choose::VARIABLE).is_some_and(|value| !value.is_empty());
-    match named {
-        true => Ok(vec![commit::load(ctx, &choose::change(ctx, args.change_id.as_deref())?)?]),
-        false => Ok(Vec::new()),
-    }
+    let named = choose::named(ctx, args.change_id.as_deref())?;
+    Ok(named.map(|id| commit::load(ctx, &id)).transpose()?.into_iter().collect())
 }
 
 fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
@@ -144,35 +139,26 @@ fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending
     // A review that is missing is among the demands, which know whether it is late.
     let is_grave = |it: &Problem| it.severity == Severity::Fail && it.code != "REVIEW_ATTESTATION_MISSING";
     let grave = found.iter().any(is_grave);
-    let stands = |at: Standing| verified.iter().any(|it| Standing::of(&it.demands) == at);
+    let stands = |at: Exit| verified.iter().any(|it| standing(&it.demands) == at);
     match tick::exit(done) {
-        ticked if ticked == Exit::No || grave || stands(Standing::Failed) => Exit::No,
-        Exit::Yes if !stands(Standing::Pending) || ok_on_pending => Exit::Yes,
+        ticked if ticked == Exit::No || grave || stands(Exit::No) => Exit::No,
+        Exit::Yes if !stands(Exit::NotYet) || ok_on_pending => Exit::Yes,
         Exit::Yes | Exit::No | Exit::NotYet | Exit::Trouble => Exit::NotYet,
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Ready,
-    Pending,
-    Failed,
-}
-
-impl Standing {
-    /// While days are missing, a review or a follow-up is not late yet; afterwards nothing but them is missing, and
-    /// waiting helps no more.
-    fn of(demands: &[Demand]) -> Self {
-        let unmet: Vec<&DemandKind> = demands.iter().filter(|demand| !demand.met).map(|demand| &demand.kind).collect();
-        let waiting = unmet.iter().any(|kind| kind.comes_with_time());
-        let of_a_person = |kind: &DemandKind| {
-            matches!(kind, DemandKind::Attestation { .. } | DemandKind::FollowUp | DemandKind::CleanGit)
-        };
-        match unmet.iter().all(|kind| kind.comes_with_time() || (waiting && of_a_person(kind))) {
-            true if unmet.is_empty() => Self::Ready,
-            true => Self::Pending,
-            false => Self::Failed,
-        }
+/// Yes where every demand is met, not yet where only time is missing. While days are missing, a review or a follow-up is not
+/// late yet; afterwards nothing but them is missing, and waiting helps no more.
+fn standing(demands: &[Demand]) -> Exit {
+    let unmet: Vec<&DemandKind> = demands.iter().filter(|demand| !demand.met).map(|demand| &demand.kind).collect();
+    let waiting = unmet.iter().any(|kind| kind.comes_with_time());
+    let of_a_person = |kind: &DemandKind| {
+        matches!(kind, DemandKind::Attestation { .. } | DemandKind::FollowUp | DemandKind::CleanGit)
+    };
+    match unmet.iter().all(|kind| kind.comes_with_time() || (waiting && of_a_person(kind))) {
+        true if unmet.is_empty() => Exit::Yes,
+        true => Exit::NotYet,
+        false => Exit::No,
     }
 }
 
@@ -185,7 +171,7 @@ fn answer(
 ) -> Result<Value, CommandError> {
     let one = |it: &Verified| {
         let mut fields = report::show::verify(&it.change, &it.demands, &it.warnings, None);
-        fields["pending"] = json!(Standing::of(&it.demands) == Standing::Pending);
+        fields["pending"] = json!(standing(&it.demands) == Exit::NotYet);
         fields
     };
     let failures: Vec<String> = lost.iter().map(Finding::named).collect();
@@ -212,18 +198,18 @@ fn answer(
 mod tests {
     use super::*;
 
-    fn unmet(kinds: impl IntoIterator<Item = DemandKind>) -> Standing {
-        Standing::of(&kinds.into_iter().map(|kind| Demand { met: false, kind }).collect::<Vec<_>>())
+    fn unmet(kinds: impl IntoIterator<Item = DemandKind>) -> Exit {
+        standing(&kinds.into_iter().map(|kind| Demand { met: false, kind }).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_missing_review_is_late_only_once_every_day_is_in() {
         let review = || DemandKind::Attestation { stale: false, objection: None };
         let days = || DemandKind::Ticks { need: 3, have: Vec::new() };
-        assert_eq!(unmet([]), Standing::Ready);
-        assert_eq!(unmet([days()]), Standing::Pending);
-        assert_eq!(unmet([days(), review()]), Standing::Pending);
-        assert_eq!(unmet([review()]), Standing::Failed);
-        assert_eq!(unmet([days(), DemandKind::Reproduced]), Standing::Failed);
+        assert_eq!(unmet([]), Exit::Yes);
+        assert_eq!(unmet([days()]), Exit::NotYet);
+        assert_eq!(unmet([days(), review()]), Exit::NotYet);
+        assert_eq!(unmet([review()]), Exit::No);
+        assert_eq!(unmet([days(), DemandKind::Reproduced]), Exit::No);
     }
 }

@@ -147,7 +147,6 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
     Err(error.fixed_by([list]))
 }
 
-/// The change chosen with `change use`, if it was.
 pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
     let path = ctx.project.active_path();
     let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };

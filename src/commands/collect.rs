@@ -75,7 +75,6 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, Com
     Ok(world)
 }
 
-/// What the contract gate asks, for parts that are to be written.
 pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World, CommandError> {
     let measurable = ctx.config()?.measurable();
     let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();

@@ -23,7 +23,6 @@ pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 type Moments = (DateTime<Utc>, DateTime<Utc>);
 
 impl GitHistory<'_> {
-    /// The config in a commit; `None` where it has none.
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
         let Some((text, shown)) = self.config_text(commit)? else { return Ok(None) };
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{ChangeArg, Ctx, collect, commit, failure, parse};
+use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::effect;
@@ -18,7 +18,6 @@ use crate::report;
 use crate::stats::Successes;
 use crate::workflow::{Change, UnknownMetric};
 
-/// Write its contract: hypothesis, KPI, guardrails, rollback trigger and action
 #[derive(Debug, Args)]
 pub(crate) struct ContractArgs {
     #[command(flatten)]
@@ -188,7 +187,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, 
                     break;
                 }
                 Err(error) => {
-                    failure::tell(&ctx.ui, &error, false, Some(ctx));
+                    tell(&ctx.ui, &error, false, Some(ctx));
                 }
             }
         }

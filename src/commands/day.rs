@@ -202,7 +202,6 @@ fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
     })
 }
 
-/// Asks the person at the terminal; `None` where there is none, or no answer.
 fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>, CommandError> {
     if !ctx.ui.can_ask() {
         return Ok(None);

@@ -9,9 +9,10 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::CommandError;
-use crate::git::{Commit, Repo, Reverted, Scope, Side, Walk};
+use crate::git::{Commit, GitError, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
+use crate::model::text::short;
 use crate::model::{Class, Delta, DeltaCommit, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree};
 use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
@@ -43,10 +44,13 @@ pub(crate) fn telling_own<T>(look: impl FnOnce(Own<'_>) -> T) -> T {
 
 /// The files that git tracks, from the project's root; `None` outside git.
 pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
-    let Some(repo) = ctx.repo()? else { return Ok(None) };
+    Ok(ctx.repo()?.map(tracked_in).transpose()?)
+}
+
+pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
     let files = repo.tracked_files(repo.prefix())?;
     let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
-    Ok(Some(files.iter().filter_map(|file| below(&file.path)).collect()))
+    Ok(files.iter().filter_map(|file| below(&file.path)).collect())
 }
 
 /// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
@@ -326,7 +330,7 @@ pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>,
         Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
         Reverted::Conflicts { .. } | Reverted::Nothing => false,
     };
-    let short = commits.iter().map(|sha| sha.chars().take(12).collect());
+    let short = commits.iter().map(|sha| short(sha));
     Ok(if whole { short.collect() } else { Vec::new() })
 }
 
@@ -371,16 +375,15 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
         return Ok(Vec::new());
     }
     let now = measure::tuneables::read(ctx.project.root(), &config.tuneables)?;
-    let mut after = before.clone();
-    after.tuneables = now.values;
-    let changes = tuneable_changes(before, &after).into_iter();
-    Ok(changes.filter_map(as_delta).collect())
-}
-
-/// A change of the effective value; one of the layer alone is none.
-fn as_delta(change: compare::TuneableChange) -> Option<TuneableChange> {
-    let (before, after) = (change.old, change.new);
-    (before != after).then_some(TuneableChange { key: change.key, before, after, layer: change.new_layer })
+    // One of the layer alone is no change.
+    let changes = tuneable_changes(&before.tuneables, &now.values).into_iter().filter(|it| it.old != it.new);
+    let as_delta = |it: compare::TuneableChange| TuneableChange {
+        key: it.key,
+        before: it.old,
+        after: it.new,
+        layer: it.new_layer,
+    };
+    Ok(changes.map(as_delta).collect())
 }
 
 /// Which changed files belong to the contracts surface, and whether its docs and tests changed with them.

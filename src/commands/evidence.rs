@@ -16,7 +16,6 @@ use crate::stats::median::median;
 use crate::store::{Integrity, Role, evidence};
 use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
-/// Artifacts of the change's present state that are missing or altered.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
     let newest = |artifact: &Artifact| change.is_newest(artifact);
     faults_among(ctx, &change.artifacts(), &newest)

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::audit::{Policy, Source, commit_msg};
 use crate::commands::hook_facts::{self, Here};
-use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, failure, uncommitted};
+use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -53,7 +53,7 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
         Hook::PrepareCommitMsg => {
             // Git runs it for a revert too, and in spite of --no-verify: it only helps, and stops nothing.
             if let Err(error) = prepare_commit_msg(ctx, &args) {
-                failure::tell(&ctx.ui, &error, false, Some(ctx));
+                tell(&ctx.ui, &error, false, Some(ctx));
                 ctx.ui.warn("the message gets no trailer");
             }
             Ok(Exit::Yes)

@@ -22,7 +22,6 @@ use crate::store::{OwnPaths, Role, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
 
-/// A snapshot just taken.
 pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
     outputs: Vec<KpiOutput>,
@@ -141,7 +140,6 @@ impl Measurement {
         commit::commit(ctx, id, event(taken), world, &files)
     }
 
-    /// Which metrics of the contract have no usable value, and why.
     pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
@@ -154,7 +152,6 @@ impl Measurement {
     }
 }
 
-/// A bar that shows what is being measured.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
@@ -224,9 +221,7 @@ pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InFor
         Some((taken.snapshot.path.clone(), snapshot))
     });
     let moved = expected.as_ref().map_or_else(Vec::new, |(_, before)| {
-        let mut after = before.clone();
-        after.tuneables = now.values.clone();
-        let mut list = tuneable_changes(before, &after);
+        let mut list = tuneable_changes(&before.tuneables, &now.values);
         list.retain(|change| change.old != change.new);
         list
     });

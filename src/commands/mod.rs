@@ -1,4 +1,27 @@
-//! One file per verb: load, decide, commit, render. Here: what the verbs share, made once per process.
+//! A file for each verb or group of verbs: load, decide, commit, render. Here: what the verbs share, made once per process,
+//! and telling why one failed.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::config::{Config, file};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::git::Repo;
+use crate::measure::revision;
+use crate::model::scrub::scrub;
+use crate::model::{CommandLine, Fix, FixContext, Policy};
+use crate::os::{Clock, Interrupt, host, interrupt};
+use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
+use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
+use crate::ui::Ui;
+use crate::workflow::{Change, Reason, next};
 
 pub(crate) mod autopilot;
 pub(crate) mod calibrate;
@@ -10,7 +33,6 @@ pub(crate) mod contract;
 pub(crate) mod day;
 pub(crate) mod decide;
 pub(crate) mod doctor;
-pub(crate) mod failure;
 pub(crate) mod hook_run;
 pub(crate) mod hooks;
 pub(crate) mod init;
@@ -54,27 +76,6 @@ pub(crate) use contract::ContractFlags;
 pub(crate) use git_history::GitHistory;
 pub(crate) use measure::{Bar, Measurement};
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use clap::Args;
-use serde_json::{Value, json};
-
-use crate::config::{Config, file};
-use crate::error::CommandError;
-use crate::git::Repo;
-use crate::measure::revision;
-use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, FixContext, Policy};
-use crate::os::{Clock, Interrupt, host, interrupt};
-use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
-use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
-use crate::ui::Ui;
-use crate::workflow::{Change, next};
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Globals {
     /// Use the project in this directory [default: the one around the current directory]
@@ -94,7 +95,6 @@ impl Globals {
     }
 }
 
-/// What a command works with.
 pub(crate) struct Ctx {
     pub ui: Ui,
     pub project: Project,
@@ -250,7 +250,6 @@ impl Ctx {
         self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
-    /// The git repository around the project; `None` outside one.
     pub(crate) fn repo(&self) -> Result<Option<&Repo>, CommandError> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
@@ -310,5 +309,67 @@ impl Ctx {
         }
         let interrupt = Interrupt::install()?;
         Ok(self.interrupt.get_or_init(|| interrupt))
+    }
+}
+
+/// Tells why a command failed, as text on standard error and, where JSON was asked for, as JSON on standard output too.
+pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
+    match error {
+        CommandError::Refused { refusal, change, proposed } => {
+            let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
+            fixes.proposed = (**proposed).clone();
+            let is_of_uncommitted = matches!(
+                refusal.missing,
+                Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. } | Reason::NotAsCommitted { .. }
+            );
+            if is_of_uncommitted {
+                fixes.uncommitted = ctx.map(uncommitted::paths).unwrap_or_default();
+            }
+            let refused = problem::refused(refusal, change.as_deref(), &fixes);
+            ui.tell(&problem::refusal_text(&refused));
+            if json {
+                // Failing to print leaves only the exit code, which says it too.
+                let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
+            }
+        }
+        CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),
+        CommandError::Failed { message, hints, fixes } => told(ui, message, hints, fixes, json),
+        CommandError::ClosedPipe => {}
+    }
+    error.exit()
+}
+
+/// The error with its causes; a cause that the text names already is not repeated.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match () {
+        () if text.is_empty() => cause,
+        () if text.contains(&cause) => text,
+        () => format!("{text}: {cause}"),
+    })
+}
+
+fn told(ui: &Ui, message: &str, hints: &[String], fixes: &[Fix], json: bool) {
+    ui.error(message);
+    for hint in hints {
+        ui.tell(&format!("hint: {hint}"));
+    }
+    for line in problem::lines(fixes) {
+        ui.tell(&line);
+    }
+    if json {
+        let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
+        let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
+        let _ = ui.answer(&format!("{answer:#}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write x: disk full").context("cannot save");
+        assert_eq!(in_words(&error), "cannot save: cannot write x: disk full");
     }
 }

@@ -111,6 +111,7 @@ fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Setting
     if let Some(out) = out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(session)?).as_bytes())?;
     }
+    let failed_on_both = |pair: &Pair| !pair.before.succeeded() && !pair.after.succeeded();
     if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
         ctx.ui.hint(
             "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores",
@@ -120,10 +121,6 @@ fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Setting
     let answer = json!({ "pair": session, "results": rows });
     ctx.answer(false, &answer, &report::pair::document(session, &rows, settings))?;
     Ok(exit_of(&rows))
-}
-
-fn failed_on_both(pair: &Pair) -> bool {
-    !pair.before.succeeded() && !pair.after.succeeded()
 }
 
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
@@ -189,7 +186,8 @@ fn exit_of_one(change: &Change) -> Exit {
     match reason {
         // Time ran out before the first pair.
         Unusable::NotMeasured => Exit::NotYet,
-        Unusable::CommandFailed { code: Some(code), .. } if is_after && !is_no_command(*code) => Exit::No,
+        // A shell answers 126 and 127 when there is no such command, or none that can be run.
+        Unusable::CommandFailed { code: Some(code), .. } if is_after && !matches!(code, 126 | 127) => Exit::No,
         Unusable::TimedOut { .. } if is_after => Exit::No,
         Unusable::CommandFailed { .. }
         | Unusable::TimedOut { .. }
@@ -200,10 +198,6 @@ fn exit_of_one(change: &Change) -> Exit {
         | Unusable::Stale { .. }
         | Unusable::DidNothing { .. } => Exit::Trouble,
     }
-}
-
-fn is_no_command(code: i32) -> bool {
-    matches!(code, 126 | 127)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::commands::{Bar, Ctx, delta, measure, validate};
@@ -269,9 +269,7 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
         let repo = Repo::open(root)?;
-        let files = repo.tracked_files(repo.prefix())?;
-        let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
-        let tracked: BTreeSet<Vec<u8>> = files.iter().filter_map(|file| below(&file.path)).collect();
+        let tracked = delta::tracked_in(&repo)?;
         let known = size::Known { tracked: Some(&tracked), is_own: &|path| own.is_own(path) };
         let of = |path: &String| match size::measure(root, path, known) {
             size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),

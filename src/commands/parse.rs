@@ -102,7 +102,6 @@ pub(crate) fn required(what: &str, text: &str) -> Result<String, CommandError> {
     if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
 }
 
-/// A criterion, with an error that points at the column.
 pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
     Criterion::parse(text).map_err(|error| pointed(flag, &error))
 }

@@ -147,7 +147,6 @@ fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String, Comma
     Ok(reviewer)
 }
 
-/// The attestation names everything that was reviewed by its digest.
 fn attestation_file(
     ctx: &Ctx,
     change: &Change,

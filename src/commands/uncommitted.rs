@@ -1,7 +1,6 @@
 //! What no commit holds yet: evidence, with the command that commits it, and work, by name.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use crate::commands::{Ctx, delta};
 use crate::error::CommandError;
@@ -37,7 +36,8 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>, CommandErr
 pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
     let root = ctx.project.root();
     let add = CommandLine::git("add").words(ctx.fix_context().own);
-    if is_here(root) { add } else { CommandLine::new("cd").word(root.to_string_lossy()).and(add) }
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
+    if here == root.canonicalize().ok() { add } else { CommandLine::new("cd").word(root.to_string_lossy()).and(add) }
 }
 
 /// What is uncommitted in the project, by name. Where git does not tell, nothing is named.
@@ -134,8 +134,4 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>, Comma
     let mut found: Vec<String> = paths.iter().map(below).collect();
     found.retain(|path| validation.delta.files.contains(path) && !is_source(path));
     Ok(found)
-}
-
-fn is_here(root: &Path) -> bool {
-    std::env::current_dir().and_then(|here| here.canonicalize()).ok() == root.canonicalize().ok()
 }

@@ -15,6 +15,7 @@ use crate::measure;
 use crate::measure::{Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
+use crate::model::text::short;
 use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
@@ -112,7 +113,7 @@ fn warn_of_no_id(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
     let mut own = validation.delta.own_commits().filter(|commit| !commit.merge);
     let Some(commit) = own.find(|commit| commit.change_ids.is_empty()) else { return };
-    let sha: String = commit.sha.chars().take(12).collect();
+    let sha = short(&commit.sha);
     ctx.ui.warn(&format!("the commit {sha} does not carry the change's id, which `check` will demand"));
     if validation.revision.commit.as_ref() == Some(&commit.sha) {
         let fixes = ctx.fix_context();
@@ -125,7 +126,7 @@ fn warn_of_no_id(ctx: &Ctx, change: &Change) {
 fn warn_of_no_words(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
     for commit in validation.delta.own_commits().filter(|it| PLACEHOLDERS.contains(&it.subject.as_str())) {
-        let sha: String = commit.sha.chars().take(12).collect();
+        let sha = short(&commit.sha);
         ctx.ui.warn(&format!("the subject of the commit {sha}, {}, only stands for your own words", commit.subject));
         if validation.revision.commit.as_ref() == Some(&commit.sha) {
             tell_amend(ctx, change, CommandLine::git("commit --amend"));

@@ -11,7 +11,6 @@ use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, m
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompareView<'a> {
     pub(crate) comparison: &'a Comparison,
-    /// The change it belongs to, with its title.
     pub(crate) change: Option<(&'a ChangeId, &'a str)>,
     pub(crate) pair: Option<&'a PairSession>,
     pub(crate) machine: Option<&'a Machine>,

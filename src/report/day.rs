@@ -27,11 +27,8 @@ pub(crate) struct DayView<'a> {
     pub(crate) alarms: &'a [Judged],
 }
 
+/// The day's report.
 pub(crate) fn markdown(view: &DayView<'_>) -> String {
-    markdown::render(&document(view))
-}
-
-fn document(view: &DayView<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("Day {}: {}", view.day, view.change.opened.title));
     doc.field("Change", code(view.change.id().as_str()));
@@ -54,7 +51,7 @@ fn document(view: &DayView<'_>) -> Doc {
     }
     doc.heading(2, "How to go back");
     doc.code(rollback::with_record(view.change));
-    doc
+    markdown::render(&doc)
 }
 
 fn measured_code(snapshot: &Snapshot) -> Text {
@@ -275,7 +272,6 @@ fn tuneables(doc: &mut Doc, view: &Morning<'_>) {
     doc.table(table);
 }
 
-/// A decision of the evening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) id: ChangeId,

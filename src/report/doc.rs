@@ -153,7 +153,6 @@ pub(crate) fn mark(tone: Tone, word: impl Into<String>) -> Text {
     Text::new().mark(tone, word)
 }
 
-/// On which side a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -193,13 +192,11 @@ pub(crate) enum Block {
     Heading(u8, Text),
     Paragraph(Text),
     List(Vec<Text>),
-    /// Things that are done or not.
     Tasks(Vec<(bool, Text)>),
     Table(Table),
     Fields(Vec<(String, Text)>),
     Code(String),
     Tiles(Vec<Tile>),
-    /// A file that shows a picture.
     Image {
         alt: String,
         target: String,
@@ -288,7 +285,6 @@ impl Doc {
 /// Columns of a bar that has room.
 pub(crate) const WIDTH: usize = 31;
 
-/// Both ends of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Axis {
     low: f64,
@@ -327,7 +323,6 @@ pub(crate) fn on_one_scale(drawn: Vec<Option<(Estimate, Option<f64>, Tone)>>) ->
     drawn.into_iter().map(|it| it.map(bar)).collect()
 }
 
-/// What the characters of a bar mean.
 pub(crate) fn legend(has_bounds: bool) -> String {
     let bound = if has_bounds { ", ┊ bound" } else { "" };
     format!("In the bars: ● estimate, ├─┤ 95 % interval, │ no change{bound}.")

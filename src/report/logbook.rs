@@ -102,7 +102,7 @@ fn contract_and_delta(doc: &mut Doc, change: &Change) {
     }
     let Some(validation) = &change.validation else { return };
     doc.heading(3, "Delta");
-    let commit = |it: &DeltaCommit| code(values::short_sha(&it.sha)).plain(format!(" {}", it.subject));
+    let commit = |it: &DeltaCommit| code(values::short(&it.sha)).plain(format!(" {}", it.subject));
     doc.list(validation.delta.own_commits().map(commit));
     let mut tuneables = Table::new("llll", ["Tuneable", "Before", "After", "Layer"]);
     for TuneableChange { key, before, after, layer } in &validation.delta.tuneables {

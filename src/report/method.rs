@@ -97,7 +97,7 @@ fn settings(doc: &mut Doc, view: &CompareView<'_>) {
     doc.field("Reference workload, after against before", drift);
     if let Some(pair) = view.pair {
         let side = |side: &SideRevision| {
-            let commit = values::short_sha(side.commit.as_deref().unwrap_or("files"));
+            let commit = values::short(side.commit.as_deref().unwrap_or("files"));
             code(side.rev.as_str()).plain(" at ").code(commit)
         };
         doc.field("Sides", side(&pair.before).plain(" against ").text(side(&pair.after)));
@@ -159,7 +159,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
              between the two sessions.",
         ),
         Caveat::SameCommit { commit } => Text::from("Both snapshots were taken at commit ")
-            .code(values::short_sha(commit))
+            .code(values::short(commit))
             .plain(". What differs between them is in no commit, so it cannot be attributed to one."),
         Caveat::SameSnapshot => {
             Text::from("Both sides are one and the same snapshot, so nothing was compared. Give two different files.")
@@ -197,13 +197,14 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             ", which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.",
         ),
         Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
-            .text(code(values::short_sha(earlier)))
+            .text(code(values::short(earlier)))
             .plain(", before ")
-            .text(code(values::short_sha(undone)))
+            .text(code(values::short(undone)))
             .plain(" changed them: what it improves on is that commit, and nothing before it."),
-        Caveat::StaleAllowed { metrics } => codes(metrics.iter().map(String::as_str)).plain(
-            " may be older than the code (`stale_ok`): nobody knows which version was measured.",
-        ),
+        Caveat::StaleAllowed { metrics } => codes(metrics.iter().map(String::as_str))
+            .plain(" may be older than the code (")
+            .code("stale_ok")
+            .plain("): nobody knows which version was measured."),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }

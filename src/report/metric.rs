@@ -105,7 +105,8 @@ const SAID: usize = 200;
 /// Why `id` has no usable value in `snapshot`, where `reason` is what its reading says.
 pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
     let text = verdict::unusable(reason);
-    let timing = snapshot.timings.iter().find(|timing| belongs(id, &timing.name));
+    let is_of_timing = id.source() == Some(MetricSource::Timing);
+    let timing = snapshot.timings.iter().find(|timing| is_of_timing && id.subject() == Some(&timing.name));
     match (reason, timing, snapshot.rss_floor_bytes) {
         (Unusable::CommandFailed { .. } | Unusable::TimedOut { .. }, Some(timing), _) => {
             format!("{text}{}", said(timing))
@@ -117,10 +118,6 @@ pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> Stri
         ),
         _ => text,
     }
-}
-
-fn belongs(id: &MetricId, timing: &str) -> bool {
-    id.source() == Some(MetricSource::Timing) && id.subject() == Some(timing)
 }
 
 /// The end of what the command said on standard error, in one line.

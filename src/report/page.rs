@@ -226,17 +226,11 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
         doc.table(verdict::table(verdict::rows(&comparison.verdicts)));
     }
     faults(doc, entry);
-    next(doc, entry);
+    step(doc, entry);
 }
 
-pub(crate) fn faults(doc: &mut Doc, entry: &Entry<'_>) {
+fn faults(doc: &mut Doc, entry: &Entry<'_>) {
     doc.list(entry.faults.iter().map(|path| mark(Tone::Bad, "evidence").plain(format!(" {path}"))));
-}
-
-pub(crate) fn next(doc: &mut Doc, entry: &Entry<'_>) {
-    let view = StepView::new(entry.change, &entry.step, &entry.fixes);
-    doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
-    problem::add(doc, &view.next);
 }
 
 /// The next step, each command alone in its block below its purpose: what is copied from the page is a command.
@@ -364,11 +358,16 @@ mod tests {
 
         **Next:** 1 alarm is open: go back, or resolve with a reason
 
+        go back
+
         ```text
-        # go back
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
-        # if it is harmless
-        or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
+        vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        ```
+
+        or if it is harmless
+
+        ```text
+        vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         ```
         "#);
     }

@@ -1,7 +1,7 @@
 //! Measuring without a change: two revisions in pairs, a calibration with its noise floors, and a self-test.
 
 use crate::judge::caveat::cpu_against_wall;
-use crate::judge::{Calibration, Change, Decisive, Injected, PairRow, Row, Settings};
+use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
@@ -71,7 +71,7 @@ fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
 
 fn side(side: &SideRevision) -> String {
     match &side.commit {
-        Some(commit) if *commit != side.rev => format!("{} ({})", side.rev, values::short_sha(commit)),
+        Some(commit) if *commit != side.rev => format!("{} ({})", side.rev, values::short(commit)),
         _ => side.rev.chars().take(40).collect(),
     }
 }
@@ -90,11 +90,6 @@ fn cells(row: &PairRow) -> Vec<Text> {
     ]
 }
 
-/// Whether the whole interval lies above what was added.
-fn showed_more(injected: &Injected) -> bool {
-    injected.seen.finding().is_some_and(|finding| finding.estimate.low > injected.share)
-}
-
 pub(crate) fn calibration(found: &Calibration) -> Doc {
     let mut floors = Table::new("lrr", ["Metric", "Pairs", "Noise floor"]);
     let mut apart = Table::new("lrr", ["Metric", "Sessions", "Differ by"]);
@@ -109,12 +104,15 @@ pub(crate) fn calibration(found: &Calibration) -> Doc {
             apart.row([code(metric.as_str()), sessions, values::plain_share(*floor).into()]);
         }
         if let Some(it) = &command.injected {
+            let seen = it.seen.finding().map(|finding| &finding.estimate);
+            // The whole interval lies above what was added.
+            let is_more = seen.is_some_and(|seen| seen.low > it.share);
             injected.row([
                 code(command.name.as_str()),
                 values::share(it.share).into(),
                 code(it.metric.as_str()),
-                it.seen.finding().map(|finding| values::share_estimate(&finding.estimate)).into(),
-                metric::change_mark(&it.seen).plain(if showed_more(it) { ": more than was added" } else { "" }),
+                seen.map(values::share_estimate).into(),
+                metric::change_mark(&it.seen).plain(if is_more { ": more than was added" } else { "" }),
             ]);
         }
     }
@@ -131,7 +129,6 @@ pub(crate) fn calibration(found: &Calibration) -> Doc {
     doc
 }
 
-/// How often the judgement is wrong, and how often it sees what is there.
 pub(crate) fn selftest(rows: &[Row], min_effect: f64) -> Doc {
     let titles = [
         "Metric",

@@ -43,7 +43,6 @@ pub(crate) fn analysis(analysis: &Value) -> Doc {
     doc
 }
 
-/// What `doctor` did or would do, what is worth knowing, and what the config measures.
 pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value, measures: &Measurable) -> Doc {
     let mut doc = Doc::new();
     if actions.is_empty() && notes.is_empty() {

@@ -48,7 +48,7 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
     }
     for change in view.left {
         let commits = change.commits_to_revert();
-        let commits = commits.iter().map(|sha| values::short_sha(sha)).collect::<Vec<_>>().join(", ");
+        let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
         let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
         let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());

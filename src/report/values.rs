@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use crate::model::text::{count, moment};
+pub(crate) use crate::model::text::{count, moment, short};
 use crate::model::{Bound, Criterion, Estimate, Finding, MetricId, Unit};
 
 /// Digits of a number that stands alone.
@@ -132,10 +132,6 @@ pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
 
 pub(crate) fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-pub(crate) fn short_sha(sha: &str) -> String {
-    sha.chars().take(12).collect()
 }
 
 /// The unit in which `magnitude` is read best, as a divisor and a symbol.

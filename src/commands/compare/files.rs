@@ -55,7 +55,6 @@ fn named((path, bytes): (&Path, &[u8])) -> Artifact {
     Artifact { path: name.to_string_lossy().into_owned(), sha256: Digest::of_bytes(bytes) }
 }
 
-/// A snapshot file, or timings that hyperfine exported.
 fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| CommandError::trouble(format!("{}: {error}", path.display()));
     let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

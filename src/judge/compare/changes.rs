@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::snapshot::SCHEMA_V1;
-use crate::model::{Digest, MetricId, Snapshot, Timing};
+use crate::model::{Digest, MetricId, Snapshot, Timing, Tuneable};
 
 /// Version 1's differences: a side that was not measured is null, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,11 +143,14 @@ pub struct TuneableChange {
 }
 
 /// Every changed key, in order.
-pub fn tuneable_changes(before: &Snapshot, after: &Snapshot) -> Vec<TuneableChange> {
-    let keys: BTreeSet<&String> = before.tuneables.keys().chain(after.tuneables.keys()).collect();
+pub fn tuneable_changes(
+    before: &BTreeMap<String, Tuneable>,
+    after: &BTreeMap<String, Tuneable>,
+) -> Vec<TuneableChange> {
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     keys.into_iter()
         .filter_map(|key| {
-            let (old, new) = (before.tuneables.get(key), after.tuneables.get(key));
+            let (old, new) = (before.get(key), after.get(key));
             let same = match (old, new) {
                 (Some(old), Some(new)) => old.value == new.value && old.layer == new.layer,
                 _ => false,

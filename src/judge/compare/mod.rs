@@ -189,7 +189,7 @@ pub fn compare(
         criteria,
         trigger_words,
         metrics,
-        tuneables: tuneable_changes(before, after),
+        tuneables: tuneable_changes(&before.tuneables, &after.tuneables),
         env: variable_changes(before, after),
         decisive,
         caveats,
