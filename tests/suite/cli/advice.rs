@@ -443,6 +443,17 @@ fn a_rejected_change_is_taken_up_again_with_its_contract_and_its_commit() {
 }
 
 #[test]
+fn the_winner_of_an_experiment_without_a_stage_before_everyone_is_told_so() {
+    let s = Sandbox::new();
+    s.start_with("try", &["--class", "experiment"]).contract().before();
+    let experiment = s.id();
+    s.on(&["change", "hold", "--reason", "it wins"]).ok();
+    s.start_with("x", &["--class", "code", "--from", &experiment]).contract().before().improve(50.0);
+    s.validate().after().compare().on(&["change", "promote"]).ok();
+    s.run(&["check"]).ok().says(&["PROMOTED_WITHOUT_LIVE_CHECK"]);
+}
+
+#[test]
 fn an_open_change_is_not_taken_up_again() {
     let s = ready();
     let _ = s.run(&["change", "start", "--from", &s.id()]).troubled(&["nor has it ended", "change reject"]);
