@@ -354,8 +354,10 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
     let missing = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     let message = if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() };
     let usage = usage_of(arguments);
+    let called: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
+    let next = [format!("{} --help", called.join(" "))];
     let kind = snake_case(&format!("{:?}", error.kind()));
-    serde_json::json!({ "error": message, "kind": kind, "message": message, "usage": usage, "hints": [] })
+    serde_json::json!({ "error": message, "kind": kind, "message": message, "usage": usage, "hints": [], "next": next })
 }
 
 /// How the command is called that the arguments name, as far as they name one.

@@ -44,3 +44,6 @@ pub mod workflow;
 #[cfg(test)]
 #[path = "../tests/unit/fuzz.rs"]
 mod fuzz;
+#[cfg(test)]
+#[path = "../tests/unit/schemas.rs"]
+mod schemas;

@@ -10,6 +10,7 @@ use crate::model::text::{cut, few, moment, short};
 use crate::model::{ChangeId, Class, CommitName, Digest, FixContext, Gate, Problem, Severity, Subject, Surface, fix};
 
 /// What was found. The name in upper snake case is the stable code.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum FindingKind {
@@ -201,6 +202,7 @@ pub(crate) enum FindingKind {
 }
 
 /// A key of the config that says something else, with its values as JSON; `None` where it is not there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct KeyChange {
     pub key: String,
@@ -286,12 +288,14 @@ impl FindingKind {
 }
 
 /// One finding.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Finding {
     pub level: Severity,
     #[serde(flatten)]
     pub what: FindingKind,
     /// The commit, where it is about one.
+    #[cfg_attr(test, schemars(with = "Option<crate::schemas::CommitOrHash>"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitName>,
     /// The change, where it is about one.
@@ -372,6 +376,7 @@ pub(crate) struct Audit {
 }
 
 /// A commit that needed no change.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Exempted {
     pub commit: CommitName,

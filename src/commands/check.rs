@@ -105,8 +105,7 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<(), CommandEr
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {
-    let repo =
-        ctx.repo()?.ok_or_else(|| CommandError::trouble("a range needs a git repository, and there is none here"))?;
+    let repo = ctx.needed_repo("a range needs")?;
     let range = range(repo, text)?;
     if let Some(places) = several_projects(ctx, repo, &range)? {
         let hint = format!("vibeship-optimizer check --range {text} -C DIR");

@@ -138,7 +138,8 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
 fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
     let (mut tracked, damaged) = choose::changes(ctx)?;
     if damaged > 0 {
-        return Err(CommandError::trouble("a day cannot be closed over a damaged record"));
+        return Err(CommandError::trouble("a day cannot be closed over a damaged record")
+            .fixed_by([Fix::next("see what is wrong with it, and what helps", CommandLine::tool("check"))]));
     }
     tracked.retain(Change::is_open);
     Ok(tracked)
@@ -165,7 +166,8 @@ fn decision(ctx: &Ctx, text: &str) -> Result<Decision, CommandError> {
 fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Vec<Decision>, CommandError> {
     for (i, decision) in decided.iter().enumerate() {
         if !open.iter().any(|change| *change.id() == decision.id) {
-            return Err(CommandError::trouble(format!("--decide: {} is not an open change", decision.id)));
+            return Err(CommandError::trouble(format!("--decide: {} is not an open change", decision.id))
+                .fixed_by([Fix::next("see the open changes", CommandLine::tool("status"))]));
         }
         if decided[..i].iter().any(|earlier| earlier.id == decision.id) {
             return Err(CommandError::trouble(format!("--decide: {} is decided twice", decision.id)));

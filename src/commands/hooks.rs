@@ -25,8 +25,7 @@ pub(crate) enum HooksCommand {
 }
 
 pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
-    let repo =
-        ctx.repo()?.ok_or_else(|| CommandError::trouble("hooks need a git repository, and there is none here"))?;
+    let repo = ctx.needed_repo("hooks need")?;
     match command {
         HooksCommand::Install => {
             tell(ctx, &install::install(repo, &target(repo)?)?)?;

@@ -77,6 +77,11 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String), CommandError>
             path
         }
     };
+    // Another version of the tool may have left its own.
+    let schema = ctx.project.state_dir().join("config.schema.json");
+    if atomic::read(&schema, 1 << 20)?.as_deref() != Some(template::SCHEMA.as_bytes()) {
+        guard::write(&ctx.project, &schema, template::SCHEMA.as_bytes())?;
+    }
     let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
     Ok((config.display().to_string(), logbook.display().to_string()))
 }
@@ -217,7 +222,10 @@ fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, Comm
             (path, text)
         }
         None if dry_run => (ctx.project.default_config_path(), template::template(&Guess::default())),
-        None => return Err(CommandError::trouble("there is no config file")),
+        None => {
+            return Err(CommandError::trouble("there is no config file")
+                .fixed_by([Fix::next("write one", CommandLine::tool("init"))]));
+        }
     };
     let edited = edit::fill(&text, &path, cmd, force)?;
     if !dry_run && !edited.changes.is_empty() {

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use crate::config::{Config, file};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::git::Repo;
+use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, FixContext, Policy};
 use crate::os::{Clock, Interrupt, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
-use crate::store::{Exclusive, Holder, Project, atomic, guard, lock};
+use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
 use crate::ui::Ui;
 use crate::workflow::{Change, Reason, next};
 
@@ -258,6 +258,12 @@ impl Ctx {
         Ok(self.repo.get_or_init(|| repo).as_ref())
     }
 
+    /// The repository, for what cannot be done without one.
+    pub(crate) fn needed_repo(&self, what: &str) -> Result<&Repo, CommandError> {
+        let missing = || CommandError::trouble(format!("{what} a git repository, and there is none here"));
+        self.repo()?.ok_or_else(|| missing().fixed_by([Fix::next("make one", CommandLine::git("init"))]))
+    }
+
     /// Who works here, from git's settings, asked once; `None` where nobody said.
     pub(crate) fn actor(&self) -> Option<String> {
         let asked = || self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten());
@@ -332,11 +338,23 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
                 let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
             }
         }
+        CommandError::Trouble { error, hints, fixes } if fixes.is_empty() => {
+            told(ui, &in_words(error), hints, &steps(error), json);
+        }
         CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),
         CommandError::Failed { message, hints, fixes } => told(ui, message, hints, fixes, json),
         CommandError::ClosedPipe => {}
     }
     error.exit()
+}
+
+/// What helps where an error comes from below the commands and nothing more is known.
+fn steps(error: &anyhow::Error) -> Vec<Fix> {
+    if error.is::<RecordError>() {
+        return vec![Fix::next("see what is wrong with the records, and what helps", CommandLine::tool("check"))];
+    }
+    let Some(GitError::UnknownRevision { .. }) = error.downcast_ref() else { return Vec::new() };
+    vec![Fix::next("see the newest commits of all branches", CommandLine::git("log --oneline --all -n 20"))]
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.

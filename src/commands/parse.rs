@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use crate::error::CommandError;
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::{MASK, scrub, scrub_prose};
-use crate::model::{Criterion, CriterionError, Trigger};
+use crate::model::{CommandLine, Criterion, CriterionError, Fix, Trigger};
 use crate::report::visible::{char_width, is_hidden, visible_line, width};
 
 /// The most characters of a title: it is one line in tables.
@@ -113,6 +113,7 @@ pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
 
 fn pointed(flag: &str, error: &CriterionError) -> CommandError {
     CommandError::trouble(format!("{flag}: {}", caret(&error.text, error.column, &error.kind.to_string())))
+        .fixed_by([Fix::next("see how a criterion is written", CommandLine::tool("help criteria"))])
 }
 
 /// What is wrong with a criterion at `column` (in characters from 0), the text, and a caret under the place.

@@ -25,8 +25,7 @@ pub(crate) struct RelinkArgs {
 
 /// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
 pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
-    let repo =
-        ctx.repo()?.ok_or_else(|| CommandError::trouble("relinking needs a git repository, and there is none here"))?;
+    let repo = ctx.needed_repo("relinking needs")?;
     if repo.is_shallow() {
         return Err(CommandError::trouble("this clone is shallow, so that commits cannot be found again")
             .fixed_by([fix::unshallow()]));

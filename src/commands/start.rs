@@ -88,7 +88,8 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
         };
         let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and ");
         return Err(CommandError::trouble(all)
-            .hinted("add it to the config file, or choose another metric; no change was opened"));
+            .hinted("add it to the config file, or choose another metric; no change was opened")
+            .fixed_by([Fix::next("see the metrics that the config measures", CommandLine::tool("doctor"))]));
     }
     let lock = ctx.lock()?;
     let mut change = open(ctx, &args, (title, class), &parts, from.as_ref())?;

@@ -13,7 +13,7 @@ use crate::commands::{
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::{ChangeId, Fix, Gate, fix};
-use crate::report::{self, Progressed, StatusView, StepView, problem};
+use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1};
 
@@ -76,33 +76,38 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
 fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<(), CommandError> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
-    if ctx.json(false) {
-        let line = |change: &Change| {
-            let step = step(change);
-            json!({
-                "change_id": change.id(),
-                "title": change.opened.title,
-                "status": view_v1::status(change),
-                "next": step,
-                "commands": problem::commands(&view(ctx, change, &step).next),
-            })
-        };
-        let lines = |changes: &[&Change]| changes.iter().map(|change| line(change)).collect::<Vec<_>>();
-        return ctx.print(&json!({
-            "active": shown.map(line),
-            "open": lines(open),
-            "left_in_tree": rest.left.iter().map(|change| change.id()).collect::<Vec<_>>(),
-            "to_confirm": lines(rest.to_confirm),
-            "unproven": rest.unproven.iter().map(|(sentence, _)| sentence).collect::<Vec<_>>(),
-            "damaged_records": rest.damaged,
-        }));
-    }
-    let unjudged = shown.filter(|change| change.is_open()).map(|change| evidence::unjudged(ctx, change)).transpose()?;
     let others = open.iter().filter(|change| shown.is_none_or(|shown| shown.id() != change.id()));
     let others: Vec<(&Change, Step)> = others.map(|change| (*change, step(change))).collect();
+    let json = ctx.json(false);
+    let watched = shown.filter(|change| change.is_open() && !json);
+    let unjudged = watched.map(|change| evidence::unjudged(ctx, change)).transpose()?;
     let active = shown.map(|change| (change, view(ctx, change, &step(change))));
     let active = active.as_ref().map(|(change, next)| (*change, next));
-    ctx.show(&report::status::document(&StatusView { active, others: &others, unjudged: unjudged.as_ref(), ..rest }))
+    let status = StatusView { active, others: &others, unjudged: unjudged.as_ref(), ..rest };
+    if !json {
+        return ctx.show(&report::status::document(&status));
+    }
+    let line = |change: &Change| {
+        let next = step(change);
+        let commands = problem::commands(&view(ctx, change, &next).next);
+        StatusLine {
+            change_id: change.id().clone(),
+            title: change.opened.title.clone(),
+            status: view_v1::status(change),
+            next,
+            commands,
+        }
+    };
+    let lines = |changes: &[&Change]| changes.iter().map(|change| line(change)).collect();
+    ctx.print(&json!(StatusAnswer {
+        active: shown.map(line),
+        open: lines(open),
+        left_in_tree: rest.left.iter().map(|change| change.id().clone()).collect(),
+        to_confirm: lines(rest.to_confirm),
+        unproven: rest.unproven.iter().map(|(sentence, _)| sentence.clone()).collect(),
+        damaged_records: rest.damaged,
+        commands: problem::commands(&report::status::commands(&status)),
+    }))
 }
 
 /// The next step; what is in the repository already is not asked for again.
@@ -187,7 +192,7 @@ pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandErro
         let mut fields = legacy.fields.clone();
         fields.insert("legacy".to_owned(), json!(true));
         fields.insert("message".to_owned(), json!(legacy.sentence()));
-        fields.insert("commands".to_owned(), problem::commands(&legacy.fixes()));
+        fields.insert("commands".to_owned(), json!(problem::commands(&legacy.fixes())));
         ctx.answer(
             false,
             &Value::Object(fields),

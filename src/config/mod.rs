@@ -30,6 +30,7 @@ use serde::Deserialize;
 use crate::model::{Measurable, MetricSource, Sampling};
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Config {
@@ -99,6 +100,7 @@ impl Config {
 }
 
 /// The version of the file's format.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Version(pub u32);
@@ -110,6 +112,7 @@ impl Default for Version {
 }
 
 /// The project's commands. Each runs in a shell in the project's root.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Commands {
@@ -140,6 +143,7 @@ impl Commands {
 }
 
 /// One check command.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Check {
@@ -158,6 +162,7 @@ impl Default for Check {
 }
 
 /// Where the tuneables are.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Tuneables {
@@ -170,6 +175,7 @@ pub struct Tuneables {
 }
 
 /// Aims and hints.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Project {

@@ -10,6 +10,7 @@ use crate::config::reader;
 use crate::model::{Gate, Stage};
 
 /// Globs over paths (from the project's root, `/` between parts) and over names of variables, by layer.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Surfaces {
@@ -26,6 +27,7 @@ pub struct Surfaces {
 }
 
 /// Which files count as documents and tests: a change of a contract must touch both.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ContractDocs {
@@ -53,6 +55,7 @@ impl Default for ContractDocs {
 }
 
 /// Settings of the validation gate.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Validation {
@@ -71,6 +74,7 @@ impl Default for Validation {
 }
 
 /// What a failed validation does.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
@@ -81,6 +85,7 @@ pub enum OnFailure {
 }
 
 /// Settings of paired measuring.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Pair {
@@ -100,6 +105,7 @@ pub struct Pair {
     /// Seconds after which no further pair is begun.
     pub max_time_s: f64,
     /// Smallest relative effect worth a verdict: a share (0.01) or a percentage (`1%`).
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     #[serde(deserialize_with = "reader::share")]
     pub min_effect: f64,
     /// Whether both runs of a pair are held on one core.
@@ -129,6 +135,7 @@ impl Pair {
 }
 
 /// Whether both runs of a pair are held on one core.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pin {
@@ -142,6 +149,7 @@ pub enum Pin {
 }
 
 /// A kind of key that git can sign with.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
@@ -160,6 +168,7 @@ impl Sign {
 }
 
 /// The stages through which a promoted change goes live.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Rollout {
@@ -174,6 +183,7 @@ impl Default for Rollout {
 }
 
 /// One stage.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct StageConfig {
@@ -193,6 +203,7 @@ impl Default for StageConfig {
 }
 
 /// Settings of the last gate.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Verification {
@@ -214,6 +225,7 @@ impl Verification {
 }
 
 /// Settings of the review.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Review {
@@ -276,6 +288,7 @@ impl Review {
 }
 
 /// What is recommended for one reviewing tool.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct RecommendedTool {
@@ -285,12 +298,14 @@ pub struct RecommendedTool {
 }
 
 /// Settings of the hooks and of the range check.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Enforcement {
     /// Key of the commit trailer that carries the change's id.
     pub trailer: String,
     /// The gate that a commit's change must have passed; `promoted` and `verified` are read too.
+    #[cfg_attr(test, schemars(with = "String"))]
     #[serde(deserialize_with = "reader::gate")]
     pub require: Gate,
     /// Whether every checkout is to have the hooks.
@@ -328,6 +343,7 @@ impl Enforcement {
 }
 
 /// Commits that need no change: those that match each of the lists that are not empty.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Exemption {

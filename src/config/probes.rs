@@ -9,6 +9,7 @@ use crate::config::{Reader, reader};
 use crate::model::{Better, Unit};
 
 /// One timed command; its metrics are `timing.NAME.wall` and so on.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Timing {
@@ -69,6 +70,7 @@ impl Timing {
 }
 
 /// One endpoint; its metrics are `http.NAME.latency` and so on.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct HttpProbe {
@@ -96,6 +98,7 @@ pub struct HttpProbe {
 }
 
 /// The method of a request.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -106,6 +109,7 @@ pub enum Method {
 }
 
 /// A value demanded of a JSON answer.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExpectJson {
@@ -150,6 +154,7 @@ impl HttpProbe {
 }
 
 /// One KPI; its metric is `kpi.NAME`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct KpiProbe {
@@ -189,6 +194,7 @@ pub struct KpiProbe {
 }
 
 /// Which matches of a regular expression count.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Matches {

@@ -6,6 +6,7 @@ use crate::config::{Extract, KpiProbe, Matches};
 use crate::model::Unit;
 
 /// A benchmark tool whose results are read by its name.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reader {

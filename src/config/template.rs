@@ -4,6 +4,9 @@ use serde_json::Value;
 
 const TEMPLATE: &str = include_str!("template.yml");
 
+/// The schema of the config, for editors: the first line of the template names it, beside the config.
+pub const SCHEMA: &str = include_str!("../../docs/schemas/config.json");
+
 /// What was guessed about a project, to be filled into the template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guess {

@@ -10,6 +10,7 @@ use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
 /// Which snapshot a caveat is about.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
@@ -18,6 +19,7 @@ pub enum Which {
 }
 
 /// Something to hold against a comparison.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "caveat", rename_all = "snake_case")]
 pub enum Caveat {

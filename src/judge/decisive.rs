@@ -14,6 +14,7 @@ const CPU_BOUND: f64 = 0.85;
 const PARALLEL: f64 = 1.15;
 
 /// Which time decides about a command, and why.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "decisive", content = "because", rename_all = "snake_case")]
 pub enum Decisive {
@@ -22,6 +23,7 @@ pub enum Decisive {
 }
 
 /// Why CPU time decides.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CpuReason {
@@ -30,6 +32,7 @@ pub enum CpuReason {
 }
 
 /// Why wall time decides.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WallReason {

@@ -25,6 +25,7 @@ pub const DEFAULT_SESSION_FLOOR: f64 = 0.10;
 pub const MOST_DRIFT: f64 = 0.10;
 
 /// What is known about the circumstances of a comparison.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Circumstances {
     /// Parts of the machine's fingerprint that differ between the snapshots; empty on one machine.

@@ -141,6 +141,7 @@ fn samples(finding: &Finding) -> usize {
 }
 
 /// Whether a metric changed, by what the samples say and by no bound.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {

@@ -10,6 +10,7 @@ use crate::model::{Criterion, Digest, Trigger};
 pub const DEFAULT_ROLLBACK: &str = "git revert <sha>";
 
 /// The five parts. Parts may be missing while it is being written.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contract {
@@ -27,6 +28,7 @@ pub struct Contract {
 }
 
 /// A part of the contract.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {

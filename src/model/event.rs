@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 /// One entry of a record's chain.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// 1 for the first, and so on without gaps.
@@ -28,6 +29,7 @@ pub struct Event {
 }
 
 /// What happened.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
@@ -105,6 +107,7 @@ pub enum Kind {
 }
 
 /// How a change began.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
     /// The id, repeated so that the chain covers it.
@@ -132,6 +135,7 @@ pub struct Opened {
 }
 
 /// The captured baseline.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     pub taken: Taken,
@@ -139,6 +143,7 @@ pub struct Baseline {
 }
 
 /// A validation that passed.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     pub revision: Revision,
@@ -148,6 +153,7 @@ pub struct Validation {
 }
 
 /// The captured state after the change.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct After {
     pub taken: Taken,
@@ -156,6 +162,7 @@ pub struct After {
 }
 
 /// The files and verdicts of a comparison.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
     pub markdown: Artifact,
@@ -166,6 +173,7 @@ pub struct Compared {
     pub verdicts: Verdicts,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promotion {
     pub rehearsal: Rehearsal,
@@ -174,6 +182,7 @@ pub struct Promotion {
 }
 
 /// A stage of the rollout that began.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutStage {
     pub stage: Stage,
@@ -186,6 +195,7 @@ pub struct RolloutStage {
 }
 
 /// A monitored day.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
     pub utc_date: NaiveDate,

@@ -10,6 +10,7 @@ use crate::model::text::short;
 use crate::model::{Artifact, Contract, Outcome, Revision, Stated, Verdict};
 
 /// A commit between the baseline and the head.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeltaCommit {
     pub sha: String,
@@ -35,6 +36,7 @@ impl fmt::Display for DeltaCommit {
 }
 
 /// A tuneable that changed, with values as evidence holds them (digests for secrets).
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuneableChange {
     pub key: String,
@@ -47,6 +49,7 @@ pub struct TuneableChange {
 }
 
 /// What the change is: its own commits since the baseline, and the tuneables that it set.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Delta {
@@ -79,6 +82,7 @@ impl Delta {
 }
 
 /// The result of one check of `validate`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// Its name: `test`, `smoke:health`, or a configured one.
@@ -96,6 +100,7 @@ pub struct Check {
 }
 
 /// The kinds of check.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
@@ -108,6 +113,7 @@ pub enum CheckKind {
 }
 
 /// A criterion and its verdict.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     pub criterion: Stated,
@@ -115,6 +121,7 @@ pub struct Judged {
 }
 
 /// The verdicts on a contract.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdicts {
     pub kpi: Judged,
@@ -173,6 +180,7 @@ pub enum InEffect {
 }
 
 /// What became of trying the rollback before it is needed.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "rehearsal", rename_all = "snake_case")]
 pub enum Rehearsal {
@@ -213,6 +221,7 @@ impl fmt::Display for ArtifactFault {
 }
 
 /// How far the evidence of a change reaches.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
@@ -225,6 +234,7 @@ pub enum Strength {
 }
 
 /// A stage of the rollout.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -248,6 +258,7 @@ impl Stage {
 }
 
 /// A configured stage.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StagePlan {
     pub stage: Stage,
@@ -256,6 +267,7 @@ pub struct StagePlan {
 }
 
 /// What the config demands of a change. Frozen into the record at promotion; later configs may only demand more.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The rollout's stages in order; the last is always full.
@@ -294,6 +306,7 @@ impl Policy {
 }
 
 /// A snapshot that was taken for a change.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taken {
     pub snapshot: Artifact,
@@ -312,6 +325,7 @@ impl Taken {
 }
 
 /// A review that was attested.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
     pub artifact: Artifact,

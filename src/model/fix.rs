@@ -21,6 +21,7 @@ pub const PLACEHOLDERS: [&str; 9] =
     [WHY, NAME, "MODE", WHAT_CHANGED, WHAT_HAPPENED, WHAT_WAS_OBSERVED, SHORT_HYPOTHESIS, HYPOTHESIS, OVERRIDE_OUT];
 
 /// How a step stands to the one before it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
@@ -43,6 +44,7 @@ impl How {
 }
 
 /// What a step consists of.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Action {
@@ -60,6 +62,7 @@ pub enum Action {
 }
 
 /// One step.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
     pub how: How,
@@ -280,6 +283,7 @@ pub fn restore(path: &str) -> CommandLine {
 }
 
 /// How serious a problem is.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -301,6 +305,7 @@ impl Severity {
 }
 
 /// A commit as problems name it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct CommitName {
     pub id: String,

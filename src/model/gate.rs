@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A step that may be entered only when what it demands is there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
@@ -66,6 +67,7 @@ impl std::fmt::Display for Gate {
 }
 
 /// What kind of change it is: which gates and which evidence it owes.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -110,6 +112,7 @@ impl Class {
 }
 
 /// Which layer of the control hierarchy a path belongs to.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {

@@ -13,6 +13,7 @@ const MAX_ID: usize = 120;
 const MAX_SLUG: usize = 36;
 
 /// An id such as `chg-20260218-123900-faster-cache`: safe as a file name on every platform and as a trailer value.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ChangeId(String);

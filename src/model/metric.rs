@@ -10,6 +10,7 @@ use crate::model::text::nearest;
 use crate::model::{Bound, Criterion, HttpRequest, Run, Size, Unit};
 
 /// The dotted name of a metric, such as `timing.tests.wall` or `kpi.advisory_p95_ms`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MetricId(String);
@@ -58,6 +59,7 @@ impl fmt::Display for MetricId {
 }
 
 /// Which direction is an improvement.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
@@ -66,6 +68,7 @@ pub enum Better {
 }
 
 /// How many samples it takes before a value means anything.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampling {

@@ -14,6 +14,7 @@ pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 const IDLE: f64 = 0.25;
 
 /// One paired measurement of two sides.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairSession {
     pub schema: String,
@@ -46,6 +47,7 @@ pub struct PairSession {
 }
 
 /// One side of a paired measurement.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SideRevision {
     /// The revision asked for, such as `HEAD~1`.
@@ -56,6 +58,7 @@ pub struct SideRevision {
 }
 
 /// One command's pairs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedCommand {
     pub name: String,
@@ -76,6 +79,7 @@ pub struct PairedCommand {
 }
 
 /// What the first run of each side showed of it, before anything was measured.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FirstRuns {
@@ -112,6 +116,7 @@ impl FirstRuns {
 }
 
 /// What a run wrote to standard output.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Printed {
     pub bytes: u64,
@@ -122,6 +127,7 @@ pub struct Printed {
 }
 
 /// One pair of runs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     pub before: Run,
@@ -137,6 +143,7 @@ pub struct Pair {
 }
 
 /// A KPI's pairs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedKpi {
     pub kpi: Kpi,
@@ -153,6 +160,7 @@ pub struct PairedKpi {
 }
 
 /// Why sampling ended.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Digest;
 
 /// The state of the project's files when something was measured.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
     /// The commit checked out; `None` outside git and before the first commit.
@@ -20,6 +21,7 @@ pub struct Revision {
 }
 
 /// Uncommitted work outside the tool's own files.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum WorkTree {
@@ -69,6 +71,7 @@ impl Revision {
 }
 
 /// What the machine was and how busy it was. Unknown parts are `None`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {

@@ -14,6 +14,7 @@ pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
 pub const SCHEMA_V1: &str = "vibeship_optimizer.snapshot.v1";
 
 /// One snapshot file. Fields that version 1 also has keep its names and units.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub schema: String,
@@ -85,6 +86,7 @@ impl Snapshot {
 }
 
 /// Version 1's description of the platform.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct System {
@@ -96,6 +98,7 @@ pub struct System {
 }
 
 /// Version 1's description of the checkout.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GitV1 {
@@ -114,6 +117,7 @@ pub struct GitV1 {
 }
 
 /// The size of one configured path.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Size {
     pub path: String,
@@ -130,6 +134,7 @@ pub struct Size {
 }
 
 /// A timed command and its runs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     pub name: String,
@@ -166,6 +171,7 @@ pub struct Timing {
 }
 
 /// Means of CPU times over all runs. A mean is no sample: nothing is concluded from it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CpuMeans {
     pub user_s: Option<f64>,
@@ -186,6 +192,7 @@ impl Timing {
 }
 
 /// One run of a timed command.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub wall_s: f64,
@@ -230,6 +237,7 @@ impl Run {
 }
 
 /// An HTTP probe and its requests.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Http {
     /// The URL without userinfo and with secret query values masked.
@@ -250,6 +258,7 @@ pub struct Http {
 }
 
 /// One request of a probe.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpRequest {
     /// Seconds until the body (up to its limit) was read.
@@ -259,6 +268,7 @@ pub struct HttpRequest {
 }
 
 /// A KPI and its values.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kpi {
     pub name: String,
@@ -279,6 +289,7 @@ pub struct Kpi {
 }
 
 /// A file with results that nothing was run for.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReadFile {
     pub path: String,
@@ -307,6 +318,7 @@ impl ReadFile {
 }
 
 /// The effective value of one tuneable.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tuneable {
     /// The value; a digest string where it looks secret.
@@ -319,6 +331,7 @@ pub struct Tuneable {
 }
 
 /// One file that tuneables were read from.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuneableFile {
     pub path: String,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A unit by its symbol. Time and byte units convert into each other; any other symbol is the user's own
 /// and equals only itself.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Unit(String);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const LEFT_OUT: f64 = 0.5;
 
 /// A number with the interval that it is known to.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub value: f64,
@@ -24,6 +25,7 @@ impl Estimate {
 }
 
 /// How the samples of the two sides were taken.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Design {
@@ -34,6 +36,7 @@ pub enum Design {
 }
 
 /// What was concluded about one criterion.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
@@ -53,6 +56,7 @@ pub enum Verdict {
 }
 
 /// The numbers behind a verdict.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was compared with the bound, in the bound's own terms: a share of the baseline for relative
@@ -74,6 +78,7 @@ pub struct Finding {
 }
 
 /// Why a verdict is not conclusive.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "doubt", rename_all = "snake_case")]
 pub enum Doubt {
@@ -94,6 +99,7 @@ pub enum Doubt {
 }
 
 /// Why a metric has no usable samples on one side. Never read as zero.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Unusable {
@@ -134,6 +140,7 @@ pub enum Unusable {
 }
 
 /// Why a verdict is invalid.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
 pub enum Flaw {
@@ -165,6 +172,7 @@ pub enum Flaw {
 }
 
 /// The verdicts in order of gravity; the overall one of a comparison is the gravest.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
-use crate::audit::{Audit, Severity};
-use crate::model::FixContext;
+use crate::audit::{Audit, Exempted, Finding, Severity};
 use crate::model::text::count;
+use crate::model::{Fix, FixContext};
 use crate::report::visible::{visible_line, xml_line, xml_lines};
 use crate::report::{Doc, Format, Table, Text, markdown, problem};
 
@@ -44,7 +45,7 @@ pub(crate) fn summary(audit: &Audit) -> String {
 /// The findings in the format asked for. `prefix` leads from the repository's root to the project's, with a `/` at its end.
 pub(crate) fn render(format: Option<Format>, audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     match format {
-        Some(Format::Json) => format!("{:#}", json(audit, ctx)),
+        Some(Format::Json) => format!("{:#}", json!(answer(audit, ctx))),
         Some(Format::Markdown) => markdown::render(&document(audit, ctx)),
         Some(Format::Github) => github(audit, ctx, prefix),
         Some(Format::Junit) => junit(audit, ctx),
@@ -79,26 +80,49 @@ pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
     text
 }
 
-/// The JSON form. `heal` is the first of the fixes alone.
-pub(crate) fn json(audit: &Audit, ctx: &FixContext) -> Value {
-    let findings = audit.findings.iter().map(|finding| {
+/// The JSON form.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+pub(crate) struct CheckAnswer<'a> {
+    schema: &'static str,
+    /// Whether nothing fails.
+    ok: bool,
+    /// How many commits were looked at.
+    commits: usize,
+    records: usize,
+    worst_level: Option<Severity>,
+    findings: Vec<ReportedFinding<'a>>,
+    /// Commits that needed no change by the config.
+    exempted: &'a [Exempted],
+}
+
+/// A finding with its sentence and what to do about it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+struct ReportedFinding<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    message: String,
+    /// The first of the fixes alone.
+    heal: Option<String>,
+    fixes: Vec<Fix>,
+}
+
+fn answer<'a>(audit: &'a Audit, ctx: &FixContext) -> CheckAnswer<'a> {
+    let reported = |finding: &'a Finding| {
         let found = finding.problem(ctx);
-        // A finding holds strings, numbers and lists: that always serializes.
-        let mut value = serde_json::to_value(finding).unwrap_or_default();
-        value["message"] = json!(visible_line(&found.message));
-        value["heal"] = json!(problem::first(&found.fixes));
-        value["fixes"] = json!(found.fixes);
-        value
-    });
-    json!({
-        "schema": SCHEMA,
-        "ok": audit.passes(),
-        "commits": audit.commits,
-        "records": audit.records,
-        "worst_level": audit.worst(),
-        "findings": findings.collect::<Vec<Value>>(),
-        "exempted": audit.exempted,
-    })
+        let (message, heal) = (visible_line(&found.message), problem::first(&found.fixes));
+        ReportedFinding { finding, message, heal, fixes: found.fixes }
+    };
+    CheckAnswer {
+        schema: SCHEMA,
+        ok: audit.passes(),
+        commits: audit.commits,
+        records: audit.records,
+        worst_level: audit.worst(),
+        findings: audit.findings.iter().map(reported).collect(),
+        exempted: &audit.exempted,
+    }
 }
 
 pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {

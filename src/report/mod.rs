@@ -32,8 +32,9 @@ pub(crate) use day::{Decision, Evening, Morning, Probed};
 pub(crate) use doc::Doc;
 pub(crate) use doc::{Align, Bar, Block, Span, Table, Text, Tile, Tone, code, codes, mark};
 pub(crate) use page::{Entry, Page};
+pub(crate) use problem::StepCommand;
 pub(crate) use review::{BundleView, CommitDiff};
-pub(crate) use status::{Progressed, StatusView, StepView};
+pub(crate) use status::{Progressed, StatusAnswer, StatusLine, StatusView, StepView};
 pub(crate) use terminal::Terminal;
 
 /// How the answer is printed

@@ -1,6 +1,7 @@
 //! Problems, refusals and their fixes for readers: lines of text and JSON. Every part of the tool shows its advice through
 //! this.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::fix::code;
@@ -61,14 +62,21 @@ pub(crate) fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
     std::iter::once(head).chain(lines(fixes)).collect::<Vec<_>>().join("\n")
 }
 
-/// The commands among the steps, each with what it is for.
-pub(crate) fn commands(steps: &[Fix]) -> Value {
+/// A command among steps, with what it is for.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Serialize)]
+pub(crate) struct StepCommand {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    purpose: String,
+    how: How,
+    command: String,
+}
+
+/// The commands among the steps.
+pub(crate) fn commands(steps: &[Fix]) -> Vec<StepCommand> {
     let command = |step: &Fix| {
         let command = step.command()?.to_string();
-        Some(match step.purpose.as_str() {
-            "" => json!({ "how": step.how, "command": command }),
-            purpose => json!({ "purpose": purpose, "how": step.how, "command": command }),
-        })
+        Some(StepCommand { purpose: step.purpose.clone(), how: step.how, command })
     };
     steps.iter().filter_map(command).collect()
 }
@@ -235,7 +243,7 @@ mod tests {
              # or exempt it: in c.yml, under enforcement.exempt:
              #   - {paths: [x]}
         ");
-        insta::assert_snapshot!(commands(&problem.fixes).to_string(), @r#"[{"purpose":"find its change","how":"then","command":"vibeship-optimizer change relink"},{"how":"then","command":"git log -1"},{"purpose":"take it out","how":"or","command":"git revert 'a\nb'"}]"#);
+        insta::assert_snapshot!(json!(commands(&problem.fixes)).to_string(), @r#"[{"purpose":"find its change","how":"then","command":"vibeship-optimizer change relink"},{"how":"then","command":"git log -1"},{"purpose":"take it out","how":"or","command":"git revert 'a\nb'"}]"#);
         insta::assert_snapshot!(serde_json::to_string(&problem.fixes[4]).unwrap(), @r#"{"how":"or","purpose":"exempt it","action":"edit","file":"c.yml","key":"enforcement.exempt","line":"- {paths: [x]}"}"#);
     }
 

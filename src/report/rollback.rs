@@ -10,13 +10,16 @@ pub(crate) fn action(change: &Change) -> String {
     let known = change.known_rollback();
     let hard = change.newest_delta().is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
     match change.commits_to_revert().as_slice() {
-        [sha] if hard || change.is_squashed() => known.replace(&format!("git revert {sha}"), &applied(change)),
+        [sha] if hard || change.is_squashed() => {
+            known.replace(&format!("git revert {sha}"), &applied(change).to_string())
+        }
         _ => known,
     }
 }
 
-pub(crate) fn applied(change: &Change) -> String {
-    recorded(change).word("--apply").to_string()
+/// Has the tool make the reverting commit.
+pub(crate) fn applied(change: &Change) -> CommandLine {
+    recorded(change).word("--apply")
 }
 
 fn recorded(change: &Change) -> CommandLine {
@@ -25,7 +28,7 @@ fn recorded(change: &Change) -> CommandLine {
 
 /// What writes it down where the action does not do so itself.
 fn then_recorded(change: &Change) -> Option<String> {
-    (!action(change).contains(&applied(change))).then(|| recorded(change).to_string())
+    (!action(change).contains(&applied(change).to_string())).then(|| recorded(change).to_string())
 }
 
 pub(crate) fn with_record(change: &Change) -> String {

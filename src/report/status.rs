@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use serde::Serialize;
 
-use crate::model::{CommandLine, Fix, FixContext, Gate, fix, text::count, text::joined, text::moment};
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix, text::count, text::joined, text::moment};
 use crate::report::{
-    Doc, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
+    Doc, StepCommand, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
     visible::visible_line,
 };
 use crate::workflow::{
@@ -28,6 +29,60 @@ pub(crate) struct StatusView<'a> {
     /// What no monitored day of the active one could judge.
     pub(crate) unjudged: Option<&'a Unjudged>,
     pub(crate) damaged: usize,
+}
+
+/// The answer as JSON.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+pub(crate) struct StatusAnswer {
+    /// The change that is clearly meant.
+    pub(crate) active: Option<StatusLine>,
+    /// Every open change, the active one among them.
+    pub(crate) open: Vec<StatusLine>,
+    /// Rejected or rolled back changes whose commit is still in the tree.
+    pub(crate) left_in_tree: Vec<ChangeId>,
+    /// Changes that were rolled back and not measured since.
+    pub(crate) to_confirm: Vec<StatusLine>,
+    /// Records of the original, a sentence each.
+    pub(crate) unproven: Vec<String>,
+    pub(crate) damaged_records: usize,
+    /// What to run next, whichever change it is about.
+    pub(crate) commands: Vec<StepCommand>,
+}
+
+/// A change, its next step, and the commands of it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+pub(crate) struct StatusLine {
+    pub(crate) change_id: ChangeId,
+    pub(crate) title: String,
+    pub(crate) status: &'static str,
+    pub(crate) next: Step,
+    pub(crate) commands: Vec<StepCommand>,
+}
+
+/// What comes next: for the active change, for what rejected and rolled back ones left behind, and without any of these
+/// for the project.
+pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
+    let mut steps = view.active.map(|(_, next)| next.next.clone()).unwrap_or_default();
+    let taken_out = |change: &&Change| {
+        Fix::then(format!("take the commit of {} out of the tree", change.id()), rollback::applied(change))
+    };
+    let measured = |change: &&Change| Fix::then("measure that the baseline's values are back", fix::after(change.id()));
+    steps.extend(view.left.iter().map(taken_out).chain(view.to_confirm.iter().map(measured)));
+    if view.active.is_none() {
+        steps.extend(without_active(view));
+    }
+    steps
+}
+
+/// Where no change is clearly meant: which to choose, or how to open one.
+fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
+    match view.others {
+        [] if view.damaged > 0 => vec![Fix::next("", CommandLine::tool("check"))],
+        [] => vec![Fix::next("", fix::start())],
+        others => Fix::one_of(others.iter().map(|(change, _)| fix::choose(change.id()))),
+    }
 }
 
 /// The active change with its next step, the other open ones, and what rejected ones left behind.
@@ -53,7 +108,7 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
         let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
-        doc.code(rollback::applied(change));
+        doc.code(rollback::applied(change).to_string());
     }
     for change in view.to_confirm {
         let text = mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
@@ -74,9 +129,8 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     doc.heading(2, if view.active.is_some() { "Other open changes" } else { "Open changes" });
     doc.table(open_changes(view.others));
     if view.active.is_none() {
-        let choose = Fix::one_of(view.others.iter().map(|(change, _)| fix::choose(change.id())));
         doc.paragraph("Commands mean the one that is chosen, or named with --change-id.");
-        problem::add(doc, &choose);
+        problem::add(doc, &without_active(view));
     }
 }
 

@@ -251,7 +251,8 @@ impl OwnPaths {
 const STATE_DIRS: [&str; 7] =
     ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
 /// Files in the state directory.
-const STATE_FILES: [&str; 6] = [".gitignore", ATTRIBUTES, "lock", "holder.json", "active", "monitor.json"];
+const STATE_FILES: [&str; 7] =
+    [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
 /// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
 const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
 
@@ -413,6 +414,7 @@ mod tests {
             ".vibeship-optimizer/changes/x.json",
             ".vibeship-optimizer/",
             ".vibeship_optimizer/config.yml",
+            ".vibeship-optimizer/config.schema.json",
             ".vibeship-optimizer/.gitignore",
             ".vibeship-optimizer/.gitattributes",
             "reports/optimizer/.gitattributes",

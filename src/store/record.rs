@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::Deserialize as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::model::strict_json::parse_json;
 use crate::model::{BadId, ChangeId, Event, JsonError};
@@ -255,7 +255,7 @@ fn view_agrees(change: &Change, fields: &Map<String, Value>, path: &Path) -> Res
     let unmoved =
         |key: &str| key == "rollback" && fields.get(key).and_then(Value::as_str) == Some(change.recorded_rollback());
     let all_ticks =
-        |key: &str| key == "verification_updates" && fields.get(key) == Some(&view_v1::updates(change, false));
+        |key: &str| key == "verification_updates" && fields.get(key) == Some(&json!(view_v1::updates(change, false)));
     let differs = |key: &str, value: &Value| fields.get(key) != Some(value) && !unmoved(key) && !all_ticks(key);
     let wrong = expected.iter().find(|(key, value)| differs(key, value)).map(|(key, _)| key.as_str());
     let Some(field) = wrong.or_else(|| extra.copied().next()) else { return Ok(()) };

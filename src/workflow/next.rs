@@ -8,6 +8,7 @@ use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
 
 /// The next step of a change.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {

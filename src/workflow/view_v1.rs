@@ -1,9 +1,11 @@
 //! The fields of the original's record, as a view of the events: other tools read them, this one recomputes them.
 //! Must hold nothing that the events do not.
 
-use serde_json::{Map, Value, json};
+use chrono::NaiveDate;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::model::{Gate, Kind, Stage};
+use crate::model::{ChangeId, Event, Gate, Kind, Stage, Taken};
 use crate::workflow::{Change, End};
 
 /// Schema name of the records written here.
@@ -35,56 +37,86 @@ pub fn status(change: &Change) -> &'static str {
 }
 
 /// The fields of a version 1 record, in its order.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+pub(crate) struct ViewV1 {
+    schema: &'static str,
+    change_id: ChangeId,
+    title: String,
+    status: &'static str,
+    started_at: String,
+    commit: Option<String>,
+    snapshot_before: Option<String>,
+    snapshot_after: Option<String>,
+    hypothesis: String,
+    risk: String,
+    rollback: String,
+    validation_today: String,
+    validation_next_days: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_attestation: Option<String>,
+    verification_updates: Vec<Update>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_summary: Option<String>,
+}
+
+/// A monitored day.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Serialize)]
+pub(crate) struct Update {
+    ts: String,
+    utc_date: NaiveDate,
+    day: u32,
+    snapshot: String,
+    report: String,
+}
+
+/// The fields of a version 1 record as JSON.
 pub fn fields(change: &Change) -> Map<String, Value> {
-    let path = |taken: Option<&crate::model::Taken>| taken.map(|taken| taken.snapshot.path.clone());
-    let opened = &change.opened;
-    let mut view = Map::new();
-    let mut put = |key: &str, value: Value| {
-        view.insert(key.to_owned(), value);
+    let opened = change.opened.clone();
+    let snapshot = |taken: &Taken| taken.snapshot.path.clone();
+    let verified = if let Some(End::Verified { summary, at }) = &change.end { Some((summary, *at)) } else { None };
+    let view = ViewV1 {
+        schema: SCHEMA_V2,
+        change_id: change.id().clone(),
+        title: opened.title,
+        status: status(change),
+        started_at: seconds(change.opened_at),
+        commit: change.commits().pop(),
+        snapshot_before: change.baseline.as_ref().map(|baseline| snapshot(&baseline.taken)),
+        snapshot_after: change.after.as_ref().map(|after| snapshot(&after.taken)),
+        hypothesis: change.contract.hypothesis.clone(),
+        risk: opened.risk,
+        rollback: change.rollback_action(),
+        validation_today: opened.validation_today,
+        validation_next_days: opened.validation_next_days,
+        review_attestation: change.attestation.as_ref().map(|attestation| attestation.artifact.path.clone()),
+        verification_updates: updates(change, true),
+        verified_at: verified.map(|(_, at)| seconds(at)),
+        verified_summary: verified.map(|(summary, _)| summary.clone()),
     };
-    put("schema", json!(SCHEMA_V2));
-    put("change_id", json!(change.id()));
-    put("title", json!(opened.title));
-    put("status", json!(status(change)));
-    put("started_at", json!(seconds(change.opened_at)));
-    put("commit", json!(change.commits().last()));
-    put("snapshot_before", json!(path(change.baseline.as_ref().map(|baseline| &baseline.taken))));
-    put("snapshot_after", json!(path(change.after.as_ref().map(|after| &after.taken))));
-    put("hypothesis", json!(change.contract.hypothesis));
-    put("risk", json!(opened.risk));
-    put("rollback", json!(change.rollback_action()));
-    put("validation_today", json!(opened.validation_today));
-    put("validation_next_days", json!(opened.validation_next_days));
-    if let Some(attestation) = &change.attestation {
-        put("review_attestation", json!(attestation.artifact.path));
-    }
-    put("verification_updates", updates(change, true));
-    if let Some(End::Verified { summary, at }) = &change.end {
-        put("verified_at", json!(seconds(*at)));
-        put("verified_summary", json!(summary));
-    }
-    view
+    // A struct of texts and numbers is always an object.
+    if let Ok(Value::Object(fields)) = serde_json::to_value(view) { fields } else { Map::new() }
 }
 
 /// The monitored days: the original counts the entries, so that a day measured again is one, with the last of it.
 /// Earlier versions listed every measurement.
-pub fn updates(change: &Change, one_a_day: bool) -> Value {
-    let day = |event: &crate::model::Event| {
-        let Kind::Ticked(tick) = &event.what else { return None };
-        Some(tick.utc_date)
-    };
-    let of_tick = |(at, event): (usize, &crate::model::Event)| {
+pub(crate) fn updates(change: &Change, one_a_day: bool) -> Vec<Update> {
+    let day = |event: &Event| if let Kind::Ticked(tick) = &event.what { Some(tick.utc_date) } else { None };
+    let of_tick = |(at, event): (usize, &Event)| {
         let Kind::Ticked(tick) = &event.what else { return None };
         if one_a_day && change.events[at + 1..].iter().any(|later| day(later) == Some(tick.utc_date)) {
             return None;
         }
-        Some(json!({
-            "ts": seconds(event.at),
-            "utc_date": tick.utc_date,
-            "day": tick.day,
-            "snapshot": change.lies_at(&tick.taken.snapshot),
-            "report": change.lies_at(&tick.report),
-        }))
+        Some(Update {
+            ts: seconds(event.at),
+            utc_date: tick.utc_date,
+            day: tick.day,
+            snapshot: change.lies_at(&tick.taken.snapshot),
+            report: change.lies_at(&tick.report),
+        })
     };
     change.events.iter().enumerate().filter_map(of_tick).collect()
 }

@@ -11,7 +11,7 @@ use crate::commands::{Ctx, calibrate};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
-use crate::model::{Artifact, Contract, Digest, MetricId, PairSession, Snapshot, hyperfine, ingest};
+use crate::model::{Artifact, CommandLine, Contract, Digest, Fix, MetricId, PairSession, Snapshot, hyperfine, ingest};
 use crate::os::files;
 use crate::report::compare::is_headline;
 use crate::report::plot::{self, Strip};
@@ -21,7 +21,9 @@ use crate::store::{Project, atomic, guard};
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    atomic::read(path, LIMIT)?.ok_or_else(|| CommandError::trouble(format!("{} does not exist", path.display())))
+    let missing = || CommandError::trouble(format!("{} does not exist", path.display()));
+    let take = || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot"));
+    atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([take()]))
 }
 
 pub(super) fn compare(

@@ -10,6 +10,7 @@ use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Digest, MetricId, Snapshot, Timing, Tuneable};
 
 /// Version 1's differences: a side that was not measured is null, never 0.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deltas {
     pub sizes: BTreeMap<String, SizeDelta>,
@@ -19,6 +20,7 @@ pub struct Deltas {
 }
 
 /// A path's bytes.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SizeDelta {
     pub before_bytes: Option<u64>,
@@ -27,6 +29,7 @@ pub struct SizeDelta {
 }
 
 /// A command's wall times in seconds.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimingDelta {
     pub name: String,
@@ -41,6 +44,7 @@ pub struct TimingDelta {
 }
 
 /// A probe's last answers.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpDelta {
     pub url: String,
@@ -131,6 +135,7 @@ fn http(before: &Snapshot, after: &Snapshot) -> Vec<HttpDelta> {
 }
 
 /// A key whose effective value, or the layer that it comes from, changed.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuneableChange {
     pub key: String,
@@ -167,6 +172,7 @@ pub fn tuneable_changes(
 }
 
 /// A variable with another value.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariableChange {
     pub name: String,

@@ -29,6 +29,7 @@ pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
 pub const DEFAULT_MIN_EFFECT: f64 = 0.01;
 
 /// What is known about noise before anything is compared. All numbers are shares.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// The smallest change that counts, for metrics without a noise floor above it.
@@ -59,6 +60,7 @@ impl Default for Settings {
 }
 
 /// A compare file. `before`, `after` and `deltas` are as version 1 has them, with more beside.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub schema: String,
@@ -110,6 +112,7 @@ impl Comparison {
 }
 
 /// One side of a comparison.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Side {
     pub label: String,
@@ -122,6 +125,7 @@ pub struct Side {
 }
 
 /// What a criterion is for.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -132,6 +136,7 @@ pub enum Role {
 }
 
 /// A criterion and its verdict.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CriterionRow {
     pub role: Role,
@@ -140,6 +145,7 @@ pub struct CriterionRow {
 }
 
 /// Which time decides about a command.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisiveRow {
     pub timing: String,

@@ -16,6 +16,7 @@ use crate::model::{
 use crate::stats::median;
 
 /// A metric on both sides.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricRow {
     pub metric: MetricId,
@@ -32,6 +33,7 @@ pub struct MetricRow {
 }
 
 /// Samples summed up.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Level {
     pub n: u32,

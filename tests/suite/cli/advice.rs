@@ -1,6 +1,8 @@
 //! What the tool advises works when it is followed to the letter.
 
-use crate::support::{CONFIG, CommandOutput, Sandbox, kpi};
+#[cfg(unix)]
+use crate::support::CommandOutput;
+use crate::support::{CONFIG, Sandbox, kpi};
 
 fn ready() -> Sandbox {
     let s = Sandbox::new();
@@ -9,12 +11,14 @@ fn ready() -> Sandbox {
 }
 
 /// Runs the first command that git gets in the advice, with the shell as a person would.
+#[cfg(unix)]
 fn follow(s: &Sandbox, refused: &CommandOutput) {
     let line = refused.stderr.lines().find(|line| line.starts_with("next: git")).unwrap_or_else(|| panic!("{refused}"));
     let command = line.trim_start_matches("next: ").replace("[SHORT]", &s.git(&["rev-parse", "--short=12", "HEAD"]));
     run(s, &command);
 }
 
+#[cfg(unix)]
 fn run(s: &Sandbox, command: &str) {
     let output = s.command("sh").args(["-c", command]).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));

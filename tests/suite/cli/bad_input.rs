@@ -280,3 +280,32 @@ fn what_is_no_file_is_neither_waited_for_nor_taken_for_nothing() {
     }
     assert!(!s.path(".vibeship-optimizer/config.yml").exists());
 }
+
+#[test]
+fn an_error_of_input_ends_with_a_command_that_can_be_run_as_it_stands() {
+    let s = Sandbox::new();
+    s.start("x");
+    let cases: [(&[&str], &str); 8] = [
+        (&["check", "--range", "nowhere..HEAD"], "git log --oneline --all -n 20"),
+        (&["change", "start", "--parallel", "--title", "y", "--kpi", "kpi.opps <= -10%"], "vibeship-optimizer doctor"),
+        (&["change", "contract", "--kpi", "kpi.ops less 3"], "vibeship-optimizer help criteria"),
+        (&["compare", "--before", "no.json", "--after", "no.json"], "vibeship-optimizer snapshot"),
+        (&["status", "--change-id", "chg-nobody"], "vibeship-optimizer change list"),
+        (&["day", "close", "--decide", "chg-nobody=hold:why"], "vibeship-optimizer change list"),
+        (&["change", "use", "chg-20260302-090000-y"], "vibeship-optimizer change list"),
+        (&["snapshot", "--as", "between"], "vibeship-optimizer snapshot --help"),
+    ];
+    for (arguments, command) in cases {
+        let answer = s.run(&[arguments, &["--format", "json"]].concat());
+        let next = answer.json()["next"][0].clone();
+        assert_eq!((answer.code, next.as_str()), (2, Some(command)), "{answer}");
+        let words: Vec<&str> = command.split(' ').collect();
+        match words.as_slice() {
+            ["git", rest @ ..] => drop(s.git(rest)),
+            [_, rest @ ..] => assert_ne!(s.run(rest).code, 2, "{command}"),
+            [] => {}
+        }
+    }
+    let outside = Sandbox::without_git();
+    let _ = outside.run(&["hooks", "status"]).troubled(&["hooks need a git repository", "next: git init"]);
+}

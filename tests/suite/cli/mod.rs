@@ -1,6 +1,7 @@
 //! The commands as a user runs them, one file per verb, in one test binary.
 
 mod advice;
+mod agents;
 mod bad_input;
 mod cheats;
 mod compare;

@@ -1,8 +1,11 @@
 //! Secrets that commands, addresses, settings and outputs hold: none of them lies in what is committed.
 
+#[cfg(unix)]
 use chrono::Duration;
 
-use crate::support::{CONFIG, Sandbox};
+#[cfg(unix)]
+use crate::support::CONFIG;
+use crate::support::Sandbox;
 
 /// Each in a place of its own, so that a leak names it.
 #[cfg(unix)]

@@ -191,6 +191,7 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
 }
 
 /// The first step of the finding with this code.
+#[cfg(unix)]
 fn fix(sandbox: &Sandbox, base: &str, code: &str) -> String {
     let out = sandbox.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).stdout;
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -1,5 +1,6 @@
 //! Attempts to slip past, each caught by the range check.
 
+#[cfg(unix)]
 use std::path::Path;
 
 use crate::support::{KEY, Sandbox};

@@ -6,6 +6,7 @@ pub(crate) mod made_up;
 mod normal;
 mod output;
 mod sandbox;
+pub(crate) mod schema;
 #[cfg(unix)]
 mod steps;
 mod template;
