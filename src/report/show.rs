@@ -200,10 +200,15 @@ pub(crate) fn raw_entry(change_id: &str, title: &str, status: &str, started_at: 
 /// was verified by `--apply`; `None` for a dry run.
 pub(crate) fn verify(change: &Change, demands: &[Demand], warnings: &[String], applied: Option<bool>) -> Value {
     let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
-    let (id, ok) = (change.id(), failures.is_empty());
-    let mut answer = json!({ "change_id": id, "ok": ok, "failures": failures, "warnings": warnings });
+    let mut answer = match applied {
+        Some(_) => json!({ "schema": "vibeship_optimizer.verify_apply.v1" }),
+        None => json!({}),
+    };
+    answer["change_id"] = json!(change.id());
+    answer["ok"] = json!(failures.is_empty());
+    answer["failures"] = json!(failures);
+    answer["warnings"] = json!(warnings);
     if let Some(applied) = applied {
-        answer["schema"] = json!("vibeship_optimizer.verify_apply.v1");
         answer["applied"] = json!(applied);
     }
     answer
@@ -403,7 +408,7 @@ mod tests {
             Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },
         ];
         let change = fixture::passed(7);
-        insta::assert_snapshot!(verify(&change, &demands, &["w".to_owned()], Some(false)), @r#"{"change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"schema":"vibeship_optimizer.verify_apply.v1","applied":false}"#);
+        insta::assert_snapshot!(verify(&change, &demands, &["w".to_owned()], Some(false)), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
         assert_eq!(verify(&change, &demands[..1], &[], None)["ok"], true);
     }
 }
