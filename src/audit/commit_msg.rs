@@ -44,7 +44,6 @@ pub(crate) trait LookUp {
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     /// The ids of all records.
     fn ids(&self) -> Vec<ChangeId>;
-    /// Every open change.
     fn open(&self) -> Vec<Change>;
     /// The change that a command would mean here.
     fn active(&self) -> Option<ChangeId>;

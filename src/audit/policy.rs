@@ -98,7 +98,6 @@ impl Surfaces {
         !tuneable && self.beside.iter().any(|beside| !beside.is_match(path))
     }
 
-    /// The paths on a surface.
     pub(crate) fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
         let globs = &self.by_surface[surface as usize];
         paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()

@@ -104,7 +104,7 @@ fn a_record_under_another_id_is_none() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
     let copy = format!("{id}-2");
-    sandbox.write(record_path(&copy), &sandbox.read(record_path(&id)));
+    sandbox.write(record_path(&copy), sandbox.read(record_path(&id)));
     sandbox.commit_evidence();
     commit(&sandbox, "src/steps.txt", "70\n", &named(&copy));
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNREADABLE"]);
@@ -126,9 +126,9 @@ fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_agai
     assert!(sandbox.codes(&since(&base)).is_empty());
     let honest = sandbox.head();
     let file = |label: &str| format!("reports/optimizer/{id}_{label}_snapshot.json");
-    let (before, after) = (sandbox.read(&file("before")), sandbox.read(&file("after")));
-    sandbox.write(&file("before"), &after);
-    sandbox.write(&file("after"), &before);
+    let (before, after) = (sandbox.read(file("before")), sandbox.read(file("after")));
+    sandbox.write(file("before"), &after);
+    sandbox.write(file("after"), &before);
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["ARTIFACT_ALTERED", "ARTIFACT_ALTERED"]);
     // The record is made to fit, as if there had never been another.
@@ -297,7 +297,7 @@ fn a_merge_of_both_sides_lines_is_nothing_and_a_decided_conflict_is_worth_knowin
     sandbox.git(&["checkout", "-q", "-b", "other", &base]);
     commit(&sandbox, "notes/n.md", &long("uno", "9"), "Prose");
     let _ = sandbox.try_git(&["merge", "-q", "main"]);
-    sandbox.write("notes/n.md", &long("both", "nine"));
+    sandbox.write("notes/n.md", long("both", "nine"));
     sandbox.git(&["commit", "-qam", "Merge main"]);
     assert_eq!(sandbox.codes(&since(&base)), ["MERGE_BRINGS_CONTENT"]);
     let text = sandbox.run(&["check", "--range", &since(&base)]).ok().stdout;

@@ -92,7 +92,7 @@ fn attributes_of_the_range_make_no_conflict_of_a_merge_that_was_none() {
     sandbox.git(&["checkout", "-q", "main"]);
     commit(&sandbox, "notes/n.md", &long("one", "9"), "Prose");
     sandbox.git(&["merge", "-q", "--no-edit", "side"]);
-    sandbox.write("notes/n.md", &long("evil", "nine"));
+    sandbox.write("notes/n.md", long("evil", "nine"));
     sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
     commit(&sandbox, "notes/.gitattributes", "* -merge\n", "Attributes");
     let found = levels(&sandbox, &since(&base));
@@ -203,7 +203,7 @@ fn a_record_replaced_by_one_of_the_original_is_rewritten() {
     sandbox.write(record_path(&id), &old);
     sandbox.write("reports/optimizer/notes.md", "x\n");
     sandbox.commit_evidence();
-    sandbox.write(record_path(&id), &old.replace("\"x\"", "\"y\""));
+    sandbox.write(record_path(&id), old.replace("\"x\"", "\"y\""));
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["RECORD_UNPROVEN"]);
 }

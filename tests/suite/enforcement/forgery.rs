@@ -219,7 +219,7 @@ fn sections(test: &str, production: &str) -> String {
 fn the_same_lines_at_another_place_are_another_change() {
     let sandbox = Sandbox::enforced();
     sandbox.git(&["checkout", "-q", "-b", "work"]);
-    sandbox.write("src/pool.ini", &sections("8", "8"));
+    sandbox.write("src/pool.ini", sections("8", "8"));
     sandbox.git(&["add", "src"]);
     sandbox.git(&["commit", "-qm", "Set up"]);
     let base = sandbox.head();

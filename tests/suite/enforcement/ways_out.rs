@@ -62,6 +62,7 @@ fn spoiled(how: impl FnOnce(&Sandbox, &str)) -> (Sandbox, Option<String>) {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn of_commits() -> Vec<(&'static str, Way)> {
     use Way::{Mends, Person, Test};
     vec![
@@ -130,6 +131,7 @@ fn of_commits() -> Vec<(&'static str, Way)> {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn of_records() -> Vec<(&'static str, Way)> {
     use Way::{Mends, Person, Test};
     vec![
