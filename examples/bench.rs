@@ -1,63 +1,321 @@
-//! What the commands cost whose work could grow with the records, beside their floors. `bench.sh` makes the project and
-//! starts it. Without arguments it does nothing: the floor of a program. With `parse DIR` it opens and parses every
-//! record there, one after the other: the floor of reading them.
+//! What the commands cost beside their floors, in one round-robin run; `bench.sh` makes the workloads and starts it. The
+//! floors that are programs are in here, too: `bench` alone does nothing, which is the floor of a start.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to a terminal")]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-/// Of a command: its name, its arguments, which floor it is held against, and how many times of it it may take.
-type Job<'a> = (&'a str, &'a [&'a str], usize, f64);
+use serde_json::{Value, json};
+use vibeship_optimizer::model::Digest;
+use vibeship_optimizer::os::process::{self, Invocation, Output};
+use vibeship_optimizer::os::{Interrupt, Spec};
 
-fn main() {
+/// What is timed: its name, its goal (times the floor, or a time), its floor, where it runs, and the command. BENCH is
+/// this program, TOOL the one that is measured. What follows ` && ` is done after it, untimed.
+const JOBS: &str = "\
+an empty program | | | ended | BENCH
+--version | 1.5 | an empty program | ended | TOOL --version
+--help | 1.5 | an empty program | ended | TOOL --help
+commit-msg hook, 10,000 ended records | 2.5 | an empty program | ended | TOOL hook-run commit-msg ../message
+commit-msg hook, 500 open records | 2.5 | an empty program | open | TOOL hook-run commit-msg ../message-open
+git commit without hooks | | | ended | git -c core.hooksPath=/dev/null commit -q --allow-empty -F ../message && git update-ref HEAD HEAD~1
+git commit with the hooks | 1.5 | git commit without hooks | ended | git commit -q --allow-empty -F ../message && git update-ref HEAD HEAD~1
+each of 10,000 records parsed once | | | ended | BENCH parse .vibeship-optimizer/changes
+change list, 10,000 records | 1.5 | each of 10,000 records parsed once | ended | TOOL change list
+status, 10,000 records | 1.5 | each of 10,000 records parsed once | ended | TOOL status
+check, 10,000 records | 10 | each of 10,000 records parsed once | ended | TOOL check
+change start, 500 open records | 15 ms | | open | TOOL change start --parallel --title another
+two snapshots parsed once | | | ended | BENCH parse ../snapshots
+compare --out, 1,950 timings and 2,000 sizes each | 3 | two snapshots parsed once | ended | TOOL compare --before ../snapshots/before.json --after ../snapshots/after.json --out ../report.md
+a walk over 200,000 files, on every core | | | files | BENCH walk build
+snapshot with the sizes of 200,000 ignored files | 1.1 | a walk over 200,000 files, on every core | files | TOOL snapshot --label sizes
+git status, 20,000 files | | | tracked | git status --porcelain=v2 --branch
+snapshot, 20,000 tracked files | 1.3 | git status, 20,000 files | tracked | TOOL snapshot --label facts
+git log --name-only, 10,000 commits | | | commits | git log --name-only --format=%H
+check --range, 10,000 commits | 1.0 | git log --name-only, 10,000 commits | commits | TOOL check --range start..HEAD
+git log --name-only, 983 commits | | | commits | git log --name-only --format=%H HEAD~983..HEAD
+check --range, 983 commits | 1.2 | git log --name-only, 983 commits | commits | TOOL check --range HEAD~983..HEAD
+300 bare runs of an empty program | | | commits | BENCH bare 300
+300 timed runs of an empty program | 1.05 | 300 bare runs of an empty program | commits | BENCH timed 300
+two checkouts and 22 runs of 20 ms | | | commits | BENCH pairs 11
+pair, ten pairs of 20 ms | 1.5 | two checkouts and 22 runs of 20 ms | commits | TOOL pair --runs 10 --max-time 1 --same -- BENCH busy
+";
+
+type Answer = Result<(), Box<dyn Error>>;
+
+fn main() -> Answer {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        [] => {}
+        [] => Ok(()),
         ["parse", dir] => parse(Path::new(dir)),
-        [tool, message, rounds] => compare(tool, message, rounds.parse().unwrap_or(10)),
-        _ => eprintln!("usage: bench TOOL MESSAGE ROUNDS"),
+        ["walk", dir] => walk(PathBuf::from(dir)),
+        ["bare", runs] => bare(runs.parse()?),
+        ["timed", runs] => timed(runs.parse()?),
+        ["busy"] => busy(),
+        ["pairs", count] => pairs(count.parse()?),
+        ["records", template, dir, count] => records(Path::new(template), Path::new(dir), count.parse()?),
+        ["files", dir, count] => files(Path::new(dir), count.parse()?),
+        ["commits", count] => commits(count.parse()?),
+        ["snapshots", template, dir] => snapshots(Path::new(template), Path::new(dir)),
+        ["compare", tool, dir, rounds] => compare(tool, Path::new(dir), rounds.parse()?),
+        _ => Err("see bench.sh".into()),
     }
 }
 
-fn parse(dir: &Path) {
+/// The job, in the order of the table, and what it took each time.
+struct Job<'a> {
+    name: &'a str,
+    goal: &'a str,
+    floor: &'a str,
+    dir: &'a str,
+    command: Vec<&'a str>,
+    after: Vec<&'a str>,
+    took: Vec<f64>,
+}
+
+fn jobs() -> Vec<Job<'static>> {
+    let job = |line: &'static str| {
+        let [name, goal, floor, dir, command] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let (command, after) = command.split_once(" && ").unwrap_or((command, ""));
+        let words = |text: &'static str| text.split(' ').filter(|word| !word.is_empty()).collect();
+        Some(Job { name, goal, floor, dir, command: words(command), after: words(after), took: Vec::new() })
+    };
+    JOBS.lines().filter_map(job).collect()
+}
+
+/// Each in turn, so that a busy moment of the machine meets all. The first round warms the caches and is not counted.
+fn compare(tool: &str, dir: &Path, rounds: usize) -> Answer {
+    let own = std::env::current_exe()?.to_string_lossy().into_owned();
+    let run = |words: &[&str], at: &str| {
+        let word = |word: &&str| match *word {
+            "TOOL" => tool.to_owned(),
+            "BENCH" => own.clone(),
+            other => other.to_owned(),
+        };
+        let words: Vec<String> = words.iter().map(word).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(dir.join(at));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
+    };
+    let mut jobs = jobs();
+    for round in 0..=rounds {
+        for job in &mut jobs {
+            let start = Instant::now();
+            let status = run(&job.command, job.dir)?;
+            let took = start.elapsed().as_secs_f64() * 1e3;
+            if round == 0 && status.code().is_none_or(|code| code == 2) {
+                eprintln!("{}: {:?} ended with {status}", job.name, job.command.join(" "));
+            }
+            if round > 0 {
+                job.took.push(took);
+            }
+            if !job.after.is_empty() {
+                run(&job.after, job.dir)?;
+            }
+        }
+    }
+    let medians: BTreeMap<&str, f64> = jobs.iter_mut().map(|job| (job.name, median(&mut job.took))).collect();
+    println!("| job | median | times its floor | goal | |\n|---|---|---|---|---|");
+    for job in &jobs {
+        let took = medians[job.name];
+        let ratio = medians.get(job.floor).map(|floor| took / floor);
+        let goal = job.goal.trim_end_matches(" ms").parse::<f64>().ok();
+        let met = goal.map(|goal| if ratio.unwrap_or(took) <= goal { "met" } else { "not met" });
+        let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        println!("| {} | {took:.2} ms | {ratio} | {} | {} |", job.name, job.goal, met.unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn parse(dir: &Path) -> Answer {
     let mut events = 0;
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let bytes = std::fs::read(entry.path()).unwrap_or_default();
-        let record: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    for entry in fs::read_dir(dir)? {
+        let record: Value = serde_json::from_slice(&fs::read(entry?.path())?)?;
         events += record["events"].as_array().map_or(0, Vec::len);
     }
     println!("{events} events");
+    Ok(())
 }
 
-/// Each in turn, so that a busy moment of the machine meets all.
-fn compare(tool: &str, message: &str, rounds: usize) {
-    let own = std::env::current_exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let jobs: [(&str, Job<'_>); 6] = [
-        (&own, ("an empty program", &[], 0, 1.0)),
-        (&own, ("a loop that parses each record", &["parse", ".vibeship-optimizer/changes"], 1, 1.0)),
-        (tool, ("hook-run commit-msg", &["hook-run", "commit-msg", message], 0, 2.5)),
-        (tool, ("change list", &["change", "list"], 1, 1.5)),
-        (tool, ("status", &["status"], 1, 1.5)),
-        (tool, ("check", &["check"], 1, 10.0)),
-    ];
-    let mut took: [Vec<f64>; 6] = Default::default();
-    for _ in 0..rounds {
-        for ((program, (_, arguments, ..)), took) in jobs.iter().zip(&mut took) {
-            let mut command = Command::new(program);
-            command.args(*arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            let start = Instant::now();
-            let _ = command.status();
-            took.push(start.elapsed().as_secs_f64() * 1e3);
+/// The sizes of all files, by as many threads as there are cores.
+fn walk(dir: PathBuf) -> Answer {
+    let threads = std::thread::available_parallelism()?.get();
+    let (open, busy) = (Mutex::new(vec![dir]), Mutex::new(0_usize));
+    let look = || {
+        let mut bytes = 0;
+        loop {
+            let next = {
+                let (mut open, mut busy) = (open.lock().ok()?, busy.lock().ok()?);
+                let next = open.pop();
+                *busy += usize::from(next.is_some());
+                if next.is_none() && *busy == 0 {
+                    return Some(bytes);
+                }
+                next
+            };
+            let Some(next) = next else {
+                std::thread::yield_now();
+                continue;
+            };
+            let mut below = Vec::new();
+            for entry in fs::read_dir(next).ok()?.flatten() {
+                if entry.file_type().ok()?.is_dir() {
+                    below.push(entry.path());
+                } else {
+                    bytes += entry.metadata().ok()?.len();
+                }
+            }
+            open.lock().ok()?.extend(below);
+            *busy.lock().ok()? -= 1;
+        }
+    };
+    let bytes: u64 = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
+        all.into_iter().filter_map(|thread| thread.join().ok().flatten()).sum()
+    });
+    println!("{bytes} bytes");
+    Ok(())
+}
+
+fn bare(runs: u32) -> Answer {
+    let own = std::env::current_exe()?;
+    for _ in 0..runs {
+        let mut command = Command::new(&own);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    }
+    Ok(())
+}
+
+/// The same runs as the tool makes them.
+fn timed(runs: u32) -> Answer {
+    let interrupt = Interrupt::install()?;
+    let spec = Spec {
+        invocation: Invocation::Shell(std::env::current_exe()?.to_string_lossy().into_owned()),
+        cwd: std::env::current_dir()?,
+        env: Vec::new(),
+        timeout: Duration::from_secs(10),
+        stdout: Output::Discard,
+        stderr: Output::Keep { head_bytes: 0, tail_bytes: 4096 },
+    };
+    for _ in 0..runs {
+        process::run(&spec, &interrupt)?;
+    }
+    Ok(())
+}
+
+fn busy() -> Answer {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(20) {
+        std::hint::spin_loop();
+    }
+    Ok(())
+}
+
+/// What is in the way of any measurement in pairs: two checkouts, and the runs.
+fn pairs(count: u32) -> Answer {
+    let own = std::env::current_exe()?;
+    let place = std::env::temp_dir().join(format!("bench-pairs-{}", std::process::id()));
+    let sides = ["one", "two"].map(|side| place.join(side));
+    for side in &sides {
+        Command::new("git").args(["worktree", "add", "-q", "--detach"]).arg(side).status()?;
+    }
+    for _ in 0..count {
+        for side in &sides {
+            Command::new(&own).arg("busy").current_dir(side).status()?;
         }
     }
-    let medians = took.map(|mut took| {
-        took.sort_by(f64::total_cmp);
-        took[took.len() / 2]
-    });
-    for ((_, (name, _, floor, goal)), median) in jobs.iter().zip(medians) {
-        println!("{name:32} {median:10.2} ms {:8.2} x its floor, goal {goal}", median / medians[*floor]);
+    for side in &sides {
+        Command::new("git").args(["worktree", "remove", "--force"]).arg(side).status()?;
     }
+    Ok(())
+}
+
+/// Copies of a record under other ids, each with a chain of its own.
+fn records(template: &Path, dir: &Path, count: u32) -> Answer {
+    let text = fs::read_to_string(template)?;
+    let old = template.file_stem().and_then(|stem| stem.to_str()).ok_or("a record is named after its id")?;
+    for n in 1..=count {
+        let id = format!("chg-20250101-000000-{}-{n}", old.rsplit('-').next().unwrap_or_default());
+        let mut record: Value = serde_json::from_str(&text.replace(old, &id))?;
+        let mut last = Value::Null;
+        for event in record["events"].as_array_mut().into_iter().flatten() {
+            if !last.is_null() {
+                event["prev"] = last;
+            }
+            last = json!(Digest::of_json_without(event, "digest"));
+            event["digest"] = last.clone();
+        }
+        fs::write(dir.join(format!("{id}.json")), format!("{record:#}\n"))?;
+    }
+    Ok(())
+}
+
+/// Numbers that look drawn at random and are the same every time (Marsaglia's xorshift).
+fn numbers() -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(88_172_645_463_325_252_u64), |last| {
+        let x = last ^ (last << 13);
+        let x = x ^ (x >> 7);
+        Some(x ^ (x << 17))
+    })
+}
+
+fn files(dir: &Path, count: usize) -> Answer {
+    for (n, size) in numbers().take(count).enumerate() {
+        let below = dir.join(format!("{}/{}", n / 10_000, n / 100 % 100));
+        if n % 100 == 0 {
+            fs::create_dir_all(&below)?;
+        }
+        fs::write(below.join(n.to_string()), vec![b'x'; usize::try_from(size % 200)?])?;
+    }
+    Ok(())
+}
+
+/// A history on the branch `main`, for `git fast-import`.
+fn commits(count: u64) -> Answer {
+    for (n, number) in (1..=count).zip(numbers()) {
+        println!("commit refs/heads/main\ncommitter B <b@example.org> {} +0000", 1_700_000_000 + n * 60);
+        println!("data 6\nNote\n\n");
+        if n == 1 {
+            println!("from refs/heads/main^0");
+        }
+        println!("M 644 inline notes/{}/{}\ndata <<EOF\n{n}\nEOF\n", number % 10, number % 100);
+    }
+    Ok(())
+}
+
+/// Two snapshots with many timings and sizes, from one that has one of each.
+fn snapshots(template: &Path, dir: &Path) -> Answer {
+    let template: Value = serde_json::from_slice(&fs::read(template)?)?;
+    let mut numbers = numbers();
+    for name in ["before", "after"] {
+        let mut snapshot = template.clone();
+        let (timing, size) = (template["timings"][0].clone(), template["sizes"]["src"].clone());
+        let timings = (0..1950).map(|n| {
+            let mut timing = timing.clone();
+            timing["name"] = json!(format!("timing-{n}"));
+            timing
+        });
+        snapshot["timings"] = timings.collect();
+        for n in 0..2000 {
+            let mut size = size.clone();
+            size["bytes"] = json!(numbers.next().unwrap_or_default() % 100_000);
+            snapshot["sizes"][format!("size-{n}")] = size;
+        }
+        fs::write(dir.join(format!("{name}.json")), format!("{snapshot:#}\n"))?;
+    }
+    Ok(())
 }

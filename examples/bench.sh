@@ -1,41 +1,82 @@
 #!/bin/sh
-# What the commit hook, the list, status and check cost in a project with many records, beside their floors.
-#   sh examples/bench.sh [RECORDS] [ROUNDS]
-# Makes RECORDS ended changes and an open one in a directory of its own, which takes about 20 ms a record. PROFILE=dev
-# measures a debug build, which is quicker to make and much slower.
+# What the commands cost beside their floors: the table of docs/performance.md.
+#   sh examples/bench.sh [ROUNDS]
+# Makes its workloads in a directory of its own (about a minute, 1 GB) and measures them in turn. PROFILE=dev measures a
+# debug build, which is quicker to make and much slower.
 set -eu
-records=${1:-1000} rounds=${2:-11}
+rounds=${1:-11}
 cd "$(dirname "$0")/.."
 cargo build --quiet --profile "${PROFILE:-release}" --bin vibeship-optimizer --example bench
 built=$PWD/target/$([ "${PROFILE:-release}" = dev ] && echo debug || echo "${PROFILE:-release}")
 tool=$built/vibeship-optimizer
+bench=$built/examples/bench
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT INT TERM
-export HOME="$dir" VIBESHIP_OPTIMIZER_NO_PROMPT=1 GIT_AUTHOR_NAME=B GIT_AUTHOR_EMAIL=b@example.org \
+export HOME="$dir" VIBESHIP_OPTIMIZER_NO_PROMPT=1 GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=B GIT_AUTHOR_EMAIL=b@example.org \
   GIT_COMMITTER_NAME=B GIT_COMMITTER_EMAIL=b@example.org
-mkdir "$dir/project"
-cd "$dir/project"
-git init -q -b main
-mkdir src
-echo 1 >src/app
-printf 'version: 1\ncommands: {test: "true"}\nsize_paths: [src]\n' >vibeship_optimizer.yml
-git add -A
-git commit -qm start
+
+# A project with one file to measure, in which the shell is afterwards.
+project() {
+  mkdir -p "$dir/$1/src"
+  cd "$dir/$1"
+  git init -q -b main
+  git config gc.auto 0
+  echo 1 >src/app
+  printf '%s\n' 'version: 1' 'commands: {test: "true"}' "size_paths: [$2]" 'pair: {enabled: false}' \
+    'timings: [{name: quick, cmd: "true", runs: 10, warmup: 0}]' \
+    'enforcement: {exempt: [{paths: ["notes/**"], reason: prose}]}' >vibeship_optimizer.yml
+  "$tool" init --no-prompt >/dev/null 2>&1
+  git add -A
+  git commit -qm start
+}
+
+# Opens a change and leaves its id in $id.
 open() {
-  "$tool" change start --title "$1" --hypothesis h --kpi 'size.src <= -1%' --guardrail 'size.src.files <= +50%' \
+  "$tool" change start --parallel --title "$1" --hypothesis h --kpi 'size.src <= -1%' --guardrail 'size.src.files <= +50%' \
     --trigger 'size.src >= +100%' --rollback 'git revert <sha>' >"$dir/opened" 2>/dev/null
   id=$(sed -n 's/.*"change_id": "\([^"]*\)".*/\1/p' "$dir/opened")
 }
-n=0
-while [ "$n" -lt "$records" ]; do
-  n=$((n + 1))
-  open "old $n"
-  "$tool" change reject --change-id "$id" --reason no >/dev/null 2>&1
-done
-git add -A
-git commit -qm records
+
+# Takes the baseline, and writes a message that names the change.
+baseline() {
+  git add -A
+  git commit -qm records
+  "$tool" snapshot --change-id "$id" --as before --label before >/dev/null 2>&1
+  printf 'Shrink it\n\nOptimizer-Change: %s\n' "$id" >"$dir/$1"
+}
+
+project ended src
+open old
+"$tool" change reject --change-id "$id" --reason no >/dev/null 2>&1
+"$bench" records ".vibeship-optimizer/changes/$id.json" .vibeship-optimizer/changes 10000
 open new
-"$tool" snapshot --as before --label before >/dev/null 2>&1
-printf 'Shrink it\n\nOptimizer-Change: %s\n' "$id" >"$dir/message"
-echo "$records records, $rounds rounds, $(nproc 2>/dev/null || echo ?) cores"
-"$built/examples/bench" "$tool" "$dir/message" "$rounds"
+baseline message
+"$tool" hooks install >/dev/null 2>&1
+mkdir "$dir/snapshots"
+"$tool" snapshot --label template >/dev/null 2>&1
+"$bench" snapshots .vibeship-optimizer/snapshots/*_template.json "$dir/snapshots"
+
+project open src
+open many
+"$bench" records ".vibeship-optimizer/changes/$id.json" .vibeship-optimizer/changes 500
+baseline message-open
+
+project files build
+echo build/ >>.gitignore
+git commit -qam ignore
+"$bench" files build 200000
+
+project tracked src
+"$bench" files data 20000
+git add -A
+git commit -qm data
+
+project commits src
+git tag start
+"$bench" commits 10000 | git fast-import --quiet
+git reset -q --hard
+
+version=$("$tool" --version)
+echo "$version, $(wc -c <"$tool") bytes; $(uname -sm), $(nproc 2>/dev/null || echo '?') cores; $(git --version); $rounds rounds"
+echo
+"$bench" compare "$tool" "$dir" "$rounds"

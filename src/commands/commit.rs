@@ -42,10 +42,10 @@ pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Re
 
 /// Fails for a record of the original that is not continued.
 pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
-    match legacy(ctx, change.id())?.filter(|_| change.opened.imported.is_some()) {
-        Some(legacy) => continues(&legacy),
-        None => Ok(()),
+    if change.opened.imported.is_none() {
+        return Ok(());
     }
+    legacy(ctx, change.id())?.map_or(Ok(()), |legacy| continues(&legacy))
 }
 
 pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>, CommandError> {

@@ -7,9 +7,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
-
-use walkdir::{DirEntry, WalkDir};
 
 use crate::model::Size;
 
@@ -33,7 +32,13 @@ pub(crate) struct Known<'a> {
     /// The files that git tracks; `None` where git cannot say.
     pub(crate) tracked: Option<&'a BTreeSet<Vec<u8>>>,
     /// Whether a path is the tool's own.
-    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
+    pub(crate) is_own: &'a (dyn Fn(&[u8]) -> bool + Sync),
+}
+
+impl Known<'_> {
+    fn is_tracked(&self, name: Option<&[u8]>) -> bool {
+        self.tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name))
+    }
 }
 
 /// Measures `path`, which is relative to `root` (or absolute).
@@ -48,36 +53,14 @@ pub(crate) fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
     };
     let base = relative_to_root(root, path);
     let tracked = known.tracked.filter(|_| base.is_some());
-    let is_tracked = |name: Option<&Vec<u8>>| tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name));
-    let mut tally = Tally::default();
-    if metadata.is_dir() {
-        let mut walk = WalkDir::new(&start).sort_by_file_name().into_iter();
-        while let Some(entry) = walk.next() {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    tally.unread(path, &error);
-                    continue;
-                }
-            };
-            let name = project_path(base.as_deref(), &start, &entry);
-            if is_left_out(&entry, name.as_deref(), known.is_own) {
-                if entry.file_type().is_dir() {
-                    walk.skip_current_dir();
-                }
-                continue;
-            }
-            // A configured path that is a link to a directory stands for the directory.
-            if entry.depth() > 0 && !entry.file_type().is_dir() {
-                match entry.metadata() {
-                    Ok(metadata) => tally.add(metadata.len(), is_tracked(name.as_ref())),
-                    Err(error) => tally.unread(path, &error),
-                }
-            }
-        }
+    let known = Known { tracked, ..known };
+    let tally = if metadata.is_dir() {
+        walk(start.clone(), base, known)
     } else {
-        tally.add(metadata.len(), is_tracked(base.as_ref()));
-    }
+        let mut tally = Tally::default();
+        tally.add(metadata.len(), known.is_tracked(base.as_deref()));
+        tally
+    };
     let size = Size {
         path: start.to_string_lossy().into_owned(),
         bytes: tally.bytes,
@@ -88,14 +71,88 @@ pub(crate) fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
     Measured::Size(size, tally.into_warnings(path))
 }
 
+/// A directory, and its path from the project's root where it is inside.
+type Dir = (PathBuf, Option<Vec<u8>>);
+
+/// What several threads share: the directories that nobody has looked at yet, and how many are being looked at.
+struct Walk {
+    open: Vec<Dir>,
+    busy: usize,
+    tally: Tally,
+}
+
+/// Everything below a directory. To ask for a file's size is a call of the system and takes most of the time, so each
+/// core asks.
+fn walk(start: PathBuf, base: Option<Vec<u8>>, known: Known<'_>) -> Tally {
+    let shared = Mutex::new(Walk { open: vec![(start, base)], busy: 0, tally: Tally::default() });
+    let changed = Condvar::new();
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        let mut walk = lock();
+        while walk.busy > 0 || !walk.open.is_empty() {
+            let Some(dir) = walk.open.pop() else {
+                walk = changed.wait(walk).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            walk.busy += 1;
+            drop(walk);
+            let (found, below) = look(dir, known);
+            walk = lock();
+            walk.busy -= 1;
+            walk.tally.join(found);
+            walk.open.extend(below);
+            changed.notify_all();
+        }
+    };
+    let others = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)) - 1;
+    std::thread::scope(|scope| {
+        (0..others).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner).tally
+}
+
+/// The files in a directory, and the directories in it.
+fn look((dir, base): Dir, known: Known<'_>) -> (Tally, Vec<Dir>) {
+    let (mut tally, mut below) = (Tally::default(), Vec::new());
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tally.unread(&dir, &error);
+            return (tally, below);
+        }
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                tally.unread(&dir, &error);
+                continue;
+            }
+        };
+        let file = entry.file_name();
+        let name = base.as_deref().map(|base| joined([OsStr::as_encoded_bytes(&file)], base));
+        if file == ".git" || name.as_deref().is_some_and(known.is_own) {
+            continue;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => below.push((entry.path(), name)),
+            kind => match kind.and_then(|_| entry.metadata()) {
+                Ok(metadata) => tally.add(metadata.len(), known.is_tracked(name.as_deref())),
+                Err(error) => tally.unread(&entry.path(), &error),
+            },
+        }
+    }
+    (tally, below)
+}
+
 #[derive(Default)]
 struct Tally {
     bytes: u64,
     files: u64,
     tracked_bytes: u64,
     tracked_files: u64,
-    warnings: Vec<String>,
-    unread: usize,
+    unread: Vec<String>,
 }
 
 impl Tally {
@@ -108,18 +165,27 @@ impl Tally {
         }
     }
 
-    fn unread(&mut self, path: &str, error: &walkdir::Error) {
-        self.unread += 1;
-        if self.warnings.len() < MAX_WARNINGS {
-            self.warnings.push(format!("size of {path}: {error}"));
-        }
+    fn unread(&mut self, path: &Path, error: &io::Error) {
+        self.unread.push(format!("{}: {error}", path.display()));
+    }
+
+    fn join(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.files += other.files;
+        self.tracked_bytes += other.tracked_bytes;
+        self.tracked_files += other.tracked_files;
+        self.unread.extend(other.unread);
     }
 
     fn into_warnings(mut self, path: &str) -> Vec<String> {
-        if self.unread > self.warnings.len() {
-            self.warnings.push(format!("size of {path}: {} further paths unread", self.unread - self.warnings.len()));
+        self.unread.sort();
+        let further = self.unread.len().saturating_sub(MAX_WARNINGS);
+        let mut warnings: Vec<String> =
+            self.unread.iter().take(MAX_WARNINGS).map(|unread| format!("size of {path}: {unread}")).collect();
+        if further > 0 {
+            warnings.push(format!("size of {path}: {further} further paths unread"));
         }
-        self.warnings
+        warnings
     }
 }
 
@@ -136,27 +202,18 @@ fn relative_to_root(root: &Path, path: &str) -> Option<Vec<u8>> {
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    Some(joined(parts.into_iter()))
+    Some(joined(parts.into_iter().map(OsStr::as_encoded_bytes), b""))
 }
 
-/// An entry's path from the project's root.
-fn project_path(base: Option<&[u8]>, start: &Path, entry: &DirEntry) -> Option<Vec<u8>> {
-    let base = base?;
-    let below = entry.path().strip_prefix(start).ok()?;
-    let below = joined(below.components().map(Component::as_os_str));
-    Some(match (base.is_empty(), below.is_empty()) {
-        (_, true) => base.to_vec(),
-        (true, false) => below,
-        (false, false) => [base, b"/", &below].concat(),
+/// The parts below `base`, with `/` between all.
+fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8> {
+    parts.into_iter().fold(base.to_vec(), |mut name, part| {
+        if !name.is_empty() {
+            name.push(b'/');
+        }
+        name.extend_from_slice(part);
+        name
     })
-}
-
-fn joined<'p>(parts: impl Iterator<Item = &'p OsStr>) -> Vec<u8> {
-    parts.map(OsStr::as_encoded_bytes).collect::<Vec<_>>().join(&b'/')
-}
-
-fn is_left_out(entry: &DirEntry, name: Option<&[u8]>, is_own: &dyn Fn(&[u8]) -> bool) -> bool {
-    (entry.depth() > 0 && entry.file_name() == ".git") || name.is_some_and(|name| !name.is_empty() && is_own(name))
 }
 
 /// A warning of files that are kept by git-lfs and were not fetched: a pointer to the data lies in place of it.

@@ -31,7 +31,7 @@ pub(crate) struct Plan<'a> {
     /// Files that git tracks, from the root, with `/`; `None` where git cannot say.
     pub(crate) tracked: Option<&'a BTreeSet<Vec<u8>>>,
     /// Whether a path from the root is the tool's own.
-    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
+    pub(crate) is_own: &'a (dyn Fn(&[u8]) -> bool + Sync),
     pub(crate) interrupt: &'a Interrupt,
 }
 

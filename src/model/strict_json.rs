@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Why bytes are no acceptable JSON. The caller adds the file's path.
@@ -151,13 +152,16 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut found = Map::new();
+        let mut found = Map::with_capacity(8);
         while let Some(key) = entries.next_key::<String>()? {
-            if found.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice in one object")));
+            match found.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(entries.next_value_seed(self)?);
+                }
+                Entry::Occupied(place) => {
+                    return Err(A::Error::custom(format!("the key {:?} stands twice in one object", place.key())));
+                }
             }
-            let value = entries.next_value_seed(self)?;
-            found.insert(key, value);
         }
         Ok(Value::Object(found))
     }

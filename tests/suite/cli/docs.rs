@@ -171,6 +171,16 @@ fn the_map_of_the_source_is_the_tree() {
 }
 
 #[test]
+fn the_page_on_performance_has_every_job_that_is_timed() {
+    let (page, bench) = (read("docs/performance.md"), read("examples/bench.rs"));
+    let jobs = bench.split_once("const JOBS: &str = \"\\\n").unwrap().1.split_once("\n\";").unwrap().0;
+    for job in jobs.lines() {
+        let name = job.split(" | ").next().unwrap();
+        assert!(page.contains(&format!("| {name} | ")), "{name} is not in the table");
+    }
+}
+
+#[test]
 fn documents_have_no_word_of_where_they_were_made() {
     for path in documents() {
         let text = fs::read_to_string(&path).unwrap();

@@ -1,12 +1,11 @@
-//! How many processes of git a command starts: each is what its user waits for, most of all where starting one is slow.
+//! What a command costs that can be counted: the processes of git that it starts, and the files that it opens. Each is
+//! what its user waits for, most of all where starting one is slow.
 
 use std::fs;
 
 use chrono::Duration;
 
-#[cfg(unix)]
-use crate::support::CONFIG;
-use crate::support::Sandbox;
+use crate::support::{CONFIG, Sandbox};
 
 /// The processes of git, its own helpers too, that a command starts.
 fn started(s: &Sandbox, arguments: &[&str]) -> Vec<String> {
@@ -130,4 +129,92 @@ fn a_commit_made_while_the_code_is_looked_at_is_seen_however_often_git_was_asked
     let record = s.read(s.record());
     let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["(a commit was made), so nothing was recorded"]);
     assert_eq!(s.read(s.record()), record);
+}
+
+#[test]
+fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
+    let s = Sandbox::new();
+    let dirs = |count: usize| (0..count).map(|n| format!("d{n}")).collect::<Vec<_>>();
+    for dir in dirs(100) {
+        s.write(format!("{dir}/x"), "x");
+    }
+    let rules = "enforcement: {exempt: [{paths: [\"notes/**\"], reason: prose}]}\n";
+    let config =
+        |count: usize| CONFIG.replace("size_paths: [src]", &format!("size_paths: [{}]", dirs(count).join(", ")));
+    let counts = [1, 10, 100].map(|count| {
+        s.config(&format!("{}{rules}", config(count)));
+        let snapshot = started_plainly(&s, &["snapshot", "--label", "x"]).len();
+        let taken = fs::read_dir(s.path(".vibeship-optimizer/snapshots")).unwrap().map(|entry| entry.unwrap().path());
+        let taken = taken.max().unwrap().to_string_lossy().into_owned();
+        let compare =
+            started_plainly(&s, &["compare", "--before", &taken, "--after", &taken, "--out", "out/report.md"]);
+        let written = fs::read_dir(s.path("out")).unwrap().count();
+        s.later(Duration::minutes(1));
+        (snapshot, compare.len(), written)
+    });
+    assert_eq!(counts, [counts[0]; 3], "with 1, 10 and 100 metrics");
+    assert!(counts[0].2 <= 2, "a report and its picture");
+
+    s.git(&["tag", "start"]);
+    let mut said = Vec::new();
+    for count in [1, 10, 1000] {
+        let mut history = String::new();
+        for n in 0..count {
+            let from = if n == 0 { "from refs/heads/main^0\n" } else { "" };
+            let head = "commit refs/heads/main\ncommitter A <a@example.org> 1800000000 +0000\ndata 1\nn\n";
+            history.push_str(&format!("{head}{from}M 644 inline notes/{count}-{n}\ndata 1\nn\n"));
+        }
+        s.write("../history", history);
+        let mut import = s.command("git");
+        let status =
+            import.args(["fast-import", "--quiet"]).stdin(fs::File::open(s.outside().join("history")).unwrap());
+        assert!(status.status().unwrap().success());
+        s.git(&["reset", "-q", "--hard"]);
+        said.push(started_plainly(&s, &["check", "--range", "start..HEAD"]).len());
+    }
+    assert_eq!(said, [said[0]; 3], "over 1, 11 and 1,011 commits");
+}
+
+/// How often a command opens files of a directory, as the system tells it.
+#[cfg(target_os = "linux")]
+fn opened(s: &Sandbox, dir: &str, arguments: &[&str]) -> Vec<String> {
+    use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+    let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    // To be told of the end, too, keeps two openings of one file from being told as one.
+    add_watch(&watch, s.path(dir), WatchFlags::OPEN | WatchFlags::CLOSE).unwrap();
+    let _ = s.run(arguments).ok();
+    let mut buffer = [const { std::mem::MaybeUninit::uninit() }; 4096];
+    let mut events = Reader::new(watch, &mut buffer);
+    let mut names = Vec::new();
+    while let Ok(event) = events.next() {
+        let name = event.file_name().map(|name| name.to_string_lossy().into_owned());
+        names.extend(name.filter(|_| event.events().contains(ReadFlags::OPEN)));
+    }
+    names
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
+    const DIR: &str = ".vibeship-optimizer/changes";
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let (message, own) = (message(&s), format!("{}.json", s.id()));
+    for count in [1, 10, 1000] {
+        ended(&s, count);
+        let _ = s.run(&["status"]).ok();
+        let hook = opened(&s, DIR, &["hook-run", "commit-msg", &message]);
+        assert_eq!(hook, [own.clone()], "the hook opens the record that is named, of {count}");
+        for command in ["list", "show"] {
+            let mut names = opened(&s, DIR, &["change", command]);
+            let all = names.len();
+            names.sort();
+            names.dedup();
+            let limit = if command == "list" { names.len() } else { 4 };
+            assert!(all <= limit, "change {command} opens {all} files for {} records", names.len());
+            assert_eq!(names.len(), if command == "list" { count + 1 } else { 1 }, "change {command} of {count}");
+        }
+        let status = opened(&s, DIR, &["status"]).len();
+        assert!(status <= count + 8, "status opens {status} files of {count} ended records");
+    }
 }
