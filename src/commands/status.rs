@@ -188,19 +188,18 @@ pub(crate) struct ShowArgs {
 
 pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
-    if let Some(legacy) = commit::legacy(ctx, &id)? {
-        let mut fields = legacy.fields.clone();
-        fields.insert("legacy".to_owned(), json!(true));
-        fields.insert("message".to_owned(), json!(legacy.sentence()));
-        fields.insert("commands".to_owned(), json!(problem::commands(&legacy.fixes())));
-        ctx.answer(
-            false,
-            &Value::Object(fields),
-            &report::show::legacy(&legacy.fields, &legacy.sentence(), &legacy.fixes()),
-        )?;
-        return Ok(Exit::Yes);
-    }
-    let change = commit::load(ctx, &id)?;
+    let change = match Record::read(&ctx.project, &id)? {
+        Record::Tracked(change) => change,
+        Record::Legacy(legacy) => {
+            let mut fields = legacy.fields.clone();
+            fields.insert("legacy".to_owned(), json!(true));
+            fields.insert("message".to_owned(), json!(legacy.sentence()));
+            fields.insert("commands".to_owned(), json!(problem::commands(&legacy.fixes())));
+            let doc = report::show::legacy(&legacy.fields, &legacy.sentence(), &legacy.fixes());
+            ctx.answer(false, &Value::Object(fields), &doc)?;
+            return Ok(Exit::Yes);
+        }
+    };
     let mut fields = view_v1::fields(&change);
     fields.insert("contract".to_owned(), json!(change.contract));
     fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));

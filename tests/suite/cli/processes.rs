@@ -210,7 +210,7 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
             let all = names.len();
             names.sort();
             names.dedup();
-            let limit = if command == "list" { names.len() } else { 4 };
+            let limit = if command == "list" { names.len() } else { 2 };
             assert!(all <= limit, "change {command} opens {all} files for {} records", names.len());
             assert_eq!(names.len(), if command == "list" { count + 1 } else { 1 }, "change {command} of {count}");
         }
