@@ -63,7 +63,8 @@ baseline message-open
 
 project files build
 echo build/ >>.gitignore
-git commit -qam ignore
+git add -A
+git commit -qm ignore
 "$bench" files build 200000
 
 project tracked src

@@ -2,7 +2,7 @@
 //! "none", "not trusted" and "git could not say".
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Repo {
 #[derive(Debug, Default)]
 struct Memo {
     commits: RefCell<BTreeSet<String>>,
+    /// The trees of commits.
+    trees: RefCell<BTreeMap<String, String>>,
     /// The last listing alone, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
 }
@@ -50,13 +52,19 @@ const ASKED: [&str; 6] = [
 impl Repo {
     /// Finds the checkout that `dir` is in.
     pub(crate) fn open(dir: &Path) -> Result<Self, GitError> {
-        let output = Call::new(dir).arg("rev-parse").args(ASKED).output()?;
+        let call = || Call::new(dir).arg("rev-parse").args(ASKED);
+        // Before the first commit there is none to ask for.
+        let mut output = call().args(["HEAD^{commit}", "HEAD^{tree}"]).output()?;
+        if output.code != Some(0) {
+            output = call().output()?;
+        }
         if output.code != Some(0) {
             return Err(explain(dir, &output.stderr).unwrap_or_else(|| output.failed()));
         }
-        let [inside, shallow, git_dir, common, root, prefix] = match lines(&output.stdout) {
-            Some(answers) => answers,
-            None => one_by_one(dir)?,
+        let (answers, head) = lines(&output.stdout).unwrap_or_default();
+        let [inside, shallow, git_dir, common, root, prefix] = match answers.try_into() {
+            Ok(answers) => answers,
+            Err(_) => one_by_one(dir)?,
         };
         if inside != b"true" {
             return Err(GitError::NoWorkTree { dir: dir.to_owned() });
@@ -68,7 +76,7 @@ impl Repo {
             common_dir: files::canonical(&dir.join(common)).unwrap_or_else(|_| git_dir.clone()),
             git_dir: files::canonical(&git_dir).unwrap_or(git_dir),
             shallow: shallow == b"true",
-            memo: Rc::default(),
+            memo: Rc::new(Memo { trees: RefCell::new(head.into_iter().collect()), ..Memo::default() }),
         })
     }
 
@@ -105,6 +113,11 @@ impl Repo {
     /// Remembers that there is a commit with this full id.
     pub(crate) fn saw(&self, id: &str) {
         self.memo.commits.borrow_mut().insert(id.to_owned());
+    }
+
+    /// The tree of the commit with this full id, where it was seen.
+    pub(crate) fn tree_seen(&self, id: &str) -> Option<String> {
+        self.memo.trees.borrow().get(id).cloned()
     }
 
     /// Whether a commit with this id was seen. A name that is no full id never was.
@@ -149,10 +162,22 @@ fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
     (none && !looks_damaged).then(|| GitError::NotARepository { dir: dir.to_owned() })
 }
 
+/// The answers, and the commit checked out with its tree.
+type Answers = (Vec<Vec<u8>>, Option<(String, String)>);
+
 /// One answer a line; `None` when a path holds line ends itself.
-fn lines(output: &[u8]) -> Option<[Vec<u8>; ASKED.len()]> {
-    let answers: Vec<Vec<u8>> = output.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-    answers.try_into().ok()
+fn lines(output: &[u8]) -> Option<Answers> {
+    let mut answers: Vec<Vec<u8>> =
+        output.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let ids = answers.split_off(answers.len().min(ASKED.len()));
+    let ids: Vec<String> = ids.into_iter().filter_map(|id| String::from_utf8(id).ok()).collect();
+    match ids.as_slice() {
+        [] => Some((answers, None)),
+        [commit, tree] if is_full_id(commit) && is_full_id(tree) => {
+            Some((answers, Some((commit.clone(), tree.clone()))))
+        }
+        _ => None,
+    }
 }
 
 fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()], GitError> {

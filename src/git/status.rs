@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::git::call::records;
+use crate::git::head::{CommitAndTree, Head};
 use crate::git::{Call, GitError, Repo, Scope};
 use crate::model::commit::is_regular;
 use crate::os::{FieldHasher, files};
@@ -25,6 +26,9 @@ pub(crate) struct Dirt {
     pub sha256: String,
 }
 
+/// Paths that differ, and whether each is a submodule.
+type Entries = BTreeMap<Vec<u8>, bool>;
+
 impl Repo {
     /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
     /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Untracked
@@ -33,13 +37,33 @@ impl Repo {
         self.dirt_to_depth(scope, is_left, MAX_DEPTH)
     }
 
+    /// What is checked out, and what differs from it, in one look.
+    pub(crate) fn head_and_dirt(
+        &self,
+        scope: &Scope<'_>,
+        is_left: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<(Head, Option<Dirt>), GitError> {
+        let (seen, entries) = self.status_entries(scope, is_left)?;
+        let head = seen.and_then(|(commit, branch)| {
+            let tree = self.tree_seen(&commit)?;
+            self.saw(&commit);
+            Some(Head { branch: Some(branch), at: Some(CommitAndTree { commit, tree }) })
+        });
+        let head = head.map_or_else(|| self.head(), Ok)?;
+        let dirt = if head.at.is_some() { self.dirt_of(entries, scope, MAX_DEPTH)? } else { None };
+        Ok((head, dirt))
+    }
+
     fn dirt_to_depth(
         &self,
         scope: &Scope<'_>,
         is_left: &dyn Fn(&[u8]) -> bool,
         depth: u32,
     ) -> Result<Option<Dirt>, GitError> {
-        let mut entries = self.status_entries(scope, is_left)?;
+        self.dirt_of(self.status_entries(scope, is_left)?.1, scope, depth)
+    }
+
+    fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
         for path in self.hidden_changes(scope)? {
             entries.entry(path).or_insert(false);
         }
@@ -61,7 +85,7 @@ impl Repo {
         if existing.is_empty() {
             return Ok(false);
         }
-        Ok(!self.status().arg("--").args(existing).ok()?.is_empty())
+        Ok(!self.status().args(["--no-branch", "--"]).args(existing).ok()?.is_empty())
     }
 
     /// What is not committed in the repository outside the project at `prefix`, from the repository's root.
@@ -69,23 +93,23 @@ impl Repo {
         if prefix.is_empty() {
             return Ok(Vec::new());
         }
-        let output = self.status().ok()?;
+        let output = self.status().arg("--no-branch").ok()?;
         let paths = records(&output).filter_map(|record| entry(record).map(|entry| entry.path.to_vec()));
         Ok(paths.filter(|path| !path.starts_with(prefix)).collect())
     }
 
     fn status(&self) -> Call {
         let call = self.git().args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]);
-        call.args(["--ignored=no", "--no-ahead-behind", "--no-branch"]).long()
+        call.args(["--ignored=no", "--no-ahead-behind"]).long()
     }
 
-    /// Paths that differ, and whether each is a submodule.
+    /// The commit and the branch where one is checked out, and the paths that differ.
     fn status_entries(
         &self,
         scope: &Scope<'_>,
         is_left: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<BTreeMap<Vec<u8>, bool>, GitError> {
-        let mut call = self.status().arg("--ignore-submodules=none");
+    ) -> Result<(Option<(String, String)>, Entries), GitError> {
+        let mut call = self.status().args(["--branch", "--ignore-submodules=none"]);
         if !scope.prefix.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
         }
@@ -96,10 +120,16 @@ impl Repo {
             None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
         };
         call.parsed("git's status", |output| {
-            let entries = records(output).map(|record| entry(record).map(|entry| (record, entry)));
+            let (headers, entries): (Vec<_>, Vec<_>) = records(output).partition(|record| record.starts_with(b"# "));
+            let header = |name: &[u8]| {
+                let value = headers.iter().find_map(|header| header.strip_prefix(name))?;
+                String::from_utf8(value.to_vec()).ok().filter(|value| !value.starts_with('('))
+            };
+            let head = header(b"# branch.oid ").zip(header(b"# branch.head "));
+            let entries = entries.into_iter().map(|record| entry(record).map(|entry| (record, entry)));
             let entries = entries.collect::<Option<Vec<_>>>()?.into_iter();
             let counted = entries.filter(|(record, entry)| counts(record, entry));
-            Some(counted.map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect())
+            Some((head, counted.map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect()))
         })
     }
 

@@ -76,12 +76,11 @@ fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen
     let below = strip(repo.prefix(), own.is_own);
     let left = strip(repo.prefix(), own.is_left);
     let scope = Scope { prefix: repo.prefix(), is_own: &below };
-    let head = repo.head()?;
+    let (head, dirt) = repo.head_and_dirt(&scope, &left)?;
     let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
     let Some(at) = head.at else {
         return Ok(unversioned(root, own, Some((repo, branch))));
     };
-    let dirt = repo.dirt(&scope, &left)?;
     let work_tree = match &dirt {
         None => WorkTree::Clean,
         Some(dirt) => {

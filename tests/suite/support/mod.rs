@@ -17,3 +17,5 @@ pub(crate) use output::CommandOutput;
 pub(crate) use sandbox::{CONFIG, Sandbox, kpi};
 #[cfg(unix)]
 pub(crate) use steps::alternatives;
+#[cfg(target_os = "linux")]
+pub(crate) use template::set_changed;

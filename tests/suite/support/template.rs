@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A directory of its own, in memory where the system has such a place and lets programs run there: on a disk, half of
 /// what a test takes is waiting for it.
@@ -17,9 +18,16 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     in_memory.and_then(Result::ok).unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
-/// Its directories, and its files with what is in them, by path from it.
+/// Sets when a directory last changed, where the system lets directories be opened.
+pub(crate) fn set_changed(dir: &Path, time: SystemTime) {
+    if let Ok(dir) = fs::File::open(dir) {
+        dir.set_modified(time).unwrap();
+    }
+}
+
+/// Its directories with when they last changed, and its files with what is in them, by path from it.
 pub(crate) struct Template {
-    dirs: Vec<PathBuf>,
+    dirs: Vec<(PathBuf, SystemTime)>,
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
@@ -38,18 +46,22 @@ impl Template {
                     template.files.push((path, fs::read(entry.path()).unwrap()));
                 }
             }
-            template.dirs.push(dir);
+            let changed = fs::metadata(root.join(&dir)).unwrap().modified().unwrap();
+            template.dirs.push((dir, changed));
         }
         template
     }
 
     /// Writes it to a place where nothing is.
     pub(crate) fn write(&self, root: &Path) {
-        for dir in &self.dirs {
+        for (dir, _) in &self.dirs {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
         for (path, bytes) in &self.files {
             fs::write(root.join(path), bytes).unwrap();
+        }
+        for (dir, changed) in &self.dirs {
+            set_changed(&root.join(dir), *changed);
         }
     }
 }
