@@ -2,6 +2,7 @@
 //! Nothing may be measured from the tool's own files, whose changes count as nothing, nor from bytes that git would not give.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncommitted};
@@ -331,16 +332,20 @@ fn within(root: &Path, source: &Source) -> BTreeSet<PathBuf> {
 fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>, CommandError> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let root = ctx.project.root();
-    let mut found = BTreeSet::new();
     let sizes = contract.criteria().filter(|criterion| criterion.metric.source() == Some(MetricSource::Size));
+    let (mut found, mut inside) = (BTreeSet::new(), BTreeMap::new());
     for path in sizes.filter_map(|criterion| criterion.metric.subject()) {
-        let full = files::normal(&root.join(path));
-        if !full.starts_with(root) {
-            found.insert(format!("{path} (outside the project)"));
-        } else if full != root && repo.is_ignored(&full)? {
-            found.insert(format!("{path} (ignored)"));
+        match files::normal(&root.join(path)).strip_prefix(root) {
+            Ok(below) => {
+                let parts: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
+                inside.insert(parts.join("/"), path);
+            }
+            Err(_) => drop(found.insert(format!("{path} (outside the project)"))),
         }
     }
+    inside.remove("");
+    let ignored = repo.ignored(&inside.keys().map(String::as_str).collect::<Vec<_>>())?;
+    found.extend(ignored.iter().filter_map(|below| Some(format!("{} (ignored)", inside.get(*below)?))));
     Ok(found.into_iter().collect())
 }
 

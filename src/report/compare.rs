@@ -1,6 +1,8 @@
 //! A comparison as a report: the contract's verdicts first, then the metrics, then what cannot be concluded, then
 //! everything that the original's report had. Every verdict is the comparison's.
 
+use std::collections::BTreeSet;
+
 use crate::judge::{Caveat, Comparison, MetricRow, Side};
 use crate::model::{
     Artifact, ChangeId, Estimate, GitV1, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
@@ -71,7 +73,8 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     let has_bounds = criteria.iter().any(Row::is_drawn);
     doc.table(verdict::drawn_table(criteria));
     trigger_words(&mut doc, comparison);
-    let headline: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(comparison, it)).collect();
+    let is_headline = headline(comparison);
+    let headline: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(it)).collect();
     // Points of a rate and shares of a baseline have no scale in common.
     let estimate = |it: &&MetricRow| -> Option<(Estimate, Option<f64>, Tone)> {
         let finding = it.result.finding().filter(|_| it.sampling != Sampling::Rate)?;
@@ -128,21 +131,22 @@ fn trigger_words(doc: &mut Doc, comparison: &Comparison) {
     }
 }
 
-/// Whether a metric belongs above the others: it is judged by the contract, decides about a command, is a KPI, or is a
+/// Tells whether a metric belongs above the others: it is judged by the contract, decides about a command, is a KPI, or is a
 /// rate that saw a failure.
-pub(crate) fn is_headline(comparison: &Comparison, row: &MetricRow) -> bool {
-    let id = &row.metric;
-    let judged = comparison.criteria.iter().any(|it| it.criterion.metric == *id);
-    let decisive = comparison.decisive.iter().any(|it| it.time.metric(&it.timing) == *id);
-    let failing = row.sampling == Sampling::Rate && !metric::all_well(row);
-    judged || decisive || failing || id.source() == Some(MetricSource::Kpi)
+pub(crate) fn headline(comparison: &Comparison) -> impl Fn(&MetricRow) -> bool + use<> {
+    let judged = comparison.criteria.iter().map(|it| it.criterion.metric.clone());
+    let named: BTreeSet<MetricId> =
+        judged.chain(comparison.decisive.iter().map(|it| it.time.metric(&it.timing))).collect();
+    move |row| {
+        let failing = row.sampling == Sampling::Rate && !metric::all_well(row);
+        named.contains(&row.metric) || failing || row.metric.source() == Some(MetricSource::Kpi)
+    }
 }
 
 /// The metrics: those that matter first, the rest (but sizes, which have a section) after them.
 fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
-    let all = &view.comparison.metrics;
-    let (headline, mut rest): (Vec<&MetricRow>, Vec<&MetricRow>) =
-        all.iter().partition(|metric| is_headline(view.comparison, metric));
+    let (all, is_headline) = (&view.comparison.metrics, headline(view.comparison));
+    let (headline, mut rest): (Vec<&MetricRow>, Vec<&MetricRow>) = all.iter().partition(|metric| is_headline(metric));
     rest.retain(|row| row.metric.source() != Some(MetricSource::Size));
     if !headline.is_empty() {
         doc.heading(2, "Metrics");
@@ -161,7 +165,8 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
 }
 
 pub(crate) fn measured(comparison: &Comparison) -> Table {
-    metric_table(&comparison.metrics.iter().filter(|row| is_headline(comparison, row)).collect::<Vec<_>>())
+    let is_headline = headline(comparison);
+    metric_table(&comparison.metrics.iter().filter(|row| is_headline(row)).collect::<Vec<_>>())
 }
 
 fn metric_table(rows: &[&MetricRow]) -> Table {

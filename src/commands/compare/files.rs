@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
 use crate::model::{Artifact, CommandLine, Contract, Digest, Fix, MetricId, PairSession, Snapshot, hyperfine, ingest};
 use crate::os::files;
-use crate::report::compare::is_headline;
+use crate::report::compare::headline;
 use crate::report::plot::{self, Strip};
 use crate::report::{self, CompareView};
 use crate::store::{Project, atomic, guard};
@@ -134,9 +134,10 @@ pub(crate) fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pai
         Some(Ok(series)) => Strip::of_pairs(series),
         Some(Err(_)) | None => Strip::of_sides(series::reading(&before, id).ok()?, series::reading(&after, id).ok()?),
     };
+    let is_headline = headline(comparison);
     let judged = |id: &MetricId| comparison.criteria.iter().any(|row| row.criterion.metric == *id);
     let rows = comparison.metrics.iter().filter(|row| match comparison.criteria.is_empty() {
-        true => is_headline(comparison, row),
+        true => is_headline(row),
         false => judged(&row.metric),
     });
     rows.filter_map(|row| strip(&row.metric)).take(MOST).collect()
