@@ -89,15 +89,9 @@ pub(crate) fn run(
     let mut audit = commits.finish(&history);
     let mut concerned = concerned(&at_head, &earlier, &touches);
     concerned.extend(referenced.iter().cloned());
-    let of_range = |change: &Change| {
-        let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());
-        let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
-        Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
-    };
-    let found = concerned.iter().filter_map(|id| records.get(id)?.change()).map(of_range).collect();
     audit.records = concerned.len();
-    let named = concerned.iter().filter_map(|id| records.get(id)?.change()).flat_map(timestamps::named);
-    let made = commit_contents::made(repo, &named.collect())?;
+    let tracked = concerned.iter().filter_map(|id| records.get(id)?.change());
+    let made = commit_contents::made(repo, &tracked.clone().flat_map(timestamps::named).collect())?;
     let check = RecordCheck {
         history: &history,
         range,
@@ -110,23 +104,14 @@ pub(crate) fn run(
         head,
         now,
     };
-    let mut batch = repo.batch()?;
-    for id in &concerned {
-        let before = earlier.get(id).map(|(record, _)| record);
-        audit.findings.extend(check.findings(&mut batch, records.get(id), id, before)?);
-    }
-    let failing =
-        |id: &Option<ChangeId>| audit.findings.iter().any(|it| it.level == Severity::Fail && it.change == *id);
-    let mut sections = logbook(&history, &mut batch, range, &records)?;
-    sections.retain(|section| !failing(&section.change));
-    audit.findings.extend(sections);
-    if !check.changes.is_empty() {
-        let what = policy_changed(check.changes.clone(), false);
-        // Without a config nothing holds what comes next.
-        audit.findings.push(if configured { Finding::warn(what) } else { Finding::fail(what) });
-    }
+    check.add(&mut audit, &concerned, &records, &earlier)?;
     history.failure()?;
-    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured, changes: found })
+    let changes = tracked.map(|change| {
+        let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());
+        let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
+        Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
+    });
+    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
 }
 
 struct RecordCheck<'a> {
@@ -146,6 +131,31 @@ struct RecordCheck<'a> {
 }
 
 impl RecordCheck<'_> {
+    /// Adds what is found about the records, the logbook and the config.
+    fn add(
+        &self,
+        audit: &mut Audit,
+        concerned: &BTreeSet<ChangeId>,
+        records: &BTreeMap<ChangeId, RecordFacts>,
+        earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
+    ) -> Result<(), CommandError> {
+        let mut batch = self.history.repo.batch()?;
+        for id in concerned {
+            let before = earlier.get(id).map(|(record, _)| record);
+            audit.findings.extend(self.findings(&mut batch, records.get(id), id, before)?);
+        }
+        let mut sections = logbook(self.history, &mut batch, self.range, records)?;
+        let fails = |it: &Finding, id: &Option<ChangeId>| it.level == Severity::Fail && it.change == *id;
+        sections.retain(|section| !audit.findings.iter().any(|it| fails(it, &section.change)));
+        audit.findings.extend(sections);
+        if !self.changes.is_empty() {
+            let what = policy_changed(self.changes.clone(), false);
+            // Without a config nothing holds what comes next.
+            audit.findings.push(if self.config.is_some() { Finding::warn(what) } else { Finding::fail(what) });
+        }
+        Ok(())
+    }
+
     fn findings(
         &self,
         batch: &mut Batch,

@@ -64,9 +64,9 @@ fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
 /// Each day's page, as the record was when the day was measured.
 fn days<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
     let current = change.artifacts();
-    let ticks = change.events.iter().enumerate().filter_map(|(at, event)| match &event.what {
-        Kind::Ticked(tick) if current.contains(&&tick.report) => Some((at, tick)),
-        _ => None,
+    let ticks = change.events.iter().enumerate().filter_map(|(at, event)| {
+        let Kind::Ticked(tick) = &event.what else { return None };
+        current.contains(&&tick.report).then_some((at, tick))
     });
     ticks.filter_map(|(at, tick)| day(&Change::replay(&change.events[..at]).ok()?, tick, fetch)).collect()
 }

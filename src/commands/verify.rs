@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{ChangeArg, Ctx, collect, commit, evidence, parse};
+use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::Kind;
@@ -54,6 +54,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
     let world = collect::for_verification(ctx, &change, days, args.require_clean_git)?;
     let world = collect::effect(ctx, &change, world)?;
     let demands = window::demands(&change, &world, ctx.now());
+    let warnings = warnings(ctx, &change);
     let event = Kind::Verified { summary };
     if let Err(refusal) = gates::check(&change, &event, &world, ctx.now()) {
         let by_demands = matches!(refusal.missing, Reason::Unverified { .. });
@@ -64,16 +65,16 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
         }
         if by_demands {
             let exit = CommandError::refused(refusal, Some(&change)).exit();
-            show(ctx, &change, &demands, args.apply.then_some(false))?;
+            show(ctx, &change, (&demands, &warnings), args.apply.then_some(false))?;
             return Ok(exit);
         }
     }
     if !args.apply {
-        show(ctx, &change, &demands, None)?;
+        show(ctx, &change, (&demands, &warnings), None)?;
         return Ok(Exit::Yes);
     }
     let change = commit::commit(ctx, &id, event, &world, &[])?;
-    show(ctx, &change, &demands, Some(true))?;
+    show(ctx, &change, (&demands, &warnings), Some(true))?;
     Ok(Exit::Yes)
 }
 
@@ -105,22 +106,32 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> 
         Demand { met: faults.is_empty(), kind: window::DemandKind::Artifacts { faults } },
         Demand { met: reproduced, kind: window::DemandKind::Reproduced },
     ];
-    show(ctx, change, &demands, apply.then_some(false))?;
+    show(ctx, change, (&demands, &warnings(ctx, change)), apply.then_some(false))?;
     Ok(if demands.iter().all(|demand| demand.met) { Exit::Yes } else { Exit::No })
 }
 
-/// What the monitored days leave unjudged. Evidence that is not there any more is told by the demands.
+/// What the monitored days leave unjudged, and that other code is here than was measured last. Evidence that is not there
+/// any more is told by the demands.
 pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
-    evidence::unjudged(ctx, change).map(|unjudged| report::day::unjudged(&unjudged)).unwrap_or_default()
+    let mut warnings = evidence::unjudged(ctx, change).map(|it| report::day::unjudged(&it)).unwrap_or_default();
+    let last =
+        change.ticks.last().map(|tick| &tick.taken.revision).filter(|last| change.is_open() && last.code.is_some());
+    let moved = last.filter(|last| delta::revision(ctx).is_ok_and(|here| !here.same_code(last)));
+    warnings.extend(moved.map(|last| format!("the code here is not what was measured last, at {}", last.short())));
+    warnings
 }
 
 /// The original's JSON in a pipe, the list of demands on a terminal.
-fn show(ctx: &Ctx, change: &Change, demands: &[Demand], applied: Option<bool>) -> Result<(), CommandError> {
-    let warnings = warnings(ctx, change);
-    for warning in &warnings {
+fn show(
+    ctx: &Ctx,
+    change: &Change,
+    (demands, warnings): (&[Demand], &[String]),
+    applied: Option<bool>,
+) -> Result<(), CommandError> {
+    for warning in warnings {
         ctx.ui.warn(warning);
     }
-    let mut answer = report::show::verify(change, demands, &warnings, applied);
+    let mut answer = report::show::verify(change, demands, warnings, applied);
     answer["demands"] = json!(demands);
     ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))?;
     Ok(())

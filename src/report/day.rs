@@ -377,5 +377,8 @@ mod tests {
         ");
         insta::assert_snapshot!(said(&[(one, watched(false)), (one, watched(true)), (two, watched(true))]), @"no monitored day could judge timing.tests.wall > +10%");
         assert_eq!(said(&[]), "");
+        // A trigger that is not met says with its numbers what a KPI that is not met would.
+        let lost = Watch { kpi: fixture::verdicts().trigger, ..watched(true) };
+        assert!(said(&[(one, watched(true)), (two, lost)]).starts_with("the KPI did not hold on 2026-02-05: "));
     }
 }

@@ -51,7 +51,8 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
     s.refuses(&verify, 8, "not_in_effect").refuses(&["change", "verify"], 8, "not_in_effect");
     s.refuses(&["autopilot", "tick"], 8, "not_in_effect");
     s.git(&["reset", "-q", "--hard", "HEAD~1"]);
-    let _ = s.on(&verify).ok();
+    s.write("src/other.txt", "others' work\n").commit_as("Other work", &[]);
+    let _ = s.on(&verify).ok().says(&["the code here is not what was measured last, at "]);
 }
 
 #[test]
