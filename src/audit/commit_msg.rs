@@ -36,6 +36,8 @@ pub(crate) enum Source {
 pub(crate) struct MessageFacts {
     pub commit: Commit,
     pub under_way: UnderWay,
+    /// The id that the commit carries which this one replaces.
+    pub amended: Option<String>,
 }
 
 /// What a hook has to look up, each only when a decision needs it: a hook must not read every record of a project.
@@ -69,6 +71,9 @@ pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp)
     ids.dedup();
     if !ids.is_empty() && is_all_trailers(&commit.message) {
         return Err(Objection::NoText);
+    }
+    if let (true, Some(id)) = (ids.is_empty(), &facts.amended) {
+        return Err(Objection::Dropped { id: id.clone() });
     }
     let [id] = ids.as_slice() else { return without_one_id(commit, policy, look_up, ids) };
     let id: ChangeId = id.parse().map_err(|_| Objection::Malformed { value: id.clone() })?;
@@ -131,7 +136,9 @@ fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
     match record.state {
         RecordState::Tracked(change) => Ok(*change),
         RecordState::Legacy => Err(Objection::TooEarly { id: id.clone(), missing: Gate::Contract }),
-        RecordState::Unreadable(problem) => Err(Objection::Unreadable { id: id.clone(), problem }),
+        RecordState::Unreadable(problem) | RecordState::Conflicted(problem) => {
+            Err(Objection::Unreadable { id: id.clone(), problem })
+        }
     }
 }
 
@@ -169,6 +176,10 @@ fn is_all_trailers(message: &str) -> bool {
 /// The change whose trailer is to be added to a message that is being prepared, if any.
 pub(crate) fn to_add(facts: &MessageFacts, source: Source, policy: &Policy, look_up: &dyn LookUp) -> Option<ChangeId> {
     let commit = &facts.commit;
+    let dropped = facts.amended.as_ref().filter(|_| commit.ids.is_empty() && facts.under_way == UnderWay::Nothing);
+    if let Some(id) = dropped {
+        return id.parse().ok();
+    }
     let remade = facts.under_way != UnderWay::Nothing || matches!(source, Source::Merge | Source::Commit);
     if remade || !commit.ids.is_empty() || commit.fixup().is_some() || needs_no_id(commit, policy, look_up) {
         return None;

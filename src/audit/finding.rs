@@ -64,7 +64,7 @@ pub(crate) enum FindingKind {
     #[error("the winner of a benchmark was promoted with no stage that checks its guardrails live")]
     PromotedWithoutLiveCheck { from: Option<ChangeId> },
     #[error("the record cannot be trusted: {problem}")]
-    RecordUnreadable { problem: String },
+    RecordUnreadable { problem: String, conflicted: bool },
     /// A record holds events that its gates would not have let happen.
     #[error("{}", unlawful(*.seq, *.gate))]
     RecordUnlawful {
@@ -72,11 +72,10 @@ pub(crate) enum FindingKind {
         /// The gate that would have refused; `None` where the event itself is not what the gate records.
         gate: Option<Gate>,
     },
+    /// `seq` is the first event that is not the old one; `days` says whether all that is gone can be recorded behind what
+    /// is there.
     #[error("the record was rewritten: event {seq} is not the one that was there before")]
-    RecordRewritten {
-        /// The first event that is not the old one.
-        seq: u64,
-    },
+    RecordRewritten { seq: u64, days: bool },
     /// Two branches continued a record with quiet days, and a merge took one side whole; `seq` is the first event that
     /// only the side left out has.
     #[error(
@@ -163,9 +162,12 @@ pub(crate) enum FindingKind {
         /// Whether the work tree has it as it was recorded.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         uncommitted: bool,
+        /// A commit that has it as it was recorded.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kept_in: Option<String>,
     },
     #[error("evidence was altered: its digest is {}…, recorded was {}…", .found.short(), .recorded.short())]
-    ArtifactAltered { recorded: Digest, found: Digest },
+    ArtifactAltered { recorded: Digest, found: Digest, kept_in: Option<String> },
     #[error("recorded verdicts do not follow from the evidence: {problem}")]
     VerdictsDiffer {
         /// What differs, or why they cannot be recomputed.

@@ -72,6 +72,14 @@ impl Fixes<'_> {
                 vec![Fix::next("before pushing", squash)]
             }
             FindingKind::RecordRemoved => self.bring_back_removed(),
+            FindingKind::RecordRewritten { days: true, .. } | FindingKind::RecordForked { .. } => {
+                let join = |id: &ChangeId| vec![Fix::next("record the days of both", fix::on(id, "change relink"))];
+                let commit = Fix::then("", ctx.commit_own("Join the record"));
+                self.of_change(join).into_iter().chain([commit]).collect()
+            }
+            FindingKind::RecordUnreadable { conflicted: true, .. } => {
+                vec![Fix::next("record what both sides recorded", CommandLine::tool("change relink"))]
+            }
             FindingKind::RecordRewritten { .. } => {
                 let checkout = CommandLine::git("checkout").words([self.from(), "--", path]);
                 vec![Fix::next("", checkout.and(CommandLine::git("commit -m").word("Restore the record")))]
@@ -89,11 +97,17 @@ impl Fixes<'_> {
                 Fix::next("find the commit that added the event", CommandLine::git("log --oneline --").word(path)),
                 Fix::then("take it out of the branch", CommandLine::git("rebase --onto COMMIT~1 COMMIT")),
             ],
-            FindingKind::ArtifactMissing { uncommitted: true } => vec![Fix::next("", ctx.commit_own("Evidence"))],
-            FindingKind::ArtifactMissing { uncommitted: false } | FindingKind::ArtifactAltered { .. } => vec![
-                Fix::next("find a commit that has it", CommandLine::git("log --oneline --all --").word(path)),
-                Fix::then("", CommandLine::git("checkout COMMIT --").word(path)),
-            ],
+            FindingKind::ArtifactMissing { uncommitted: true, .. } => vec![Fix::next("", ctx.commit_own("Evidence"))],
+            FindingKind::ArtifactMissing { kept_in: Some(commit), .. }
+            | FindingKind::ArtifactAltered { kept_in: Some(commit), .. } => {
+                let checkout = CommandLine::git("checkout").words([commit, "--", path]);
+                let restore = Fix::next("restore it as it was recorded", checkout);
+                let record = (commit != fix::HEAD).then(|| Fix::then("", ctx.commit_own("Restore the evidence")));
+                std::iter::once(restore).chain(record).collect()
+            }
+            FindingKind::ArtifactMissing { .. } | FindingKind::ArtifactAltered { .. } => self.of_change(|id| {
+                vec![Fix::next("no commit has it: see what the change still can be", fix::on(id, "status"))]
+            }),
             FindingKind::DaysUnwitnessed { .. } => {
                 vec![Fix::next("on each day that is monitored", ctx.commit_own("Evidence"))]
             }
@@ -182,7 +196,6 @@ impl Fixes<'_> {
             )],
             // It says whether it can be continued.
             FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
-            FindingKind::RecordForked { .. } => Vec::new(),
             FindingKind::PolicyChanged { judged: true, .. } => vec![
                 Fix::decide(How::Next, "merge the config change first, in a reviewed pull request of its own"),
                 Fix::decide(How::Then, "measure the change on top of it"),

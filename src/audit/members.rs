@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range, record};
-use crate::model::{ChangeId, Class, Gate, Remade, Remake};
+use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake};
 use crate::workflow::gates::open;
 use crate::workflow::{Change, End};
 
@@ -186,7 +186,8 @@ pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
 
-/// Whether a commit ends in the validated code and touches nothing but what was validated.
+/// Whether a commit ends in the validated code, or makes of the validated files what was made of them, and touches
+/// nothing but what was validated.
 pub(crate) fn brings_the_code(
     change: &Change,
     commit: &str,
@@ -197,7 +198,13 @@ pub(crate) fn brings_the_code(
     let Some(validation) = &change.validation else { return false };
     let validated = |path: &String| validation.delta.files.contains(path) || policy.exempts_path(path);
     let code = validation.revision.code.as_ref();
-    code.is_some_and(|code| history.code_is(commit, code.as_str())) && paths.iter().all(validated)
+    let same_change = || {
+        let (Some(content), Some(commit)) = (&validation.delta.content, history.commit(commit)) else { return false };
+        let files = commit.files.iter().filter(|file| !file.own).map(|file| (file.name().to_owned(), file));
+        FileChange::content(files.filter(|(path, _)| validation.delta.files.contains(path))) == *content
+    };
+    let is_it = code.is_some_and(|code| history.code_is(commit, code.as_str())) || same_change();
+    is_it && paths.iter().all(validated)
 }
 
 /// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where

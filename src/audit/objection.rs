@@ -17,6 +17,8 @@ pub(crate) enum Objection {
         open: Vec<ChangeId>,
         waiting: bool,
     },
+    #[error("the commit that is amended carries {id}, and its new message does not")]
+    Dropped { id: String },
     #[error("the commit names {} changes: {}; one change, one commit", .ids.len(), joined(.ids))]
     Several { ids: Vec<String> },
     #[error("invalid change id {value:?}")]
@@ -77,6 +79,10 @@ impl Objection {
                 Fix::or("see where a change belongs, and what it owes", CommandLine::tool("route")),
                 fix::exempt(),
             ],
+            Self::Dropped { id } => {
+                let amend = CommandLine::git("commit --amend").ask("-m", WHAT_CHANGED);
+                vec![Fix::next("keep its id", ctx.with_trailer(amend, id))]
+            }
             Self::Several { ids } => {
                 let first = ids.first().map(|id| Fix::next("with the one that it belongs to", commit(ctx, id)));
                 first.into_iter().collect()

@@ -56,14 +56,16 @@ pub(crate) struct Surfaces {
 impl Policy {
     /// Why a commit needs no change, if it does not.
     pub(crate) fn exempts(&self, commit: &Commit) -> Option<&str> {
-        let before = self.exempt_before.as_ref();
-        if before.is_some_and(|exempt| !exempt.iter().any(|exemption| exemption.covers(commit))) {
-            return None;
-        }
         // A file of a contract needs a change, whatever globs match it.
         let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
         let covers = |it: &&Exemption| it.covers(commit) && !(of_contract && it.paths.is_some());
-        self.exempt.iter().find(covers).map(|exemption| exemption.reason.as_str())
+        let before = self.exempt_before.as_ref();
+        let was_exempt = before.is_none_or(|exempt| exempt.iter().any(|exemption| exemption.covers(commit)));
+        let now = self.exempt.iter().filter(|_| was_exempt).find(covers);
+        let reason = now.map(|exemption| exemption.reason.as_str());
+        // Files that need no change each by itself need none together.
+        let each = || commit.paths().count() > 1 && commit.paths().all(|path| self.exempts_path(path));
+        reason.or_else(|| each().then_some("each of its files is exempt"))
     }
 
     /// Whether a file needs no change, whoever commits it.

@@ -30,6 +30,8 @@ pub(crate) enum RecordState {
     Legacy,
     /// Damaged or altered, with the reader's words.
     Unreadable(String),
+    /// Git left a conflict in it.
+    Conflicted(String),
 }
 
 impl RecordFacts {
@@ -37,13 +39,23 @@ impl RecordFacts {
     pub(crate) fn change(&self) -> Option<&Change> {
         match &self.state {
             RecordState::Tracked(change) => Some(change),
-            RecordState::Legacy | RecordState::Unreadable(_) => None,
+            RecordState::Legacy | RecordState::Unreadable(_) | RecordState::Conflicted(_) => None,
         }
     }
 
     /// Whether it was written by the Python tool.
     pub(crate) fn is_legacy(&self) -> bool {
         matches!(self.state, RecordState::Legacy)
+    }
+
+    /// That it cannot be read, where it cannot.
+    pub(crate) fn unreadable(&self) -> Option<Finding> {
+        let (problem, conflicted) = match &self.state {
+            RecordState::Tracked(_) | RecordState::Legacy => return None,
+            RecordState::Unreadable(problem) => (problem.clone(), false),
+            RecordState::Conflicted(problem) => (problem.clone(), true),
+        };
+        Some(self.about(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted })))
     }
 
     pub(crate) fn about(&self, finding: Finding) -> Finding {
@@ -65,9 +77,7 @@ pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Findi
     let change = match &record.state {
         RecordState::Tracked(change) => change,
         RecordState::Legacy => return vec![record.about(Finding::warn(FindingKind::RecordUnproven))],
-        RecordState::Unreadable(problem) => {
-            return vec![record.about(Finding::fail(FindingKind::RecordUnreadable { problem: problem.clone() }))];
-        }
+        RecordState::Unreadable(_) | RecordState::Conflicted(_) => return record.unreadable().into_iter().collect(),
     };
     let invalid = replay::check(&change.events).err().map(|error| match error {
         InvalidEvent::Refused { seq, refusal } => FindingKind::RecordUnlawful { seq, gate: Some(refusal.gate) },
@@ -90,9 +100,9 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
             return timestamps::rewritten(&before.events, change).map(|finding| finding.of_change(id).at(&before.path));
         }
         // One of the Python tool's in the place of ours.
-        Some(RecordState::Legacy) if !before.events.is_empty() => FindingKind::RecordRewritten { seq: 1 },
+        Some(RecordState::Legacy) if !before.events.is_empty() => FindingKind::RecordRewritten { seq: 1, days: false },
         // An unreadable one is reported as that.
-        Some(RecordState::Legacy | RecordState::Unreadable(_)) => return None,
+        Some(RecordState::Legacy | RecordState::Unreadable(_) | RecordState::Conflicted(_)) => return None,
     };
     Some(Finding::fail(what).of_change(id).at(&before.path))
 }
@@ -101,27 +111,34 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     Intact(Vec<u8>),
-    Missing,
+    Missing {
+        /// One that has it as it was recorded.
+        commit: Option<String>,
+    },
     /// Not in the commit, and as recorded in the work tree.
     Uncommitted,
-    Altered(Digest),
+    Altered {
+        found: Digest,
+        commit: Option<String>,
+    },
 }
 
-/// What is wrong with the evidence of a change's present state. `fetch` is told whether a file is the newest of its
-/// name, which must be under it; one that a later event replaced may be kept under another.
-pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact, bool) -> Found) -> Vec<Finding> {
+/// What is wrong with the evidence of a change's present state.
+pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let mut found = Vec::new();
     let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for artifact in change.artifacts() {
-        let what = match fetch(artifact, change.is_newest(artifact)) {
+        let what = match fetch(artifact) {
             Found::Intact(bytes) => {
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;
             }
-            Found::Missing => FindingKind::ArtifactMissing { uncommitted: false },
-            Found::Uncommitted => FindingKind::ArtifactMissing { uncommitted: true },
-            Found::Altered(found) => FindingKind::ArtifactAltered { recorded: artifact.sha256.clone(), found },
+            Found::Missing { commit } => FindingKind::ArtifactMissing { uncommitted: false, kept_in: commit },
+            Found::Uncommitted => FindingKind::ArtifactMissing { uncommitted: true, kept_in: None },
+            Found::Altered { found, commit } => {
+                FindingKind::ArtifactAltered { recorded: artifact.sha256.clone(), found, kept_in: commit }
+            }
         };
         let finding = Finding::fail(what).of_change(&record.id).at(&artifact.path);
         if !found.contains(&finding) {

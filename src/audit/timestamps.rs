@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
+use serde_json::Value;
 
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState};
-use crate::model::{ChangeId, Kind, Revision, RolloutStage, Stage, Validation};
+use crate::model::{ChangeId, Event, Kind, Revision, RolloutStage, Stage, Validation};
 use crate::workflow::Change;
 
 /// An event as a commit holds it, without trust in the record around it.
@@ -16,6 +17,8 @@ pub(crate) struct Stamp {
     pub digest: String,
     /// Whether it records a monitored day without any alarm: losing it hides nothing.
     pub quiet_day: bool,
+    /// What it says whatever stands before it, where that does not matter.
+    pub by_itself: Option<Value>,
 }
 
 /// How many of the events begin the change's.
@@ -23,12 +26,14 @@ fn kept(events: &[Stamp], change: &Change) -> usize {
     events.iter().zip(&change.events).take_while(|(old, event)| old.digest == event.digest.as_str()).count()
 }
 
-/// What shows when the events of an earlier version do not begin the present ones: something was taken away again. Where
-/// only quiet days were, it may be that two branches measured them and a merge took one side; whether that is so is for
-/// the caller to ask git.
+/// What shows when the events of an earlier version do not begin the present ones: something was taken away again, apart
+/// from what the present ones record behind others. Where only quiet days were, it may be that two branches measured
+/// them and a merge took one side; whether that is so is for the caller to ask git.
 pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     let kept = kept(earlier, change);
-    let lost = &earlier[kept..];
+    let joined: Vec<Value> = change.events.iter().skip(kept).filter_map(Event::by_itself).collect();
+    let is_joined = |event: &&Stamp| event.by_itself.as_ref().is_some_and(|it| joined.contains(it));
+    let lost: Vec<&Stamp> = earlier[kept..].iter().filter(|event| !is_joined(event)).collect();
     let seq = kept as u64 + 1;
     if lost.is_empty() {
         return None;
@@ -36,7 +41,8 @@ pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     Some(if lost.iter().all(|event| event.quiet_day) {
         Finding::warn(FindingKind::RecordForked { seq })
     } else {
-        Finding::fail(FindingKind::RecordRewritten { seq })
+        let days = lost.iter().all(|event| event.by_itself.is_some());
+        Finding::fail(FindingKind::RecordRewritten { seq, days })
     })
 }
 
@@ -78,12 +84,12 @@ pub(crate) fn findings(
         Some(RecordState::Legacy) => {
             let base_has_events = before.is_some_and(|before| !before.events.is_empty());
             let last = newest(&|version| !version.events().is_empty()).filter(|_| !base_has_events);
-            last.map(|last| Finding::fail(FindingKind::RecordRewritten { seq: 1 }).of_commit(&last.commit))
+            last.map(|last| Finding::fail(FindingKind::RecordRewritten { seq: 1, days: false }).of_commit(&last.commit))
                 .into_iter()
                 .collect()
         }
         // What cannot be read is reported as that.
-        Some(RecordState::Unreadable(_)) => Vec::new(),
+        Some(RecordState::Unreadable(_) | RecordState::Conflicted(_)) => Vec::new(),
         Some(RecordState::Tracked(change)) => {
             let lost = |version: &Version| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
             // One that really was rewritten first.
@@ -210,7 +216,6 @@ fn commits_of(what: &Kind) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::audit::Severity;
-    use crate::model::Event;
     use crate::report::fixture;
 
     const LENIENT: CommitDeadline = CommitDeadline { days: 2, demanded: false };
@@ -222,7 +227,8 @@ mod tests {
 
     /// The record as a commit left it that was made with so many events, on a day of the fixture.
     fn version(change: &Change, count: usize, day: u32) -> Version {
-        let stamp = |event: &Event| Stamp { digest: event.digest.as_str().to_owned(), quiet_day: false };
+        let stamp =
+            |event: &Event| Stamp { digest: event.digest.as_str().to_owned(), quiet_day: false, by_itself: None };
         Version {
             commit: CommitName { id: format!("{count:040}"), subject: "Evidence".to_owned() },
             written: fixture::at(day, 10),
@@ -266,7 +272,7 @@ mod tests {
         let other = fixture::opened("Another", crate::model::Class::Code);
         let versions = [version(&whole, 1, 1), version(&other, 1, 1), version(&whole, 11, 5)];
         let found = whats(&whole, &versions, LENIENT);
-        assert_eq!(found, [FindingKind::RecordRewritten { seq: 1 }]);
+        assert_eq!(found, [FindingKind::RecordRewritten { seq: 1, days: false }]);
         let removed = findings(whole.id(), "x", None, &versions, None, LENIENT);
         assert_eq!(removed[0].what, FindingKind::RecordRemoved);
         assert_eq!(removed[0].commit.as_ref(), Some(&versions[2].commit), "the commit that still has all of it");

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::audit::{
-    Audit, Finding, FindingKind, Found, RecordFacts, RecordState, Severity, preflight, record, timestamps,
-};
-use crate::commands::{Ctx, commit_contents, rendered};
+use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, preflight, record, timestamps};
+use crate::commands::{Ctx, commit_contents, evidence as of_change, rendered};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
@@ -70,7 +68,7 @@ fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     let finding = |name: String| {
         let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
         let path = ctx.project.relative(&ctx.project.changes_dir().join(&name));
-        Some(Finding::fail(FindingKind::RecordUnreadable { problem }).at(path))
+        Some(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted: false }).at(path))
     };
     Ok(Record::names(&ctx.project)?.into_iter().filter_map(finding).collect())
 }
@@ -106,8 +104,7 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError
 pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     let mut lost = Vec::new();
     for record in records(ctx)? {
-        let RecordState::Unreadable(problem) = record.state else { continue };
-        lost.push(Finding::fail(FindingKind::RecordUnreadable { problem }).of_change(&record.id).at(record.path));
+        lost.extend(record.unreadable());
     }
     lost.extend(misnamed(ctx)?);
     // Where git cannot be asked, that is reported by itself.
@@ -118,24 +115,28 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
 
 fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
     let mut failed = None;
-    let found = record::evidence(record, &mut |artifact, newest| {
-        find(ctx, artifact, newest).unwrap_or_else(|error| {
+    let found = record::evidence(record, &mut |artifact| {
+        find(ctx, artifact).unwrap_or_else(|error| {
             failed.get_or_insert(error);
-            Found::Missing
+            Found::Missing { commit: None }
         })
     });
     failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
-fn find(ctx: &Ctx, artifact: &Artifact, newest: bool) -> Result<Found, StoreError> {
-    if newest && matches!(evidence::verify(&ctx.project, artifact)?, Integrity::Superseded { .. }) {
-        let bytes = evidence::present(&ctx.project, &artifact.path)?;
-        return Ok(bytes.map_or(Found::Missing, |bytes| Found::Altered(Digest::of_bytes(&bytes))));
-    }
-    Ok(match evidence::read_verified(&ctx.project, artifact)? {
-        Ok(bytes) => Found::Intact(bytes),
-        Err(Integrity::Altered { found }) => Found::Altered(found),
-        Err(_) => Found::Missing,
+fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
+    let commit = || of_change::commit_with(ctx, artifact);
+    let found = match evidence::verify(&ctx.project, artifact)? {
+        Integrity::Intact(bytes) => return Ok(Found::Intact(bytes)),
+        Integrity::Altered { found } => Some(found),
+        Integrity::Superseded { .. } => {
+            evidence::present(&ctx.project, &artifact.path)?.map(|bytes| Digest::of_bytes(&bytes))
+        }
+        Integrity::Missing => None,
+    };
+    Ok(match found {
+        Some(found) => Found::Altered { found, commit: commit() },
+        None => Found::Missing { commit: commit() },
     })
 }
 

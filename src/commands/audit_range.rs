@@ -180,8 +180,11 @@ impl RecordCheck<'_> {
             if let FindingKind::RecordForked { seq } = finding.what
                 && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?
             {
-                *finding =
-                    Finding { level: Severity::Fail, what: FindingKind::RecordRewritten { seq }, ..finding.clone() };
+                *finding = Finding {
+                    level: Severity::Fail,
+                    what: FindingKind::RecordRewritten { seq, days: true },
+                    ..finding.clone()
+                };
             }
         }
         let Some(record) = record else { return Ok(found) };
@@ -200,10 +203,10 @@ impl RecordCheck<'_> {
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         let mut failed = None;
-        found.extend(record::evidence(record, &mut |artifact, newest| {
-            self.history.artifact(batch, &self.range.head, artifact, newest).unwrap_or_else(|error| {
+        found.extend(record::evidence(record, &mut |artifact| {
+            self.history.artifact(batch, &self.range.head, artifact).unwrap_or_else(|error| {
                 failed.get_or_insert(error);
-                Found::Missing
+                Found::Missing { commit: None }
             })
         }));
         if let Some(error) = failed {
@@ -225,9 +228,9 @@ impl RecordCheck<'_> {
 
     /// An evidence file as the head has it, where it is what was recorded.
     fn intact(&self, batch: &mut Batch, artifact: &Artifact) -> Option<Vec<u8>> {
-        match self.history.artifact(batch, &self.range.head, artifact, false) {
+        match self.history.artifact(batch, &self.range.head, artifact) {
             Ok(Found::Intact(bytes)) => Some(bytes),
-            Ok(Found::Missing | Found::Uncommitted | Found::Altered(_)) | Err(_) => None,
+            Ok(Found::Missing { .. } | Found::Uncommitted | Found::Altered { .. }) | Err(_) => None,
         }
     }
 
@@ -246,7 +249,7 @@ impl RecordCheck<'_> {
         let is_new = |is: fn(&Kind) -> bool| change.events.iter().skip(known).any(|event| is(&event.what));
         let mut keys: Vec<String> = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
-            let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot, false)?;
+            let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
             if let Found::Intact(bytes) = snapshot
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {

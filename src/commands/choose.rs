@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
 use crate::model::{BadId, ChangeId, CommandLine, Fix, fix};
 use crate::store::{Project, Record, RecordError, atomic, guard};
-use crate::workflow::{Change, next};
+use crate::workflow::{Change, Step, next};
 
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
@@ -32,8 +32,17 @@ impl ChangeArg {
         commit::load(ctx, &self.choose(ctx)?)
     }
 
-    /// The change of a step that comes after the rollout.
+    /// The change of a step that comes after the rollout: the only one whose days are in before the others.
     pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
+        let (policy, now) = (ctx.policy()?, ctx.now());
+        if named(ctx, self.typed())?.is_none() && active(ctx)?.is_none() {
+            let changes = unsettled(ctx)?.0.into_iter().filter_map(Record::into_change);
+            let ready =
+                changes.filter(|change| matches!(next::next(change, &policy, now), Step::Verify | Step::Attest));
+            if let [only] = ready.collect::<Vec<_>>().as_slice() {
+                return Ok(only.id().clone());
+            }
+        }
         choose_or_default(ctx, self.typed(), true)
     }
 

@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::Ctx;
 use crate::error::CommandError;
+use crate::model::fix::How;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind};
 use crate::report::{self, problem};
 use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
-use crate::workflow::{Change, Refusal, World, chain, gates};
+use crate::workflow::{Change, Refusal, World, chain, gates, window};
 
 /// An evidence file that is written if its event is recorded, and not otherwise.
 pub(crate) struct Pending<'a> {
@@ -37,7 +38,17 @@ pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.
 pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
     provable(ctx, change)?;
-    answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))
+    answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))?;
+    let now = ctx.now();
+    // The days of a change that is rolled out have an answer of their own.
+    let is_watched = change.fully_rolled_out_at().is_some() || !change.is_open();
+    if is_watched || window::later(now, window::CLOCK_TOLERANCE) >= change.latest_at {
+        return Ok(());
+    }
+    let (now, latest) = (report::values::moment(now), report::values::moment(change.latest_at));
+    let what = format!("the clock says {now}, but the record has {latest} already; nothing was recorded");
+    let step = format!("set this machine's clock right, or wait until {latest}; then run this again");
+    Err(CommandError::failed(what).fixed_by([Fix::decide(How::Next, step)]))
 }
 
 /// Fails for a record of the original that is not continued.
@@ -82,6 +93,10 @@ pub(crate) fn commit(
         lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
     }
     lock.extend_record(&change)?;
+    let recorded: Vec<&Artifact> = change.events.iter().flat_map(|event| event.what.artifacts()).collect();
+    for file in files {
+        lock.drop_replaced(id.as_str(), file.role, &recorded)?;
+    }
     note_down(ctx, &lock, &change);
     Ok(change)
 }

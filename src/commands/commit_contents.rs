@@ -13,8 +13,7 @@ use crate::config::{Config, file, yaml};
 use crate::error::CommandError;
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
-use crate::model::digest::superseded_name;
-use crate::model::{Artifact, ChangeId, Commit, Digest};
+use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
 
@@ -136,38 +135,22 @@ impl GitHistory<'_> {
         Ok(range::moment(line.trim().parse().unwrap_or(0)))
     }
 
-    /// An evidence file as a commit holds it: under its own name, or, unless it is the newest of that name, kept under a
-    /// number when a newer one replaced it. One that is only in the work tree is told apart: advice depends on it, no
+    /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no
     /// verdict does.
-    pub(crate) fn artifact(
-        &self,
-        batch: &mut Batch,
-        commit: &str,
-        wanted: &Artifact,
-        newest: bool,
-    ) -> Result<Found, CommandError> {
-        let mut found = Found::Missing;
-        for number in 0.. {
-            let path = if number == 0 { wanted.path.clone() } else { superseded_name(&wanted.path, number) };
-            match batch.read_path(commit, &self.path(&path), evidence::LIMIT)? {
-                Some(bytes) if Digest::of_bytes(&bytes) == wanted.sha256 => return Ok(Found::Intact(bytes)),
-                Some(bytes) if number == 0 => found = Found::Altered(Digest::of_bytes(&bytes)),
-                Some(_) => {}
-                None if number > 0 => break,
-                None => {}
-            }
-            if newest {
-                break;
-            }
+    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found, CommandError> {
+        let path = self.path(&wanted.path);
+        let is_wanted = |bytes: &Vec<u8>| Digest::of_bytes(bytes) == wanted.sha256;
+        let found = match batch.read_path(commit, &path, evidence::LIMIT)? {
+            Some(bytes) if is_wanted(&bytes) => return Ok(Found::Intact(bytes)),
+            Some(bytes) => Some(Digest::of_bytes(&bytes)),
+            None => None,
+        };
+        let here = || atomic::read(&revision::on_disk(self.repo, &path), evidence::LIMIT).ok().flatten();
+        if found.is_none() && here().is_some_and(|bytes| is_wanted(&bytes)) {
+            return Ok(Found::Uncommitted);
         }
-        if found == Found::Missing {
-            let path = revision::on_disk(self.repo, &self.path(&wanted.path));
-            let here = atomic::read(&path, evidence::LIMIT).ok().flatten();
-            if here.is_some_and(|bytes| Digest::of_bytes(&bytes) == wanted.sha256) {
-                found = Found::Uncommitted;
-            }
-        }
-        Ok(found)
+        let commit = self.repo.commit_with(&path, evidence::LIMIT, &is_wanted)?;
+        Ok(found.map_or(Found::Missing { commit: commit.clone() }, |found| Found::Altered { found, commit }))
     }
 }
 
@@ -178,6 +161,9 @@ pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordS
         }
         Ok(Record::Tracked(change)) => RecordState::Tracked(change),
         Ok(Record::Legacy(_)) => RecordState::Legacy,
+        Err(error @ RecordError::Json { source: JsonError::Conflict { .. }, .. }) => {
+            RecordState::Conflicted(error.to_string())
+        }
         Err(error) => RecordState::Unreadable(error.to_string()),
     }
 }
@@ -290,6 +276,7 @@ fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
     let stamp = |event: &Value| Stamp {
         digest: event["digest"].as_str().unwrap_or_default().to_owned(),
         quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
+        by_itself: serde_json::from_value(event.clone()).ok().and_then(|event: Event| event.by_itself()),
     };
     Some(value["events"].as_array()?.iter().map(stamp).collect())
 }

@@ -124,6 +124,14 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
 /// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
 pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<(), CommandError> {
     let config = ctx.config()?;
+    for criterion in parts.criteria().filter(|it| it.metric.source() == Some(MetricSource::Kpi)) {
+        if matches!(&criterion.bound, Bound::Absolute { unit: Some(unit), .. } if unit.symbol() == "%") {
+            let value = criterion.text.rsplit(' ').next().unwrap_or_default();
+            ctx.ui.warn(&format!(
+                "{criterion} is a bound on the value itself; write -{value} or +{value} for a change against the baseline"
+            ));
+        }
+    }
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
         let named = |name: &str| criterion.metric == MetricKind::Succeeded.of(name);
         let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };

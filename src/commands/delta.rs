@@ -13,7 +13,9 @@ use crate::git::{Commit, GitError, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
 use crate::model::text::short;
-use crate::model::{Class, Delta, DeltaCommit, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree};
+use crate::model::{
+    Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree,
+};
 use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
 
@@ -153,6 +155,8 @@ fn commits_since(
     };
     let files = if own.is_empty() && moved { Vec::new() } else { repo.changed_files(from, Side::Commit(to), &scope)? };
     delta.files = files.iter().map(|file| below(repo, &file.path)).collect();
+    let named = files.iter().map(|file| (below(repo, &file.path), file));
+    delta.content = (!files.is_empty()).then(|| FileChange::content(named));
     let Some(first) = commits.iter().position(|commit| own.iter().any(|own| own.id == commit.id)) else {
         return Ok(false);
     };
@@ -187,14 +191,10 @@ fn unclaimed(
     commits: &[Commit],
     range: (&str, &str),
 ) -> Result<BTreeSet<String>, CommandError> {
-    let config = ctx.config()?;
-    let policy = demands::policy(config, None, None)?;
-    let set_up = demands::set_up(true)?;
-    let history = GitHistory::new(repo, &config.enforcement.trailer);
-    let exempt = |commit: &Commit| {
-        let narrowed = Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
-        policy.exempts(&narrowed).is_some() || set_up.covers(&narrowed)
-    };
+    let policy = demands::here(ctx.config()?)?;
+    let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
+    let narrowed = |commit: &Commit| Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
+    let exempt = |commit: &Commit| policy.exempts(&narrowed(commit)).is_some();
     // What somebody else wrote is somebody else's.
     let me = ctx.actor().unwrap_or_default();
     let me = me.split_once('<').map(|(_, address)| address.trim_end_matches('>'));

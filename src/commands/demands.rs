@@ -34,6 +34,13 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
     })
 }
 
+/// The demands of the config here; the set-up itself may always be committed.
+pub(crate) fn here(config: &Config) -> Result<Policy, CommandError> {
+    let mut policy = policy(config, None, None)?;
+    policy.exempt.push(set_up(true)?);
+    Ok(policy)
+}
+
 /// The days within which monitored days are to be committed: the fewest that either config demands.
 fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
     let demanded = |config: &Config| config.enforcement.witness_within_days;
@@ -79,11 +86,12 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
     found
 }
 
-/// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config alone
-/// needs no change, and what it alters is told.
+/// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config and what
+/// git is to ignore need no change, and what the config alters is told.
 pub(crate) fn set_up(is_first: bool) -> Result<Exemption, CommandError> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
+    patterns.push("**/.gitignore".to_owned());
     patterns.extend(is_first.then(|| ".gitattributes".to_owned()));
     let reason = "the set-up of vibeship-optimizer".to_owned();
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })

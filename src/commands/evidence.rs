@@ -10,50 +10,46 @@ use crate::error::CommandError;
 use crate::judge::{Comparison, Settings, compare};
 use crate::measure::number;
 use crate::model::scrub::MASK;
-use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, ingest};
+use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, fix, ingest};
 use crate::report;
 use crate::stats::median::median;
 use crate::store::{Integrity, Role, evidence};
 use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
+/// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
-    let newest = |artifact: &Artifact| change.is_newest(artifact);
-    faults_among(ctx, &change.artifacts(), &newest)
+    faults_among(ctx, &change.artifacts(), true)
 }
 
 /// Those of `artifacts` that are missing or altered.
 pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
-    faults_among(ctx, artifacts, &|_| false)
+    faults_among(ctx, artifacts, false)
 }
 
-/// As [`faults_in`]; what `newest` tells to be the newest of its name has to lie under that name.
-fn faults_among(
-    ctx: &Ctx,
-    artifacts: &[&Artifact],
-    newest: &dyn Fn(&Artifact) -> bool,
-) -> Result<Vec<ArtifactFault>, CommandError> {
+fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec<ArtifactFault>, CommandError> {
     let mut found = Vec::new();
     for artifact in artifacts {
         let (missing, kept) = match evidence::verify(&ctx.project, artifact)? {
             Integrity::Intact(_) => continue,
-            Integrity::Superseded { path, .. } if newest(artifact) => (false, Some(path)),
+            Integrity::Superseded { path, .. } if by_name => (false, Some(path)),
             Integrity::Superseded { .. } => continue,
             Integrity::Missing => (true, None),
             Integrity::Altered { .. } => (false, None),
         };
-        let committed = is_committed(ctx, artifact);
-        found.push(ArtifactFault { path: artifact.path.clone(), missing, committed, kept });
+        let commit = commit_with(ctx, artifact);
+        let committed = commit.as_deref() == Some(fix::HEAD);
+        found.push(ArtifactFault { path: artifact.path.clone(), missing, committed, commit, kept });
     }
     Ok(found)
 }
 
-/// Whether the commit checked out has the file as it was recorded. Git not answering is a no: what is advised then
-/// works without it.
-fn is_committed(ctx: &Ctx, artifact: &Artifact) -> bool {
-    let Ok(Some(repo)) = ctx.repo() else { return false };
+/// A commit that has the file as it was recorded: the one checked out, or else the newest of any branch. Git not
+/// answering is a no: what is advised then works without it.
+pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
+    let repo = ctx.repo().ok().flatten()?;
     let path = [repo.prefix(), artifact.path.as_bytes()].concat();
-    let bytes = repo.blob("HEAD", &path, evidence::LIMIT).ok().flatten();
-    bytes.is_some_and(|bytes| Digest::of_bytes(&bytes) == artifact.sha256)
+    let is_wanted = |bytes: &Vec<u8>| Digest::of_bytes(bytes) == artifact.sha256;
+    repo.commit_with(&path, evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
@@ -82,8 +78,8 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
     evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
         let error = CommandError::trouble(format!("{} {what}", artifact.path));
-        if is_committed(ctx, artifact) {
-            let checkout = CommandLine::git("checkout HEAD --").word(&artifact.path);
+        if let Some(commit) = commit_with(ctx, artifact) {
+            let checkout = CommandLine::git("checkout").words([&commit, "--", &artifact.path]);
             return error.fixed_by([Fix::next("restore it", checkout)]);
         }
         let status = Fix::next("see what the change still can be", CommandLine::tool("status"));
@@ -113,7 +109,7 @@ pub(crate) fn kpi_problem(
     let definitions = config.definitions();
     let current = change.artifacts();
     let taken = change.events.iter().filter_map(|event| event.what.taken());
-    for taken in taken.filter(|taken| !taken.kpi_artifacts.is_empty() && current.contains(&&taken.snapshot)) {
+    for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
         for kpi in &snapshot.kpis {
             let key = format!("kpi.{}", kpi.name);
@@ -123,14 +119,14 @@ pub(crate) fn kpi_problem(
             let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id().as_str()).ok();
             let stem = name.and_then(|name| name.strip_suffix('x').map(str::to_owned));
             let raw = stem.and_then(|stem| taken.kpi_artifacts.iter().find(|file| file.path.contains(&stem)));
-            let (Some(probe), Some(raw), Some(value), true) = (probe, raw, kpi.values.last(), same) else { continue };
-            let Some(text) = fetch(raw).filter(|text| !String::from_utf8_lossy(text).contains(MASK)) else { continue };
+            let text = kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(raw?));
+            let (Some(probe), Some(text), Some(value), true) = (probe, text, kpi.values.last(), same) else { continue };
+            if String::from_utf8_lossy(&text).contains(MASK) {
+                continue;
+            }
             let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
             if read != Some(*value) {
-                return Some(format!(
-                    "{}: KPI {} differs from its raw output {}",
-                    taken.snapshot.path, kpi.name, raw.path
-                ));
+                return Some(format!("{}: KPI {} differs from its raw output", taken.snapshot.path, kpi.name));
             }
         }
     }

@@ -8,10 +8,10 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::audit::commit_msg::{self, LookUp};
-use crate::audit::{MessageFacts, RecordFacts, UnderWay};
+use crate::audit::{History as _, MessageFacts, RecordFacts, UnderWay};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
 use crate::error::CommandError;
-use crate::git::{Operation, Repo, Scope};
+use crate::git::{FileChange, Operation, Repo, Scope};
 use crate::model::{ChangeId, Commit};
 use crate::store::Record;
 use crate::workflow::Change;
@@ -61,10 +61,14 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
     let message = cleaned(repo, bytes)?;
     let ids = repo.trailers_of(bytes, &history.key)?;
     // Whose the commit is and what it holds can only make an id needless.
-    let (mut staged, mut user) = (Vec::new(), String::new());
+    let (mut staged, mut user, mut amended) = (Vec::new(), String::new(), None);
     if ids.len() != 1 {
-        let index = std::env::var_os("GIT_INDEX_FILE");
-        staged = repo.staged_files(index.as_deref(), &Scope { prefix: repo.prefix(), is_own: &|_| false })?;
+        staged = staged_since(repo, None)?;
+        if let (Some(true), Ok(parent)) = (amends(repo, &message, ctx.now())?, repo.resolve("HEAD^1")) {
+            staged = staged_since(repo, Some(&parent))?;
+            let head = repo.resolve("HEAD")?;
+            amended = history.commit(&head).and_then(|mut commit| commit.ids.pop());
+        }
         user = ctx.actor().unwrap_or_default();
     }
     let (name, email) = user.split_once('<').unwrap_or((user.as_str(), ""));
@@ -84,7 +88,14 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
         Some(Operation::Rebase | Operation::Apply) => UnderWay::Rewriting,
         Some(Operation::Bisect) | None => UnderWay::Nothing,
     };
-    Ok(MessageFacts { commit, under_way })
+    Ok(MessageFacts { commit, under_way, amended })
+}
+
+/// What is staged, against a commit or else the one checked out.
+fn staged_since(repo: &Repo, base: Option<&str>) -> Result<Vec<FileChange>, CommandError> {
+    let index = std::env::var_os("GIT_INDEX_FILE");
+    let scope = Scope { prefix: repo.prefix(), is_own: &|_| false };
+    Ok(repo.staged_files(base, index.as_deref(), &scope)?)
 }
 
 fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String, CommandError> {
@@ -147,7 +158,8 @@ impl<'a> Here<'a> {
     fn look_for_commit(&self, change: &Change) -> Result<Option<String>, CommandError> {
         let repo = self.history.repo;
         if self.before.borrow().is_none() {
-            let name = if may_amend(repo, self.message, self.ctx.now())? { "HEAD^1" } else { "HEAD" };
+            let may_amend = amends(repo, self.message, self.ctx.now())?.unwrap_or(true);
+            let name = if may_amend { "HEAD^1" } else { "HEAD" };
             self.before.replace(Some(repo.resolve(name).ok()));
         }
         let Some(before) = self.before.borrow().clone().flatten() else { return Ok(None) };
@@ -214,18 +226,19 @@ impl LookUp for Here<'_> {
     }
 }
 
-/// Whether HEAD may be about to be replaced: git tells its hooks nothing of `--amend`, but the author's moment that it
-/// hands them is then HEAD's own, which a new commit has only within the same second. The same message means it too,
-/// where the author is renewed. Where git says no moment, it may be.
-fn may_amend(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<bool, CommandError> {
+/// Whether HEAD is about to be replaced: git tells its hooks nothing of `--amend`, but the author's moment that it
+/// hands them is then HEAD's own, which a new commit has only within the same second, and with something staged. The same
+/// message means it too, where the author is renewed. `None` where git says no moment.
+fn amends(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<Option<bool>, CommandError> {
     /// A commit takes a moment to be made; its author's moment is not read again.
     const TAKES_S: i64 = 1;
-    let Ok(date) = std::env::var("GIT_AUTHOR_DATE") else { return Ok(true) };
+    let Ok(date) = std::env::var("GIT_AUTHOR_DATE") else { return Ok(None) };
     let head = repo.git().args(["log", "-1", "--format=%at%n%B", "HEAD"]).output()?;
     let head = String::from_utf8_lossy(&head.stdout).into_owned();
-    let Some((written, old)) = head.split_once('\n') else { return Ok(true) };
+    let Some((written, old)) = head.split_once('\n') else { return Ok(None) };
     let date = date.trim_start_matches('@').split(' ').next().unwrap_or_default();
-    let Some((date, written)) = date.parse::<i64>().ok().zip(written.parse::<i64>().ok()) else { return Ok(true) };
-    let is_old = now.timestamp() > written.saturating_add(TAKES_S);
-    Ok((date == written && is_old) || message.trim() == old.trim())
+    let Some((date, written)) = date.parse::<i64>().ok().zip(written.parse::<i64>().ok()) else { return Ok(None) };
+    let is_old = || now.timestamp() > written.saturating_add(TAKES_S);
+    let at_once = date == written && (is_old() || staged_since(repo, None)?.is_empty());
+    Ok(Some(at_once || message.trim() == old.trim()))
 }

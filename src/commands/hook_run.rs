@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::audit::{Policy, Source, commit_msg};
+use crate::audit::{Source, commit_msg};
 use crate::commands::hook_facts::{self, Here};
 use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
-use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -82,11 +81,14 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
     if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) {
         return Ok(Exit::Yes);
     }
-    let Some(repo) = ctx.repo()? else { return Ok(Exit::Yes) };
+    // The first commit of all is what a baseline can begin with.
+    let Some(repo) = ctx.repo()?.filter(|repo| repo.head().is_ok_and(|head| head.at.is_some())) else {
+        return Ok(Exit::Yes);
+    };
     let history = GitHistory::new(repo, &config.enforcement.trailer);
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
-    let decision = commit_msg::check(&facts, &policy(config)?, &here);
+    let decision = commit_msg::check(&facts, &demands::here(config)?, &here);
     here.failure()?;
     let Err(objection) = decision else { return Ok(Exit::Yes) };
     // The pre-commit framework stashes what is not staged while hooks run.
@@ -96,13 +98,6 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
     let fixes = FixContext { trailer, uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
     ctx.ui.tell(&problem::commit_refused(&objection.to_string(), &objection.fixes(&fixes, hidden)));
     Ok(Exit::No)
-}
-
-/// The demands of the config here; the set-up itself may always be committed.
-fn policy(config: &Config) -> Result<Policy, CommandError> {
-    let mut policy = demands::policy(config, None, None)?;
-    policy.exempt.push(demands::set_up(true)?);
-    Ok(policy)
 }
 
 fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
@@ -125,7 +120,7 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError>
     let history = GitHistory::new(repo, &config.enforcement.trailer);
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
-    let id = commit_msg::to_add(&facts, source, &policy(config)?, &here);
+    let id = commit_msg::to_add(&facts, source, &demands::here(config)?, &here);
     here.failure()?;
     let Some(id) = id else { return Ok(()) };
     let trailer = format!("{}: {id}", history.key);

@@ -8,6 +8,7 @@ use crate::commands::{Ctx, audit_here};
 use crate::config::{Edited, Guess, edit, file, template};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::model::fix::How;
 use crate::model::{CommandLine, Fix, fix};
 use crate::project::commands;
 use crate::report;
@@ -39,7 +40,12 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
         audit_here::tell_hidden(ctx)?;
     }
     offer_merge_union(ctx, args.no_prompt)?;
-    ctx.config()?;
+    if ctx.config()?.enforcement.exempt.is_empty() && matches!(ctx.repo(), Ok(Some(_))) {
+        let line = "- {paths: [\"**/*.md\", \"docs/**\", \"LICENSE*\", \".github/**\"], reason: they change nothing that runs}";
+        let file = ctx.project.relative(&ctx.project.config_path().unwrap_or_default());
+        let purpose = "commits of documents, licences and CI files need a change, too; to exempt them";
+        ctx.advise(&[Fix::edit(How::Next, purpose, &file, "enforcement.exempt", line)]);
+    }
     ctx.ui.hint("open a change: vibeship-optimizer change start --title \"<short hypothesis>\"");
     Ok(Exit::Yes)
 }

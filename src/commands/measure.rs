@@ -15,12 +15,17 @@ use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
-use crate::model::{ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable};
+use crate::model::{
+    ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable,
+};
 use crate::os::clock;
 use crate::report::{self, metric};
 use crate::store::{OwnPaths, Role, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
+
+/// Up to how many bytes the raw output of a KPI is kept within the snapshot.
+const SHORT_OUTPUT: usize = 1024;
 
 pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
@@ -48,7 +53,12 @@ pub(crate) fn take(
     let mut bar = Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();
-    let (mut snapshot, outputs) = snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
+    let (mut snapshot, mut outputs) = snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
+    for kpi in &mut snapshot.kpis {
+        let short = outputs.iter().position(|it| it.name == kpi.name && it.bytes.len() <= SHORT_OUTPUT);
+        let Some(at) = short.filter(|at| std::str::from_utf8(&outputs[*at].bytes).is_ok()) else { continue };
+        kpi.raw = String::from_utf8(outputs.remove(at).bytes).ok();
+    }
     bar.finish();
     validate::stop_if_asked(ctx)?;
     let now = ctx.now();
@@ -68,7 +78,10 @@ pub(crate) fn take(
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
 pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision, CommandError> {
-    let left = uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after)?;
+    let left = {
+        let commit = CommandLine::git("commit -m").word("Stop tracking what runs write");
+        uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after, commit)?
+    };
     measurement.snapshot.warnings.extend(left);
     Ok(measurement.revision.clone())
 }

@@ -61,6 +61,7 @@ pub(crate) mod demands;
 pub(crate) mod evidence;
 mod git_history;
 mod hook_facts;
+mod join;
 mod measure;
 pub(crate) mod pair;
 mod pairing;

@@ -236,6 +236,12 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
     for failure in failures {
         ctx.ui.warn(&failure);
     }
+    tell_needs(ctx, repo)
+}
+
+/// Names the keys of the config that bring what a clean checkout lacks.
+fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<(), CommandError> {
+    let own = delta::own(Some(repo));
     let ignored = repo.ignored_here()?;
     let ignored = ignored
         .iter()
@@ -249,6 +255,16 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
         ignored.join(", ")
     ));
     Ok(())
+}
+
+/// Where a timed command ran in neither checkout: what may be missing there.
+pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<(), CommandError> {
+    let fails =
+        |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
+    match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
+        Some(repo) => tell_needs(ctx, repo),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {

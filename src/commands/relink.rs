@@ -1,16 +1,16 @@
 //! `change relink`: find a change's commit again after a squash or rebase, by what it changes or by the code that it
-//! ends in, and record its new place. History stays as it is.
+//! ends in, and record its new place; and record the days that another clone measured. History stays as it is.
 
 use clap::Args;
 use serde_json::json;
 
 use crate::audit::{History as _, Policy, members};
-use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
+use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands, join};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{Commit, Repo};
 use crate::model::text::short;
-use crate::model::{CommandLine, Fix, Kind, Remade, Remake, fix};
+use crate::model::{ChangeId, CommandLine, Fix, Kind, Remade, Remake, fix};
 use crate::workflow::Change;
 
 #[derive(Debug, Args)]
@@ -30,13 +30,15 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::trouble("this clone is shallow, so that commits cannot be found again")
             .fixed_by([fix::unshallow()]));
     }
+    let named = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let joined = join::join(ctx, repo, named.as_ref())?;
     let key = ctx.config()?.enforcement.trailer.clone();
     let history = GitHistory::new(repo, &key);
-    let policy = demands::policy(ctx.config()?, None, None)?;
+    let policy = demands::here(ctx.config()?)?;
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let (mut lost, mut lines) = (0, Vec::new());
-    let changes = match &args.change_id {
-        Some(id) => vec![commit::load(ctx, &id.parse()?)?],
+    let changes = match &named {
+        Some(id) => vec![commit::load(ctx, id)?],
         None => choose::changes(ctx)?.0,
     };
     for change in changes {
@@ -58,11 +60,13 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
     }
     history.failure()?;
     let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
-    let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "not_found": lost });
+    let from_others: Vec<_> = joined.iter().map(|(id, events)| json!({"change_id": id, "events": events})).collect();
+    let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "joined": from_others, "not_found": lost });
     let text = lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
-    let text = text.collect::<Vec<_>>().join("\n");
+    let others = joined.iter().map(|(id, events)| format!("{id}: recorded what another clone recorded ({events})"));
+    let text = others.chain(text).collect::<Vec<_>>().join("\n");
     ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
-    if let (Some(commit), true) = (&only, lines.is_empty()) {
+    if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
         let commit = short(commit);
         ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
         let again = CommandLine::git("revert").word(&commit).and(fix::start());
@@ -73,8 +77,9 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
         ctx.ui.warn(
             "no match found for a missing commit: no commit in HEAD's history makes the same change or results in the validated code",
         );
-    } else if !lines.is_empty() {
+    } else if !lines.is_empty() || !joined.is_empty() || repo.operation().is_some() {
         ctx.ui.hint("commit the record, so that `check` sees it");
+        ctx.advise(&join::go_on(ctx, repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
 }
@@ -89,7 +94,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
     }
     let key = ctx.fix_context().trailer;
     let history = GitHistory::new(repo, &key);
-    let policy = demands::policy(ctx.config()?, None, None)?;
+    let policy = demands::here(ctx.config()?)?;
     for old in &commits {
         if history.comes_before(old, "HEAD") != Some(true)
             && find_rewritten(repo, &history, &policy, change, old, None)?.is_none()

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use crate::commands::{ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, uncommitted};
+use crate::commands::{
+    ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
@@ -183,6 +185,14 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>, CommandE
     Ok(steps)
 }
 
+/// The way of a change to its baseline while the commit of the ended change that it takes up again, with the same
+/// contract, is still in the tree; empty where there is none.
+pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>, CommandError> {
+    let changes = choose::changes(ctx)?.0;
+    let left = rollout::left_in_tree(ctx, changes.iter().filter(|old| old.contract == new.contract));
+    left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
+}
+
 /// The changes about which it is not decided yet; damaged records are told.
 fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
     let (records, _) = choose::unsettled(ctx)?;
@@ -205,10 +215,9 @@ fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId, Comma
 fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit, CommandError> {
     let path = ctx.project.record_path(change.id().as_str())?.display().to_string();
     ctx.say(true, &report::show::entry(change, &path), &format!("Opened {}", change.id()))?;
-    let missing = if change.contract == Contract::default() { Vec::new() } else { change.contract.missing() };
     if !steps.is_empty() {
         ctx.ui.tell(&problem::lines(steps).join("\n"));
-    } else if !missing.is_empty() || !ctx.json(true) {
+    } else if change.contract != Contract::default() || !ctx.json(true) {
         ctx.hint_next(change)?;
     }
     if ctx.ui.can_ask() && !change.contract.missing().is_empty() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::commands::monitor::tick;
 use crate::commands::snapshot::RoleArg;
 use crate::commands::{
-    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot,
+    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot, start,
     uncommitted, validate,
 };
 use crate::error::CommandError;
@@ -120,6 +120,11 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         }
         return StepView::validate(change, &made, &fixes);
     }
+    if *step == Step::Baseline
+        && let Some(next) = start::taken_up(ctx, change).ok().filter(|steps| !steps.is_empty())
+    {
+        return StepView { text: "take out the commit that is to be taken up again, then measure".to_owned(), next };
+    }
     if *step == Step::Promote && relink::is_gone(ctx, change).unwrap_or(false) {
         let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
@@ -134,6 +139,10 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         let change = commit::load(ctx, id)?;
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
+            Step::Baseline if !start::taken_up(ctx, &change)?.is_empty() => {
+                let what = "the commit of the change that this one takes up again is still in the tree";
+                return Err(CommandError::failed(what).fixed_by(start::taken_up(ctx, &change)?));
+            }
             Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
             Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return standing(ctx, &change),
             Step::Validate => validate::validate(ctx, id)?,

@@ -80,8 +80,13 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
 }
 
 /// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
-/// tracks nor ignores is no code; it is told, with the line that ignores it.
-pub(crate) fn check_unchanged(ctx: &Ctx, before: &Revision, now: &Revision) -> Result<Option<String>, CommandError> {
+/// tracks nor ignores is no code; it is told, with the line that ignores it. `commit` commits what may help.
+pub(crate) fn check_unchanged(
+    ctx: &Ctx,
+    before: &Revision,
+    now: &Revision,
+    commit: CommandLine,
+) -> Result<Option<String>, CommandError> {
     if now.commit == before.commit && now.same_code(before) {
         return Ok(None);
     }
@@ -105,9 +110,21 @@ pub(crate) fn check_unchanged(ctx: &Ctx, before: &Revision, now: &Revision) -> R
     };
     let message =
         format!("the project's files changed while they were measured or checked ({shown}), so nothing was recorded");
-    let see = Fix::next("see what was written", CommandLine::git("diff"));
-    let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
-    Err(CommandError::failed(message).fixed_by([see, other]))
+    let error = CommandError::failed(message);
+    if now.commit != before.commit || !before.is_settled() || tracked.is_empty() {
+        let see = Fix::next("see what was written", CommandLine::git("diff"));
+        let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
+        return Err(error.fixed_by([see, other]));
+    }
+    let restore = CommandLine::git("checkout --").words(tracked.iter().copied());
+    let untrack = CommandLine::git("rm -q --cached --").words(tracked.iter().copied());
+    let ignore = CommandLine::new("printf").word("%s\n").words(tracked.iter().copied()).append_to(".gitignore");
+    let untrack = untrack.and(ignore).and(CommandLine::git("add .gitignore")).and(commit);
+    Err(error.fixed_by([
+        Fix::next("bring back what the commands overwrote", restore),
+        Fix::then("let git track it no longer, and do this again", untrack),
+        Fix::decide(How::Or, "make the commands write elsewhere"),
+    ]))
 }
 
 fn is_ignored_by(pattern: &str, path: &str) -> bool {

@@ -43,7 +43,8 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
     delta::warn_of_unfixed(ctx, &change)?;
     let checks = run_checks(ctx, config)?;
-    uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?)?;
+    let amend = CommandLine::git("commit --amend --no-edit");
+    uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, amend)?;
     let document = json!({
         "schema": SCHEMA,
         "change_id": id,

@@ -79,10 +79,16 @@ impl Repo {
 
     /// The files within the scope that the next commit would change. A hook must hand over the index that git
     /// gave it (`GIT_INDEX_FILE`): for a partial commit it is not the usual one.
-    pub(crate) fn staged_files(&self, index: Option<&OsStr>, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
-        let base = match self.head()?.at {
-            Some(at) => at.commit,
-            None => self.empty_tree()?,
+    pub(crate) fn staged_files(
+        &self,
+        base: Option<&str>,
+        index: Option<&OsStr>,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<FileChange>, GitError> {
+        let base = match (base, self.head()?.at) {
+            (Some(base), _) => base.to_owned(),
+            (None, Some(at)) => at.commit,
+            (None, None) => self.empty_tree()?,
         };
         let call = index.into_iter().fold(self.git(), |call, index| call.env("GIT_INDEX_FILE", index));
         staged_against(call, &base, scope)
@@ -277,7 +283,7 @@ mod tests {
         sandbox.git(&["add", "first"]);
         let repo = sandbox.repo();
         let staged = |index: Option<&OsStr>| {
-            let files = repo.staged_files(index, &Scope::ALL).unwrap();
+            let files = repo.staged_files(None, index, &Scope::ALL).unwrap();
             files.into_iter().map(|f| String::from_utf8(f.path).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(staged(None), ["first"], "before the first commit too");

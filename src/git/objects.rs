@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout};
 
 use crate::git::call::records;
 use crate::git::{GitError, Repo, Scope};
+use crate::model::text::short;
 use crate::os::{FieldHasher, files};
 
 const BATCH: &str = "cat-file --batch";
@@ -58,10 +59,22 @@ impl Repo {
         }
         Ok(hasher.finish())
     }
-
-    /// The content of a file in a commit; `None` when the commit has no file there.
-    pub(crate) fn blob(&self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        self.batch()?.read_path(commit, path, limit)
+    /// A commit whose file at a path is wanted: the one checked out (`HEAD`), or else the newest of any branch.
+    pub(crate) fn commit_with(
+        &self,
+        path: &[u8],
+        limit: u64,
+        is_wanted: &dyn Fn(&Vec<u8>) -> bool,
+    ) -> Result<Option<String>, GitError> {
+        let call = self.git().args(["log", "--all", "--format=%H", "--"]).arg(files::path_from_bytes(path));
+        let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+        let mut batch = self.batch()?;
+        for commit in std::iter::once("HEAD").chain(listed.lines()) {
+            if batch.read_path(commit, path, limit)?.is_some_and(|bytes| is_wanted(&bytes)) {
+                return Ok(Some(short(commit)));
+            }
+        }
+        Ok(None)
     }
 
     /// What git ignores and is there: directories end with `/`, and what is below them is not listed.
@@ -215,10 +228,10 @@ mod tests {
         sandbox.commit("dir/a b", "1", "one");
         sandbox.write("dir/a b", "2");
         let repo = sandbox.repo();
-        assert_eq!(repo.blob("HEAD", b"dir/a b", 100).unwrap().unwrap(), b"1");
-        assert_eq!(repo.blob("HEAD", b"dir/none", 100).unwrap(), None);
-        assert_eq!(repo.blob("HEAD", b"dir", 100).unwrap(), None, "a directory is no file");
-        assert!(matches!(repo.blob("HEAD", b"dir/a b", 0), Err(GitError::TooMuch { .. })));
+        assert_eq!(repo.batch().unwrap().read_path("HEAD", b"dir/a b", 100).unwrap().unwrap(), b"1");
+        assert_eq!(repo.batch().unwrap().read_path("HEAD", b"dir/none", 100).unwrap(), None);
+        assert_eq!(repo.batch().unwrap().read_path("HEAD", b"dir", 100).unwrap(), None, "a directory is no file");
+        assert!(matches!(repo.batch().unwrap().read_path("HEAD", b"dir/a b", 0), Err(GitError::TooMuch { .. })));
     }
 
     #[test]

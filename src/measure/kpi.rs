@@ -176,6 +176,7 @@ pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
         values: Vec::new(),
         error: None,
         artifact: None,
+        raw: None,
         read_from: None,
     }
 }

@@ -1,6 +1,8 @@
 //! A commit, the files that it changes, and what its message says of itself.
 
-use crate::model::CommitName;
+use std::collections::BTreeMap;
+
+use crate::model::{CommitName, Digest};
 
 /// One commit. Its ids are the values of the trailer that names changes, in order, as git reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,6 +116,15 @@ impl Commit {
 }
 
 impl FileChange {
+    /// Digest of what files, with their paths from the project's root, were and became.
+    pub fn content<'a>(files: impl Iterator<Item = (String, &'a Self)>) -> Digest {
+        let of = |(path, it): (String, &'a Self)| {
+            (path, [&it.old_mode, &it.new_mode, &it.old_object, &it.new_object].map(String::clone))
+        };
+        let all: BTreeMap<String, [String; 4]> = files.map(of).collect();
+        Digest::of_json(&serde_json::json!(all))
+    }
+
     /// Its path as text; empty where it is not UTF-8.
     pub fn name(&self) -> &str {
         std::str::from_utf8(&self.path).unwrap_or_default()

@@ -207,6 +207,15 @@ pub struct Tick {
     pub alarms: Vec<Judged>,
 }
 
+impl Event {
+    /// What it says whatever stands before it in the record, where that does not matter: a monitored day, a note, the
+    /// decision on a day. Of two clones that went on with a record, one can record behind its own what the other did.
+    pub fn by_itself(&self) -> Option<serde_json::Value> {
+        let is_of_a_day = matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. });
+        is_of_a_day.then(|| serde_json::json!({ "at": self.at, "what": self.what }))
+    }
+}
+
 /// What a snapshot was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenFor {

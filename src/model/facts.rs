@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::short;
-use crate::model::{Artifact, Contract, Outcome, Revision, Stated, Verdict};
+use crate::model::{Artifact, Contract, Digest, Outcome, Revision, Stated, Verdict};
 
 /// A commit between the baseline and the head.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -61,6 +61,9 @@ pub struct Delta {
     pub base: Option<String>,
     /// Files changed outside the tool's own, from the project's root.
     pub files: Vec<String>,
+    /// Digest of what these files were and became; an earlier version did not record it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
     pub tuneables: Vec<TuneableChange>,
     /// Commits with the change's id that touch files of the repository outside the project alone, as hashes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -208,6 +211,9 @@ pub struct ArtifactFault {
     /// Whether the commit checked out has the file as it was recorded.
     #[serde(default)]
     pub committed: bool,
+    /// A commit that has it: the one checked out (`HEAD`), or else the newest of any branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Where it lies as it was recorded, while something that no event recorded has its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,

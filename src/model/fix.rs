@@ -10,6 +10,8 @@ use crate::model::{ChangeId, Class, CommandLine, Contract, Gate, Opened, Part, S
 pub const WHY: &str = "WHY";
 pub const NAME: &str = "NAME";
 pub const WHAT_CHANGED: &str = "WHAT CHANGED";
+/// The commit checked out.
+pub const HEAD: &str = "HEAD";
 pub const WHAT_HAPPENED: &str = "WHAT HAPPENED";
 pub const WHAT_WAS_OBSERVED: &str = "WHAT WAS OBSERVED";
 pub const SHORT_HYPOTHESIS: &str = "SHORT HYPOTHESIS";

@@ -283,6 +283,9 @@ pub struct Kpi {
     /// The raw output that the value was read from, kept as evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
+    /// The same where it is short: then it is kept here, and no file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
     /// The file that it was read from, where nothing was run for it (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_from: Option<ReadFile>,

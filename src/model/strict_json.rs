@@ -14,6 +14,8 @@ pub enum JsonError {
     Empty,
     #[error("it is UTF-16; save it as UTF-8 (in PowerShell: `| Out-File -Encoding utf8`)")]
     Utf16,
+    #[error("line {line}: git left a conflict in it")]
+    Conflict { line: usize },
     #[error("line {line}, column {column}: not UTF-8")]
     NotUtf8 { line: usize, column: usize },
     /// Not JSON, nested too deeply, a key twice, or a number out of range.
@@ -63,7 +65,12 @@ fn text_of(bytes: &[u8]) -> Result<&str, JsonError> {
         let (line, column) = place_after(&valid);
         JsonError::NotUtf8 { line, column }
     })?;
-    if text.trim().is_empty() { Err(JsonError::Empty) } else { Ok(text) }
+    if text.trim().is_empty() {
+        return Err(JsonError::Empty);
+    }
+    // Where a line of JSON can begin, no value does like this.
+    let conflict = text.lines().position(|line| line.starts_with("<<<<<<< "));
+    conflict.map_or(Ok(text), |at| Err(JsonError::Conflict { line: at + 1 }))
 }
 
 fn place_after(head: &str) -> (usize, usize) {

@@ -65,6 +65,12 @@ impl Uncommitted {
         }
     }
 
+    /// Sets aside what is uncommitted of the set-up, where that is all that is.
+    pub fn stash_setup(&self) -> Option<CommandLine> {
+        let only = !self.paths.is_empty() && self.paths.iter().all(|path| self.is_setup(path));
+        only.then(|| stash(self.paths.iter().map(|path| pathspec("", path))))
+    }
+
     /// Sets aside whatever differs by then, the setup with it: it may come from commits that are taken back.
     pub fn stash_all(&self) -> CommandLine {
         self.stash_but(OWN.iter())

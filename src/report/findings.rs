@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::audit::{Audit, Exempted, Finding, Severity};
 use crate::model::text::count;
-use crate::model::{Fix, FixContext};
+use crate::model::{Fix, FixContext, Problem};
 use crate::report::visible::{visible_line, xml_line, xml_lines};
 use crate::report::{Doc, Format, Table, Text, markdown, problem};
 
@@ -68,7 +68,14 @@ fn by_code(audit: &Audit) -> Vec<String> {
 /// The text form, with a line end at the end: a block a finding, the exemptions, the summary.
 pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
     let mut lines = if audit.findings.len() > FEW { by_code(audit) } else { Vec::new() };
-    lines.extend(audit.findings.iter().flat_map(|finding| problem::block(&finding.problem(ctx))));
+    let mut problems: Vec<Problem> = audit.findings.iter().map(|finding| finding.problem(ctx)).collect();
+    // What helps against all of several is told once, below the last of them.
+    for at in 1..problems.len() {
+        if problems[at - 1].fixes == problems[at].fixes {
+            problems[at - 1].fixes.clear();
+        }
+    }
+    lines.extend(problems.iter().flat_map(problem::block));
     for exempted in &audit.exempted {
         let subject = visible_line(&exempted.commit.subject);
         let reason = visible_line(&exempted.reason);

@@ -318,6 +318,7 @@ mod tests {
             path: "reports/optimizer/x.json".to_owned(),
             missing,
             committed: missing,
+            commit: missing.then(|| "HEAD".to_owned()),
             kept: None,
         };
         vec![

@@ -1,6 +1,7 @@
 //! Evidence files under `reports/optimizer/`: their names, writing them so that none is ever lost, and checking
 //! them against what was recorded.
 
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
@@ -87,8 +88,8 @@ pub enum Integrity {
 }
 
 impl Exclusive {
-    /// Writes an evidence file. One that is there with other content is first kept beside it under a name with
-    /// `.superseded-N`, so the plain name is always the current file and nothing is lost; a picture can be drawn again.
+    /// Writes an evidence file. One that is there with other content is kept beside it under a name with `.superseded-N`
+    /// until the record knows the new one, so that a killed process loses nothing; a picture can be drawn again.
     pub(crate) fn write_evidence(&self, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
         let dir = role.directory(self.project());
         let path = dir.join(role.file_name(change)?);
@@ -103,6 +104,29 @@ impl Exclusive {
             atomic::write(&path, bytes)?;
         }
         Ok(artifact(self.project(), &path, bytes))
+    }
+
+    /// Removes what [`Self::write_evidence`] kept, now that the record knows what replaced it; what no event knows stays.
+    pub(crate) fn drop_replaced(&self, change: &str, role: Role<'_>, recorded: &[&Artifact]) -> Result<(), StoreError> {
+        let path = role.directory(self.project()).join(role.file_name(change)?);
+        for number in 1.. {
+            let kept = superseded_path(&path, number);
+            let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
+            let digest = Digest::of_bytes(&bytes);
+            if recorded.iter().any(|artifact| artifact.sha256 == digest) {
+                fs::remove_file(&kept).map_err(StoreError::io("remove", &kept))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a recorded file again, as git has it; false where these are not its bytes.
+    pub(crate) fn put_back(&self, artifact: &Artifact, bytes: &[u8]) -> Result<bool, StoreError> {
+        let path = inside(self.project(), &artifact.path).filter(|_| Digest::of_bytes(bytes) == artifact.sha256);
+        let Some(path) = path else { return Ok(false) };
+        guard::inside(self.project(), &path)?;
+        atomic::write(&path, bytes)?;
+        Ok(true)
     }
 
     /// Writes a file that is no change's evidence, into one of the state's directories, never over another.

@@ -1,5 +1,7 @@
 //! What to do about evidence, alarms and verdicts: steps that refusals, verification and `status` share.
 
+use std::collections::BTreeMap;
+
 use crate::model::text::short;
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, Stage, Taken, Verdict, Verdicts, fix,
@@ -17,7 +19,8 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
 /// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.
 pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged> + Clone) -> Vec<Fix> {
     let id = change.id();
-    let settled = |judged: &Judged| !matches!(judged.verdict, Verdict::Inconclusive { .. });
+    let settled = |judged: &Judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_));
+    let invalid = |judged: &Judged| matches!(judged.verdict, Verdict::Invalid { .. });
     let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
     if judged.clone().into_iter().any(settled) {
         return vec![
@@ -26,11 +29,11 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
             Fix::or("measure again", more(change, None)),
         ];
     }
-    vec![
-        Fix::next("measure more", more(change, pairs_needed(judged))),
-        Fix::or("keep it as an experiment", hold),
-        Fix::or("drop it", reject),
-    ]
+    let measure = match judged.clone().into_iter().any(invalid) {
+        true => Fix::next("fix what gave no value, then measure again", more(change, None)),
+        false => Fix::next("measure more", more(change, pairs_needed(judged))),
+    };
+    vec![measure, Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject)]
 }
 
 /// What a person can decide on a recorded comparison.
@@ -81,15 +84,23 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
     let mut fixes = Vec::new();
     let moved = faults
         .iter()
-        .filter(|fault| !fault.committed)
+        .filter(|fault| fault.commit.is_none())
         .filter_map(|fault| fault.kept.as_ref().map(|kept| CommandLine::new("cp").word(kept).word(&fault.path)));
     fixes.extend(moved.reduce(CommandLine::and).map(|line| Fix::next("put back what was recorded", line)));
-    let committed: Vec<&String> = faults.iter().filter(|fault| fault.committed).map(|fault| &fault.path).collect();
-    if !committed.is_empty() {
-        fixes.push(Fix::next("restore the files", CommandLine::git("checkout HEAD --").words(committed)));
+    let mut by_commit: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for fault in faults {
+        by_commit.entry(fault.commit.as_deref().unwrap_or_default()).or_default().push(&fault.path);
     }
-    let lost: Vec<&ArtifactFault> = faults.iter().filter(|fault| !fault.committed && fault.kept.is_none()).collect();
+    by_commit.remove("");
+    let checkout =
+        |(commit, paths): (&str, Vec<&String>)| CommandLine::git("checkout").words([commit, "--"]).words(paths);
+    let restored = by_commit.into_iter().map(checkout).reduce(CommandLine::and);
+    fixes.extend(restored.map(|line| Fix::next("restore the files", line)));
+    let lost = faults.iter().filter(|fault| fault.commit.is_none() && fault.kept.is_none());
+    let lost: Vec<&ArtifactFault> = lost.collect();
     if lost.is_empty() {
+        let elsewhere = faults.iter().any(|fault| fault.commit.is_some() && !fault.committed);
+        fixes.extend(elsewhere.then(|| Fix::then("", ctx.commit_own("Restore the evidence"))));
         fixes.extend(again);
         return fixes;
     }

@@ -239,6 +239,12 @@ impl Fixes<'_> {
         }
         let local = || files.ignore(&files.ignores).map(|it| Fix::or("if it is built or local: let git ignore it", it));
         let one = |sha: &str| reset(&short(sha)).and(self.ctx.commit(id));
+        // After the baseline the set-up is what it was, or is committed by itself.
+        if let (false, Some(stash)) = (self.gate == Gate::Baseline, files.stash_setup()) {
+            let commit =
+                files.commit_setup().map(|it| Fix::or("commit it, where it alters nothing of this change", it));
+            return std::iter::once(Fix::next("stash the edit", stash)).chain([self.again("")]).chain(commit).collect();
+        }
         match (self.gate, made_over) {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));

@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::digest::superseded_name;
 use crate::model::{Artifact, Class, Delta, Digest, Event, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
 
@@ -125,7 +124,8 @@ impl Change {
         })
     }
 
-    /// Every evidence file that stands for the present state, in the order in which it was recorded.
+    /// Every evidence file that stands for the present state, in the order in which it was recorded; without those that
+    /// a later event replaced by one of the same name.
     pub fn artifacts(&self) -> Vec<&Artifact> {
         let mut found: Vec<&Artifact> = Vec::new();
         found.extend(self.baseline.iter().flat_map(|baseline| baseline.taken.artifacts()));
@@ -136,11 +136,12 @@ impl Change {
         found.extend(self.rollout.iter().flat_map(|done| done.taken.artifacts()));
         found.extend(self.ticks.iter().flat_map(|tick| tick.taken.artifacts().chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
+        found.retain(|artifact| self.is_newest(artifact));
         found
     }
 
     /// Whether an evidence file is the newest that was recorded under its name: that one has the name to itself.
-    pub fn is_newest(&self, artifact: &Artifact) -> bool {
+    fn is_newest(&self, artifact: &Artifact) -> bool {
         let of_name = |event: &Event| {
             event.what.artifacts().into_iter().rfind(|other| other.path == artifact.path).map(|it| it.sha256.clone())
         };
@@ -155,19 +156,6 @@ impl Change {
     /// Whether the baseline was taken outside git; before a first commit there is a branch.
     pub fn is_outside_git(&self) -> bool {
         self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
-    }
-
-    /// Where an evidence file is by now: under its own name, or where it was kept when a later measurement of the same
-    /// day took that name.
-    pub fn lies_at(&self, artifact: &Artifact) -> String {
-        let mut of_name: Vec<&Artifact> = self.artifacts();
-        of_name.retain(|other| other.path == artifact.path);
-        of_name.dedup_by_key(|other| &other.sha256);
-        let place = of_name.iter().position(|other| other.sha256 == artifact.sha256);
-        match place.and_then(|at| u32::try_from(at + 1).ok()) {
-            Some(number) if (number as usize) < of_name.len() => superseded_name(&artifact.path, number),
-            _ => artifact.path.clone(),
-        }
     }
 
     /// Whether what stands now was reviewed.

@@ -108,6 +108,16 @@ pub(crate) fn other_criterion(
         Part::Rollback => given.rollback.clear(),
         Part::Hypothesis => {}
     }
+    let mut ctx = ctx.clone();
+    let kpi = given.kpi.as_ref().or(change.contract.kpi.as_ref()).map(|kpi| kpi.metric.as_str());
+    let [proposed, guardrail, _] = &ctx.criteria;
+    let mut words = proposed.split(' ');
+    // What is proposed as KPI guards, where what is proposed to guard is the KPI that was given.
+    if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi, words.next(), words.next())
+        && Some(metric) != kpi
+    {
+        ctx.criteria[1] = format!("{metric} {op} {}", if op.starts_with('<') { "+2%" } else { "-2%" });
+    }
     let line = parts(line, &given, &|criterion| criterion.text.clone());
     ctx.contract_parts(line, change.opened.class, &[part])
 }

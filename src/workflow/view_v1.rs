@@ -114,8 +114,8 @@ pub(crate) fn updates(change: &Change, one_a_day: bool) -> Vec<Update> {
             ts: seconds(event.at),
             utc_date: tick.utc_date,
             day: tick.day,
-            snapshot: change.lies_at(&tick.taken.snapshot),
-            report: change.lies_at(&tick.report),
+            snapshot: tick.taken.snapshot.path.clone(),
+            report: tick.report.path.clone(),
         })
     };
     change.events.iter().enumerate().filter_map(of_tick).collect()

@@ -191,6 +191,9 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
     ctx.hint_next(&change)?;
+    if let Some(pair) = &pair {
+        pairing::tell_if_none_ran(ctx, pair)?;
+    }
     uncommitted::hint(ctx, &change);
     Ok(exit)
 }

@@ -189,8 +189,8 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
                 "utc_date": tick.utc_date,
                 "day": tick.day,
                 "ts": tick.at,
-                "snapshot": change.lies_at(&tick.taken.snapshot),
-                "report": change.lies_at(&tick.report),
+                "snapshot": tick.taken.snapshot.path,
+                "report": tick.report.path,
                 "alarms": tick.alarms,
             })
         })

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor,
+    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, uncommitted,
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::model::{CommandLine, Fix, Judged, Kind, Tick, fix};
+use crate::model::{CommandLine, Fix, Judged, Kind, MetricSource, Run, Tick, Timing, fix};
 use crate::report::{self, DayView};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
@@ -24,6 +24,10 @@ pub(crate) struct TickArgs {
     #[arg(long)]
     force: bool,
 }
+
+/// What programs say of a file, a module or a program that is not there.
+const LACKING: [&str; 6] =
+    ["exit code 127", "not found", "no such file", "cannot find", "no module named", "is not recognized"];
 
 pub(crate) struct Ticked {
     pub change: Change,
@@ -60,6 +64,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
         if ticked.change.open_alarms.is_empty() {
             ctx.hint_next(&ticked.change)?;
         }
+        uncommitted::hint(ctx, &ticked.change);
     }
     tell_lost(ctx, &lost);
     let exit = exit(&done);
@@ -133,7 +138,30 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
             measured.insert(measurement)
         }
     };
+    cannot_run_here(&change, measurement)?;
     record(ctx, &change, &world, measurement)
+}
+
+/// Fails where a command of the contract lacks something in this checkout: that says nothing of the change.
+fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<(), CommandError> {
+    let lacks = |why: &String| LACKING.iter().any(|words| why.to_lowercase().contains(words));
+    let named = |name: &String| {
+        let mut timed = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Timing));
+        timed.any(|criterion| criterion.metric.subject() == Some(name))
+    };
+    let timings = measurement.snapshot.timings.iter().filter(|timing| named(&timing.name));
+    let none_ran = timings.filter(|timing| !timing.samples.iter().any(Run::succeeded));
+    let told = |timing: &Timing| {
+        (format!("timing {}", timing.name), format!("exit code {}: {}", timing.last_rc.unwrap_or(-1), timing.last_err))
+    };
+    let unmeasured = measurement.unmeasured(&change.contract).into_iter();
+    let unmeasured = unmeasured.map(|(metric, why)| (metric.to_string(), why));
+    let Some((what, why)) = unmeasured.chain(none_ran.map(told)).find(|(_, why)| lacks(why)) else { return Ok(()) };
+    let id = change.id();
+    Err(CommandError::failed(format!("could not measure {what} here, so no day was recorded: {why}")).fixed_by([
+        Fix::next("install or build what the command needs in this checkout, then", fix::on(id, "monitor tick")),
+        Fix::or("if the change took it away", fix::with_reason(id, "rollback")),
+    ]))
 }
 
 fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {

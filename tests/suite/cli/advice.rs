@@ -380,6 +380,11 @@ fn a_refused_contract_is_printed_whole_but_for_what_was_wrong() {
     let refused = s.on(&[&["change", "contract"], &all[..]].concat()).exits(1);
     let _ =
         refused.says(&["--hypothesis fewer --kpi \"kpi.ops <= -10%\" --trigger slow --guardrail \"size.src <= +2%\""]);
+    // What guards is never the KPI that was given.
+    let kpi = ["--kpi", "size.src <= -10%", "--guardrail", "size.src <= +2%", "--trigger", "slow"];
+    let refused = s.on(&[&["change", "contract", "--hypothesis", "x"], &kpi[..]].concat()).exits(1);
+    let next = refused.stderr.lines().find_map(|line| line.strip_prefix("next: vibeship-optimizer ")).unwrap();
+    assert!(next.contains("--guardrail \"kpi.ops <= +2%\""), "{next}");
 }
 
 /// What a check writes beside the code is no change of it: named, with the line that keeps it out of the commit.
@@ -415,7 +420,37 @@ fn a_check_that_alters_a_tracked_file_is_refused_by_its_name() {
     let s = Sandbox::new();
     s.config(&CONFIG.replace("exit 0", "echo x >> src/main.txt"));
     s.start("x").contract().before().improve(50.0);
-    let _ = s.on(&["validate"]).exits(1).says(&["(src/main.txt), so nothing was recorded", "next: git diff"]);
+    let _ = s
+        .on(&["validate"])
+        .exits(1)
+        .says(&["(src/main.txt), so nothing was recorded", "next: git checkout -- src/main.txt"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_edit_of_the_config_in_the_midst_of_a_change_is_stashed_by_name() {
+    let s = ready();
+    let edited = CONFIG.replace("exit 0", "true");
+    s.improve(50.0).write("vibeship_optimizer.yml", &edited);
+    let stash = "next: git stash push -u -- ':(top)vibeship_optimizer.yml'";
+    let _ = s.on(&["validate"]).exits(1).says(&[stash]).never_says(&["git reset"]);
+    follow_all(&s, &["validate"]);
+    s.after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    s.write("vibeship_optimizer.yml", &edited);
+    let _ = s.on(&["change", "rollout", "full"]).exits(1).says(&[stash]);
+    follow_all(&s, &["change", "rollout", "full"]);
+    assert!(s.shown()["events"].to_string().contains("rolled_out"));
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_asked_about_before_anything_is_measured_by_it() {
+    let s = ready();
+    s.improve(50.0).later(chrono::Duration::minutes(-20));
+    let record = s.read(s.record());
+    let _ = s.on(&["validate"]).exits(1).says(&["the clock says", "set this machine's clock right"]);
+    assert_eq!(s.read(s.record()), record);
+    let _ = s.later(chrono::Duration::minutes(15)).on(&["validate"]).ok();
 }
 
 /// One lost packet costs one command, and what that prints.
@@ -437,6 +472,10 @@ fn a_rejected_change_is_taken_up_again_with_its_contract_and_its_commit() {
         }
         let old = s.id();
         let told = s.unset("RC").tool(&["change", "start", "--from", &old]).output().unwrap();
+        // The baseline would be measured with that commit: every way leads past it first.
+        let first = format!("next: vibeship-optimizer change rollback --change-id {old}");
+        let _ = s.run(&["status"]).ok().says(&[&first]);
+        let _ = s.run(&["next", "--run"]).exits(1).says(&[&first]);
         follow_lines(&s, &String::from_utf8(told.stderr).unwrap());
         let _ = s.run(&["snapshot", "--as", "after"]).ok();
         let _ = s.run(&["compare"]).ok();

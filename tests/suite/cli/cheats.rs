@@ -167,14 +167,14 @@ fn evidence_replaced_after_promotion_is_missed_by_verify() {
 }
 
 #[test]
-fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name_and_does_for_what_was_replaced() {
+fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name() {
     let s = compared();
-    // Honest: measured and compared again, so that the first comparison lies beside.
+    // Honest: measured and compared again, which replaces the first comparison.
     s.write("ops.json", crate::support::kpi(40.0)).commit_as("tune", &["--amend", "--no-edit"]);
     s.validate().after().compare();
-    assert!(s.path(s.evidence("compare.superseded-1.md")).exists());
     let _ = s.run(&["check"]).ok();
-    let (report, beside) = (s.evidence("compare.md"), s.evidence("compare.superseded-2.md"));
+    let (report, beside) = (s.evidence("compare.md"), s.evidence("compare.superseded-1.md"));
+    assert!(!s.path(&beside).exists(), "the record knows what was replaced");
     let recorded = s.read(&report);
     s.write(&beside, &recorded).write(&report, "# All is well\n");
     s.refuses(&["change", "promote"], 6, "evidence");
@@ -183,6 +183,49 @@ fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name_and_does_fo
     let _ = s.run(&["check"]).exits(1).says(&["ARTIFACT_ALTERED"]);
     s.write(&report, recorded);
     let _ = s.on(&["change", "promote"]).ok();
+}
+
+#[test]
+fn evidence_that_a_formatter_rewrote_is_brought_back_from_the_commit_that_has_it() {
+    for committed in [false, true] {
+        let s = Sandbox::new();
+        s.rolled_out("x");
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "Evidence"]);
+        for file in ["before_snapshot.json", "compare.md"] {
+            s.write(s.evidence(file), s.read(s.evidence(file)).replace('\n', "\r\n"));
+        }
+        if committed {
+            s.git(&["commit", "-qam", "Format"]);
+        }
+        let commit = if committed { "[SHORT]" } else { "HEAD" };
+        let said =
+            s.run(&["check"]).exits(1).says(&[&format!("git checkout {commit} -- {}", s.evidence("compare.md"))]);
+        let _ = said.never_says(&["COMMIT --"]);
+        let verify = s.on(&["change", "verify"]).exits(1).never_says(&["no commit has"]);
+        let failures = verify.json()["failures"].to_string();
+        let restore = failures.split("run git checkout ").nth(1).unwrap().split([',', '"']).next().unwrap();
+        let restore = restore.replace("[SHORT]", "HEAD~1");
+        s.git(&std::iter::once("checkout").chain(restore.split(' ')).collect::<Vec<_>>());
+        let _ = s.run(&["check"]).ok();
+    }
+}
+
+#[test]
+fn a_change_leaves_at_most_eight_files_and_forty_kilobytes_until_it_is_promoted() {
+    let s = Sandbox::new();
+    let timed = "timings: [{name: t, cmd: \"git --version\", runs: 10}]\npair: {min_pairs: 10, max_pairs: 20}\n";
+    s.config(&format!("{}{timed}", crate::support::CONFIG.replace("pair: {enabled: false}\n", "")));
+    s.compared("x");
+    // Compared once more: nothing is kept beside.
+    let _ = s.compare().on(&["change", "promote"]).ok();
+    let files = std::fs::read_dir(s.path("reports/optimizer")).unwrap().map(|entry| entry.unwrap());
+    let sizes: Vec<(String, u64)> = files
+        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().len()))
+        .filter(|(name, _)| name.starts_with("chg-"))
+        .collect();
+    let bytes: u64 = sizes.iter().map(|(_, size)| size).sum();
+    assert!(sizes.len() <= 8 && bytes <= 40_000, "{bytes} bytes: {sizes:?}");
 }
 
 #[test]

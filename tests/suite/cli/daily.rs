@@ -87,6 +87,72 @@ fn the_autopilot_ticks_and_says_what_is_pending() {
 }
 
 #[test]
+fn the_first_commit_of_all_needs_no_change() {
+    let s = Sandbox::without_git();
+    s.git(&["init", "-q"]);
+    s.write("vibeship_optimizer.yml", crate::support::CONFIG);
+    let _ = s.run(&["hooks", "install"]).ok();
+    let _ = s.run(&["init", "--no-prompt"]).ok().says(&["enforcement.exempt"]);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Everything so far"]);
+    s.write("src/main.txt", "faster\n");
+    assert!(!s.command("git").args(["commit", "-qam", "No change"]).status().unwrap().success());
+}
+
+#[test]
+fn of_several_watched_changes_the_one_whose_days_are_in_is_verified() {
+    let s = Sandbox::new();
+    s.rolled_out("first");
+    let first = s.id();
+    for _ in 0..3 {
+        let _ = s.run(&["monitor", "tick"]).ok();
+        s.later(Duration::hours(24));
+    }
+    s.later(Duration::hours(1)).start("second").contract().before().improve(20.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    let verified = s.run(&["change", "verify", "--apply", "--summary", "it held"]).ok();
+    assert!(
+        s.read(format!(".vibeship-optimizer/changes/{first}.json")).contains("\"status\": \"verified\""),
+        "{verified}"
+    );
+}
+
+/// The numbers of the README: `examples/numbers.sh` measures them.
+#[test]
+fn a_verdict_takes_three_commands_and_one_commit_and_verification_at_most_nine() {
+    let s = Sandbox::new();
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Set up"]);
+    let _ = s.run(&["hooks", "install"]).ok();
+    let mut typed = 0;
+    let mut run = |arguments: &[&str]| {
+        typed += 1;
+        s.run(arguments).ok()
+    };
+    let start = ["change", "start", "--title", "halve it", "--hypothesis", "half the operations"];
+    let contract = ["--kpi", "kpi.ops <= -10%", "--guardrail", "size.src <= +100%", "--trigger", "kpi.ops > +10%"];
+    let _ = run(&[&start[..], &contract].concat()).says(&["next: vibeship-optimizer snapshot"]);
+    let _ = run(&["next", "--run"]);
+    s.later(Duration::minutes(5)).tune(50.0);
+    s.git(&["add", "ops.json", "tuned.txt"]);
+    s.git(&["commit", "-q", "-m", "Tune it"]);
+    let _ = run(&["next", "--run"]).says(&["everything passes: promote it"]);
+    let _ = run(&["change", "promote"]);
+    let _ = run(&["change", "rollout", "full"]);
+    for _ in 0..3 {
+        // The timer's.
+        let _ = s.run(&["monitor", "tick"]).ok();
+        s.later(Duration::hours(24));
+    }
+    s.later(Duration::hours(1));
+    let _ = run(&["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Bob"]);
+    let _ = run(&["change", "verify", "--apply", "--summary", "it held"]);
+    assert!(typed <= 9, "{typed} commands");
+}
+
+#[test]
 fn the_page_stands_alone_and_the_summary_says_the_same() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve <b>it</b> & 'more'");

@@ -289,10 +289,10 @@ fn evidence_that_was_left_out_of_the_commit_is_told_with_the_command_that_commit
     let _ = found.says(&["ARTIFACT_MISSING", "exists locally but is not committed", &format!("next: {commit}\n")]);
     assert!(s.command("sh").args(["-c", &commit]).output().unwrap().status.success());
     let _ = s.run(&["check", "--range", &range]).ok();
-    // What is nowhere is still looked for in history.
+    // What the head does not have is found in history.
     s.git(&["rm", "-q", &note]);
     s.git(&["commit", "-q", "-m", "Tidy up"]);
-    let _ = s.run(&["check", "--range", &range]).exits(1).says(&["git log --oneline --all"]);
+    let _ = s.run(&["check", "--range", &range]).exits(1).says(&[&format!("git checkout [SHORT] -- {note}")]);
 }
 
 #[test]

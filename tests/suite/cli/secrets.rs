@@ -76,7 +76,7 @@ rollout: {stages: [{name: full, check: 'true --api-key correcthorsefourteen'}]}
     let _ = s.run(&["llm", "bundle", "--out", "bundle.json"]);
     let _ = s.on(&["review", "bundle"]);
     let _ = s.run(&["report", "--out", "page.html"]);
-    for made in ["validation.json", "pair.json", "compare.md", "full.json", "kpi_said_before.json"] {
+    for made in ["validation.json", "pair.json", "compare.md", "full.json", "before_snapshot.json"] {
         assert!(s.path(s.evidence(made)).exists(), "{made} was not written");
     }
     for made in ["export.json", "pair.json", "bundle.json", "page.html", ".vibeship-optimizer/calibration"] {

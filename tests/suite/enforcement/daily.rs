@@ -28,11 +28,38 @@ fn a_subject_typed_on_the_first_line_of_the_editor_is_no_part_of_the_trailer() {
     assert_eq!(message.trim_end(), format!("Fewer steps\n\n{KEY}: {id}"));
 }
 
+#[test]
+fn an_amended_commit_keeps_its_id_and_what_needs_none_gets_none() {
+    let sandbox = Sandbox::hooked();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.write(".gitignore", "*.pyc\n");
+    sandbox.write("notes/x.md", "x\n");
+    sandbox.git(&["add", ".gitignore", "notes"]);
+    sandbox.git(&["commit", "-qm", "Ignore caches, and a note"]);
+    assert!(sandbox.ids("HEAD").is_empty());
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    sandbox.git(&["commit", "-q", "--amend", "-m", "Far fewer steps"]);
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()], "of an unvalidated change");
+    sandbox.run(&["validate"]).ok();
+    sandbox.git(&["commit", "-q", "--amend", "-m", "Fewer steps, again"]);
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()], "of a validated one");
+    let editor = sandbox.outside().join("editor.sh");
+    std::fs::write(&editor, "#!/bin/sh\necho 'No steps' > \"$1\"\n").unwrap();
+    let editor = format!("core.editor=sh '{}'", editor.display());
+    let dropped = sandbox.try_git(&["-c", &editor, "commit", "-q", "--amend"]);
+    let dropped = dropped.exits(1).says(&["carries", "its new message does not", "git commit --amend -m"]);
+    assert!(dropped.stderr.contains(&id), "{}", dropped.stderr);
+    assert_eq!(sandbox.ids("HEAD"), [id.as_str()]);
+    assert!(!sandbox.codes(&format!("{base}..HEAD")).contains(&"COMMIT_WITHOUT_ID".to_owned()));
+}
+
 /// A change that is promoted and still watched.
 fn promoted(sandbox: &Sandbox) -> String {
     let id = sandbox.ready("fewer steps");
     sandbox.improve_steps();
-    sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}")]);
     sandbox.run(&["validate", "--change-id", &id]).ok();
     sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
     sandbox.run(&["compare", "--change-id", &id]).ok();
@@ -108,6 +135,48 @@ fn relinked() -> (Sandbox, String, String, String) {
     sandbox.run(&["change", "relink"]).ok();
     sandbox.commit_evidence();
     (sandbox, id, old, base)
+}
+
+#[test]
+fn a_squash_of_set_up_change_and_evidence_is_the_change() {
+    let sandbox = Sandbox::enforced();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md", "vibeship_optimizer.yml"]);
+    sandbox.git(&["commit", "-qm", "Before it was adopted"]);
+    sandbox.git(&["checkout", "-qb", "work"]);
+    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.write(".gitignore", "*.pyc\n");
+    sandbox.run(&["init", "--no-prompt"]).ok();
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Set up vibeship-optimizer"]);
+    let id = promoted(&sandbox);
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.write("other.txt", "another's\n");
+    sandbox.git(&["add", "other.txt"]);
+    sandbox.git(&["commit", "-qm", "Another's"]);
+    let base = sandbox.head();
+    for (more, code) in [("", 0), ("one more\n", 1)] {
+        sandbox.git(&["reset", "-q", "--hard", &base]);
+        sandbox.git(&["merge", "-q", "--squash", "work"]);
+        if !more.is_empty() {
+            sandbox.write("src/more.txt", more);
+            sandbox.git(&["add", "src"]);
+        }
+        sandbox.git(&["commit", "-qm", "Squashed (#1)"]);
+        let relinked = sandbox.run(&["change", "relink", "--change-id", &id]);
+        assert_eq!(relinked.code, code, "{}{}", relinked.stdout, relinked.stderr);
+        if code == 0 {
+            sandbox.commit_evidence();
+            let range = format!("{base}..HEAD");
+            assert!(sandbox.codes_with(&range, &["--require", "decide"]).is_empty());
+            // A clone of main alone, as a CI has it, does not know the commit that was squashed.
+            let clone = sandbox.outside().join("clone");
+            let url = format!("file://{}", sandbox.root().display());
+            sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
+            sandbox.go_to(&clone).run(&["check", "--range", &range, "--require", "decide"]).ok();
+            sandbox.go_to(".");
+        }
+    }
 }
 
 #[test]
@@ -362,7 +431,7 @@ fn day_measured_twice() -> (Sandbox, String) {
 }
 
 #[test]
-fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
+pub(super) fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
     let (sandbox, range) = day_measured_twice();
     assert_ne!(sandbox.try_git(&["merge", "main"]).code, 0, "both continued the record");
     sandbox.git(&["checkout", "--theirs", "--", "."]);
@@ -370,6 +439,44 @@ fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
     sandbox.git(&["commit", "-qm", "Merge main"]);
     let checked = sandbox.run(&["check", "--range", &range]).ok();
     assert!(checked.stdout.contains("RECORD_FORKED"), "{}", checked.stdout);
+}
+
+#[test]
+fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
+    // The record in conflict, and one side taken already, whichever.
+    for taken in ["", "--ours", "--theirs"] {
+        let (sandbox, range) = day_measured_twice();
+        assert_ne!(sandbox.try_git(&["rebase", "-q", "main"]).code, 0, "both continued the record");
+        if taken.is_empty() {
+            let told = sandbox.run(&["monitor", "tick"]);
+            assert!(
+                told.stderr.contains("git left a conflict") && told.stderr.contains("change relink"),
+                "{}",
+                told.stderr
+            );
+        } else {
+            sandbox.git(&["checkout", taken, "--", "."]);
+            sandbox.git(&["add", "-A"]);
+            sandbox.git(&["rebase", "--continue"]);
+        }
+        let joined = sandbox.run(&["change", "relink"]).ok();
+        let next = joined.stderr.lines().find_map(|line| line.strip_prefix("next: "));
+        if let Some(next) = next {
+            assert!(next.contains(if taken.is_empty() { "rebase --continue" } else { "commit -m" }), "{next}");
+            carry_out(&sandbox, next);
+        }
+        let checked = sandbox.run(&["check", "--range", &range]).ok();
+        assert!(
+            !checked.stdout.contains("RECORD_") && !checked.stdout.contains("ARTIFACT_"),
+            "{taken}: {}",
+            checked.stdout
+        );
+        let mut records = std::fs::read_dir(sandbox.path(".vibeship-optimizer/changes")).unwrap();
+        let record = sandbox.read(records.next().unwrap().unwrap().path());
+        let days = record.matches("\"kind\": \"ticked\"").count();
+        assert_eq!(days, if taken == "--ours" { 1 } else { 2 }, "{taken}");
+        sandbox.run(&["check"]).ok();
+    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn of_records() -> Vec<(&'static str, Way)> {
         ("RECORD_BACKDATED", Mends(0, || spoiled(|s, id| {
             forge_at(s, id, -2, |kinds| kinds.push(Kind::Noted { text: "x".to_owned() }));
         }))),
-        ("RECORD_FORKED", Person("the days that a merge left out are gone")),
+        ("RECORD_FORKED", Test(daily::a_day_measured_on_two_branches_that_meet_is_no_rewritten_record)),
         ("RECORD_REMOVED", Test(daily::the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too)),
         ("RECORD_MISSING", Mends(0, || {
             let (s, id, _) = tracked();

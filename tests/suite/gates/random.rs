@@ -129,7 +129,13 @@ fn from_comparison(script: &mut Script, number: u8, spoil: u8) -> Ask {
                 2 => policy.min_monitor_days = 0,
                 3 => policy.stages.retain(|plan| plan.stage == Stage::Full),
                 4 => {
-                    let fault = ArtifactFault { path: "x".to_owned(), missing: true, committed: true, kept: None };
+                    let fault = ArtifactFault {
+                        path: "x".to_owned(),
+                        missing: true,
+                        committed: true,
+                        commit: Some("HEAD".to_owned()),
+                        kept: None,
+                    };
                     ask.world.faults = vec![fault];
                 }
                 5 => ask.world.in_effect = InEffect::Absent,

@@ -39,6 +39,7 @@ fn fault() -> Vec<ArtifactFault> {
         path: format!("reports/optimizer/{ID}_before_snapshot.json"),
         missing: false,
         committed: true,
+        commit: Some("HEAD".to_owned()),
         kept: None,
     }]
 }
