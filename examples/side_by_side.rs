@@ -156,6 +156,7 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         env: Vec::new(),
         prepare: None,
         conclude: None,
+        instructions: None,
         timeout: Duration::from_secs(60),
         runs: 1,
         warmup: 1,

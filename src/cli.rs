@@ -45,6 +45,8 @@ enum Command {
     Compare(commands::compare::CompareArgs),
     /// Measure two revisions in alternating pairs, without a change
     Pair(commands::pair::PairArgs),
+    /// Find the commit that made a command slower
+    Bisect(commands::bisect::BisectArgs),
     /// Measure this machine's noise and check that a known slowdown is detected
     Calibrate(commands::calibrate::CalibrateArgs),
     /// Measure how often verdicts are wrong on this machine
@@ -275,6 +277,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
         Command::Validate(args) => commands::validate::run(ctx, args),
         Command::Compare(args) => commands::compare::run(ctx, args),
         Command::Pair(args) => commands::pair::run(ctx, args),
+        Command::Bisect(args) => commands::bisect::run(ctx, args),
         Command::Calibrate(args) => commands::calibrate::run(ctx, args),
         Command::Selftest(args) => commands::selftest::run(ctx, args),
         Command::Spin => commands::selftest::spin(),

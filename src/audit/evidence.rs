@@ -260,10 +260,15 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 /// Whether the pairs are of this change and its commits, measured between the state after and the comparison, with the
 /// exact values of the snapshots.
 fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSession) -> Option<String> {
-    let (baseline, after, compared) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
     if pair.change_id.as_deref() != Some(change.id().as_str()) {
         return Some("it belongs to another change".to_owned());
     }
+    let mut machines = std::iter::once(pair).chain(&pair.others);
+    machines.find_map(|pair| on_one_machine(change, sides, pair))
+}
+
+fn on_one_machine(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSession) -> Option<String> {
+    let (baseline, after, compared) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
     let is_of = |side: &SideRevision, commit: Option<&str>| side.commit.is_some() && side.commit.as_deref() == commit;
     let of_snapshots = (baseline.taken.revision.commit.as_deref(), after.taken.revision.commit.as_deref());
     let on_commit = change.commit_and_parent().map(|(parent, commit)| (Some(parent), Some(commit)));

@@ -1,13 +1,14 @@
 //! What an audit finds: every kind with its code, its facts and its sentence. What to do about each is in `fixes.rs`.
 
-use std::fmt;
-
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::model::text::{cut, few, moment, short};
-use crate::model::{ChangeId, Class, CommitName, Digest, FixContext, Gate, Problem, Severity, Subject, Surface, fix};
+use crate::audit::KeyChange;
+use crate::model::text::{count, cut, few, moment, short};
+use crate::model::{
+    ChangeId, Class, CommitName, Digest, FixContext, Gate, MetricId, Problem, Severity, Subject, Surface, fix,
+};
 
 /// What was found. The name in upper snake case is the stable code.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -191,6 +192,22 @@ pub(crate) enum FindingKind {
     EvidenceIgnored,
     #[error("no record knows this evidence file")]
     EvidenceUnknown,
+    /// What promoted changes cost together; it fails where that is more than the config allows.
+    #[error(
+        "{metric} got {:.1} % worse since {since}, of {:.1} % that the budget allows, by {}; {unjudged} more did not judge it",
+        .spent * 100.0, .at_most * 100.0, count(.changes.len() as u64, "change", "changes")
+    )]
+    Budget {
+        metric: MetricId,
+        since: String,
+        /// Shares.
+        spent: f64,
+        at_most: f64,
+        /// Those that judged the metric, the one that costs most first.
+        changes: Vec<ChangeId>,
+        /// How many changes did not.
+        unjudged: usize,
+    },
     /// The config demands, measures or judges otherwise than at the range's base.
     #[error("{}: {}", policy_changed_text(*.judged), few(.changes))]
     PolicyChanged {
@@ -201,27 +218,6 @@ pub(crate) enum FindingKind {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         judged: bool,
     },
-}
-
-/// A key of the config that says something else, with its values as JSON; `None` where it is not there.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct KeyChange {
-    pub key: String,
-    pub old: Option<String>,
-    pub new: Option<String>,
-}
-
-impl fmt::Display for KeyChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &str| cut(value, 60).to_string();
-        match (&self.old, &self.new) {
-            (Some(old), Some(new)) => write!(f, "{} (was {}, now {})", self.key, shown(old), shown(new)),
-            (Some(old), None) => write!(f, "{} (was {}, now gone)", self.key, shown(old)),
-            (None, Some(new)) => write!(f, "{} (new: {})", self.key, shown(new)),
-            (None, None) => f.write_str(&self.key),
-        }
-    }
 }
 
 fn policy_changed_text(judged: bool) -> &'static str {

@@ -1,6 +1,6 @@
 //! What to do about each finding, in the order in which it is done; without rewriting history wherever there is a way.
 
-use crate::audit::{Finding, FindingKind};
+use crate::audit::{Finding, FindingKind, Severity};
 use crate::model::fix::WHAT_HAPPENED;
 use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
@@ -196,6 +196,18 @@ impl Fixes<'_> {
             )],
             // It says whether it can be continued.
             FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
+            FindingKind::Budget { .. } if self.finding.level < Severity::Fail => Vec::new(),
+            FindingKind::Budget { changes, .. } => {
+                let show = |id: &ChangeId| {
+                    Fix::next(
+                        "what costs most: win it back, or take it out",
+                        CommandLine::tool("change show").word(id.as_str()),
+                    )
+                };
+                let larger =
+                    Fix::decide(How::Or, "have the budget raised in the config, in a reviewed commit of its own");
+                changes.first().map(show).into_iter().chain([larger]).collect()
+            }
             FindingKind::PolicyChanged { judged: true, .. } => vec![
                 Fix::decide(How::Next, "merge the config change first, in a reviewed pull request of its own"),
                 Fix::decide(How::Then, "measure the change on top of it"),

@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod budget;
 pub(crate) mod commit_msg;
 pub(crate) mod evidence;
 pub(crate) mod finding;
@@ -19,10 +20,10 @@ mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::{MessageFacts, Source, UnderWay};
-pub(crate) use finding::{Audit, Exempted, Finding, FindingKind, KeyChange};
+pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
 pub(crate) use members::{Demands, Member};
 pub(crate) use objection::Objection;
-pub(crate) use policy::{CommitDeadline, Exemption, Policy, Surfaces};
+pub(crate) use policy::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 pub(crate) use preflight::{Demanded, World};
 pub(crate) use range::{History, RangeAudit};
 pub(crate) use record::{EarlierRecord, Found, RecordFacts, RecordState};

@@ -1,9 +1,13 @@
 //! What the config demands of commits and changes: exemptions, surfaces by class, the stages and days of a rollout.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use globset::GlobSet;
+use serde::Serialize;
 
 use crate::audit::{Finding, FindingKind, Member};
+use crate::model::text::cut;
 use crate::model::{self, Class, Commit, FileChange, Gate, Kind, Stage, Surface};
 use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
@@ -51,6 +55,27 @@ pub(crate) struct Surfaces {
     /// What may change together with tuneables: prose, tests, the KPI's output, the config. A file that one of these
     /// sets lacks is code.
     pub beside: Vec<GlobSet>,
+}
+
+/// A key of the config that says something else, with its values as JSON; `None` where it is not there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct KeyChange {
+    pub key: String,
+    pub old: Option<String>,
+    pub new: Option<String>,
+}
+
+impl fmt::Display for KeyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &str| cut(value, 60).to_string();
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(f, "{} (was {}, now {})", self.key, shown(old), shown(new)),
+            (Some(old), None) => write!(f, "{} (was {}, now gone)", self.key, shown(old)),
+            (None, Some(new)) => write!(f, "{} (new: {})", self.key, shown(new)),
+            (None, None) => f.write_str(&self.key),
+        }
+    }
 }
 
 impl Policy {

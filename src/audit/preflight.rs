@@ -30,6 +30,13 @@ enum Kind {
         /// What to add to `.gitignore`.
         lines: Vec<String>,
     },
+    #[error("{what}")]
+    DataUnfetched {
+        what: String,
+        /// The command of git that fetches it.
+        #[serde(skip)]
+        command: &'static str,
+    },
     #[error("there is no config")]
     ConfigMissing,
     #[error("no command is timed")]
@@ -79,6 +86,7 @@ impl Kind {
             Self::GitNotFound
             | Self::GitNoCommit
             | Self::GitDirty { .. }
+            | Self::DataUnfetched { .. }
             | Self::StateIgnored { .. }
             | Self::TimingsEmpty
             | Self::TimingsNoCmds { .. }
@@ -120,6 +128,7 @@ impl Kind {
                     Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n"));
                 [run("un-ignore it", "doctor --apply"), vec![end]].concat()
             }
+            Self::DataUnfetched { command, .. } => vec![Fix::next("fetch the data", CommandLine::git(command))],
             Self::ConfigMissing => run("", "init"),
             Self::TimingsEmpty | Self::TimingsNoCmds { .. } => run("", "onboard"),
             Self::SizePathsEmpty => measure("list paths if their size matters", "size_paths", "- src"),
@@ -167,6 +176,7 @@ impl Kind {
             | Self::GitDirty { .. }
             | Self::GitDirtyOutside { .. }
             | Self::StateIgnored { .. }
+            | Self::DataUnfetched { .. }
             | Self::ConfigMissing
             | Self::TimingsEmpty
             | Self::TimingsNoCmds { .. }
@@ -205,6 +215,8 @@ pub(crate) struct World {
     pub outside: Vec<String>,
     /// What the tool keeps and git ignores, and the lines that keep it.
     pub ignored: (Vec<String>, Vec<String>),
+    /// What is not here of the tracked files, with the command of git that fetches it.
+    pub unfetched: Vec<(String, &'static str)>,
     pub has_config: bool,
     /// Configured timings, and those of them that have a command, or results to read.
     pub timings: (usize, usize),
@@ -244,6 +256,7 @@ pub(crate) fn findings(
     if !world.ignored.0.is_empty() {
         kinds.push(Kind::StateIgnored { paths: world.ignored.0.clone(), lines: world.ignored.1.clone() });
     }
+    kinds.extend(world.unfetched.iter().map(|(what, command)| Kind::DataUnfetched { what: what.clone(), command }));
     config(world, &mut kinds);
     // The workflow's "tuneables changed without a record", unless a change is being made right now.
     let being_made = changes.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
@@ -267,6 +280,11 @@ pub(crate) fn findings(
 pub(crate) fn state_ignored(paths: &[String], lines: &[String], ctx: &FixContext) -> Option<Problem> {
     let kind = Kind::StateIgnored { paths: paths.to_vec(), lines: lines.to_vec() };
     (!paths.is_empty()).then(|| kind.problem(ctx))
+}
+
+/// What is not here of the tracked files.
+pub(crate) fn unfetched(found: &[(String, &'static str)], ctx: &FixContext) -> Vec<Problem> {
+    found.iter().map(|(what, command)| Kind::DataUnfetched { what: what.clone(), command }.problem(ctx)).collect()
 }
 
 /// The most serious level; `info` where nothing was found, as the original has it.

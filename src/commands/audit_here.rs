@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, preflight, record, timestamps};
-use crate::commands::{Ctx, commit_contents, evidence as of_change, rendered};
+use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
 use crate::error::CommandError;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
@@ -35,6 +35,12 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
         }
         audit.findings.extend(found);
         audit.findings.extend(set_aside(ctx, record, &names)?);
+    }
+    if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
+        && !config.budget.is_empty()
+    {
+        let changes = records.iter().filter_map(RecordFacts::change);
+        audit.findings.extend(budget::findings(repo, config, changes, &repo.resolve("HEAD")?)?);
     }
     audit.findings.extend(misnamed(ctx)?);
     audit.findings.extend(ignored(ctx, &records)?);

@@ -11,7 +11,7 @@ use crate::audit::{
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
-use crate::commands::{GitHistory, collect, delta, demands, evidence, rendered};
+use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
 use crate::config::{Config, Enforcement};
 use crate::error::CommandError;
 use crate::git::{Batch, Repo};
@@ -105,6 +105,8 @@ pub(crate) fn run(
         now,
     };
     check.add(&mut audit, &concerned, &records, &earlier)?;
+    let at_head = records.values().filter_map(RecordFacts::change);
+    audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);
     history.failure()?;
     let changes = tracked.map(|change| {
         let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());

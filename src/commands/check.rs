@@ -2,12 +2,13 @@
 //! without one it audits every record and all evidence in the work tree.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::Args;
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Concerned, Outcome};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, remeasure};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -49,11 +50,15 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
         let hint = "vibeship-optimizer check --range BASE..HEAD --remeasure";
         return Err(CommandError::trouble("--remeasure needs a range or the id of a change").hinted(hint));
     }
-    let mut outcome = match args.range.as_deref() {
-        Some(text) => over_range(ctx, text, args.require)?,
-        None => {
-            let key = ctx.config()?.enforcement.trailer.clone();
-            Outcome { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() }
+    let checked = args.range.as_deref().map_or_else(|| here(ctx), |text| over_range(ctx, text, args.require));
+    let mut outcome = match checked {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // A report without a test is taken for success by some services.
+            if let Some(report) = findings::trouble(ctx.format(), &in_text(&error)) {
+                ctx.ui.answer(&report)?;
+            }
+            return Err(error);
         }
     };
     if args.require_signed {
@@ -102,6 +107,11 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<(), CommandEr
         outcome.audit.findings.extend(found.into_iter().map(|it| it.of_change(change.id()).at(&path)));
     }
     Ok(())
+}
+
+fn here(ctx: &Ctx) -> Result<Outcome, CommandError> {
+    let key = ctx.config()?.enforcement.trailer.clone();
+    Ok(Outcome { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {
@@ -165,9 +175,9 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
         (None, Some((base, head))) => (base, head, false),
         (None, None) => (text, "", false),
     };
-    let head = repo.resolve_only(if head.is_empty() { "HEAD" } else { head })?;
+    let head = named_commit(repo, if head.is_empty() { "HEAD" } else { head })?;
     // An empty base is git's empty tree: everything is looked at.
-    let base = if base.is_empty() { None } else { Some(base_commit(repo, base)?) };
+    let base = if base.is_empty() { None } else { Some(named_commit(repo, base)?) };
     if let Some(base) = &base {
         can_hold_commits(repo, text, base, &head)?;
     }
@@ -178,11 +188,9 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
     Ok(Range { base, head })
 }
 
-fn base_commit(repo: &Repo, base: &str) -> Result<String, CommandError> {
-    repo.resolve_only(base).map_err(|error| {
-        let fixes = repo.is_shallow().then(fix::unshallow);
-        CommandError::from(error).fixed_by(fixes)
-    })
+/// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
+fn named_commit(repo: &Repo, name: &str) -> Result<String, CommandError> {
+    repo.resolve_only(name).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.
@@ -226,11 +234,18 @@ fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), Comma
     }
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     if let (Some(Format::Github), Some(path)) = (ctx.format(), step) {
-        use std::io::Write as _;
-        // Other tools of the step write to the same file, so this is put at its end.
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
-        let taken = file.metadata()?.len();
-        file.write_all(markdown(taken).as_bytes())?;
+        // The findings were told; CI services may hand over the variable and not the file.
+        if let Err(error) = append(Path::new(&path), &markdown) {
+            ctx.ui.warn(&format!("the step summary was not written to {}: {error}", Path::new(&path).display()));
+        }
     }
     Ok(())
+}
+
+/// Other tools of the step write to the same file, so this is put at its end.
+fn append(path: &Path, text: &dyn Fn(u64) -> String) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let taken = file.metadata()?.len();
+    file.write_all(text(taken).as_bytes())
 }

@@ -81,7 +81,7 @@ pub(crate) fn commit(
     files: &[Pending<'_>],
 ) -> Result<Change, CommandError> {
     let lock = ctx.lock()?;
-    let (mut change, known) = newest(ctx, &lock, id)?;
+    let (mut change, known, legacy) = newest(ctx, id)?;
     let now = ctx.now();
     let event = gates::completed(&change, event);
     gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
@@ -89,6 +89,9 @@ pub(crate) fn commit(
         change.record(event, ctx.actor(), now);
     }
     sign(ctx, &mut change, known)?;
+    if let Some(legacy) = legacy {
+        lock.keep_legacy(&legacy)?;
+    }
     for file in files {
         lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
     }
@@ -116,18 +119,17 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<(), C
     Ok(())
 }
 
-/// The state on disk, and how many events of it are there; a record of the original becomes one of ours here, and is kept
-/// beside.
-fn newest(ctx: &Ctx, lock: &Exclusive, id: &ChangeId) -> Result<(Change, usize), CommandError> {
+/// The state on disk, and how many events of it are there; a record of the original becomes one of ours here, and has to be
+/// kept beside.
+fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>), CommandError> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => {
             let known = change.events.len();
-            Ok((*change, known))
+            Ok((*change, known, None))
         }
         Record::Legacy(legacy) => {
             continues(&legacy)?;
-            lock.keep_legacy(&legacy)?;
-            Ok((continued(legacy.continued(), ctx.actor(), ctx.now())?, 0))
+            Ok((continued(legacy.continued(), ctx.actor(), ctx.now())?, 0, Some(legacy)))
         }
     }
 }

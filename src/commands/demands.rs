@@ -144,7 +144,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
 }
 
 /// What is neither a tuneable nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
-fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
+pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());

@@ -142,6 +142,8 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let fixes = if installs { Vec::new() } else { problem.fixes };
         found.push(ToDo { problem: Problem { fixes, ..problem }, apply });
     }
+    let unfetched = preflight::unfetched(&crate::commands::preflight::unfetched(ctx)?, &ctx.fix_context());
+    found.extend(unfetched.into_iter().map(|problem| ToDo { problem, apply: None }));
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 

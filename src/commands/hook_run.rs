@@ -38,7 +38,8 @@ fn hook(name: &str) -> Result<Hook, String> {
 pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
     if let Some(mark) = std::env::var_os(shim::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
-        return Ok(Exit::Yes);
+        // Whether git stops at a refusal is asked, too.
+        return Ok(if args.hook == Hook::PrepareCommitMsg { Exit::Yes } else { Exit::No });
     }
     if args.hook == Hook::CommitMsg && !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;

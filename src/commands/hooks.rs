@@ -112,6 +112,7 @@ pub(crate) fn state_word(state: State) -> &'static str {
 pub(crate) fn fired_word(fired: &Fired) -> String {
     match fired {
         Fired::Yes => "git runs it".to_owned(),
+        Fired::Ignored => "git runs it and goes on when it refuses: the hook drops its exit code".to_owned(),
         Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
         Fired::No { said } => format!("git does not run it: {said}"),
         Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),

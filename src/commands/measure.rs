@@ -2,13 +2,13 @@
 //! and the progress bar on standard error: only on a terminal, only when something takes more than a moment.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::audit;
-use crate::commands::{Ctx, Pending, commit, delta, evidence, uncommitted, validate};
+use crate::commands::{Ctx, Pending, commit, delta, demands, evidence, uncommitted, validate};
 use crate::error::CommandError;
 use crate::judge::compare::{TuneableChange, tuneable_changes};
 use crate::judge::series;
@@ -18,7 +18,7 @@ use crate::measure::tuneables::{self, Effective, locate};
 use crate::model::{
     ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable,
 };
-use crate::os::clock;
+use crate::os::{clock, files};
 use crate::report::{self, metric};
 use crate::store::{OwnPaths, Role, atomic, guard};
 use crate::ui::Ui;
@@ -49,7 +49,21 @@ pub(crate) fn take(
     let tracked = delta::tracked(ctx)?;
     let is_tracked = |path: &[u8]| tracked.as_ref().is_some_and(|tracked| tracked.contains(path));
     let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path) && !is_tracked(path);
-    let plan = Plan { root: ctx.project.root(), config, tracked: tracked.as_ref(), is_own: &is_own, interrupt };
+    let beside = demands::non_code_globs(config)?;
+    let is_result = |path: &Path| {
+        let mut files = config.timings.iter().filter_map(|timing| timing.hyperfine.as_deref());
+        files.any(|file| Path::new(file.strip_prefix("./").unwrap_or(file)) == path)
+    };
+    let is_code = |path: &Path| !beside.is_match(path) && !files::is_of_git(path) && !is_result(path);
+    let plan = Plan {
+        root: ctx.project.root(),
+        config,
+        tracked: tracked.as_ref(),
+        is_own: &is_own,
+        interrupt,
+        repo: ctx.repo()?,
+        is_code: &is_code,
+    };
     let mut bar = Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();

@@ -24,6 +24,7 @@ use crate::ui::Ui;
 use crate::workflow::{Change, Reason, next};
 
 pub(crate) mod autopilot;
+pub(crate) mod bisect;
 pub(crate) mod calibrate;
 pub(crate) mod check;
 mod collect;
@@ -53,6 +54,7 @@ pub(crate) mod verify;
 
 mod audit_here;
 mod audit_range;
+mod budget;
 pub(crate) mod choose;
 pub(crate) mod commit;
 mod commit_contents;
@@ -356,6 +358,18 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     }
     let Some(GitError::UnknownRevision { .. }) = error.downcast_ref() else { return Vec::new() };
     vec![Fix::next("see the newest commits of all branches", CommandLine::git("log --oneline --all -n 20"))]
+}
+
+/// The error in one text, with what helps.
+pub(crate) fn in_text(error: &CommandError) -> String {
+    let (message, hints, fixes) = match error {
+        CommandError::Refused { refusal, .. } => return refusal.missing.to_string(),
+        CommandError::Trouble { error, hints, fixes } => (in_words(error), hints, fixes),
+        CommandError::Failed { message, hints, fixes } => (message.clone(), hints, fixes),
+        CommandError::ClosedPipe => return String::new(),
+    };
+    let more = hints.iter().cloned().chain(problem::lines(fixes));
+    std::iter::once(message).chain(more).collect::<Vec<_>>().join("\n")
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.

@@ -106,7 +106,12 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     tell(ctx, args.json_out.as_deref(), &session, &settings)
 }
 
-fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Settings) -> Result<Exit, CommandError> {
+pub(crate) fn tell(
+    ctx: &Ctx,
+    out: Option<&Path>,
+    session: &PairSession,
+    settings: &Settings,
+) -> Result<Exit, CommandError> {
     pairing::warn(ctx, session);
     if let Some(out) = out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(session)?).as_bytes())?;
@@ -124,7 +129,7 @@ fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Setting
 }
 
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
-fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan, CommandError> {
+pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan, CommandError> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
@@ -148,6 +153,7 @@ fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Command
         env: Vec::new(),
         prepare: None,
         conclude: None,
+        instructions: None,
         timeout: command::seconds(timeout_s),
         runs: 1,
         warmup: 1,

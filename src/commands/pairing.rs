@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use crate::commands::{Bar, Ctx, delta, measure, validate};
 use crate::config::{self, Config, KpiProbe, Pin};
 use crate::error::CommandError;
-use crate::git::Repo;
+use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, for_metric};
 use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine, size};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::scrub::scrub;
-use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, pair};
+use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, pair};
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
@@ -148,6 +148,9 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
         Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
+        Err(error @ CheckoutError::Git(GitError::UnknownRevision { .. })) if ask.change.is_none() => {
+            return Err(CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]));
+        }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
     let mut session = PairSession {
@@ -165,6 +168,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
         kpis: Vec::new(),
         of_commit: ask.of_commit,
         sizes: if ask.of_commit { sizes(ask.config, &checkouts)? } else { BTreeMap::new() },
+        others: Vec::new(),
         warnings: Vec::new(),
     };
     let root = ctx.project.root();
@@ -319,6 +323,7 @@ fn measure(
         }
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
+        found.warnings.extend(instructions::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }
     for group in kpi::groups(ask.kpis.iter().copied()) {

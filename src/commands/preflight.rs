@@ -12,8 +12,10 @@ use crate::commands::{Ctx, audit_here, choose, commit, delta, measure};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::measure::size;
 use crate::model::scrub::scrub;
 use crate::model::{ChangeId, Problem, WorkTree};
+use crate::os::files;
 use crate::project;
 use crate::report::{self, problem};
 use crate::store::OwnPaths;
@@ -108,6 +110,7 @@ fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
         dirty,
         outside: seen.git.dirty_outside.clone(),
         ignored: if ctx.repo().is_ok() { audit_here::hidden(ctx)? } else { Default::default() },
+        unfetched: unfetched(ctx)?,
         has_config: ctx.project.config_path().is_some(),
         timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
         size_paths: config.size_paths.len(),
@@ -242,4 +245,11 @@ fn summary(config: &Config) -> Value {
         "require_attestation": config.review.require_attestation,
         "metrics": config.measurable().iter().map(|spec| spec.id.to_string()).collect::<Vec<_>>(),
     })
+}
+
+/// What is not here of the tracked files.
+pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<(String, &'static str)>, CommandError> {
+    let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
+    let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
+    Ok(size::unfetched(ctx.project.root(), paths))
 }

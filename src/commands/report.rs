@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::commands::{Ctx, compare, evidence};
+use crate::commands::{Ctx, budget, compare, evidence};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
@@ -41,6 +41,13 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
     }
     let project = ctx.project.root().file_name();
     let project = project.map_or_else(|| "project".into(), |name| name.to_string_lossy());
+    let mut problems = problems;
+    if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
+        && !config.budget.is_empty()
+    {
+        let spent = budget::findings(repo, config, changes.iter(), &repo.resolve("HEAD")?)?;
+        problems.extend(spent.into_iter().map(|finding| finding.what.to_string()));
+    }
     let page = Page { project: &project, now, entries, problems };
     let is_markdown = ctx.format() == Some(Format::Markdown);
     let text = if is_markdown { markdown::render(&page::document(&page)) } else { page::page(&page) };

@@ -151,9 +151,20 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
             .fixed_by([Fix::next("", name), again]));
     }
     let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
+        let trouble = CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"));
+        // What git says last where it could not sign.
+        if error.to_string().contains("failed to write commit object") {
+            let by_hand = CommandLine::git("revert --no-edit --no-gpg-sign");
+            let recorded = fix::on(id, "change rollback").words(["--reason", reason]);
+            let again = recorded.clone().word("--apply");
+            return trouble.fixed_by([
+                Fix::next("revert without a signature", by_hand.words(newest_first.iter().map(String::as_str))),
+                Fix::then("record it", recorded),
+                Fix::or("once the key can be used", again),
+            ]);
+        }
         let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
-        CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"))
-            .fixed_by([stash, again])
+        trouble.fixed_by([stash, again])
     })?;
     match (outcome, made) {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),

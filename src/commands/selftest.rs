@@ -56,6 +56,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
         env: Vec::new(),
         prepare: None,
         conclude: None,
+        instructions: None,
         timeout: Duration::from_secs(60),
         runs: 1,
         warmup: 1,

@@ -69,6 +69,7 @@ impl Config {
             let how = json!([timing.cmd, timing.cwd, timing.env, timing.shell, timing.hyperfine]);
             let around = [&timing.prepare, &timing.conclude];
             let how = if around.iter().any(|cmd| cmd.is_some()) { json!([how, around]) } else { how };
+            let how = timing.instructions.map_or(how.clone(), |counter| json!([how, counter]));
             put(format!("timing.{}", timing.name), with_reason(how, timing.stale_ok.as_ref()));
         }
         for probe in &self.http_probes {

@@ -11,15 +11,16 @@ mod policy;
 mod probes;
 mod reader;
 mod readers;
+mod section;
 
 pub use edit::{Edited, Filled};
 pub use file::{ConfigError, Diagnostic};
 pub use fingerprint::Source;
 pub use policy::{
-    ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, Sign, StageConfig,
-    Surfaces, Validation, Verification, glob, globs,
+    Budget, ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, Sign,
+    StageConfig, Surfaces, Validation, Verification, glob, globs,
 };
-pub use probes::{ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
+pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use readers::Reader;
 pub use template::Guess;
 
@@ -66,6 +67,8 @@ pub struct Config {
     pub enforcement: Enforcement,
     /// What signs each event of a record, by git's own set-up; nothing does without it.
     pub sign: Option<Sign>,
+    /// How much worse metrics may get over all changes together.
+    pub budget: Vec<Budget>,
     /// What the project says of itself.
     pub project: Project,
 }
@@ -76,7 +79,7 @@ impl Config {
         let mut all = Measurable::default();
         for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
             match timing.cmd {
-                Some(_) => all.add(MetricSource::Timing, &timing.name),
+                Some(_) => all.add_timing(&timing.name, timing.instructions.is_some()),
                 None => all.add_import(&timing.name),
             }
         }

@@ -224,6 +224,21 @@ impl Verification {
     pub const FLOOR_DAYS: u32 = 3;
 }
 
+/// How much worse one metric may get over all changes together.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Budget {
+    /// Its name.
+    pub metric: String,
+    /// The revision that it is counted from, such as the tag of a release.
+    pub since: String,
+    /// A share (0.03) or a percentage (`+3%`).
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    #[serde(deserialize_with = "reader::share")]
+    pub at_most: f64,
+}
+
 /// Settings of the review.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -357,16 +372,24 @@ pub struct Exemption {
     pub reason: String,
 }
 
-/// One glob, over paths with `/`: `*` stays within one part of a path, `**` crosses parts.
+/// One glob, over paths from the project's root with `/`: `*` stays within one part of a path, `**` crosses parts; `a/` is
+/// all that is below.
 pub fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).literal_separator(true).build()
+    let path = pattern.trim_start_matches("./").trim_start_matches('/');
+    let below = if path.ends_with('/') { "**" } else { "" };
+    GlobBuilder::new(&format!("{path}{below}")).literal_separator(true).build()
 }
 
-/// A set of globs.
+/// A set of globs. Brackets are also taken as letters, for `app/[id]/page.tsx` and `renovate[bot] <*>`.
 pub fn globs<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        set.add(glob(pattern.as_ref())?);
+        let pattern = pattern.as_ref();
+        set.add(glob(pattern)?);
+        if pattern.contains('[') {
+            let letter = |c: char| if matches!(c, '[' | ']') { format!("[{c}]") } else { c.to_string() };
+            set.add(glob(&pattern.chars().map(letter).collect::<String>())?);
+        }
     }
     set.build()
 }
@@ -380,5 +403,13 @@ mod tests {
         let set = globs(["docs/*.md", "src/**"]).unwrap();
         assert!(set.is_match("docs/a.md") && set.is_match("src/a/b.rs"));
         assert!(!set.is_match("docs/old/a.md"));
+    }
+
+    #[test]
+    fn a_pattern_means_what_it_says_or_is_refused() {
+        assert!(globs(["app/[id]/page.tsx"]).unwrap().is_match("app/[id]/page.tsx"));
+        assert!(globs(["renovate[bot] <*>"]).unwrap().is_match("renovate[bot] <bot@example.org>"));
+        let set = globs(["./docs/", "/x"]).unwrap();
+        assert!(set.is_match("docs/a/b.md") && set.is_match("x") && !set.is_match("a/x"));
     }
 }

@@ -36,10 +36,23 @@ pub struct Timing {
     pub conclude: Option<String>,
     /// Whether a shell runs it; otherwise its words are split as a POSIX shell does, and the program is started directly.
     pub shell: bool,
+    /// What counts its instructions, in a run of its own after each timed one.
+    pub instructions: Option<Counter>,
     /// File with results that hyperfine exported as JSON, read instead of running anything.
     pub hyperfine: Option<String>,
     /// Why results that are older than the code may count all the same.
     pub stale_ok: Option<String>,
+}
+
+/// What counts the instructions of a run.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counter {
+    /// The processor's own counter, by `perf stat`.
+    Perf,
+    /// A simulated processor, by `valgrind --tool=cachegrind`: some fifty times slower, and the same on every machine.
+    Cachegrind,
 }
 
 impl Default for Timing {
@@ -56,6 +69,7 @@ impl Default for Timing {
             prepare: None,
             conclude: None,
             shell: true,
+            instructions: None,
             hyperfine: None,
             stale_ok: None,
         }
@@ -218,6 +232,8 @@ pub enum Extract {
     Pointers(Vec<String>),
     /// The text is criterion's: each time is to be divided by its number of iterations.
     Criterion,
+    /// The text is JMH's: the samples of this method, mode and parameters.
+    Jmh(String),
     /// The number is what the only group of this regular expression captures.
     Regex(String),
 }

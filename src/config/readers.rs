@@ -20,7 +20,7 @@ pub enum Reader {
     GoogleBenchmark,
     /// The output of `go test -bench`, with `-count`; of the benchmark's name.
     GoBench,
-    /// `-rf json`; of the method's full name.
+    /// `-rf json`; of `METHOD`, or `METHOD mode=MODE PARAM=VALUE` where there are several results of it.
     Jmh,
     /// The summary of k6; of the metric.
     K6,
@@ -37,18 +37,18 @@ impl Reader {
                 "/results/command=NAME/measurements/*/time_wall_clock/value",
                 "/results/command=NAME/times",
             ],
-            Self::Criterion | Self::GoBench => &[],
+            Self::Criterion | Self::GoBench | Self::Jmh => &[],
             Self::PytestBenchmark => &["/benchmarks/name=NAME/stats/data", "/benchmarks/fullname=NAME/stats/data"],
             Self::GoogleBenchmark => &["/benchmarks/name=NAME/real_time"],
-            Self::Jmh => &["/benchmark=NAME/primaryMetric/rawData/*"],
             Self::K6 => &["/metrics/NAME/values/avg", "/metrics/NAME/avg"],
             Self::Oha => &["/summary/NAME"],
         }
     }
 
-    /// The unit of what it writes; JMH says it in its own words.
-    fn unit(self) -> Option<Unit> {
+    /// The unit of what it writes of `name`; `None` where the config has to say it.
+    fn unit(self, name: &str) -> Option<Unit> {
         match self {
+            Self::Oha if !matches!(name, "total" | "slowest" | "fastest" | "average") => None,
             Self::Hyperfine | Self::PytestBenchmark | Self::Oha => Some(Unit::seconds()),
             Self::Criterion | Self::GoogleBenchmark | Self::GoBench => Some(Unit::new("ns")),
             Self::K6 => Some(Unit::new("ms")),
@@ -61,7 +61,8 @@ impl Reader {
         match self {
             Self::Criterion => Extract::Criterion,
             Self::GoBench => Extract::Regex(format!(r"(?m)^{}(?:-\d+)?\s+\d+\s+([0-9.]+) ns/op", regex::escape(name))),
-            Self::Hyperfine | Self::PytestBenchmark | Self::GoogleBenchmark | Self::Jmh | Self::K6 | Self::Oha => {
+            Self::Jmh => Extract::Jmh(name.to_owned()),
+            Self::Hyperfine | Self::PytestBenchmark | Self::GoogleBenchmark | Self::K6 | Self::Oha => {
                 let token = name.replace('~', "~0").replace('/', "~1");
                 Extract::Pointers(self.places().iter().map(|place| place.replace("NAME", &token)).collect())
             }
@@ -82,7 +83,13 @@ impl Reader {
         if self == Self::GoBench {
             kpi.matches = Matches::All;
         }
-        match self.unit() {
+        match self.unit(&name) {
+            None if !has_unit => {
+                let jmh = self == Self::Jmh;
+                let why = if jmh { "the `scoreUnit` of the results, such as ns/op" } else { "is no time" };
+                let name = if jmh { String::new() } else { format!("{name} ") };
+                return Some(("unit", format!("is needed: {name}{why}")));
+            }
             Some(unit) if !has_unit => kpi.unit = unit,
             Some(unit) if unit != kpi.unit && self != Self::GoogleBenchmark => {
                 return Some((

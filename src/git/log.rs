@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
+use crate::git::call::records;
 use crate::git::diff::parse_raw;
 use crate::git::{Commit, GitError, Repo, Scope};
+use crate::os::files::path_from_bytes;
 
 /// Begins each commit's record, and can begin nothing else in the output.
 const SENTINEL: &str = "commit:";
@@ -118,6 +120,19 @@ impl Repo {
         }
         let output = call.args(["--remotes"]).long().ok()?;
         Ok(String::from_utf8_lossy(&output).lines().map(str::to_owned).collect())
+    }
+
+    /// The paths that differ now from what they were in the commit that last changed `file`; `None` where that is one of them,
+    /// or in no commit. All are from the repository's root.
+    pub(crate) fn changed_since_commit_of(&self, file: &[u8]) -> Result<Option<Vec<Vec<u8>>>, GitError> {
+        let log = self.git().args(["log", "-1", "--format=%H", "--"]).arg(self.root().join(path_from_bytes(file)));
+        let commit = log.line()?;
+        if commit.is_empty() {
+            return Ok(None);
+        }
+        let differing = self.git().args(["diff", "--name-only", "--no-renames", "-z", &commit]).long().ok()?;
+        let differing: Vec<Vec<u8>> = records(&differing).map(<[u8]>::to_vec).collect();
+        Ok(Some(differing).filter(|paths| !paths.iter().any(|path| path == file)))
     }
 
     /// The values of a trailer in a message that is not committed yet, by git's own rules; comments and what

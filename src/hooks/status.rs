@@ -30,6 +30,8 @@ pub(crate) enum State {
 pub(crate) enum Fired {
     /// It ran and handed over to this program.
     Yes,
+    /// It ran ours, which refused, and lets git go on all the same.
+    Ignored,
     No {
         said: String,
     },
@@ -51,6 +53,9 @@ pub(crate) struct Row {
 impl Row {
     /// Whether commits here pass it: it is there, and nothing says that git does not run it.
     pub(crate) fn works(&self) -> bool {
+        if self.fired == Some(Fired::Ignored) {
+            return false;
+        }
         match self.state {
             State::Installed { .. } | State::Outdated => !matches!(self.fired, Some(Fired::No { .. })),
             // What runs beside ours in another program's hook may well refuse a message that is none.
@@ -131,7 +136,7 @@ fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, Hook
     };
     // A hook manager keeps what it runs elsewhere: only the mark shows that it hands over.
     Ok(match fired {
-        Some(Fired::Yes) if is_others => Row { hook, state: State::HandsOver, fired },
+        Some(Fired::Yes | Fired::Ignored) if is_others => Row { hook, state: State::HandsOver, fired },
         Some(_) if state == State::Foreign => Row { hook, state, fired: None },
         fired => Row { hook, state, fired },
     })
@@ -166,7 +171,9 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let call = repo.git().without_literal_paths().args(["hook", "run", hook.name(), "--"]).arg(&message);
     let output = call.env(shim::PROBE, &mark).output()?;
     if fs::read_to_string(&mark).is_ok_and(|left| left.trim() == hook.name()) {
-        return Ok(Fired::Yes);
+        // Asked so, ours refuse.
+        let stops = hook == Hook::PrepareCommitMsg || output.code != Some(0);
+        return Ok(if stops { Fired::Yes } else { Fired::Ignored });
     }
     if output.stderr.contains("'hook' is not a git command") {
         return Ok(Fired::CannotAsk);

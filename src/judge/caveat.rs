@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::{MetricRow, variable_changes};
-use crate::judge::{Change, Circumstances, series};
+use crate::judge::{Change, Circumstances, machines, series};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
@@ -112,6 +112,11 @@ pub enum Caveat {
         command: String,
         path: String,
     },
+    /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
+    SeveralMachines {
+        machines: u32,
+        disagree: Vec<(MetricId, f64)>,
+    },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
     OthersCommitted,
     /// The snapshot after the change is older than the baseline.
@@ -166,15 +171,14 @@ pub(crate) fn caveats(
             found.push(Caveat::PairOfOtherCommits);
         }
         found.extend(of_first_runs(pair));
+        found.extend(machines::caveat(pair));
     }
     about_sizes(before, after, metrics, &mut found);
     about_memory(before, after, pair, &mut found);
     about_times(metrics, &mut found);
     about_tuneables(before, after, &mut found);
     let names: Vec<String> = variable_changes(before, after).into_iter().map(|change| change.name).collect();
-    if !names.is_empty() {
-        found.push(Caveat::EnvDiffers { names });
-    }
+    found.extend((!names.is_empty()).then_some(Caveat::EnvDiffers { names }));
     found
 }
 
@@ -278,12 +282,8 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     let names = |rows: &mut dyn Iterator<Item = &MetricRow>| rows.map(|row| row.metric.clone()).collect::<Vec<_>>();
     let singles = names(&mut sampled().filter(both).filter(single));
     let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)));
-    if !singles.is_empty() {
-        found.push(Caveat::SingleRuns { metrics: singles });
-    }
-    if !unpaired.is_empty() {
-        found.push(Caveat::Unpaired { metrics: unpaired });
-    }
+    found.extend((!singles.is_empty()).then_some(Caveat::SingleRuns { metrics: singles }));
+    found.extend((!unpaired.is_empty()).then_some(Caveat::Unpaired { metrics: unpaired }));
     for row in metrics {
         let Change::Invalid { because } = &row.result else { continue };
         let (side, reason) = match because {
@@ -317,9 +317,7 @@ fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found
         .filter(|path| changed(path) && (untracked(before, path) || untracked(after, path)))
         .cloned()
         .collect();
-    if !paths.is_empty() {
-        found.push(Caveat::TrackedBytesNotRecorded { paths });
-    }
+    found.extend((!paths.is_empty()).then_some(Caveat::TrackedBytesNotRecorded { paths }));
 }
 
 /// A run cannot show less than the measuring process held when it started the run.

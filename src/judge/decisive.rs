@@ -163,6 +163,7 @@ mod tests {
             system_s: Some(0.0),
             max_rss_bytes: None,
             queued_s: None,
+            instructions: None,
             exit_code: Some(0),
             timed_out: false,
         };

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series};
+use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series, machines};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, Sampling, Unusable};
 use crate::stats::{Interval, Successes, looks, median, proportion, rank_sum, winsorized};
 
@@ -115,6 +115,11 @@ fn any_level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, U
             let (before, after) = sides(series);
             exact_level(&Ok(before), &after, known)
         }
+        Some(Ok(series)) if !series.machines.is_empty() && series.spec.sampling == Sampling::Sampled => {
+            let what =
+                "an absolute bound holds on one machine, and several measured this; a bound with a sign is relative";
+            Err(Flaw::NotComparable { what: what.to_owned() }.into())
+        }
         Some(Ok(series)) => {
             let after = Series { spec: series.spec.clone(), samples: series.side(|pair| pair.after) };
             let level = series.plan.level(after.samples.len());
@@ -167,20 +172,23 @@ fn converted(before: &Series, after: &Series) -> Vec<f64> {
     before.samples.iter().map(|sample| sample * factor).collect()
 }
 
-fn count(n: usize) -> u32 {
+pub(crate) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn estimate(interval: Interval, confidence: f64) -> Estimate {
+pub(crate) fn estimate(interval: Interval, confidence: f64) -> Estimate {
     Estimate { value: interval.value, low: interval.low, high: interval.high, confidence }
 }
 
 /// An interval of log-ratios as shares of the baseline.
-fn shares_of(logs: Interval) -> Interval {
+pub(crate) fn shares_of(logs: Interval) -> Interval {
     Interval { value: logs.value.exp_m1(), low: logs.low.exp_m1(), high: logs.high.exp_m1(), ..logs }
 }
 
-fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+pub(crate) fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+    if !series.machines.is_empty() {
+        return machines::relative(series, known);
+    }
     let n = series.pairs.len();
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(n), need: count(looks::FEWEST) });
     let level = series.plan.level(n).ok_or_else(too_few)?;

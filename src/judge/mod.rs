@@ -2,11 +2,13 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod bisect;
 pub mod calibration;
 pub mod caveat;
 pub mod compare;
 pub mod decisive;
 pub mod effect;
+pub mod machines;
 pub mod noise;
 pub mod rule;
 pub mod series;

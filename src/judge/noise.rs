@@ -156,7 +156,8 @@ mod tests {
             if hash.is_multiple_of(20) { 1.3 } else { 1.0 + scatter }
         };
         let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1), after_first: i % 2 == 1 };
-        PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: Plan::default(), pairs: (0..n).map(pair).collect() }
+        let pairs = (0..n).map(pair).collect();
+        PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: Plan::default(), pairs, machines: Vec::new() }
     }
 
     fn known() -> Circumstances {

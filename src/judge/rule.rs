@@ -232,7 +232,7 @@ mod tests {
     fn pairs_of(pairs: Vec<PairSample>) -> PairedReading {
         let (id, unit) = (MetricId::new("m"), Unit::seconds());
         let spec = MetricSpec { id, unit, better: Better::Lower, sampling: Sampling::Sampled };
-        Ok(PairedSeries { spec, plan: Plan::default(), pairs })
+        Ok(PairedSeries { spec, plan: Plan::default(), pairs, machines: Vec::new() })
     }
 
     fn known() -> Circumstances {

@@ -29,7 +29,10 @@ pub struct PairedSeries {
     pub spec: MetricSpec,
     /// The looks that were planned, which fix the level of the interval.
     pub plan: Plan,
+    /// Of all machines.
     pub pairs: Vec<PairSample>,
+    /// Each machine's own, where there are several.
+    pub machines: Vec<PairedSeries>,
 }
 
 /// One pair of samples.
@@ -203,10 +206,29 @@ fn kpi(kpi: &Kpi) -> Reading {
     }
 }
 
-/// Every metric of a pair session. A failed run on either side makes the command's times unusable.
+/// Every metric of a pair session, of all machines. A failed run on either side makes the command's times unusable.
 pub fn pair_metrics(session: &PairSession) -> BTreeMap<MetricId, PairedReading> {
     let kpis = session.kpis.iter().map(|paired| (MetricId::kpi(&paired.kpi.name), kpi_pairs(paired)));
-    session.commands.iter().flat_map(command_pairs).chain(kpis).collect()
+    let mut found: BTreeMap<_, _> = session.commands.iter().flat_map(command_pairs).chain(kpis).collect();
+    if !session.others.is_empty() {
+        let mut others: Vec<_> = session.others.iter().map(pair_metrics).collect();
+        for (id, reading) in &mut found {
+            let of_others = others.iter_mut().map(|other| other.remove(id).unwrap_or(Err(never_measured())));
+            let all: Result<Vec<PairedSeries>, Flaw> = std::iter::once(reading.clone()).chain(of_others).collect();
+            *reading = all.map(of_machines);
+        }
+    }
+    found
+}
+
+fn of_machines(machines: Vec<PairedSeries>) -> PairedSeries {
+    let pairs = machines.iter().flat_map(|machine| machine.pairs.clone()).collect();
+    let first = &machines[0];
+    PairedSeries { spec: first.spec.clone(), plan: first.plan, pairs, machines }
+}
+
+fn never_measured() -> Flaw {
+    Flaw::Before { reason: Unusable::NotMeasured }
 }
 
 /// The metrics of one command's pairs, as far as they have been run: what the pair engine hands to its stopping rule.
@@ -249,9 +271,9 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
 
 fn paired(spec: MetricSpec, plan: Plan, pairs: Vec<PairSample>) -> PairedReading {
     if pairs.is_empty() {
-        Err(Flaw::Before { reason: Unusable::NotMeasured })
+        Err(never_measured())
     } else if pairs.iter().all(|pair| pair.before.is_finite() && pair.after.is_finite()) {
-        Ok(PairedSeries { spec, plan, pairs })
+        Ok(PairedSeries { spec, plan, pairs, machines: Vec::new() })
     } else {
         Err(Flaw::Before { reason: not_finite() })
     }

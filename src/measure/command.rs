@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, Counter};
+use crate::measure::instructions;
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
 use crate::os::process::{self, Invocation, Launch, Output};
@@ -85,6 +86,8 @@ pub struct CommandPlan {
     /// Shell commands before and after each run, which are not timed.
     pub prepare: Option<String>,
     pub conclude: Option<String>,
+    /// What counts its instructions.
+    pub instructions: Option<Counter>,
     pub timeout: Duration,
     pub runs: u32,
     /// Runs before those, which do not count. In pairs: of each side.
@@ -102,6 +105,7 @@ impl CommandPlan {
             env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
             prepare: timing.prepare.clone(),
             conclude: timing.conclude.clone(),
+            instructions: timing.instructions,
             timeout: seconds(timing.timeout_s),
             runs: timing.runs,
             warmup: timing.warmup,
@@ -182,7 +186,8 @@ pub(crate) fn time(
             Ended::Code(_) | Ended::Signal(_) => (done > plan.warmup, false),
         };
         if counts {
-            timing.samples.push(run_of(&finished));
+            let instructions = if finished.success() { instructions::count(runner, plan, &spec) } else { None };
+            timing.samples.push(Run { instructions, ..run_of(&finished) });
             timing.last_rc = Some(return_code(finished.ended));
             all_s.push(finished.wall.as_secs_f64());
         }
@@ -238,6 +243,7 @@ pub fn run_of(finished: &Finished) -> Run {
         system_s: finished.system.map(|time| time.as_secs_f64()),
         max_rss_bytes: finished.max_rss_bytes,
         queued_s: finished.queued_alone().map(|time| time.as_secs_f64()),
+        instructions: None,
         exit_code: match finished.ended {
             Ended::Code(code) => Some(code),
             Ended::Signal(_) | Ended::TimedOut | Ended::Interrupted => None,
@@ -254,6 +260,7 @@ pub(crate) fn run_not_started() -> Run {
         system_s: None,
         max_rss_bytes: None,
         queued_s: None,
+        instructions: None,
         exit_code: Some(NOT_STARTED),
         timed_out: false,
     }
@@ -361,6 +368,7 @@ mod tests {
         CommandPlan {
             prepare: None,
             conclude: None,
+            instructions: None,
             name: "tests".to_owned(),
             cmd: "make test".to_owned(),
             shell: true,

@@ -3,10 +3,12 @@
 pub mod command;
 pub(crate) mod flatten;
 pub(crate) mod http;
+pub(crate) mod instructions;
 pub(crate) mod kpi;
 pub(crate) mod machine;
 pub(crate) mod number;
 pub mod pair;
+pub(crate) mod results;
 pub(crate) mod revision;
 pub(crate) mod size;
 pub(crate) mod snapshot;

@@ -7,6 +7,7 @@ use regex::Captures;
 use serde_json::Value;
 
 use crate::config::{Extract, KpiProbe, Matches};
+use crate::measure::results;
 use crate::model::Unit;
 use crate::model::strict_json::parse_json;
 use crate::model::text::nearest;
@@ -28,8 +29,14 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
         Extract::Pointer(pointer) => pointed_in(&parsed(text)?, &pointer, &config.unit),
         Extract::Pointers(places) => {
             let value = parsed(text)?;
+            results::usable(config, &value).map_err(|why| format!(": {why}"))?;
             let place = places.iter().find(|place| follow(&value, place).is_ok()).or(places.first());
             place.map_or_else(|| Ok(Vec::new()), |place| pointed_in(&value, place, &config.unit))
+        }
+        Extract::Jmh(select) => {
+            let value = parsed(text)?;
+            let score = results::jmh(config, &value, &select).map_err(|why| format!(": {why}"))?;
+            pointed_in(score, "/rawData/*", &config.unit)
         }
         Extract::Criterion => {
             let value = parsed(text)?;
@@ -37,7 +44,11 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
             let (times, iterations) = (all("/times")?, all("/iters")?);
             Ok(times.iter().zip(&iterations).filter(|(_, n)| **n > 0.0).map(|(time, n)| time / n).collect())
         }
-        Extract::Regex(pattern) => matched(&pattern, config, &String::from_utf8_lossy(text)),
+        Extract::Regex(pattern) => {
+            let text = String::from_utf8_lossy(text);
+            results::completed(config, &text).map_err(|why| format!(": {why}"))?;
+            matched(&pattern, config, &text)
+        }
     }
 }
 
@@ -55,8 +66,8 @@ fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>,
 fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
     // google-benchmark's `time_unit` stands beside counts, too.
-    let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit"] };
-    let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str()).map(Unit::spelled);
+    let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit", "scoreUnit"] };
+    let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str());
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
         return Err(format!(": {pointer} has unit {unit} in the file, but the config says `unit: {declared}`"));
     }
@@ -119,8 +130,9 @@ fn whole(text: &str, found: &Captures<'_>, declared: &Unit) -> Result<f64, Strin
     let (before, after) = (&text[..start], &text[end..]);
     // What the regex itself matched around the group, its author has seen.
     let (seen_before, seen_after) = (all.start() < start, all.end() > end);
-    if begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
-        let around = |c: char| c.is_alphanumeric() || "+-.,".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
+    let is_duration = compound(before, after, declared);
+    if is_duration || begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
+        let around = |c: char| c.is_alphanumeric() || "+-.,:/".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
         let from = before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(start, |(at, _)| at);
         let to = end + after.find(|c: char| !around(c)).unwrap_or(after.len());
         return Err(format!(
@@ -144,6 +156,41 @@ fn digit(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_ascii_digit())
 }
 
+/// Whether a match is one part of a duration of several, as in `2m1.5s` and `1:30`, whose other parts are not all zero.
+fn compound(before: &str, after: &str, declared: &Unit) -> bool {
+    let captures = |pattern: &str, text: &str| {
+        let found = regex::Regex::new(pattern).ok()?.captures(text)?;
+        let group = |i: usize| found.get(i).map_or("", |it| it.as_str()).to_owned();
+        Some((found.get(0)?.start(), group(1), group(2)))
+    };
+    let is_some = |digits: &str| digits.contains(|c: char| ('1'..='9').contains(&c));
+    let clock = [captures(r"((?:[0-9]+:)+)$", before), captures(r"^((?::[0-9][0-9.]*)+)", after)];
+    if declared.is_time() && clock.into_iter().flatten().any(|(_, digits, _)| is_some(&digits)) {
+        return true;
+    }
+    let seconds = |word: &str| match word {
+        "d" => Some(86_400.0),
+        "hr" | "hrs" => Some(3600.0),
+        "m" | "mins" => Some(60.0),
+        word => Unit::spelled(word).factor_to(&Unit::seconds()),
+    };
+    let Some(here) = captures(r"^\s?([a-zµ]+)", after).and_then(|(_, word, _)| seconds(&word)) else { return false };
+    let next = captures(r"^\s?[a-zµ]+\s?([0-9.]+)\s?([a-zµ]+)", after);
+    if next.is_some_and(|(_, digits, word)| is_some(&digits) && seconds(&word).is_some_and(|unit| unit < here)) {
+        return true;
+    }
+    let mut earlier = before;
+    while let Some((start, digits, word)) = captures(r"([0-9.]+)\s?([a-zµ]+)\s?$", earlier)
+        && seconds(&word).is_some_and(|unit| unit > here)
+    {
+        if is_some(&digits) {
+            return true;
+        }
+        earlier = &earlier[..start];
+    }
+    false
+}
+
 /// Whether the text before a match is the beginning of its number, a sign included.
 fn begins_within(before: &str, number: &str, seen: bool) -> bool {
     let mut back = before.chars().rev();
@@ -151,7 +198,7 @@ fn begins_within(before: &str, number: &str, seen: bool) -> bool {
     match last {
         Some('0'..='9' | '.') => true,
         Some('-' | '\u{2212}') => before_last.is_none_or(|c| c.is_whitespace() || ":=([,".contains(c)),
-        Some(',') => !seen && digit(before_last),
+        Some(',' | ':' | '/') => !seen && digit(before_last),
         Some(c) if GROUPING.contains(&c) => digit(before_last),
         Some(' ') => {
             let group =
@@ -169,7 +216,7 @@ fn ends_within(number: &str, after: &str, seen: bool) -> bool {
     match first {
         Some('0'..='9') => true,
         Some('.') => digit(second),
-        Some(',') => !seen && digit(second),
+        Some(',' | ':' | '/') => !seen && digit(second),
         Some('e' | 'E') => digit(second) || matches!(second, Some('+' | '-')) && digit(ahead.next()),
         Some('x' | 'X') => number.trim_start_matches('-') == "0" && second.is_some_and(|c| c.is_ascii_hexdigit()),
         Some(c) if GROUPING.contains(&c) => digit(second),
@@ -188,22 +235,34 @@ fn leading_digits(text: &str) -> usize {
 fn unit_after(after: &str, declared: &Unit) -> Option<String> {
     let adjoins = !after.starts_with(' ');
     let rest = after.strip_prefix(' ').unwrap_or(after);
-    let end = rest.find(|c: char| !c.is_alphabetic() && c != '%').unwrap_or(rest.len());
-    let word = &rest[..end];
-    if let Some(multiplier) = word.chars().next().filter(|c| adjoins && MULTIPLIERS.contains(c) && word.len() == 1) {
+    let end = rest.find(|c: char| !c.is_alphabetic() && c != '%' && c != '/').unwrap_or(rest.len());
+    let (word, next) = (&rest[..end], rest[end..].trim_start_matches([' ', ':', '=']));
+    if let Some(multiplier) = word.chars().next().filter(|c| MULTIPLIERS.contains(c) && word.len() == 1) {
         let fits = declared.symbol().starts_with(multiplier) || declared.symbol().starts_with('k') && multiplier == 'K';
-        return (!fits).then(|| word.to_owned());
+        let of_unit = !declared.symbol().is_empty() && next.starts_with(declared.symbol());
+        return (!fits && (adjoins || of_unit)).then(|| word.to_owned());
     }
-    // A word of statistics, too.
-    let is_unit = !word.is_empty() && (adjoins || word != "min");
-    Some(Unit::spelled(word)).filter(|unit| is_unit && is_other(unit, declared)).map(|_| word.to_owned())
+    // `5 min 3 max 9` is the word of statistics.
+    let is_unit = !word.is_empty() && (adjoins || word != "min" || !digit(next.chars().next()));
+    (is_unit && is_other(word, declared)).then(|| word.to_owned())
 }
 
-/// Whether both are known units, and not the same.
-fn is_other(unit: &Unit, declared: &Unit) -> bool {
-    let none = Unit::none();
-    let known = |unit: &Unit| *unit != none && unit.is_known();
-    known(unit) && known(declared) && unit.factor_to(declared) != Some(1.0)
+/// Whether a unit says something else than the declared one: where both are known, or one is a multiple of the other, each
+/// part of `a/b` for itself.
+pub(crate) fn is_other(found: &str, declared: &Unit) -> bool {
+    let parts = found.split('/').zip(declared.symbol().split('/'));
+    parts.into_iter().any(|(found, declared)| {
+        let (unit, declared) = (Unit::spelled(found), Unit::spelled(declared));
+        let known = |unit: &Unit| !unit.symbol().is_empty() && unit.is_known();
+        let multiple = |long: &str, short: &str| {
+            let prefix = long.strip_suffix(short).filter(|_| !short.is_empty());
+            prefix.is_some_and(|it| it.len() == 1 && it.starts_with(MULTIPLIERS) || matches!(it, "Ki" | "Mi" | "Gi"))
+        };
+        match known(&unit) && known(&declared) {
+            true => unit.factor_to(&declared) != Some(1.0),
+            false => multiple(found, declared.symbol()) || multiple(declared.symbol(), found),
+        }
+    })
 }
 
 fn not_a_number(found: &str) -> String {
@@ -413,8 +472,6 @@ mod tests {
         assert_eq!(read(Reader::GoogleBenchmark, "BM_a", google).0, [5.0, 6.0]);
         let go = "goos: linux\nBenchmarkFib-8   \t 1000\t       331 ns/op\nBenchmarkFib-8\t1000\t339.5 ns/op\nBenchmarkFib2-8\t1\t9 ns/op\n";
         assert_eq!(read(Reader::GoBench, "BenchmarkFib", go).0, [331.0, 339.5]);
-        let jmh = r#"[{"benchmark":"p.C.m","primaryMetric":{"score":2,"rawData":[[1,2],[3]]}}]"#;
-        assert_eq!(read(Reader::Jmh, "p.C.m", jmh).0, [1.0, 2.0, 3.0]);
         assert_eq!(read(Reader::K6, "http_req_duration", r#"{"metrics":{"http_req_duration":{"avg":4.5}}}"#).0, [4.5]);
         assert_eq!(read(Reader::Oha, "average", r#"{"summary":{"average":0.02}}"#).0, [0.02]);
         let mut kpi =
@@ -440,6 +497,12 @@ mod tests {
             ("t.*?([0-9.]+)", "t: -1.5", "-1.5"),
             ("t: ([0-9]+)", "t: 0x1F", "0x1F"),
             ("t: ([0-9]{2})", "t: 123", "123"),
+            ("t: ([0-9]+)", "t: 1:30", "1:30"),
+            ("t: [0-9]+:([0-9]+)", "t: 1:30", "1:30"),
+            ("t: ([0-9.]+)", "t: 2m1.5s", "2m1.5s"),
+            ("([0-9.]+)s", "t: 1h0m1.5s", "1h0m1.5s"),
+            ("t: ([0-9.]+)", "t: 1 s 30 ms", "1"),
+            ("t: ([0-9]+)", "t: 1/3", "1/3"),
         ] {
             let error = read(&regex(pattern), text).unwrap_err();
             let whole = format!("is only a part of the number {number:?}");
@@ -449,18 +512,40 @@ mod tests {
 
     #[test]
     fn a_number_in_another_unit_is_not_the_declared_one() {
-        for (text, unit) in
-            [("t: 5 s", "s"), ("t: 5us", "us"), ("t: 5 seconds", "seconds"), ("t: 5k", "k"), ("t: 5 MB", "MB")]
-        {
+        for (text, unit) in [
+            ("t: 5 s", "s"),
+            ("t: 5us", "us"),
+            ("t: 5 seconds", "seconds"),
+            ("t: 5k", "k"),
+            ("t: 5 MB", "MB"),
+            ("t: 5 min", "min"),
+        ] {
             let error = read(&regex("t: ([0-9.]+)"), text).unwrap_err();
             assert!(
                 error.contains(&format!("followed by `{unit}`, and the config says `unit: ms`")),
                 "{text}: {error}"
             );
         }
-        for text in ["t: 5 ms", "t: 5ms/op", "t: 5 milliseconds", "t: 5", "t: 5 req", "t: 5 min 3 max 9", "t: 5m"] {
-            assert_eq!(read(&regex("t: ([0-9.]+)"), text), Ok(vec![5.0]), "{text}");
+        for text in [
+            "t: 5 ms",
+            "t: 5ms/op",
+            "t: 5 milliseconds",
+            "t: 5",
+            "t: 5 req",
+            "t: 5 min 3 max 9",
+            "t: 5m",
+            "t: 5 ms 7 ms",
+            "t: 0:0:5",
+        ] {
+            assert_eq!(read(&regex("t: (?:0:)*([0-9.]+)"), text), Ok(vec![5.0]), "{text}");
         }
+        let rate = |unit: &str| KpiProbe { unit: Unit::new(unit), ..regex("t: ([0-9.]+)") };
+        for (unit, text) in
+            [("ops/s", "t: 5 Kops/s"), ("kops/s", "t: 5 ops/s"), ("ops/s", "t: 5 ops/min"), ("ops/s", "t: 5 k ops/s")]
+        {
+            assert!(read(&rate(unit), text).unwrap_err().contains("followed by"), "{text}");
+        }
+        assert_eq!(read(&rate("ops/s"), "t: 5 ops/s"), Ok(vec![5.0]));
     }
 }
 

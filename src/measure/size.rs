@@ -216,24 +216,35 @@ fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8>
     })
 }
 
-/// A warning of files that are kept by git-lfs and were not fetched: a pointer to the data lies in place of it.
-pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Option<String> {
+/// What of the tracked files is not here, each with the command of git that fetches it: a pointer lies in place of data
+/// that git-lfs keeps, an empty directory in place of a submodule.
+pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<(String, &'static str)> {
     const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
     const LONGEST: u64 = 1024;
     let attributes = fs::read_to_string(root.join(".gitattributes")).unwrap_or_default();
-    if !attributes.contains("filter=lfs") {
-        return None;
+    let uses_lfs = attributes.contains("filter=lfs");
+    let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let (mut pointers, mut submodules) = (Vec::new(), Vec::new());
+    for path in tracked {
+        let full = root.join(&path);
+        let Ok(metadata) = full.symlink_metadata() else { continue };
+        if metadata.is_dir() && is_empty(&full) {
+            submodules.push(path);
+        } else if uses_lfs && metadata.is_file() && metadata.len() <= LONGEST {
+            pointers.extend(fs::read(&full).is_ok_and(|bytes| bytes.starts_with(POINTER)).then_some(path));
+        }
     }
-    let is_short =
-        |path: &PathBuf| root.join(path).symlink_metadata().is_ok_and(|it| it.is_file() && it.len() <= LONGEST);
-    let is_pointer = |path: &PathBuf| fs::read(root.join(path)).is_ok_and(|bytes| bytes.starts_with(POINTER));
-    let found: Vec<PathBuf> = tracked.filter(is_short).filter(is_pointer).collect();
-    let first = found.first()?;
-    Some(format!(
-        "git-lfs: {} of the tracked files, such as {}, are pointers in place of the data: run `git lfs pull`",
-        found.len(),
-        first.display()
-    ))
+    let told = |found: &[PathBuf], what: &str| {
+        Some(format!("{} of the tracked files, such as {}, {what}", found.len(), found.first()?.display()))
+    };
+    let lfs = told(&pointers, "are git-lfs pointers in place of the data").map(|text| (text, "lfs pull"));
+    let empty = told(&submodules, "are submodules that were not fetched");
+    lfs.into_iter().chain(empty.map(|text| (text, "submodule update --init --recursive"))).collect()
+}
+
+/// The same as warnings.
+pub(crate) fn unfetched_warnings(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<String> {
+    unfetched(root, tracked).into_iter().map(|(what, command)| format!("{what}: run `git {command}`")).collect()
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
 
 use crate::config::{self, Config};
+use crate::git::Repo;
 use crate::measure::machine::{self, Reference};
-use crate::measure::{CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, kpi, size, tuneables};
+use crate::measure::{
+    CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, instructions, kpi, size, tuneables,
+};
 use crate::model::scrub::scrub;
 use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine};
 use crate::os::{Interrupt, files};
@@ -33,6 +36,9 @@ pub(crate) struct Plan<'a> {
     /// Whether a path from the root is the tool's own.
     pub(crate) is_own: &'a (dyn Fn(&[u8]) -> bool + Sync),
     pub(crate) interrupt: &'a Interrupt,
+    pub(crate) repo: Option<&'a Repo>,
+    /// Whether results are of a path: prose, tests, the config and results themselves are no code.
+    pub(crate) is_code: &'a dyn Fn(&Path) -> bool,
 }
 
 /// The raw output that a KPI was read from.
@@ -67,7 +73,7 @@ pub(crate) fn take(
     snapshot.machine = Some(machine::fingerprint());
     sizes(plan, &mut snapshot, tell);
     let tracked = plan.tracked.into_iter().flatten().map(|path| files::path_from_bytes(path));
-    snapshot.warnings.extend(size::unfetched(plan.root, tracked));
+    snapshot.warnings.extend(size::unfetched_warnings(plan.root, tracked));
     let place = Place { root: plan.root.to_owned(), env: Vec::new() };
     let reference = Reference::new();
     timings(plan, &place, runner, &reference, &mut snapshot, tell);
@@ -128,6 +134,7 @@ fn timings(
             let kib = floor / 1024;
             snapshot.warnings.push(format!("timing {name}: {RSS_UNTOLD} {kib} KiB and cannot be told apart from it"));
         }
+        snapshot.warnings.extend(instructions::missing(&command, timed.timing.samples.iter()));
         snapshot.timings.push(timed.timing);
     }
 }
@@ -191,15 +198,12 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
     let path = plan.root.join(file);
     let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
     let sha256 = Digest::of_bytes(&fs::read(&path).ok()?);
-    let is_tracked = |tracked: &BTreeSet<Vec<u8>>| tracked.contains(files::path_bytes(Path::new(file)).as_slice());
-    // A file that git keeps is as old as the checkout.
-    let tracked = plan.tracked.filter(|tracked| !is_tracked(tracked));
-    let written =
-        |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
-    let sources = tracked.into_iter().flatten().filter(|path| !(plan.is_own)(path));
-    let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| !files::is_of_git(path));
-    let newest = sources.filter_map(|path| Some((written(&path)?, path))).max();
-    let changed = newest.filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path);
+    let newest = newest_code(plan);
+    let written_again = newest.as_ref().is_some_and(|(written, _)| modified > *written + TOGETHER);
+    let changed = match committed_code_since(plan, file) {
+        Some(changed) => changed.filter(|_| !written_again),
+        None => newest.filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path),
+    };
     Some(ReadFile {
         path: file.to_owned(),
         sha256,
@@ -207,4 +211,26 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
         older_than: changed.map(|path| path.display().to_string()),
         stale_ok: stale_ok.map(str::to_owned),
     })
+}
+
+/// The file of the project's code that was written last.
+fn newest_code(plan: &Plan<'_>) -> Option<(SystemTime, PathBuf)> {
+    let written =
+        |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
+    let sources = plan.tracked.into_iter().flatten().filter(|path| !(plan.is_own)(path));
+    let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
+    sources.filter_map(|path| Some((written(&path)?, path))).max()
+}
+
+/// Of a file that is what git holds: a checkout gives it a new time, but it is as old as the commit that last changed it.
+/// A file of the project that differs now from what it was in that commit, if there is one; `None` where the file is not
+/// what git holds.
+fn committed_code_since(plan: &Plan<'_>, file: &str) -> Option<Option<PathBuf>> {
+    let own = files::path_bytes(Path::new(file.strip_prefix("./").unwrap_or(file)));
+    plan.tracked?.get(&own)?;
+    let names = plan.repo?.changed_since_commit_of(&[plan.repo?.prefix(), &own].concat()).ok()??;
+    let below = |name: &Vec<u8>| name.strip_prefix(plan.repo?.prefix()).map(<[u8]>::to_vec);
+    let names = names.iter().filter_map(below).filter(|name| !(plan.is_own)(name));
+    let mut paths = names.map(|name| files::path_from_bytes(&name));
+    Some(paths.find(|path| (plan.is_code)(path)))
 }

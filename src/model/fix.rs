@@ -234,6 +234,12 @@ pub fn unshallow() -> Fix {
     Fix::next("fetch the whole history (in GitHub Actions: fetch-depth: 0)", CommandLine::git("fetch --unshallow"))
 }
 
+/// Fetches a commit that is not here.
+pub fn fetch(shallow: bool) -> Fix {
+    let all = || Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags"));
+    if shallow { unshallow() } else { all() }
+}
+
 /// This tool's `subcommand` on a change.
 pub fn on(id: &ChangeId, subcommand: &str) -> CommandLine {
     CommandLine::tool(subcommand).words(["--change-id", id.as_str()])

@@ -151,6 +151,7 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
         system_s: None,
         max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
         queued_s: None,
+        instructions: None,
         // hyperfine stops at a failing run unless told otherwise, and then writes every code.
         exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
         timed_out: false,
@@ -184,6 +185,7 @@ fn run_of(run: &Measurement) -> Run {
         system_s: seconds(&run.time_system),
         max_rss_bytes: bytes.map(|bytes| bytes as u64),
         queued_s: None,
+        instructions: None,
         exit_code: run.exit_code,
         timed_out: false,
     }

@@ -126,6 +126,7 @@ fn check_rate<'a>(i: usize, kpi: &Kpi, values: impl Iterator<Item = &'a f64>) ->
 fn check_pair(session: &PairSession) -> Result<(), IngestError> {
     check_names("commands", session.commands.iter().map(|command| command.name.as_str()))?;
     check_names("kpis", session.kpis.iter().map(|kpi| kpi.kpi.name.as_str()))?;
+    session.others.iter().try_for_each(check_pair)?;
     session.kpis.iter().enumerate().try_for_each(|(i, paired)| {
         check_rate(i, &paired.kpi, paired.pairs.iter().flat_map(|(before, after)| [before, after]))
     })

@@ -112,6 +112,7 @@ pub enum MetricKind {
     Wall,
     Cpu,
     MaxRss,
+    Instructions,
     Succeeded,
     Bytes,
     TrackedBytes,
@@ -140,10 +141,11 @@ pub enum Reads {
 }
 
 impl MetricKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Wall,
         Self::Cpu,
         Self::MaxRss,
+        Self::Instructions,
         Self::Succeeded,
         Self::Bytes,
         Self::TrackedBytes,
@@ -162,6 +164,7 @@ impl MetricKind {
             Self::Wall => row(".wall", "s", Lower, Sampled, OfRun(|run| Some(run.wall_s))),
             Self::Cpu => row(".cpu", "s", Lower, Sampled, OfRun(Run::cpu_s)),
             Self::MaxRss => row(".max_rss", "B", Lower, Sampled, OfRun(Run::max_rss)),
+            Self::Instructions => row(".instructions", "instructions", Lower, Sampled, OfRun(Run::instructions)),
             Self::Succeeded => row(".ok", "", Higher, Rate, OfRun(|run| Some(flag(run.succeeded())))),
             Self::Bytes => row("", "B", Lower, Exact, OfSize(|size| Some(size.bytes))),
             Self::TrackedBytes => row(".tracked", "B", Lower, Exact, OfSize(|size| size.tracked_bytes)),
@@ -244,9 +247,17 @@ impl Measurable {
         source.kinds().for_each(|kind| self.insert(kind.spec(name)));
     }
 
+    /// Adds the metrics of a command that is timed.
+    pub fn add_timing(&mut self, name: &str, counts_instructions: bool) {
+        let kinds =
+            MetricSource::Timing.kinds().filter(|kind| counts_instructions || *kind != MetricKind::Instructions);
+        kinds.for_each(|kind| self.insert(kind.spec(name)));
+    }
+
     /// Adds the metrics of a command whose results are imported: an import has no CPU time of a single run.
     pub fn add_import(&mut self, name: &str) {
-        let kinds = MetricSource::Timing.kinds().filter(|kind| *kind != MetricKind::Cpu);
+        let kinds =
+            MetricSource::Timing.kinds().filter(|kind| !matches!(kind, MetricKind::Cpu | MetricKind::Instructions));
         kinds.for_each(|kind| self.insert(kind.spec(name)));
     }
 

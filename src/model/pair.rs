@@ -41,9 +41,43 @@ pub struct PairSession {
     /// Sizes on the sides, before and after, by configured path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sizes: BTreeMap<String, (Size, Size)>,
+    /// The same two sides measured on other machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PairSession>,
     /// What could not be done as asked, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+impl PairSession {
+    /// One measurement of several, each on a machine of its own; why they are not of the same, as a sentence that goes on
+    /// from the name of the one at the index.
+    pub fn joined(sessions: Vec<Self>) -> Result<Self, (usize, String)> {
+        let mut all = sessions.into_iter();
+        let Some(mut first) = all.next() else { return Err((0, "was not given".to_owned())) };
+        let names = |session: &Self| -> Vec<String> {
+            let kpis = session.kpis.iter().map(|it| it.kpi.name.clone());
+            session.commands.iter().map(|it| format!("{} ({})", it.name, it.cmd)).chain(kpis).collect()
+        };
+        for (i, other) in all.enumerate() {
+            let problem = match () {
+                () if other.id == first.id || first.others.iter().any(|known| known.id == other.id) => {
+                    "holds a measurement that was given already"
+                }
+                () if !other.others.is_empty() => "is joined of several itself: give each machine's own file",
+                () if other.before.commit != first.before.commit || other.after.commit != first.after.commit => {
+                    "measured other commits than the first file"
+                }
+                () if names(&other) != names(&first) => "measured other commands or KPIs than the first file",
+                () => {
+                    first.others.push(other);
+                    continue;
+                }
+            };
+            return Err((i + 1, problem.to_owned()));
+        }
+        Ok(first)
+    }
 }
 
 /// One side of a paired measurement.

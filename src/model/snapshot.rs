@@ -207,6 +207,9 @@ pub struct Run {
     /// Seconds that the run was ready and had no core, where it is known to be of one thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_s: Option<f64>,
+    /// Instructions of all its processes, counted in a run of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
     /// Exit code; `None` when ended by a signal.
     #[serde(default, deserialize_with = "exit_code")]
     pub exit_code: Option<i32>,
@@ -224,6 +227,11 @@ impl Run {
     #[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
     pub fn max_rss(&self) -> Option<f64> {
         self.max_rss_bytes.map(|bytes| bytes as f64)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "runs stay far below 2^53 instructions")]
+    pub fn instructions(&self) -> Option<f64> {
+        self.instructions.map(|count| count as f64)
     }
 
     pub fn succeeded(&self) -> bool {

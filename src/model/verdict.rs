@@ -217,6 +217,15 @@ impl Finding {
 }
 
 impl Verdict {
+    /// The numbers behind it, where there are any.
+    pub fn finding(&self) -> Option<&Finding> {
+        match self {
+            Self::Pass(finding) | Self::Fail(finding) => Some(finding),
+            Self::Inconclusive { finding, .. } => finding.as_ref(),
+            Self::Invalid { .. } => None,
+        }
+    }
+
     /// Which of the four it is.
     pub fn outcome(&self) -> Outcome {
         match self {

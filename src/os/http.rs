@@ -120,14 +120,18 @@ fn explain(error: ureq::Error, request: &Request) -> HttpError {
         ureq::Error::TooManyRedirects => HttpError::TooManyRedirects(request.max_redirects),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => HttpError::BadRequest(error.to_string()),
         ureq::Error::HostNotFound => HttpError::Failed("the host's name cannot be resolved".to_owned()),
-        ureq::Error::Io(error) => HttpError::Failed(explain_io(&error)),
+        ureq::Error::Io(error) if !speaks_no_tls(&error.to_string(), request) => HttpError::Failed(explain_io(&error)),
         other => {
             let cause = other.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let said = format!("{other}{cause}");
-            let plain = said.contains("InvalidContentType") && request.url.starts_with("https:");
+            let plain = speaks_no_tls(&said, request);
             HttpError::Failed(if plain { "what listens there speaks no TLS; try http://".to_owned() } else { said })
         }
     }
+}
+
+fn speaks_no_tls(said: &str, request: &Request) -> bool {
+    said.contains("InvalidContentType") && request.url.to_ascii_lowercase().starts_with("https:")
 }
 
 fn explain_io(error: &io::Error) -> String {

@@ -46,7 +46,8 @@ pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     if comparison.caveats.is_empty() {
         doc.paragraph("No objection to these numbers was found.");
     }
-    doc.list(comparison.caveats.iter().map(method::caveat));
+    let instructions = method::instructions(comparison.metrics.iter().map(|row| &row.metric));
+    doc.list(comparison.caveats.iter().map(method::caveat).chain(instructions));
     git(&mut doc, comparison);
     sizes(&mut doc, comparison);
     timings(&mut doc, comparison);

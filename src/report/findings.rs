@@ -252,6 +252,22 @@ fn junit(audit: &Audit, ctx: &FixContext) -> String {
     lines.join("\n")
 }
 
+/// The report of a check that could not be made, in the formats that a service shows.
+pub(crate) fn trouble(format: Option<Format>, message: &str) -> Option<String> {
+    let totals = "tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"";
+    match format {
+        Some(Format::Github) => Some(format!("::error title=check::{}", data(message))),
+        Some(Format::Junit) => Some(format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"vibeship-optimizer\" {totals}>\n  \
+             <testsuite name=\"check\" {totals}>\n    <testcase classname=\"check\" name=\"check\">\n      \
+             <error message=\"{}\">{}</error>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
+            xml_line(message.lines().next().unwrap_or_default()),
+            xml_lines(message)
+        )),
+        Some(Format::Json | Format::Markdown | Format::Text | Format::Html) | None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

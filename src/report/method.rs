@@ -2,7 +2,7 @@
 //! what cannot be concluded from it.
 
 use crate::judge::{Caveat, CpuReason, Decisive, WallReason, Which};
-use crate::model::{Machine, MetricId, PairedCommand, SideRevision, Stop, Unit};
+use crate::model::{Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
 use crate::report::{CompareView, Doc, Table, Text, code, codes, values, verdict};
 
 pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
@@ -189,6 +189,19 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::PairOfOtherCommits => Text::from(
             "The pairs were taken of other commits than the snapshots, so they may not be about this change.",
         ),
+        Caveat::SeveralMachines { machines, disagree } => {
+            let all = format!("Measured on {machines} machines: each change is a random-effects estimate over them.");
+            let share = |(metric, share): &(MetricId, f64)| format!("{metric} ({})", values::plain_share(*share));
+            let metrics = disagree.iter().map(share).collect::<Vec<_>>().join(", ");
+            let told = match disagree.is_empty() {
+                true => " They agree within their noise.".to_owned(),
+                false => format!(
+                    " They disagree by more than noise about {metrics}: look at each machine's own file before the mean is \
+                     believed (the share of the spread that is disagreement, I²)."
+                ),
+            };
+            Text::from(all + &told)
+        }
         Caveat::OthersCommitted => Text::from(
             "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
              so that it tells the change's effect alone.",
@@ -278,6 +291,14 @@ fn names(metrics: &[MetricId]) -> Text {
     codes(metrics.iter().map(MetricId::as_str))
 }
 
+/// What to hold against instructions, where any were counted.
+pub(crate) fn instructions<'a>(mut metrics: impl Iterator<Item = &'a MetricId>) -> Option<Text> {
+    let counted = metrics.any(|metric| metric.kind() == Some(MetricKind::Instructions));
+    let said =
+        "Instructions are not time: what waits for memory, the disk or another process costs time and none of them.";
+    counted.then(|| Text::from(said))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +329,7 @@ mod tests {
             Caveat::DriftUnknown,
             Caveat::PairOfOtherCommits,
             Caveat::OthersCommitted,
+            Caveat::SeveralMachines { machines: 3, disagree: vec![(MetricId::new("timing.tests.cpu"), 0.71)] },
             Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
             Caveat::Restores { undone: "b".repeat(40), earlier: "a".repeat(40) },
@@ -338,6 +360,7 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
+        - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before the mean is believed (the share of the spread that is disagreement, I²).
         - `out/ops.txt`, which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.

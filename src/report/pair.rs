@@ -1,6 +1,7 @@
 //! Measuring without a change: two revisions in pairs, a calibration with its noise floors, and a self-test.
 
 use crate::judge::caveat::cpu_against_wall;
+use crate::judge::machines;
 use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
@@ -14,6 +15,8 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
     }
     doc.table(table);
     bars(&mut doc, rows);
+    let instructions = method::instructions(rows.iter().map(|row| &row.metric));
+    doc.list(machines::caveat(session).iter().map(method::caveat).chain(instructions));
     for command in &session.commands {
         let of_command = || rows.iter().filter(|row| row.command.as_ref() == Some(&command.name));
         let decisive = of_command().find(|row| row.decisive);

@@ -27,7 +27,7 @@ impl Row {
         let drawn = match criterion.bound {
             // Points of a rate are on another scale.
             Bound::Relative { share } if !criterion.metric.is_rate() => {
-                finding(verdict).and_then(Finding::share).map(|estimate| (estimate, Some(share), tone))
+                verdict.finding().and_then(Finding::share).map(|estimate| (estimate, Some(share), tone))
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
@@ -162,14 +162,6 @@ pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
     match verdicts.not_passing().max_by_key(|judged| judged.verdict.outcome()) {
         None => (Outcome::Pass, ": KPI and every guardrail hold".to_owned()),
         Some(worst) => (worst.verdict.outcome(), format!(": {}", full_line(worst))),
-    }
-}
-
-fn finding(verdict: &Verdict) -> Option<&Finding> {
-    match verdict {
-        Verdict::Pass(finding) | Verdict::Fail(finding) => Some(finding),
-        Verdict::Inconclusive { finding, .. } => finding.as_ref(),
-        Verdict::Invalid { .. } => None,
     }
 }
 

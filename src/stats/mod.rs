@@ -6,11 +6,13 @@
 pub mod looks;
 pub mod median;
 pub mod normal;
+pub mod pooled;
 pub mod proportion;
 pub mod rank_sum;
 pub mod winsorized;
 
 pub use looks::Plan;
+pub use pooled::Pooled;
 pub use proportion::Successes;
 
 /// A point estimate with a two-sided interval. All numbers are finite.

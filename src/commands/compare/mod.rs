@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::commands::compare::files::Outs;
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, uncommitted};
+use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, uncommitted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
@@ -17,6 +17,7 @@ use crate::store::Role;
 use crate::workflow::{Change, gates};
 
 mod files;
+mod machines;
 
 pub(crate) use files::strips;
 
@@ -40,6 +41,9 @@ pub(crate) struct CompareArgs {
     /// Compare only the two snapshots, without measuring pairs
     #[arg(long)]
     no_pair: bool,
+    /// Judge by the pairs in these files, what `pair --json-out` wrote on each machine, and measure none
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["before", "no_pair", "runs", "max_time"])]
+    machines: Vec<PathBuf>,
     /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
@@ -65,6 +69,16 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
             swapped(ctx, &change, &args)?;
         }
         return files::compare(ctx, &args, (before, &old), (after, &new));
+    }
+    if !args.machines.is_empty() && args.change_id.is_none() {
+        let inputs: Vec<&Path> = args.machines.iter().map(PathBuf::as_path).collect();
+        Outs { report: args.out.as_deref(), data: args.json_out.as_deref() }.guard(ctx, &inputs)?;
+        if args.out.is_some() {
+            let message = "--out: without a change there is a table, and no report; --json-out keeps the joined pairs";
+            return Err(CommandError::trouble(message));
+        }
+        let session = machines::read(&args.machines)?;
+        return pair::tell(ctx, args.json_out.as_deref(), &session, &calibrate::settings(ctx, None)?);
     }
     let id = choose::change(ctx, args.change_id.as_deref())?;
     let change = commit::load(ctx, &id)?;
@@ -217,6 +231,9 @@ fn pairs(
     settings: &Settings,
     args: &CompareArgs,
 ) -> Result<(Option<PairSession>, Option<String>), CommandError> {
+    if !args.machines.is_empty() {
+        return Ok((Some(machines::of_change(ctx, change, &args.machines)?), None));
+    }
     let needed = change.commit_and_parent().is_some();
     if args.no_pair {
         if needed {

@@ -184,9 +184,12 @@ pub struct PairRow {
 /// A row for every metric that varies, command by command (rates are told by the failure itself), then the KPIs.
 pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
     let mut rows = Vec::new();
+    let all = series::pair_metrics(session);
+    let of_all = |metric: &MetricId, own: PairedReading| all.get(metric).cloned().unwrap_or(own);
     for command in &session.commands {
         let decisive = Decisive::of_pairs(command).metric(&command.name);
         for (metric, reading) in series::command_pairs(command) {
+            let reading = of_all(&metric, reading);
             let is_rate = reading.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Rate);
             if is_rate || (reading.is_err() && metric != decisive) {
                 continue;
@@ -201,7 +204,8 @@ pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
     }
     for measured in &session.kpis {
         let metric = MetricId::kpi(&measured.kpi.name);
-        rows.push(pair_row(metric, &series::kpi_pairs(measured), measured.kpi.better, settings));
+        let reading = of_all(&metric, series::kpi_pairs(measured));
+        rows.push(pair_row(metric, &reading, measured.kpi.better, settings));
     }
     rows
 }

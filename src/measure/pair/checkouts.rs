@@ -213,7 +213,8 @@ impl Builder<'_> {
         self.prepare(side, &place)?;
         self.warn_of_submodules(&tree);
         let tracked = self.project.repo.tracked_files(b"")?;
-        self.warnings.extend(size::unfetched(&tree, tracked.iter().map(|file| files::path_from_bytes(&file.path))));
+        self.warnings
+            .extend(size::unfetched_warnings(&tree, tracked.iter().map(|file| files::path_from_bytes(&file.path))));
         Ok(Checkout { place, version })
     }
 

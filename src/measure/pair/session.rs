@@ -9,7 +9,7 @@ use crate::measure::kpi::{KpiError, Sample};
 use crate::measure::pair::pin::{CorePinning, Waited, waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::{Proof, Side};
-use crate::measure::{CommandPlan, Place, Reference, Runner, command, kpi};
+use crate::measure::{CommandPlan, Place, Reference, Runner, command, instructions, kpi};
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Pair, PairedCommand, PairedKpi, Run, Stop};
 use crate::os::process::Output;
@@ -174,7 +174,9 @@ impl<'a> Session<'a> {
     fn run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
         let spec = plan.spec(self.place(side));
         let result = command::run_once(self.runner, plan, &spec);
-        filed(&result)
+        let (run, failure) = filed(&result)?;
+        let instructions = if failure.is_none() { instructions::count(self.runner, plan, &spec) } else { None };
+        ControlFlow::Continue((Run { instructions, ..run }, failure))
     }
 
     /// The same while it is seen what the side opens and prints.
@@ -436,6 +438,7 @@ mod tests {
             env: Vec::new(),
             prepare: None,
             conclude: None,
+            instructions: None,
             timeout: Duration::from_secs(9),
             runs: 1,
             warmup,

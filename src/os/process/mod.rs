@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use crate::os::Interrupt;
 
-pub(crate) use invocation::shell_line;
 pub use invocation::{AND_THEN, Invocation, Launch};
+pub(crate) use invocation::{plain_words, shell_line};
 
 #[cfg(unix)]
 use unix as platform;

@@ -61,7 +61,8 @@ fn a_tuneable_change_needs_tuneables() {
 #[test]
 fn a_tuneable_change_lists_the_keys_that_changed() {
     let s = Sandbox::new();
-    s.write("tune.json", "{\"limit\": 5}\n").config_plus("tuneables: {files: [tune.json]}\n");
+    s.write("tune.json", "{\"limit\": 5}\n").write("ops.json", crate::support::kpi(101.0));
+    s.config_plus("tuneables: {files: [tune.json]}\n");
     s.start_with("lower", &["--class", "tuneable"]).contract().before();
     s.write("src/main.txt", "other\n").commit("no tuneable").refuses(&["validate"], 3, "no_tuneable_changed");
     s.write("tune.json", "{\"limit\": 3}\n").write("ops.json", crate::support::kpi(50.0));

@@ -495,7 +495,7 @@ fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification(
     sandbox.config(&crate::support::CONFIG.replace("size_paths", kpis));
     sandbox.start("halve it").contract();
     let _ = sandbox.on(&["change", "contract", "--trigger", "kpi.lag > +10%"]).ok();
-    sandbox.before().write("lag.json", "{\"lag\": 5}\n").improve(50.0).validate().after().compare();
+    sandbox.before().write("lag.json", "{ \"lag\": 5 }\n").improve(50.0).validate().after().compare();
     let _ = sandbox.on(&["change", "promote"]).ok();
     let stage = sandbox.on(&["change", "rollout", "full"]).ok();
     assert!(stage.stderr.contains("full: begun although kpi.lag > +10% is undecided"), "{stage}");

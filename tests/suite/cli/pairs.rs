@@ -212,3 +212,60 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
         .run(&["pair", "--runs", "6", "--before", "HEAD~2", "--", "sh", "work.sh"])
         .says(&["--share PATH", "--prepare COMMAND"]);
 }
+
+/// A change of a program that gets faster, measured up to its state after.
+fn faster() -> (Sandbox, [String; 2]) {
+    let s = Sandbox::new();
+    let program = |steps: u32| format!("i=0; while [ $i -lt {steps} ]; do i=$((i+1)); done\n");
+    let config = "version: 1\ncommands: {test: \"exit 0\"}\ntimings: [{name: w, cmd: sh w.sh, runs: 2}]\nsize_paths: [src]\n\
+                  review: {require_attestation: false}\n";
+    s.config(config).write("w.sh", program(20_000)).commit_as("program", &[]);
+    s.start("faster");
+    let contract = ["--hypothesis", "less", "--kpi", "timing.w.cpu <= -10%", "--guardrail", "size.src <= +0%"];
+    let _ = s.on(&[&["change", "contract", "--trigger", "timing.w.cpu > +10%"], &contract[..]].concat()).ok();
+    s.before().write("w.sh", program(1000)).commit("faster").validate().after();
+    let commit = |file: &str| s.json(s.evidence(file))["revision"]["commit"].as_str().unwrap().to_owned();
+    let commits = [commit("before_snapshot.json"), commit("after_snapshot.json")];
+    (s, commits)
+}
+
+#[cfg(unix)]
+#[test]
+fn pairs_of_two_machines_are_judged_together() {
+    let (s, [before, after]) = faster();
+    for file in ["a.json", "b.json"] {
+        let out = s.outside().join(file).display().to_string();
+        let _ = s.run(&["pair", "--before", &before, "--after", &after, "--runs", "6", "--json-out", &out]).ok();
+    }
+    let [a, b] = ["a.json", "b.json"].map(|file| s.outside().join(file).display().to_string());
+    let _ = s.run(&["compare", "--machines", &a, &b]).ok().says(&["Measured on 2 machines", "improved"]);
+    let _ = s.run(&["compare", "--machines", &a, &a]).troubled(&["holds a measurement that was given already"]);
+    let _ = s.on(&["compare", "--machines", &a, &b, "--exit-code"]).ok().says(&["Measured on 2 machines"]);
+    let pair = s.json(s.evidence("pair.json"));
+    assert_eq!((pair["others"].as_array().unwrap().len(), &pair["change_id"]), (1, &s.id().into()));
+    // The verdicts follow from the files.
+    let _ = s.run(&["check"]).ok();
+    s.write("w.sh", "true\n").commit_as("more", &[]);
+    let _ = s.run(&["pair", "--before", &before, "--runs", "6", "--json-out", &b]);
+    let _ = s.on(&["compare", "--machines", &a, &b]).troubled(&["measured other commits than the first file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn bisect_finds_the_commit_that_made_it_slower_around_one_that_does_not_build() {
+    let s = Sandbox::new();
+    for number in 0..=8 {
+        let build = if number == 4 { "exit 1\n" } else { "exit 0\n" };
+        let rounds = if number >= 6 { SLOW } else { FAST };
+        s.write("build.sh", build).write("work.sh", format!("# {number}\n{}", work(rounds)));
+        s.commit_as(&format!("commit {number}"), &[]);
+    }
+    let asked = ["--prepare", "sh build.sh", "--runs", "20", "--", "sh", "work.sh"];
+    let found = s.run(&[&["bisect", "--good", "HEAD~8"], &asked[..]].concat()).ok();
+    let _ = found.says(&["commit 6", "made it slower", "with a probability of at most 0."]);
+    let _ = s
+        .run(&[&["bisect", "--good", "HEAD~8", "--bad", "HEAD~5"], &asked[..]].concat())
+        .exits(1)
+        .says(&["is not slower"]);
+    no_worktree_is_left(&s);
+}

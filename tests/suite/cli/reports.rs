@@ -1,6 +1,6 @@
 //! What measuring shows and writes, as somebody who tunes for a living looks at it.
 
-use crate::support::{CONFIG, Sandbox};
+use crate::support::{CONFIG, Sandbox, kpi};
 
 #[test]
 fn tokens_are_digests_in_the_snapshot_and_counts_of_tokens_are_not() {
@@ -127,4 +127,28 @@ fn submodules_are_checked_out_in_the_arms_by_what_is_advised() {
     let output = s.run(&asked);
     assert!(!output.stderr.contains("submodule") && !output.stdout.contains("invalid"), "{output}");
     assert_eq!(s.git(&["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
+fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
+    let s = Sandbox::new();
+    s.config_plus("budget: [{metric: size.src, since: v1, at_most: 50%}]\n");
+    s.git(&["tag", "v1"]);
+    let grown = |title: &str, bytes: usize| {
+        s.start(title).contract().before().write("src/main.txt", "x".repeat(bytes));
+        s.improve(50.0).validate().after().compare();
+        let _ = s.on(&["change", "promote"]).ok();
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-qm", "evidence"]);
+    };
+    s.write("src/main.txt", "x".repeat(1000)).write("ops.json", kpi(200.0)).commit_as("sized", &[]);
+    grown("one", 1300);
+    let _ = s
+        .run(&["check"])
+        .ok()
+        .says(&["size.src got 30.0 % worse since v1, of 50.0 % that the budget allows, by 1 change"]);
+    s.write("ops.json", kpi(100.0)).commit_as("measured", &[]);
+    grown("two", 1690);
+    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
+    let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src got 69.0 % worse since v1"]);
 }

@@ -191,3 +191,44 @@ fn what_resets_a_command_is_run_around_each_of_its_runs_and_not_timed() {
     s.config_plus("timings: [{name: t, cmd: \"true\", prepare: \"exit 3\", runs: 1}]\n");
     let _ = s.run(&["snapshot"]).ok().says(&["timing t has no usable value", "exit code 3"]);
 }
+
+#[test]
+fn a_committed_result_is_as_old_as_the_commit_that_wrote_it() {
+    let s = Sandbox::new();
+    let older_than = |label: &str| {
+        let answer = s.run(&["snapshot", "--label", label, "--format", "json"]).ok().json();
+        answer["snapshot"]["kpis"][0]["read_from"]["older_than"].clone()
+    };
+    assert!(older_than("fresh").is_null());
+    s.write("src/main.txt", "other code\n").commit_as("code", &[]);
+    // A checkout writes the file anew, and nothing new into it.
+    s.write("ops.json", kpi(100.0));
+    assert_eq!(older_than("old"), "src/main.txt");
+    s.write("ops.json", kpi(99.0));
+    assert!(older_than("measured again").is_null());
+    s.git(&["checkout", "-q", "HEAD~1", "--", "src/main.txt", "ops.json"]);
+    s.commit_as("taken back", &[]);
+    assert!(older_than("the same code").is_null());
+}
+
+#[test]
+fn a_measured_command_that_changes_the_project_is_told() {
+    let s = Sandbox::new();
+    s.config("version: 1\ntimings: [{name: t, cmd: 'echo x >> src/main.txt', runs: 2}]\n");
+    let _ = s.run(&["snapshot", "--label", "x"]).ok().says(&["changed while they were measured"]);
+}
+
+#[test]
+fn instructions_are_counted_where_they_can_be() {
+    let s = Sandbox::new();
+    s.config("version: 1\ntimings: [{name: t, cmd: git --version, runs: 2, instructions: cachegrind}]\n");
+    let answer = s.run(&["snapshot", "--label", "x", "--format", "json"]).ok();
+    let runs = answer.json()["snapshot"]["timings"][0]["samples"].clone();
+    if std::process::Command::new("valgrind").arg("--version").output().is_ok_and(|found| found.status.success()) {
+        let counts: Vec<f64> =
+            runs.as_array().unwrap().iter().map(|run| run["instructions"].as_f64().unwrap()).collect();
+        assert!(counts[0] > 1e4 && (counts[0] / counts[1] - 1.0).abs() < 0.01, "{counts:?}");
+    } else {
+        let _ = answer.says(&["no instructions were counted"]);
+    }
+}

@@ -185,4 +185,8 @@ fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
         status.stdout
     );
     holds(&sandbox);
+    // One that calls ours and drops its answer stops nothing.
+    let text = format!("#!/bin/sh\n'{}' hook-run commit-msg \"$@\" || true\n", runner.display());
+    hook_file(&sandbox.root().join(".git/hooks/commit-msg"), &text);
+    let _ = sandbox.run(&["hooks", "status"]).exits(1).says(&["goes on when it refuses"]);
 }

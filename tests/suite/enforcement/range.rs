@@ -371,3 +371,18 @@ fn a_rollback_that_cannot_be_made_says_why_first_and_how_it_can() {
     assert!(nobody.stderr.contains("git config user.name") && nobody.stderr.contains(&again), "{}", nobody.stderr);
     assert_eq!(sandbox.head(), head);
 }
+
+#[test]
+fn a_check_that_cannot_be_made_leaves_a_report_for_ci() {
+    let s = Sandbox::enforced();
+    let check = |format: &str| s.run(&["check", "--range", "nosuch..HEAD", "--format", format]).exits(2);
+    let answer = check("junit").says(&["next: git fetch"]);
+    assert!(answer.stdout.contains("<error message=") && answer.stdout.contains("errors=\"1\""), "{answer}");
+    assert!(check("github").stdout.starts_with("::error title=check::"));
+    // The findings count, whether or not the summary can be written.
+    let base = s.head();
+    commit(&s, "src/a.rs", "1\n", "Code");
+    s.set("GITHUB_STEP_SUMMARY", "/no/such/dir/s.md");
+    let answer = s.run(&["check", "--range", &since(&base), "--format", "github"]).exits(1);
+    assert!(answer.stderr.contains("not written to /no/such/dir/s.md"), "{answer}");
+}

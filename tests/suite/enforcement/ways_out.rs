@@ -126,6 +126,7 @@ fn of_commits() -> Vec<(&'static str, Way)> {
         ("NOT_REVERTED", Test(daily::the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record)),
         ("PROMOTED_WITHOUT_LIVE_CHECK", Person("a stage and its check have to be written")),
         ("POLICY_LOOSENED", Person("the record cannot be repaired")),
+        ("BUDGET", Person("what is to be won back, or how much may be spent, has to be said")),
         ("POLICY_CHANGED", Person("whoever owns the demands has to review them")),
     ]
 }

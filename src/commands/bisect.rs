@@ -1,0 +1,245 @@
+//! `bisect`: finds the commit that made a command slower, by pairs against the good commit.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::pairing::{self, Pairing};
+use crate::commands::{Ctx, calibrate, pair};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::git::Repo;
+use crate::judge::bisect::{Search, agreed};
+use crate::judge::compare::{for_metric, pair_rows};
+use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, series};
+use crate::measure::CommandPlan;
+use crate::measure::pair::{Version, Versions};
+use crate::model::text::short;
+use crate::model::{Criterion, MetricId, MetricKind, Outcome, PairSession, fix};
+use crate::report::{Doc, code, values};
+
+/// Find the commit that made a command slower
+#[derive(Debug, Args)]
+pub(crate) struct BisectArgs {
+    /// Revision that is fast; the changes since then are looked at along the first parents
+    #[arg(long, value_name = "REV")]
+    good: String,
+    /// Revision that is slow
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    bad: String,
+    /// Maximum number of pairs of each measurement [default: pair.max_pairs of the config]
+    #[arg(long, value_name = "N", visible_alias = "pairs")]
+    runs: Option<u32>,
+    /// Start no further pair of a measurement after this many seconds [default: pair.max_time_s of the config]
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<f64>,
+    /// Command that prepares each side, such as a build; a commit where it fails is skipped [default: pair.prepare of the config, or its build command]
+    #[arg(long, value_name = "COMMAND")]
+    prepare: Option<String>,
+    /// Command to measure; a single argument with spaces runs in a shell [default: the only configured timing]
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// What is asked of every measurement.
+struct Bisection<'a> {
+    ctx: &'a Ctx,
+    args: &'a BisectArgs,
+    settings: Settings,
+    /// The command twice: two measurements on the same checkouts.
+    plans: [CommandPlan; 2],
+    good: String,
+}
+
+/// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where several commits are left.
+pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
+    let repo = ctx.repo()?.ok_or_else(|| CommandError::trouble("a bisection needs a git repository"))?;
+    let named = |rev: &str| {
+        repo.resolve_only(rev).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
+    };
+    let (good, bad) = (named(&args.good)?, named(&args.bad)?);
+    let commits = commits(repo, &good, &bad)?;
+    let mut settings = calibrate::settings(ctx, None)?;
+    let plan = plan(ctx, &args, &mut settings)?;
+    let again = CommandPlan { name: format!("{}-again", plan.name), ..plan.clone() };
+    let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
+    let (kind, effect) = match bisection.slower(&bad)? {
+        Some(found) => found,
+        None => {
+            let doc = told(format!("{} is not slower than {} by what counts.", args.bad, args.good));
+            ctx.answer(false, &json!({ "first_bad": null, "slower": false }), &doc)?;
+            return Ok(Exit::No);
+        }
+    };
+    ctx.ui.tell(&format!("slower by {}; {} commits to look at", values::share(effect), commits.len()));
+    let mut search = Search::new(commits.len());
+    let mut open = None;
+    while let Some(at) = search.next() {
+        let commit = &commits[at - 1];
+        match bisection.is_slow(commit, kind, effect / 2.0)? {
+            Some(Some(slow)) => {
+                ctx.ui.tell(&format!("{}: {}", short(commit), if slow { "slow" } else { "fast" }));
+                search.is(at, slow);
+            }
+            Some(None) => {
+                ctx.ui.tell(&format!("{}: cannot be told", short(commit)));
+                open = Some(commit.clone());
+                break;
+            }
+            None => search.skip(at),
+        }
+    }
+    answer(ctx, repo, &search, &commits, effect, open.as_deref())
+}
+
+/// The commits after `good` up to `bad`, oldest first.
+fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>, CommandError> {
+    if good == bad || !repo.is_ancestor(good, bad)? {
+        return Err(CommandError::trouble("--good has to be an ancestor of --bad, and another commit")
+            .hinted("vibeship-optimizer bisect --good OLDER --bad NEWER -- COMMAND"));
+    }
+    let listed = repo.git().args(["rev-list", "--first-parent", "--reverse", bad, &format!("^{good}")]).long().ok()?;
+    Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+}
+
+fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<CommandPlan, CommandError> {
+    if !args.command.is_empty() {
+        return pair::typed(ctx, &args.command, settings);
+    }
+    let configured = pairing::timings(ctx.config()?);
+    match <[CommandPlan; 1]>::try_from(configured) {
+        Ok([plan]) => Ok(plan),
+        Err(several) => {
+            Err(CommandError::trouble(format!("{} timings are configured, and one is looked for", several.len()))
+                .hinted("give the command: vibeship-optimizer bisect --good REV -- COMMAND"))
+        }
+    }
+}
+
+fn told(text: impl Into<crate::report::Text>) -> Doc {
+    let mut doc = Doc::new();
+    doc.paragraph(text);
+    doc
+}
+
+impl Bisection<'_> {
+    /// The good commit and another in pairs.
+    fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing, CommandError> {
+        let mut config = self.ctx.config()?.clone();
+        config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);
+        let ask = pairing::Ask {
+            config: &config,
+            versions: Versions {
+                before: Version { rev: &self.good, tuneables: None },
+                after: Version { rev: commit, tuneables: None },
+                tuneables: None,
+                same_allowed: false,
+            },
+            commands: self.plans.to_vec(),
+            of_commit: false,
+            kpis: Vec::new(),
+            criteria,
+            settings: &self.settings,
+            budget: pairing::budget(&config.pair, self.args.runs, self.args.max_time)?,
+            pin: config.pair.pin,
+            change: None,
+        };
+        pairing::run(self.ctx, &ask)
+    }
+
+    /// Which time of the bad commit is longer, and by what share, where both measurements say so.
+    fn slower(&self, bad: &str) -> Result<Option<(MetricKind, f64)>, CommandError> {
+        let session = match self.pairs(bad, Vec::new())? {
+            Pairing::Measured(session) => session,
+            Pairing::Impossible(reason) | Pairing::SameCode(reason) => return Err(CommandError::trouble(reason)),
+        };
+        let Some(first) = session.commands.first() else { return Ok(None) };
+        let kind = Decisive::of_pairs(first).metric(&first.name).kind().unwrap_or(MetricKind::Wall);
+        let mut effects = Vec::new();
+        for plan in &self.plans {
+            let metric = kind.of(&plan.name);
+            let row = pair_rows(&session, &self.settings).into_iter().find(|row| row.metric == metric);
+            match row.map(|row| row.change) {
+                Some(Change::Regressed(finding)) => effects.push(finding.estimate.value),
+                Some(Change::Invalid { .. }) | None => {
+                    return Err(CommandError::trouble("the command fails on the good or the bad revision")
+                        .hinted("try it: vibeship-optimizer pair --before GOOD --after BAD -- COMMAND"));
+                }
+                Some(Change::Improved(_) | Change::NoDifference(_) | Change::Inconclusive { .. }) => return Ok(None),
+            }
+        }
+        let [one, other] = effects[..] else { return Ok(None) };
+        Ok(Some((kind, f64::midpoint(one, other))))
+    }
+
+    /// Whether a commit is slower than the good one by more than `bound`: `None` where it cannot be measured, `Some(None)`
+    /// where no two measurements agree.
+    fn is_slow(&self, commit: &str, kind: MetricKind, bound: f64) -> Result<Option<Option<bool>>, CommandError> {
+        let mut verdicts = Vec::new();
+        for _ in 0..2 {
+            let metrics = self.plans.iter().map(|plan| kind.of(&plan.name));
+            let criteria = metrics.map(|metric| criterion(&metric, bound)).collect::<Result<Vec<_>, _>>()?;
+            let session = match self.pairs(commit, criteria.clone())? {
+                Pairing::Measured(session) => session,
+                Pairing::SameCode(_) => return Ok(Some(Some(false))),
+                Pairing::Impossible(reason) => {
+                    self.ctx.ui.warn(&format!("{} is skipped: {reason}", short(commit)));
+                    return Ok(None);
+                }
+            };
+            verdicts.extend(criteria.iter().map(|criterion| self.outcome(&session, criterion)));
+            if verdicts.contains(&Outcome::Invalid) {
+                self.ctx.ui.warn(&format!("{} is skipped: the command fails there", short(commit)));
+                return Ok(None);
+            }
+            if let Some(slow) = agreed(&verdicts) {
+                return Ok(Some(Some(slow)));
+            }
+        }
+        Ok(Some(None))
+    }
+
+    fn outcome(&self, session: &PairSession, criterion: &Criterion) -> Outcome {
+        let known = Circumstances { min_effect: self.settings.min_effect, ..Circumstances::default() };
+        let known = for_metric(&known, &self.settings, &criterion.metric);
+        let all = series::pair_metrics(session);
+        let reading = all.get(&criterion.metric);
+        reading.map_or(Outcome::Invalid, |it| rule::judge(criterion, Measured::of_pairs(it), &known).outcome())
+    }
+}
+
+fn criterion(metric: &MetricId, bound: f64) -> Result<Criterion, CommandError> {
+    Ok(Criterion::parse(&format!("{metric} > +{:.3}%", bound * 100.0))?)
+}
+
+fn answer(
+    ctx: &Ctx,
+    repo: &Repo,
+    search: &Search,
+    commits: &[String],
+    effect: f64,
+    open: Option<&str>,
+) -> Result<Exit, CommandError> {
+    let suspects: Vec<&String> = commits[search.suspects().start() - 1..*search.suspects().end()].iter().collect();
+    let subject = |commit: &str| repo.git().args(["log", "-1", "--format=%h %s", commit]).line();
+    let found = suspects.len() == 1;
+    let mut doc = Doc::new();
+    if found {
+        let made = format!(" made it slower, by {} in all.", values::share(effect));
+        doc.paragraph(code(subject(suspects[0])?).plain(made));
+        let error = values::plain_share(search.error());
+        doc.paragraph(format!("Another commit did with a probability of at most {error}."));
+    } else {
+        let why = open.map_or("could not be measured", |_| "could not be told with so many pairs (--runs)");
+        doc.paragraph(format!("One of {} commits made it slower; what is between them {why}:", suspects.len()));
+        doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>, CommandError>>()?);
+    }
+    let value = json!({
+        "first_bad": if found { Some(suspects[0]) } else { None },
+        "slower": true,
+        "suspects": suspects,
+        "effect": effect,
+        "error_rate": search.error(),
+    });
+    ctx.answer(false, &value, &doc)?;
+    Ok(if found { Exit::Yes } else { Exit::NotYet })
+}

@@ -1,0 +1,93 @@
+//! Finding the commit that made something slower: which commit to measure next, and how likely the answer is wrong.
+//! Each step asks whether a commit is as slow as the bad one, by two measurements that agree, or by most of four.
+
+use std::collections::BTreeSet;
+
+use crate::model::Outcome;
+use crate::stats::looks;
+
+/// A search among commits that follow one another. Number 0 is the good one, the last is the bad one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    good: usize,
+    bad: usize,
+    skipped: BTreeSet<usize>,
+    steps: usize,
+}
+
+impl Search {
+    /// Of a good commit and `commits` that follow it, the last of them bad.
+    pub fn new(commits: usize) -> Self {
+        Self { good: 0, bad: commits, skipped: BTreeSet::new(), steps: 0 }
+    }
+
+    /// The commit to measure next: the nearest to the middle that can be. `None` where the search is over.
+    pub fn next(&self) -> Option<usize> {
+        let middle = usize::midpoint(self.good, self.bad);
+        let open = (self.good + 1..self.bad).filter(|at| !self.skipped.contains(at));
+        open.min_by_key(|at| at.abs_diff(middle))
+    }
+
+    /// What a measurement said of a commit.
+    pub fn is(&mut self, at: usize, bad: bool) {
+        self.steps += 1;
+        if bad { self.bad = at } else { self.good = at }
+    }
+
+    /// A commit that cannot be measured.
+    pub fn skip(&mut self, at: usize) {
+        self.skipped.insert(at);
+    }
+
+    /// The commits one of which is the first bad one; one where that is known.
+    pub fn suspects(&self) -> std::ops::RangeInclusive<usize> {
+        self.good + 1..=self.bad
+    }
+
+    /// The most that a wrong commit is named with, over all steps, and the measurement that began it.
+    pub fn error(&self) -> f64 {
+        // A verdict against a bound is wrong on one side of its interval.
+        let one = looks::ALPHA / 2.0;
+        let steps = u32::try_from(self.steps + 1).unwrap_or(u32::MAX);
+        one * one * (3.0 - 2.0 * one) * f64::from(steps)
+    }
+}
+
+/// What verdicts on one commit say together; `None` where no two of them agree yet, or one tells nothing.
+pub fn agreed(verdicts: &[Outcome]) -> Option<bool> {
+    let of = |wanted| verdicts.iter().filter(|outcome| **outcome == wanted).count();
+    let (slow, fast) = (of(Outcome::Pass), of(Outcome::Fail));
+    (slow != fast && slow.max(fast) >= 2).then_some(slow > fast)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_first_bad_commit_is_found_and_what_cannot_be_measured_is_gone_around() {
+        for n in 1..=64 {
+            for first in 1..=n {
+                let mut search = Search::new(n);
+                while let Some(at) = search.next() {
+                    search.is(at, at >= first);
+                }
+                assert_eq!(search.suspects(), first..=first);
+                assert!(search.steps <= 6 && search.error() < 0.05, "{search:?}");
+            }
+        }
+        let mut search = Search::new(8);
+        while let Some(at) = search.next() {
+            if (3..=5).contains(&at) { search.skip(at) } else { search.is(at, at >= 4) }
+        }
+        assert_eq!(search.suspects(), 3..=6, "the first bad one is among those that cannot be measured");
+    }
+
+    #[test]
+    fn two_verdicts_have_to_agree() {
+        use Outcome::{Fail, Inconclusive, Pass};
+        assert_eq!((agreed(&[Pass, Pass]), agreed(&[Fail, Pass, Fail])), (Some(true), Some(false)));
+        assert_eq!((agreed(&[Pass, Fail]), agreed(&[Inconclusive, Fail])), (None, None));
+        assert_eq!((agreed(&[Pass, Fail, Fail, Pass]), agreed(&[Pass, Fail, Inconclusive, Fail])), (None, Some(false)));
+    }
+}

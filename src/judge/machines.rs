@@ -1,0 +1,61 @@
+//! One change measured on several machines: what they say together, and where they disagree.
+
+use crate::judge::effect::{self, CONFIDENCE};
+use crate::judge::{Caveat, Circumstances, PairedReading, PairedSeries, Undecided, series};
+use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, PairSession};
+use crate::stats::{Interval, Pooled, normal, pooled};
+
+/// The share of the spread between machines from which they are said to disagree: half of it.
+const DISAGREE: f64 = 0.5;
+
+/// How far several machines agree.
+pub fn caveat(pair: &PairSession) -> Option<Caveat> {
+    let machines = u32::try_from(pair.others.len()).ok().filter(|others| *others > 0)? + 1;
+    let disagreement = |(id, reading): (MetricId, PairedReading)| {
+        let share = together(&reading.ok()?)?.disagreement;
+        (share >= DISAGREE).then_some((id, share))
+    };
+    Some(Caveat::SeveralMachines {
+        machines,
+        disagree: series::pair_metrics(pair).into_iter().filter_map(disagreement).collect(),
+    })
+}
+
+/// The logarithm of the change on each machine, with its variance. The interval pays for the looks that were planned, and so
+/// does a variance by it.
+fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64)>, Undecided> {
+    let least = f64::EPSILON.sqrt();
+    let width = -2.0 * normal::quantile((1.0 - CONFIDENCE) / 2.0);
+    let one = |machine: &PairedSeries| {
+        if machine.pairs.iter().any(|pair| pair.before <= 0.0 || pair.after <= 0.0) {
+            let what = "values of zero or below have no ratio to compare between machines".to_owned();
+            return Err(Flaw::NotComparable { what }.into());
+        }
+        let Estimate { value, low, high, .. } = effect::paired_relative(machine, known)?.estimate;
+        Ok((value.ln_1p(), ((high.ln_1p() - low.ln_1p()) / width).max(least).powi(2)))
+    };
+    series.machines.iter().map(one).collect()
+}
+
+fn together(series: &PairedSeries) -> Option<Pooled> {
+    pooled::random_effects(&on_each(series, &Circumstances::default()).ok()?)
+}
+
+/// What the machines say together, as a share.
+pub(crate) fn relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+    let effects = on_each(series, known)?;
+    let too_few = || Undecided::Doubt(Doubt::TooFew { have: effect::count(effects.len()), need: 2 });
+    let found = pooled::random_effects(&effects).ok_or_else(too_few)?;
+    let (low, high) = found.interval(CONFIDENCE);
+    let n = effect::count(series.pairs.len());
+    let logs = Interval { value: found.value, low, high, coverage: CONFIDENCE };
+    Ok(Finding {
+        estimate: effect::estimate(effect::shares_of(logs), CONFIDENCE),
+        design: Design::Paired,
+        n_before: n,
+        n_after: n,
+        p_value: Some(found.p_value()),
+        min_effect: known.min_effect,
+        from_zero: false,
+    })
+}

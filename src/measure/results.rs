@@ -1,0 +1,246 @@
+//! What benchmark tools write beside their numbers, read by the tool's name: whether the runs succeeded, in which unit and
+//! mode they were measured, and which of several results is meant.
+
+use serde_json::Value;
+
+use crate::config::{KpiProbe, Reader};
+use crate::measure::number::{follow, is_other};
+use crate::model::Better;
+
+/// Why the numbers in a tool's results are those of nothing that worked; of a KPI without a reader nothing is known.
+pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
+    let select = config.select.as_deref().unwrap_or_default();
+    match config.reader {
+        Some(Reader::Hyperfine) => all(results, "/results", &["name", "command"], select, &|result| {
+            let codes = result["exit_codes"].as_array().into_iter().flatten();
+            let of_runs =
+                result["measurements"].as_array().into_iter().flatten().filter_map(|run| run.get("exit_code"));
+            let failed = codes.chain(of_runs).find(|code| code.as_i64() != Some(0))?;
+            Some(match failed.is_null() {
+                true => "a run of it was ended by a signal".to_owned(),
+                false => format!("a run of it failed with exit code {failed}"),
+            })
+        }),
+        Some(Reader::GoogleBenchmark) => all(results, "/benchmarks", &["name"], select, &|result| {
+            let said = |key: &str| result[key].as_str().filter(|text| !text.is_empty());
+            let failed = result["error_occurred"] == true || said("error_message").is_some();
+            let skipped = result["skipped"] == true || said("skip_message").is_some();
+            let why = said("error_message").or(said("skip_message")).map(|why| format!(": {why}")).unwrap_or_default();
+            match (failed, skipped) {
+                (true, _) => Some(format!("it failed{why}")),
+                (false, true) => Some(format!("it was skipped{why}")),
+                (false, false) => None,
+            }
+        }),
+        Some(Reader::K6) => k6(results, select),
+        Some(Reader::Oha) => oha(results),
+        Some(Reader::Criterion | Reader::PytestBenchmark | Reader::GoBench | Reader::Jmh) | None => Ok(()),
+    }
+}
+
+/// Holds every result of that name against `problem`.
+fn all(
+    results: &Value,
+    list: &str,
+    keys: &[&str],
+    select: &str,
+    problem: &dyn Fn(&Value) -> Option<String>,
+) -> Result<(), String> {
+    let all = results.pointer(list).and_then(Value::as_array).into_iter().flatten();
+    let mut named = all.filter(|result| keys.iter().any(|key| result[*key] == select));
+    named.find_map(problem).map_or(Ok(()), |why| Err(format!("{select:?}: {why}")))
+}
+
+/// A share in k6's summary, of either of its formats.
+fn k6_share(results: &Value, metric: &str) -> Option<f64> {
+    let metric = results.get("metrics")?.get(metric)?;
+    [metric.pointer("/values/rate"), metric.get("value"), metric.get("rate")]
+        .into_iter()
+        .flatten()
+        .find_map(Value::as_f64)
+}
+
+fn k6(results: &Value, select: &str) -> Result<(), String> {
+    if let Some(failed) = k6_share(results, "http_req_failed").filter(|share| *share > 0.0) {
+        return Err(format!("{:.3} % of the requests failed (http_req_failed)", failed * 100.0));
+    }
+    if let Some(passed) = k6_share(results, "checks").filter(|share| *share < 1.0) {
+        return Err(format!("{:.3} % of the checks failed", (1.0 - passed) * 100.0));
+    }
+    match results.pointer(&format!("/metrics/{}/contains", select.replace('/', "~1"))).and_then(Value::as_str) {
+        Some(kind) if kind != "time" => Err(format!("the metric {select} is no time, but {kind:?}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn oha(results: &Value) -> Result<(), String> {
+    if let Some(share) = results.pointer("/summary/successRate").and_then(Value::as_f64).filter(|share| *share < 1.0) {
+        return Err(format!("{:.3} % of the requests failed (successRate)", (1.0 - share) * 100.0));
+    }
+    let codes = results["statusCodeDistribution"].as_object().into_iter().flatten();
+    let wrong = codes.map(|(code, _)| code).find(|code| !code.starts_with(['2', '3']));
+    wrong.map_or(Ok(()), |code| Err(format!("requests were answered with status {code}")))
+}
+
+/// Whether the output of `go test -bench` is that of a benchmark that came to its end.
+pub(crate) fn completed(config: &KpiProbe, text: &str) -> Result<(), String> {
+    let failed =
+        |line: &&str| line.trim_start().starts_with("--- FAIL") || *line == "FAIL" || line.starts_with("FAIL\t");
+    match text.lines().find(failed).filter(|_| config.reader == Some(Reader::GoBench)) {
+        Some(line) => Err(format!("go test failed: {:?}", line.trim())),
+        None => Ok(()),
+    }
+}
+
+/// The score of the one result of JMH that `select` names: `METHOD`, and where there are several of it `METHOD mode=MODE
+/// PARAM=VALUE …`.
+pub(crate) fn jmh<'v>(config: &KpiProbe, results: &'v Value, select: &str) -> Result<&'v Value, String> {
+    let mut words = select.split_whitespace();
+    let method = words.next().unwrap_or_default();
+    let wanted: Vec<(&str, &str)> = words.filter_map(|word| word.split_once('=')).collect();
+    let of = |result: &'v Value, key: &str| if key == "mode" { &result["mode"] } else { &result["params"][key] };
+    let mut found: Vec<&Value> = follow(results, &format!("/benchmark={method}"))?.iter().map(|it| it.value).collect();
+    found.retain(|result| wanted.iter().all(|(key, value)| of(result, key) == value));
+    let named = |result: &&Value| {
+        let params = result["params"].as_object().into_iter().flatten();
+        let params = params.map(|(key, value)| format!(" {key}={}", value.as_str().unwrap_or_default()));
+        format!("`{method} mode={}{}`", result["mode"].as_str().unwrap_or_default(), params.collect::<String>())
+    };
+    let [result] = found[..] else {
+        let all = follow(results, &format!("/benchmark={method}"))?;
+        let all: Vec<String> = all.iter().map(|it| named(&it.value)).collect();
+        let how_many = if found.is_empty() { "no result".to_owned() } else { format!("{} results", found.len()) };
+        return Err(format!("`select: {select}` names {how_many}; say which: {}", all.join(", ")));
+    };
+    let score = &result["primaryMetric"];
+    let unit = score["scoreUnit"].as_str().unwrap_or_default();
+    let (found, declared) = (unit.split('/').next().unwrap_or_default(), config.unit.symbol());
+    // A time an operation, or operations a time: what is not even spelled alike is another quantity.
+    let kind = declared.split('/').next().unwrap_or_default();
+    if is_other(unit, &config.unit) || (found == "ops") != (kind == "ops") {
+        return Err(format!("{} is measured in {unit}, but the config says `unit: {declared}`", named(&result)));
+    }
+    if result["mode"] == "thrpt" && config.better == Better::Lower {
+        return Err(format!("{} counts operations, of which more are better: say `better: higher`", named(&result)));
+    }
+    Ok(score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::number::numbers;
+    use crate::model::Unit;
+
+    fn read(reader: Reader, select: &str, unit: Option<&str>, text: &str) -> Result<Vec<f64>, String> {
+        let mut kpi = KpiProbe { reader: Some(reader), select: Some(select.to_owned()), ..KpiProbe::default() };
+        kpi.unit = Unit::new(unit.unwrap_or_default());
+        if kpi.unit.symbol().starts_with("ops") {
+            kpi.better = Better::Higher;
+        }
+        match reader.complete(&mut kpi, unit.is_some()) {
+            Some((key, why)) => Err(format!("{key} {why}")),
+            None => numbers(&kpi, text.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn what_failed_is_no_number() {
+        for (reader, select, text, why) in [
+            (
+                Reader::Hyperfine,
+                "a",
+                r#"{"results":[{"command":"a","times":[1,2],"exit_codes":[0,3]}]}"#,
+                "exit code 3",
+            ),
+            (Reader::Hyperfine, "a", r#"{"results":[{"command":"a","times":[1],"exit_codes":[null]}]}"#, "by a signal"),
+            (
+                Reader::Hyperfine,
+                "n",
+                r#"{"results":[{"command":"a","name":"n","measurements":[{"time_wall_clock":{"value":1,"unit":"second"},"exit_code":1}]}]}"#,
+                "exit code 1",
+            ),
+            (
+                Reader::GoogleBenchmark,
+                "BM",
+                r#"{"benchmarks":[{"name":"BM","real_time":0,"error_occurred":true,"error_message":"no file"}]}"#,
+                "it failed: no file",
+            ),
+            (
+                Reader::GoogleBenchmark,
+                "BM",
+                r#"{"benchmarks":[{"name":"BM","real_time":0,"skipped":true}]}"#,
+                "skipped",
+            ),
+            (
+                Reader::K6,
+                "http_req_duration",
+                r#"{"metrics":{"http_req_duration":{"avg":4},"http_req_failed":{"value":0.25}}}"#,
+                "25.000 % of the requests failed",
+            ),
+            (
+                Reader::K6,
+                "http_req_duration",
+                r#"{"metrics":{"http_req_duration":{"values":{"avg":4}},"checks":{"values":{"rate":0.5}}}}"#,
+                "50.000 % of the checks failed",
+            ),
+            (
+                Reader::K6,
+                "data_sent",
+                r#"{"metrics":{"data_sent":{"contains":"data","values":{"avg":4}}}}"#,
+                "is no time",
+            ),
+            (
+                Reader::Oha,
+                "average",
+                r#"{"summary":{"average":0.02,"successRate":0.5}}"#,
+                "50.000 % of the requests failed",
+            ),
+            (
+                Reader::Oha,
+                "average",
+                r#"{"summary":{"average":0.02,"successRate":1},"statusCodeDistribution":{"500":9}}"#,
+                "status 500",
+            ),
+            (
+                Reader::GoBench,
+                "BenchmarkA",
+                "BenchmarkA-8\t10\t331 ns/op\n--- FAIL: BenchmarkA\nFAIL\n",
+                "go test failed",
+            ),
+        ] {
+            let error = read(reader, select, None, text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        assert_eq!(
+            read(Reader::Oha, "requestsPerSec", None, r#"{"summary":{"requestsPerSec":90}}"#).unwrap_err(),
+            "unit is needed: requestsPerSec is no time"
+        );
+    }
+
+    #[test]
+    fn a_result_of_jmh_is_named_with_its_mode_and_its_parameters() {
+        let result = |mode: &str, unit: &str, size: u32, raw: u32| {
+            format!(
+                r#"{{"benchmark":"p.C.m","mode":"{mode}","params":{{"size":"{size}"}},"primaryMetric":{{"score":1,"scoreUnit":"{unit}","rawData":[[{raw},2]]}}}}"#
+            )
+        };
+        let text = format!(
+            "[{},{},{}]",
+            result("avgt", "ns/op", 10, 1),
+            result("avgt", "ns/op", 99, 8),
+            result("thrpt", "ops/s", 10, 5)
+        );
+        let jmh = |select: &str, unit: &str| read(Reader::Jmh, select, Some(unit), &text);
+        assert_eq!(jmh("p.C.m mode=avgt size=99", "ns/op"), Ok(vec![8.0, 2.0]));
+        assert_eq!(jmh("p.C.m mode=thrpt", "ops/s"), Ok(vec![5.0, 2.0]));
+        let error = jmh("p.C.m", "ns/op").unwrap_err();
+        assert!(error.contains("names 3 results; say which: `p.C.m mode=avgt size=10`, "), "{error}");
+        for unit in ["us/op", "ops/s", "s"] {
+            let error = jmh("p.C.m mode=avgt size=10", unit).unwrap_err();
+            assert!(error.contains("is measured in ns/op"), "{unit}: {error}");
+        }
+        let needed = read(Reader::Jmh, "p.C.m", None, &text).unwrap_err();
+        assert!(needed.contains("unit is needed"), "{needed}");
+    }
+}
