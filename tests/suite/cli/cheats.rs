@@ -25,6 +25,8 @@ fn an_edited_field_is_reported_with_its_place() {
     exit 2
     --- stderr
     error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "title" says "another" where its events say "cheat"; restore it from git
+    # see what is wrong with the records, and what helps
+    next: vibeship-optimizer check
     "#);
 }
 
@@ -36,6 +38,8 @@ fn a_status_written_by_hand_is_reported() {
     exit 2
     --- stderr
     error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "status" says "verified" where its events say "compared"; restore it from git
+    # see what is wrong with the records, and what helps
+    next: vibeship-optimizer check
     "#);
     let _ = s.on(&["verify"]).exits(2);
 }
@@ -47,6 +51,8 @@ fn an_edited_event_is_reported_with_its_number() {
     exit 2
     --- stderr
     error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 2 was altered after it was recorded; restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    # see what is wrong with the records, and what helps
+    next: vibeship-optimizer check
     ");
 }
 
@@ -57,6 +63,8 @@ fn a_removed_event_is_reported() {
     exit 2
     --- stderr
     error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 3 is missing or out of place (found number 4 there); restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    # see what is wrong with the records, and what helps
+    next: vibeship-optimizer check
     ");
 }
 
