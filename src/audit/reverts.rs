@@ -53,15 +53,21 @@ impl<'a> Lineage<'a> {
             let remade = history.remake(&asked);
             for ((commit, target), remade) in pairs.into_iter().zip(remade) {
                 let claim = lineage.claim(&commit, target, remade.as_ref());
-                let is_revert =
-                    |it: Commit| !it.is_merge() && !it.reverted().is_empty() && !lineage.claims.contains_key(&it.id);
-                if claim.holds && audit.commit(history, &claim.target).is_some_and(is_revert) {
-                    open.insert(claim.target.clone());
+                if claim.holds {
+                    open.extend(lineage.reverts_behind(&claim.target));
                 }
                 lineage.claims.entry(commit).or_default().push(claim);
             }
         }
         lineage
+    }
+
+    /// The reverts that a commit is or, as a merge, brought, and that were not followed yet.
+    fn reverts_behind(&self, commit: &str) -> Vec<String> {
+        let commit = self.audit.commit(self.history, commit);
+        let all = commit.map(|it| if it.is_merge() { self.history.brought(&it.id) } else { vec![it] });
+        let is_open = |it: &Commit| !it.is_merge() && !it.reverted().is_empty() && !self.claims.contains_key(&it.id);
+        all.into_iter().flatten().filter(is_open).map(|it| it.id).collect()
     }
 
     fn claim(&self, commit: &str, target: String, remade: Option<&Remade>) -> Claim {
@@ -153,11 +159,23 @@ impl<'a> Lineage<'a> {
         }
         // What a merge names is held to nothing, so it lends nothing. Nor does it lend the ids of what was there before
         // it: only a merge the wrong way round brings that.
-        let is_work =
-            |it: &Commit| !it.is_evidence_only() && it.reverted().is_empty() && self.audit.policy.exempts(it).is_none();
+        let is_work = |it: &Commit| !it.is_evidence_only() && self.audit.policy.exempts(it).is_none();
         let is_new = |it: &Commit| !self.audit.seen.contains_key(commit) || self.audit.seen.contains_key(&it.id);
-        let brought = self.history.brought(commit).into_iter().filter(is_work);
-        brought.map(|it| of(&it, if is_new(&it) { self.audit.ids_of(&it) } else { Vec::new() })).collect()
+        let mut found: Vec<Origin> = Vec::new();
+        for brought in self.history.brought(commit).into_iter().filter(is_work) {
+            let origins = match brought.reverted().is_empty() {
+                true => vec![of(&brought, if is_new(&brought) { self.audit.ids_of(&brought) } else { Vec::new() })],
+                false => self.origins(&brought.id),
+            };
+            for origin in origins {
+                // What was made and taken out again before the merge is nothing.
+                match found.iter().position(|it| it.root == origin.root && it.takes_out != origin.takes_out) {
+                    Some(at) => drop(found.remove(at)),
+                    None => found.push(origin),
+                }
+            }
+        }
+        found
     }
 
     fn came_with_the_range(&self, commit: &str) -> bool {

@@ -278,15 +278,16 @@ impl RecordCheck<'_> {
         Ok(Some(Finding::fail(policy_changed(changes, true)).of_change(&record.id).at(&record.path)))
     }
 
-    /// What both the head's config and the one where the change was validated demand, and the change went past. A config
-    /// that was loosened before the change, or tightened after it, is not held against it.
+    /// What both the head's config and the one that the change began on demand, and the change went past. A config that was
+    /// loosened before the change, or tightened after it, is not held against it; one that its own commit loosens is.
     fn loosened(&self, record: &RecordFacts) -> Option<Finding> {
         let (change, head) = (record.change()?, collect::policy_of(self.config?));
         if demanded::missed(change, std::slice::from_ref(&head)).is_empty() {
             return None;
         }
-        let commit = self.history.known(change.commits().last()?)?;
-        let then = self.history.config(&commit).ok()??;
+        let first = change.commits().into_iter().next()?;
+        let began_on = [format!("{first}^"), first].into_iter().filter_map(|commit| self.history.known(&commit));
+        let then = began_on.filter_map(|commit| self.history.config(&commit).ok().flatten()).next()?;
         let what = demanded::missed(change, &[head, collect::policy_of(&then)]);
         let finding = |what| Finding::fail(FindingKind::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
         (!what.is_empty()).then(|| finding(what))

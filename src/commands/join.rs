@@ -66,9 +66,8 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     let fixes = ctx.fix_context();
     let add = CommandLine::git("add").words(&fixes.own);
     let end = match repo.operation() {
-        Some(Operation::Rebase) => add.and(CommandLine::git("-c core.editor=true rebase --continue")),
-        Some(Operation::Merge) => add.and(CommandLine::git("commit --no-edit")),
-        Some(Operation::CherryPick | Operation::Revert | Operation::Apply | Operation::Bisect) => add,
+        Some(Operation::Bisect) => add,
+        Some(operation) => add.and(operation.go_on()),
         None => fixes.commit_own("Join the record"),
     };
     vec![Fix::next("", end)]

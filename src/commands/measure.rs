@@ -63,6 +63,7 @@ pub(crate) fn take(
         interrupt,
         repo: ctx.repo()?,
         is_code: &is_code,
+        is_baseline: role == Some("before"),
     };
     let mut bar = Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());

@@ -16,7 +16,7 @@ pub(crate) fn can_be(change: &Change) -> bool {
     change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
 }
 
-/// Measures the change anew, by the config of its own commit. Nothing of what was recorded is judged again: the numbers are
+/// Measures the change anew, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
 /// those of the two checkouts alone.
 pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, CommandError> {
     let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
@@ -25,10 +25,11 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, Comma
         return Ok(not("the record names no commit of it".to_owned()));
     };
     let history = GitHistory::new(repo, "");
-    let config = match history.known(last) {
-        Some(commit) => history.config(&commit)?,
-        None => None,
-    };
+    let parent = format!("{first}^");
+    let mut config = None;
+    for commit in [parent.as_str(), last].into_iter().filter_map(|commit| history.known(commit)) {
+        config = if config.is_none() { history.config(&commit)? } else { config };
+    }
     let (Some(config), Some(recorded)) = (config, recorded(ctx, change)) else {
         return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
     };
@@ -38,7 +39,6 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, Comma
         sizes_in_git: stored.settings.sizes_in_git,
         ..Settings::default()
     };
-    let parent = format!("{first}^");
     let governed = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
     let mut commands: Vec<CommandPlan> = pairing::timings(&config);
     commands.retain(|plan| governed(format!("timing.{}", plan.name)));

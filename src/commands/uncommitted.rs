@@ -62,7 +62,7 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     };
     let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_built)));
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
-    Uncommitted { prefix, ignores, built, exclude, paths }
+    Uncommitted { prefix, ignores, built, exclude, paths, operation: repo.operation() }
 }
 
 /// What tools leave behind wherever they run.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::git::repo::is_full_id;
-use crate::git::{GitError, Repo};
+use crate::git::{GitError, Operation, Repo};
 use crate::os::files;
 
 /// What is checked out.
@@ -20,18 +20,6 @@ pub(crate) struct Head {
 pub(crate) struct CommitAndTree {
     pub commit: String,
     pub tree: String,
-}
-
-/// An operation that was begun and not ended, in which commits are not what they will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Merge,
-    CherryPick,
-    Revert,
-    Rebase,
-    /// A mailbox being applied, or a rebase by patches.
-    Apply,
-    Bisect,
 }
 
 impl Repo {

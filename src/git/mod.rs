@@ -15,12 +15,11 @@ mod sign;
 mod status;
 mod worktree;
 
-pub(crate) use crate::model::{Commit, FileChange, Remade, Remake};
+pub(crate) use crate::model::{Commit, FileChange, Operation, Remade, Remake};
 pub(crate) use call::Call;
 pub(crate) use diff::{LineCount, Scope, Side};
 pub(crate) use error::{GitError, Version};
 pub(crate) use error::{HOOK_RUN, NEEDED};
-pub(crate) use head::Operation;
 pub(crate) use log::Walk;
 pub(crate) use objects::{Batch, TreeEntry};
 pub(crate) use repo::Repo;

@@ -145,6 +145,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn what_failed_is_no_number() {
         for (reader, select, text, why) in [
             (

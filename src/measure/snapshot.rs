@@ -39,6 +39,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) repo: Option<&'a Repo>,
     /// Whether results are of a path: prose, tests, the config and results themselves are no code.
     pub(crate) is_code: &'a dyn Fn(&Path) -> bool,
+    pub(crate) is_baseline: bool,
 }
 
 /// The raw output that a KPI was read from.
@@ -200,8 +201,14 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
     let sha256 = Digest::of_bytes(&fs::read(&path).ok()?);
     let newest = newest_code(plan);
     let written_again = newest.as_ref().is_some_and(|(written, _)| modified > *written + TOGETHER);
+    let mut stale_ok = stale_ok.map(str::to_owned);
     let changed = match committed_code_since(plan, file) {
-        Some(changed) => changed.filter(|_| !written_again),
+        Some(changed) => {
+            // What a baseline was when it was committed is what reviewers know of it; after the change it must be fresh.
+            let known = || "git holds the file, from before the code's last commit".to_owned();
+            stale_ok = stale_ok.or_else(|| plan.is_baseline.then(known));
+            changed.filter(|_| !written_again)
+        }
         None => newest.filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path),
     };
     Some(ReadFile {
@@ -209,7 +216,7 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
         sha256,
         modified: modified.into(),
         older_than: changed.map(|path| path.display().to_string()),
-        stale_ok: stale_ok.map(str::to_owned),
+        stale_ok,
     })
 }
 

@@ -174,8 +174,11 @@ impl FixContext {
         CommandLine::git("add").words(&self.own).and(commit)
     }
 
-    /// Commits everything uncommitted as the change.
+    /// Commits everything uncommitted as the change; in the middle of a rebase or merge, goes on with that.
     pub fn commit(&self, id: &ChangeId) -> CommandLine {
+        if let Some(operation) = self.uncommitted.operation {
+            return operation.go_on();
+        }
         let commit = CommandLine::git("commit").ask("-m", WHAT_CHANGED);
         CommandLine::git("add -A").and(self.with_trailer(commit, id))
     }

@@ -46,6 +46,6 @@ pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
 pub use strict_json::JsonError;
-pub use uncommitted::Uncommitted;
+pub use uncommitted::{Operation, Uncommitted};
 pub use unit::Unit;
 pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Unusable, Verdict};

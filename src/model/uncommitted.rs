@@ -22,6 +22,54 @@ pub struct Uncommitted {
     pub built: Vec<String>,
     /// Git's file for what one clone ignores.
     pub exclude: String,
+    /// What git is in the middle of.
+    pub operation: Option<Operation>,
+}
+
+/// An operation of git that was begun and not ended, in which commits are not what they will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Merge,
+    CherryPick,
+    Revert,
+    Rebase,
+    /// A mailbox being applied, or a rebase by patches.
+    Apply,
+    Bisect,
+}
+
+impl Operation {
+    /// What git calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::CherryPick => "cherry-pick",
+            Self::Revert => "revert",
+            Self::Rebase | Self::Apply => "rebase",
+            Self::Bisect => "bisect",
+        }
+    }
+
+    /// Goes on with it. Git refuses while anything is still in conflict.
+    pub fn go_on(self) -> CommandLine {
+        match self {
+            Self::Merge => CommandLine::git("commit --no-edit"),
+            Self::Bisect => CommandLine::git("bisect reset"),
+            Self::CherryPick | Self::Revert | Self::Rebase | Self::Apply => {
+                CommandLine::git("-c core.editor=true").words([self.name(), "--continue"])
+            }
+        }
+    }
+
+    /// Gives it up.
+    pub fn abort(self) -> CommandLine {
+        match self {
+            Self::Bisect => self.go_on(),
+            Self::Merge | Self::CherryPick | Self::Revert | Self::Rebase | Self::Apply => {
+                CommandLine::git(self.name()).word("--abort")
+            }
+        }
+    }
 }
 
 impl Uncommitted {

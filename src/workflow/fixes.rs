@@ -3,7 +3,8 @@
 use crate::model::fix::{How, WHAT_HAPPENED};
 use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Part, Rehearsal, Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal,
+    Uncommitted, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::not_in_effect;
@@ -228,11 +229,26 @@ impl Fixes<'_> {
         ]
     }
 
+    /// What git is in the middle of ends first: until then no commit is what it will be.
+    fn under_way(&self, operation: Operation) -> Vec<Fix> {
+        let name = operation.name();
+        let resolve = format!("a {name} is in progress: resolve its conflicts and `git add` the files");
+        vec![
+            Fix::decide(How::Next, resolve),
+            Fix::then(format!("go on with the {name}"), operation.go_on()),
+            self.again(""),
+            Fix::or(format!("give the {name} up"), operation.abort()),
+        ]
+    }
+
     /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
     /// would be lost, and one of evidence would take the work in.
     pub(crate) fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
+        if let Some(operation) = files.operation {
+            return self.under_way(operation);
+        }
         if let Some(ignore) = files.ignore(&files.built) {
             let built = "ignore build output and caches in this clone";
             return vec![Fix::next(built, ignore), self.again("")];

@@ -286,7 +286,7 @@ fn an_error_of_input_ends_with_a_command_that_can_be_run_as_it_stands() {
     let s = Sandbox::new();
     s.start("x");
     let cases: [(&[&str], &str); 8] = [
-        (&["check", "--range", "nowhere..HEAD"], "git log --oneline --all -n 20"),
+        (&["check", "--range", "nowhere..HEAD"], "git fetch --all --tags"),
         (&["change", "start", "--parallel", "--title", "y", "--kpi", "kpi.opps <= -10%"], "vibeship-optimizer doctor"),
         (&["change", "contract", "--kpi", "kpi.ops less 3"], "vibeship-optimizer help criteria"),
         (&["compare", "--before", "no.json", "--after", "no.json"], "vibeship-optimizer snapshot"),

@@ -124,6 +124,8 @@ fn a_missing_file_is_named() {
     exit 2
     --- stderr
     error: a.json does not exist
+    # take a snapshot, which prints its path
+    next: vibeship-optimizer snapshot
     ");
     let _ = s.run(&["compare", "--before", "a.json"]).exits(2);
 }

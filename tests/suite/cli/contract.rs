@@ -21,6 +21,8 @@ fn an_error_in_a_criterion_points_at_its_column() {
     error: --guardrail: no operator; use one of <= < >= > == between metric and bound
       kpi.ops ~ 4
                  ^
+    # see how a criterion is written
+    next: vibeship-optimizer help criteria
     ");
     insta::assert_snapshot!(s.on(&["change", "contract", "--kpi", "kpi.ops <= NaN"]), @r#"
     $ change contract --kpi kpi.ops <= NaN --change-id chg-20260302-090000-x
@@ -29,6 +31,8 @@ fn an_error_in_a_criterion_points_at_its_column() {
     error: --kpi: "NaN" is not a finite number
       kpi.ops <= NaN
                  ^
+    # see how a criterion is written
+    next: vibeship-optimizer help criteria
     "#);
     insta::assert_snapshot!(s.on(&["change", "contract", "--kpi", ""]), @r"
     $ change contract --kpi  --change-id chg-20260302-090000-x
@@ -37,6 +41,8 @@ fn an_error_in_a_criterion_points_at_its_column() {
     error: --kpi: it is empty; write METRIC OP BOUND, such as `timing.tests.wall <= +5%`
       
       ^
+    # see how a criterion is written
+    next: vibeship-optimizer help criteria
     ");
 }
 

@@ -214,7 +214,7 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
         set_changed(&s.path(DIR), SystemTime::now() - std::time::Duration::from_secs(60));
         let _ = s.run(&["change", "show"]).ok();
         let hook = opened(&s, DIR, &["hook-run", "commit-msg", &message]);
-        assert_eq!(hook, [own.clone()], "the hook opens the record that is named, of {count}");
+        assert_eq!(hook, std::slice::from_ref(&own), "the hook opens the record that is named, of {count}");
         for command in ["list", "show"] {
             let mut names = opened(&s, DIR, &["change", command]);
             let all = names.len();

@@ -198,3 +198,23 @@ fn a_star_of_a_surface_stays_within_one_directory() {
     let touched = s.json(s.evidence("validation.json"))["delta"]["contract_surface"].clone();
     assert!(touched.as_array().is_none_or(Vec::is_empty), "{touched}");
 }
+
+#[test]
+fn a_rebase_in_conflict_is_ended_before_anything_is_committed() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    s.git(&["checkout", "-q", "-b", "mine"]);
+    s.write("src/main.txt", "mine\n");
+    s.improve(50.0);
+    s.git(&["checkout", "-q", "main"]);
+    s.write("src/main.txt", "theirs\n").commit_as("theirs", &[]);
+    s.git(&["checkout", "-q", "mine"]);
+    let _ = s.try_git(&["rebase", "-q", "main"]);
+    let told = ["a rebase is in progress", "git -c core.editor=true rebase --continue", "git rebase --abort"];
+    let refused = s.on(&["validate"]).exits(1).says(&told);
+    assert!(!refused.stderr.contains("git add -A"), "{refused}");
+    let _ = s.try_git(&["-c", "core.editor=true", "rebase", "--continue"]);
+    assert!(!s.git(&["diff", "--name-only", "--diff-filter=U"]).is_empty(), "git goes on with no conflict");
+    s.git(&["rebase", "--abort"]);
+    let _ = s.on(&["validate"]).ok();
+}

@@ -5,7 +5,6 @@ use chrono::Duration;
 use crate::support::{Sandbox, kpi};
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one script, read from top to bottom")]
 fn the_commands_of_the_workflow_document_work_in_order() {
     let s = Sandbox::new();
     insta::assert_snapshot!(s.run(&["init", "--no-prompt"]), @r#"

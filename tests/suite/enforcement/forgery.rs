@@ -162,6 +162,27 @@ fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
 }
 
 #[test]
+fn reverting_a_merge_brings_back_what_a_revert_in_it_took_out() {
+    let sandbox = Sandbox::enforced();
+    let start = sandbox.head();
+    let id = sandbox.opened("code", "nothing proven");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.commit_evidence();
+    let evil = commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    reverted(&sandbox, &evil);
+    let made = commit(&sandbox, "src/w.sh", "w\n", &named(&id));
+    reverted(&sandbox, &made);
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge", "side"]);
+    let merge = sandbox.head();
+    assert_eq!(sandbox.codes(&since(&start)), [""; 0], "nothing is left of it");
+    sandbox.git(&["revert", "--no-edit", "-m", "1", &merge]);
+    assert!(fails(&sandbox, &since(&start), &[]).contains(&"GATE_NOT_REACHED".to_owned()), "in one push");
+    assert!(fails(&sandbox, &since(&merge), &[]).contains(&"GATE_NOT_REACHED".to_owned()), "in a push of its own");
+}
+
+#[test]
 fn an_emergency_has_one_commit_and_none_after_its_end() {
     let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");
