@@ -81,7 +81,7 @@ fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<(), CommandError> {
     for Concerned { change, known, .. } in &outcome.changes {
         for event in change.events.iter().skip(*known) {
             let signature = event.signature.as_deref().unwrap_or_default();
-            if !repo.is_signed(signature, event.digest.as_str())? {
+            if !repo.is_signed(signature, event.digest.as_str(), event.at)? {
                 let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
                 let finding = Finding::fail(FindingKind::EventUnsigned { seq: event.seq });
                 outcome.audit.findings.push(finding.of_change(change.id()).at(path));

@@ -108,8 +108,8 @@ pub(crate) fn commit(
 pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<(), CommandError> {
     let Some((sign, repo)) = ctx.config()?.sign.zip(ctx.repo()?) else { return Ok(()) };
     for at in known..change.events.len() {
-        let digest = change.events[at].digest.as_str();
-        let signature = repo.sign(digest, sign.format()).map_err(|error| {
+        let event = &change.events[at];
+        let signature = repo.sign(event.digest.as_str(), sign.format(), event.at).map_err(|error| {
             let key = CommandLine::git("config user.signingkey").word("KEY");
             CommandError::trouble(format!("the event could not be signed, so nothing was recorded: {error}"))
                 .fixed_by([Fix::next("tell git which key to sign with", key)])

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::preflight;
-use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, monitor};
+use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, join, monitor};
 use crate::config::Timing;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -197,6 +197,11 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
 }
 
 fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {
+    // In a conflict the sections of both sides are torn: one side's are taken whole, and the others made anew.
+    if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
+        join::join(ctx, repo, None)?;
+        ctx.advise(&join::go_on(ctx, repo));
+    }
     let stale = stale_sections(ctx)?;
     let lock = ctx.lock()?;
     for change in &stale {

@@ -543,8 +543,10 @@ mod tests {
 
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
           cccccccccccc Do | something ⏎ else
+        # if its id is mistyped, while it is the last commit and not pushed
+        next: git -c trailer.ifexists=replace commit --amend --no-edit --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1
         # retake the baseline with it included
-        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+        or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # revert it, then retake the baseline
         or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 

@@ -74,8 +74,11 @@ impl Fixes<'_> {
     pub(crate) fn foreign(&self, commit: &DeltaCommit) -> Vec<Fix> {
         let baseline = || fix::baseline(self.change.id());
         let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
+        let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
+        let amend = self.ctx.with_trailer(amend, self.change.id()).and(self.pass(self.gate));
         vec![
-            Fix::next("retake the baseline with it included", baseline()),
+            Fix::next("if its id is mistyped, while it is the last commit and not pushed", amend),
+            Fix::or("retake the baseline with it included", baseline()),
             Fix::or("revert it, then retake the baseline", revert),
         ]
     }

@@ -76,3 +76,24 @@ fn a_deleted_section_is_rendered_again() {
     let logbook = s.read("VIBESHIP_OPTIMIZER.md");
     assert!(logbook.starts_with("mine\n") && logbook.contains("- [x] 1 contract"), "{logbook}");
 }
+
+#[test]
+fn two_branches_that_opened_a_change_each_are_merged_by_what_doctor_does() {
+    let s = Sandbox::new();
+    s.git(&["checkout", "-q", "-b", "one"]);
+    s.start("one");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "One is opened"]);
+    s.git(&["checkout", "-q", "main"]);
+    s.later(chrono::Duration::minutes(1));
+    s.start("two");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Two is opened"]);
+    let _ = s.try_git(&["merge", "-q", "one"]);
+    let done = s.run(&["doctor", "--apply"]).says(&["git commit --no-edit"]);
+    let text = s.read("VIBESHIP_OPTIMIZER.md");
+    assert!(!text.contains("<<<<<<<") && text.contains("## one") && text.contains("## two"), "{text}\n{done}");
+    s.git(&["add", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
+    s.git(&["commit", "--no-edit"]);
+    let _ = s.run(&["check"]).ok();
+}

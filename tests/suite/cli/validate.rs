@@ -44,17 +44,19 @@ fn a_commit_of_another_change_is_not_this_one() {
     let s = ready();
     s.write("ops.json", crate::support::kpi(50.0));
     s.commit_as("other", &["--trailer", "Optimizer-Change: chg-20260101-000000-other"]);
-    insta::assert_snapshot!(s.on(&["validate"]), @r"
+    insta::assert_snapshot!(s.on(&["validate"]), @r#"
     $ validate --change-id chg-20260302-090000-x
     exit 1
     --- stderr
     refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-20260101-000000-other)
       [SHORT] other
+    # if its id is mistyped, while it is the last commit and not pushed
+    next: git -c trailer.ifexists=replace commit --amend --no-edit --trailer "Optimizer-Change: chg-20260302-090000-x" && vibeship-optimizer validate --change-id chg-20260302-090000-x
     # retake the baseline with it included
-    next: vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
+    or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     # revert it, then retake the baseline
     or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    ");
+    "#);
 }
 
 #[test]

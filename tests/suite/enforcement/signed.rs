@@ -42,8 +42,16 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
-    // A key that nobody allowed, and a signature of another event, are none.
+    // A key that had expired, one that nobody allowed, and a signature of another event, are none.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
+    let allowed = std::fs::read_to_string(sandbox.home().join("allowed")).unwrap();
+    let until = |date: &str| {
+        let line = allowed.replacen("tester@example.org ", &format!("tester@example.org valid-before=\"{date}\" "), 1);
+        std::fs::write(sandbox.home().join("allowed"), line).unwrap();
+        sandbox.codes_with(&since(&base), &["--require-signed"])
+    };
+    assert_eq!(until("20991231"), [""; 0]);
+    assert_eq!(until("20200101"), ["EVENT_UNSIGNED"]);
     std::fs::write(sandbox.home().join("allowed"), "").unwrap();
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
 }
