@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::support::Sandbox;
 use crate::support::schema::{fits, misfit};
-use crate::support::{CONFIG, Sandbox};
 
 fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap()
@@ -58,11 +57,11 @@ fn said(command: &str) -> String {
 #[test]
 fn an_agent_walks_a_change_from_its_start_to_its_end_by_the_status_alone() {
     let s = Sandbox::new();
-    s.config(&CONFIG.replace("review: {require_attestation: false}\n", ""));
+    s.config(&crate::support::CONFIG.replace("review: {require_attestation: false}\n", ""));
     let bin = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
     s.set("PATH", &format!("{bin}:{}", std::env::var("PATH").unwrap()));
     let mut steps: Vec<String> = Vec::new();
-    let mut now: DateTime<Utc> = "2026-03-02T09:00:00Z".parse().unwrap();
+    let mut now: chrono::DateTime<chrono::Utc> = "2026-03-02T09:00:00Z".parse().unwrap();
     loop {
         let status = s.run(&["status", "--format", "json"]).ok();
         let answer = status.json();
@@ -75,7 +74,7 @@ fn an_agent_walks_a_change_from_its_start_to_its_end_by_the_status_alone() {
         assert!(steps.len() < 30, "{steps:?}");
         steps.push(step.clone());
         if let Some(until) = answer["active"]["next"]["until"].as_str() {
-            let until: DateTime<Utc> = until.parse().unwrap();
+            let until: chrono::DateTime<chrono::Utc> = until.parse().unwrap();
             s.later(until - now);
             now = until;
             continue;

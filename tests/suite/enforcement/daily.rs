@@ -441,6 +441,7 @@ pub(super) fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() 
     assert!(checked.stdout.contains("RECORD_FORKED"), "{}", checked.stdout);
 }
 
+#[cfg(unix)]
 #[test]
 fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
     // The record in conflict, and one side taken already, whichever.

@@ -13,6 +13,7 @@ mod hooks;
 mod range;
 mod remeasured;
 mod rendered;
+#[cfg(unix)]
 mod signed;
 mod slips;
 mod table;

@@ -16,7 +16,6 @@ fn with_key(sandbox: &Sandbox) {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     use vibeship_optimizer::model::Kind;
