@@ -10,10 +10,10 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, How, MetricSpec, Problem, Severity};
+use crate::model::{Artifact, CommandLine, Fix, How, MetricSpec, Problem, Severity};
 use crate::report;
 use crate::report::problem;
-use crate::store::{Record, atomic, logbook, project};
+use crate::store::{Integrity, Record, atomic, evidence, logbook, project};
 use crate::workflow::Change;
 
 const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
@@ -130,6 +130,11 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
     }
+    if !kept_aside(ctx)?.is_empty() {
+        let message =
+            "a command was ended before it recorded what it wrote; what was recorded stands beside it".to_owned();
+        add("EVIDENCE_UNRECORDED", message, put_back);
+    }
     let (grave, notes): (Vec<Problem>, Vec<Problem>) =
         hooks::problems(ctx)?.into_iter().partition(|it| it.severity == Severity::Warn);
     for lost in audit_here::lost(ctx)? {
@@ -194,6 +199,27 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
         .into_iter()
         .filter(|change| !text.contains(report::logbook::section(change).trim()))
         .collect())
+}
+
+/// Recorded evidence whose file holds what was never recorded, with its bytes.
+fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>, CommandError> {
+    let mut found = Vec::new();
+    for change in choose::changes(ctx)?.0 {
+        for artifact in change.artifacts() {
+            if let Integrity::Superseded { bytes, .. } = evidence::verify(&ctx.project, artifact)? {
+                found.push((artifact.clone(), bytes));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn put_back(ctx: &Ctx) -> Result<(), CommandError> {
+    let lock = ctx.lock()?;
+    for (artifact, bytes) in kept_aside(ctx)? {
+        lock.put_back(&artifact, &bytes)?;
+    }
+    Ok(())
 }
 
 fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {
