@@ -2,7 +2,7 @@
 //! and, where a file of real pairs is named, on that: `cargo run --release --example paired_methods [PAIRS.csv]`.
 //!
 //! A line of the file is one pair of one unchanged program: `session,after_first,before_wall_s,before_cpu_s,after_wall_s,after_cpu_s`.
-//! A slowdown is put in by multiplying the second arm, so that every method sees the same noise.
+//! A slowdown is put in by multiplying the second side, so that every method sees the same noise.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use vibeship_optimizer::model::{Design, Estimate, Finding};
 use vibeship_optimizer::stats::looks::ALPHA;
 use vibeship_optimizer::stats::{Interval, Plan, median, winsorized};
 
-/// One pair: the logarithm of both times, and whether the second arm ran first.
+/// One pair: the logarithm of both times, and whether the second side ran first.
 #[derive(Clone, Copy)]
 struct Pair {
     before: f64,

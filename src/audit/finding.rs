@@ -67,7 +67,7 @@ pub(crate) enum FindingKind {
     #[error("the record cannot be trusted: {problem}")]
     RecordUnreadable { problem: String, conflicted: bool },
     /// A record holds events that its gates would not have let happen.
-    #[error("{}", unlawful(*.seq, *.gate))]
+    #[error("{}", invalid_event(*.seq, *.gate))]
     RecordUnlawful {
         seq: u64,
         /// The gate that would have refused; `None` where the event itself is not what the gate records.
@@ -271,7 +271,7 @@ fn lacking(docs: bool, tests: bool) -> &'static str {
     }
 }
 
-fn unlawful(seq: u64, gate: Option<Gate>) -> String {
+fn invalid_event(seq: u64, gate: Option<Gate>) -> String {
     match gate {
         Some(gate) => format!("event {seq} would have been refused by {gate}"),
         None => format!("event {seq} does not have the content that its gate records"),

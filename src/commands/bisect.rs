@@ -14,7 +14,7 @@ use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, se
 use crate::measure::CommandPlan;
 use crate::measure::pair::{Version, Versions};
 use crate::model::text::short;
-use crate::model::{Criterion, MetricId, MetricKind, Outcome, PairSession, fix};
+use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession, fix};
 use crate::report::{Doc, code, values};
 
 /// Find the commit that made a command slower
@@ -161,8 +161,11 @@ impl Bisection<'_> {
             match row.map(|row| row.change) {
                 Some(Change::Regressed(finding)) => effects.push(finding.estimate.value),
                 Some(Change::Invalid { .. }) | None => {
+                    let pair = CommandLine::tool("pair").words(["--before", &self.good, "--after", bad]);
+                    let typed = (!self.args.command.is_empty()).then_some("--").into_iter();
+                    let pair = pair.words(typed.chain(self.args.command.iter().map(String::as_str)));
                     return Err(CommandError::trouble("the command fails on the good or the bad revision")
-                        .hinted("try it: vibeship-optimizer pair --before GOOD --after BAD -- COMMAND"));
+                        .fixed_by([Fix::next("see where and how", pair)]));
                 }
                 Some(Change::Improved(_) | Change::NoDifference(_) | Change::Inconclusive { .. }) => return Ok(None),
             }

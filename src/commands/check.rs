@@ -27,7 +27,7 @@ pub(crate) struct CheckArgs {
     /// Fail where an event of the range's records is not signed by somebody who may, by git's configuration
     #[arg(long, requires = "range")]
     require_signed: bool,
-    /// Measure the range's changes, or this one, anew on this machine, and fail where that contradicts the recorded verdicts
+    /// Measure the range's changes, or this one, again on this machine, and fail where that contradicts the recorded verdicts
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
     remeasure: Option<String>,
     /// Also write the findings as markdown to this file [default with --format github: the step summary]

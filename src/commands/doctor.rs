@@ -223,7 +223,7 @@ fn put_back(ctx: &Ctx) -> Result<(), CommandError> {
 }
 
 fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {
-    // In a conflict the sections of both sides are torn: one side's are taken whole, and the others made anew.
+    // In a conflict the sections of both sides are torn: one side's are taken whole, and the others rendered again.
     if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
         join::join(ctx, repo, None)?;
         ctx.advise(&join::go_on(ctx, repo));

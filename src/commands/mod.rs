@@ -274,7 +274,7 @@ impl Ctx {
     }
 
     /// Refuses a sparse checkout that leaves out files of the tool's own: what is not here would be taken for not there,
-    /// and be made anew over what git holds.
+    /// and be written over what git holds.
     pub(crate) fn refuse_sparse_checkout(&self) -> Result<(), CommandError> {
         // Where git cannot be asked, that is told by who needs its answer.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };

@@ -16,7 +16,7 @@ pub(crate) fn can_be(change: &Change) -> bool {
     change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
 }
 
-/// Measures the change anew, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
+/// Measures the change again, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
 /// those of the two checkouts alone.
 pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, CommandError> {
     let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];

@@ -164,7 +164,7 @@ pub(crate) fn caveats(
     if let Some(pair) = pair {
         let commit = |snapshot: &Snapshot| snapshot.revision.as_ref().and_then(|revision| revision.commit.clone());
         let differs =
-            |known: Option<String>, arm: &Option<String>| matches!((known, arm), (Some(a), Some(b)) if a != *b);
+            |known: Option<String>, side: &Option<String>| matches!((known, side), (Some(a), Some(b)) if a != *b);
         if pair.of_commit {
             found.push(Caveat::OthersCommitted);
         } else if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {

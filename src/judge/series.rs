@@ -354,11 +354,11 @@ mod tests {
     fn a_failed_run_in_either_arm_makes_the_pairs_unusable() {
         let session = |code: i32| {
             let run = |code: i32| format!(r#"{{"wall_s":1,"exit_code":{code}}}"#);
-            let arm = r#"{"rev":"r","commit":null,"tree":null}"#;
+            let side = r#"{"rev":"r","commit":null,"tree":null}"#;
             let pair = format!(r#"{{"before":{},"after":{},"after_first":true}}"#, run(0), run(code));
             let text = format!(
                 r#"{{"schema":"vibeship_optimizer.pair.v1","id":"i","tool":"t","started_at":"2026-02-15T13:23:31Z",
-                "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{arm},"after":{arm},
+                "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{side},"after":{side},
                 "commands":[{{"name":"t","cmd":"c","pairs":[{pair}],"stopped":"settled"}}]}}"#
             );
             pair_metrics(&parse_pair(text.as_bytes()).unwrap())

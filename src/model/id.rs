@@ -18,7 +18,7 @@ const MAX_SLUG: usize = 36;
 #[serde(transparent)]
 pub struct ChangeId(String);
 
-/// Text that is no change id.
+/// Text that is not a valid change id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
     /// Does not begin with `chg-` and something after it.

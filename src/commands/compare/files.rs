@@ -21,9 +21,14 @@ use crate::store::{Project, atomic, guard};
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let missing = || CommandError::trouble(format!("{} does not exist", path.display()));
     let take = || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot"));
-    atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([take()]))
+    read_or(path, take)
+}
+
+/// `make` is what writes such a file.
+pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>, CommandError> {
+    let missing = || CommandError::trouble(format!("{} does not exist", path.display()));
+    atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([make()]))
 }
 
 pub(super) fn compare(

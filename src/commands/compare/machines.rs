@@ -12,11 +12,14 @@ use crate::workflow::Change;
 
 /// The files as one measurement.
 pub(super) fn read(paths: &[PathBuf]) -> Result<PairSession, CommandError> {
-    let wrong = |path: &PathBuf, error: &dyn std::fmt::Display| {
-        CommandError::trouble(format!("{}: {error}", path.display()))
-            .hinted("a file of pairs is what `vibeship-optimizer pair --json-out FILE` writes")
+    let make = || {
+        let pair = CommandLine::tool("pair").ask("--before", "REV").ask("--after", "REV").ask("--json-out", "FILE");
+        Fix::next("measure pairs into a file on each machine", pair)
     };
-    let one = |path: &PathBuf| ingest::parse_pair(&files::read(path)?).map_err(|error| wrong(path, &error));
+    let wrong = |path: &PathBuf, error: &dyn std::fmt::Display| {
+        CommandError::trouble(format!("{}: {error}", path.display())).fixed_by([make()])
+    };
+    let one = |path: &PathBuf| ingest::parse_pair(&files::read_or(path, make)?).map_err(|error| wrong(path, &error));
     let sessions = paths.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     PairSession::joined(sessions)
         .map_err(|(at, problem)| CommandError::trouble(format!("{} {problem}", paths[at].display())))

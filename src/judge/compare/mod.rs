@@ -388,10 +388,10 @@ mod tests {
             format!(r#"{{"before":{},"after":{},"after_first":{}}}"#, run(1.0), run(after), i % 2 == 1)
         };
         let pairs: Vec<String> = (0..n).map(pair).collect();
-        let arm = r#"{"rev":"r","commit":null,"tree":null}"#;
+        let side = r#"{"rev":"r","commit":null,"tree":null}"#;
         let text = format!(
             r#"{{"schema":"vibeship_optimizer.pair.v1","id":"i","tool":"t","started_at":"2026-02-15T13:23:31Z",
-            "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{arm},"after":{arm},
+            "generated_at":"2026-02-15T13:23:31Z","machine":{{}},"before":{side},"after":{side},
             "commands":[{{"name":"t","cmd":"c","pairs":[{}],"stopped":"settled"}}]}}"#,
             pairs.join(",")
         );

@@ -64,7 +64,7 @@ impl Proof {
         self.opens.is_some()
     }
 
-    /// Begins to watch, or begins anew: caches may have been made.
+    /// Begins to watch, or starts over: caches may have been made.
     pub(crate) fn watch(&mut self) {
         let sources: BTreeSet<PathBuf> =
             self.tracked.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();

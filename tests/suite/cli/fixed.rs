@@ -158,6 +158,22 @@ fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
 }
 
 #[test]
+fn a_config_that_the_changes_own_commit_loosens_is_found_in_whatever_push_brings_the_rollout() {
+    let s = Sandbox::new();
+    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    s.config(&strict).start("loosened").contract().before();
+    s.write("vibeship_optimizer.yml", CONFIG).improve(50.0).validate().after().compare();
+    assert!(s.git(&["show", "--name-only", "--format=", "HEAD"]).contains("vibeship_optimizer.yml"));
+    let pushed = s.git(&["rev-parse", "HEAD"]);
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.write("vibeship_optimizer.yml", &strict);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let _ = s.run(&["check", "--range", &format!("{pushed}..HEAD")]).exits(1).says(&["POLICY_LOOSENED"]);
+}
+
+#[test]
 fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is_welcome() {
     let s = Sandbox::new();
     let own = ".vibeship-optimizer/config.yml";

@@ -2,22 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::enforcement::slips::{record_path, since};
-use crate::support::{KEY, Sandbox};
-
-/// A change compared in pairs, all of it committed; the base is before all of it.
-fn compared() -> (Sandbox, String, String) {
-    let sandbox = Sandbox::enforced();
-    let base = sandbox.head();
-    let id = sandbox.ready("fewer steps");
-    sandbox.improve_steps();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
-    sandbox.run(&["validate", "--change-id", &id]).ok();
-    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
-    sandbox.run(&["compare", "--change-id", &id]).ok();
-    sandbox.commit_evidence();
-    (sandbox, id, base)
-}
+use crate::enforcement::slips::{compared, record_path, since};
+use crate::support::Sandbox;
 
 /// Edits an evidence file of the change, and every digest of it.
 pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {

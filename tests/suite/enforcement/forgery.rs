@@ -2,7 +2,7 @@
 //! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
 
 use crate::enforcement::forged::edit;
-use crate::enforcement::slips::{forge, record_path, since, tracked};
+use crate::enforcement::slips::{self, forge, record_path, since, tracked};
 use crate::support::{KEY, Sandbox};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
@@ -34,14 +34,8 @@ fn fails(sandbox: &Sandbox, range: &str, more: &[&str]) -> Vec<String> {
 /// A change that went through every gate up to its promotion; all is committed.
 fn promoted() -> (Sandbox, String, String) {
     let (sandbox, id, base) = tracked();
-    for args in [
-        &["validate", "--change-id", &id][..],
-        &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
-        &["compare", "--change-id", &id],
-        &["change", "promote", "--change-id", &id],
-    ] {
-        sandbox.run(args).ok();
-    }
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
     sandbox.commit_evidence();
     (sandbox, id, base)
 }

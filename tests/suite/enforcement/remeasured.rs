@@ -1,6 +1,6 @@
 //! `check --remeasure`: what an author's machine measured is measured again on this one.
 
-use crate::enforcement::slips::since;
+use crate::enforcement::slips::{self, since};
 use crate::support::{KEY, Sandbox};
 
 /// A change from 100 to `steps`, promoted on a machine where `fake` stands for the KPI's command.
@@ -19,14 +19,8 @@ fn promoted(steps: &str, fake: Option<&str>) -> (Sandbox, String, String) {
     let id = sandbox.ready("fewer steps");
     sandbox.write("src/steps.txt", steps);
     sandbox.git(&["commit", "-qam", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
-    for args in [
-        &["validate", "--change-id", &id][..],
-        &["snapshot", "--label", "after", "--change-id", &id, "--as", "after"],
-        &["compare", "--change-id", &id],
-        &["change", "promote", "--change-id", &id],
-    ] {
-        sandbox.run(args).ok();
-    }
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
     sandbox.commit_evidence();
     let _ = std::fs::remove_file(sandbox.home().join("fake"));
     (sandbox, id, since(&base))
@@ -99,4 +93,20 @@ fn a_change_that_only_takes_back_what_another_commit_did_says_so() {
         assert!(report.contains(commit), "{commit}: {report}");
     }
     assert!(report.contains("gives its files back"), "{report}");
+}
+
+#[test]
+fn a_config_in_the_changes_own_commit_is_not_what_it_is_measured_again_by() {
+    let (sandbox, _, range) = promoted("95\n", Some("sed s/95/80/ src/steps.txt\n"));
+    sandbox.git(&["reset", "-q", "HEAD~1"]);
+    let honest = sandbox.read("vibeship_optimizer.yml");
+    sandbox.write("vibeship_optimizer.yml", honest.replace("sh kpi.sh", "sed s/95/80/ src/steps.txt"));
+    sandbox.git(&["add", "vibeship_optimizer.yml"]);
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
+    sandbox.write("vibeship_optimizer.yml", &honest);
+    let _ = sandbox.run(&["change", "relink", "HEAD"]);
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Evidence"]);
+    let found = sandbox.codes_with(&range, &["--remeasure"]);
+    assert!(found.contains(&"REMEASURED_DIFFERENTLY".to_owned()), "{found:?}");
 }

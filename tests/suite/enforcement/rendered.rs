@@ -1,21 +1,7 @@
 //! Pages that people read, written by hand: rendered again from the record and the raw evidence, they are others.
 
-use crate::enforcement::slips::{record_path, since};
-use crate::support::{KEY, Sandbox};
-
-/// A change compared in pairs, all of it committed.
-fn compared() -> (Sandbox, String, String) {
-    let sandbox = Sandbox::enforced();
-    let base = sandbox.head();
-    let id = sandbox.ready("fewer steps");
-    sandbox.improve_steps();
-    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
-    sandbox.run(&["validate", "--change-id", &id]).ok();
-    sandbox.run(&["snapshot", "--label", "after", "--change-id", &id, "--as", "after"]).ok();
-    sandbox.run(&["compare", "--change-id", &id]).ok();
-    sandbox.commit_evidence();
-    (sandbox, id, since(&base))
-}
+use crate::enforcement::slips::{compared, record_path, since};
+use crate::support::Sandbox;
 
 /// Edits a page, and every digest of it in a chain that is sealed again.
 fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
@@ -44,7 +30,8 @@ fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
 
 #[test]
 fn a_report_that_says_more_than_the_evidence_is_found() {
-    let (sandbox, id, range) = compared();
+    let (sandbox, id, base) = compared();
+    let range = since(&base);
     assert_eq!(sandbox.codes(&range), [""; 0]);
     assert_eq!(sandbox.run(&["check"]).code, 0);
     let page = format!("reports/optimizer/{id}_compare.md");
@@ -55,7 +42,8 @@ fn a_report_that_says_more_than_the_evidence_is_found() {
 
 #[test]
 pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
-    let (sandbox, id, range) = compared();
+    let (sandbox, id, base) = compared();
+    let range = since(&base);
     let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
     // What people write around the sections is theirs.
     sandbox.write("VIBESHIP_OPTIMIZER.md", format!("{logbook}\nverified by me\n"));
@@ -73,7 +61,8 @@ pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
 
 #[test]
 fn data_among_the_evidence_that_no_change_can_have_written_is_code() {
-    let (sandbox, id, range) = compared();
+    let (sandbox, id, base) = compared();
+    let range = since(&base);
     sandbox.write("reports/optimizer/limits.json", "{\"workers\": 64}\n");
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), ["COMMIT_WITHOUT_ID"]);

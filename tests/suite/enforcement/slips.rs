@@ -20,6 +20,25 @@ pub(crate) fn tracked() -> (Sandbox, String, String) {
     (sandbox, id, base)
 }
 
+/// Takes a committed change through its gates up to the comparison.
+pub(crate) fn compare(sandbox: &Sandbox, id: &str) {
+    for args in [
+        &["validate", "--change-id", id][..],
+        &["snapshot", "--label", "after", "--change-id", id, "--as", "after"],
+        &["compare", "--change-id", id],
+    ] {
+        sandbox.run(args).ok();
+    }
+}
+
+/// A change compared in pairs, all of it committed; the base is before all of it.
+pub(crate) fn compared() -> (Sandbox, String, String) {
+    let (sandbox, id, base) = tracked();
+    compare(&sandbox, &id);
+    sandbox.commit_evidence();
+    (sandbox, id, base)
+}
+
 pub(crate) fn record_path(id: &str) -> String {
     format!(".vibeship-optimizer/changes/{id}.json")
 }
