@@ -50,7 +50,7 @@ struct Bisection<'a> {
     good: String,
 }
 
-/// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where several commits are left.
+/// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where that is undecided or several commits are left.
 pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
     let repo = ctx.repo()?.ok_or_else(|| CommandError::trouble("a bisection needs a git repository"))?;
     let named = |rev: &str| {
@@ -63,11 +63,18 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
     let again = CommandPlan { name: format!("{}-again", plan.name), ..plan.clone() };
     let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
     let (kind, effect) = match bisection.slower(&bad)? {
-        Some(found) => found,
-        None => {
+        Some(Some(found)) => found,
+        Some(None) => {
             let doc = told(format!("{} is not slower than {} by what counts.", args.bad, args.good));
             ctx.answer(false, &json!({ "first_bad": null, "slower": false }), &doc)?;
             return Ok(Exit::No);
+        }
+        None => {
+            let doc = told(format!("Whether {} is slower than {} is undecided.", args.bad, args.good));
+            ctx.answer(false, &json!({ "first_bad": null, "slower": null }), &doc)?;
+            ctx.ui
+                .hint("allow more pairs with --runs and --max-time, or give a command in which the change weighs more");
+            return Ok(Exit::NotYet);
         }
     };
     ctx.ui.tell(&format!("slower by {}; {} commits to look at", values::share(effect), commits.len()));
@@ -146,8 +153,9 @@ impl Bisection<'_> {
         pairing::run(self.ctx, &ask)
     }
 
-    /// Which time of the bad commit is longer, and by what share, where both measurements say so.
-    fn slower(&self, bad: &str) -> Result<Option<(MetricKind, f64)>, CommandError> {
+    /// Which time of the bad commit is longer, and by what share, where both measurements say so; `None` where one is
+    /// undecided.
+    fn slower(&self, bad: &str) -> Result<Option<Option<(MetricKind, f64)>>, CommandError> {
         let session = match self.pairs(bad, Vec::new())? {
             Pairing::Measured(session) => session,
             Pairing::Impossible(reason) | Pairing::SameCode(reason) => return Err(CommandError::trouble(reason)),
@@ -167,11 +175,12 @@ impl Bisection<'_> {
                     return Err(CommandError::trouble("the command fails on the good or the bad revision")
                         .fixed_by([Fix::next("see where and how", pair)]));
                 }
-                Some(Change::Improved(_) | Change::NoDifference(_) | Change::Inconclusive { .. }) => return Ok(None),
+                Some(Change::Improved(_) | Change::NoDifference(_)) => return Ok(Some(None)),
+                Some(Change::Inconclusive { .. }) => return Ok(None),
             }
         }
         let [one, other] = effects[..] else { return Ok(None) };
-        Ok(Some((kind, f64::midpoint(one, other))))
+        Ok(Some(Some((kind, f64::midpoint(one, other)))))
     }
 
     /// Whether a commit is slower than the good one by more than `bound`: `None` where it cannot be measured, `Some(None)`

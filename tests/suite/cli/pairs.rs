@@ -264,7 +264,7 @@ fn bisect_finds_the_commit_that_made_it_slower_around_one_that_does_not_build() 
     let found = s.run(&[&["bisect", "--good", "HEAD~8"], &asked[..]].concat()).ok();
     let _ = found.says(&["commit 6", "made it slower", "with a probability of at most 0."]);
     let _ = s
-        .run(&[&["bisect", "--good", "HEAD~8", "--bad", "HEAD~5"], &asked[..]].concat())
+        .run(&[&["bisect", "--good", "HEAD~8", "--bad", "HEAD~5", "--min-effect", "50%"], &asked[..]].concat())
         .exits(1)
         .says(&["is not slower"]);
     no_worktree_is_left(&s);
