@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, calibrate, pair};
+use crate::commands::{Ctx, pair};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -32,6 +32,9 @@ pub(crate) struct BisectArgs {
     /// Start no further pair of a measurement after this many seconds [default: pair.max_time_s of the config]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
+    /// Smallest slowdown that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]
+    #[arg(long, value_name = "SHARE")]
+    min_effect: Option<String>,
     /// Command that prepares each side, such as a build; a commit where it fails is skipped [default: pair.prepare of the config, or its build command]
     #[arg(long, value_name = "COMMAND")]
     prepare: Option<String>,
@@ -58,7 +61,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
     };
     let (good, bad) = (named(&args.good)?, named(&args.bad)?);
     let commits = commits(repo, &good, &bad)?;
-    let mut settings = calibrate::settings(ctx, None)?;
+    let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;
     let again = CommandPlan { name: format!("{}-again", plan.name), ..plan.clone() };
     let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
@@ -73,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
             let doc = told(format!("Whether {} is slower than {} is undecided.", args.bad, args.good));
             ctx.answer(false, &json!({ "first_bad": null, "slower": null }), &doc)?;
             ctx.ui
-                .hint("allow more pairs with --runs and --max-time, or give a command in which the change weighs more");
+                .hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
             return Ok(Exit::NotYet);
         }
     };

@@ -52,17 +52,23 @@ pub(crate) struct PairArgs {
     command: Vec<String>,
 }
 
+/// The settings of the config, with the smallest change that counts as it was given.
+pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings, CommandError> {
+    let mut settings = calibrate::settings(ctx, None)?;
+    if let Some(text) = min_effect {
+        settings.min_effect = parse::share("--min-effect", text)?;
+        settings.noise_floors.clear();
+    }
+    Ok(settings)
+}
+
 /// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
 /// cannot be told yet.
 pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
-    let mut settings = calibrate::settings(ctx, None)?;
-    if let Some(text) = &args.min_effect {
-        settings.min_effect = parse::share("--min-effect", text)?;
-        settings.noise_floors.clear();
-    }
+    let mut settings = settings(ctx, args.min_effect.as_deref())?;
     let (commands, kpis) = if args.command.is_empty() {
         (pairing::timings(ctx.config()?), pairing::configured_kpis(ctx)?)
     } else {
