@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{self, Ctx, Globals};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::ui::{Ui, Volume};
 
@@ -168,7 +168,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandError> {
     let (only, said) = globals.format?.only_for()?;
     let fits = matches!((only, command), ("check", Command::Check(_)) | ("report", Command::Report(_)));
-    let refused = || CommandError::trouble(format!("--format {said}"));
+    let refused = || trouble(format!("--format {said}"));
     (!fits).then(|| refused().hinted("for programs, every command has --format json"))
 }
 
@@ -268,7 +268,7 @@ fn forgotten_text(options: &[&clap::Arg], arguments: &[OsString]) -> Option<(Str
     Some((pair[0].to_string_lossy().into_owned(), pair[1].to_string_lossy().into_owned()))
 }
 
-fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
+fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit> {
     match command {
         Command::Init(args) => commands::init::run(ctx, args),
         Command::Onboard(args) => commands::init::onboard(ctx, args),
@@ -301,7 +301,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit, CommandError> {
     }
 }
 
-fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit, CommandError> {
+fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
     match command {
         ChangeCommand::Start(args) => commands::start::run(ctx, args),
         ChangeCommand::Contract(args) => commands::contract::run(ctx, args),

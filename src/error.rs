@@ -24,17 +24,20 @@ pub(crate) enum CommandError {
     ClosedPipe,
 }
 
+/// What a command gives, or why it fails.
+pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
+
+/// Trouble with a message.
+pub(crate) fn trouble(message: impl std::fmt::Display) -> CommandError {
+    CommandError::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new(), fixes: Vec::new() }
+}
+
+/// The answer no, with a message.
+pub(crate) fn failed(message: impl Into<String>) -> CommandError {
+    CommandError::Failed { message: message.into(), hints: Vec::new(), fixes: Vec::new() }
+}
+
 impl CommandError {
-    /// Trouble with a message.
-    pub(crate) fn trouble(message: impl std::fmt::Display) -> Self {
-        Self::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new(), fixes: Vec::new() }
-    }
-
-    /// The answer no, with a message.
-    pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self::Failed { message: message.into(), hints: Vec::new(), fixes: Vec::new() }
-    }
-
     /// With one more line on what to do, in words.
     #[must_use]
     pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, preflight, record, timestamps};
 use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::model::{Artifact, ChangeId, Digest};
 use crate::os::files;
 use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
 
-pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
+pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
     let names = names_in(&ctx.project.evidence_dir())?;
@@ -57,7 +57,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit, CommandError> {
     Ok(audit)
 }
 
-fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
+fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>> {
     let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, |_| true)?;
     let facts = read.into_iter().filter_map(|(name, record)| {
         let id: ChangeId = name.strip_suffix(".json")?.parse().ok()?;
@@ -66,11 +66,11 @@ fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>, CommandError> {
     facts.collect()
 }
 
-pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>, CommandError> {
+pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>> {
     facts(ctx, id, Record::read(&ctx.project, id))
 }
 
-fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
+fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>> {
     let finding = |name: String| {
         let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
         let path = ctx.project.relative(&ctx.project.changes_dir().join(&name));
@@ -79,7 +79,7 @@ fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     Ok(Record::names(&ctx.project)?.into_iter().filter_map(finding).collect())
 }
 
-fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<Option<RecordFacts>, CommandError> {
+fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<Option<RecordFacts>> {
     if matches!(read, Err(RecordError::Unknown { .. })) {
         return Ok(None);
     }
@@ -89,7 +89,7 @@ fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<
 
 /// Records that the commit checked out has and the work tree has not, with their paths. A sparse checkout, which leaves
 /// them out on purpose, has them as far as git is concerned.
-pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError> {
+pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     if repo.resolve("HEAD").is_err() {
         return Ok(Vec::new());
@@ -107,7 +107,7 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>, CommandError
 }
 
 /// Records that cannot be relied on, damaged or missing.
-pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
+pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
     let mut lost = Vec::new();
     for record in records(ctx)? {
         lost.extend(record.unreadable());
@@ -119,7 +119,7 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>, CommandError> {
     Ok(lost)
 }
 
-fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>, CommandError> {
+fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>> {
     let mut failed = None;
     let found = record::evidence(record, &mut |artifact| {
         find(ctx, artifact).unwrap_or_else(|error| {
@@ -147,7 +147,7 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
 }
 
 /// What the tool keeps that git ignores here, and the lines of a `.gitignore` in the project's root that keep it.
-pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>), CommandError> {
+pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>)> {
     let Some(repo) = ctx.repo()? else { return Ok((Vec::new(), Vec::new())) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
     let (record, report) = (format!("{state}/changes/chg-1.json"), format!("{evidence}/chg-1_compare.json"));
@@ -169,7 +169,7 @@ pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>), CommandErr
     Ok((hidden.map(|(_, what)| what.to_owned()).collect(), lines))
 }
 
-pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
     let (paths, lines) = hidden(ctx)?;
     if let Some(found) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
         ctx.ui.warn(&found.message);
@@ -178,7 +178,7 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
     let path = ctx.project.root().join(".gitignore");
     let mut text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
@@ -189,7 +189,7 @@ pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<(), CommandError> {
 }
 
 /// Recorded evidence that git ignores, so that no clone will have it.
-fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>, CommandError> {
+fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let mut owners: BTreeMap<&str, &ChangeId> = BTreeMap::new();
     for record in records {
@@ -204,7 +204,7 @@ fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>, CommandEr
 
 /// Measurements of a change that a later one replaced, without any event that knows them: a run that was killed, or a
 /// record that was put back to before it.
-fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>, CommandError> {
+fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
     let artifacts = change.events.iter().flat_map(|event| event.what.artifacts());
     let recorded: BTreeSet<&str> = artifacts.map(|artifact| artifact.sha256.as_str()).collect();
@@ -228,7 +228,7 @@ fn place(name: &str) -> String {
 }
 
 /// The names in a directory, sorted; none where it does not exist.
-fn names_in(dir: &Path) -> Result<Vec<String>, CommandError> {
+fn names_in(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(StoreError::io("list", dir))?,

@@ -13,7 +13,7 @@ use crate::audit::{
 use crate::commands::commit_contents::{self, Touches};
 use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
 use crate::config::{Config, Enforcement};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
 use crate::model::{Artifact, ChangeId, Gate, Kind, fix, ingest};
@@ -45,15 +45,9 @@ pub(crate) struct Concerned {
     pub(crate) is_new: bool,
 }
 
-pub(crate) fn run(
-    repo: &Repo,
-    range: &Range,
-    require: Option<Gate>,
-    now: DateTime<Utc>,
-) -> Result<Outcome, CommandError> {
+pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Outcome> {
     if repo.is_shallow() {
-        return Err(CommandError::trouble("this clone is shallow, so that the range cannot be checked")
-            .fixed_by([fix::unshallow()]));
+        return Err(trouble("this clone is shallow, so that the range cannot be checked").fixed_by([fix::unshallow()]));
     }
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
@@ -140,7 +134,7 @@ impl RecordCheck<'_> {
         concerned: &BTreeSet<ChangeId>,
         records: &BTreeMap<ChangeId, RecordFacts>,
         earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<()> {
         let mut batch = self.history.repo.batch()?;
         for id in concerned {
             let before = earlier.get(id).map(|(record, _)| record);
@@ -164,7 +158,7 @@ impl RecordCheck<'_> {
         record: Option<&RecordFacts>,
         id: &ChangeId,
         before: Option<&EarlierRecord>,
-    ) -> Result<Vec<Finding>, CommandError> {
+    ) -> Result<Vec<Finding>> {
         let mut before = before.cloned();
         if let (Some(before), Some(base)) = (&mut before, &self.range.base) {
             before.committed = self.history.last_commit_of(base, &before.path)?.map(|(written, _)| written);
@@ -243,7 +237,7 @@ impl RecordCheck<'_> {
         batch: &mut Batch,
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
-    ) -> Result<Option<Finding>, CommandError> {
+    ) -> Result<Option<Finding>> {
         let (Some(before), Some(change), true) = (self.before, record.change(), self.touches.config) else {
             return Ok(None);
         };
@@ -300,7 +294,7 @@ fn logbook(
     batch: &mut Batch,
     range: &Range,
     records: &BTreeMap<ChangeId, RecordFacts>,
-) -> Result<Vec<Finding>, CommandError> {
+) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
         let Some(now) = history.logbook(batch, &range.head, path)? else { continue };
@@ -328,7 +322,7 @@ fn concerned(
     differing.chain(touches.ids()).chain(with_evidence).collect()
 }
 
-fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Result<Vec<KeyChange>, CommandError> {
+fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Result<Vec<KeyChange>> {
     let Some(base) = range.base.as_deref().filter(|_| is_configured) else { return Ok(Vec::new()) };
     Ok(demands::differences(&history.config_value(base)?, &history.config_value(&range.head)?))
 }
@@ -339,7 +333,7 @@ fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
 
 /// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings
 /// the first config may say it itself.
-fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range, CommandError> {
+fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range> {
     let before = range.base.as_deref().map(|base| history.last_config(base)).transpose()?.flatten();
     let since = before.as_ref().or(head).and_then(|config| config.enforcement.since.as_deref());
     let Some(since) = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten() else {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::audit::{Finding, preflight};
 use crate::commands::monitor::{Ticked, tick};
 use crate::commands::{Ctx, choose, collect, commit, preflight as preflight_command, verify};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
 use crate::report::{self, problem};
@@ -42,7 +42,7 @@ struct Verified {
 
 /// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding, 2 for an
 /// unknown change.
-pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit> {
     if let Err(error) = choose::named(ctx, args.change_id.as_deref()) {
         let Some(unknown) = verify::unknown(&error) else { return Err(error) };
         let mut answer = answer(ctx, (&[], &[]), &preflight_command::findings(ctx, None)?, &[], Exit::Trouble)?;
@@ -72,7 +72,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
 }
 
 /// The original's lines, in a pipe too; more than one change has a block each.
-fn show(ctx: &Ctx, answer: &Value) -> Result<(), CommandError> {
+fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
     if ctx.json(false) {
         return ctx.print(answer);
     }
@@ -115,7 +115,7 @@ fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
     lines.join("\n")
 }
 
-fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>, CommandError> {
+fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>> {
     if !done.is_empty() {
         return Ok(done.iter().map(|ticked| ticked.change.clone()).collect());
     }
@@ -123,7 +123,7 @@ fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>, 
     Ok(named.map(|id| commit::load(ctx, &id)).transpose()?.into_iter().collect())
 }
 
-fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>, CommandError> {
+fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>> {
     if matches!(change.end, Some(End::Verified { .. })) {
         return Ok(Vec::new());
     }
@@ -168,7 +168,7 @@ fn answer(
     found: &[Problem],
     verified: &[Verified],
     exit: Exit,
-) -> Result<Value, CommandError> {
+) -> Result<Value> {
     let one = |it: &Verified| {
         let mut fields = report::show::verify(&it.change, &it.demands, &it.warnings, None);
         fields["pending"] = json!(standing(&it.demands) == Exit::NotYet);

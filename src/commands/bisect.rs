@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, pair};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::judge::bisect::{Search, agreed};
@@ -54,8 +54,8 @@ struct Bisection<'a> {
 }
 
 /// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where that is undecided or several commits are left.
-pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
-    let repo = ctx.repo()?.ok_or_else(|| CommandError::trouble("a bisection needs a git repository"))?;
+pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
+    let repo = ctx.repo()?.ok_or_else(|| trouble("a bisection needs a git repository"))?;
     let named = |rev: &str| {
         repo.resolve_only(rev).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
     };
@@ -75,8 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
         None => {
             let doc = told(format!("Whether {} is slower than {} is undecided.", args.bad, args.good));
             ctx.answer(false, &json!({ "first_bad": null, "slower": null }), &doc)?;
-            ctx.ui
-                .hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
+            ctx.ui.hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
             return Ok(Exit::NotYet);
         }
     };
@@ -102,26 +101,24 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit, CommandError> {
 }
 
 /// The commits after `good` up to `bad`, oldest first.
-fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>, CommandError> {
+fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
     if good == bad || !repo.is_ancestor(good, bad)? {
-        return Err(CommandError::trouble("--good has to be an ancestor of --bad, and another commit")
+        return Err(trouble("--good has to be an ancestor of --bad, and another commit")
             .hinted("vibeship-optimizer bisect --good OLDER --bad NEWER -- COMMAND"));
     }
     let listed = repo.git().args(["rev-list", "--first-parent", "--reverse", bad, &format!("^{good}")]).long().ok()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
 }
 
-fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<CommandPlan, CommandError> {
+fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<CommandPlan> {
     if !args.command.is_empty() {
         return pair::typed(ctx, &args.command, settings);
     }
     let configured = pairing::timings(ctx.config()?);
     match <[CommandPlan; 1]>::try_from(configured) {
         Ok([plan]) => Ok(plan),
-        Err(several) => {
-            Err(CommandError::trouble(format!("{} timings are configured, and one is looked for", several.len()))
-                .hinted("give the command: vibeship-optimizer bisect --good REV -- COMMAND"))
-        }
+        Err(several) => Err(trouble(format!("{} timings are configured, and one is looked for", several.len()))
+            .hinted("give the command: vibeship-optimizer bisect --good REV -- COMMAND")),
     }
 }
 
@@ -133,7 +130,7 @@ fn told(text: impl Into<crate::report::Text>) -> Doc {
 
 impl Bisection<'_> {
     /// The good commit and another in pairs.
-    fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing, CommandError> {
+    fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing> {
         let mut config = self.ctx.config()?.clone();
         config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);
         let ask = pairing::Ask {
@@ -158,10 +155,10 @@ impl Bisection<'_> {
 
     /// Which time of the bad commit is longer, and by what share, where both measurements say so; `None` where one is
     /// undecided.
-    fn slower(&self, bad: &str) -> Result<Option<Option<(MetricKind, f64)>>, CommandError> {
+    fn slower(&self, bad: &str) -> Result<Option<Option<(MetricKind, f64)>>> {
         let session = match self.pairs(bad, Vec::new())? {
             Pairing::Measured(session) => session,
-            Pairing::Impossible(reason) | Pairing::SameCode(reason) => return Err(CommandError::trouble(reason)),
+            Pairing::Impossible(reason) | Pairing::SameCode(reason) => return Err(trouble(reason)),
         };
         let Some(first) = session.commands.first() else { return Ok(None) };
         let kind = Decisive::of_pairs(first).metric(&first.name).kind().unwrap_or(MetricKind::Wall);
@@ -175,7 +172,7 @@ impl Bisection<'_> {
                     let pair = CommandLine::tool("pair").words(["--before", &self.good, "--after", bad]);
                     let typed = (!self.args.command.is_empty()).then_some("--").into_iter();
                     let pair = pair.words(typed.chain(self.args.command.iter().map(String::as_str)));
-                    return Err(CommandError::trouble("the command fails on the good or the bad revision")
+                    return Err(trouble("the command fails on the good or the bad revision")
                         .fixed_by([Fix::next("see where and how", pair)]));
                 }
                 Some(Change::Improved(_) | Change::NoDifference(_)) => return Ok(Some(None)),
@@ -188,7 +185,7 @@ impl Bisection<'_> {
 
     /// Whether a commit is slower than the good one by more than `bound`: `None` where it cannot be measured, `Some(None)`
     /// where no two measurements agree.
-    fn is_slow(&self, commit: &str, kind: MetricKind, bound: f64) -> Result<Option<Option<bool>>, CommandError> {
+    fn is_slow(&self, commit: &str, kind: MetricKind, bound: f64) -> Result<Option<Option<bool>>> {
         let mut verdicts = Vec::new();
         for _ in 0..2 {
             let metrics = self.plans.iter().map(|plan| kind.of(&plan.name));
@@ -222,7 +219,7 @@ impl Bisection<'_> {
     }
 }
 
-fn criterion(metric: &MetricId, bound: f64) -> Result<Criterion, CommandError> {
+fn criterion(metric: &MetricId, bound: f64) -> Result<Criterion> {
     Ok(Criterion::parse(&format!("{metric} > +{:.3}%", bound * 100.0))?)
 }
 
@@ -233,7 +230,7 @@ fn answer(
     commits: &[String],
     effect: f64,
     open: Option<&str>,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit> {
     let suspects: Vec<&String> = commits[search.suspects().start() - 1..*search.suspects().end()].iter().collect();
     let subject = |commit: &str| repo.git().args(["log", "-1", "--format=%h %s", commit]).line();
     let found = suspects.len() == 1;
@@ -246,7 +243,7 @@ fn answer(
     } else {
         let why = open.map_or("could not be measured", |_| "could not be told with so many pairs (--runs)");
         doc.paragraph(format!("One of {} commits made it slower; what is between them {why}:", suspects.len()));
-        doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>, CommandError>>()?);
+        doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>>>()?);
     }
     let value = json!({
         "first_bad": if found { Some(suspects[0]) } else { None },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::audit::Finding;
 use crate::audit::budget::{self, Allowed};
 use crate::config::Config;
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::git::Repo;
 use crate::model::{MetricId, fix};
 use crate::workflow::Change;
@@ -16,14 +16,14 @@ pub(crate) fn findings<'a>(
     config: &Config,
     changes: impl Iterator<Item = &'a Change> + Clone,
     head: &str,
-) -> Result<Vec<Finding>, CommandError> {
+) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let measurable = config.measurable();
     for budget in &config.budget {
         let metric = MetricId::new(&budget.metric);
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
         let since = repo.resolve_only(&budget.since).map_err(|error| {
-            CommandError::trouble(format!("budget of {metric}: {error}")).fixed_by([fix::fetch(repo.is_shallow())])
+            trouble(format!("budget of {metric}: {error}")).fixed_by([fix::fetch(repo.is_shallow())])
         })?;
         let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
         let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();

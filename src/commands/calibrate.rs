@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::commands::{Bar, Ctx, init, pairing, parse, selftest, validate};
 use crate::config::Pin;
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
@@ -51,17 +51,17 @@ pub(crate) struct CalibrateArgs {
 
 /// Exit 0 when every added slowdown was seen, 3 when it cannot be told of one yet (more pairs may help), 1 when one was
 /// taken for something else: then this machine cannot tell changes of that size.
-pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
-        return Err(CommandError::trouble("--inject 0%: the slowdown must be greater than zero")
+        return Err(trouble("--inject 0%: the slowdown must be greater than zero")
             .hinted("vibeship-optimizer calibrate --inject 5%"));
     }
     if (1..3).contains(&args.sessions) {
-        return Err(CommandError::trouble(format!("--sessions {}: at least 3 are needed to compare", args.sessions)));
+        return Err(trouble(format!("--sessions {}: at least 3 are needed to compare", args.sessions)));
     }
     let pause = Duration::try_from_secs_f64(args.pause)
-        .map_err(|_| CommandError::trouble(format!("--pause {}: it must be a number of seconds", args.pause)))?;
+        .map_err(|_| trouble(format!("--pause {}: it must be a number of seconds", args.pause)))?;
     // Where there is nothing to time, nothing is set up for it either.
     if ctx.project.config_path().is_some() || commands::guess(ctx.project.root()).test.is_some() {
         init::ensure(ctx)?;
@@ -69,7 +69,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
     let mut plans = pairing::timings(ctx.config()?);
     plans.retain(|plan| args.timing.is_empty() || args.timing.contains(&plan.name));
     if plans.is_empty() {
-        return Err(CommandError::trouble("no timed command is configured, or none of that name")
+        return Err(trouble("no timed command is configured, or none of that name")
             .hinted("name one under `timings` in the config file"));
     }
     // A file that cannot be added to is told before anything is measured.
@@ -92,7 +92,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit, CommandError> 
     Ok(exit)
 }
 
-fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<(), CommandError> {
+fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<()> {
     let (machine, tool, schema) = (machine::fingerprint(), TOOL.to_owned(), calibration::SCHEMA.to_owned());
     let key = calibration::key(&machine);
     let mut found = Calibration { schema, tool, generated_at: ctx.now(), machine, commands };
@@ -128,7 +128,7 @@ fn calibrate(
     pairs: u32,
     share: f64,
     bar: &mut Bar,
-) -> Result<CalibratedCommand, CommandError> {
+) -> Result<CalibratedCommand> {
     let same = selftest::pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
@@ -178,12 +178,12 @@ fn inject(
     share: f64,
     seconds: f64,
     bar: &mut Bar,
-) -> Result<Injected, CommandError> {
+) -> Result<Injected> {
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
     let held = same.pairs.iter().all(|pair| pair.core.is_some());
     let pin = if held { Pin::Always } else { Pin::Never };
-    let work = process::shell_line(&selftest::words()?)
-        .ok_or_else(|| CommandError::trouble("no shell can name this program's path"))?;
+    let work =
+        process::shell_line(&selftest::words()?).ok_or_else(|| trouble("no shell can name this program's path"))?;
     let slowed = CommandPlan { cmd: format!("{}{}{work}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
     let paired = selftest::pairs(ctx, &slowed, pin, (0, selftest::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
@@ -199,7 +199,7 @@ fn measure_sessions(
     plans: &[CommandPlan],
     found: &mut [CalibratedCommand],
     bar: &mut Bar,
-) -> Result<(), CommandError> {
+) -> Result<()> {
     let seconds = pause.as_secs_f64();
     let all = seconds * f64::from(sessions - 1);
     ctx.ui.status(&format!("{sessions} sessions {seconds} s apart, {all:.0} s in all"));
@@ -229,7 +229,7 @@ fn measure_sessions(
     Ok(())
 }
 
-fn wait(ctx: &Ctx, pause: Duration) -> Result<(), CommandError> {
+fn wait(ctx: &Ctx, pause: Duration) -> Result<()> {
     let interrupt = ctx.interrupt()?;
     let started = Instant::now();
     while started.elapsed() < pause {
@@ -245,7 +245,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
 /// were calibrated for the commands as they are configured now.
-pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings, CommandError> {
+pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings> {
     let config = ctx.config()?;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
     let mut settings = Settings { min_effect, sizes_in_git: true, ..Settings::default() };
@@ -257,11 +257,11 @@ pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Setting
     Ok(settings)
 }
 
-pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>, CommandError> {
+pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>> {
     let path = calibration_path(ctx, key);
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
     let wrong = |error: &dyn std::fmt::Display| {
-        CommandError::trouble(format!("{}: {error}", path.display()))
+        trouble(format!("{}: {error}", path.display()))
             .hinted("remove it and calibrate again: vibeship-optimizer calibrate")
     };
     let found: Calibration = Json::parse(&bytes).and_then(|json| json.read()).map_err(|error| wrong(&error))?;

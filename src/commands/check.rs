@@ -9,7 +9,7 @@ use clap::Args;
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Concerned, Outcome};
 use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::model::{FixContext, Gate, fix};
@@ -42,13 +42,13 @@ fn gate(name: &str) -> Result<Gate, String> {
     found.ok_or_else(|| format!("no gate; the gates are {}", all.map(|(name, _)| name).collect::<Vec<_>>().join(", ")))
 }
 
-pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     if let Some(path) = &args.summary {
         guard::guard_out_path(&ctx.project, path, &[])?;
     }
     if args.range.is_none() && args.remeasure.as_deref() == Some("") {
         let hint = "vibeship-optimizer check --range BASE..HEAD --remeasure";
-        return Err(CommandError::trouble("--remeasure needs a range or the id of a change").hinted(hint));
+        return Err(trouble("--remeasure needs a range or the id of a change").hinted(hint));
     }
     let checked = args.range.as_deref().map_or_else(|| here(ctx), |text| over_range(ctx, text, args.require));
     let mut outcome = match checked {
@@ -76,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit, CommandError> {
 }
 
 /// Tells the first event of each record that the range added and nobody signed who may.
-fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<(), CommandError> {
+fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     for Concerned { change, known, .. } in &outcome.changes {
         for event in change.events.iter().skip(*known) {
@@ -93,7 +93,7 @@ fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<(), CommandError> {
 }
 
 /// Measures the named change, or without a name those of the range.
-fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<(), CommandError> {
+fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<()> {
     let changes = match id {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
@@ -109,17 +109,17 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<(), CommandEr
     Ok(())
 }
 
-fn here(ctx: &Ctx) -> Result<Outcome, CommandError> {
+fn here(ctx: &Ctx) -> Result<Outcome> {
     let key = ctx.config()?.enforcement.trailer.clone();
     Ok(Outcome { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
 }
 
-fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, CommandError> {
+fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
     let repo = ctx.needed_repo("a range needs")?;
     let range = range(repo, text)?;
     if let Some(places) = several_projects(ctx, repo, &range)? {
         let hint = format!("vibeship-optimizer check --range {text} -C DIR");
-        return Err(CommandError::trouble(format!("it is not clear which project is meant: {places}")).hinted(hint));
+        return Err(trouble(format!("it is not clear which project is meant: {places}")).hinted(hint));
     }
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
@@ -133,7 +133,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome, C
 
 /// Two state directories that both hold state, or a project around this one, at either end: whoever adds the second one
 /// would say what is checked.
-fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<String>, CommandError> {
+fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<String>> {
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
     let mut around: Vec<&str> = prefix.match_indices('/').map(|(at, _)| &prefix[..=at]).collect();
     around.insert(0, "");
@@ -166,7 +166,7 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
 }
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
-fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
+fn range(repo: &Repo, text: &str) -> Result<Range> {
     if text.is_empty() {
         return unpublished(repo);
     }
@@ -189,14 +189,14 @@ fn range(repo: &Repo, text: &str) -> Result<Range, CommandError> {
 }
 
 /// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
-fn named_commit(repo: &Repo, name: &str) -> Result<String, CommandError> {
+fn named_commit(repo: &Repo, name: &str) -> Result<String> {
     repo.resolve_only(name).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.
-fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(), CommandError> {
+fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<()> {
     let wrong = |what: &str| {
-        CommandError::trouble(format!("--range {text}: {what}"))
+        trouble(format!("--range {text}: {what}"))
             .hinted("put the older commit first: vibeship-optimizer check --range BASE..HEAD")
     };
     if base == head && !text.contains("..") {
@@ -209,13 +209,13 @@ fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<(
 }
 
 /// What HEAD has and its upstream, or else the remote's default branch, has not.
-fn unpublished(repo: &Repo) -> Result<Range, CommandError> {
+fn unpublished(repo: &Repo) -> Result<Range> {
     let head = repo.resolve("HEAD")?;
     let remote = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"];
     let known = |name: &&str| repo.resolve(name).is_ok();
     let upstream = repo.upstream()?.or_else(|| remote.into_iter().find(known).map(str::to_owned));
     let Some(upstream) = upstream else {
-        return Err(CommandError::trouble("the branch has no upstream, so there is no default range")
+        return Err(trouble("the branch has no upstream, so there is no default range")
             .hinted("name one: vibeship-optimizer check --range BASE..HEAD"));
     };
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
@@ -225,7 +225,7 @@ fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
     FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
 }
 
-fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<(), CommandError> {
+fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<()> {
     let markdown = |taken| {
         findings::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken)
     };

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Ctx, commit};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
 use crate::model::{BadId, ChangeId, CommandLine, Fix, fix};
@@ -24,16 +24,16 @@ pub(crate) struct ChangeArg {
 }
 
 impl ChangeArg {
-    pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
+    pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId> {
         change(ctx, self.typed())
     }
 
-    pub(crate) fn load(&self, ctx: &Ctx) -> Result<Change, CommandError> {
+    pub(crate) fn load(&self, ctx: &Ctx) -> Result<Change> {
         commit::load(ctx, &self.choose(ctx)?)
     }
 
     /// The change of a step that comes after the rollout: the only one whose days are in before the others.
-    pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId, CommandError> {
+    pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId> {
         let (policy, now) = (ctx.policy()?, ctx.now());
         if named(ctx, self.typed())?.is_none() && active(ctx)?.is_none() {
             let changes = unsettled(ctx)?.0.into_iter().filter_map(Record::into_change);
@@ -52,12 +52,12 @@ impl ChangeArg {
 }
 
 /// The change that `typed` means, or that is meant without it.
-pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
+pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     choose_or_default(ctx, typed, false)
 }
 
 /// Where none is named, the only one that is rolled out, or that is not, is meant before others.
-fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId, CommandError> {
+fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
@@ -66,7 +66,7 @@ fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
 }
 
 /// The change that the flag or the variable names.
-pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>, CommandError> {
+pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> {
     if let Some(text) = typed {
         return find(ctx, text).map(Some);
     }
@@ -77,7 +77,7 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>, 
 
 /// The change that is meant where none is named: of these records, and without this many that are damaged. What is not
 /// rolled out, or the other way round, is not in the way of what is meant.
-pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId, CommandError> {
+pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId> {
     let (mut tracked, planned) = open_changes(records);
     let chosen = active(ctx)?;
     if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
@@ -98,15 +98,15 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
             }
             Ok(only.clone())
         }
-        ([], _) if damaged > 0 => Err(CommandError::trouble("it is not known whether a change is open")
+        ([], _) if damaged > 0 => Err(trouble("it is not known whether a change is open")
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
-        ([], _) => Err(CommandError::trouble("no change is open")
+        ([], _) => Err(trouble("no change is open")
             .hinted("an ended one can be named with --change-id")
             .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
-            Err(CommandError::trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
+            Err(trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
                 .hinted("name one with --change-id, or select one")
                 .fixed_by(Fix::one_of(several.iter().map(fix::choose))))
         }
@@ -114,7 +114,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
 }
 
 /// The change that a person names: by its id, or by a beginning or a part of it that no other has.
-pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
+pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     let parsed = text.parse::<ChangeId>();
     if let Ok(id) = &parsed
         && ctx.project.record_path(id.as_str())?.exists()
@@ -138,7 +138,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
         [] => {}
         several => {
             let message = format!("`{text}` is ambiguous: {}", joined(several));
-            return Err(CommandError::trouble(message).fixed_by([list]));
+            return Err(trouble(message).fixed_by([list]));
         }
     }
     let near: Vec<String> = nearest(text, ids.iter().map(ChangeId::as_str), 3).into_iter().map(str::to_owned).collect();
@@ -147,43 +147,43 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId, CommandError> {
     }
     let error = match parsed {
         Ok(id) => RecordError::Unknown { path: ctx.project.record_path(id.as_str())?, id }.into(),
-        Err(BadId::Prefix(text)) => CommandError::trouble(format!(
-            "no change matches `{text}`; give at least {LEAST_PART} characters of its id or title"
-        )),
+        Err(BadId::Prefix(text)) => {
+            trouble(format!("no change matches `{text}`; give at least {LEAST_PART} characters of its id or title"))
+        }
         Err(error) => CommandError::from(error),
     };
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
     Err(error.fixed_by([list]))
 }
 
-pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>, CommandError> {
+pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
     let path = ctx.project.active_path();
     let Some(bytes) = atomic::read(&path, 4096)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     text.trim().parse().map(Some).map_err(|error| {
-        CommandError::trouble(format!("{}: {error}", path.display()))
+        trouble(format!("{}: {error}", path.display()))
             .fixed_by([Fix::next("choose again", CommandLine::tool("change use CHANGE-ID"))])
     })
 }
 
-pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>> {
     let names = Record::names(&ctx.project)?;
     Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
 }
 
 /// Every record; damaged ones are told and left out.
-pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     read_reporting_damaged(ctx, Record::read_all)
 }
 
 /// The records that may still be worked on; damaged ones are told and left out.
-pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize), CommandError> {
+pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     read_reporting_damaged(ctx, Record::read_unsettled)
 }
 
 type Read = fn(&Project) -> Result<Vec<Result<Record, RecordError>>, RecordError>;
 
-fn read_reporting_damaged(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize), CommandError> {
+fn read_reporting_damaged(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize)> {
     if !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;
     }
@@ -202,7 +202,7 @@ fn read_reporting_damaged(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize),
 }
 
 /// Every change of ours, and how many records are damaged, of which each is told.
-pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize), CommandError> {
+pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize)> {
     let (records, damaged) = records(ctx)?;
     Ok((records.into_iter().filter_map(Record::into_change).collect(), damaged))
 }
@@ -223,7 +223,7 @@ fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
 /// rolled back and not measured since.
-pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId, CommandError> {
+pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
@@ -237,7 +237,7 @@ pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeI
         [only] => Ok((*only).clone()),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());
-            Err(CommandError::trouble(message).fixed_by(Fix::one_of(several.iter().copied().map(fix::after))))
+            Err(trouble(message).fixed_by(Fix::one_of(several.iter().copied().map(fix::after))))
         }
     }
 }
@@ -260,17 +260,17 @@ pub(crate) struct UseArgs {
 }
 
 /// Commands mean open changes only, so to choose another would leave them to mean something else.
-fn demand_open(change: Change) -> Result<Change, CommandError> {
+fn demand_open(change: Change) -> Result<Change> {
     let Some(end) = &change.end else { return Ok(change) };
     let message = format!("cannot select {}: it has ended ({})", change.id(), end.name());
-    Err(CommandError::failed(message).fixed_by([
+    Err(failed(message).fixed_by([
         Fix::next("see which are open", CommandLine::tool("change list")),
         Fix::or("name the ended one where it is meant", fix::on(change.id(), "change show")),
     ]))
 }
 
 /// Writes the choice into this checkout's state; it is not committed.
-pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
     let chosen = match args.id.or(args.change_id) {
         Some(text) => Some(demand_open(commit::load(ctx, &find(ctx, &text)?)?)?),
         None => None,

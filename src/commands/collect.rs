@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::git::{GitError, Repo};
 use crate::judge::{Caveat, compare};
 use crate::model::{
@@ -21,7 +21,7 @@ use crate::workflow::{Change, End, World, replay};
 const RESTORES: &str = "-12";
 
 /// What `gate` asks of the world for `change`, before anything is measured for it.
-pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, CommandError> {
+pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
     match gate {
         // Opening is asked before there is a change.
@@ -76,14 +76,14 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World, Com
     Ok(world)
 }
 
-pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World, CommandError> {
+pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
     let measurable = ctx.config()?.measurable();
     let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();
     Ok(World { unknown: contract::unknown(parts, &measurable)?, better, ..World::default() })
 }
 
 /// What verification asks; flags may raise what the config demands: the days, and a clean work tree.
-pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World, CommandError> {
+pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World> {
     let mut policy = policy_in_force(ctx)?;
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
@@ -94,26 +94,26 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     Ok(World { policy, faults, reproduced, review_objection, clean_git, follow_up_promoted, ..World::default() })
 }
 
-pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World, CommandError> {
+pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> {
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
     Ok(World { in_effect, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
-fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let named = |kpi: &&KpiProbe| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
     let files = ctx.config()?.kpis.iter().filter(named).filter_map(|kpi| kpi.file.as_deref());
     Ok(files.map(|file| file.strip_prefix("./").unwrap_or(file).to_owned()).collect())
 }
 
 /// Those that the change itself alters, beside code: the number was committed and not measured.
-pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
 }
 
 /// Metrics of the contract that are measured as things are here and now, and cannot be on a commit of one's choice: those
 /// of a service, of times and numbers that others wrote down, and of files that git does not have.
-fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>, CommandError> {
+fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     let config = ctx.config()?;
     let tracked = delta::tracked(ctx)?.unwrap_or_default();
     let in_git = |file: &str| tracked.contains(file.strip_prefix("./").unwrap_or(file).as_bytes());
@@ -135,14 +135,14 @@ fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>, CommandErro
 
 /// Evidence that is not what was recorded, and whether the verdicts come out of it again. Altered evidence is told by
 /// its path; there is nothing to recompute from it.
-pub(crate) fn proof(ctx: &Ctx, change: &Change) -> Result<(Vec<ArtifactFault>, bool), CommandError> {
+pub(crate) fn proof(ctx: &Ctx, change: &Change) -> Result<(Vec<ArtifactFault>, bool)> {
     let faults = evidence::faults(ctx, change)?;
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
     Ok((faults, reproduced))
 }
 
 /// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
-fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
+fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
     let before = change.baseline.iter().map(|baseline| &baseline.taken.snapshot);
     let after = change.after.iter().map(|after| &after.taken.snapshot);
     let files: Vec<&Artifact> = before.chain(after).collect();
@@ -150,7 +150,7 @@ fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>
 }
 
 /// Whether the change that took an emergency over was opened after it, and is promoted by a proof that is whole itself.
-fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     let Some(id) = &change.follow_up else { return Ok(false) };
     let Record::Tracked(by) = Record::read(&ctx.project, id)? else { return Ok(false) };
     let later = by.opened_at >= change.opened_at;
@@ -164,7 +164,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> 
 }
 
 /// Why the attested review of a change does not count by any config that was in force since its baseline.
-fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
+fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     let attested = change.events.iter().rev().find_map(|event| {
         let Kind::Attested { attestation } = &event.what else { return None };
         Some((attestation, event.actor.clone()))
@@ -189,7 +189,7 @@ pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<
 }
 
 /// The config here, the committed one, and every one that was committed since the change's baseline.
-pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>, CommandError> {
+pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>> {
     let mut found = vec![ctx.config()?.clone()];
     let Some(repo) = ctx.repo()? else { return Ok(found) };
     let history = GitHistory::new(repo, &ctx.fix_context().trailer);
@@ -208,7 +208,7 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
 }
 
 /// What a comparison of the change is to be read with, apart from its numbers.
-pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>, CommandError> {
+pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>> {
     let files = outputs_in_delta(ctx, change)?;
     let config = ctx.config()?;
     let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
@@ -223,7 +223,7 @@ pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>, Command
 }
 
 /// The commit that a change undoes, where it gives all of its files back what they were before that one.
-fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>, CommandError> {
+fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     let (Some(repo), Some(commit), Some(delta)) =
         (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
     else {
@@ -255,7 +255,7 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>, CommandError> 
 }
 
 /// Who made the change: the author of its commit; without one, who opened it.
-pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>, CommandError> {
+pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     let opened = change.events.first().and_then(|event| event.actor.clone());
     let (Some(repo), Some(commit)) = (ctx.repo()?, change.commits().last().cloned()) else { return Ok(opened) };
     if repo.resolve(&commit).is_err() {
@@ -280,7 +280,7 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
 
 /// What the config here and the committed one demand together of a change from its promotion on; where the latter demands
 /// more, that is told: what is not committed can be put back unseen, so it loosens nothing.
-pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
+pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
     let here = ctx.policy()?;
     let Some(repo) = ctx.repo()? else { return Ok(here) };
     let Ok(Some(committed)) = GitHistory::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
@@ -292,7 +292,7 @@ pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy, CommandError> {
 }
 
 /// The sources among the tool's own files, each as `KEY (PATH)`.
-fn own_sources(ctx: &Ctx) -> Result<Vec<String>, CommandError> {
+fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
     let own = OwnPaths::below(b"");
     let root = ctx.project.root();
     let is_own = |source: &Source| {
@@ -329,7 +329,7 @@ fn within(root: &Path, source: &Source) -> BTreeSet<PathBuf> {
 }
 
 /// Paths whose size a contract names and that lie outside the project, or that git ignores, each with which of these.
-fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>, CommandError> {
+fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let root = ctx.project.root();
     let sizes = contract.criteria().filter(|criterion| criterion.metric.source() == Some(MetricSource::Size));

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::commands::Ctx;
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::model::fix::How;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind};
 use crate::report::{self, problem};
@@ -18,14 +18,14 @@ pub(crate) struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    pub(crate) fn artifact(&self, id: &ChangeId) -> Result<Artifact, CommandError> {
+    pub(crate) fn artifact(&self, id: &ChangeId) -> Result<Artifact> {
         let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
     }
 }
 
 /// The change as it stands, for looking at it. A record of the original is continued in memory only.
-pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
+pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
         Record::Legacy(legacy) => {
@@ -36,7 +36,7 @@ pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change, CommandError> {
 }
 
 /// Fails with what a gate answered, where that is a refusal; nothing is recorded.
-pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<(), CommandError> {
+pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<()> {
     provable(ctx, change)?;
     answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))?;
     let now = ctx.now();
@@ -48,18 +48,18 @@ pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Re
     let (now, latest) = (report::values::moment(now), report::values::moment(change.latest_at));
     let what = format!("the clock says {now}, but the record has {latest} already; nothing was recorded");
     let step = format!("set this machine's clock right, or wait until {latest}; then run this again");
-    Err(CommandError::failed(what).fixed_by([Fix::decide(How::Next, step)]))
+    Err(failed(what).fixed_by([Fix::decide(How::Next, step)]))
 }
 
 /// Fails for a record of the original that is not continued.
-pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<()> {
     if change.opened.imported.is_none() {
         return Ok(());
     }
     legacy(ctx, change.id())?.map_or(Ok(()), |legacy| continues(&legacy))
 }
 
-pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>, CommandError> {
+pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>> {
     match Record::read(&ctx.project, id) {
         Ok(Record::Legacy(legacy)) => Ok(Some(legacy)),
         Ok(Record::Tracked(_)) | Err(RecordError::Unknown { .. }) => Ok(None),
@@ -68,18 +68,12 @@ pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>, Command
 }
 
 /// Records an event that asks nothing of the world and has no files.
-pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change, CommandError> {
+pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
     commit(ctx, id, event, &World::default(), &[])
 }
 
 /// Records `event` on the newest state of the change if its gate lets it, with its files.
-pub(crate) fn commit(
-    ctx: &Ctx,
-    id: &ChangeId,
-    event: Kind,
-    world: &World,
-    files: &[Pending<'_>],
-) -> Result<Change, CommandError> {
+pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files: &[Pending<'_>]) -> Result<Change> {
     let lock = ctx.lock()?;
     let (mut change, known, legacy) = newest(ctx, id)?;
     let now = ctx.now();
@@ -105,13 +99,13 @@ pub(crate) fn commit(
 }
 
 /// Signs the events from `known` on, where the config says so.
-pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<(), CommandError> {
+pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
     let Some((sign, repo)) = ctx.config()?.sign.zip(ctx.repo()?) else { return Ok(()) };
     for at in known..change.events.len() {
         let event = &change.events[at];
         let signature = repo.sign(event.digest.as_str(), sign.format(), event.at).map_err(|error| {
             let key = CommandLine::git("config user.signingkey").word("KEY");
-            CommandError::trouble(format!("the event could not be signed, so nothing was recorded: {error}"))
+            trouble(format!("the event could not be signed, so nothing was recorded: {error}"))
                 .fixed_by([Fix::next("tell git which key to sign with", key)])
         })?;
         change.signed(at, signature);
@@ -121,7 +115,7 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<(), C
 
 /// The state on disk, and how many events of it are there; a record of the original becomes one of ours here, and has to be
 /// kept beside.
-fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>), CommandError> {
+fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => {
             let known = change.events.len();
@@ -134,14 +128,14 @@ fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>), C
     }
 }
 
-fn continues(legacy: &Legacy) -> Result<(), CommandError> {
+fn continues(legacy: &Legacy) -> Result<()> {
     if legacy.is_planned() {
         return Ok(());
     }
-    Err(CommandError::trouble(legacy.sentence()).fixed_by(legacy.fixes()))
+    Err(trouble(legacy.sentence()).fixed_by(legacy.fixes()))
 }
 
-fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
+fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
     let mut sealed = Vec::new();
     for event in events {
         let next = chain::seal(sealed.last(), event, actor.clone(), at);
@@ -169,6 +163,6 @@ pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
 }
 
 /// A change just opened by `event`.
-pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change, CommandError> {
+pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
     continued(vec![event], actor, at)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::audit::{CommitName, EarlierRecord, Found, RecordFacts, RecordState, Stamp, Version, range};
 use crate::commands::GitHistory;
 use crate::config::{Config, file, yaml};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
@@ -22,13 +22,13 @@ pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 type Moments = (DateTime<Utc>, DateTime<Utc>);
 
 impl GitHistory<'_> {
-    pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
+    pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>> {
         let Some((text, shown)) = self.config_text(commit)? else { return Ok(None) };
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))
     }
 
     /// The config in a commit; where it was taken away and the records were not, the last that there was.
-    pub(crate) fn last_config(&self, commit: &str) -> Result<Option<Config>, CommandError> {
+    pub(crate) fn last_config(&self, commit: &str) -> Result<Option<Config>> {
         let config = self.config(commit)?;
         if config.is_some() || self.record_entries(commit)?.is_empty() {
             return Ok(config);
@@ -40,17 +40,17 @@ impl GitHistory<'_> {
     }
 
     /// The config in a commit as it is written; empty where there is none.
-    pub(crate) fn config_value(&self, commit: &str) -> Result<Value, CommandError> {
+    pub(crate) fn config_value(&self, commit: &str) -> Result<Value> {
         let text = self.config_text(commit)?;
         Ok(text.and_then(|(text, _)| yaml::parse(&text).ok()).unwrap_or_default())
     }
 
-    fn config_text(&self, commit: &str) -> Result<Option<(String, String)>, CommandError> {
+    fn config_text(&self, commit: &str) -> Result<Option<(String, String)>> {
         let mut batch = self.repo.batch()?;
         for name in project::config_names() {
             let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
-            let text = String::from_utf8(bytes).map_err(|_| CommandError::trouble(format!("{shown} is not UTF-8")))?;
+            let text = String::from_utf8(bytes).map_err(|_| trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some((text, shown)));
         }
         Ok(None)
@@ -61,7 +61,7 @@ impl GitHistory<'_> {
     }
 
     /// Every record in a commit, with the object that holds it.
-    pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>, CommandError> {
+    pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
         for (id, path, object, is_file) in self.record_entries(commit)? {
@@ -87,7 +87,7 @@ impl GitHistory<'_> {
     }
 
     /// The records in a commit as far as growth is checked against them.
-    pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>, CommandError> {
+    pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
         for (id, path, object, _) in self.record_entries(commit)? {
@@ -99,7 +99,7 @@ impl GitHistory<'_> {
     }
 
     /// Id, path from the project's root, object, and whether it is a plain file.
-    fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>, CommandError> {
+    fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>> {
         let dirs = project::record_dirs();
         let [ours, legacy] = dirs.each_ref().map(|dir| self.path(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
@@ -116,7 +116,7 @@ impl GitHistory<'_> {
         Ok(found)
     }
 
-    pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>, CommandError> {
+    pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>> {
         let path = files::path_from_bytes(&self.path(path));
         let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
         let moment = |text: &str| text.parse().ok().map(range::moment);
@@ -130,14 +130,14 @@ impl GitHistory<'_> {
         batch.read_path(commit, &self.path(name), RECORD_LIMIT)
     }
 
-    pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>, CommandError> {
+    pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {
         let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
         Ok(range::moment(line.trim().parse().unwrap_or(0)))
     }
 
     /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no
     /// verdict does.
-    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found, CommandError> {
+    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found> {
         let path = self.path(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| Digest::of_bytes(bytes) == wanted.sha256;
         let found = match batch.read_path(commit, &path, evidence::LIMIT)? {
@@ -179,7 +179,7 @@ struct Touch {
 }
 
 impl Touch {
-    fn events_at(&self, commit: &str, batch: &mut Batch, prefix: &[u8]) -> Result<Option<Vec<Stamp>>, CommandError> {
+    fn events_at(&self, commit: &str, batch: &mut Batch, prefix: &[u8]) -> Result<Option<Vec<Stamp>>> {
         let path = [prefix, self.path.as_bytes()].concat();
         Ok(batch.read_path(commit, &path, RECORD_LIMIT)?.and_then(|bytes| stamps(&bytes)))
     }
@@ -217,14 +217,9 @@ impl Touches {
         self.records.keys().cloned()
     }
 
-    pub(crate) fn versions(
-        &self,
-        batch: &mut Batch,
-        prefix: &[u8],
-        id: &ChangeId,
-    ) -> Result<Vec<Version>, CommandError> {
+    pub(crate) fn versions(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<Vec<Version>> {
         let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
-        let of = |touch: &Touch| -> Result<Version, CommandError> {
+        let of = |touch: &Touch| -> Result<Version> {
             Ok(Version {
                 commit: touch.commit.clone(),
                 written: range::moment(touch.written),
@@ -237,7 +232,7 @@ impl Touches {
 
     /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
     /// parents whole: then versions that do not continue each other come from branches that met.
-    pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool, CommandError> {
+    pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool> {
         for touch in self.records.get(id).into_iter().flatten() {
             let events = touch.events_at(&touch.commit.id, batch, prefix)?.unwrap_or_default();
             let parents = touch.parents.iter().map(|parent| touch.events_at(parent, batch, prefix));
@@ -282,7 +277,7 @@ fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
 }
 
 /// When each of these commits was made, for those that are known here.
-pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>, CommandError> {
+pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>> {
     let is_hash = |name: &&String| name.len() >= 40 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let asked: String = commits.iter().filter(is_hash).map(|hash| format!("{hash}\n")).collect();
     if asked.is_empty() {

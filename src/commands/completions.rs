@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
 use crate::commands::Ctx;
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::exit::Exit;
 
 const PROGRAM: &str = "vibeship-optimizer";
@@ -28,7 +28,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Prints one, or writes all and prints the directory.
-pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> Result<Exit> {
     if let Some(shell) = args.shell {
         ctx.ui.answer(&of(shell, grammar))?;
     } else if let Some(dir) = args.dir {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::effect;
 use crate::model::contract::DEFAULT_ROLLBACK;
@@ -49,7 +49,7 @@ pub(crate) struct ContractFlags {
 }
 
 impl ContractFlags {
-    pub(crate) fn parts(&self) -> Result<Contract, CommandError> {
+    pub(crate) fn parts(&self) -> Result<Contract> {
         let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
         Ok(Contract {
             hypothesis: self
@@ -66,7 +66,7 @@ impl ContractFlags {
 }
 
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
-pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let measurable = ctx.config()?.measurable();
     let mut parts = args.parts.parts()?;
@@ -82,7 +82,7 @@ pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit, CommandError> {
     show(ctx, &change)
 }
 
-fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+fn show(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let missing = change.contract.missing();
     let answer = json!({ "change_id": change.id(), "contract": change.contract, "missing": missing });
     ctx.answer(false, &answer, &report::show::contract(change))?;
@@ -91,7 +91,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
 }
 
 /// Metrics of a contract that nothing measures, each with the nearest that something does.
-pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Vec<UnknownMetric>, CommandError> {
+pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Vec<UnknownMetric>> {
     let mut unknown = Vec::new();
     for criterion in contract.criteria() {
         match measurable.check(criterion) {
@@ -100,7 +100,7 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
             Err(error) => {
                 let flag = flag_of(contract, criterion);
                 let shown = parse::caret(&criterion.text, criterion.bound_column(), &error.to_string());
-                return Err(CommandError::trouble(format!("{flag}: {shown}")));
+                return Err(trouble(format!("{flag}: {shown}")));
             }
         }
     }
@@ -108,7 +108,7 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
 }
 
 /// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
-pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Result<(), CommandError> {
+pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Result<()> {
     for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
         let is_of_it = |id: &MetricId| id.source() == Some(MetricSource::Timing) && id.subject() == Some(&timing.name);
         if unknown.iter().any(|(metric, _)| is_of_it(metric)) {
@@ -122,7 +122,7 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
 }
 
 /// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
-pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<(), CommandError> {
+pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<()> {
     let config = ctx.config()?;
     for criterion in parts.criteria().filter(|it| it.metric.source() == Some(MetricSource::Kpi)) {
         if matches!(&criterion.bound, Bound::Absolute { unit: Some(unit), .. } if unit.symbol() == "%") {
@@ -160,7 +160,7 @@ fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
 }
 
 /// Asks for each missing part until it is acceptable; an empty answer leaves it for later.
-fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract, CommandError> {
+fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> {
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
@@ -225,12 +225,12 @@ pub(crate) fn examples(root: &Path, measurable: &Measurable) -> [String; 3] {
     [line(kpi, "<= -10%", ">= +10%"), line(guardrail, "<= +2%", ">= -2%"), line(kpi, "> +10%", "< -10%")]
 }
 
-fn known(parts: &Contract, measurable: &Measurable) -> Result<(), CommandError> {
+fn known(parts: &Contract, measurable: &Measurable) -> Result<()> {
     match unknown(parts, measurable)?.into_iter().next() {
         None => Ok(()),
         Some((metric, nearest)) => {
             let nearest = nearest.into_iter().collect();
-            Err(CommandError::trouble(Unmeasurable::UnknownMetric { metric, nearest }))
+            Err(trouble(Unmeasurable::UnknownMetric { metric, nearest }))
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::commands::monitor::tick;
 use crate::commands::{Ctx, choose, commit, measure, parse, validate};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::visible::visible_line;
@@ -34,7 +34,7 @@ pub(crate) struct CloseArgs {
     no_tick: bool,
 }
 
-pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit> {
     match command {
         DayCommand::Open => open(ctx),
         DayCommand::Close(args) => close(ctx, &args),
@@ -43,7 +43,7 @@ pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit, CommandError> 
 
 /// Exit 1 when a probe fails, a tuneable is not as it was left, an alarm is open or an override has expired. Records
 /// nothing.
-fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
+fn open(ctx: &Ctx) -> Result<Exit> {
     let (tracked, damaged) = choose::changes(ctx)?;
     let in_force = measure::tuneables_in_force(ctx, &tracked.iter().collect::<Vec<_>>())?;
     let probes = health(ctx)?;
@@ -88,13 +88,13 @@ fn open(ctx: &Ctx) -> Result<Exit, CommandError> {
     })
 }
 
-fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
+fn health(ctx: &Ctx) -> Result<Vec<Probed>> {
     let interrupt = ctx.interrupt()?;
     let mut list = Vec::new();
     for probe in &ctx.config()?.http_probes {
         let (url, failure) = validate::smoke(probe, interrupt);
         if interrupt.requested() {
-            return Err(CommandError::trouble("interrupted"));
+            return Err(trouble("interrupted"));
         }
         list.push(Probed { name: probe.name.clone(), url, failure });
     }
@@ -102,7 +102,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>, CommandError> {
 }
 
 /// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
-fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
+fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
     let decisions = complete(ctx, &open_changes(ctx)?, named)?;
     if !args.no_tick {
@@ -135,20 +135,19 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit, CommandError> {
     Ok(if alarmed.is_empty() { Exit::Yes } else { Exit::No })
 }
 
-fn open_changes(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
+fn open_changes(ctx: &Ctx) -> Result<Vec<Change>> {
     let (mut tracked, damaged) = choose::changes(ctx)?;
     if damaged > 0 {
-        return Err(CommandError::trouble("a day cannot be closed over a damaged record")
+        return Err(trouble("a day cannot be closed over a damaged record")
             .fixed_by([Fix::next("see what is wrong with it, and what helps", CommandLine::tool("check"))]));
     }
     tracked.retain(Change::is_open);
     Ok(tracked)
 }
 
-fn decision(ctx: &Ctx, text: &str) -> Result<Decision, CommandError> {
+fn decision(ctx: &Ctx, text: &str) -> Result<Decision> {
     let wrong = |what: &str| {
-        CommandError::trouble(format!("--decide {text:?}: {what}"))
-            .hinted("write it as ID=promote|hold|rollback|undecided:REASON")
+        trouble(format!("--decide {text:?}: {what}")).hinted("write it as ID=promote|hold|rollback|undecided:REASON")
     };
     let (id, rest) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
     let (word, reason) = rest.split_once(':').unwrap_or((rest, ""));
@@ -163,14 +162,14 @@ fn decision(ctx: &Ctx, text: &str) -> Result<Decision, CommandError> {
 }
 
 /// A decision for every open change: those named, those of today, and what a person at the terminal answers.
-fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Vec<Decision>, CommandError> {
+fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Vec<Decision>> {
     for (i, decision) in decided.iter().enumerate() {
         if !open.iter().any(|change| *change.id() == decision.id) {
-            return Err(CommandError::trouble(format!("--decide: {} is not an open change", decision.id))
+            return Err(trouble(format!("--decide: {} is not an open change", decision.id))
                 .fixed_by([Fix::next("see the open changes", CommandLine::tool("status"))]));
         }
         if decided[..i].iter().any(|earlier| earlier.id == decision.id) {
-            return Err(CommandError::trouble(format!("--decide: {} is decided twice", decision.id)));
+            return Err(trouble(format!("--decide: {} is decided twice", decision.id)));
         }
     }
     let mut missing = Vec::new();
@@ -190,7 +189,7 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
     let close = missing.iter().fold(CommandLine::tool("day close"), |line, id| {
         line.words(["--decide".to_owned(), format!("{id}=undecided:WHY")])
     });
-    Err(CommandError::failed(format!("the day is not closed: nothing is decided about {}", names.join(", ")))
+    Err(failed(format!("the day is not closed: nothing is decided about {}", names.join(", ")))
         .hinted("a decision is promote, hold, rollback, or undecided with the reason why")
         .fixed_by([Fix::next("", close)]))
 }
@@ -204,7 +203,7 @@ fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
     })
 }
 
-fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>, CommandError> {
+fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>> {
     if !ctx.ui.can_ask() {
         return Ok(None);
     }

@@ -9,7 +9,7 @@ use crate::commands::{
     Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, uncommitted,
     validate,
 };
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::{Gate, Kind, Promotion, Rehearsal};
@@ -46,12 +46,12 @@ pub(crate) struct FollowUpArgs {
     by: String,
 }
 
-pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
+pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
     status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
 }
 
-pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
+pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
     let exit = status::state(ctx, &change)?;
@@ -60,19 +60,19 @@ pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError
 }
 
 /// Exit 1 when no alarm is open or no reason is given.
-pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit, CommandError> {
+pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
     status::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
 /// Ended changes take notes too.
-pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {
     let text = parse::required("the note", &args.text)?;
     status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
 }
 
 /// The other change has to exist; that it was promoted is demanded at verification.
-pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit, CommandError> {
+pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
     commit::load(ctx, &by)?;
@@ -86,7 +86,7 @@ pub(crate) struct PromoteArgs {
 }
 
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
-pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     evidence::check_record(ctx, &change)?;
     let world = collect::world(ctx, &change, Gate::Decide)?;
@@ -104,7 +104,7 @@ pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit, CommandError
 
 /// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
 /// project's checks on what comes of it.
-fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal, CommandError> {
+fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal> {
     let mut newest_first = change.commits();
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };

@@ -8,7 +8,7 @@ use globset::GlobSet;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::git::{Commit, GitError, Repo, Reverted, Scope, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Own, Seen};
@@ -20,7 +20,7 @@ use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
 
 /// The code here.
-pub(crate) fn revision(ctx: &Ctx) -> Result<Revision, CommandError> {
+pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
     let mut revision = telling_own(|own| measure::revision::revision(ctx.project.root(), repo, own));
@@ -45,7 +45,7 @@ pub(crate) fn telling_own<T>(look: impl FnOnce(Own<'_>) -> T) -> T {
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
-pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>, CommandError> {
+pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
     Ok(ctx.repo()?.map(tracked_in).transpose()?)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
 
 /// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
 /// were looked at when that was taken.
-pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>, CommandError> {
+pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>> {
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
@@ -78,7 +78,7 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Re
 
 /// The commits to take back for a change, oldest first: those that were validated, or where none ever was, those that
 /// carry its id.
-pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let known = change.commits_to_revert();
     if !known.is_empty() || change.newest_delta().is_some() {
         return Ok(known);
@@ -88,7 +88,7 @@ pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String
 }
 
 /// The code here, and what changed since the change's baseline.
-pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> Result<(), CommandError> {
+pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> Result<()> {
     world.revision = revision(ctx)?;
     let Some(baseline) = &change.baseline else { return Ok(()) };
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
@@ -122,7 +122,7 @@ fn commits_since(
     (base, head): (&str, &str),
     delta: &mut Delta,
     told: bool,
-) -> Result<bool, CommandError> {
+) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let own_files = own(Some(repo));
     let is_own_file = |path: &[u8]| own_files.is_own(path);
@@ -190,7 +190,7 @@ fn unclaimed(
     change: &Change,
     commits: &[Commit],
     range: (&str, &str),
-) -> Result<BTreeSet<String>, CommandError> {
+) -> Result<BTreeSet<String>> {
     let policy = demands::here(ctx.config()?)?;
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let narrowed = |commit: &Commit| Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
@@ -212,14 +212,14 @@ fn unclaimed(
 
 /// Whether a change's commits, of which this is the first, may still be made over: nothing came after them, and no remote
 /// has them.
-pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool, CommandError> {
+pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let (Some(at), Ok(base)) = (repo.head()?.at, repo.resolve(&format!("{first}^"))) else { return Ok(false) };
     commits_since(ctx, change, (&base, &at.commit), &mut Delta::default(), true)
 }
 
 /// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.
-fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>, CommandError> {
+fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>> {
     let Some(baseline) = &change.baseline else { return Ok(None) };
     let artifact = &baseline.taken.snapshot;
     let intact = evidence::faults_in(ctx, &[artifact])?.is_empty();
@@ -227,14 +227,14 @@ fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>, Co
 }
 
 /// Tuneables whose effective value differs from the baseline's; none for a change without one.
-pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>, CommandError> {
+pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange>> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     changed_tuneables(ctx, &before)
 }
 
 /// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
 /// elsewhere, and what of building, pairing and checking is not as it was then.
-pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
     found.retain(|stem| concerns(change, stem));
@@ -266,7 +266,7 @@ fn was_paired(change: &Change) -> bool {
 
 /// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
 /// held against it.
-pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<()> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
     if !compare::has_general(&before.definitions) {
         ctx.ui.warn(
@@ -278,12 +278,12 @@ pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<(), CommandE
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still
 /// change something.
-pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect, CommandError> {
+pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
 
 /// As [`in_effect`], for commits, oldest first.
-pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect, CommandError> {
+pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
     let mut newest_first = commits;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
@@ -294,7 +294,7 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
 }
 
 /// The commit checked out, where all of `commits` are in its history.
-pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>, CommandError> {
+pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>> {
     let Some(head) = repo.head()?.at else { return Ok(None) };
     for commit in commits {
         if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
@@ -307,7 +307,7 @@ pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String
 /// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
 /// would change every file that they changed; where there are none, the tuneables that have the values that were
 /// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
-pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(seen) = change.newest_delta() else { return Ok(Vec::new()) };
     if !change.rollback_takes_it_out() {
         return Ok(Vec::new());
@@ -369,7 +369,7 @@ fn below(repo: &Repo, path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>, CommandError> {
+fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>> {
     let config = ctx.config()?;
     if config.tuneables.files.is_empty() && config.tuneables.env.is_empty() {
         return Ok(Vec::new());
@@ -387,7 +387,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
 }
 
 /// Which changed files belong to the contracts surface, and whether its docs and tests changed with them.
-fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<(), CommandError> {
+fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<()> {
     let config = ctx.config()?;
     let contracts = globs(&config.surfaces.contracts)?;
     delta.contract_surface = delta.files.iter().filter(|file| contracts.is_match(file)).cloned().collect();

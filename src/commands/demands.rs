@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 use crate::config::{Config, globs};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::model::Gate;
 use crate::store::project;
 
@@ -17,7 +17,7 @@ const WITNESS_DAYS: u32 = 2;
 
 /// The demands of the config at head and, where there was one, of the config before: what either one guards is
 /// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
-pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy, CommandError> {
+pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy> {
     let configured =
         before.map_or(head.enforcement.require, |base| base.enforcement.require.max(head.enforcement.require));
     Ok(Policy {
@@ -35,7 +35,7 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
 }
 
 /// The demands of the config here; the set-up itself may always be committed.
-pub(crate) fn here(config: &Config) -> Result<Policy, CommandError> {
+pub(crate) fn here(config: &Config) -> Result<Policy> {
     let mut policy = policy(config, None, None)?;
     policy.exempt.push(set_up(true)?);
     Ok(policy)
@@ -88,7 +88,7 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
 
 /// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config and what
 /// git is to ignore need no change, and what the config alters is told.
-pub(crate) fn set_up(is_first: bool) -> Result<Exemption, CommandError> {
+pub(crate) fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
     patterns.push("**/.gitignore".to_owned());
@@ -97,11 +97,11 @@ pub(crate) fn set_up(is_first: bool) -> Result<Exemption, CommandError> {
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })
 }
 
-fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
-    let optional = |patterns: &[String]| -> Result<Option<GlobSet>, CommandError> {
+fn exemptions(config: &Config) -> Result<Vec<Exemption>> {
+    let optional = |patterns: &[String]| -> Result<Option<GlobSet>> {
         if patterns.is_empty() { Ok(None) } else { Ok(Some(globs(patterns)?)) }
     };
-    let of = |exempt: &crate::config::Exemption| -> Result<Exemption, CommandError> {
+    let of = |exempt: &crate::config::Exemption| -> Result<Exemption> {
         Ok(Exemption {
             paths: optional(&exempt.paths)?,
             authors: optional(&exempt.authors)?,
@@ -112,14 +112,14 @@ fn exemptions(config: &Config) -> Result<Vec<Exemption>, CommandError> {
     config.enforcement.exempt.iter().map(of).collect()
 }
 
-fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandError> {
+fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
     let configs: Vec<&Config> = std::iter::once(head).chain(before).collect();
     let all = |list: fn(&Config) -> &Vec<String>| {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
         globs(patterns)
     };
     // What both demand is owed to both.
-    let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>, CommandError> {
+    let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>> {
         configs.iter().map(|config| Ok(globs(list(config))?)).collect()
     };
     // The files that hold the tuneables are on their surface without being named again.
@@ -144,7 +144,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces, CommandE
 }
 
 /// What is neither a tuneable nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
-pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
+pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());
@@ -153,7 +153,7 @@ pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet, CommandError> {
     Ok(globs(&patterns)?)
 }
 
-pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>, CommandError> {
+pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {
     let surfaces = surfaces(config, None)?;
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
 }

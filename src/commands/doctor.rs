@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::audit::preflight;
 use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, join, monitor};
 use crate::config::Timing;
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
 use crate::model::text::joined;
@@ -27,7 +27,7 @@ pub(crate) struct DoctorArgs {
     apply: bool,
 }
 
-type Apply = fn(&Ctx) -> Result<(), CommandError>;
+type Apply = fn(&Ctx) -> Result<()>;
 
 /// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
 struct ToDo {
@@ -36,7 +36,7 @@ struct ToDo {
 }
 
 /// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record cannot be relied on. What is only worth knowing counts for nothing.
-pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
     for ToDo { problem, apply } in todo {
@@ -80,7 +80,7 @@ fn entry(problem: &Problem, changed: Option<bool>) -> Value {
     entry
 }
 
-fn measures(ctx: &Ctx) -> Result<Vec<Value>, CommandError> {
+fn measures(ctx: &Ctx) -> Result<Vec<Value>> {
     let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
     Ok(ctx.config()?.measurable().iter().map(one).collect())
 }
@@ -98,7 +98,7 @@ fn git() -> Value {
     })
 }
 
-fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
+fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     let mut found = Vec::new();
     let mut add = |code, message: String, apply| {
         found.push(ToDo { problem: Problem::of_setup(Severity::Warn, code, message, Vec::new()), apply: Some(apply) });
@@ -152,7 +152,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>), CommandError> {
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 
-fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
+fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {
     let mut notes = Vec::new();
     for record in choose::records(ctx)?.0 {
         if let Record::Legacy(legacy) = record {
@@ -170,7 +170,7 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
     Ok(notes)
 }
 
-fn unproving(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
+fn unproving(ctx: &Ctx) -> Result<Vec<Problem>> {
     let config = ctx.config()?;
     let fill = || vec![Fix::next("", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))];
     let mut notes = Vec::new();
@@ -190,7 +190,7 @@ fn unproving(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
 }
 
 /// The changes whose section of the logbook is missing or not the one that their record gives.
-fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
+fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
     // Line ends may have become those of Windows on checkout.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
@@ -202,7 +202,7 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>, CommandError> {
 }
 
 /// Recorded evidence whose file holds what was never recorded, with its bytes.
-fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>, CommandError> {
+fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
     let mut found = Vec::new();
     for change in choose::changes(ctx)?.0 {
         for artifact in change.artifacts() {
@@ -214,7 +214,7 @@ fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>, CommandError> {
     Ok(found)
 }
 
-fn put_back(ctx: &Ctx) -> Result<(), CommandError> {
+fn put_back(ctx: &Ctx) -> Result<()> {
     let lock = ctx.lock()?;
     for (artifact, bytes) in kept_aside(ctx)? {
         lock.put_back(&artifact, &bytes)?;
@@ -222,7 +222,7 @@ fn put_back(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn render_sections(ctx: &Ctx) -> Result<(), CommandError> {
+fn render_sections(ctx: &Ctx) -> Result<()> {
     // In a conflict the sections of both sides are torn: one side's are taken whole, and the others rendered again.
     if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
         join::join(ctx, repo, None)?;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::config::Config;
-use crate::error::CommandError;
+use crate::error::{Result, failed, trouble};
 use crate::judge::{Comparison, Settings, compare};
 use crate::measure::number;
 use crate::model::scrub::MASK;
@@ -17,16 +17,16 @@ use crate::store::{Integrity, Role, evidence};
 use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
-pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>, CommandError> {
+pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
     faults_among(ctx, &change.artifacts(), true)
 }
 
 /// Those of `artifacts` that are missing or altered.
-pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>, CommandError> {
+pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>> {
     faults_among(ctx, artifacts, false)
 }
 
-fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec<ArtifactFault>, CommandError> {
+fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec<ArtifactFault>> {
     let mut found = Vec::new();
     for artifact in artifacts {
         let (missing, kept) = match evidence::verify(&ctx.project, artifact)? {
@@ -52,32 +52,28 @@ pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     repo.commit_with(&path, evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
-pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot, CommandError> {
+pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot> {
     read(ctx, artifact, ingest::parse_snapshot)
 }
 
-pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession, CommandError> {
+pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession> {
     read(ctx, artifact, ingest::parse_pair)
 }
 
-pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison, CommandError> {
+pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison> {
     read(ctx, artifact, |bytes| serde_json::from_slice(bytes))
 }
 
 /// What a recorded file holds, if it is as it was recorded.
-fn read<T, E: Display>(
-    ctx: &Ctx,
-    artifact: &Artifact,
-    parse: impl FnOnce(&[u8]) -> Result<T, E>,
-) -> Result<T, CommandError> {
+fn read<T, E: Display>(ctx: &Ctx, artifact: &Artifact, parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<T> {
     let bytes = unaltered(ctx, artifact)?;
-    parse(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", artifact.path)))
+    parse(&bytes).map_err(|error| trouble(format!("{}: {error}", artifact.path)))
 }
 
-fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
+fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
     evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
-        let error = CommandError::trouble(format!("{} {what}", artifact.path));
+        let error = trouble(format!("{} {what}", artifact.path));
         if let Some(commit) = commit_with(ctx, artifact) {
             let checkout = CommandLine::git("checkout").words([&commit, "--", &artifact.path]);
             return error.fixed_by([Fix::next("restore it", checkout)]);
@@ -89,7 +85,7 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>, CommandError> {
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
-pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
     let problem = audit::evidence::problem(change, &fetch);
     let problem = problem.or(kpi_problem(ctx.config()?, change, &mut |file| fetch(file)));
@@ -135,7 +131,7 @@ pub(crate) fn kpi_problem(
 
 /// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by
 /// whoever edits the file, which opens no gate.
-pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
     let (seq, why) = match &invalid {
@@ -149,12 +145,12 @@ pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<(), CommandErro
     };
     let message = format!("event {seq} of {path} is not one that this program recorded: {why}");
     let record = Finding::fail(FindingKind::RecordUnlawful { seq, gate: None }).at(path);
-    Err(CommandError::failed(message).fixed_by(record.fixes(&ctx.fix_context())))
+    Err(failed(message).fixed_by(record.fixes(&ctx.fix_context())))
 }
 
 /// The verdicts of a measurement on the contract; `None` where there is nothing to hold it against, as at the first
 /// stage of an emergency.
-pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>, CommandError> {
+pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>> {
     let Some(reference) = watch::reference(change) else { return Ok(None) };
     let mut reference = snapshot(ctx, reference)?;
     if let Some((after, measured)) = change.measured_on_commit() {
@@ -164,7 +160,7 @@ pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<
 }
 
 /// How far a measurement has drifted from the state right after the change (for an emergency, at its rollout).
-pub(crate) fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>, CommandError> {
+pub(crate) fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>> {
     let after = change.after.as_ref().map(|after| &after.taken.snapshot);
     let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
     let after = snapshot(ctx, after)?;
@@ -172,7 +168,7 @@ pub(crate) fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Opti
 }
 
 /// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
-pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged, CommandError> {
+pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
     let mut days = Vec::new();
     for tick in &change.ticks {
         let Ok(snapshot) = snapshot(ctx, &tick.taken.snapshot) else { continue };
@@ -181,7 +177,7 @@ pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged, CommandEr
     Ok(watch::unjudged(change, &days))
 }
 
-fn settings(ctx: &Ctx, change: &Change) -> Result<Settings, CommandError> {
+fn settings(ctx: &Ctx, change: &Change) -> Result<Settings> {
     let recorded = match &change.comparison {
         Some(comparison) => Some(comparison_file(ctx, &comparison.json)?),
         None => None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use crate::audit::{CommitName, History};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Side, Walk};
 use crate::model::ChangeId;
 use crate::os::files;
@@ -70,16 +70,11 @@ impl<'a> GitHistory<'a> {
     }
 
     /// What went wrong while git was asked, if anything did.
-    pub(crate) fn failure(&self) -> Result<(), CommandError> {
+    pub(crate) fn failure(&self) -> Result<()> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    pub(crate) fn walk(
-        &self,
-        base: Option<&str>,
-        head: &str,
-        each: &mut dyn FnMut(Commit),
-    ) -> Result<(), CommandError> {
+    pub(crate) fn walk(&self, base: Option<&str>, head: &str, each: &mut dyn FnMut(Commit)) -> Result<()> {
         self.repo.log_range(base, head, &Walk::range(&self.key), &mut |commit| {
             each(self.narrowed(commit));
             ControlFlow::Continue(())

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::commit_msg::{self, LookUp};
 use crate::audit::{History as _, MessageFacts, RecordFacts, UnderWay};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result};
 use crate::git::{FileChange, Operation, Repo, Scope};
 use crate::model::{ChangeId, Commit};
 use crate::store::Record;
@@ -56,7 +56,7 @@ fn head_by_file(root: &Path) -> Option<String> {
 }
 
 /// The message, and what is staged where that decides.
-pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts, CommandError> {
+pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts> {
     let repo = history.repo;
     let message = cleaned(repo, bytes)?;
     let ids = repo.trailers_of(bytes, &history.key)?;
@@ -92,13 +92,13 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
 }
 
 /// What is staged, against a commit or else the one checked out.
-fn staged_since(repo: &Repo, base: Option<&str>) -> Result<Vec<FileChange>, CommandError> {
+fn staged_since(repo: &Repo, base: Option<&str>) -> Result<Vec<FileChange>> {
     let index = std::env::var_os("GIT_INDEX_FILE");
     let scope = Scope { prefix: repo.prefix(), is_own: &|_| false };
     Ok(repo.staged_files(base, index.as_deref(), &scope)?)
 }
 
-fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String, CommandError> {
+fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String> {
     const SCISSORS: &[u8] = b" ------------------------ >8 ------------------------";
     let cut = |line: &[u8]| line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS));
     let kept: Vec<u8> =
@@ -138,24 +138,24 @@ impl<'a> Here<'a> {
     }
 
     /// Whether no change waits for any commit here, so that no message needs an id added.
-    pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool, CommandError> {
+    pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool> {
         Ok(choose::named(ctx, None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
     }
 
     /// The first thing that could not be looked up: no decision counts then.
-    pub(crate) fn failure(&self) -> Result<(), CommandError> {
+    pub(crate) fn failure(&self) -> Result<()> {
         self.history.failure()?;
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    fn ask<T>(&self, answer: Result<T, CommandError>, otherwise: T) -> T {
+    fn ask<T>(&self, answer: Result<T>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
             otherwise
         })
     }
 
-    fn look_for_commit(&self, change: &Change) -> Result<Option<String>, CommandError> {
+    fn look_for_commit(&self, change: &Change) -> Result<Option<String>> {
         let repo = self.history.repo;
         if self.before.borrow().is_none() {
             let may_amend = amends(repo, self.message, self.ctx.now())?.unwrap_or(true);
@@ -229,7 +229,7 @@ impl LookUp for Here<'_> {
 /// Whether HEAD is about to be replaced: git tells its hooks nothing of `--amend`, but the author's moment that it
 /// hands them is then HEAD's own, which a new commit has only within the same second, and with something staged. The same
 /// message means it too, where the author is renewed. `None` where git says no moment.
-fn amends(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<Option<bool>, CommandError> {
+fn amends(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<Option<bool>> {
     /// A commit takes a moment to be made; its author's moment is not read again.
     const TAKES_S: i64 = 1;
     let Ok(date) = std::env::var("GIT_AUTHOR_DATE") else { return Ok(None) };

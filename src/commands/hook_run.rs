@@ -10,7 +10,7 @@ use clap::Args;
 use crate::audit::{Source, commit_msg};
 use crate::commands::hook_facts::{self, Here};
 use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::hooks::{Hook, shim};
@@ -35,7 +35,7 @@ fn hook(name: &str) -> Result<Hook, String> {
     found.ok_or_else(|| format!("unknown hook; the hooks are {}", Hook::ALL.map(Hook::name).join(", ")))
 }
 
-pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
     if let Some(mark) = std::env::var_os(shim::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
         // Whether git stops at a refusal is asked, too.
@@ -66,18 +66,18 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit, CommandError> {
 }
 
 /// The message's file: relative to where git runs the hook, which is where this runs.
-fn file(args: &HookRunArgs) -> Result<PathBuf, CommandError> {
-    let missing = || CommandError::trouble(format!("{} needs the message's file", args.hook.name()));
+fn file(args: &HookRunArgs) -> Result<PathBuf> {
+    let missing = || trouble(format!("{} needs the message's file", args.hook.name()));
     Ok(std::path::absolute(args.arguments.first().ok_or_else(missing)?)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(INPUT_LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
+fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit> {
     let (message, config) = (read(&file(args)?)?, ctx.config()?);
     if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) {
         return Ok(Exit::Yes);
@@ -101,7 +101,7 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit, CommandError> {
     Ok(Exit::No)
 }
 
-fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError> {
+fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     let (path, config) = (file(args)?, ctx.config()?);
     let message = read(&path)?;
     if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) || Here::is_nothing_open(ctx)? {
@@ -139,7 +139,7 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<(), CommandError>
     Ok(())
 }
 
-fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
+fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     let mut exit = Exit::Yes;
     for line in pushed(repo)?.lines() {
         let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
@@ -176,7 +176,7 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
 
 /// What is pushed, a line a reference, as git says it on standard input. The pre-commit framework takes that for
 /// itself and says it in variables.
-fn pushed(repo: &Repo) -> Result<String, CommandError> {
+fn pushed(repo: &Repo) -> Result<String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(to) = variable("PRE_COMMIT_TO_REF") {
         let from = variable("PRE_COMMIT_FROM_REF").and_then(|from| repo.resolve(&from).ok());
@@ -191,7 +191,7 @@ fn pushed(repo: &Repo) -> Result<String, CommandError> {
 
 /// The newest commit of `local` that some remote has; without one, that with which the project began to use this
 /// tool: what came before could not know of it.
-fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>, CommandError> {
+fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
     let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
     if listed.is_empty() {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::{Ctx, audit_here};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, shim, status};
@@ -24,7 +24,7 @@ pub(crate) enum HooksCommand {
     Status,
 }
 
-pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit> {
     let repo = ctx.needed_repo("hooks need")?;
     match command {
         HooksCommand::Install => {
@@ -43,12 +43,12 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit, CommandError
     }
 }
 
-pub(crate) fn target(repo: &Repo) -> Result<Target, CommandError> {
+pub(crate) fn target(repo: &Repo) -> Result<Target> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     Ok(Target { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
 }
 
-fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<(), CommandError> {
+fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<()> {
     let word = |done: Done| match done {
         Done::Installed => "installed",
         Done::Chained => "installed; the hook that was there runs first",
@@ -64,7 +64,7 @@ fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<(), CommandError> {
 }
 
 /// Exit 0 when every hook is there and git runs it.
-fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
+fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     let status = status::examine(repo, &target(repo)?)?;
     let good = status.works();
     let dir = status.place.dir.display().to_string();
@@ -90,7 +90,7 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit, CommandError> {
     Ok(Exit::No)
 }
 
-pub(crate) fn install_here(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn install_here(ctx: &Ctx) -> Result<()> {
     if let Some(repo) = ctx.repo()? {
         install::install(repo, &target(repo)?)?;
     }
@@ -130,7 +130,7 @@ pub(crate) fn installs(problem: &Problem) -> bool {
 }
 
 /// Everything that is wrong with the hooks; nothing outside git. What is only worth knowing is [`Severity::Info`].
-pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
+pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let target = target(repo)?;
     let here = status::examine(repo, &target)?;
@@ -160,7 +160,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>, CommandError> {
 }
 
 /// Nobody installed them: worth knowing, and wrong only where the config wants them.
-fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem, CommandError> {
+fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem> {
     let (severity, wish) = match wanted {
         true => (Severity::Warn, ", and enforcement.hooks of the config wants them"),
         false => (Severity::Info, ""),
@@ -170,7 +170,7 @@ fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem, Command
     Ok(Problem::of_setup(severity, "HOOKS_MISSING", message, fixes(repo, status)?))
 }
 
-fn silent(repo: &Repo, status: &Status) -> Result<Problem, CommandError> {
+fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
     let dir = status.place.dir.display();
     let mut message = format!("commits here pass no hook: {}; git looks in {dir}", broken(status));
     if !status.stray.is_empty() {
@@ -181,7 +181,7 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem, CommandError> {
 }
 
 /// What makes git run them.
-fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>, CommandError> {
+fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
     let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(shim::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {

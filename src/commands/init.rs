@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{Ctx, audit_here};
 use crate::config::{Edited, Guess, edit, file, template};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::How;
 use crate::model::{CommandLine, Fix, fix};
@@ -27,7 +27,7 @@ pub(crate) struct InitArgs {
     no_prompt: bool,
 }
 
-pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let lock = ctx.lock()?;
     let (config, logbook) = set_up(ctx, &lock)?;
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
@@ -51,7 +51,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit, CommandError> {
 }
 
 /// Sets the project up if nobody has, for commands that need a state directory.
-pub(crate) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
     if ctx.project.is_initialized() && ctx.project.config_path().is_some() {
         return Ok(());
     }
@@ -62,7 +62,7 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<(), CommandError> {
 }
 
 /// The paths of the config and the logbook.
-fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String), CommandError> {
+fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
     if logbook::adopt_legacy(lock)? {
         ctx.ui.status("Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.");
     }
@@ -93,7 +93,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String), CommandError>
 }
 
 /// Offers the merge driver that keeps two branches' logbook sections; written only when a person says yes.
-fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<(), CommandError> {
+fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<()> {
     let path = ctx.project.root().join(".gitattributes");
     let text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
     let has_line = String::from_utf8_lossy(&text).lines().any(|line| line.trim() == MERGE_UNION);
@@ -136,7 +136,7 @@ pub(crate) struct OnboardArgs {
 }
 
 /// What was filled in, or would be. Exit 0 also where nothing was found, as the original.
-pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit, CommandError> {
+pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     if !args.dry_run {
         ensure(ctx)?;
     }
@@ -199,7 +199,7 @@ fn next_steps() -> [CommandLine; 6] {
 }
 
 /// Fills the guess into an existing config where it is still empty, for `init --onboard`.
-pub(crate) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
     if let Some(cmd) = commands::guess(ctx.project.root()).test {
         for change in fill(ctx, &cmd, false, false)?.changes {
             ctx.ui.status(&format!("Set {} to: {cmd}", change.key));
@@ -208,7 +208,7 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<(), CommandError> {
     Ok(())
 }
 
-pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
+pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool> {
     match commands::guess(ctx.project.root()).test {
         // What has to be filled in by hand is nothing that can be put right here.
         Some(_) if ctx.project.config_path().is_none() => Ok(false),
@@ -217,20 +217,21 @@ pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool, CommandError> {
     }
 }
 
-fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited, CommandError> {
+fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited> {
     // The lock is a file too.
     let _lock = if dry_run { None } else { Some(ctx.lock()?) };
     let (path, text) = match ctx.project.config_path() {
         Some(path) => {
             let bytes = atomic::read(&path, file::MAX_BYTES)?.unwrap_or_default();
-            let wrong = |_| CommandError::trouble(format!("{} is not UTF-8", path.display()));
+            let wrong = |_| trouble(format!("{} is not UTF-8", path.display()));
             let text = String::from_utf8(bytes).map_err(wrong)?;
             (path, text)
         }
         None if dry_run => (ctx.project.default_config_path(), template::template(&Guess::default())),
         None => {
-            return Err(CommandError::trouble("there is no config file")
-                .fixed_by([Fix::next("write one", CommandLine::tool("init"))]));
+            return Err(
+                trouble("there is no config file").fixed_by([Fix::next("write one", CommandLine::tool("init"))])
+            );
         }
     };
     let edited = edit::fill(&text, &path, cmd, force)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, commit};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::git::{Operation, Repo};
 use crate::model::{ChangeId, CommandLine, Event, Fix};
 use crate::os::files;
@@ -25,7 +25,7 @@ struct Version {
 
 /// Adds to the records here what other versions of them recorded of days and notes; each change with the number of its
 /// events that came back.
-pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<(ChangeId, usize)>, CommandError> {
+pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<(ChangeId, usize)>> {
     let lock = ctx.lock()?;
     let conflicted = take_one_side(repo)?;
     let mut joined = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
 }
 
 /// The tool's own files in conflict, with the other side's object; in the work tree this side's then lies whole.
-fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>, CommandError> {
+fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
     let (mut here, mut there) = (Vec::new(), BTreeMap::new());
     let own = OwnPaths::below(repo.prefix());
     let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
@@ -97,12 +97,7 @@ fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>, CommandError> 
 }
 
 /// The versions of a record that git has: of the other side of a conflict, and of the last commits, oldest first.
-fn versions(
-    ctx: &Ctx,
-    repo: &Repo,
-    id: &ChangeId,
-    conflicted: &BTreeMap<String, String>,
-) -> Result<Vec<Version>, CommandError> {
+fn versions(ctx: &Ctx, repo: &Repo, id: &ChangeId, conflicted: &BTreeMap<String, String>) -> Result<Vec<Version>> {
     let path = ctx.project.record_path(id.as_str())?;
     let from_root = format!("{}{}", String::from_utf8_lossy(repo.prefix()), ctx.project.relative(&path));
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", &from_root]);
@@ -127,7 +122,7 @@ fn lost(other: &Change, change: &Change) -> Vec<Event> {
 }
 
 /// Puts the event's evidence in its place, as far as it is not there; false where git has it not, either.
-fn bring_evidence(ctx: &Ctx, repo: &Repo, lock: &Exclusive, event: &Event, at: &str) -> Result<bool, CommandError> {
+fn bring_evidence(ctx: &Ctx, repo: &Repo, lock: &Exclusive, event: &Event, at: &str) -> Result<bool> {
     let mut batch = repo.batch()?;
     for artifact in event.what.artifacts() {
         if matches!(evidence::verify(&ctx.project, artifact)?, Integrity::Intact(_)) {

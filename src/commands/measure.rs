@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::audit;
 use crate::commands::{Ctx, Pending, commit, delta, demands, evidence, uncommitted, validate};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::judge::compare::{TuneableChange, tuneable_changes};
 use crate::judge::series;
 use crate::measure::SystemRunner;
@@ -42,7 +42,7 @@ pub(crate) fn take(
     role: Option<&str>,
     change: Option<&ChangeId>,
     revision: Revision,
-) -> Result<Measurement, CommandError> {
+) -> Result<Measurement> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
     let own = OwnPaths::below(b"");
@@ -92,7 +92,7 @@ pub(crate) fn take(
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
-pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision, CommandError> {
+pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision> {
     let left = {
         let commit = CommandLine::git("commit -m").word("Stop tracking what runs write");
         uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after, commit)?
@@ -150,7 +150,7 @@ impl Measurement {
         more: Vec<Pending<'_>>,
         world: &World,
         event: impl FnOnce(Taken) -> Kind,
-    ) -> Result<Change, CommandError> {
+    ) -> Result<Change> {
         let snapshot = Pending { role, bytes: self.bytes() };
         let name = self.snapshot.role.as_deref().unwrap_or_default();
         let kpis = self.outputs.iter().map(|output| {
@@ -240,7 +240,7 @@ pub(crate) struct InForce {
     pub(crate) moved: Vec<TuneableChange>,
 }
 
-pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce, CommandError> {
+pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce> {
     let now = tuneables::read(ctx.project.root(), &ctx.config()?.tuneables)?;
     let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);
     // Evidence that was altered says nothing of what is expected; `verify` and `check` tell of it.
@@ -266,7 +266,7 @@ fn expected(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
 }
 
 /// The one configured tuneables file outside the repository that pairs are to see as it was.
-pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>, CommandError> {
+pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let config = ctx.config()?;
     if config.pair.tuneables_env.is_none() {
         return Ok(None);
@@ -282,7 +282,7 @@ pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>, CommandError>
 
 /// Keeps that file as it is now, by its digest, in the cache: it may hold secrets, so it is never evidence, but pairs
 /// need it as it was.
-pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<()> {
     let Some(path) = tuneables_file(ctx)? else { return Ok(()) };
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(()) };
     let kept = kept_path(ctx, &Digest::of_bytes(&bytes));
@@ -293,7 +293,7 @@ pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<(), CommandError> {
 }
 
 /// That file as it was when a snapshot was taken; `None` when it was not kept in this checkout.
-pub(crate) fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, CommandError> {
+pub(crate) fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>> {
     let Some(path) = tuneables_file(ctx)? else { return Ok(None) };
     let is_it = |file: &str| locate(ctx.project.root(), file).is_ok_and(|at| at == path);
     let recorded = snapshot.tuneable_files.iter().find(|file| is_it(&file.path));

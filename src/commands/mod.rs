@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::config::{Config, file};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
@@ -111,7 +111,7 @@ pub(crate) struct Ctx {
 }
 
 impl Ctx {
-    pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self, CommandError> {
+    pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self> {
         interrupt::survive_file_size_limit();
         let here = std::env::current_dir()?;
         let project = Project::find(&here, globals.root.as_deref())?;
@@ -155,22 +155,22 @@ impl Ctx {
         }
     }
 
-    pub(crate) fn print(&self, value: &Value) -> Result<(), CommandError> {
+    pub(crate) fn print(&self, value: &Value) -> Result<()> {
         Ok(self.ui.answer(&format!("{value:#}"))?)
     }
 
     /// Answers with `value` where JSON is wanted, else with the text; `piped` says what a pipe gets.
-    pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<(), CommandError> {
+    pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<()> {
         if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
     }
 
     /// The same with a document.
-    pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<(), CommandError> {
+    pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<()> {
         if self.json(piped) { self.print(value) } else { self.show(doc) }
     }
 
     /// Writes an answer to a file that the user named: JSON where the format or the name says so, else markdown.
-    pub(crate) fn write_out(&self, out: &Path, value: &Value, doc: &Doc) -> Result<(), CommandError> {
+    pub(crate) fn write_out(&self, out: &Path, value: &Value, doc: &Doc) -> Result<()> {
         guard::guard_out_path(&self.project, out, &[])?;
         let named = out.extension().is_some_and(|ending| ending == "json");
         let as_json = self.globals.format.map_or(named, |format| format == Format::Json);
@@ -179,7 +179,7 @@ impl Ctx {
     }
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
-    pub(crate) fn show(&self, doc: &Doc) -> Result<(), CommandError> {
+    pub(crate) fn show(&self, doc: &Doc) -> Result<()> {
         let text = match self.globals.format {
             Some(Format::Markdown) => markdown::render(doc),
             _ if self.ui.answers_a_person() => {
@@ -191,7 +191,7 @@ impl Ctx {
     }
 
     /// The config, read once; its warnings are told once.
-    pub(crate) fn config(&self) -> Result<&Config, CommandError> {
+    pub(crate) fn config(&self) -> Result<&Config> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
@@ -212,7 +212,7 @@ impl Ctx {
         Ok(self.config.get_or_init(|| loaded.config))
     }
 
-    pub(crate) fn policy(&self) -> Result<Policy, CommandError> {
+    pub(crate) fn policy(&self) -> Result<Policy> {
         Ok(collect::policy_of(self.config()?))
     }
 
@@ -233,7 +233,7 @@ impl Ctx {
         }
     }
 
-    pub(crate) fn next(&self, change: &Change) -> Result<StepView, CommandError> {
+    pub(crate) fn next(&self, change: &Change) -> Result<StepView> {
         let step = next::next(change, &self.policy()?, self.now());
         Ok(StepView::new(change, &step, &self.fix_context()))
     }
@@ -243,17 +243,17 @@ impl Ctx {
         self.ui.status(&problem::lines(steps).join("\n"));
     }
 
-    pub(crate) fn hint_next(&self, change: &Change) -> Result<(), CommandError> {
+    pub(crate) fn hint_next(&self, change: &Change) -> Result<()> {
         self.ui.hint(&self.next(change)?.lines());
         Ok(())
     }
 
     /// Answers with the path of a file that was written, or `{"wrote": P}` where JSON is wanted.
-    pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<(), CommandError> {
+    pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<()> {
         self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
-    pub(crate) fn repo(&self) -> Result<Option<&Repo>, CommandError> {
+    pub(crate) fn repo(&self) -> Result<Option<&Repo>> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
         }
@@ -262,8 +262,8 @@ impl Ctx {
     }
 
     /// The repository, for what cannot be done without one.
-    pub(crate) fn needed_repo(&self, what: &str) -> Result<&Repo, CommandError> {
-        let missing = || CommandError::trouble(format!("{what} a git repository, and there is none here"));
+    pub(crate) fn needed_repo(&self, what: &str) -> Result<&Repo> {
+        let missing = || trouble(format!("{what} a git repository, and there is none here"));
         self.repo()?.ok_or_else(|| missing().fixed_by([Fix::next("make one", CommandLine::git("init"))]))
     }
 
@@ -275,7 +275,7 @@ impl Ctx {
 
     /// Refuses a sparse checkout that leaves out files of the tool's own: what is not here would be taken for not there,
     /// and be written over what git holds.
-    pub(crate) fn refuse_sparse_checkout(&self) -> Result<(), CommandError> {
+    pub(crate) fn refuse_sparse_checkout(&self) -> Result<()> {
         // Where git cannot be asked, that is told by who needs its answer.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };
         let left_out = repo.left_out(&self.project.own_places())?;
@@ -288,11 +288,11 @@ impl Ctx {
             top.strip_prefix(root).unwrap_or(&top).to_string_lossy().replace('\\', "/")
         };
         let tops: BTreeSet<String> = left_out.iter().map(top).collect();
-        Err(CommandError::trouble(format!("{file} is tracked by git, and this sparse checkout leaves it out"))
+        Err(trouble(format!("{file} is tracked by git, and this sparse checkout leaves it out"))
             .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
     }
 
-    pub(crate) fn lock(&self) -> Result<Exclusive, CommandError> {
+    pub(crate) fn lock(&self) -> Result<Exclusive> {
         self.refuse_sparse_checkout()?;
         let command: Vec<String> = std::env::args().skip(1).take(3).collect();
         let holder = Holder {
@@ -304,7 +304,7 @@ impl Ctx {
         Ok(Exclusive::acquire(&self.project, &holder, self.lock_wait()?)?)
     }
 
-    fn lock_wait(&self) -> Result<Duration, CommandError> {
+    fn lock_wait(&self) -> Result<Duration> {
         match std::env::var(lock::WAIT_VARIABLE) {
             Ok(text) => Ok(lock::parse_wait(&text)?),
             Err(_) => Ok(lock::DEFAULT_WAIT),
@@ -312,7 +312,7 @@ impl Ctx {
     }
 
     /// The wish to stop, listened for from the first call on.
-    pub(crate) fn interrupt(&self) -> Result<&Interrupt, CommandError> {
+    pub(crate) fn interrupt(&self) -> Result<&Interrupt> {
         if let Some(interrupt) = self.interrupt.get() {
             return Ok(interrupt);
         }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::commands::{Ctx, commit, parse};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::ChangeId;
 use crate::model::scrub::scrub;
@@ -62,7 +62,7 @@ pub(crate) struct CronArgs {
     apply: bool,
 }
 
-pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
         commit::load(ctx, id)?;
@@ -77,8 +77,7 @@ pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) 
         format!("vibeship-optimizer autopilot tick{of}")
     });
     for (flag, text) in [("--name", &name), ("--cron", &args.cron), ("--tz", &args.tz), ("--project-root", &root)] {
-        parse::title(text)
-            .map_err(|_| CommandError::trouble(format!("{flag}: {text:?} is not one short line of text")))?;
+        parse::title(text).map_err(|_| trouble(format!("{flag}: {text:?} is not one short line of text")))?;
     }
     let message = message(&root, id.as_ref());
     let argv = argv(&args, &name, &message);
@@ -149,7 +148,7 @@ fn argv(args: &CronArgs, name: &str, message: &str) -> Vec<String> {
 }
 
 /// What adding the job came to, in the original's words.
-fn added(ctx: &Ctx, argv: &[String]) -> Result<Value, CommandError> {
+fn added(ctx: &Ctx, argv: &[String]) -> Result<Value> {
     let keep = Output::Keep { head_bytes: 0, tail_bytes: 2000 };
     let spec = Spec {
         invocation: Invocation::Argv(argv.iter().map(OsString::from).collect()),

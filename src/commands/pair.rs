@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, calibrate, delta, parse};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::PairRow;
 use crate::judge::compare::pair_rows;
@@ -53,7 +53,7 @@ pub(crate) struct PairArgs {
 }
 
 /// The settings of the config, with the smallest change that counts as it was given.
-pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings, CommandError> {
+pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings> {
     let mut settings = calibrate::settings(ctx, None)?;
     if let Some(text) = min_effect {
         settings.min_effect = parse::share("--min-effect", text)?;
@@ -64,7 +64,7 @@ pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings, 
 
 /// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
 /// cannot be told yet.
-pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
@@ -75,7 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
         (vec![typed(ctx, &args.command, &mut settings)?], Vec::new())
     };
     if commands.is_empty() && kpis.is_empty() {
-        return Err(CommandError::trouble("no timed command and no KPI command is configured")
+        return Err(trouble("no timed command and no KPI command is configured")
             .hinted("give a command: vibeship-optimizer pair -- COMMAND"));
     }
     if delta::revision(ctx)?.dirty_digest().is_some() {
@@ -103,21 +103,17 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit, CommandError> {
     };
     let session = match pairing::run(ctx, &ask)? {
         Pairing::Measured(session) => session,
-        Pairing::Impossible(reason) => return Err(CommandError::trouble(reason)),
+        Pairing::Impossible(reason) => return Err(trouble(reason)),
         Pairing::SameCode(reason) => {
-            return Err(CommandError::trouble(reason)
-                .hinted("to see what noise alone looks like, measure it against itself with --same"));
+            return Err(
+                trouble(reason).hinted("to see what noise alone looks like, measure it against itself with --same")
+            );
         }
     };
     tell(ctx, args.json_out.as_deref(), &session, &settings)
 }
 
-pub(crate) fn tell(
-    ctx: &Ctx,
-    out: Option<&Path>,
-    session: &PairSession,
-    settings: &Settings,
-) -> Result<Exit, CommandError> {
+pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Settings) -> Result<Exit> {
     pairing::warn(ctx, session);
     if let Some(out) = out {
         atomic::write_free(out, format!("{:#}\n", serde_json::to_value(session)?).as_bytes())?;
@@ -135,15 +131,16 @@ pub(crate) fn tell(
 }
 
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
-pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan, CommandError> {
+pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
-        words => shlex::try_join(words.iter().map(String::as_str))
-            .map_err(|_| CommandError::trouble("an argument holds a NUL byte"))?,
+        words => {
+            shlex::try_join(words.iter().map(String::as_str)).map_err(|_| trouble("an argument holds a NUL byte"))?
+        }
     };
     if cmd.trim().is_empty() {
-        return Err(CommandError::trouble("the command is empty"));
+        return Err(trouble("the command is empty"));
     }
     let known = pairing::timings(ctx.config()?).into_iter().find(|plan| plan.cmd == cmd && plan.shell == shell);
     if let Some(plan) = known {

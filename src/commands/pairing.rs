@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::commands::{Bar, Ctx, delta, measure, validate};
 use crate::config::{self, Config, KpiProbe, Pin};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, for_metric};
 use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
@@ -49,20 +49,16 @@ pub(crate) enum Pairing {
 }
 
 /// The budget that flags and config give. Fewer pairs than any test can decide are refused.
-pub(crate) fn budget(
-    config: &config::Pair,
-    runs: Option<u32>,
-    max_time_s: Option<f64>,
-) -> Result<Budget, CommandError> {
+pub(crate) fn budget(config: &config::Pair, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
     let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
     if let Some(runs) = runs.filter(|runs| *runs < least) {
-        return Err(CommandError::trouble(format!(
+        return Err(trouble(format!(
             "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
         )));
     }
     let seconds = max_time_s.unwrap_or(config.max_time_s);
     if seconds.is_nan() || seconds <= 0.0 {
-        return Err(CommandError::trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
+        return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
     }
     let max_pairs = runs.unwrap_or(config.max_pairs);
     Ok(Budget { min_pairs: config.min_pairs.min(max_pairs), max_pairs, max_time: command::seconds(seconds) })
@@ -74,7 +70,7 @@ pub(crate) fn timings(config: &Config) -> Vec<CommandPlan> {
     plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect()
 }
 
-pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>, CommandError> {
+pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>> {
     Ok(ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
 }
 
@@ -84,7 +80,7 @@ pub(crate) fn of_change(
     sides: (&Snapshot, &Snapshot),
     settings: &Settings,
     budget: Budget,
-) -> Result<Pairing, CommandError> {
+) -> Result<Pairing> {
     let impossible = |reason: &str| Ok(Pairing::Impossible(reason.to_owned()));
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return impossible("the change has no snapshots");
@@ -132,7 +128,7 @@ pub(crate) fn of_change(
     run(ctx, &ask)
 }
 
-pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
+pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
@@ -195,7 +191,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing, CommandError> {
 
 /// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is told before
 /// the change is made, and not when it is compared.
-pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
+pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
     let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
     let mut plans = timings(config);
@@ -244,7 +240,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<(), CommandError> {
 }
 
 /// Names the keys of the config that bring what a clean checkout lacks.
-fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<(), CommandError> {
+fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
     let own = delta::own(Some(repo));
     let ignored = repo.ignored_here()?;
     let ignored = ignored
@@ -262,7 +258,7 @@ fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<(), CommandError> {
 }
 
 /// Where a timed command ran in neither checkout: what may be missing there.
-pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<(), CommandError> {
+pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
     let fails =
         |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
     match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
@@ -284,7 +280,7 @@ pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
 }
 
 /// The configured paths that are there on both sides, measured before anything runs on them.
-fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>, CommandError> {
+fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>> {
     let own = OwnPaths::below(b"");
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::{MASK, scrub, scrub_prose};
 use crate::model::{CommandLine, Criterion, CriterionError, Fix, Trigger};
@@ -14,31 +14,30 @@ const MAX_TITLE: usize = 200;
 const MAX_TEXT: usize = 20_000;
 
 /// A title: one line, not empty, not endless.
-pub(crate) fn title(text: &str) -> Result<String, CommandError> {
+pub(crate) fn title(text: &str) -> Result<String> {
     let text = text.trim();
     let count = text.chars().count();
     if text.is_empty() {
-        return Err(CommandError::trouble("the title is empty")
-            .hinted("give the hypothesis in a few words: --title \"cache parsed rules\""));
+        return Err(
+            trouble("the title is empty").hinted("give the hypothesis in a few words: --title \"cache parsed rules\"")
+        );
     }
     if count > MAX_TITLE {
-        return Err(CommandError::trouble(format!(
-            "the title has {count} characters; at most {MAX_TITLE} are allowed"
-        ))
-        .hinted("put the details into --hypothesis"));
+        return Err(trouble(format!("the title has {count} characters; at most {MAX_TITLE} are allowed"))
+            .hinted("put the details into --hypothesis"));
     }
     line("the title", text)
 }
 
-pub(crate) fn line(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn line(what: &str, text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > MAX_TITLE {
         let rule = format!("{what}: {text:?} is not one short line of text");
-        return Err(CommandError::trouble(rule));
+        return Err(trouble(rule));
     }
     if let Some(c) = text.chars().find(|c| is_hidden(*c)) {
         let rule = format!("{what} holds {}; it has to be one line of text", unseen(c));
-        return Err(CommandError::trouble(rule));
+        return Err(trouble(rule));
     }
     no_secret(what, text)?;
     no_placeholder(what, text)?;
@@ -46,14 +45,14 @@ pub(crate) fn line(what: &str, text: &str) -> Result<String, CommandError> {
 }
 
 /// Free text of several lines: any characters but control ones, except line ends and tabs.
-pub(crate) fn prose(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn prose(what: &str, text: &str) -> Result<String> {
     let text = text.trim().replace("\r\n", "\n");
     let count = text.chars().count();
     if count > MAX_TEXT {
-        return Err(CommandError::trouble(format!("{what} has {count} characters; at most {MAX_TEXT} are allowed")));
+        return Err(trouble(format!("{what} has {count} characters; at most {MAX_TEXT} are allowed")));
     }
     if let Some(c) = text.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
-        return Err(CommandError::trouble(format!("{what} holds {}; leave it out", unseen(c))));
+        return Err(trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
     no_secret(what, &text)?;
     no_placeholder(what, &text)?;
@@ -61,33 +60,32 @@ pub(crate) fn prose(what: &str, text: &str) -> Result<String, CommandError> {
 }
 
 /// Refuses what stands for a person's words in a hint: the record would say nothing.
-fn no_placeholder(what: &str, text: &str) -> Result<(), CommandError> {
+fn no_placeholder(what: &str, text: &str) -> Result<()> {
     if !PLACEHOLDERS.contains(&text) {
         return Ok(());
     }
-    Err(CommandError::trouble(format!("{what}: {text} only stands for your own words"))
-        .hinted("run it again with them in its place"))
+    Err(trouble(format!("{what}: {text} only stands for your own words")).hinted("run it again with them in its place"))
 }
 
 /// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.
-fn no_secret(what: &str, text: &str) -> Result<(), CommandError> {
+fn no_secret(what: &str, text: &str) -> Result<()> {
     let masked = scrub_prose(text);
     if masked == text {
         return Ok(());
     }
     let shown: String = masked.chars().take(MAX_TITLE).collect();
-    Err(CommandError::trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {shown}"))
+    Err(trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {shown}"))
         .hinted("it would be committed: leave it out, or name the variable that holds it"))
 }
 
 /// A command for people to run, with no secret in it.
-pub(crate) fn command(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn command(what: &str, text: &str) -> Result<String> {
     let text = required(what, text)?;
     let masked = scrub(&text);
     if masked == text {
         return Ok(text);
     }
-    Err(CommandError::trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {masked}"))
+    Err(trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {masked}"))
         .hinted("it would be committed: read it from a variable, such as $TOKEN, or put the command into a script"))
 }
 
@@ -97,22 +95,22 @@ fn unseen(c: char) -> String {
     format!("the {kind} character {c:?}")
 }
 
-pub(crate) fn required(what: &str, text: &str) -> Result<String, CommandError> {
+pub(crate) fn required(what: &str, text: &str) -> Result<String> {
     let text = prose(what, text)?;
-    if text.is_empty() { Err(CommandError::trouble(format!("{what} is empty"))) } else { Ok(text) }
+    if text.is_empty() { Err(trouble(format!("{what} is empty"))) } else { Ok(text) }
 }
 
-pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion, CommandError> {
+pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion> {
     Criterion::parse(text).map_err(|error| pointed(flag, &error))
 }
 
-pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger, CommandError> {
+pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger> {
     let text = required(flag, text)?;
     Trigger::parse(&text).map_err(|error| pointed(flag, &error))
 }
 
 fn pointed(flag: &str, error: &CriterionError) -> CommandError {
-    CommandError::trouble(format!("{flag}: {}", caret(&error.text, error.column, &error.kind.to_string())))
+    trouble(format!("{flag}: {}", caret(&error.text, error.column, &error.kind.to_string())))
         .fixed_by([Fix::next("see how a criterion is written", CommandLine::tool("help criteria"))])
 }
 
@@ -126,31 +124,29 @@ pub(crate) fn caret(criterion: &str, column: usize, what: &str) -> String {
     format!("{what}\n  {text}\n  {}{}", " ".repeat(lead), "^".repeat(at))
 }
 
-pub(crate) fn share(flag: &str, text: &str) -> Result<f64, CommandError> {
+pub(crate) fn share(flag: &str, text: &str) -> Result<f64> {
     let (number, scale) = match text.trim().strip_suffix('%') {
         Some(percent) => (percent.trim(), 0.01),
         None => (text.trim(), 1.0),
     };
     match number.parse::<f64>() {
         Ok(value) if (0.0..=1.0).contains(&(value * scale)) => Ok(value * scale),
-        _ => Err(CommandError::trouble(format!(
-            "{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"
-        ))),
+        _ => Err(trouble(format!("{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"))),
     }
 }
 
 /// A moment: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
-pub(crate) fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
+pub(crate) fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());
     }
     if let Ok(day) = text.trim().parse::<NaiveDate>() {
         // A plain date means its whole day, in UTC.
         let end = day.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0)).map(|end| end.and_utc());
-        return end.ok_or_else(|| CommandError::trouble(format!("{flag}: {text:?} is too far in the future")));
+        return end.ok_or_else(|| trouble(format!("{flag}: {text:?} is too far in the future")));
     }
     let wrong = || {
-        CommandError::trouble(format!(
+        trouble(format!(
             "{flag}: {text:?} is neither a duration such as 36h or 3d, nor a date such as 2026-03-01, nor a moment such \
              as 2026-03-01T12:00:00Z"
         ))

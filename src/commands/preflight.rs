@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::audit::{Demanded, World, preflight};
 use crate::commands::{Ctx, audit_here, choose, commit, delta, measure};
 use crate::config::Config;
-use crate::error::CommandError;
+use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::measure::size;
 use crate::model::scrub::scrub;
@@ -34,7 +34,7 @@ pub(crate) struct PreflightArgs {
 }
 
 /// The findings as JSON in a pipe, as a list on a terminal.
-pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let doc = report::day::findings(&found);
@@ -50,7 +50,7 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit, CommandError> 
     Ok(Exit::Yes)
 }
 
-pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Result<Value, CommandError> {
+pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Result<Value> {
     Ok(json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
@@ -65,7 +65,7 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
     }))
 }
 
-pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>, CommandError> {
+pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>> {
     if let Some(id) = only {
         crate::commands::commit::load(ctx, id)?;
     }
@@ -83,7 +83,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     Ok(preflight::findings(&world, &open, &allows, ctx.now(), &ctx.fix_context()))
 }
 
-fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World, CommandError> {
+fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World> {
     let config = ctx.config()?;
     let seen = delta::observe(ctx);
     let dirty = match &seen.revision.work_tree {
@@ -130,7 +130,7 @@ pub(crate) struct AnalyzeArgs {
 }
 
 /// The original's JSON in a pipe, a document on a terminal, `{"wrote": P}` with `--out`.
-pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError> {
+pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit> {
     let value = analysis(ctx)?;
     let doc = report::project::analysis(&value);
     match args.out {
@@ -143,7 +143,7 @@ pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit, CommandError
     Ok(Exit::Yes)
 }
 
-pub(crate) fn analysis(ctx: &Ctx) -> Result<Value, CommandError> {
+pub(crate) fn analysis(ctx: &Ctx) -> Result<Value> {
     let own = OwnPaths::below(b"");
     let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path);
     Ok(serde_json::to_value(project::analyze(ctx.project.root(), &ctx.config()?.project, &is_own, ctx.now()))?)
@@ -171,7 +171,7 @@ pub(crate) struct BundleArgs {
 }
 
 /// `sheet` lists the commands, as their definitions have them.
-pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit, CommandError> {
+pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
     let prompt = report::project::llm_prompt(&ctx.config()?.enforcement.trailer, sheet);
     match command {
         LlmCommand::Prompt => {
@@ -183,7 +183,7 @@ pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit, C
 }
 
 /// Writes markdown to a file and gives its path; `--format json` prints JSON.
-fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit, CommandError> {
+fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let bundle = contents(ctx, id.as_ref(), prompt)?;
     let out = match args.out {
@@ -196,7 +196,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit, CommandErro
     Ok(Exit::Yes)
 }
 
-fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value, CommandError> {
+fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value> {
     let found = findings(ctx, id)?;
     let change = match id {
         None => Value::Null,
@@ -248,7 +248,7 @@ fn summary(config: &Config) -> Value {
 }
 
 /// What is not here of the tracked files.
-pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<(String, &'static str)>, CommandError> {
+pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<(String, &'static str)>> {
     let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
     let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
     Ok(size::unfetched(ctx.project.root(), paths))

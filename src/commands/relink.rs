@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::audit::{History as _, Policy, members};
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands, join};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::{Commit, Repo};
 use crate::model::text::short;
@@ -24,11 +24,12 @@ pub(crate) struct RelinkArgs {
 }
 
 /// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
-pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     let repo = ctx.needed_repo("relinking needs")?;
     if repo.is_shallow() {
-        return Err(CommandError::trouble("this clone is shallow, so that commits cannot be found again")
-            .fixed_by([fix::unshallow()]));
+        return Err(
+            trouble("this clone is shallow, so that commits cannot be found again").fixed_by([fix::unshallow()])
+        );
     }
     let named = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let joined = join::join(ctx, repo, named.as_ref())?;
@@ -86,7 +87,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit, CommandError> {
 
 /// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
 /// and what was measured is not what is there.
-pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let commits = change.commits();
     if delta::head_with(repo, &commits)?.is_some() || repo.is_shallow() {
@@ -113,7 +114,7 @@ fn find_rewritten(
     change: &Change,
     old: &str,
     only: Option<&str>,
-) -> Result<Option<(String, &'static str)>, CommandError> {
+) -> Result<Option<(String, &'static str)>> {
     let candidates = candidates(repo, history, change, only)?;
     let picks: Vec<Remake<'_>> = candidates.iter().map(|it| Remake::Pick { commit: &it.id, of: old }).collect();
     let picked = history.remake(&picks);
@@ -136,12 +137,7 @@ fn find_rewritten(
 }
 
 /// The commits since the baseline that change code, newest first, or the only one that is asked for.
-fn candidates(
-    repo: &Repo,
-    history: &GitHistory<'_>,
-    change: &Change,
-    only: Option<&str>,
-) -> Result<Vec<Commit>, CommandError> {
+fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
     let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
     let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
     let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();

@@ -3,7 +3,7 @@
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::{Ctx, GitHistory, evidence, pairing};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
 use crate::measure::CommandPlan;
 use crate::measure::pair::{Version, Versions};
@@ -18,7 +18,7 @@ pub(crate) fn can_be(change: &Change) -> bool {
 
 /// Measures the change again, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
 /// those of the two checkouts alone.
-pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>, CommandError> {
+pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
     let (commits, Some(repo)) = (change.commits(), ctx.repo()?) else { return Ok(Vec::new()) };
     let (Some(first), Some(last)) = (commits.first(), commits.last()) else {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::commands::{Ctx, budget, compare, evidence};
-use crate::error::CommandError;
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
 use crate::report::{Entry, Format, Page, markdown, page};
@@ -26,7 +26,7 @@ pub(crate) struct ReportArgs {
 }
 
 /// Exit 2 when a record is damaged: the page says so, too.
-pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     let (changes, problems, damaged) = read_all(ctx, args.open)?;
     let (policy, now) = (ctx.policy()?, ctx.now());
     let mut entries = Vec::new();
@@ -71,7 +71,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit, CommandError> {
 
 /// The changes whose records can be trusted, open ones first and the newest first within each; what is wrong with other
 /// records, in words; and whether one is damaged.
-fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool), CommandError> {
+fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool)> {
     let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
     for record in Record::read_all(&ctx.project)? {
         match record {

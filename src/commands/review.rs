@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, evidence, parse};
-use crate::error::CommandError;
+use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::git::{GitError, Repo, Scope, Side};
 use crate::measure;
@@ -62,7 +62,7 @@ pub(crate) struct AttestArgs {
     notes: String,
 }
 
-pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit> {
     match command {
         ReviewCommand::Bundle(args) => bundle(ctx, args),
         ReviewCommand::Attest(args) => attest(ctx, &args),
@@ -70,7 +70,7 @@ pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit, CommandErro
 }
 
 /// `{"wrote": P}`, as the original.
-fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
+fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let id = change.id();
     let diffs = diffs(ctx, &change)?;
@@ -103,14 +103,14 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit, CommandError> {
 }
 
 /// Exit 1 when the config does not allow the mode, or there is nothing to review yet.
-fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
+fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let id = change.id();
     let mode = parse::required("--reasoning-mode", &args.reasoning_mode)?;
     let configs = collect::configs_in_force(ctx, &change)?;
     let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, &args.tool, &mode));
     if let Some(objection) = objection {
-        return Err(CommandError::failed(objection).hinted(
+        return Err(failed(objection).hinted(
             "use an allowed mode; a mode that any committed config since the baseline forbids stays forbidden",
         ));
     }
@@ -137,23 +137,17 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit, CommandError> {
 }
 
 /// Who reviewed: as given, else git's user. An attestation of nobody, person or model, is none.
-fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String, CommandError> {
+fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String> {
     let named = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
     let reviewer = parse::prose("--reviewer", &named)?;
     if reviewer.trim().is_empty() && args.model.trim().is_empty() {
-        return Err(CommandError::failed("give the reviewer: --reviewer NAME or --model NAME")
+        return Err(failed("give the reviewer: --reviewer NAME or --model NAME")
             .fixed_by([Fix::next("", ctx.fix_context().attest(id))]));
     }
     Ok(reviewer)
 }
 
-fn attestation_file(
-    ctx: &Ctx,
-    change: &Change,
-    args: &AttestArgs,
-    mode: &str,
-    reviewer: &str,
-) -> Result<Vec<u8>, CommandError> {
+fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str, reviewer: &str) -> Result<Vec<u8>> {
     let git = delta::observe(ctx).git;
     let now = ctx.now();
     let document = json!({
@@ -176,7 +170,7 @@ fn attestation_file(
 }
 
 /// The change's own commits, and nothing else of what lies between them.
-fn diffs(ctx: &Ctx, change: &Change) -> Result<Vec<CommitDiff>, CommandError> {
+fn diffs(ctx: &Ctx, change: &Change) -> Result<Vec<CommitDiff>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let mut room = DIFF_LIMIT;
     let mut list = Vec::new();

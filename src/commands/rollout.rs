@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::commands::{
     ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, status, uncommitted, validate,
 };
-use crate::error::CommandError;
+use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
@@ -41,7 +41,7 @@ impl ValueEnum for Stage {
 }
 
 /// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
-pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let stage = args.stage;
@@ -67,7 +67,7 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit, CommandError> {
 }
 
 /// The stage's own check command, where the config names one, must succeed. Whether one ran.
-fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, CommandError> {
+fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool> {
     let config = ctx.config()?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(false) };
@@ -76,7 +76,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, Command
         None => Ok(true),
         Some(failure) => {
             let message = format!("the check of stage {} failed: {failure}", stage.name());
-            Err(CommandError::failed(message).fixed_by([
+            Err(failed(message).fixed_by([
                 Fix::next("fix it and try again", fix::rollout(change.id(), stage)),
                 Fix::or("roll back", CommandLine::verbatim(report::rollback::action(change))),
             ]))
@@ -85,11 +85,7 @@ fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool, Command
 }
 
 /// The verdicts of a measurement against the change's baseline; `None` where there is none (an emergency).
-pub(crate) fn against_baseline(
-    ctx: &Ctx,
-    change: &Change,
-    measurement: &Measurement,
-) -> Result<Option<Verdicts>, CommandError> {
+pub(crate) fn against_baseline(ctx: &Ctx, change: &Change, measurement: &Measurement) -> Result<Option<Verdicts>> {
     if change.baseline.is_none() {
         return Ok(None);
     }
@@ -109,7 +105,7 @@ pub(crate) struct RollbackArgs {
 }
 
 /// Records the rollback; without `--apply`, prints the action for a person to perform.
-pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandError> {
+pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     let id = args.change.choose(ctx)?;
     let reason = parse::prose("--reason", &args.reason)?;
     let change = commit::load(ctx, &id)?;
@@ -127,12 +123,12 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit, CommandEr
     status::state(ctx, &change)
 }
 
-fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandError> {
+fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let mut newest_first = delta::commits_to_revert(ctx, change)?;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         let action = CommandLine::verbatim(report::rollback::action(change));
-        return Err(CommandError::trouble("there is no commit to revert").fixed_by([
+        return Err(trouble("there is no commit to revert").fixed_by([
             Fix::next("perform the contract's rollback by hand", action),
             Fix::then("record it", fix::with_reason(change.id(), "rollback")),
         ]));
@@ -147,11 +143,11 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");
         let name = name.and(CommandLine::git("config user.email").placeholder("ADDRESS"));
-        return Err(CommandError::trouble("git does not know who makes the reverting commit; nothing was changed")
+        return Err(trouble("git does not know who makes the reverting commit; nothing was changed")
             .fixed_by([Fix::next("", name), again]));
     }
     let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
-        let trouble = CommandError::trouble(format!("the revert was not made, and nothing was changed: {error}"));
+        let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
         // What git says last where it could not sign.
         if error.to_string().contains("failed to write commit object") {
             let by_hand = CommandLine::git("revert --no-edit --no-gpg-sign");
@@ -170,17 +166,16 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String, CommandErr
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {
             let paths: Vec<String> = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-            Err(CommandError::trouble(format!("the revert conflicts in {}", paths.join(", ")))
+            Err(trouble(format!("the revert conflicts in {}", paths.join(", ")))
                 .hinted("resolve it by hand with git revert, then record it without --apply"))
         }
-        _ => Err(CommandError::trouble("the change's commits are reverted already")
-            .hinted("record the rollback without --apply")),
+        _ => Err(trouble("the change's commits are reverted already").hinted("record the rollback without --apply")),
     }
 }
 
 /// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
 /// root, and the exit code that says so.
-pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit), CommandError> {
+pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit)> {
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::commands::Ctx;
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::{CommandLine, Surface};
@@ -40,7 +40,7 @@ enum YesNo {
 }
 
 /// Asks on a terminal what the flags do not say.
-pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit> {
     if args.hierarchy {
         return hierarchy(ctx);
     }
@@ -54,7 +54,7 @@ pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit, CommandError> {
     }
 }
 
-fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
+fn hierarchy(ctx: &Ctx) -> Result<Exit> {
     let layers = Surface::ALL.iter().map(|surface| (surface.name(), layer(*surface)));
     let json: Vec<_> = layers.clone().map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
     let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
@@ -63,7 +63,7 @@ fn hierarchy(ctx: &Ctx) -> Result<Exit, CommandError> {
     Ok(Exit::Yes)
 }
 
-fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, CommandError> {
+fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool> {
     let text = asked(question);
     if !ctx.ui.can_ask() {
         // The first yes decides, so that what is asked before one has to be a no.
@@ -71,13 +71,13 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
             let word = if answers[question as usize] == Some(true) { "yes" } else { "no" };
             format!("{} {word}", flag(question))
         });
-        return Err(CommandError::trouble(format!("not answered: {text}"))
+        return Err(trouble(format!("not answered: {text}"))
             .hinted(format!("answer it with {0} yes or {0} no", flag(question)))
             .hinted(format!("all at once, such as: vibeship-optimizer route {}", whole.join(" "))));
     }
     loop {
         let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {
-            return Err(CommandError::trouble(format!("not answered: {text}")));
+            return Err(trouble(format!("not answered: {text}")));
         };
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
@@ -87,7 +87,7 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool, Command
     }
 }
 
-fn answer(ctx: &Ctx, way: Route) -> Result<Exit, CommandError> {
+fn answer(ctx: &Ctx, way: Route) -> Result<Exit> {
     let (class, summary, start) = (way.class(), sentence(way), opening(way));
     let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
     let answer = json!({

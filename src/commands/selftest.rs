@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::commands::{Bar, Ctx, parse, validate};
 use crate::config::Pin;
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::noise::{SELFTEST_SCHEMA, selftest};
@@ -40,7 +40,7 @@ pub(crate) struct SelftestArgs {
 }
 
 /// Exit 0 when the false alarms are no more than the level explains and no verdict has the wrong direction, 1 otherwise.
-pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     let wanted =
         if args.slowdown.is_empty() { vec!["2%".to_owned(), "5%".to_owned(), "10%".to_owned()] } else { args.slowdown };
     let mut slowdowns = vec![0.0];
@@ -50,7 +50,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
     let plan = CommandPlan {
         name: "spin".to_owned(),
         cmd: shlex::try_join(words()?.iter().map(String::as_str))
-            .map_err(|_| CommandError::trouble("this program's path holds a NUL byte"))?,
+            .map_err(|_| trouble("this program's path holds a NUL byte"))?,
         shell: false,
         cwd: None,
         env: Vec::new(),
@@ -81,7 +81,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit, CommandError> {
 }
 
 /// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
-fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64, CommandError> {
+fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64> {
     let paired = pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle =
@@ -97,15 +97,15 @@ fn is_sound(row: &Row) -> bool {
 const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
 
 /// As many steps of the reference workload as the variable says; none without it.
-pub(crate) fn spin() -> Result<Exit, CommandError> {
+pub(crate) fn spin() -> Result<Exit> {
     let steps = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Reference::new().work(steps);
     Ok(Exit::Yes)
 }
 
-pub(crate) fn words() -> Result<Vec<String>, CommandError> {
+pub(crate) fn words() -> Result<Vec<String>> {
     let program = std::env::current_exe()?;
-    let program = program.to_str().ok_or_else(|| CommandError::trouble("this program's path is not Unicode"))?;
+    let program = program.to_str().ok_or_else(|| trouble("this program's path is not Unicode"))?;
     Ok(vec![program.to_owned(), "spin".to_owned()])
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn pairs(
     steps: (u32, u32),
     pairs: u32,
     bar: &mut Bar,
-) -> Result<PairedCommand, CommandError> {
+) -> Result<PairedCommand> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let place = |steps: u32| Place {
         root: ctx.project.root().to_owned(),
@@ -142,7 +142,7 @@ pub(crate) fn pairs(
         return Err(validate::interrupted());
     }
     if let Some(error) = measured.error {
-        return Err(CommandError::trouble(format!("{}: {error}", plan.name)));
+        return Err(trouble(format!("{}: {error}", plan.name)));
     }
     Ok(measured.paired)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::commands::{
     Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, pairing, parse, rollout,
 };
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::{After, Baseline, Contract, Gate, Kind, Strength, hyperfine};
 use crate::os::files;
@@ -46,7 +46,7 @@ pub(crate) enum RoleArg {
     After,
 }
 
-pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit> {
     if let Some(out) = &args.export_hyperfine {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit, CommandError> {
     }
 }
 
-fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
+fn label(args: &SnapshotArgs, default: &str) -> Result<String> {
     match &args.label {
         Some(text) => parse::line("--label", text).map_err(|error| error.hinted(LABEL_FIX)),
         None => Ok(default.to_owned()),
@@ -75,10 +75,10 @@ fn label(args: &SnapshotArgs, default: &str) -> Result<String, CommandError> {
 }
 
 /// A label that is part of a file's name: no path, and told where the name cannot hold it as it is.
-fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
+fn file_label(ctx: &Ctx, label: String) -> Result<String> {
     if label.contains(['/', '\\']) || label.contains("..") {
         let message = format!("--label: {label:?} is part of a file's name, so it cannot be a path");
-        return Err(CommandError::trouble(message).hinted(LABEL_FIX));
+        return Err(trouble(message).hinted(LABEL_FIX));
     }
     if !label.chars().any(|c| c.is_ascii_alphanumeric()) {
         ctx.ui.warn(&format!("--label: the file's name cannot hold {label:?}; the snapshot in it keeps the label"));
@@ -88,7 +88,7 @@ fn file_label(ctx: &Ctx, label: String) -> Result<String, CommandError> {
 }
 
 /// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
-fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
     let change = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
     let label = file_label(ctx, label(args, "snapshot")?)?;
     init::ensure(ctx)?;
@@ -106,11 +106,11 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit, CommandError> {
 }
 
 /// The baseline or the state after, with every default; for `next --run`.
-pub(crate) fn take(ctx: &Ctx, change: &Change, role: RoleArg) -> Result<Exit, CommandError> {
+pub(crate) fn take(ctx: &Ctx, change: &Change, role: RoleArg) -> Result<Exit> {
     of_change(ctx, change, role, &SnapshotArgs::default())
 }
 
-fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
     let (gate, name, file) = match role {
         RoleArg::Before => (Gate::Baseline, "before", Role::Before),
         RoleArg::After => (Gate::After, "after", Role::After),
@@ -168,14 +168,14 @@ fn warn_of_strength(ctx: &Ctx, baseline: &Baseline) {
 }
 
 /// After a rollback: are the baseline's values back? Exit 1 where they are not.
-fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit, CommandError> {
+fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit> {
     let (measurement, path, exit) = rollout::confirm(ctx, change, &label(args, "rollback")?)?;
     export(args, &measurement)?;
     answer(ctx, &path, &measurement, Some(change))?;
     Ok(exit)
 }
 
-fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandError> {
+fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
     let Some(out) = &args.export_hyperfine else { return Ok(()) };
     let export = hyperfine::export(&measurement.snapshot);
     atomic::write_free(out, format!("{export:#}\n").as_bytes())?;
@@ -183,7 +183,7 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<(), CommandE
 }
 
 /// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
-fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit, CommandError> {
+fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit> {
     let contracts: Vec<&Contract> = change.iter().map(|change| &change.contract).collect();
     let told = measure::worth_telling(&measurement.snapshot, &contracts);
     for warning in told.chain(&metric::warnings(&measurement.snapshot)) {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::commands::{
     ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
 };
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::text::short;
@@ -65,7 +65,7 @@ impl ValueEnum for Class {
     }
 }
 
-pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     let from = args.from.as_deref().map(|text| predecessor(ctx, text)).transpose()?;
     let taken_up = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
     let title =
@@ -89,7 +89,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
             format!("unknown metric `{metric}`{}", nearest.as_ref().map(near).unwrap_or_default())
         };
         let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and ");
-        return Err(CommandError::trouble(all)
+        return Err(trouble(all)
             .hinted("add it to the config file, or choose another metric; no change was opened")
             .fixed_by([Fix::next("see the metrics that the config measures", CommandLine::tool("doctor"))]));
     }
@@ -119,7 +119,7 @@ fn open(
     (title, class): (String, Class),
     parts: &Contract,
     from: Option<&Change>,
-) -> Result<Change, CommandError> {
+) -> Result<Change> {
     let now = ctx.now();
     let opened = Opened {
         change_id: free_id(ctx, now, &title)?,
@@ -150,20 +150,20 @@ fn open(
 }
 
 /// The change that `--from` names. The contract of an experiment is not taken over: what is a candidate needs one of its own.
-fn predecessor(ctx: &Ctx, text: &str) -> Result<Change, CommandError> {
+fn predecessor(ctx: &Ctx, text: &str) -> Result<Change> {
     let change = commit::load(ctx, &choose::find(ctx, text)?)?;
     if change.opened.class == Class::Experiment || !change.is_open() {
         return Ok(change);
     }
     let id = change.id();
-    Err(CommandError::trouble(format!("--from: {id} is neither an experiment nor has it ended")).fixed_by([
+    Err(trouble(format!("--from: {id} is neither an experiment nor has it ended")).fixed_by([
         Fix::next("continue with it", fix::on(id, "status")),
         Fix::or("end it", fix::with_reason(id, "reject")),
     ]))
 }
 
 /// The way from a change that ended to its commit under the new one: out of the tree, the baseline, and in again.
-fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>, CommandError> {
+fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let commits = delta::commits_to_revert(ctx, old)?;
     let (Some(repo), Some(commit)) = (ctx.repo()?, commits.last().cloned()) else { return Ok(Vec::new()) };
     if repo.resolve(&commit).is_err() {
@@ -187,21 +187,21 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>, CommandE
 
 /// The way of a change to its baseline while the commit of the ended change that it takes up again, with the same
 /// contract, is still in the tree; empty where there is none.
-pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>, CommandError> {
+pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     let changes = choose::changes(ctx)?.0;
     let left = rollout::left_in_tree(ctx, changes.iter().filter(|old| old.contract == new.contract));
     left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
 }
 
 /// The changes about which it is not decided yet; damaged records are told.
-fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>, CommandError> {
+fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>> {
     let (records, _) = choose::unsettled(ctx)?;
     let changes = records.into_iter().filter_map(Record::into_change).filter(|change| !change.is_decided());
     Ok(changes.map(|change| change.id().clone()).collect())
 }
 
 /// An id that no record has; under the lock it stays free.
-fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId, CommandError> {
+fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId> {
     let mut attempt = 0;
     loop {
         let id = ChangeId::generate(now, title, attempt);
@@ -212,7 +212,7 @@ fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId, Comma
     }
 }
 
-fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit, CommandError> {
+fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit> {
     let path = ctx.project.record_path(change.id().as_str())?.display().to_string();
     ctx.say(true, &report::show::entry(change, &path), &format!("Opened {}", change.id()))?;
     if !steps.is_empty() {

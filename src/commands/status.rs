@@ -10,7 +10,7 @@ use crate::commands::{
     ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot, start,
     uncommitted, validate,
 };
-use crate::error::CommandError;
+use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::model::{ChangeId, Fix, Gate, fix};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
@@ -28,7 +28,7 @@ pub(crate) struct StatusArgs {
 }
 
 /// Without a change that is clearly meant, all open ones are shown.
-pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if args.run {
         let id = choose::change(ctx, args.change_id.as_deref())?;
         return advance(ctx, &id);
@@ -73,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
 }
 
 /// `rest` is what there is beside the change that is meant and the other open ones.
-fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<(), CommandError> {
+fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<()> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
     let others = open.iter().filter(|change| shown.is_none_or(|shown| shown.id() != change.id()));
@@ -133,7 +133,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
 }
 
 /// Runs gate after gate; the answer is where the change stands at the end.
-fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let mut done = 0;
     loop {
         let change = commit::load(ctx, id)?;
@@ -141,7 +141,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
         let exit = match step {
             Step::Baseline if !start::taken_up(ctx, &change)?.is_empty() => {
                 let what = "the commit of the change that this one takes up again is still in the tree";
-                return Err(CommandError::failed(what).fixed_by(start::taken_up(ctx, &change)?));
+                return Err(failed(what).fixed_by(start::taken_up(ctx, &change)?));
             }
             Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
             Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return standing(ctx, &change),
@@ -179,7 +179,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
 }
 
 /// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
-fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool, CommandError> {
+fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool> {
     let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
     let answer = gates::may_validate(change, &world);
     Ok(matches!(answer, Err(refusal) if matches!(refusal.missing, Reason::NoDelta { .. })))
@@ -195,7 +195,7 @@ pub(crate) struct ShowArgs {
     change_id: Option<String>,
 }
 
-pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandError> {
+pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit> {
     let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
     let change = match Record::read(&ctx.project, &id)? {
         Record::Tracked(change) => change,
@@ -218,14 +218,14 @@ pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit, CommandErro
 }
 
 /// The answer of commands that move a change: its id and state, and what comes next.
-pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit> {
     standing(ctx, change)?;
     ctx.hint_next(change)?;
     Ok(Exit::Yes)
 }
 
 /// Its id and state alone, where what comes next has been told.
-pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit, CommandError> {
+pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
     let answer = json!({ "change_id": change.id(), "status": status, "next": step });
     ctx.say(false, &answer, &format!("{} {status}", change.id()))?;
@@ -240,7 +240,7 @@ pub(crate) struct ListArgs {
 }
 
 /// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
-pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit, CommandError> {
+pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
     let (mut records, damaged) = choose::records(ctx)?;
     if args.open {
         records.retain(|record| match record {
@@ -273,7 +273,7 @@ pub(crate) struct TrailerArgs {
 }
 
 /// The line alone, so that it can be put into a message by a script.
-pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit, CommandError> {
+pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let key = &ctx.config()?.enforcement.trailer;
     let line = format!("{key}: {}", change.id());

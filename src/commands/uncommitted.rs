@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::commands::{Ctx, delta};
-use crate::error::CommandError;
+use crate::error::{Result, failed};
 use crate::git::Repo;
 use crate::measure::revision;
 use crate::model::fix::How;
@@ -21,7 +21,7 @@ pub(crate) fn hint(ctx: &Ctx, change: &Change) {
 }
 
 /// The command; `None` where everything is committed, or there is no repository to commit to.
-fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>, CommandError> {
+fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let prefix = files::path_from_bytes(repo.prefix());
     let evidence: Vec<_> = change.artifacts().into_iter().map(|artifact| prefix.join(&artifact.path)).collect();
@@ -86,7 +86,7 @@ pub(crate) fn check_unchanged(
     before: &Revision,
     now: &Revision,
     commit: CommandLine,
-) -> Result<Option<String>, CommandError> {
+) -> Result<Option<String>> {
     if now.commit == before.commit && now.same_code(before) {
         return Ok(None);
     }
@@ -110,7 +110,7 @@ pub(crate) fn check_unchanged(
     };
     let message =
         format!("the project's files changed while they were measured or checked ({shown}), so nothing was recorded");
-    let error = CommandError::failed(message);
+    let error = failed(message);
     if now.commit != before.commit || !before.is_settled() || tracked.is_empty() {
         let see = Fix::next("see what was written", CommandLine::git("diff"));
         let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
@@ -136,13 +136,13 @@ fn is_ignored_by(pattern: &str, path: &str) -> bool {
 }
 
 /// Uncommitted paths that are not the tool's own.
-fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>, CommandError> {
+fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>> {
     Ok(delta::telling_own(|own| revision::uncommitted(repo, own))?)
 }
 
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What
 /// the KPIs are read from is output, and changes with every measurement.
-pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>, CommandError> {
+pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let paths = outside_own(repo)?;
     let sources: Vec<&str> = ctx.config()?.kpis.iter().filter_map(|kpi| kpi.file.as_deref()).collect();

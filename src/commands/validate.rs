@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::measure;
 use crate::measure::{Place, command, http};
@@ -31,12 +31,12 @@ pub(crate) struct ValidateArgs {
 }
 
 /// Exit 0 when every check passed, 1 when one failed or the gate refuses.
-pub(crate) fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit> {
     let id = args.change.choose(ctx)?;
     validate(ctx, &id)
 }
 
-pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit, CommandError> {
+pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let change = commit::load(ctx, id)?;
     let config = ctx.config()?;
     let world = collect::world(ctx, &change, Gate::Validate)?;
@@ -84,7 +84,7 @@ pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
     }
 }
 
-fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit, CommandError> {
+fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     let passed = checks.iter().all(|check| check.passed);
     let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
     ctx.answer(false, &answer, &report::show::validation(change, checks))?;
@@ -142,7 +142,7 @@ fn tell_amend(ctx: &Ctx, change: &Change, amend: CommandLine) {
 
 /// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything
 /// that is wrong.
-fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
+fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     let mut bar = Bar::new(&ctx.ui);
     let mut done = run_commands(ctx, config, ctx.project.root(), &mut bar)?;
     let interrupt = ctx.interrupt()?;
@@ -157,7 +157,7 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>, CommandError> {
 }
 
 /// All of them in order, in `root`; also those after one that failed.
-pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>, CommandError> {
+pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>> {
     let commands = &config.commands;
     let fixed = [
         ("build", CheckKind::Build, &commands.build),
@@ -211,7 +211,7 @@ pub(crate) fn tried(
     name: &str,
     kind: CheckKind,
     run: &mut dyn FnMut() -> (String, Option<String>),
-) -> Result<Check, CommandError> {
+) -> Result<Check> {
     let begun = Instant::now();
     let (mut what, mut failure) = run();
     stop_if_asked(ctx)?;
@@ -231,10 +231,10 @@ pub(crate) fn tried(
     Ok(Check { name: name.to_owned(), kind, passed, what, seconds, failure, first_failure })
 }
 
-pub(crate) fn stop_if_asked(ctx: &Ctx) -> Result<(), CommandError> {
+pub(crate) fn stop_if_asked(ctx: &Ctx) -> Result<()> {
     if ctx.interrupt()?.requested() { Err(interrupted()) } else { Ok(()) }
 }
 
 pub(crate) fn interrupted() -> CommandError {
-    CommandError::trouble("interrupted; nothing was recorded")
+    trouble("interrupted; nothing was recorded")
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::Kind;
 use crate::report;
@@ -30,7 +30,7 @@ pub(crate) struct VerifyArgs {
 }
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
-pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     let id = match args.change.choose_monitored(ctx) {
         Ok(id) => id,
         Err(error) => {
@@ -86,12 +86,7 @@ pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
 }
 
 /// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
-fn answer_refused(
-    ctx: &Ctx,
-    change: &Change,
-    (refusal, demands): (&Refusal, &[Demand]),
-    apply: bool,
-) -> Result<(), CommandError> {
+fn answer_refused(ctx: &Ctx, change: &Change, (refusal, demands): (&Refusal, &[Demand]), apply: bool) -> Result<()> {
     if ctx.format().is_some() || !ctx.json(true) {
         return Ok(());
     }
@@ -100,7 +95,7 @@ fn answer_refused(
 }
 
 /// A change that is already verified: is its evidence still what it was?
-fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit, CommandError> {
+fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit> {
     let (faults, reproduced) = collect::proof(ctx, change)?;
     let demands = vec![
         Demand { met: faults.is_empty(), kind: window::DemandKind::Artifacts { faults } },
@@ -122,12 +117,7 @@ pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
 }
 
 /// The original's JSON in a pipe, the list of demands on a terminal.
-fn show(
-    ctx: &Ctx,
-    change: &Change,
-    (demands, warnings): (&[Demand], &[String]),
-    applied: Option<bool>,
-) -> Result<(), CommandError> {
+fn show(ctx: &Ctx, change: &Change, (demands, warnings): (&[Demand], &[String]), applied: Option<bool>) -> Result<()> {
     for warning in warnings {
         ctx.ui.warn(warning);
     }

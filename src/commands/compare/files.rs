@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::commands::compare::{CompareArgs, answer};
 use crate::commands::{Ctx, calibrate};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
 use crate::model::{Artifact, CommandLine, Contract, Digest, Fix, MetricId, PairSession, Snapshot, hyperfine, ingest};
@@ -20,23 +20,18 @@ use crate::store::{Project, atomic, guard};
 
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let take = || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot"));
     read_or(path, take)
 }
 
 /// `make` is what writes such a file.
-pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>, CommandError> {
-    let missing = || CommandError::trouble(format!("{} does not exist", path.display()));
+pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
+    let missing = || trouble(format!("{} does not exist", path.display()));
     atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([make()]))
 }
 
-pub(super) fn compare(
-    ctx: &Ctx,
-    args: &CompareArgs,
-    before: (&Path, &[u8]),
-    after: (&Path, &[u8]),
-) -> Result<Exit, CommandError> {
+pub(super) fn compare(ctx: &Ctx, args: &CompareArgs, before: (&Path, &[u8]), after: (&Path, &[u8])) -> Result<Exit> {
     let outs = Outs { report: args.out.as_deref(), data: args.json_out.as_deref() };
     outs.guard(ctx, &[before.0, after.0])?;
     let (old, new) = (parse(before)?, parse(after)?);
@@ -62,12 +57,12 @@ fn named((path, bytes): (&Path, &[u8])) -> Artifact {
     Artifact { path: name.to_string_lossy().into_owned(), sha256: Digest::of_bytes(bytes) }
 }
 
-fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot, CommandError> {
-    let wrong = |error: &dyn std::fmt::Display| CommandError::trouble(format!("{}: {error}", path.display()));
+fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot> {
+    let wrong = |error: &dyn std::fmt::Display| trouble(format!("{}: {error}", path.display()));
     let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
     if let Some(export) = hyperfine::snapshot(&label, written, bytes) {
-        return export.map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())));
+        return export.map_err(|error| trouble(format!("{}: {error}", path.display())));
     }
     ingest::parse_snapshot(bytes).map_err(|error| {
         wrong(&error).hinted("a snapshot file is what `vibeship-optimizer snapshot` prints the path of")
@@ -83,7 +78,7 @@ pub(super) struct Outs<'a> {
 }
 
 impl Outs<'_> {
-    pub(super) fn guard(self, ctx: &Ctx, inputs: &[&Path]) -> Result<(), CommandError> {
+    pub(super) fn guard(self, ctx: &Ctx, inputs: &[&Path]) -> Result<()> {
         let picture = self.report.map(beside);
         for out in self.report.into_iter().chain(self.data).chain(picture.as_deref()) {
             guard::guard_out_path(&ctx.project, out, inputs)?;
@@ -92,7 +87,7 @@ impl Outs<'_> {
     }
 
     /// Writes what was asked for. A report whose view names no picture gets this one beside it.
-    pub(super) fn write(self, view: CompareView<'_>, svg: Option<&str>) -> Result<(), CommandError> {
+    pub(super) fn write(self, view: CompareView<'_>, svg: Option<&str>) -> Result<()> {
         if let Some(out) = self.report {
             let picture = beside(out);
             let svg = svg.filter(|_| view.picture.is_none());
@@ -124,7 +119,7 @@ pub(super) fn to_evidence(project: &Project, out: &Path) -> Option<String> {
     Some(format!("{}{}/", "../".repeat(depth), project.relative(&project.evidence_dir())))
 }
 
-pub(super) fn json(evidence: &impl Serialize) -> Result<Vec<u8>, CommandError> {
+pub(super) fn json(evidence: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(evidence)?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -4,36 +4,35 @@ use std::path::PathBuf;
 
 use crate::commands::Ctx;
 use crate::commands::compare::files;
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::measure::CommandPlan;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, PairSession, PairedCommand, ingest};
 use crate::workflow::Change;
 
 /// The files as one measurement.
-pub(super) fn read(paths: &[PathBuf]) -> Result<PairSession, CommandError> {
+pub(super) fn read(paths: &[PathBuf]) -> Result<PairSession> {
     let make = || {
         let pair = CommandLine::tool("pair").ask("--before", "REV").ask("--after", "REV").ask("--json-out", "FILE");
         Fix::next("measure pairs into a file on each machine", pair)
     };
     let wrong = |path: &PathBuf, error: &dyn std::fmt::Display| {
-        CommandError::trouble(format!("{}: {error}", path.display())).fixed_by([make()])
+        trouble(format!("{}: {error}", path.display())).fixed_by([make()])
     };
     let one = |path: &PathBuf| ingest::parse_pair(&files::read_or(path, make)?).map_err(|error| wrong(path, &error));
     let sessions = paths.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-    PairSession::joined(sessions)
-        .map_err(|(at, problem)| CommandError::trouble(format!("{} {problem}", paths[at].display())))
+    PairSession::joined(sessions).map_err(|(at, problem)| trouble(format!("{} {problem}", paths[at].display())))
 }
 
 /// The same as the pairs of a change: of its two commits, by the commands that the config names, after its state after was
 /// recorded.
-pub(super) fn of_change(ctx: &Ctx, change: &Change, paths: &[PathBuf]) -> Result<PairSession, CommandError> {
+pub(super) fn of_change(ctx: &Ctx, change: &Change, paths: &[PathBuf]) -> Result<PairSession> {
     let session = read(paths)?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
-        return Err(CommandError::trouble("the change has no snapshots to compare"));
+        return Err(trouble("the change has no snapshots to compare"));
     };
     if change.commit_and_parent().is_some() {
-        return Err(CommandError::trouble(
+        return Err(trouble(
             "others committed since the baseline, so the pairs have to be measured here: leave out --machines",
         ));
     }
@@ -55,7 +54,7 @@ pub(super) fn of_change(ctx: &Ctx, change: &Change, paths: &[PathBuf]) -> Result
         } else {
             continue;
         };
-        return Err(CommandError::trouble(format!("{} {problem}", path.display())).fixed_by([again]));
+        return Err(trouble(format!("{} {problem}", path.display())).fixed_by([again]));
     }
     Ok(PairSession { change_id: Some(change.id().to_string()), ..session })
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::commands::compare::files::Outs;
 use crate::commands::pairing::{self, Pairing};
 use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, uncommitted};
-use crate::error::CommandError;
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
 use crate::model::{ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix};
@@ -56,9 +56,9 @@ pub(crate) struct CompareArgs {
 }
 
 /// Two named files are a change's own evidence if their bytes are; then the comparison is recorded.
-pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
     if args.out.is_some() && args.out == args.json_out {
-        return Err(CommandError::trouble("--out and --json-out name the same file; give each its own"));
+        return Err(trouble("--out and --json-out name the same file; give each its own"));
     }
     if let (Some(before), Some(after)) = (&args.before, &args.after) {
         let (old, new) = (files::read(before)?, files::read(after)?);
@@ -75,7 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
         Outs { report: args.out.as_deref(), data: args.json_out.as_deref() }.guard(ctx, &inputs)?;
         if args.out.is_some() {
             let message = "--out: without a change there is a table, and no report; --json-out keeps the joined pairs";
-            return Err(CommandError::trouble(message));
+            return Err(trouble(message));
         }
         let session = machines::read(&args.machines)?;
         return pair::tell(ctx, args.json_out.as_deref(), &session, &calibrate::settings(ctx, None)?);
@@ -86,7 +86,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit, CommandError> {
 }
 
 /// The open change whose recorded before and after these files are, if it is one.
-fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<Option<Change>, CommandError> {
+fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<Option<Change>> {
     let (before, after) = (Digest::of_bytes(before), Digest::of_bytes(after));
     let owns = |change: &Change| {
         let is_before = change.baseline.as_ref().is_some_and(|b| b.taken.snapshot.sha256 == before);
@@ -98,20 +98,20 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
         if owns(&change) {
             return Ok(Some(change));
         }
-        return Err(CommandError::trouble(format!("--before and --after are not the recorded snapshots of {id}"))
+        return Err(trouble(format!("--before and --after are not the recorded snapshots of {id}"))
             .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
     Ok(choose::changes(ctx)?.0.into_iter().find(owns))
 }
 
 /// A comparison of a change's snapshots the wrong way round is nobody's evidence, so it cannot have the name of one.
-fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<(), CommandError> {
+fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<()> {
     let id = change.id();
     let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
     for role in [Role::CompareReport, Role::CompareData] {
         let own = ctx.project.evidence_dir().join(role.file_name(id.as_str())?);
         if args.out.iter().chain(&args.json_out).any(|out| is_same(out, &own)) {
-            return Err(CommandError::trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
+            return Err(trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
         }
     }
     ctx.ui.warn(&what);
@@ -124,7 +124,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// `Wrote: P` for each file that was asked for, as the original; else the report.
-fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit, CommandError> {
+fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit> {
     let written = args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}\n", out.display()));
     let mut written: String = written.collect();
     if args.out.is_none() && !written.is_empty() {
@@ -151,7 +151,7 @@ pub(crate) fn exit_of(outcome: Outcome) -> Exit {
     }
 }
 
-pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit, CommandError> {
+pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit> {
     let world = collect::world(ctx, change, Gate::Compare)?;
     commit::ask(ctx, change, gates::may_compare(change, &world))?;
     // The report that is evidence is written in any case.
@@ -160,7 +160,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let outs = Outs { report: args.out.as_deref().filter(copy), data: args.json_out.as_deref().filter(copy) };
     outs.guard(ctx, &[])?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
-        return Err(CommandError::trouble("the change has no snapshots to compare"));
+        return Err(trouble("the change has no snapshots to compare"));
     };
     let old = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
     let new = evidence::snapshot(ctx, &after.taken.snapshot)?;
@@ -194,7 +194,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         markdown: markdown.artifact(id)?,
         json: json.artifact(id)?,
         pair: inputs.get(2).cloned(),
-        verdicts: comparison.verdicts().ok_or_else(|| CommandError::trouble("the contract has no KPI"))?,
+        verdicts: comparison.verdicts().ok_or_else(|| trouble("the contract has no KPI"))?,
     };
     files.extend([markdown, json]);
     let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
@@ -217,7 +217,7 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     let message =
         "others committed since the baseline, so the change is measured on its commit and that commit's parent";
     let id = change.id();
-    CommandError::failed(format!("{message}, which failed: {why}")).fixed_by([
+    failed(format!("{message}, which failed: {why}")).fixed_by([
         Fix::next("after fixing that", fix::on(id, "compare")),
         Fix::or("start over on what is there now", fix::with_reason(id, "reject")),
         Fix::then("with the same contract", fix::start_from(id)),
@@ -230,7 +230,7 @@ fn pairs(
     sides: (&Snapshot, &Snapshot),
     settings: &Settings,
     args: &CompareArgs,
-) -> Result<(Option<PairSession>, Option<String>), CommandError> {
+) -> Result<(Option<PairSession>, Option<String>)> {
     if !args.machines.is_empty() {
         return Ok((Some(machines::of_change(ctx, change, &args.machines)?), None));
     }

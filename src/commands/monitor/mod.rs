@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::Finding;
 use crate::commands::{ChangeArg, Ctx, choose, commit};
-use crate::error::CommandError;
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Kind};
@@ -51,7 +51,7 @@ pub(crate) struct StatusArgs {
     change_id: Option<String>,
 }
 
-pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit> {
     match command {
         MonitorCommand::Start(args) => start(ctx, args),
         MonitorCommand::Tick(args) => tick::run(ctx, args),
@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit, CommandErr
 }
 
 /// The state of the monitor is the record itself, whose path is the answer.
-fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
+fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let change = commit::load(ctx, &id)?;
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
@@ -82,22 +82,22 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit, CommandError> {
 }
 
 /// What a change is held against was fixed at its baseline; a freely chosen one could hide a loss.
-fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<(), CommandError> {
+fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<()> {
     let bytes = atomic::read(path, evidence::LIMIT)?
-        .ok_or_else(|| CommandError::trouble(format!("--baseline: {} does not exist", path.display())))?;
+        .ok_or_else(|| trouble(format!("--baseline: {} does not exist", path.display())))?;
     let Some(recorded) = watch::reference(change) else {
-        return Err(CommandError::trouble("--baseline: the change has recorded none"));
+        return Err(trouble("--baseline: the change has recorded none"));
     };
     if Digest::of_bytes(&bytes) == recorded.sha256 {
         return Ok(());
     }
     let shown = ctx.project.root().join(&recorded.path);
-    Err(CommandError::trouble(format!("--baseline: {} is not the change's recorded baseline", path.display()))
+    Err(trouble(format!("--baseline: {} is not the change's recorded baseline", path.display()))
         .hinted(format!("leave --baseline out, or give {}", shown.display())))
 }
 
 /// Exit 0 with an open alarm too, as the original; 2 where a record cannot be relied on.
-fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit, CommandError> {
+fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     let changes = monitored(ctx, args.change_id.as_deref())?;
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let legacy = legacy(ctx)?;
@@ -145,19 +145,19 @@ pub(crate) fn legacy_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
 }
 
 /// What the original's monitor left: shown, but not gone on with, since it was bound to no evidence.
-pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>, CommandError> {
+pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>> {
     let path = ctx.project.monitor_path();
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
-    let value = parse_json(&bytes).map_err(|error| CommandError::trouble(format!("{}: {error}", path.display())))?;
+    let value = parse_json(&bytes).map_err(|error| trouble(format!("{}: {error}", path.display())))?;
     let Value::Object(fields) = value else {
-        return Err(CommandError::trouble(format!("{}: not a monitor file of the original tool", path.display())));
+        return Err(trouble(format!("{}: not a monitor file of the original tool", path.display())));
     };
     Ok(Some(fields))
 }
 
 /// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
 /// all where none is.
-pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>, CommandError> {
+pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>> {
     if let Some(id) = choose::named(ctx, typed)? {
         return Ok(vec![commit::load(ctx, &id)?]);
     }
@@ -174,7 +174,7 @@ fn is_monitored(change: &Change) -> bool {
 }
 
 /// Where the monitor of a change stands, in the original's words.
-fn state(ctx: &Ctx, change: &Change) -> Result<Value, CommandError> {
+fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
     let policy = ctx.policy()?;
     let now = ctx.now();
     let days = window::monitor_days(change, &policy);

@@ -8,7 +8,7 @@ use crate::audit::evidence::day_role;
 use crate::commands::{
     Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, uncommitted,
 };
-use crate::error::CommandError;
+use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::model::{CommandLine, Fix, Judged, Kind, MetricSource, Run, Tick, Timing, fix};
 use crate::report::{self, DayView};
@@ -39,7 +39,7 @@ pub(crate) struct Ticked {
 
 /// Exit 1 while an alarm is open, 2 when a record cannot be relied on or there is no monitor, 3 when the clock went
 /// backwards, 0 otherwise.
-pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
     let lost = lost(ctx, args.change_id.as_deref())?;
     let mut value = answer(ctx, &done, &lost)?;
@@ -71,7 +71,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit, CommandError> {
     Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
 }
 
-fn no_monitor(ctx: &Ctx) -> Result<String, CommandError> {
+fn no_monitor(ctx: &Ctx) -> Result<String> {
     Ok(match monitor::legacy(ctx)? {
         Some(legacy) => format!("no active monitor: {}", monitor::legacy_text(ctx, &legacy)),
         None => "no active monitor: no change is rolled out".to_owned(),
@@ -91,7 +91,7 @@ pub(crate) fn not_known(lost: &[Finding]) -> Value {
 }
 
 /// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
-pub(crate) fn lost(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Finding>, CommandError> {
+pub(crate) fn lost(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Finding>> {
     if choose::named(ctx, typed)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn exit(done: &[Ticked]) -> Exit {
 
 /// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
 /// ticked does not keep the others from their day.
-pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ticked>, CommandError> {
+pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ticked>> {
     let mut measured = None;
     let mut done = Vec::new();
     let mut failed = None;
@@ -120,7 +120,7 @@ pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ti
     failed.map_or(Ok(done), Err)
 }
 
-fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement>) -> Result<Ticked, CommandError> {
+fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement>) -> Result<Ticked> {
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
     let idle = watch::idle(&change, &ctx.policy()?, ctx.now(), force);
     if idle.is_some() {
@@ -143,7 +143,7 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
 }
 
 /// Fails where a command of the contract lacks something in this checkout: that says nothing of the change.
-fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<(), CommandError> {
+fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
     let lacks = |why: &String| LACKING.iter().any(|words| why.to_lowercase().contains(words));
     let named = |name: &String| {
         let mut timed = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Timing));
@@ -158,13 +158,13 @@ fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<(), Com
     let unmeasured = unmeasured.map(|(metric, why)| (metric.to_string(), why));
     let Some((what, why)) = unmeasured.chain(none_ran.map(told)).find(|(_, why)| lacks(why)) else { return Ok(()) };
     let id = change.id();
-    Err(CommandError::failed(format!("could not measure {what} here, so no day was recorded: {why}")).fixed_by([
+    Err(failed(format!("could not measure {what} here, so no day was recorded: {why}")).fixed_by([
         Fix::next("install or build what the command needs in this checkout, then", fix::on(id, "monitor tick")),
         Fix::or("if the change took it away", fix::with_reason(id, "rollback")),
     ]))
 }
 
-fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
+fn measure_project(ctx: &Ctx) -> Result<Measurement> {
     let revision = delta::revision(ctx)?;
     if !revision.is_settled() {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
@@ -174,7 +174,7 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement, CommandError> {
     Ok(measurement)
 }
 
-fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measurement) -> Result<Ticked, CommandError> {
+fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measurement) -> Result<Ticked> {
     let at = ctx.now();
     let utc_date = at.date_naive();
     let from = change.fully_rolled_out_at().unwrap_or(at);
@@ -228,7 +228,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
-pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value, CommandError> {
+pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value> {
     let mut all = Vec::new();
     for ticked in done {
         all.push(one(ctx, ticked)?);
@@ -249,7 +249,7 @@ pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Val
     Ok(Value::Object(answer))
 }
 
-fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value, CommandError> {
+fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
     let change = &ticked.change;
     let today = ctx.now().date_naive();
     let of_today = change.ticks.iter().rev().find(|tick| tick.utc_date == today);
