@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::exit::Exit;
-use crate::model::{Fix, Proposed};
+use crate::model::{Fix, How, Proposed};
 use crate::workflow::{Change, Refusal};
 
 /// A command that did not do what was asked.
@@ -17,9 +17,9 @@ pub(crate) enum CommandError {
         proposed: Box<Proposed>,
     },
     /// It cannot be told which change is meant, or there is no such thing.
-    Trouble { error: anyhow::Error, hints: Vec<String>, fixes: Vec<Fix> },
+    Trouble { error: anyhow::Error, fixes: Vec<Fix> },
     /// Something that was asked for was tried, and the answer is no.
-    Failed { message: String, hints: Vec<String>, fixes: Vec<Fix> },
+    Failed { message: String, fixes: Vec<Fix> },
     /// Nobody reads the answer any more; not an error.
     ClosedPipe,
 }
@@ -29,22 +29,19 @@ pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 
 /// Trouble with a message.
 pub(crate) fn trouble(message: impl std::fmt::Display) -> CommandError {
-    CommandError::Trouble { error: anyhow::anyhow!("{message}"), hints: Vec::new(), fixes: Vec::new() }
+    CommandError::Trouble { error: anyhow::anyhow!("{message}"), fixes: Vec::new() }
 }
 
 /// The answer no, with a message.
 pub(crate) fn failed(message: impl Into<String>) -> CommandError {
-    CommandError::Failed { message: message.into(), hints: Vec::new(), fixes: Vec::new() }
+    CommandError::Failed { message: message.into(), fixes: Vec::new() }
 }
 
 impl CommandError {
-    /// With one more line on what to do, in words.
+    /// With one more step that only a person can do, in words.
     #[must_use]
-    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
-        if let Self::Trouble { hints, .. } | Self::Failed { hints, .. } = &mut self {
-            hints.push(hint.into());
-        }
-        self
+    pub(crate) fn hinted(self, what: impl Into<String>) -> Self {
+        self.fixed_by([Fix::decide(How::Next, what)])
     }
 
     /// With more steps that help.
@@ -88,6 +85,6 @@ impl<E: Into<anyhow::Error>> From<E> for CommandError {
         if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(closed) {
             return Self::ClosedPipe;
         }
-        Self::Trouble { error, hints: Vec::new(), fixes: Vec::new() }
+        Self::Trouble { error, fixes: Vec::new() }
     }
 }

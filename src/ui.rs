@@ -69,13 +69,6 @@ impl Ui {
         }
     }
 
-    /// What to do next, unless quiet.
-    pub(crate) fn hint(&self, text: &str) {
-        if self.volume == Volume::Normal {
-            self.tell(&format!("hint: {text}"));
-        }
-    }
-
     /// Something that is probably not as wished.
     pub(crate) fn warn(&self, text: &str) {
         self.tell(&format!("warning: {text}"));

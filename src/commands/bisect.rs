@@ -75,7 +75,8 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
         None => {
             let doc = told(format!("Whether {} is slower than {} is undecided.", args.bad, args.good));
             ctx.answer(false, &json!({ "first_bad": null, "slower": null }), &doc)?;
-            ctx.ui.hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
+            let what = "allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect";
+            ctx.hint(what);
             return Ok(Exit::NotYet);
         }
     };
@@ -104,7 +105,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
 fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
     if good == bad || !repo.is_ancestor(good, bad)? {
         return Err(trouble("--good has to be an ancestor of --bad, and another commit")
-            .hinted("vibeship-optimizer bisect --good OLDER --bad NEWER -- COMMAND"));
+            .fixed_by([Fix::next("", CommandLine::tool("bisect --good OLDER --bad NEWER -- COMMAND"))]));
     }
     let listed = repo.git().args(["rev-list", "--first-parent", "--reverse", bad, &format!("^{good}")]).long().ok()?;
     Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
@@ -118,7 +119,7 @@ fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<Command
     match <[CommandPlan; 1]>::try_from(configured) {
         Ok([plan]) => Ok(plan),
         Err(several) => Err(trouble(format!("{} timings are configured, and one is looked for", several.len()))
-            .hinted("give the command: vibeship-optimizer bisect --good REV -- COMMAND")),
+            .fixed_by([Fix::next("give the command", CommandLine::tool("bisect --good REV -- COMMAND"))])),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::judge::{
 use crate::measure::{CommandPlan, TOOL, machine};
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
-use crate::model::{Contract, MetricId, PairedCommand, Run};
+use crate::model::{CommandLine, Contract, Fix, MetricId, PairedCommand, Run};
 use crate::os::process;
 use crate::project::commands;
 use crate::report;
@@ -55,7 +55,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
         return Err(trouble("--inject 0%: the slowdown must be greater than zero")
-            .hinted("vibeship-optimizer calibrate --inject 5%"));
+            .fixed_by([Fix::next("", CommandLine::tool("calibrate --inject 5%"))]));
     }
     if (1..3).contains(&args.sessions) {
         return Err(trouble(format!("--sessions {}: at least 3 are needed to compare", args.sessions)));
@@ -262,7 +262,8 @@ pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>> {
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
     let wrong = |error: &dyn std::fmt::Display| {
         trouble(format!("{}: {error}", path.display()))
-            .hinted("remove it and calibrate again: vibeship-optimizer calibrate")
+            .hinted("remove the file")
+            .fixed_by([Fix::then("calibrate again", CommandLine::tool("calibrate"))])
     };
     let found: Calibration = Json::parse(&bytes).and_then(|json| json.read()).map_err(|error| wrong(&error))?;
     if found.schema != calibration::SCHEMA {

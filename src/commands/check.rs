@@ -12,7 +12,7 @@ use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::model::{FixContext, Gate, fix};
+use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
@@ -47,8 +47,8 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
         guard::guard_out_path(&ctx.project, path, &[])?;
     }
     if args.range.is_none() && args.remeasure.as_deref() == Some("") {
-        let hint = "vibeship-optimizer check --range BASE..HEAD --remeasure";
-        return Err(trouble("--remeasure needs a range or the id of a change").hinted(hint));
+        let remeasure = Fix::next("", CommandLine::tool("check --range BASE..HEAD --remeasure"));
+        return Err(trouble("--remeasure needs a range or the id of a change").fixed_by([remeasure]));
     }
     let checked = args.range.as_deref().map_or_else(|| here(ctx), |text| over_range(ctx, text, args.require));
     let mut outcome = match checked {
@@ -118,8 +118,8 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
     let repo = ctx.needed_repo("a range needs")?;
     let range = range(repo, text)?;
     if let Some(places) = several_projects(ctx, repo, &range)? {
-        let hint = format!("vibeship-optimizer check --range {text} -C DIR");
-        return Err(trouble(format!("it is not clear which project is meant: {places}")).hinted(hint));
+        let one = Fix::next("name its directory", CommandLine::tool("check --range").words([text, "-C", "DIR"]));
+        return Err(trouble(format!("it is not clear which project is meant: {places}")).fixed_by([one]));
     }
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
@@ -197,7 +197,7 @@ fn named_commit(repo: &Repo, name: &str) -> Result<String> {
 fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<()> {
     let wrong = |what: &str| {
         trouble(format!("--range {text}: {what}"))
-            .hinted("put the older commit first: vibeship-optimizer check --range BASE..HEAD")
+            .fixed_by([Fix::next("put the older commit first", CommandLine::tool("check --range BASE..HEAD"))])
     };
     if base == head && !text.contains("..") {
         return Err(wrong("a single commit that is HEAD leaves nothing to check"));
@@ -216,7 +216,7 @@ fn unpublished(repo: &Repo) -> Result<Range> {
     let upstream = repo.upstream()?.or_else(|| remote.into_iter().find(known).map(str::to_owned));
     let Some(upstream) = upstream else {
         return Err(trouble("the branch has no upstream, so there is no default range")
-            .hinted("name one: vibeship-optimizer check --range BASE..HEAD"));
+            .fixed_by([Fix::next("name one", CommandLine::tool("check --range BASE..HEAD"))]));
     };
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }

@@ -6,8 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, uncommitted,
-    validate,
+    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, validate,
 };
 use crate::error::Result;
 use crate::exit::Exit;
@@ -97,9 +96,7 @@ pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
     let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
-    let exit = status::state(ctx, &change)?;
-    uncommitted::hint(ctx, &change);
-    Ok(exit)
+    status::state(ctx, &change)
 }
 
 /// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the

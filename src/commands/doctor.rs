@@ -62,7 +62,7 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     });
     ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
-        ctx.ui.hint("put it right: vibeship-optimizer doctor --apply");
+        ctx.advise(&[Fix::next("put it right", CommandLine::tool("doctor --apply"))]);
     }
     Ok(match left {
         _ if damaged => Exit::Trouble,

@@ -46,7 +46,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         let purpose = "commits of documents, licences and CI files need a change, too; to exempt them";
         ctx.advise(&[Fix::edit(How::Next, purpose, &file, "enforcement.exempt", line)]);
     }
-    ctx.ui.hint("open a change: vibeship-optimizer change start --title \"<short hypothesis>\"");
+    ctx.advise(&[Fix::next("open a change", fix::start())]);
     Ok(Exit::Yes)
 }
 
@@ -101,7 +101,8 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<()> {
         return Ok(());
     }
     if no_prompt || !ctx.ui.can_ask() {
-        ctx.ui.hint(&format!("so that branches merge their logbooks, add to .gitattributes: {MERGE_UNION}"));
+        let line = CommandLine::new("echo").word(MERGE_UNION).append_to(".gitattributes");
+        ctx.advise(&[Fix::or("let branches merge their logbooks", line)]);
         return Ok(());
     }
     let answer =
@@ -115,7 +116,8 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<()> {
         text.push(b'\n');
         guard::write(&ctx.project, &path, &text)?;
         // It is the project's file, not the tool's own: uncommitted, it would keep the baseline from being taken.
-        ctx.ui.hint("commit it: git add .gitattributes && git commit -m \"Merge logbooks by union\" -- .gitattributes");
+        let commit = CommandLine::git("commit -m").words(["Merge logbooks by union", "--", ".gitattributes"]);
+        ctx.advise(&[Fix::next("commit it", CommandLine::git("add .gitattributes").and(commit))]);
     }
     Ok(())
 }
@@ -173,7 +175,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     });
     ctx.say(false, &answer, &lines.join("\n"))?;
     for other in &guess.others {
-        ctx.ui.hint(&format!("the project could also be tested with: {other}"));
+        ctx.hint(format!("the project could also be tested with: {other}"));
     }
     if cmd.is_none() {
         ctx.ui.warn("no test command was found in this project");

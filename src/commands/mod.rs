@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, FixContext, Policy};
+use crate::model::{CommandLine, Fix, FixContext, How, Policy};
 use crate::os::{Clock, Interrupt, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -240,11 +240,19 @@ impl Ctx {
 
     /// Tells steps that help, unless quiet.
     pub(crate) fn advise(&self, steps: &[Fix]) {
-        self.ui.status(&problem::lines(steps).join("\n"));
+        if !steps.is_empty() {
+            self.ui.status(&problem::lines(steps).join("\n"));
+        }
+    }
+
+    /// Tells what only a person can do, unless quiet.
+    pub(crate) fn hint(&self, what: impl Into<String>) {
+        self.advise(&[Fix::decide(How::Next, what)]);
     }
 
     pub(crate) fn hint_next(&self, change: &Change) -> Result<()> {
-        self.ui.hint(&self.next(change)?.lines());
+        let evidence = uncommitted::step(self, change);
+        self.advise(&self.next(change)?.steps().into_iter().chain(evidence).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -341,11 +349,9 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
                 let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
             }
         }
-        CommandError::Trouble { error, hints, fixes } if fixes.is_empty() => {
-            told(ui, &in_words(error), hints, &steps(error), json);
-        }
-        CommandError::Trouble { error, hints, fixes } => told(ui, &in_words(error), hints, fixes, json),
-        CommandError::Failed { message, hints, fixes } => told(ui, message, hints, fixes, json),
+        CommandError::Trouble { error, fixes } if fixes.is_empty() => told(ui, &in_words(error), &steps(error), json),
+        CommandError::Trouble { error, fixes } => told(ui, &in_words(error), fixes, json),
+        CommandError::Failed { message, fixes } => told(ui, message, fixes, json),
         CommandError::ClosedPipe => {}
     }
     error.exit()
@@ -362,14 +368,13 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
 
 /// The error in one text, with what helps.
 pub(crate) fn in_text(error: &CommandError) -> String {
-    let (message, hints, fixes) = match error {
+    let (message, fixes) = match error {
         CommandError::Refused { refusal, .. } => return refusal.missing.to_string(),
-        CommandError::Trouble { error, hints, fixes } => (in_words(error), hints, fixes),
-        CommandError::Failed { message, hints, fixes } => (message.clone(), hints, fixes),
+        CommandError::Trouble { error, fixes } => (in_words(error), fixes),
+        CommandError::Failed { message, fixes } => (message.clone(), fixes),
         CommandError::ClosedPipe => return String::new(),
     };
-    let more = hints.iter().cloned().chain(problem::lines(fixes));
-    std::iter::once(message).chain(more).collect::<Vec<_>>().join("\n")
+    std::iter::once(message).chain(problem::lines(fixes)).collect::<Vec<_>>().join("\n")
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.
@@ -381,16 +386,14 @@ fn in_words(error: &anyhow::Error) -> String {
     })
 }
 
-fn told(ui: &Ui, message: &str, hints: &[String], fixes: &[Fix], json: bool) {
+fn told(ui: &Ui, message: &str, fixes: &[Fix], json: bool) {
     ui.error(message);
-    for hint in hints {
-        ui.tell(&format!("hint: {hint}"));
-    }
     for line in problem::lines(fixes) {
         ui.tell(&line);
     }
     if json {
         let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
+        let hints: Vec<_> = fixes.iter().filter(|fix| fix.command().is_none()).map(|fix| &fix.purpose).collect();
         let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
         let _ = ui.answer(&format!("{answer:#}"));
     }

@@ -111,7 +111,8 @@ pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) 
     let ok = result["ok"] == true;
     if let Some(error) = result["error"].as_str() {
         ctx.ui.error(error);
-        ctx.ui.hint("is openclaw installed and on PATH? without --apply the command is printed");
+        let what = "install openclaw and put it on PATH; without --apply the command is printed";
+        ctx.hint(what);
     }
     result["command"] = json!(command);
     result["argv"] = json!(argv);

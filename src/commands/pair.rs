@@ -14,7 +14,7 @@ use crate::judge::compare::pair_rows;
 use crate::judge::{Change, Settings};
 use crate::measure::pair::{Version, Versions};
 use crate::measure::{CommandPlan, command};
-use crate::model::{Flaw, Pair, PairSession, Unusable};
+use crate::model::{CommandLine, Fix, Flaw, Pair, PairSession, Unusable};
 use crate::report;
 use crate::store::{atomic, guard};
 
@@ -76,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     };
     if commands.is_empty() && kpis.is_empty() {
         return Err(trouble("no timed command and no KPI command is configured")
-            .hinted("give a command: vibeship-optimizer pair -- COMMAND"));
+            .fixed_by([Fix::next("give a command", CommandLine::tool("pair -- COMMAND"))]));
     }
     if delta::revision(ctx)?.dirty_digest().is_some() {
         ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
@@ -120,9 +120,9 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
     }
     let failed_on_both = |pair: &Pair| !pair.before.succeeded() && !pair.after.succeeded();
     if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
-        ctx.ui.hint(
-            "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores",
-        );
+        let what =
+            "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores";
+        ctx.hint(what);
     }
     let rows = pair_rows(session, settings);
     let answer = json!({ "pair": session, "results": rows });

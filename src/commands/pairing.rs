@@ -14,7 +14,9 @@ use crate::measure::pair::{
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::scrub::scrub;
-use crate::model::{Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, pair};
+use crate::model::{
+    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, pair,
+};
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
@@ -249,11 +251,12 @@ fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
         .filter(|path| !own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()));
     let ignored: Vec<&str> = ignored.take(SHOWN).collect();
     let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
-    ctx.ui.hint(&format!(
-        "each side of a pair runs in a clean checkout. Add to {file} what they need, before `compare`:\n  \
-         pair: {{share: [{}]}}   links what git ignores\n  pair: {{prepare: COMMAND}}   builds on each side",
-        ignored.join(", ")
-    ));
+    let share = format!("share: [{}]", ignored.join(", "));
+    ctx.advise(&[
+        Fix::decide(How::Next, "each side of a pair runs in a clean checkout; before `compare`, name what they need"),
+        Fix::edit(How::Next, "link what git ignores", &file, "pair", &share),
+        Fix::edit(How::Or, "build on each side", &file, "pair", "prepare: COMMAND"),
+    ]);
     Ok(())
 }
 

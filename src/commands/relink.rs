@@ -79,7 +79,6 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
             "no match found for a missing commit: no commit in HEAD's history makes the same change or results in the validated code",
         );
     } else if !lines.is_empty() || !joined.is_empty() || repo.operation().is_some() {
-        ctx.ui.hint("commit the record, so that `check` sees it");
         ctx.advise(&join::go_on(ctx, repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })

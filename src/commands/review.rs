@@ -12,7 +12,7 @@ use crate::git::{GitError, Repo, Scope, Side};
 use crate::measure;
 use crate::model::scrub::scrub;
 use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind};
-use crate::report::{BundleView, CommitDiff, problem, review};
+use crate::report::{BundleView, CommitDiff, review};
 use crate::store::{Role, atomic, guard};
 use crate::workflow::{Change, World};
 
@@ -98,7 +98,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
         }
     };
     ctx.wrote(&path, true)?;
-    ctx.ui.hint(&problem::lines(&[next]).join("\n"));
+    ctx.advise(&[next]);
     Ok(Exit::Yes)
 }
 

@@ -7,7 +7,7 @@ use crate::commands::Ctx;
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::{CommandLine, Surface};
+use crate::model::{CommandLine, Fix, Surface};
 use crate::workflow::{Answers, Evidence, Question, Route, route};
 
 #[derive(Debug, Args)]
@@ -67,13 +67,13 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool> {
     let text = asked(question);
     if !ctx.ui.can_ask() {
         // The first yes decides, so that what is asked before one has to be a no.
-        let whole = Question::ALL.map(|question| {
+        let whole = Question::ALL.into_iter().flat_map(|question| {
             let word = if answers[question as usize] == Some(true) { "yes" } else { "no" };
-            format!("{} {word}", flag(question))
+            [flag(question), word]
         });
         return Err(trouble(format!("not answered: {text}"))
             .hinted(format!("answer it with {0} yes or {0} no", flag(question)))
-            .hinted(format!("all at once, such as: vibeship-optimizer route {}", whole.join(" "))));
+            .fixed_by([Fix::next("all at once, such as", CommandLine::tool("route").words(whole))]));
     }
     loop {
         let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {

@@ -82,7 +82,7 @@ fn file_label(ctx: &Ctx, label: String) -> Result<String> {
     }
     if !label.chars().any(|c| c.is_ascii_alphanumeric()) {
         ctx.ui.warn(&format!("--label: the file's name cannot hold {label:?}; the snapshot in it keeps the label"));
-        ctx.ui.hint(LABEL_FIX);
+        ctx.hint(LABEL_FIX);
     }
     Ok(label)
 }

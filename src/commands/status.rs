@@ -66,9 +66,8 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     let rest =
         StatusView { left: &left, to_confirm: &to_confirm, unproven: &unproven, damaged, ..StatusView::default() };
     show(ctx, shown.as_ref(), &open, rest)?;
-    if let Some(change) = shown.as_ref().filter(|change| change.comparison.is_some()) {
-        uncommitted::hint(ctx, change);
-    }
+    let evidence = shown.as_ref().and_then(|change| uncommitted::step(ctx, change));
+    ctx.advise(&evidence.into_iter().collect::<Vec<_>>());
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
@@ -279,7 +278,8 @@ pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit> {
     let line = format!("{key}: {}", change.id());
     ctx.say(false, &json!({ "key": key, "value": change.id(), "line": line }), &line)?;
     if !ctx.json(false) {
-        ctx.ui.hint("put it last in the message or the pull request's text, after an empty line");
+        let what = "put it last in the message or the pull request's text, after an empty line";
+        ctx.hint(what);
     }
     Ok(Exit::Yes)
 }

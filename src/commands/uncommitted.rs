@@ -13,11 +13,12 @@ use crate::os::files;
 use crate::report::problem;
 use crate::workflow::Change;
 
-/// Tells how to commit the change's evidence, where any of it is not. That git does not answer is told elsewhere.
-pub(crate) fn hint(ctx: &Ctx, change: &Change) {
-    if let Ok(Some(command)) = command(ctx, change) {
-        ctx.ui.hint(&format!("the evidence is not committed yet: {command}"));
-    }
+/// Commits the evidence of a change that was compared, where any of it is uncommitted. That git does not answer is told
+/// elsewhere.
+pub(crate) fn step(ctx: &Ctx, change: &Change) -> Option<Fix> {
+    change.comparison.as_ref()?;
+    let command = command(ctx, change).ok()??;
+    Some(Fix::then("commit the evidence", command))
 }
 
 /// The command; `None` where everything is committed, or there is no repository to commit to.

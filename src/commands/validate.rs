@@ -16,7 +16,7 @@ use crate::measure::{Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
 use crate::model::text::short;
-use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, Kind, Validation, fix};
+use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, How, Kind, Validation, fix};
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
 use crate::store::Role;
@@ -98,7 +98,8 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         return Ok(Exit::Yes);
     }
     if change.is_open() {
-        ctx.ui.hint("the config says to retry: fix it, amend the commit, and validate again");
+        let what = "fix it and amend the commit; the config lets the change be validated again";
+        ctx.advise(&[Fix::decide(How::Next, what), Fix::then("", fix::on(change.id(), "validate"))]);
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
         ctx.ui.tell(&format!("  {}", report::rollback::action(change)));

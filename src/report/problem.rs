@@ -10,29 +10,42 @@ use crate::report::visible::visible_line;
 use crate::report::{Doc, Text, Tone, mark, verdict};
 use crate::workflow::{Change, Demand, Detail, Refusal};
 
-/// The steps, a line or two each: the purpose as `# purpose` above its command, so that what is copied is a command and
-/// nothing else.
-pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
+/// A line of a step: its label, and what is copied where it is a command.
+struct Line {
+    label: &'static str,
+    text: String,
+}
+
+/// What a person has to do or decide, without a command.
+const HINT: &str = "hint: ";
+/// Above a command: what it is for. So what is copied is a command and nothing else.
+const PURPOSE: &str = "# ";
+/// A line to write into a file.
+const EDIT: &str = "#   ";
+
+fn shown(steps: &[Fix]) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut has_command = false;
     for step in steps {
-        // A command's label says how it joins the one before.
-        let joint = if matches!(step.action, Action::Run { .. }) { "" } else { step.how.joint() };
+        let (head, joint, label) = match (&step.action, step.how) {
+            // A command's label says how it joins the one before.
+            (Action::Run { .. }, How::Or) => (PURPOSE, "", "or:   "),
+            (Action::Run { .. }, How::Then) if has_command => (PURPOSE, "", "then: "),
+            (Action::Run { .. }, How::Then | How::Next) => (PURPOSE, "", "next: "),
+            (Action::Edit { .. }, how) => (PURPOSE, how.joint(), EDIT),
+            (Action::Decide, how) => (HINT, how.joint(), EDIT),
+        };
         let (purpose, below) = parts(step, joint);
-        if !purpose.is_empty() {
-            lines.push(format!("# {purpose}"));
-        }
-        for line in below.iter().flat_map(|below| below.lines()) {
-            match (&step.action, step.how) {
-                (Action::Run { .. }, How::Or) => lines.push(format!("or:   {line}")),
-                (Action::Run { .. }, How::Then) if has_command => lines.push(format!("then: {line}")),
-                (Action::Run { .. }, How::Then | How::Next) => lines.push(format!("next: {line}")),
-                (Action::Edit { .. } | Action::Decide, _) => lines.push(format!("#   {line}")),
-            }
-        }
+        lines.extend((!purpose.is_empty()).then_some(Line { label: head, text: purpose }));
+        lines.extend(below.iter().flat_map(|below| below.lines()).map(|line| Line { label, text: line.to_owned() }));
         has_command |= matches!(step.action, Action::Run { .. });
     }
     lines
+}
+
+/// The steps, a line or two each.
+pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
+    shown(steps).into_iter().map(|line| format!("{}{}", line.label, line.text)).collect()
 }
 
 /// A step's purpose after `joint`, and the command or the lines below it.
@@ -117,12 +130,10 @@ pub(crate) fn item(tone: Tone, word: &str, problem: &Problem) -> Text {
 
 /// `text` with the steps below it, a line each.
 pub(crate) fn with_steps(text: Text, fixes: &[Fix]) -> Text {
-    lines(fixes).into_iter().fold(text, |text, line| match line.strip_prefix("# ") {
-        Some(purpose) => text.plain(format!("\n{purpose}")),
-        None => {
-            let (label, command) = line.split_at(line.len().min(6));
-            text.plain(format!("\n{label}")).code(command)
-        }
+    shown(fixes).into_iter().fold(text, |text, line| match line.label {
+        PURPOSE | HINT => text.plain(format!("\n{}", line.text)),
+        EDIT => text.plain("\n").code(line.text),
+        label => text.plain(format!("\n{label}")).code(line.text),
     })
 }
 
@@ -234,7 +245,7 @@ mod tests {
         fail COMMIT_WITHOUT_ID  cccccccccc Do\u{1b} it · a ⏎ b
              the commit names no change
                one
-             # make the change
+             hint: make the change
              # find its change
              next: vibeship-optimizer change relink
              then: git log -1

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix, text::count, text::joined, text::moment};
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix, text::count, text::joined, text::moment};
 use crate::report::{
     Doc, StepCommand, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
     visible::visible_line,
@@ -291,9 +291,9 @@ impl StepView {
         Self { text, next }
     }
 
-    pub(crate) fn lines(&self) -> String {
-        let lines = std::iter::once(self.text.clone()).chain(problem::lines(&self.next));
-        lines.collect::<Vec<_>>().join("\n")
+    /// The sentence, and what to run.
+    pub(crate) fn steps(&self) -> Vec<Fix> {
+        std::iter::once(Fix::decide(How::Next, &self.text)).chain(self.next.iter().cloned()).collect()
     }
 }
 
@@ -413,53 +413,56 @@ mod tests {
             Step::Ended { end: "rolled_back" },
         ];
         let change = fixture::passed(7);
-        let lines: Vec<String> =
-            steps.iter().map(|step| StepView::new(&change, step, &FixContext::default()).lines()).collect();
+        let lines: Vec<String> = steps
+            .iter()
+            .map(|step| StepView::new(&change, step, &FixContext::default()).steps())
+            .map(|steps| problem::lines(&steps).join("\n"))
+            .collect();
         assert!(lines.iter().all(|line| !line.is_empty()));
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        write the contract: guardrails
+        hint: write the contract: guardrails
         next: vibeship-optimizer change contract --change-id chg-1 --guardrail "METRIC <= +2%"
-        capture the baseline, before anything is changed
+        hint: capture the baseline, before anything is changed
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
-        make the one change, commit it, and validate it
+        hint: make the one change, commit it, and validate it
         # with the change's id
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         then: vibeship-optimizer validate --change-id chg-1
-        capture the state after
+        hint: capture the state after
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
-        compare before and after
+        hint: compare before and after
         next: vibeship-optimizer compare --change-id chg-1
-        everything passes: promote it
+        hint: everything passes: promote it
         next: vibeship-optimizer change promote --change-id chg-1
-        the comparison came out as inconclusive: decide
+        hint: the comparison came out as inconclusive: decide
         # measure more
         next: vibeship-optimizer compare --change-id chg-1
         # keep it as an experiment
         or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
-        the experiment is measured: end it
+        hint: the experiment is measured: end it
         next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
-        begin the stage full, not before 2026-02-04 10:00 UTC
+        hint: begin the stage full, not before 2026-02-04 10:00 UTC
         next: vibeship-optimizer change rollout full --change-id chg-1
-        have the present state reviewed
+        hint: have the present state reviewed
         next: vibeship-optimizer review bundle --change-id chg-1
         then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
-        1 alarm is open: go back, or resolve with a reason
+        hint: 1 alarm is open: go back, or resolve with a reason
         # go back
         next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
         # if it is harmless
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
-        name the promoted change that takes this override over
+        hint: name the promoted change that takes this override over
         next: vibeship-optimizer change follow-up --change-id chg-1 --by CHANGE-ID
-        measure today
+        hint: measure today
         next: vibeship-optimizer monitor tick --change-id chg-1
-        wait until 2026-02-07 10:00 UTC
-        every day is in: verify it
+        hint: wait until 2026-02-07 10:00 UTC
+        hint: every day is in: verify it
         next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
-        rolled back: measure that the baseline's values are back
+        hint: rolled back: measure that the baseline's values are back
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
-        the change has ended: rolled back
+        hint: the change has ended: rolled back
         "#);
     }
 }

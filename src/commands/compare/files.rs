@@ -64,9 +64,8 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot> {
     if let Some(export) = hyperfine::snapshot(&label, written, bytes) {
         return export.map_err(|error| trouble(format!("{}: {error}", path.display())));
     }
-    ingest::parse_snapshot(bytes).map_err(|error| {
-        wrong(&error).hinted("a snapshot file is what `vibeship-optimizer snapshot` prints the path of")
-    })
+    ingest::parse_snapshot(bytes)
+        .map_err(|error| wrong(&error).fixed_by([Fix::next("write a snapshot file", CommandLine::tool("snapshot"))]))
 }
 
 const MOST: usize = 12;

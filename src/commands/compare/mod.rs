@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::commands::compare::files::Outs;
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, uncommitted};
+use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
@@ -204,11 +204,10 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
-    ctx.hint_next(&change)?;
     if let Some(pair) = &pair {
         pairing::tell_if_none_ran(ctx, pair)?;
     }
-    uncommitted::hint(ctx, &change);
+    ctx.hint_next(&change)?;
     Ok(exit)
 }
 

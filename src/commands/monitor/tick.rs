@@ -63,8 +63,9 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
         tell(ctx, ticked);
         if ticked.change.open_alarms.is_empty() {
             ctx.hint_next(&ticked.change)?;
+        } else {
+            ctx.advise(&uncommitted::step(ctx, &ticked.change).into_iter().collect::<Vec<_>>());
         }
-        uncommitted::hint(ctx, &ticked.change);
     }
     tell_lost(ctx, &lost);
     let exit = exit(&done);

@@ -257,7 +257,7 @@ fn a_damaged_calibration_is_named_before_anything_is_measured() {
     for bad in ["", &text[..text.len() / 2], "[]", &twice, &other, &deep] {
         std::fs::write(&file, bad).unwrap();
         let refused =
-            s.run(&["calibrate", "--pairs", "10"]).troubled(&["calibration/", "remove it and calibrate again"]);
+            s.run(&["calibrate", "--pairs", "10"]).troubled(&["calibration/", "remove the file", "calibrate again"]);
         assert!(!refused.stderr.contains("calibrating"), "{refused}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), bad);
     }

@@ -154,21 +154,22 @@ fn a_timing_that_fails_on_a_side_is_invalid() {
 fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0).validate().after();
-    let told = "hint: the evidence is not committed yet: ";
-    let compared = s.on(&["compare"]).ok();
-    let line = compared.stderr.lines().find_map(|line| line.strip_prefix(told)).unwrap_or_else(|| panic!("{compared}"));
+    let told = "# commit the evidence\n";
+    let compared = s.on(&["compare"]).ok().says(&[told]);
+    let (_, steps) = compared.stderr.split_once(told).unwrap();
+    let line = steps.lines().find_map(|line| line.strip_prefix("then: ")).unwrap_or_else(|| panic!("{compared}"));
     let status = s.on(&["status"]).ok();
     assert_eq!(status.stderr.matches(told).count(), 1, "{status}");
     s.write("src/loose.txt", "not evidence\n").git(&["add", "src/loose.txt"]);
     let done = s.command("sh").args(["-c", line]).output().unwrap();
     assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(s.git(&["status", "--porcelain", "src"]), "A  src/loose.txt", "nothing else was committed");
-    let _ = s.on(&["status"]).ok().never_says(&["not committed yet"]);
+    let _ = s.on(&["status"]).ok().never_says(&[told]);
     s.git(&["rm", "-q", "-f", "src/loose.txt"]);
     let promoted = s.on(&["change", "promote"]).ok();
     let _ = promoted.says(&[told]);
     let elsewhere = s.go_to("src").on(&["status"]).ok();
-    assert!(elsewhere.stderr.contains(&format!("{told}cd [PROJECT] && git add ")), "{elsewhere}");
+    assert!(elsewhere.stderr.contains(&format!("{told}next: cd [PROJECT] && git add ")), "{elsewhere}");
 }
 
 #[test]

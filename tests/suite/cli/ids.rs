@@ -80,9 +80,9 @@ fn a_bad_variable_names_itself() {
     --- stderr
     error: invalid change id "../../etc/passwd": it holds '.', and ids hold only letters, digits, '-' and '_'
     hint: did you mean chg-20260302-090000-x?
-    hint: it is the value of VIBESHIP_CHANGE_ID: unset it or give --change-id
     # see the changes
     next: vibeship-optimizer change list
+    hint: it is the value of VIBESHIP_CHANGE_ID: unset it or give --change-id
     "#);
 }
 

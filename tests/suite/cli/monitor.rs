@@ -57,7 +57,7 @@ fn a_checkout_that_lacks_what_a_command_needs_records_no_day_and_every_day_is_to
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["could not measure kpi.lag here", "no day was recorded"]);
     assert_eq!(s.read(s.record()), record);
     std::fs::rename(s.path(".git/built"), s.path("built")).unwrap();
-    let _ = s.run(&["monitor", "tick"]).ok().says(&["the evidence is not committed yet: git add"]);
+    let _ = s.run(&["monitor", "tick"]).ok().says(&["# commit the evidence\nnext: git add"]);
     // One that gives a bad number, or fails of itself, is an alarm.
     s.later(Duration::days(1)).write("built/lag.sh", "echo boom >&2; exit 3\n");
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["alarm"]);

@@ -89,7 +89,8 @@ fn the_legacy_state_directory_is_used_and_the_legacy_logbook_renamed_by_init() {
     Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
     --- stderr
     Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.
-    hint: open a change: vibeship-optimizer change start --title "<short hypothesis>"
+    # open a change
+    next: vibeship-optimizer change start --title "SHORT HYPOTHESIS"
     "#);
     assert!(s.read("VIBESHIP_OPTIMIZER.md").starts_with(&old), "the text is kept");
     assert!(!s.path("OPTIMIZATION_CHECKER.md").exists() && !s.path(".vibeship-optimizer").exists());

@@ -196,8 +196,9 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
     let _ = told.says(&[
         "timing work fails in a clean checkout",
         "deps/lib.sh",
-        "pair: {share: [deps]}",
-        "pair: {prepare: COMMAND}",
+        "under pair:",
+        "share: [deps]",
+        "prepare: COMMAND",
     ]);
     s.config(&config.replace("min_pairs: 6}", "min_pairs: 6, share: [deps]}"));
     s.write("work.sh", format!(". ./deps/lib.sh\n{}", work(FAST))).commit("fewer rounds").validate().after();

@@ -14,10 +14,12 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     Initialized: [PROJECT]/vibeship_optimizer.yml
     Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
     --- stderr
-    hint: so that branches merge their logbooks, add to .gitattributes: VIBESHIP_OPTIMIZER.md merge=union
+    # let branches merge their logbooks
+    or:   echo "VIBESHIP_OPTIMIZER.md merge=union" >> .gitattributes
     # commits of documents, licences and CI files need a change, too; to exempt them: in vibeship_optimizer.yml, under enforcement.exempt:
     #   - {paths: ["**/*.md", "docs/**", "LICENSE*", ".github/**"], reason: they change nothing that runs}
-    hint: open a change: vibeship-optimizer change start --title "<short hypothesis>"
+    # open a change
+    next: vibeship-optimizer change start --title "SHORT HYPOTHESIS"
     "#);
     let started = s.run(&["change", "start", "--title", "halve the operations"]);
     insta::assert_snapshot!(started, @r#"
@@ -89,7 +91,8 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     hint: everything passes: promote it
     next: vibeship-optimizer change promote --change-id chg-20260302-090000-halve-the-operations
-    hint: the evidence is not committed yet: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
+    # commit the evidence
+    then: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
     "#);
     insta::assert_snapshot!(s.run(&["change", "promote"]), @r#"
     $ change promote
