@@ -103,9 +103,10 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     rehearsing the rollback in a scratch worktree
     hint: begin the stage full
     next: vibeship-optimizer change rollout full --change-id chg-20260302-090000-halve-the-operations
-    hint: the evidence is not committed yet: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
+    # commit the evidence
+    then: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
     "#);
-    insta::assert_snapshot!(s.run(&["change", "rollout", "full"]), @r"
+    insta::assert_snapshot!(s.run(&["change", "rollout", "full"]), @r#"
     $ change rollout full
     exit 0
     --- stdout
@@ -114,7 +115,9 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     To roll back: git revert [COMMIT]
     hint: measure today
     next: vibeship-optimizer monitor tick --change-id chg-20260302-090000-halve-the-operations
-    ");
+    # commit the evidence
+    then: git add .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md && git commit -m "Evidence of chg-20260302-090000-halve-the-operations" -- .vibeship-optimizer reports/optimizer VIBESHIP_OPTIMIZER.md
+    "#);
     let early = s.run(&["change", "verify", "--change-id", id]).exits(3);
     assert_eq!(early.json()["ok"], false);
     let early = s.run(&["change", "verify", "--change-id", id, "--apply", "--summary", "half"]).exits(3).json();
