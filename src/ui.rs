@@ -62,9 +62,9 @@ impl Ui {
         out.flush()
     }
 
-    /// What has been done, unless quiet.
+    /// What has been done, if anything, unless quiet.
     pub(crate) fn status(&self, text: &str) {
-        if self.volume == Volume::Normal {
+        if self.volume == Volume::Normal && !text.is_empty() {
             self.tell(text);
         }
     }

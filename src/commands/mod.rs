@@ -240,9 +240,7 @@ impl Ctx {
 
     /// Tells steps that help, unless quiet.
     pub(crate) fn advise(&self, steps: &[Fix]) {
-        if !steps.is_empty() {
-            self.ui.status(&problem::lines(steps).join("\n"));
-        }
+        self.ui.status(&problem::lines(steps).join("\n"));
     }
 
     /// Tells what only a person can do, unless quiet.
