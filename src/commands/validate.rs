@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, uncommitted};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
@@ -22,6 +22,10 @@ use crate::report::{self, Progressed};
 use crate::store::Role;
 use crate::workflow::{Change, Reason, Refusal, gates};
 
+/// The beginning of a smoke check's name, before the probe's.
+const SMOKE: &str = "smoke:";
+/// Why a command failed that could not be started, in the shell's words.
+const NOT_STARTED: &str = "exit code 127";
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
 #[derive(Debug, Args)]
@@ -45,6 +49,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let checks = run_checks(ctx, config)?;
     let amend = CommandLine::git("commit --amend --no-edit");
     uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, amend)?;
+    say_something_of_the_change(ctx, &change, &checks)?;
     let document = json!({
         "schema": SCHEMA,
         "change_id": id,
@@ -64,6 +69,39 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     };
     let change = commit::commit(ctx, id, event, &world, &[pending])?;
     show(ctx, &change, &checks)
+}
+
+/// Checks that cannot run reject nothing: a command that cannot be started, a probe that failed at the
+/// baseline, too.
+fn say_something_of_the_change(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
+    let mut failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
+    let at_baseline = match &change.baseline {
+        Some(baseline) if failed.iter().any(|check| check.kind == CheckKind::Smoke) => {
+            evidence::snapshot(ctx, &baseline.taken.snapshot)?.http
+        }
+        Some(_) | None => Vec::new(),
+    };
+    let failed_before = |check: &Check| {
+        let name = check.name.strip_prefix(SMOKE).filter(|_| check.kind == CheckKind::Smoke);
+        at_baseline.iter().any(|http| !http.ok && http.name.as_deref() == name)
+    };
+    let not_started = |check: &Check| check.failure.as_ref().is_some_and(|why| why.starts_with(NOT_STARTED));
+    let before = failed.len();
+    failed.retain(|check| !not_started(check) && !failed_before(check));
+    if before == 0 || !failed.is_empty() {
+        return Ok(());
+    }
+    let one = |check: &Check| {
+        let why = if failed_before(check) { "it failed at the baseline, too" } else { "it cannot be started" };
+        format!("{} ({}): {why}", check.name, check.what)
+    };
+    let all: Vec<String> = checks.iter().filter(|check| !check.passed).map(one).collect();
+    Err(trouble(format!(
+        "{}; no change is judged by a check that cannot run, and nothing was recorded",
+        all.join("; ")
+    ))
+    .hinted("install or start what is needed, or correct the config and take the baseline again")
+    .fixed_by([Fix::then("", fix::on(change.id(), "validate"))]))
 }
 
 /// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
@@ -150,7 +188,7 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     if config.validation.smoke {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
-            let name = format!("smoke:{}", probe.name);
+            let name = format!("{SMOKE}{}", probe.name);
             done.push(tried(ctx, &name, CheckKind::Smoke, &mut || smoke(probe, interrupt))?);
         }
     }
@@ -185,7 +223,7 @@ pub(crate) fn run_command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &In
     spec.stdout = spec.stderr;
     let finished = match process::run(&spec, interrupt) {
         Ok(finished) => finished,
-        Err(error) => return Some(scrub(&error.to_string())),
+        Err(error) => return Some(format!("{NOT_STARTED}\n{}", scrub(&error.to_string()))),
     };
     let mut text = command::failure(finished.ended, spec.timeout)?;
     for captured in [&finished.stdout, &finished.stderr] {

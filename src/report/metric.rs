@@ -128,7 +128,7 @@ fn said(timing: &Timing) -> String {
     if text.is_empty() { String::new() } else { format!(": {}", text.chars().skip(skipped).collect::<String>()) }
 }
 
-/// A line on every timing, KPI and path of a snapshot that gave no usable value.
+/// A line on every timing, KPI, path and probe of a snapshot that gave no usable value.
 pub(crate) fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let all = series::metrics(snapshot);
     let of = |kind: &str, name: &str, id: MetricId| {
@@ -139,5 +139,10 @@ pub(crate) fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let timings = timings.filter_map(|timing| of("timing", &timing.name, MetricKind::Wall.of(&timing.name)));
     let kpis = snapshot.kpis.iter().filter_map(|kpi| of("KPI", &kpi.name, MetricId::kpi(&kpi.name)));
     let sizes = snapshot.missing_sizes.iter().filter_map(|path| of("size", path, MetricKind::Bytes.of(path)));
-    timings.chain(kpis).chain(sizes).collect()
+    let failed = snapshot.http.iter().filter(|http| !http.ok);
+    let probes = failed.map(|http| {
+        let why = http.error.as_deref().unwrap_or("no answer as expected");
+        format!("HTTP probe {} fails: {why}", http.name.as_ref().unwrap_or(&http.url))
+    });
+    timings.chain(kpis).chain(sizes).chain(probes).collect()
 }

@@ -220,3 +220,18 @@ fn a_rebase_in_conflict_is_ended_before_anything_is_committed() {
     s.git(&["rebase", "--abort"]);
     let _ = s.on(&["validate"]).ok();
 }
+
+#[test]
+fn a_check_that_cannot_run_rejects_nothing() {
+    let no_program = CONFIG.replace("test: \"exit 0\"", "test: no-such-program --all");
+    let no_service = format!("{CONFIG}http_probes: [{{name: health, url: \"http://127.0.0.1:9/\", requests: 1}}]\n");
+    for (config, why) in [(no_program, "it cannot be started"), (no_service, "it failed at the baseline, too")] {
+        let s = Sandbox::new();
+        s.config(&config).start("x").contract();
+        let baseline = s.on(&["snapshot", "--as", "before"]).ok();
+        let _ = baseline.says(if why.contains("baseline") { &["HTTP probe health fails"] } else { &[] });
+        s.improve(50.0);
+        let _ = s.on(&["validate"]).troubled(&[why, "nothing was recorded", "next: vibeship-optimizer validate"]);
+        let _ = s.on(&["status"]).ok().says(&["validate"]).never_says(&["rejected"]);
+    }
+}
