@@ -157,7 +157,7 @@ fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     };
     let taken_over = change.follow_up.as_ref().is_some_and(takes_over);
     // An override that outlived its own expiry is reported with its record.
-    let reported = record::expired_override(change, demands.now).is_some();
+    let reported = change.expired_override(demands.now).is_some();
     let verified = matches!(change.end, Some(End::Verified { .. }));
     let fails = !verified && !taken_over && !reported && expired <= demands.now;
     fails.then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))

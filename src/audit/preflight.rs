@@ -266,7 +266,7 @@ pub(crate) fn findings(
     }
     for change in changes {
         kinds.extend(review(world, change, allows));
-        if record::expired_override(change, now).is_some() {
+        if change.expired_override(now).is_some() {
             kinds.push(Kind::EnvOverrideExpired { id: change.id().clone() });
         }
     }

@@ -154,19 +154,13 @@ pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) ->
 /// What the workflow says to avoid, as far as a record alone shows it.
 pub(crate) fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let expired = expired_override(change, now);
+    let expired = change.expired_override(now);
     let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);
     let unchecked = from.map(|from| Finding::warn(FindingKind::PromotedWithoutLiveCheck { from: Some(from) }));
     expired.into_iter().chain(unchecked).map(|finding| record.about(finding)).collect()
-}
-
-/// When the override of an emergency expired that still is in force: neither taken over nor taken back.
-pub(crate) fn expired_override(change: &Change, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let in_force = change.opened.class == Class::Emergency && change.is_open() && change.follow_up.is_none();
-    change.opened.expires.filter(|at| in_force && *at <= now)
 }
 
 /// The first revision or delta of a record that is not as git has it.

@@ -29,7 +29,7 @@ pub(crate) struct BisectArgs {
     /// Maximum number of pairs of each measurement [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
-    /// Start no further pair of a measurement after this many seconds [default: pair.max_time_s of the config]
+    /// Start no further pair of a measurement after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
     /// Smallest slowdown that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]

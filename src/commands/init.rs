@@ -32,6 +32,10 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let (config, logbook) = set_up(ctx, &lock)?;
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
     ctx.say(false, &json!({ "config": config, "logbook": logbook }), &text)?;
+    let root = ctx.project.root();
+    if std::env::current_dir().and_then(|here| here.canonicalize()).is_ok_and(|here| here.as_path() != root) {
+        ctx.hint(format!("the project is all of {}; `-C .` would set up this directory alone", root.display()));
+    }
     drop(lock);
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;

@@ -29,7 +29,7 @@ pub(crate) struct PairArgs {
     /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
-    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config]
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
     /// Smallest change that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]

@@ -50,7 +50,8 @@ pub(crate) enum Pairing {
     SameCode(String),
 }
 
-/// The budget that flags and config give. Fewer pairs than any test can decide are refused.
+/// The budget that flags and config give: who names a number of pairs gets them, however long they take. Fewer pairs than
+/// any test can decide are refused.
 pub(crate) fn budget(config: &config::Pair, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
     let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
     if let Some(runs) = runs.filter(|runs| *runs < least) {
@@ -58,12 +59,16 @@ pub(crate) fn budget(config: &config::Pair, runs: Option<u32>, max_time_s: Optio
             "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
         )));
     }
-    let seconds = max_time_s.unwrap_or(config.max_time_s);
-    if seconds.is_nan() || seconds <= 0.0 {
+    let seconds = max_time_s.or(runs.is_none().then_some(config.max_time_s));
+    if let Some(seconds) = seconds.filter(|seconds| seconds.is_nan() || *seconds <= 0.0) {
         return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
     }
     let max_pairs = runs.unwrap_or(config.max_pairs);
-    Ok(Budget { min_pairs: config.min_pairs.min(max_pairs), max_pairs, max_time: command::seconds(seconds) })
+    Ok(Budget {
+        min_pairs: config.min_pairs.min(max_pairs),
+        max_pairs,
+        max_time: seconds.map_or(Duration::MAX, command::seconds),
+    })
 }
 
 /// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.

@@ -63,8 +63,14 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     }
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
     let to_confirm: Vec<&Change> = waiting.collect();
-    let rest =
-        StatusView { left: &left, to_confirm: &to_confirm, unproven: &unproven, damaged, ..StatusView::default() };
+    let rest = StatusView {
+        left: &left,
+        to_confirm: &to_confirm,
+        unproven: &unproven,
+        damaged,
+        now: ctx.now(),
+        ..StatusView::default()
+    };
     show(ctx, shown.as_ref(), &open, rest)?;
     let evidence = shown.as_ref().and_then(|change| uncommitted::step(ctx, change));
     ctx.advise(&evidence.into_iter().collect::<Vec<_>>());

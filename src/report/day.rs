@@ -201,15 +201,11 @@ pub(crate) struct Morning<'a> {
 impl Morning<'_> {
     /// Whether nothing needs a person before the day's work.
     pub(crate) fn is_well(&self) -> bool {
-        let calm = |change: &Change| change.open_alarms.is_empty() && !is_expired(change, self.now);
+        let calm = |change: &Change| change.open_alarms.is_empty() && change.expired_override(self.now).is_none();
         self.probes.iter().all(|probe| probe.failure.is_none())
             && self.moved.is_empty()
             && self.changes.iter().all(|(change, _)| calm(change))
     }
-}
-
-fn is_expired(change: &Change, now: DateTime<Utc>) -> bool {
-    change.opened.expires.is_some_and(|at| at <= now)
 }
 
 pub(crate) fn morning(view: &Morning<'_>) -> Doc {
@@ -238,8 +234,7 @@ pub(crate) fn morning(view: &Morning<'_>) -> Doc {
 fn pressing(change: &Change, now: DateTime<Utc>) -> Vec<Text> {
     let about = |word: &str, what: String| code(change.id().as_str()).plain(" ").mark(Tone::Bad, word).plain(what);
     let alarm = |judged| about("alarm", format!(": {}", verdict::alarm_line(judged)));
-    let expired = change.opened.expires.filter(|_| is_expired(change, now));
-    let expired = expired.map(|at| about("override expired", format!(" {}", values::moment(at))));
+    let expired = change.expired_override(now).map(|at| about("override expired", format!(" {}", values::moment(at))));
     change.open_alarms.iter().map(alarm).chain(expired).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix, text::count, text::joined, text::moment};
@@ -29,6 +29,7 @@ pub(crate) struct StatusView<'a> {
     /// What no monitored day of the active one could judge.
     pub(crate) unjudged: Option<&'a Unjudged>,
     pub(crate) damaged: usize,
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// The answer as JSON.
@@ -158,7 +159,10 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
         doc.field("verdict", mark(outcome.into(), verdict::word(outcome)).plain(why));
     }
     if let Some(expires) = change.opened.expires {
-        let until = Text::from(format!("holds until {}", values::moment(expires)));
+        let until = match change.expired_override(view.now) {
+            Some(at) => mark(Tone::Bad, "expired").plain(format!(" {}", values::moment(at))),
+            None => Text::from(format!("holds until {}", values::moment(expires))),
+        };
         doc.field(
             "override",
             match &change.follow_up {

@@ -219,6 +219,12 @@ impl Change {
         self.end.is_none()
     }
 
+    /// When the override of an emergency expired that still is in force: neither taken over nor taken back.
+    pub fn expired_override(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let in_force = self.opened.class == Class::Emergency && self.is_open() && self.follow_up.is_none();
+        self.opened.expires.filter(|at| in_force && *at <= now)
+    }
+
     /// Whether it has passed a gate.
     pub fn passed(&self, gate: Gate) -> bool {
         match gate {

@@ -47,7 +47,7 @@ pub(crate) struct CompareArgs {
     /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     runs: Option<u32>,
-    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config]
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
     /// Exit with 0 on pass, 1 on fail or invalid, 3 on inconclusive
