@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::audit::record::CLOCK_TOLERANCE;
-use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range, record};
+use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range};
 use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake};
 use crate::workflow::gates::open;
 use crate::workflow::{Change, End};

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::audit::{Finding, record};
+use crate::audit::Finding;
 use crate::model::text::{count, few, joined};
 use crate::model::{ChangeId, Class, CommandLine, Fix, FixContext, How, Problem, Severity, Subject, fix};
 use crate::workflow::Change;

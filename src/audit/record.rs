@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, timestamps};
-use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
+use crate::model::{Artifact, ChangeId, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::{Change, InvalidEvent, replay};
 
 /// How far the clocks of two machines may differ.

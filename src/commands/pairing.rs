@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::commands::{Bar, Ctx, delta, measure, validate};
 use crate::config::{self, Config, KpiProbe, Pin};

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    After, Attestation, Baseline, ChangeId, Compared, Contract, Event, Gate, Judged, Kind, Opened, Policy, Promotion,
-    RolloutStage, Stage, Taken, Tick, Validation,
+    After, Attestation, Baseline, ChangeId, Class, Compared, Contract, Event, Gate, Judged, Kind, Opened, Policy,
+    Promotion, RolloutStage, Stage, Taken, Tick, Validation,
 };
 use crate::workflow::chain;
 

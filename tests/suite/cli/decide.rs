@@ -214,6 +214,9 @@ fn a_plain_date_is_an_expiry_at_the_end_of_that_day() {
     let s = Sandbox::new();
     s.start_with("x", &["--class", "emergency", "--incident", "down", "--expires", "2026-03-07"]);
     assert!(s.read(s.record()).contains("\"expires\": \"2026-03-08T00:00:00Z\""), "{}", s.read(s.record()));
+    let _ = s.on(&["status"]).ok().says(&["holds until 2026-03-08 00:00 UTC"]);
+    s.later(chrono::Duration::days(7));
+    let _ = s.on(&["status"]).ok().says(&["expired 2026-03-08 00:00 UTC; no change takes it over yet"]);
 }
 
 #[test]

@@ -109,6 +109,10 @@ fn a_change_is_compared_in_pairs_and_the_report_says_how() {
     assert_eq!(session["change_id"], s.id().as_str());
     assert_eq!(session["commands"][0]["pairs"].as_array().unwrap().len(), 10);
     assert!(s.path(s.evidence("compare.json")).is_file());
+    s.config(&CONFIG.replace("pair: {enabled: false}\n", &timed.replace("max_pairs", "max_time_s: 0.01, max_pairs")));
+    let _ = s.on(&["compare", "--pairs", "12"]).ok();
+    let pairs = s.json(s.evidence("pair.json"))["commands"][0]["pairs"].as_array().unwrap().len();
+    assert!(pairs >= 6, "whoever names a number of pairs is not stopped by the config's time: {pairs}");
     no_worktree_is_left(&s);
     let _ = s.on(&["change", "promote"]).ok();
 }
