@@ -132,33 +132,68 @@ impl Seen {
     }
 }
 
+/// What a change was compared from, and what came of it, where each file is as it was recorded.
+pub(crate) struct Judgement {
+    pub(crate) before: Snapshot,
+    pub(crate) after: Snapshot,
+    pub(crate) pair: Option<PairSession>,
+    pub(crate) comparison: Comparison,
+}
+
+impl Judgement {
+    pub(crate) fn of(change: &Change, fetch: &Fetch<'_>) -> Option<Self> {
+        let recorded = change.comparison.as_ref()?;
+        let pair = match &recorded.pair {
+            Some(artifact) => Some(ingest::parse_pair(&fetch(artifact)?).ok()?),
+            None => None,
+        };
+        Some(Self {
+            before: snapshot(&change.baseline.as_ref()?.taken.snapshot, fetch)?,
+            after: snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?,
+            pair,
+            comparison: serde_json::from_slice(&fetch(&recorded.json)?).ok()?,
+        })
+    }
+}
+
+pub(crate) fn snapshot(artifact: &Artifact, fetch: &Fetch<'_>) -> Option<Snapshot> {
+    ingest::parse_snapshot(&fetch(artifact)?).ok()
+}
+
 /// What measurements of the rollout and the window are compared with.
 pub(crate) struct Watched {
     reference: Snapshot,
-    pub(crate) settings: Settings,
+    /// The state right after the change; for an emergency, at its rollout.
+    after: Snapshot,
+    settings: Settings,
 }
 
 impl Watched {
     pub(crate) fn of(change: &Change, fetch: &Fetch<'_>) -> Option<Self> {
-        let reference = ingest::parse_snapshot(&fetch(watch::reference(change)?)?).ok()?;
+        let reference = snapshot(watch::reference(change)?, fetch)?;
+        let after = match &change.after {
+            Some(after) => snapshot(&after.taken.snapshot, fetch)?,
+            None => reference.clone(),
+        };
         let recorded = match &change.comparison {
             Some(comparison) => Some(serde_json::from_slice::<Comparison>(&fetch(&comparison.json)?).ok()?),
             None => None,
         };
         let reference = match change.measured_on_commit() {
-            Some((after, pair)) => {
-                let (after, pair) =
-                    (ingest::parse_snapshot(&fetch(after)?).ok()?, ingest::parse_pair(&fetch(pair)?).ok()?);
-                compare::without_change(&reference, &after, &pair)
-            }
+            Some((_, pair)) => compare::without_change(&reference, &after, &ingest::parse_pair(&fetch(pair)?).ok()?),
             None => reference,
         };
-        Some(Self { reference, settings: watch::settings(change, recorded.as_ref()) })
+        Some(Self { reference, after, settings: watch::settings(change, recorded.as_ref()) })
     }
 
     /// The verdicts of a measurement on the contract.
-    pub(crate) fn watch(&self, change: &Change, snapshot: &Snapshot) -> Watch {
-        watch::watch(change, &self.reference, snapshot, &self.settings)
+    pub(crate) fn watch(&self, change: &Change, today: &Snapshot) -> Watch {
+        watch::watch(change, &self.reference, today, &self.settings)
+    }
+
+    /// How far a measurement has drifted from the state right after the change.
+    pub(crate) fn drift(&self, today: &Snapshot) -> Comparison {
+        watch::drift(&self.after, today, &self.settings)
     }
 
     fn differs(&self, change: &Change, what: &Kind, snapshot: &Snapshot) -> Option<String> {

@@ -185,7 +185,13 @@ impl Fixes<'_> {
                 vec![Fix::next("revert it, then make the same change with its documents and tests", revert())]
             }
             FindingKind::EnvOverrideExpired { .. } => {
-                self.run(|id| fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]))
+                let follow_up = |id: &ChangeId| fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);
+                self.of_change(|id| {
+                    vec![
+                        Fix::next("name the change that takes it over", follow_up(id)),
+                        Fix::or("take the override out", fix::with_reason(id, "rollback")),
+                    ]
+                })
             }
             FindingKind::PromotedWithoutLiveCheck { .. } => vec![Fix::edit(
                 How::Next,

@@ -154,13 +154,18 @@ pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) ->
 /// What the workflow says to avoid, as far as a record alone shows it.
 pub(crate) fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let expired = change.expired_override(now);
-    let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
+    let expired = expired(change, now);
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);
     let unchecked = from.map(|from| Finding::warn(FindingKind::PromotedWithoutLiveCheck { from: Some(from) }));
     expired.into_iter().chain(unchecked).map(|finding| record.about(finding)).collect()
+}
+
+/// That the override of an emergency has expired and still is in force.
+pub(crate) fn expired(change: &Change, now: DateTime<Utc>) -> Option<Finding> {
+    let expired = change.expired_override(now)?;
+    Some(Finding::fail(FindingKind::EnvOverrideExpired { expired }).of_change(change.id()))
 }
 
 /// The first revision or delta of a record that is not as git has it.

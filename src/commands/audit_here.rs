@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, preflight, record, timestamps};
+use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
 use crate::error::Result;
-use crate::model::{Artifact, ChangeId, Digest};
+use crate::model::text::joined;
+use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
 use crate::os::files;
 use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
@@ -27,7 +28,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         audit.findings.extend(record::habits(record, ctx.now()));
         let found = of_evidence(ctx, record)?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
-            let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
+            let fetch = of_change::fetch(ctx);
             // What an older version wrote is told where a range brings it.
             audit
                 .findings
@@ -119,6 +120,12 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(lost)
 }
 
+pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {
+    let fixes = ctx.fix_context();
+    let problem = |lost: Finding| Problem { message: lost.named(), ..lost.problem(&fixes) };
+    Ok(lost(ctx)?.into_iter().map(problem).collect())
+}
+
 fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>> {
     let mut failed = None;
     let found = record::evidence(record, &mut |artifact| {
@@ -146,9 +153,10 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
     })
 }
 
-/// What the tool keeps that git ignores here, and the lines of a `.gitignore` in the project's root that keep it.
-pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>)> {
-    let Some(repo) = ctx.repo()? else { return Ok((Vec::new(), Vec::new())) };
+/// That git ignores here what the tool keeps, and the lines of a `.gitignore` in the project's root that keep it.
+pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Vec<String>)>> {
+    // Where git cannot be asked, that is reported by itself.
+    let Ok(Some(repo)) = ctx.repo() else { return Ok(None) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
     let (record, report) = (format!("{state}/changes/chg-1.json"), format!("{evidence}/chg-1_compare.json"));
     let logbook = ctx.project.relative(&ctx.project.logbook_path());
@@ -166,12 +174,20 @@ pub(crate) fn hidden(ctx: &Ctx) -> Result<(Vec<String>, Vec<String>)> {
     lines.extend(ignored.contains(&logbook.as_str()).then(|| format!("!/{logbook}")));
     let kept = [(&record, state.as_str()), (&report, evidence), (&logbook, &logbook)];
     let hidden = kept.into_iter().filter(|(path, _)| ignored.contains(&path.as_str()));
-    Ok((hidden.map(|(_, what)| what.to_owned()).collect(), lines))
+    let hidden: Vec<&str> = hidden.map(|(_, what)| what).collect();
+    if hidden.is_empty() {
+        return Ok(None);
+    }
+    let message = format!("git ignores {}, so the records are missing in every clone", joined(&hidden));
+    let fixes = vec![
+        Fix::next("un-ignore it", CommandLine::tool("doctor --apply")),
+        Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n")),
+    ];
+    Ok(Some((Problem::of_setup(Severity::Warn, "STATE_IGNORED", message, fixes), lines)))
 }
 
 pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
-    let (paths, lines) = hidden(ctx)?;
-    if let Some(found) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
+    if let Some((found, _)) = state_ignored(ctx)? {
         ctx.ui.warn(&found.message);
         ctx.advise(&found.fixes);
     }
@@ -179,12 +195,13 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
 }
 
 pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
+    let Some((_, lines)) = state_ignored(ctx)? else { return Ok(()) };
     let path = ctx.project.root().join(".gitignore");
     let mut text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');
     }
-    text.extend(hidden(ctx)?.1.join("\n").bytes().chain([b'\n']));
+    text.extend(lines.join("\n").bytes().chain([b'\n']));
     Ok(guard::write(&ctx.project, &path, &text)?)
 }
 

@@ -4,9 +4,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::audit::{Finding, preflight};
+use crate::audit::Finding;
 use crate::commands::monitor::{Ticked, tick};
-use crate::commands::{Ctx, choose, collect, commit, preflight as preflight_command, verify};
+use crate::commands::{Ctx, choose, collect, commit, preflight, verify};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
@@ -45,7 +45,7 @@ struct Verified {
 pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit> {
     if let Err(error) = choose::named(ctx, args.change_id.as_deref()) {
         let Some(unknown) = verify::unknown(&error) else { return Err(error) };
-        let mut answer = answer(ctx, (&[], &[]), &preflight_command::findings(ctx, None)?, &[], Exit::Trouble)?;
+        let mut answer = answer(ctx, (&[], &[]), &preflight::findings(ctx, None)?, &[], Exit::Trouble)?;
         answer["change_id"] = unknown["change_id"].clone();
         answer["verify"] = unknown;
         show(ctx, &answer)?;
@@ -58,7 +58,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     };
     let changes = subjects(ctx, &args, &done)?;
     let only = changes.first().map(Change::id).filter(|_| args.change_id.is_some());
-    let found = preflight_command::findings(ctx, only)?;
+    let found = preflight::findings(ctx, only)?;
     let mut verified = Vec::new();
     for change in changes {
         let (demands, warnings) = (demands(ctx, &change)?, verify::warnings(ctx, &change));

@@ -3,8 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::audit::preflight;
-use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, join, monitor};
+use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, join, monitor, preflight};
 use crate::config::Timing;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -116,8 +115,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
         let message = "git is not told what belongs to one checkout alone (lock, cache, active change)".to_owned();
         add("STATE_GITIGNORE", message, |ctx| Ok(ctx.project.prepare_state()?));
     }
-    let (paths, lines) = if ctx.repo().is_ok() { audit_here::hidden(ctx)? } else { Default::default() };
-    if let Some(ignored) = preflight::state_ignored(&paths, &lines, &ctx.fix_context()) {
+    if let Some((ignored, _)) = audit_here::state_ignored(ctx)? {
         add("STATE_IGNORED", ignored.message, audit_here::keep_hidden);
     }
     if !ctx.config()?.timings.iter().any(Timing::is_measurable) && init::would_fill(ctx)? {
@@ -137,18 +135,15 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     }
     let (grave, notes): (Vec<Problem>, Vec<Problem>) =
         hooks::problems(ctx)?.into_iter().partition(|it| it.severity == Severity::Warn);
-    for lost in audit_here::lost(ctx)? {
-        let problem = Problem { message: lost.named(), ..lost.problem(&ctx.fix_context()) };
-        found.push(ToDo { problem, apply: None });
-    }
+    let by_hand = |problem| ToDo { problem, apply: None };
+    found.extend(audit_here::lost_problems(ctx)?.into_iter().map(by_hand));
     for problem in grave {
         let installs = hooks::installs(&problem);
         let apply: Option<Apply> = if installs { Some(hooks::install_here) } else { None };
         let fixes = if installs { Vec::new() } else { problem.fixes };
         found.push(ToDo { problem: Problem { fixes, ..problem }, apply });
     }
-    let unfetched = preflight::unfetched(&crate::commands::preflight::unfetched(ctx)?, &ctx.fix_context());
-    found.extend(unfetched.into_iter().map(|problem| ToDo { problem, apply: None }));
+    found.extend(preflight::unfetched(ctx)?.into_iter().map(by_hand));
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 

@@ -1,20 +1,18 @@
 //! The evidence of a change on disk: is it what was recorded, do the recorded verdicts come out of it again, and how does
 //! a later measurement compare with it?
 
-use std::fmt::Display;
-
+use crate::audit::evidence::Watched;
 use crate::audit::{self, Finding, FindingKind};
 use crate::commands::Ctx;
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
-use crate::judge::{Comparison, Settings, compare};
 use crate::measure::number;
 use crate::model::scrub::MASK;
-use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, PairSession, Snapshot, fix, ingest};
+use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, Snapshot, Tick, fix, ingest};
 use crate::report;
 use crate::stats::median::median;
 use crate::store::{Integrity, Role, evidence};
-use crate::workflow::{Change, InvalidEvent, Unjudged, Watch, replay, watch};
+use crate::workflow::{Change, Dated, InvalidEvent, Unjudged, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
@@ -53,21 +51,17 @@ pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
 }
 
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot> {
-    read(ctx, artifact, ingest::parse_snapshot)
-}
-
-pub(crate) fn pair(ctx: &Ctx, artifact: &Artifact) -> Result<PairSession> {
-    read(ctx, artifact, ingest::parse_pair)
-}
-
-pub(crate) fn comparison_file(ctx: &Ctx, artifact: &Artifact) -> Result<Comparison> {
-    read(ctx, artifact, |bytes| serde_json::from_slice(bytes))
-}
-
-/// What a recorded file holds, if it is as it was recorded.
-fn read<T, E: Display>(ctx: &Ctx, artifact: &Artifact, parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<T> {
     let bytes = unaltered(ctx, artifact)?;
-    parse(&bytes).map_err(|error| trouble(format!("{}: {error}", artifact.path)))
+    ingest::parse_snapshot(&bytes).map_err(|error| trouble(format!("{}: {error}", artifact.path)))
+}
+
+/// Gives the bytes of a recorded file, if it is as it was recorded.
+pub(crate) fn fetch(ctx: &Ctx) -> impl Fn(&Artifact) -> Option<Vec<u8>> {
+    move |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(|found| found.ok())
+}
+
+fn see() -> Fix {
+    Fix::next("see what the change still can be", CommandLine::tool("status"))
 }
 
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
@@ -78,15 +72,14 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
             let checkout = CommandLine::git("checkout").words([&commit, "--", &artifact.path]);
             return error.fixed_by([Fix::next("restore it", checkout)]);
         }
-        let status = Fix::next("see what the change still can be", CommandLine::tool("status"));
-        error.hinted("no commit has it as it was recorded").fixed_by([status])
+        error.hinted("no commit has it as it was recorded").fixed_by([see()])
     })
 }
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
 /// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
 pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
-    let fetch = |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(Result::ok);
+    let fetch = fetch(ctx);
     let problem = audit::evidence::problem(change, &fetch);
     let problem = problem.or(kpi_problem(ctx.config()?, change, &mut |file| fetch(file)));
     if let Some(problem) = &problem {
@@ -148,39 +141,25 @@ pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     Err(failed(message).fixed_by(record.fixes(&ctx.fix_context())))
 }
 
-/// The verdicts of a measurement on the contract; `None` where there is nothing to hold it against, as at the first
-/// stage of an emergency.
-pub(crate) fn judge_day(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Watch>> {
-    let Some(reference) = watch::reference(change) else { return Ok(None) };
-    let mut reference = snapshot(ctx, reference)?;
-    if let Some((after, measured)) = change.measured_on_commit() {
-        reference = compare::without_change(&reference, &snapshot(ctx, after)?, &pair(ctx, measured)?);
+/// What later measurements of the change are held against; `None` where there is nothing, as at the first stage of an
+/// emergency.
+pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
+    let found = Watched::of(change, &fetch(ctx));
+    if found.is_none() && watch::reference(change).is_some() {
+        for artifact in change.artifacts() {
+            unaltered(ctx, artifact)?;
+        }
+        return Err(trouble("the evidence of the change cannot be read").fixed_by([see()]));
     }
-    Ok(Some(watch::watch(change, &reference, today, &settings(ctx, change)?)))
-}
-
-/// How far a measurement has drifted from the state right after the change (for an emergency, at its rollout).
-pub(crate) fn drift(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<Comparison>> {
-    let after = change.after.as_ref().map(|after| &after.taken.snapshot);
-    let Some(after) = after.or_else(|| watch::reference(change)) else { return Ok(None) };
-    let after = snapshot(ctx, after)?;
-    Ok(Some(watch::drift(&after, today, &settings(ctx, change)?)))
+    Ok(found)
 }
 
 /// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
 pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
-    let mut days = Vec::new();
-    for tick in &change.ticks {
-        let Ok(snapshot) = snapshot(ctx, &tick.taken.snapshot) else { continue };
-        days.push((tick.utc_date, judge_day(ctx, change, &snapshot)?.unwrap_or_default()));
-    }
-    Ok(watch::unjudged(change, &days))
-}
-
-fn settings(ctx: &Ctx, change: &Change) -> Result<Settings> {
-    let recorded = match &change.comparison {
-        Some(comparison) => Some(comparison_file(ctx, &comparison.json)?),
-        None => None,
+    let watched = if change.ticks.is_empty() { None } else { watched(ctx, change)? };
+    let day = |tick: &Dated<Tick>| {
+        let today = audit::evidence::snapshot(&tick.taken.snapshot, &fetch(ctx))?;
+        Some((tick.utc_date, watched.as_ref().map(|it| it.watch(change, &today)).unwrap_or_default()))
     };
-    Ok(watch::settings(change, recorded.as_ref()))
+    Ok(watch::unjudged(change, &change.ticks.iter().filter_map(day).collect::<Vec<_>>()))
 }

@@ -40,9 +40,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
     }
-    if ctx.repo().is_ok() {
-        audit_here::tell_hidden(ctx)?;
-    }
+    audit_here::tell_hidden(ctx)?;
     offer_merge_union(ctx, args.no_prompt)?;
     if ctx.config()?.enforcement.exempt.is_empty() && matches!(ctx.repo(), Ok(Some(_))) {
         let line = "- {paths: [\"**/*.md\", \"docs/**\", \"LICENSE*\", \".github/**\"], reason: they change nothing that runs}";

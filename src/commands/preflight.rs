@@ -2,19 +2,21 @@
 //! `analyze`: what a project is made of, and what to ask before it is tuned. `llm`: what a language model needs to propose the
 //! exact commands, with no value of the config that could be a secret.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::audit::{Demanded, World, preflight};
+use crate::audit::record;
 use crate::commands::{Ctx, audit_here, choose, commit, delta, measure};
-use crate::config::Config;
+use crate::config::{Config, Timing};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::measure::size;
 use crate::model::scrub::scrub;
-use crate::model::{ChangeId, Problem, WorkTree};
+use crate::model::text::{count, few, joined};
+use crate::model::{ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WorkTree, fix};
 use crate::os::files;
 use crate::project;
 use crate::report::{self, problem};
@@ -44,7 +46,7 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
         None => ctx.print(&answer(ctx, id.as_ref(), &found)?)?,
         Some(out) => {
             ctx.write_out(out, &answer(ctx, id.as_ref(), &found)?, &doc)?;
-            ctx.print(&json!({ "wrote": out, "worst_level": preflight::worst(&found) }))?;
+            ctx.print(&json!({ "wrote": out, "worst_level": worst(&found) }))?;
         }
     }
     Ok(Exit::Yes)
@@ -59,67 +61,170 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
         "git": delta::observe(ctx).git,
         "analysis": analysis(ctx)?,
         "change_id": id,
-        "worst_level": preflight::worst(found),
+        "worst_level": worst(found),
         "finding_count": found.len(),
         "findings": found.iter().map(problem::json).collect::<Vec<_>>(),
     }))
 }
 
+/// Every problem, the most serious first; of the changes, those of the one that is named, or else of all open ones.
 pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>> {
     if let Some(id) = only {
-        crate::commands::commit::load(ctx, id)?;
+        commit::load(ctx, id)?;
     }
     let (tracked, _) = choose::changes(ctx)?;
-    let all: Vec<&Change> = tracked.iter().collect();
-    let open: Vec<&Change> =
-        tracked.iter().filter(|change| change.is_open() && only.is_none_or(|id| id == change.id())).collect();
-    let mut world = world(ctx, &all)?;
+    ctx.config()?;
     // What a named change needs is not what another's record holds, and its own is read above.
-    if only.is_none() {
-        world.lost = audit_here::lost(ctx)?;
+    let mut found = if only.is_none() { audit_here::lost_problems(ctx)? } else { Vec::new() };
+    found.extend(of_git(ctx));
+    found.extend(audit_here::state_ignored(ctx)?.map(|(problem, _)| problem));
+    found.extend(unfetched(ctx)?);
+    found.extend(of_config(ctx, &tracked)?);
+    let open = |change: &&Change| change.is_open() && only.is_none_or(|id| id == change.id());
+    let open: Vec<&Change> = tracked.iter().filter(open).collect();
+    // Not while a change of them is being made.
+    let being_made = open.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
+    let overridden = open.iter().any(|change| change.opened.class == Class::Emergency);
+    let moved = measure::tuneables_in_force(ctx, &tracked.iter().collect::<Vec<_>>())?.moved;
+    if !moved.is_empty() && !being_made && !overridden {
+        let keys: Vec<String> = moved.into_iter().map(|moved| moved.key).collect();
+        let start = fix::start().words(["--class", "tuneable"]);
+        let fixes = vec![
+            Fix::decide(How::Next, "put them back"),
+            Fix::or("open a change for them before anything else", start),
+        ];
+        found.push(warn(
+            "TUNEABLES_UNRECORDED",
+            format!("changed since they were last measured: {}", joined(&keys)),
+            fixes,
+        ));
     }
-    let review = &ctx.config()?.review;
-    let allows = |tool: &str, mode: &str| !review.enforce_recommended_modes || review.allows(tool, mode);
-    Ok(preflight::findings(&world, &open, &allows, ctx.now(), &ctx.fix_context()))
+    for change in open {
+        found.extend(review(ctx, change)?);
+        let expired = record::expired(change, ctx.now()).map(|expired| expired.problem(&ctx.fix_context()));
+        found.extend(expired.map(|it| Problem { message: format!("{}: {}", change.id(), it.message), ..it }));
+    }
+    found.sort_by_key(|problem| Reverse(problem.severity));
+    Ok(found)
 }
 
-fn world(ctx: &Ctx, changes: &[&Change]) -> Result<World> {
-    let config = ctx.config()?;
+/// The most serious level; `info` where nothing was found, as the original has it.
+pub(crate) fn worst(found: &[Problem]) -> Severity {
+    found.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Info)
+}
+
+fn warn(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
+    Problem::of_setup(Severity::Warn, code, message, fixes)
+}
+
+fn info(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
+    Problem::of_setup(Severity::Info, code, message, fixes)
+}
+
+fn of_git(ctx: &Ctx) -> Vec<Problem> {
+    if let Err(CommandError::Trouble { error, .. }) = ctx.repo() {
+        let first = "fix that first: nothing can be measured of code that git does not tell apart";
+        let fixes = vec![Fix::decide(How::Next, first)];
+        return vec![Problem::of_setup(Severity::Fail, "GIT_TROUBLE", error.to_string(), fixes)];
+    }
     let seen = delta::observe(ctx);
+    if !seen.git.is_git {
+        let init = Fix::next("without commits nothing ties a measurement to a change", CommandLine::git("init"));
+        return vec![warn("GIT_NOT_FOUND", "the project is not under git", vec![init])];
+    }
+    let mut found = Vec::new();
+    let status = |purpose: &str| vec![Fix::next(purpose, CommandLine::git("status"))];
+    if seen.revision.commit.is_none() {
+        let commit = CommandLine::git("add -A").and(CommandLine::git("commit -m").word("Start"));
+        found.push(warn("GIT_NO_COMMIT", "there is no commit yet", vec![Fix::next("commit once", commit)]));
+    }
     let dirty = match &seen.revision.work_tree {
-        WorkTree::Clean | WorkTree::Unversioned => Some(0),
-        WorkTree::Dirty { paths, .. } => Some(*paths),
-        WorkTree::Unknown { .. } => None,
+        WorkTree::Clean | WorkTree::Unversioned => None,
+        WorkTree::Dirty { paths, .. } => {
+            Some(format!("{} besides the tool's own", count(*paths, "uncommitted file", "uncommitted files")))
+        }
+        WorkTree::Unknown { .. } => Some("git cannot say what is uncommitted".to_owned()),
     };
-    let attestation = match (config.review.require_attestation, config.review.recommended) {
-        (true, _) => Some(Demanded::Required),
-        (false, true) => Some(Demanded::Recommended),
-        (false, false) => None,
-    };
-    let bloat = project::bloat_dirs(ctx.project.root(), &config.size_paths);
-    let tuneables = measure::tuneables_in_force(ctx, changes)?;
+    found.extend(dirty.map(|message| warn("GIT_DIRTY", message, status("commit or stash what this shows"))));
+    // In a repository of many projects others' work is no fault; but what is measured may read it.
+    let outside = &seen.git.dirty_outside;
+    if !outside.is_empty() {
+        let message = format!("uncommitted outside the project's directory: {}", few(outside));
+        let purpose = "commit or stash what the measured commands read: no commit would hold what ran";
+        found.push(info("GIT_DIRTY_OUTSIDE", message, status(purpose)));
+    }
+    found
+}
+
+/// What is not here of the tracked files.
+pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<Problem>> {
+    let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
+    let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
+    let fetch = |command| vec![Fix::next("fetch the data", CommandLine::git(command))];
+    let found = size::unfetched(ctx.project.root(), paths).into_iter();
+    Ok(found.map(|(what, command)| warn("DATA_UNFETCHED", what, fetch(command))).collect())
+}
+
+fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
+    let config = ctx.config()?;
+    let mut found = Vec::new();
+    let run = |purpose: &str, command: &str| vec![Fix::next(purpose, CommandLine::tool(command))];
+    let edit = |purpose: &str, key: &str, line: &str| vec![Fix::edit(How::Next, purpose, "the config", key, line)];
+    if ctx.project.config_path().is_none() {
+        found.push(Problem::of_setup(Severity::Fail, "CONFIG_MISSING", "there is no config", run("", "init")));
+    }
+    if config.timings.is_empty() {
+        found.push(warn("TIMINGS_EMPTY", "no command is timed", run("", "onboard")));
+    } else if !config.timings.iter().any(Timing::is_measurable) {
+        let message = format!("none of {} timings has a command or results to read", config.timings.len());
+        found.push(warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
+    }
+    if config.size_paths.is_empty() {
+        let list = edit("list paths if their size matters", "size_paths", "- src");
+        found.push(warn("SIZE_PATHS_EMPTY", "no size is measured", list));
+    }
+    if config.http_probes.is_empty() {
+        let line = "- {name: health, url: \"http://127.0.0.1:8080/health\"}";
+        let add = edit("add a health endpoint if there is one", "http_probes", line);
+        found.push(info("HTTP_PROBES_EMPTY", "no HTTP endpoint is probed", add));
+    }
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
-    Ok(World {
-        is_git: seen.git.is_git,
-        git_trouble: match ctx.repo() {
-            Err(CommandError::Trouble { error, .. }) => Some(error.to_string()),
-            _ => None,
-        },
-        lost: Vec::new(),
-        has_commit: seen.revision.commit.is_some(),
-        dirty,
-        outside: seen.git.dirty_outside.clone(),
-        ignored: if ctx.repo().is_ok() { audit_here::hidden(ctx)? } else { Default::default() },
-        unfetched: unfetched(ctx)?,
-        has_config: ctx.project.config_path().is_some(),
-        timings: (config.timings.len(), config.timings.iter().filter(|timing| timing.is_measurable()).count()),
-        size_paths: config.size_paths.len(),
-        http_probes: config.http_probes.len(),
-        has_snapshots: in_store || changes.iter().any(|change| change.baseline.is_some() || !change.rollout.is_empty()),
-        bloat: bloat.into_iter().map(|dir| (dir.path, dir.in_size_path)).collect(),
-        moved_tuneables: tuneables.moved.into_iter().map(|moved| moved.key).collect(),
-        attestation,
-    })
+    if !in_store && changes.iter().all(|change| change.baseline.is_none() && change.rollout.is_empty()) {
+        found.push(info("NO_SNAPSHOTS", "nothing was measured yet", run("see the next step", "status")));
+    }
+    for dir in project::bloat_dirs(ctx.project.root(), &config.size_paths) {
+        let severity = if dir.in_size_path.is_some() { Severity::Warn } else { Severity::Info };
+        let within = dir.in_size_path.map(|path| format!(" within the measured {path}")).unwrap_or_default();
+        let message = format!("{} is build output{within}", dir.path);
+        let purpose = "let git ignore it; sizes of tracked files leave it out";
+        let ignore = Fix::edit(How::Next, purpose, ".gitignore", "any line", &format!("{}/", dir.path));
+        found.push(Problem::of_setup(severity, "BLOAT_DIR_PRESENT", message, vec![ignore]));
+    }
+    Ok(found)
+}
+
+fn review(ctx: &Ctx, change: &Change) -> Result<Option<Problem>> {
+    let (id, wanted) = (change.id(), &ctx.config()?.review);
+    let attested = change.attestation.as_ref();
+    let forbidden =
+        attested.filter(|it| wanted.enforce_recommended_modes && !wanted.allows(&it.tool, &it.reasoning_mode));
+    let (severity, code, message) = if let Some(it) = forbidden {
+        let (tool, mode) = (&it.tool, &it.reasoning_mode);
+        let message = format!("{id} was reviewed by {tool} in the mode {mode}, which the config does not allow");
+        (Severity::Fail, "REVIEW_MODE_NOT_ALLOWED", message)
+    } else if change.is_attested() || (change.comparison.is_none() && change.rollout.is_empty()) {
+        // Before there is a comparison there is nothing to review.
+        return Ok(None);
+    } else if wanted.require_attestation {
+        let message = format!("the present state of {id} has no attested review");
+        (Severity::Fail, "REVIEW_ATTESTATION_MISSING", message)
+    } else if wanted.recommended {
+        (Severity::Info, "REVIEW_ATTESTATION_RECOMMENDED", format!("a review of {id} would be good to have"))
+    } else {
+        return Ok(None);
+    };
+    let problem = Problem::of_setup(severity, code, message, ctx.fix_context().reviewed(id));
+    Ok(Some(Problem { subject: Subject { change: Some(id.clone()), ..Subject::default() }, ..problem }))
 }
 
 #[derive(Debug, Args)]
@@ -223,7 +328,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value> {
         "note": "names and counts alone; the values of the config are left out",
         "prompt": prompt,
         "preflight": answer(ctx, id, &found)?,
-        "worst_level": preflight::worst(&found),
+        "worst_level": worst(&found),
         "analyze": analysis(ctx)?,
         "config": summary(ctx.config()?),
         "change": change,
@@ -245,11 +350,4 @@ fn summary(config: &Config) -> Value {
         "require_attestation": config.review.require_attestation,
         "metrics": config.measurable().iter().map(|spec| spec.id.to_string()).collect::<Vec<_>>(),
     })
-}
-
-/// What is not here of the tracked files.
-pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<(String, &'static str)>> {
-    let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
-    let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
-    Ok(size::unfetched(ctx.project.root(), paths))
 }

@@ -1,13 +1,14 @@
 //! `check --remeasure`: a change's commit and its parent built and measured on this machine, held against the verdicts that
 //! the record has. What was made up whole agrees with itself, and not with another measurement.
 
+use crate::audit::evidence::Judgement;
 use crate::audit::{Finding, FindingKind};
 use crate::commands::{Ctx, GitHistory, evidence, pairing};
 use crate::error::Result;
-use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
+use crate::judge::{CriterionRow, Role, Settings, compare};
 use crate::measure::CommandPlan;
 use crate::measure::pair::{Version, Versions};
-use crate::model::{Bound, Design, Outcome, Snapshot, Verdict};
+use crate::model::{Bound, Design, Outcome, Verdict};
 use crate::report::verdict;
 use crate::workflow::{Change, End};
 
@@ -30,10 +31,10 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     for commit in [parent.as_str(), last].into_iter().filter_map(|commit| history.known(commit)) {
         config = if config.is_none() { history.config(&commit)? } else { config };
     }
-    let (Some(config), Some(recorded)) = (config, recorded(ctx, change)) else {
+    let (Some(config), Some(recorded)) = (config, Judgement::of(change, &evidence::fetch(ctx))) else {
         return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
     };
-    let (old, new, stored) = recorded;
+    let stored = recorded.comparison;
     let settings = Settings {
         min_effect: stored.settings.min_effect,
         sizes_in_git: stored.settings.sizes_in_git,
@@ -64,16 +65,9 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         pairing::Pairing::Impossible(why) | pairing::Pairing::SameCode(why) => return Ok(not(why)),
     };
     pairing::warn(ctx, &session);
-    let again = compare::compare(&old, &new, Some(&session), &change.contract, &settings);
+    let again = compare::compare(&recorded.before, &recorded.after, Some(&session), &change.contract, &settings);
     let found = stored.criteria.iter().zip(&again.criteria).filter_map(|(one, other)| held_against(one, other));
     Ok(found.collect())
-}
-
-/// Its snapshots and its comparison; `None` where one is missing or altered, which the check tells by itself.
-fn recorded(ctx: &Ctx, change: &Change) -> Option<(Snapshot, Snapshot, Comparison)> {
-    let before = evidence::snapshot(ctx, &change.baseline.as_ref()?.taken.snapshot).ok()?;
-    let after = evidence::snapshot(ctx, &change.after.as_ref()?.taken.snapshot).ok()?;
-    Some((before, after, evidence::comparison_file(ctx, &change.comparison.as_ref()?.json).ok()?))
 }
 
 /// A criterion that was recorded in favour of the change, and does not come out so here.

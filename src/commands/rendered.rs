@@ -1,15 +1,14 @@
 //! The pages that people read of a change, rendered again from its record and its raw evidence: the comparison's report, the
 //! days' reports and the logbook's section. What they say must follow from what was measured.
 
-use crate::audit::evidence::{CONTRACT, Watched};
+use crate::audit::evidence::{CONTRACT, Judgement, Watched, snapshot};
 use crate::audit::{Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::compare;
-use crate::judge::Comparison;
 use crate::measure::TOOL;
-use crate::model::{Artifact, Digest, Kind, PairSession, Snapshot, Tick, ingest};
+use crate::model::{Artifact, Digest, Kind, Tick};
 use crate::report::{self, CompareView, DayView, plot};
 use crate::store::{Role, logbook};
-use crate::workflow::{Change, watch};
+use crate::workflow::Change;
 
 /// The bytes of a recorded file; `None` where it is missing or altered, which is told elsewhere.
 type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
@@ -39,15 +38,10 @@ pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
 }
 
 fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
-    let compared = &change.comparison.as_ref()?.what;
+    let recorded = &change.comparison.as_ref()?.what;
+    let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
     let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
-    let (before, after) = (snapshot(sides[0], fetch)?, snapshot(sides[1], fetch)?);
-    let pair: Option<PairSession> = match &compared.pair {
-        Some(artifact) => Some(ingest::parse_pair(&fetch(artifact)?).ok()?),
-        None => None,
-    };
-    let comparison: Comparison = serde_json::from_slice(&fetch(&compared.json)?).ok()?;
-    let inputs: Vec<Artifact> = sides.into_iter().chain(&compared.pair).cloned().collect();
+    let inputs: Vec<Artifact> = sides.into_iter().chain(&recorded.pair).cloned().collect();
     let is_drawn = plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).is_some();
     let picture = Role::ComparePicture.file_name(change.id().as_str()).ok().filter(|_| is_drawn);
     let view = CompareView {
@@ -58,7 +52,7 @@ fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
         inputs: &inputs,
         picture: picture.as_deref(),
     };
-    Some(Page { recorded: &compared.markdown, text: report::compare::markdown(&view), tool: after.tool })
+    Some(Page { recorded: &recorded.markdown, text: report::compare::markdown(&view), tool: after.tool })
 }
 
 /// Each day's page, as the record was when the day was measured.
@@ -74,22 +68,16 @@ fn days<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
 fn day<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page<'a>> {
     let today = snapshot(&tick.taken.snapshot, fetch)?;
     let watched = Watched::of(then, fetch)?;
-    let after = then.after.as_ref().map(|after| &after.taken.snapshot).or_else(|| watch::reference(then))?;
-    let drift = watch::drift(&snapshot(after, fetch)?, &today, &watched.settings);
     let view = DayView {
         change: then,
         day: tick.day,
         utc_date: tick.utc_date,
         snapshot: &today,
         watch: Some(&watched.watch(then, &today)),
-        drift: Some(&drift),
+        drift: Some(&watched.drift(&today)),
         alarms: &tick.alarms,
     };
     Some(Page { recorded: &tick.report, text: report::day::markdown(&view), tool: today.tool.clone() })
-}
-
-fn snapshot(artifact: &Artifact, fetch: &Fetch<'_>) -> Option<Snapshot> {
-    ingest::parse_snapshot(&fetch(artifact)?).ok()
 }
 
 /// The changes whose section of the logbook is another than it was, and not the one that their record gives.

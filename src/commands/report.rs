@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::audit::evidence::Judgement;
 use crate::commands::{Ctx, budget, compare, evidence};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -93,13 +94,6 @@ fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, boo
 
 /// The samples that the change was judged by; none where a file is missing or altered, which the page names.
 fn strips(ctx: &Ctx, change: &Change) -> Vec<Strip> {
-    let read = || -> Option<Vec<Strip>> {
-        let recorded = change.comparison.as_ref()?;
-        let before = evidence::snapshot(ctx, &change.baseline.as_ref()?.taken.snapshot).ok()?;
-        let after = evidence::snapshot(ctx, &change.after.as_ref()?.taken.snapshot).ok()?;
-        let comparison = evidence::comparison_file(ctx, &recorded.json).ok()?;
-        let pair = recorded.pair.as_ref().and_then(|artifact| evidence::pair(ctx, artifact).ok());
-        Some(compare::strips(&comparison, (&before, &after), pair.as_ref()))
-    };
-    read().unwrap_or_default()
+    let found = Judgement::of(change, &evidence::fetch(ctx));
+    found.map(|it| compare::strips(&it.comparison, (&it.before, &it.after), it.pair.as_ref())).unwrap_or_default()
 }

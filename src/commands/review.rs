@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::audit::evidence::Judgement;
 use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, evidence, parse};
 use crate::error::{Result, failed};
 use crate::exit::Exit;
@@ -78,8 +79,8 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     ctx.config()?;
     let (fixes, at) = (ctx.fix_context(), ctx.now());
     let next = Fix::next("answer its questions, and put the answer on record", fixes.attest(id));
-    let comparison = change.comparison.as_ref().and_then(|it| evidence::comparison_file(ctx, &it.json).ok());
-    let comparison = comparison.as_ref();
+    let judged = Judgement::of(&change, &evidence::fetch(ctx));
+    let comparison = judged.as_ref().map(|it| &it.comparison);
     let view =
         BundleView { change: &change, comparison, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
     // The record holds what people wrote; the diff is masked already, before it was cut.

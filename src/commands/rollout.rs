@@ -89,7 +89,7 @@ pub(crate) fn against_baseline(ctx: &Ctx, change: &Change, measurement: &Measure
     if change.baseline.is_none() {
         return Ok(None);
     }
-    Ok(evidence::judge_day(ctx, change, &measurement.snapshot)?.and_then(|watch| watch.verdicts()))
+    Ok(evidence::watched(ctx, change)?.and_then(|it| it.watch(change, &measurement.snapshot).verdicts()))
 }
 
 #[derive(Debug, Args)]

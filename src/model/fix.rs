@@ -190,6 +190,11 @@ impl FixContext {
         line.ask("--reviewer", NAME)
     }
 
+    /// Has it reviewed, and attests that.
+    pub fn reviewed(&self, id: &ChangeId) -> Vec<Fix> {
+        vec![Fix::next("have it reviewed", on(id, "review bundle")), Fix::then("", self.attest(id))]
+    }
+
     /// Writes these parts of the contract.
     pub fn contract(&self, id: &ChangeId, class: Class, parts: &[Part]) -> CommandLine {
         self.contract_parts(on(id, "change contract"), class, parts)

@@ -132,9 +132,7 @@ impl Demand {
                 vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]
             }
             DemandKind::NoAlarm { .. } => alarm(change),
-            DemandKind::Attestation { .. } => {
-                vec![Fix::next("have it reviewed", fix::on(id, "review bundle")), Fix::then("", ctx.attest(id))]
-            }
+            DemandKind::Attestation { .. } => ctx.reviewed(id),
             DemandKind::Artifacts { faults } => restore(faults, change, ctx, None),
             DemandKind::Reproduced => vec![Fix::next("see which differ", CommandLine::tool("check"))],
             DemandKind::Clock { latest } => {

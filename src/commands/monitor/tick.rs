@@ -182,8 +182,9 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let day = window::day_of(from, utc_date).unwrap_or(0);
     let role = day_role(day);
     measurement.dedicate(change.id(), &role);
-    let watch = evidence::judge_day(ctx, change, &measurement.snapshot)?;
-    let drift = evidence::drift(ctx, change, &measurement.snapshot)?;
+    let watched = evidence::watched(ctx, change)?;
+    let watch = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
+    let drift = watched.as_ref().map(|it| it.drift(&measurement.snapshot));
     let alarms = watch.as_ref().map(watch::Watch::alarms).unwrap_or_default();
     let view = DayView {
         change,
