@@ -11,10 +11,10 @@ use crate::error::Result;
 use crate::git::{GitError, Repo};
 use crate::judge::{Caveat, compare};
 use crate::model::{
-    Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan,
+    Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan, own,
 };
 use crate::os::files;
-use crate::store::{OwnPaths, Record};
+use crate::store::Record;
 use crate::workflow::{Change, End, World, replay};
 
 /// As many commits are looked at for one that a change undoes, the change's own included.
@@ -293,25 +293,24 @@ pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
 
 /// The sources among the tool's own files, each as `KEY (PATH)`.
 fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
-    let own = OwnPaths::below(b"");
     let root = ctx.project.root();
     let is_own = |source: &Source| {
         // Commands name directories to look whether they are committed; what is shared goes with all that is in it.
         let whole = source.key == "pair.share";
-        within(root, source).iter().any(|path| is_among(&own, &files::path_bytes(path), whole))
+        within(root, source).iter().any(|path| is_among(&files::path_bytes(path), whole))
     };
     let found = ctx.config()?.sources().into_iter().filter(is_own);
     Ok(found.map(|source| format!("{} ({})", source.key, source.path)).collect())
 }
 
-fn is_among(own: &OwnPaths, path: &[u8], whole: bool) -> bool {
+fn is_among(path: &[u8], whole: bool) -> bool {
     let holds = |dir: &[u8]| {
         let within = |name: &[u8]| [dir, name].concat();
-        own.is_own(&within(b"/x.json")) || own.is_own(&within(b"/changes/x.json")) || own.is_left(&within(b"/x"))
+        own::is_own(&within(b"/x.json")) || own::is_own(&within(b"/changes/x.json")) || own::is_left(&within(b"/x"))
     };
     let parent = path.iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |at| &path[..at]);
     let is_pattern = path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
-    let is_own = own.is_own(path) || own.is_left(path);
+    let is_own = own::is_own_or_left(path);
     is_own && (whole || !holds(path)) || is_pattern && !parent.is_empty() && holds(parent)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, validate,
+    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, evidence, parse, rollout, status, validate,
 };
 use crate::error::Result;
 use crate::exit::Exit;
@@ -106,16 +106,14 @@ fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal> {
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
     let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
-    let own = delta::own(Some(repo));
     let config = ctx.config()?;
     let project = files::path_from_bytes(repo.prefix());
     let mut checked = Ok(Vec::new());
-    let reverted =
-        repo.rehearse_revert(&head.commit, &newest_first, &|path| own.is_own(path), &mut |root: &Path| {
-            if config.validation.rehearse_checks {
-                checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
-            }
-        })?;
+    let reverted = repo.rehearse_revert(&head.commit, &newest_first, &mut |root: &Path| {
+        if config.validation.rehearse_checks {
+            checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+        }
+    })?;
     let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);
     let names: Vec<String> = failed.collect();
     Ok(match reverted {

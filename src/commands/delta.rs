@@ -9,21 +9,20 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::Result;
-use crate::git::{Commit, GitError, Repo, Reverted, Scope, Side, Walk};
+use crate::git::{Commit, GitError, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
-use crate::measure::{self, Own, Seen};
+use crate::measure::{self, Seen};
 use crate::model::text::short;
 use crate::model::{
     Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree,
 };
-use crate::store::OwnPaths;
 use crate::workflow::{Change, World};
 
 /// The code here.
 pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
-    let mut revision = telling_own(|own| measure::revision::revision(ctx.project.root(), repo, own));
+    let mut revision = measure::revision::revision(ctx.project.root(), repo);
     if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
         && let Some(reason) = collect::hidden_by_filter(ctx, repo)?
     {
@@ -35,13 +34,7 @@ pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
 /// The code here, with version 1's description of it.
 pub(crate) fn observe(ctx: &Ctx) -> Seen {
     let repo = ctx.repo().ok().flatten();
-    telling_own(|own| measure::revision::observe(ctx.project.root(), repo, own))
-}
-
-/// Looks with what tells the tool's own files, by paths from the project's root.
-pub(crate) fn telling_own<T>(look: impl FnOnce(Own<'_>) -> T) -> T {
-    let own = OwnPaths::below(b"");
-    look(Own { is_own: &|path: &[u8]| own.is_own(path), is_left: &|path: &[u8]| own.is_left(path) })
+    measure::revision::observe(ctx.project.root(), repo)
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
@@ -61,13 +54,12 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Re
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
-    let own = own(Some(repo));
     let mut found = Vec::new();
     let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
     let base = base.filter(|base| repo.resolve(base).is_ok());
     repo.log_range(base, head, &Walk::naming(key, &[id.as_str()]), &mut |commit| {
         if commit.ids.iter().any(|value| value == id.as_str()) {
-            found.push(describe(repo, &own, &commit));
+            found.push(describe(repo, &commit));
         }
         ControlFlow::Continue(())
     })?;
@@ -124,9 +116,7 @@ fn commits_since(
     told: bool,
 ) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
-    let own_files = own(Some(repo));
-    let is_own_file = |path: &[u8]| own_files.is_own(path);
-    let scope = Scope { prefix: repo.prefix(), is_own: &is_own_file };
+    let scope = repo.project();
     let commits = repo.commits(Some(base), head, &Walk::all(&ctx.config()?.enforcement.trailer))?;
     let is_code = |commit: &Commit| commit.touches(&scope);
     let unclaimed = unclaimed(ctx, repo, change, &commits, (base, head))?;
@@ -143,8 +133,8 @@ fn commits_since(
         // Without a commit of its own, one that names another change may have been meant.
         !is_code(commit) || is_own(commit) || (own.is_empty() && foreign(commit))
     });
-    delta.commits = kept.map(|commit| describe(repo, &own_files, commit)).collect();
-    delta.outside = outside(repo, &own_files, change, &commits);
+    delta.commits = kept.map(|commit| describe(repo, commit)).collect();
+    delta.outside = outside(repo, change, &commits);
     let moved = !others.is_empty();
     let (from, to) = match own.as_slice() {
         [only] => {
@@ -288,8 +278,7 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
     let Some(head) = head_with(repo, &newest_first)? else { return Ok(InEffect::Absent) };
-    let own = own(Some(repo));
-    let reverted = repo.rehearse_revert(&head, &newest_first, &|path| own.is_own(path), &mut |_| {})?;
+    let reverted = repo.rehearse_revert(&head, &newest_first, &mut |_| {})?;
     Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }
 
@@ -325,8 +314,7 @@ pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>>
     commits.reverse();
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let Some(head) = head_with(repo, &commits)? else { return Ok(Vec::new()) };
-    let own = own(Some(repo));
-    let whole = match repo.rehearse_revert(&head, &commits, &|path| own.is_own(path), &mut |_| {})? {
+    let whole = match repo.rehearse_revert(&head, &commits, &mut |_| {})? {
         Reverted::Applies { files, .. } => files.len() >= seen.files.len(),
         Reverted::Conflicts { .. } | Reverted::Nothing => false,
     };
@@ -334,29 +322,21 @@ pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>>
     Ok(if whole { short.collect() } else { Vec::new() })
 }
 
-/// Tells the tool's own files, by paths from the repository's root.
-pub(crate) fn own(repo: Option<&Repo>) -> OwnPaths {
-    OwnPaths::below(repo.map(Repo::prefix).unwrap_or_default())
-}
-
-fn describe(repo: &Repo, own: &OwnPaths, commit: &Commit) -> DeltaCommit {
-    let is_own = |path: &[u8]| own.is_own(path);
-    let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
+fn describe(repo: &Repo, commit: &Commit) -> DeltaCommit {
     DeltaCommit {
         sha: commit.id.clone(),
         subject: commit.subject.clone(),
         change_ids: commit.ids.clone(),
         // A merge is judged by what it brings to the history, which its parents' commits show already.
-        evidence_only: !commit.touches(&scope),
+        evidence_only: !commit.touches(&repo.project()),
         merge: commit.is_merge(),
-        own_files: commit.files.iter().any(|file| own.is_own(&file.path)),
+        own_files: commit.files.iter().any(|file| repo.is_own(&file.path)),
     }
 }
 
 /// Commits of the change that touch what lies outside the project, and nothing of it but own files.
-fn outside(repo: &Repo, own: &OwnPaths, change: &Change, commits: &[Commit]) -> Vec<String> {
-    let is_own = |path: &[u8]| own.is_own(path);
-    let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
+fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
+    let scope = repo.project();
     let of_change = |it: &&Commit| it.ids.iter().any(|id| id == change.id().as_str());
     let leaves = |it: &&Commit| it.files.iter().any(|file| !file.path.starts_with(repo.prefix()));
     let found = commits.iter().filter(of_change).filter(|it| !it.is_merge() && !it.touches(&scope)).filter(leaves);

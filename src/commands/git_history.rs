@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use crate::audit::{CommitName, History};
 use crate::error::Result;
-use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Scope, Side, Walk};
+use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk};
 use crate::model::ChangeId;
 use crate::os::files;
-use crate::store::{OwnPaths, project};
+use crate::store::project;
 
 /// How many reverts of reverts the hooks follow back.
 const REVERTS: u32 = 8;
@@ -19,7 +19,6 @@ const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 /// A repository, asked about one project in it.
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
-    pub(crate) own: OwnPaths,
     pub(crate) key: String,
     /// The ends of the range that is looked at, where there is one.
     base: Option<String>,
@@ -36,10 +35,8 @@ pub(crate) struct GitHistory<'a> {
 
 impl<'a> GitHistory<'a> {
     pub(crate) fn new(repo: &'a Repo, key: &str) -> Self {
-        let own = OwnPaths::below(repo.prefix());
         Self {
             repo,
-            own,
             key: key.to_owned(),
             base: None,
             head: None,
@@ -62,11 +59,11 @@ impl<'a> GitHistory<'a> {
     /// Whether a path of the project is one that the tool writes.
     fn is_own(&self, full: &[u8], path: &str) -> bool {
         let Some(name) = path.strip_prefix(project::EVIDENCE_DIR).and_then(|name| name.strip_prefix('/')) else {
-            return self.own.is_own(full);
+            return self.repo.is_own(full);
         };
         let of_a_change = |ids: &BTreeSet<String>| name.match_indices('_').any(|(at, _)| ids.contains(&name[..at]));
         let is_prose = name.starts_with('.') || [".md", ".svg", ".png"].iter().any(|end| name.ends_with(end));
-        self.own.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
+        self.repo.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
     }
 
     /// What went wrong while git was asked, if anything did.
@@ -94,11 +91,6 @@ impl<'a> GitHistory<'a> {
 
     pub(crate) fn known(&self, commit: &str) -> Option<String> {
         self.repo.resolve(commit).ok()
-    }
-
-    pub(crate) fn in_scope<T>(&self, ask: impl FnOnce(&Scope<'_>) -> T) -> T {
-        let is_own = |path: &[u8]| self.own.is_own(path);
-        ask(&Scope { prefix: self.repo.prefix(), is_own: &is_own })
     }
 
     /// An answer of git; a failure is kept and answered with `otherwise`.
@@ -154,7 +146,7 @@ impl History for GitHistory<'_> {
             let found = self.repo.commit_and_tree(commit).ok()?;
             // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
             self.config(&found.commit).ok()??;
-            let code = self.in_scope(|scope| self.repo.code_digest(&found.commit, scope)).ok()?;
+            let code = self.repo.code_digest(&found.commit, &self.repo.project()).ok()?;
             Some((found.tree, code))
         };
         let found = look_up();
@@ -164,13 +156,13 @@ impl History for GitHistory<'_> {
 
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
         let _ = (self.at(base)?, self.at(head)?);
-        let files = self.in_scope(|scope| self.repo.changed_files(base, Side::Commit(head), scope)).ok()?;
+        let files = self.repo.changed_files(base, Side::Commit(head), &self.repo.project()).ok()?;
         Some(self.of_project(files).iter().map(|file| file.name().to_owned()).collect())
     }
 
     fn code_is(&self, commit: &str, code: &str) -> bool {
         let Some(commit) = &self.known(commit) else { return false };
-        self.ask(self.in_scope(|scope| self.repo.code_digest(commit, scope)), String::new()) == code
+        self.ask(self.repo.code_digest(commit, &self.repo.project()), String::new()) == code
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {

@@ -94,7 +94,7 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
 /// What is staged, against a commit or else the one checked out.
 fn staged_since(repo: &Repo, base: Option<&str>) -> Result<Vec<FileChange>> {
     let index = std::env::var_os("GIT_INDEX_FILE");
-    let scope = Scope { prefix: repo.prefix(), is_own: &|_| false };
+    let scope = Scope { prefix: repo.prefix(), ..Scope::ALL };
     Ok(repo.staged_files(base, index.as_deref(), &scope)?)
 }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::git::{Operation, Repo};
 use crate::model::{ChangeId, CommandLine, Event, Fix};
 use crate::os::files;
-use crate::store::{Exclusive, Integrity, OwnPaths, Record, evidence, project};
+use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, gates};
 
 /// How many commits of a record are looked at.
@@ -76,15 +76,14 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
 /// The tool's own files in conflict, with the other side's object; in the work tree this side's then lies whole.
 fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
     let (mut here, mut there) = (Vec::new(), BTreeMap::new());
-    let own = OwnPaths::below(repo.prefix());
     let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
     for entry in listed.split(|byte| *byte == 0) {
         let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
         let (head, path) = (String::from_utf8_lossy(&entry[..tab]), &entry[tab + 1..]);
         let mut fields = head.split(' ').skip(1);
         match (fields.next(), fields.next()) {
-            (Some(_), Some("2")) if own.is_own(path) => here.push(files::path_from_bytes(path)),
-            (Some(object), Some("3")) if own.is_own(path) => {
+            (Some(_), Some("2")) if repo.is_own(path) => here.push(files::path_from_bytes(path)),
+            (Some(object), Some("3")) if repo.is_own(path) => {
                 there.insert(String::from_utf8_lossy(path).into_owned(), object.to_owned());
             }
             _ => {}

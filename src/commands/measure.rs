@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
-use crate::store::{OwnPaths, Role, atomic, guard};
+use crate::store::{Role, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
 
@@ -45,10 +45,7 @@ pub(crate) fn take(
 ) -> Result<Measurement> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
-    let own = OwnPaths::below(b"");
     let tracked = delta::tracked(ctx)?;
-    let is_tracked = |path: &[u8]| tracked.as_ref().is_some_and(|tracked| tracked.contains(path));
-    let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path) && !is_tracked(path);
     let beside = demands::non_code_globs(config)?;
     let is_result = |path: &Path| {
         let mut files = config.timings.iter().filter_map(|timing| timing.hyperfine.as_deref());
@@ -59,7 +56,6 @@ pub(crate) fn take(
         root: ctx.project.root(),
         config,
         tracked: tracked.as_ref(),
-        is_own: &is_own,
         interrupt,
         repo: ctx.repo()?,
         is_code: &is_code,

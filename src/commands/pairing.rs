@@ -16,12 +16,11 @@ use crate::measure::pair::{
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::scrub::scrub;
 use crate::model::{
-    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, pair,
+    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, own, pair,
 };
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
-use crate::store::OwnPaths;
 use crate::workflow::Change;
 
 const SHOWN: usize = 5;
@@ -146,8 +145,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let started_at = ctx.now();
     let mut bar = Bar::new(&ctx.ui);
-    let own = delta::own(Some(repo));
-    let project = Project { repo, config: ask.config, is_own: &|path| own.is_own(path) };
+    let project = Project { repo, config: ask.config };
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
@@ -212,8 +210,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     };
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let mut bar = Bar::new(&ctx.ui);
-    let own = delta::own(Some(repo));
-    let project = Project { repo, config, is_own: &|path| own.is_own(path) };
+    let project = Project { repo, config };
     let mut failures = Vec::new();
     match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
@@ -249,12 +246,9 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
 
 /// Names the keys of the config that bring what a clean checkout lacks.
 fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
-    let own = delta::own(Some(repo));
     let ignored = repo.ignored_here()?;
-    let ignored = ignored
-        .iter()
-        .map(|path| path.trim_end_matches('/'))
-        .filter(|path| !own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()));
+    let ignored =
+        ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own::is_own_or_left(path.as_bytes()));
     let ignored: Vec<&str> = ignored.take(SHOWN).collect();
     let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
     let share = format!("share: [{}]", ignored.join(", "));
@@ -290,13 +284,11 @@ pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
 
 /// The configured paths that are there on both sides, measured before anything runs on them.
 fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>> {
-    let own = OwnPaths::below(b"");
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
         let repo = Repo::open(root)?;
         let tracked = delta::tracked_in(&repo)?;
-        let known = size::Known { tracked: Some(&tracked), is_own: &|path| own.is_own(path) };
-        let of = |path: &String| match size::measure(root, path, known) {
+        let of = |path: &String| match size::measure(root, path, Some(&tracked)) {
             size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),
             size::Measured::Missing | size::Measured::Unreadable(_) => None,
         };

@@ -20,7 +20,6 @@ use crate::model::{ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Su
 use crate::os::files;
 use crate::project;
 use crate::report::{self, problem};
-use crate::store::OwnPaths;
 use crate::workflow::{Change, view_v1};
 
 const SCHEMA: &str = "vibeship_optimizer.preflight.v1";
@@ -249,9 +248,7 @@ pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit> {
 }
 
 pub(crate) fn analysis(ctx: &Ctx) -> Result<Value> {
-    let own = OwnPaths::below(b"");
-    let is_own = |path: &[u8]| own.is_own(path) || own.is_left(path);
-    Ok(serde_json::to_value(project::analyze(ctx.project.root(), &ctx.config()?.project, &is_own, ctx.now()))?)
+    Ok(serde_json::to_value(project::analyze(ctx.project.root(), &ctx.config()?.project, ctx.now()))?)
 }
 
 /// Where the bundle is written unless said otherwise, as in the original.

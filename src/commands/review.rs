@@ -9,7 +9,7 @@ use crate::audit::evidence::Judgement;
 use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, evidence, parse};
 use crate::error::{Result, failed};
 use crate::exit::Exit;
-use crate::git::{GitError, Repo, Scope, Side};
+use crate::git::{GitError, Repo, Side};
 use crate::measure;
 use crate::model::scrub::scrub;
 use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind};
@@ -194,9 +194,7 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
         Err(GitError::UnknownRevision { .. }) => repo.empty_tree()?,
         other => other?,
     };
-    let own = delta::own(Some(repo));
-    let is_own = |path: &[u8]| own.is_own(path);
-    let scope = Scope { prefix: repo.prefix(), is_own: &is_own };
+    let scope = repo.project();
     let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let stat = counts.iter().map(|count| (shown(&count.path), count.added.zip(count.deleted))).collect();

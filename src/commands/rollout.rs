@@ -138,7 +138,6 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let reverts: Vec<String> = newest_first.iter().map(|sha| format!("This reverts commit {sha}.")).collect();
     let (title, id) = (&change.opened.title, change.id());
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
-    let own = delta::own(Some(repo));
     let again = Fix::then("", fix::on(id, "change rollback").words(["--reason", reason, "--apply"]));
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");
@@ -146,7 +145,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
         return Err(trouble("git does not know who makes the reverting commit; nothing was changed")
             .fixed_by([Fix::next("", name), again]));
     }
-    let (outcome, made) = repo.perform_revert(&newest_first, &|path| own.is_own(path), &message).map_err(|error| {
+    let (outcome, made) = repo.perform_revert(&newest_first, &message).map_err(|error| {
         let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
         // What git says last where it could not sign.
         if error.to_string().contains("failed to write commit object") {

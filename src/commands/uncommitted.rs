@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Ctx, delta};
+use crate::commands::Ctx;
 use crate::error::{Result, failed};
 use crate::git::Repo;
 use crate::measure::revision;
@@ -138,7 +138,7 @@ fn is_ignored_by(pattern: &str, path: &str) -> bool {
 
 /// Uncommitted paths that are not the tool's own.
 fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>> {
-    Ok(delta::telling_own(|own| revision::uncommitted(repo, own))?)
+    Ok(revision::uncommitted(repo)?)
 }
 
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What

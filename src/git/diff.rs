@@ -8,36 +8,47 @@ use std::ops::ControlFlow;
 use crate::git::call::records;
 use crate::git::{Call, FileChange, GitError, Repo};
 use crate::model::commit::is_regular;
+use crate::model::own;
 use crate::os::files;
 
 /// Bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
 
 /// The part of a repository that a question is about.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// The project's root below the repository's, with a `/` at its end; empty when the two are the same.
+    /// Only what lies below it, with a `/` at its end; empty for the whole repository.
     pub prefix: &'a [u8],
-    /// Whether a path (from the repository's root, with `/`) is to be left out.
-    pub is_own: &'a dyn Fn(&[u8]) -> bool,
+    /// The project whose own files are left out, by its root below the repository's; `None` leaves nothing out.
+    pub without_own_of: Option<&'a [u8]>,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
     /// The whole repository.
-    pub(crate) const ALL: Scope<'static> = Scope { prefix: b"", is_own: &|_| false };
+    pub(crate) const ALL: Scope<'static> = Scope { prefix: b"", without_own_of: None };
+
+    /// The code of the project at `prefix`.
+    pub(crate) fn project(prefix: &'a [u8]) -> Self {
+        Self { prefix, without_own_of: Some(prefix) }
+    }
 
     pub(crate) fn counts(&self, path: &[u8]) -> bool {
-        path.starts_with(self.prefix) && !(self.is_own)(path)
+        path.starts_with(self.prefix) && !self.is(own::is_own, path)
     }
 
     /// Whether a path of such a mode counts. What is no regular file counts whatever its name: a link or a submodule
     /// leads elsewhere.
     pub(crate) fn counts_as(&self, path: &[u8], mode: &str) -> bool {
-        path.starts_with(self.prefix) && !(is_regular(mode) && (self.is_own)(path))
+        path.starts_with(self.prefix) && !(is_regular(mode) && self.is(own::is_own, path))
     }
 
     pub(crate) fn counts_change(&self, change: &FileChange) -> bool {
-        change.path.starts_with(self.prefix) && !(change.is_regular() && (self.is_own)(&change.path))
+        change.path.starts_with(self.prefix) && !(change.is_regular() && self.is(own::is_own, &change.path))
+    }
+
+    /// Whether a path is of this kind in the project whose own files are left out.
+    pub(crate) fn is(&self, kind: fn(&[u8]) -> bool, path: &[u8]) -> bool {
+        self.without_own_of.and_then(|project| path.strip_prefix(project)).is_some_and(kind)
     }
 }
 
@@ -249,11 +260,10 @@ mod tests {
     fn files_lines_and_text_are_told_without_own_files_and_under_hostile_settings() {
         let sandbox = Sandbox::new().hostile();
         let one = sandbox.commit("a b", "1\n", "one");
-        sandbox.write("own/record", "x");
+        sandbox.write("reports/optimizer/record.md", "x");
         sandbox.write("binary", "\0\u{1}");
         sandbox.commit("a b", "1\n2\n", "two");
-        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-        let scope = Scope { prefix: b"", is_own: own };
+        let scope = Scope::project(b"");
         let repo = sandbox.repo();
         let side = Side::Commit("HEAD");
         let changed = repo.changed_files(&one, side, &scope).unwrap();

@@ -93,7 +93,7 @@ mod tests {
     use crate::git::{Sandbox, Scope};
 
     fn is_hidden(sandbox: &Sandbox, path: &str) -> bool {
-        assert_eq!(sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap(), None, "git calls it unchanged");
+        assert_eq!(sandbox.repo().dirt(&Scope::ALL).unwrap(), None, "git calls it unchanged");
         !sandbox.repo().hidden_by_filter(&[PathBuf::from(path)]).unwrap().is_empty()
     }
 

@@ -188,10 +188,9 @@ mod tests {
     #[test]
     fn the_code_is_the_same_while_only_own_files_change() {
         let sandbox = Sandbox::new();
-        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-        let scope = Scope { prefix: b"", is_own: own };
+        let scope = Scope::project(b"");
         let one = sandbox.commit("src/a", "1", "one");
-        let two = sandbox.commit("own/record", "1", "two");
+        let two = sandbox.commit("reports/optimizer/record.md", "1", "two");
         let three = sandbox.commit("src/a", "2", "three");
         let repo = sandbox.repo();
         let code = |commit: &str| repo.code_digest(commit, &scope).unwrap();
@@ -216,7 +215,7 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("api/a", "1", "one");
         let repo = sandbox.repo();
-        let scope = Scope { prefix: b"api/", is_own: &|_| false };
+        let scope = Scope::project(b"api/");
         let first = repo.code_digest("HEAD", &scope).unwrap();
         sandbox.commit("web/a", "1", "two");
         assert_eq!(repo.code_digest("HEAD", &scope).unwrap(), first);

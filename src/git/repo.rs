@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::git::{Call, GitError, TreeEntry};
+use crate::git::{Call, GitError, Scope, TreeEntry};
+use crate::model::own;
 use crate::os::files;
 
 /// A repository with a checkout.
@@ -88,6 +89,16 @@ impl Repo {
     /// The directory it was opened at, below the root, with `/` between and at the end; empty at the root.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.prefix
+    }
+
+    /// The code of the project that it was opened for.
+    pub(crate) fn project(&self) -> Scope<'_> {
+        Scope::project(&self.prefix)
+    }
+
+    /// Whether a path from the repository's root is one of the tool's own files in that project.
+    pub(crate) fn is_own(&self, path: &[u8]) -> bool {
+        path.strip_prefix(self.prefix.as_slice()).is_some_and(own::is_own)
     }
 
     /// This checkout's git directory.

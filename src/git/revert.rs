@@ -23,18 +23,17 @@ pub(crate) enum Reverted {
 }
 
 impl Repo {
-    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. Files that `is_own` names
-    /// stay as they are, whatever the commits did to them. Where it applies, `then` may use the checkout, by its root,
-    /// before that disappears.
+    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. The tool's own files stay as
+    /// they are, whatever the commits did to them. Where it applies, `then` may use the checkout, by its root, before
+    /// that disappears.
     pub(crate) fn rehearse_revert(
         &self,
         head: &str,
         newest_first: &[String],
-        is_own: &dyn Fn(&[u8]) -> bool,
         then: &mut dyn FnMut(&Path),
     ) -> Result<Reverted, GitError> {
         let scratch = self.scratch(head)?;
-        let outcome = self.revert_in(&scratch, newest_first, is_own);
+        let outcome = self.revert_in(&scratch, newest_first);
         if matches!(outcome, Ok(Reverted::Applies { .. })) {
             then(scratch.path());
         }
@@ -48,12 +47,11 @@ impl Repo {
     pub(crate) fn perform_revert(
         &self,
         newest_first: &[String],
-        is_own: &dyn Fn(&[u8]) -> bool,
         message: &str,
     ) -> Result<(Reverted, Option<String>), GitError> {
         let head = self.resolve("HEAD")?;
         let scratch = self.scratch(&head)?;
-        let outcome = self.revert_in(&scratch, newest_first, is_own)?;
+        let outcome = self.revert_in(&scratch, newest_first)?;
         if !matches!(outcome, Reverted::Applies { .. }) {
             scratch.remove()?;
             return Ok((outcome, None));
@@ -67,12 +65,7 @@ impl Repo {
         Ok((outcome, Some(commit)))
     }
 
-    fn revert_in(
-        &self,
-        scratch: &Scratch,
-        newest_first: &[String],
-        is_own: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Reverted, GitError> {
+    fn revert_in(&self, scratch: &Scratch, newest_first: &[String]) -> Result<Reverted, GitError> {
         let mut files = Vec::new();
         for id in newest_first {
             let (commit, is_merge) = self.commit_and_whether_merge(id)?;
@@ -86,8 +79,8 @@ impl Repo {
             if failed && unmerged.is_empty() {
                 return Err(output.failed());
             }
-            files = restore_own(scratch, &unmerged, is_own)?;
-            let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !is_own(path)).collect();
+            files = self.restore_own(scratch, &unmerged)?;
+            let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !self.is_own(path)).collect();
             if !conflicts.is_empty() {
                 return Ok(Reverted::Conflicts { commit, paths: conflicts });
             }
@@ -104,26 +97,23 @@ impl Repo {
         let parents = self.git().args(["rev-list", "--parents", "--max-count=1", &commit, "--"]).line()?;
         Ok((commit, parents.split_whitespace().count() > 2))
     }
-}
 
-/// Puts own files back as they are in the commit checked out, and tells which others are changed now.
-fn restore_own(
-    scratch: &Scratch,
-    unmerged: &[Vec<u8>],
-    is_own: &dyn Fn(&[u8]) -> bool,
-) -> Result<Vec<FileChange>, GitError> {
-    let kept = |change: &FileChange| change.is_regular() && is_own(&change.path);
-    let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);
-    let mut paths: Vec<Vec<u8>> = own.into_iter().map(|change| change.path).collect();
-    paths.extend(unmerged.iter().filter(|path| is_own(path)).cloned());
-    paths.sort();
-    paths.dedup();
-    if paths.is_empty() {
-        return Ok(others);
+    /// Puts own files back as they are in the commit checked out, and tells which others are changed now.
+    fn restore_own(&self, scratch: &Scratch, unmerged: &[Vec<u8>]) -> Result<Vec<FileChange>, GitError> {
+        let kept = |change: &FileChange| change.is_regular() && self.is_own(&change.path);
+        let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);
+        let mut paths: Vec<Vec<u8>> = own.into_iter().map(|change| change.path).collect();
+        paths.extend(unmerged.iter().filter(|path| self.is_own(path)).cloned());
+        paths.sort();
+        paths.dedup();
+        if paths.is_empty() {
+            return Ok(others);
+        }
+        let args =
+            ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
+        scratch.git().args(args).input(paths.join(&0)).long().ok()?;
+        staged(scratch)
     }
-    let args = ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
-    scratch.git().args(args).input(paths.join(&0)).long().ok()?;
-    staged(scratch)
 }
 
 fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
@@ -141,20 +131,16 @@ mod tests {
     use super::*;
     use crate::git::Sandbox;
 
-    const OWN: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-
     #[test]
     fn a_revert_that_applies_gives_the_old_tree_and_touches_no_checkout() {
         let sandbox = Sandbox::new();
         let one = sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
         let repo = sandbox.repo();
-        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], OWN, &mut |_| {}).unwrap() else {
-            panic!()
-        };
+        let Reverted::Applies { files } = repo.rehearse_revert("HEAD", &[two], &mut |_| {}).unwrap() else { panic!() };
         assert_eq!((files.len(), files[0].path.as_slice()), (1, &b"a"[..]));
         assert_eq!(files[0].new_object, sandbox.git(&["rev-parse", &format!("{one}:a")]));
-        assert_eq!(repo.dirt(&Scope::ALL, &|_| false).unwrap(), None);
+        assert_eq!(repo.dirt(&Scope::ALL).unwrap(), None);
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
 
@@ -164,7 +150,7 @@ mod tests {
         sandbox.commit("a b", "1\n", "one");
         let two = sandbox.commit("a b", "2\n", "two");
         sandbox.commit("a b", "3\n", "three");
-        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), OWN, &mut |_| {}).unwrap();
+        let outcome = sandbox.repo().rehearse_revert("HEAD", std::slice::from_ref(&two), &mut |_| {}).unwrap();
         assert_eq!(outcome, Reverted::Conflicts { commit: two, paths: vec![b"a b".to_vec()] });
         assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
     }
@@ -172,22 +158,22 @@ mod tests {
     #[test]
     fn own_files_stay_whatever_the_commits_did_to_them() {
         let sandbox = Sandbox::new();
-        sandbox.write("own/log", "1\n");
+        sandbox.write("reports/optimizer/log.md", "1\n");
         sandbox.commit("a", "1", "one");
-        sandbox.write("own/log", "2\n");
-        sandbox.write("own/new", "x\n");
+        sandbox.write("reports/optimizer/log.md", "2\n");
+        sandbox.write("reports/optimizer/new.md", "x\n");
         let two = sandbox.commit("a", "2", "two");
-        sandbox.write("own/log", "3\n");
+        sandbox.write("reports/optimizer/log.md", "3\n");
         let three = sandbox.commit("b", "1", "three");
-        sandbox.write("own/log", "4\n");
+        sandbox.write("reports/optimizer/log.md", "4\n");
         sandbox.commit_all("evidence");
         let repo = sandbox.repo();
-        let (outcome, commit) = repo.perform_revert(&[three, two], OWN, "Take it back\n\nKey: value\n").unwrap();
+        let (outcome, commit) = repo.perform_revert(&[three, two], "Take it back\n\nKey: value\n").unwrap();
         let Reverted::Applies { files, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(files.iter().map(|f| f.path.as_slice()).collect::<Vec<_>>(), [&b"a"[..], b"b"]);
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
-        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "4\n");
-        assert!(sandbox.path().join("own/new").exists() && !sandbox.path().join("b").exists());
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("reports/optimizer/log.md")).unwrap(), "4\n");
+        assert!(sandbox.path().join("reports/optimizer/new.md").exists() && !sandbox.path().join("b").exists());
         assert_eq!(sandbox.git(&["rev-parse", "main"]), commit.unwrap());
         assert_eq!(sandbox.git(&["log", "-1", "--format=%B"]).trim_end(), "Take it back\n\nKey: value");
     }
@@ -195,21 +181,21 @@ mod tests {
     #[test]
     fn uncommitted_own_files_do_not_stop_it_but_local_changes_in_the_way_do() {
         let sandbox = Sandbox::new();
-        sandbox.write("own/log", "1\n");
+        sandbox.write("reports/optimizer/log.md", "1\n");
         sandbox.commit("a", "1", "one");
-        sandbox.write("own/log", "2\n");
+        sandbox.write("reports/optimizer/log.md", "2\n");
         let two = sandbox.commit("a", "2", "two");
-        sandbox.write("own/log", "3\n");
+        sandbox.write("reports/optimizer/log.md", "3\n");
         sandbox.write("a", "mine");
         let repo = sandbox.repo();
-        let error = repo.perform_revert(std::slice::from_ref(&two), OWN, "x").unwrap_err().to_string();
+        let error = repo.perform_revert(std::slice::from_ref(&two), "x").unwrap_err().to_string();
         assert!(error.contains('a'), "{error}");
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "mine");
         assert_eq!(repo.resolve("HEAD").unwrap(), two);
         sandbox.write("a", "2");
-        repo.perform_revert(&[two], OWN, "x").unwrap();
+        repo.perform_revert(&[two], "x").unwrap();
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
-        assert_eq!(std::fs::read_to_string(sandbox.path().join("own/log")).unwrap(), "3\n");
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("reports/optimizer/log.md")).unwrap(), "3\n");
         assert_eq!(repo.worktrees().unwrap().len(), 1);
     }
 
@@ -219,7 +205,7 @@ mod tests {
         sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
         sandbox.commit("a", "1", "back");
-        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], OWN, &mut |_| {}).unwrap(), Reverted::Nothing);
+        assert_eq!(sandbox.repo().rehearse_revert("HEAD", &[two], &mut |_| {}).unwrap(), Reverted::Nothing);
     }
 
     #[test]
@@ -231,8 +217,7 @@ mod tests {
         sandbox.git(&["checkout", "-q", "main"]);
         sandbox.git(&["merge", "-q", "--no-ff", "-m", "merge", "side"]);
         let merge = sandbox.git(&["rev-parse", "HEAD"]);
-        let Reverted::Applies { files, .. } =
-            sandbox.repo().rehearse_revert("HEAD", &[merge], OWN, &mut |_| {}).unwrap()
+        let Reverted::Applies { files, .. } = sandbox.repo().rehearse_revert("HEAD", &[merge], &mut |_| {}).unwrap()
         else {
             panic!()
         };

@@ -8,6 +8,7 @@ use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
 use crate::git::{Call, GitError, Repo, Scope};
 use crate::model::commit::is_regular;
+use crate::model::own;
 use crate::os::{FieldHasher, files};
 
 /// Submodules within submodules deeper than this are not looked into.
@@ -31,19 +32,15 @@ type Entries = BTreeMap<Vec<u8>, bool>;
 
 impl Repo {
     /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
-    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Untracked
-    /// files that `is_left` names do not count either.
-    pub(crate) fn dirt(&self, scope: &Scope<'_>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<Option<Dirt>, GitError> {
-        self.dirt_to_depth(scope, is_left, MAX_DEPTH)
+    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Where own
+    /// files are left out, what the tool leaves behind does not count either while it is untracked.
+    pub(crate) fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>, GitError> {
+        self.dirt_to_depth(scope, MAX_DEPTH)
     }
 
     /// What is checked out, and what differs from it, in one look.
-    pub(crate) fn head_and_dirt(
-        &self,
-        scope: &Scope<'_>,
-        is_left: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<(Head, Option<Dirt>), GitError> {
-        let (seen, entries) = self.status_entries(scope, is_left)?;
+    pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
+        let (seen, entries) = self.status_entries(scope)?;
         let head = seen.and_then(|(commit, branch)| {
             let tree = self.tree_seen(&commit)?;
             self.saw(&commit);
@@ -54,13 +51,8 @@ impl Repo {
         Ok((head, dirt))
     }
 
-    fn dirt_to_depth(
-        &self,
-        scope: &Scope<'_>,
-        is_left: &dyn Fn(&[u8]) -> bool,
-        depth: u32,
-    ) -> Result<Option<Dirt>, GitError> {
-        self.dirt_of(self.status_entries(scope, is_left)?.1, scope, depth)
+    fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
+        self.dirt_of(self.status_entries(scope)?.1, scope, depth)
     }
 
     fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
@@ -104,11 +96,7 @@ impl Repo {
     }
 
     /// The commit and the branch where one is checked out, and the paths that differ.
-    fn status_entries(
-        &self,
-        scope: &Scope<'_>,
-        is_left: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<(Option<(String, String)>, Entries), GitError> {
+    fn status_entries(&self, scope: &Scope<'_>) -> Result<(Option<(String, String)>, Entries), GitError> {
         let mut call = self.status().args(["--branch", "--ignore-submodules=none"]);
         if !scope.prefix.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
@@ -116,7 +104,7 @@ impl Repo {
         let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
             _ if !entry.path.starts_with(scope.prefix) => false,
             Some(is_regular) => !is_regular || scope.counts(entry.path),
-            None if is_left(entry.path) => false,
+            None if scope.is(own::is_left, entry.path) => false,
             None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
         };
         call.parsed("git's status", |output| {
@@ -183,7 +171,7 @@ impl Repo {
             Ok(inner) if depth > 0 && inner.root() != self.root() => {
                 let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
                 hasher.field(commit.as_bytes());
-                let dirt = inner.dirt_to_depth(&Scope::ALL, &|_| false, depth - 1)?;
+                let dirt = inner.dirt_to_depth(&Scope::ALL, depth - 1)?;
                 hasher.field(dirt.map(|d| d.sha256).unwrap_or_default().as_bytes());
                 Ok(())
             }
@@ -252,7 +240,7 @@ mod tests {
     use crate::git::Sandbox;
 
     fn dirt(sandbox: &Sandbox) -> Option<Dirt> {
-        sandbox.repo().dirt(&Scope::ALL, &|_| false).unwrap()
+        sandbox.repo().dirt(&Scope::ALL).unwrap()
     }
 
     #[test]
@@ -274,10 +262,9 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         assert_eq!(dirt(&sandbox), None);
-        sandbox.write("own/x", "1");
-        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/");
-        assert_eq!(sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, &|_| false).unwrap(), None);
-        assert_eq!(dirt(&sandbox).unwrap().paths, [b"own/x".to_vec()]);
+        sandbox.write("reports/optimizer/x.md", "1");
+        assert_eq!(sandbox.repo().dirt(&Scope::project(b"")).unwrap(), None);
+        assert_eq!(dirt(&sandbox).unwrap().paths, [b"reports/optimizer/x.md".to_vec()]);
     }
 
     #[test]
@@ -356,10 +343,10 @@ mod tests {
         sandbox.write("api/x", "1");
         sandbox.commit("web/x", "1", "one");
         sandbox.write("web/x", "2");
-        let scope = Scope { prefix: b"api/", is_own: &|_| false };
-        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap(), None);
+        let scope = Scope::project(b"api/");
+        assert_eq!(sandbox.repo().dirt(&scope).unwrap(), None);
         sandbox.write("api/y", "2");
-        assert_eq!(sandbox.repo().dirt(&scope, &|_| false).unwrap().unwrap().paths, [b"api/y".to_vec()]);
+        assert_eq!(sandbox.repo().dirt(&scope).unwrap().unwrap().paths, [b"api/y".to_vec()]);
     }
 
     #[test]
@@ -407,33 +394,31 @@ mod tests {
         sandbox.commit("a", "1", "one");
         let repo = sandbox.repo();
         std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
-        assert!(repo.dirt(&Scope::ALL, &|_| false).is_err());
+        assert!(repo.dirt(&Scope::ALL).is_err());
     }
 
     #[cfg(unix)]
     #[test]
     fn a_link_a_repository_and_what_is_tracked_for_good_hide_behind_no_name_of_the_tools() {
         let sandbox = Sandbox::new();
-        sandbox.commit("own/x", "1", "one");
-        sandbox.write("own/y", "1");
-        sandbox.write("own/left.tmp", "1");
-        let own: &dyn Fn(&[u8]) -> bool = &|path| path.starts_with(b"own/") && !path.ends_with(b".tmp");
-        let left: &dyn Fn(&[u8]) -> bool = &|path| path.ends_with(b".tmp");
+        sandbox.commit("reports/optimizer/x.md", "1", "one");
+        sandbox.write("reports/optimizer/y.md", "1");
+        sandbox.write("reports/optimizer/.vibeship-write-1.tmp", "1");
         let paths = || {
-            let dirt = sandbox.repo().dirt(&Scope { prefix: b"", is_own: own }, left).unwrap();
+            let dirt = sandbox.repo().dirt(&Scope::project(b"")).unwrap();
             dirt.map_or_else(Vec::new, |dirt| dirt.paths)
         };
         assert!(paths().is_empty());
-        std::os::unix::fs::symlink("../code", sandbox.path().join("own/z")).unwrap();
-        sandbox.write("own/inner/code", "1");
-        sandbox.git(&["-C", "own/inner", "init", "-q"]);
-        assert_eq!(paths(), [b"own/inner".to_vec(), b"own/z".to_vec()]);
-        std::fs::remove_dir_all(sandbox.path().join("own/inner")).unwrap();
+        std::os::unix::fs::symlink("../../code", sandbox.path().join("reports/optimizer/z.md")).unwrap();
+        sandbox.write("reports/optimizer/inner.md/code", "1");
+        sandbox.git(&["-C", "reports/optimizer/inner.md", "init", "-q"]);
+        assert_eq!(paths(), [b"reports/optimizer/inner.md".to_vec(), b"reports/optimizer/z.md".to_vec()]);
+        std::fs::remove_dir_all(sandbox.path().join("reports/optimizer/inner.md")).unwrap();
         sandbox.commit_all("two");
         assert!(paths().is_empty());
-        sandbox.write("own/left.tmp", "2");
-        std::fs::remove_file(sandbox.path().join("own/x")).unwrap();
-        std::os::unix::fs::symlink("../code", sandbox.path().join("own/x")).unwrap();
-        assert_eq!(paths(), [b"own/left.tmp".to_vec(), b"own/x".to_vec()]);
+        sandbox.write("reports/optimizer/.vibeship-write-1.tmp", "2");
+        std::fs::remove_file(sandbox.path().join("reports/optimizer/x.md")).unwrap();
+        std::os::unix::fs::symlink("../../code", sandbox.path().join("reports/optimizer/x.md")).unwrap();
+        assert_eq!(paths(), [b"reports/optimizer/.vibeship-write-1.tmp".to_vec(), b"reports/optimizer/x.md".to_vec()]);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) mod tuneables;
 
 pub use command::{CommandPlan, Place, Runner, SystemRunner};
 pub(crate) use machine::Reference;
-pub(crate) use revision::{Own, Seen};
+pub(crate) use revision::Seen;
 pub use tuneables::TuneablesError;
 
 /// The name and version of this tool, as snapshots record it.

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::git::{GitError, LineCount, Repo, Scope, Side};
-use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree};
+use crate::git::{GitError, LineCount, Repo, Side};
+use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree, own};
 use crate::os::files;
 
 /// What was seen of a project's code.
@@ -15,34 +15,26 @@ pub(crate) struct Seen {
     pub(crate) git: GitV1,
 }
 
-/// Which files do not count, by path from the project's root.
-#[derive(Clone, Copy)]
-pub(crate) struct Own<'a> {
-    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
-    /// What the tool leaves behind; own only as long as it is untracked.
-    pub(crate) is_left: &'a dyn Fn(&[u8]) -> bool,
-}
-
 /// Looks at the project at `root`, in `repo` where it was opened already. Never fails: what cannot be known is in the
 /// result as unknown, with the reason.
-pub(crate) fn observe(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Seen {
-    seen(root, repo, own, true)
+pub(crate) fn observe(root: &Path, repo: Option<&Repo>) -> Seen {
+    seen(root, repo, true)
 }
 
 /// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
-pub(crate) fn revision(root: &Path, repo: Option<&Repo>, own: Own<'_>) -> Revision {
-    seen(root, repo, own, false).revision
+pub(crate) fn revision(root: &Path, repo: Option<&Repo>) -> Revision {
+    seen(root, repo, false).revision
 }
 
-fn seen(root: &Path, repo: Option<&Repo>, own: Own<'_>, describe: bool) -> Seen {
+fn seen(root: &Path, repo: Option<&Repo>, describe: bool) -> Seen {
     let opened = match repo {
         Some(repo) => Ok(Some(repo.clone())),
         // There may be one by now.
         None => open(root),
     };
     match opened {
-        Ok(Some(repo)) => in_git(&repo, root, own, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
-        Ok(None) => unversioned(root, own, None),
+        Ok(Some(repo)) => in_git(&repo, root, describe).unwrap_or_else(|e| unknown(Some(&repo), &e)),
+        Ok(None) => unversioned(root, None),
         Err(e) => unknown(None, &e),
     }
 }
@@ -60,26 +52,20 @@ pub(crate) fn open(root: &Path) -> Result<Option<Repo>, GitError> {
 }
 
 /// The digest of a commit's (or tree's) code within the project, as a [`Revision`] holds it.
-pub(crate) fn code_of(repo: &Repo, treeish: &str, is_own: &dyn Fn(&[u8]) -> bool) -> Result<Digest, GitError> {
-    let below = strip(repo.prefix(), is_own);
-    parsed(&repo.code_digest(treeish, &Scope { prefix: repo.prefix(), is_own: &below })?)
+pub(crate) fn code_of(repo: &Repo, treeish: &str) -> Result<Digest, GitError> {
+    parsed(&repo.code_digest(treeish, &repo.project())?)
 }
 
 /// What is uncommitted in the project, by path from the repository's root.
-pub(crate) fn uncommitted(repo: &Repo, own: Own<'_>) -> Result<Vec<Vec<u8>>, GitError> {
-    let (below, left) = (strip(repo.prefix(), own.is_own), strip(repo.prefix(), own.is_left));
-    let dirt = repo.dirt(&Scope { prefix: repo.prefix(), is_own: &below }, &left)?;
-    Ok(dirt.map(|dirt| dirt.paths).unwrap_or_default())
+pub(crate) fn uncommitted(repo: &Repo) -> Result<Vec<Vec<u8>>, GitError> {
+    Ok(repo.dirt(&repo.project())?.map(|dirt| dirt.paths).unwrap_or_default())
 }
 
-fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen, GitError> {
-    let below = strip(repo.prefix(), own.is_own);
-    let left = strip(repo.prefix(), own.is_left);
-    let scope = Scope { prefix: repo.prefix(), is_own: &below };
-    let (head, dirt) = repo.head_and_dirt(&scope, &left)?;
+fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
+    let (head, dirt) = repo.head_and_dirt(&repo.project())?;
     let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
     let Some(at) = head.at else {
-        return Ok(unversioned(root, own, Some((repo, branch))));
+        return Ok(unversioned(root, Some((repo, branch))));
     };
     let work_tree = match &dirt {
         None => WorkTree::Clean,
@@ -100,21 +86,21 @@ fn in_git(repo: &Repo, root: &Path, own: Own<'_>, describe: bool) -> Result<Seen
     if describe {
         let described = repo.describe(&at.commit)?;
         git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
-        git.diff_stat = Some(if dirt.is_some() { diff_stat(repo, &scope)? } else { String::new() });
-        git.dirty_outside = beside(repo, own)?;
+        git.diff_stat = Some(if dirt.is_some() { diff_stat(repo)? } else { String::new() });
+        git.dirty_outside = beside(repo)?;
     }
-    let code = Some(code_of(repo, &at.commit, own.is_own)?);
+    let code = Some(code_of(repo, &at.commit)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git })
 }
 
 /// What is uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
 /// repository is not.
-fn beside(repo: &Repo, own: Own<'_>) -> Result<Vec<String>, GitError> {
+fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
     const KEPT: usize = 50;
     let is_own = |path: &[u8]| {
         let starts = std::iter::once(0).chain((0..path.len()).filter(|at| path[*at] == b'/').map(|at| at + 1));
-        starts.map(|at| &path[at..]).any(|rest| (own.is_own)(rest) || (own.is_left)(rest))
+        starts.map(|at| &path[at..]).any(own::is_own_or_left)
     };
     let paths = repo.uncommitted_outside(repo.prefix())?;
     let counting = paths.iter().filter(|path| !is_own(path)).take(KEPT);
@@ -122,9 +108,9 @@ fn beside(repo: &Repo, own: Own<'_>) -> Result<Vec<String>, GitError> {
 }
 
 /// The tracked files that differ, with their lines, in the manner of `git diff --numstat`.
-fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
+fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     const SHOWN: usize = 50;
-    let counts = repo.line_counts("HEAD", Side::WorkTree, scope)?;
+    let counts = repo.line_counts("HEAD", Side::WorkTree, &repo.project())?;
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
     let line = |count: &LineCount| {
         let path = String::from_utf8_lossy(&count.path);
@@ -137,9 +123,9 @@ fn diff_stat(repo: &Repo, scope: &Scope<'_>) -> Result<String, GitError> {
     Ok(lines.join("\n"))
 }
 
-fn unversioned(root: &Path, own: Own<'_>, unborn: Option<(&Repo, String)>) -> Seen {
+fn unversioned(root: &Path, unborn: Option<(&Repo, String)>) -> Seen {
     let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
-    let digest = files::digest_directory(root, &|path| (own.is_left)(path) || (own.is_own)(path) && !is_link(path));
+    let digest = files::digest_directory(root, &|path| own::is_left(path) || own::is_own(path) && !is_link(path));
     let (code, work_tree) = match digest.map(|digest| digest.parse::<Digest>()) {
         Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
         Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
@@ -163,10 +149,6 @@ fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
     Seen { revision, git }
 }
 
-fn strip<'a>(prefix: &'a [u8], is_own: &'a dyn Fn(&[u8]) -> bool) -> impl Fn(&[u8]) -> bool + 'a {
-    move |path: &[u8]| path.strip_prefix(prefix).is_some_and(is_own)
-}
-
 fn parsed(sha256: &str) -> Result<Digest, GitError> {
     sha256.parse().map_err(|e: NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
 }
@@ -181,19 +163,17 @@ mod tests {
     use super::*;
     use crate::git::Sandbox;
 
-    const OWN: Own<'static> = Own { is_own: &|path| path == b"own" || path.starts_with(b"own/"), is_left: &|_| false };
-
     #[test]
     fn a_commit_that_touches_own_files_alone_is_the_same_code() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
-        let before = observe(sandbox.path(), None, OWN).revision;
-        sandbox.commit("own/x", "1", "two");
-        let after = observe(sandbox.path(), None, OWN).revision;
+        let before = observe(sandbox.path(), None).revision;
+        sandbox.commit("reports/optimizer/x.md", "1", "two");
+        let after = observe(sandbox.path(), None).revision;
         assert_ne!(before.commit, after.commit);
         assert!(before.same_code(&after) && after.is_settled());
         sandbox.write("a", "2");
-        let seen = observe(sandbox.path(), None, OWN);
+        let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Dirty { paths: 1, .. }));
         assert!(!seen.revision.same_code(&after));
         assert_eq!((seen.git.dirty_count, seen.git.diff_stat.as_deref()), (Some(1), Some("1\t1\ta")));
@@ -205,28 +185,27 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("api/a", "1", "one");
         let root = sandbox.path().join("api");
-        let before = observe(&root, None, OWN).revision;
-        sandbox.write("api/own/x", "1");
+        let before = observe(&root, None).revision;
+        sandbox.write("api/reports/optimizer/x.md", "1");
         sandbox.commit("web/a", "1", "two");
         sandbox.write("web/a", "2");
-        sandbox.write("api/own/x", "2");
-        let after = observe(&root, None, OWN).revision;
+        sandbox.write("api/reports/optimizer/x.md", "2");
+        let after = observe(&root, None).revision;
         assert!(before.same_code(&after) && after.is_settled());
-        sandbox.write("own/x", "1");
-        let nothing = Own { is_own: &|_| false, is_left: &|_| false };
-        assert!(observe(sandbox.path(), None, nothing).revision.dirty_digest().is_some());
+        sandbox.write("reports/optimizer/x.md", "1");
+        assert!(observe(sandbox.path(), None).revision.dirty_digest().is_some());
     }
 
     #[test]
     fn without_git_or_a_commit_the_files_stand_for_the_code() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "1").unwrap();
-        let bare = observe(dir.path(), None, OWN);
+        let bare = observe(dir.path(), None);
         assert_eq!(bare.revision.work_tree, WorkTree::Unversioned);
         assert!(!bare.git.is_git && bare.revision.code.is_some());
         let sandbox = Sandbox::new();
         sandbox.write("a", "1");
-        let unborn = observe(sandbox.path(), None, OWN);
+        let unborn = observe(sandbox.path(), None);
         assert!(unborn.git.is_git);
         assert_eq!((unborn.revision.branch.as_deref(), unborn.revision.commit), (Some("main"), None));
         assert_eq!(unborn.revision.code, bare.revision.code);
@@ -237,7 +216,7 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit(".gitignore", "/scratch/\n", "one");
         sandbox.write("scratch/a", "1");
-        let seen = observe(&sandbox.path().join("scratch"), None, OWN);
+        let seen = observe(&sandbox.path().join("scratch"), None);
         assert_eq!(seen.revision.work_tree, WorkTree::Unversioned);
         assert!(!seen.git.is_git);
     }
@@ -247,11 +226,11 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
-        let seen = observe(sandbox.path(), None, OWN);
+        let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }));
         assert!(!seen.revision.is_settled() && seen.git.dirty.is_none());
         std::fs::write(sandbox.path().join(".git/HEAD"), "garbage").unwrap();
-        let seen = observe(sandbox.path(), None, OWN);
+        let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }), "{:?}", seen.revision);
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
 
-use crate::model::Size;
+use crate::model::{Size, own};
 
 /// More warnings than this for one path are only counted.
 const MAX_WARNINGS: usize = 5;
@@ -25,24 +25,15 @@ pub(crate) enum Measured {
     Unreadable(String),
 }
 
-/// The files that are left out, or counted apart. Paths are relative to the project's root, with `/` on every
-/// platform.
-#[derive(Clone, Copy)]
-pub(crate) struct Known<'a> {
-    /// The files that git tracks; `None` where git cannot say.
-    pub(crate) tracked: Option<&'a BTreeSet<Vec<u8>>>,
-    /// Whether a path is the tool's own.
-    pub(crate) is_own: &'a (dyn Fn(&[u8]) -> bool + Sync),
-}
+/// The files that git tracks, from the project's root with `/`; `None` where git cannot say.
+pub(crate) type Tracked<'a> = Option<&'a BTreeSet<Vec<u8>>>;
 
-impl Known<'_> {
-    fn is_tracked(&self, name: Option<&[u8]>) -> bool {
-        self.tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name))
-    }
+fn is_tracked(tracked: Tracked<'_>, name: Option<&[u8]>) -> bool {
+    tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name))
 }
 
 /// Measures `path`, which is relative to `root` (or absolute).
-pub(crate) fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
+pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured {
     let start = root.join(path);
     let metadata = match fs::metadata(&start) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -52,13 +43,12 @@ pub(crate) fn measure(root: &Path, path: &str, known: Known<'_>) -> Measured {
         Ok(metadata) => metadata,
     };
     let base = relative_to_root(root, path);
-    let tracked = known.tracked.filter(|_| base.is_some());
-    let known = Known { tracked, ..known };
+    let tracked = tracked.filter(|_| base.is_some());
     let tally = if metadata.is_dir() {
-        walk(start.clone(), base, known)
+        walk(start.clone(), base, tracked)
     } else {
         let mut tally = Tally::default();
-        tally.add(metadata.len(), known.is_tracked(base.as_deref()));
+        tally.add(metadata.len(), is_tracked(tracked, base.as_deref()));
         tally
     };
     let size = Size {
@@ -83,7 +73,7 @@ struct Walk {
 
 /// Everything below a directory. To ask for a file's size is a call of the system and takes most of the time, so each
 /// core asks.
-fn walk(start: PathBuf, base: Option<Vec<u8>>, known: Known<'_>) -> Tally {
+fn walk(start: PathBuf, base: Option<Vec<u8>>, tracked: Tracked<'_>) -> Tally {
     let shared = Mutex::new(Walk { open: vec![(start, base)], busy: 0, tally: Tally::default() });
     let changed = Condvar::new();
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +86,7 @@ fn walk(start: PathBuf, base: Option<Vec<u8>>, known: Known<'_>) -> Tally {
             };
             walk.busy += 1;
             drop(walk);
-            let (found, below) = look(dir, known);
+            let (found, below) = look(dir, tracked);
             walk = lock();
             walk.busy -= 1;
             walk.tally.join(found);
@@ -113,7 +103,7 @@ fn walk(start: PathBuf, base: Option<Vec<u8>>, known: Known<'_>) -> Tally {
 }
 
 /// The files in a directory, and the directories in it.
-fn look((dir, base): Dir, known: Known<'_>) -> (Tally, Vec<Dir>) {
+fn look((dir, base): Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
     let (mut tally, mut below) = (Tally::default(), Vec::new());
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -132,13 +122,14 @@ fn look((dir, base): Dir, known: Known<'_>) -> (Tally, Vec<Dir>) {
         };
         let file = entry.file_name();
         let name = base.as_deref().map(|base| joined([OsStr::as_encoded_bytes(&file)], base));
-        if file == ".git" || name.as_deref().is_some_and(known.is_own) {
+        let is_left = |name: &[u8]| own::is_left(name) && !is_tracked(tracked, Some(name));
+        if file == ".git" || name.as_deref().is_some_and(|name| own::is_own(name) || is_left(name)) {
             continue;
         }
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => below.push((entry.path(), name)),
             kind => match kind.and_then(|_| entry.metadata()) {
-                Ok(metadata) => tally.add(metadata.len(), known.is_tracked(name.as_deref())),
+                Ok(metadata) => tally.add(metadata.len(), is_tracked(tracked, name.as_deref())),
                 Err(error) => tally.unread(&entry.path(), &error),
             },
         }
@@ -270,9 +261,7 @@ mod tests {
 
         fn measure(&self, path: &str, tracked: &[&str]) -> (Size, Vec<String>) {
             let tracked: BTreeSet<Vec<u8>> = tracked.iter().map(|name| name.as_bytes().to_vec()).collect();
-            let is_own = |name: &[u8]| name.starts_with(b".vibeship-optimizer");
-            let known = Known { tracked: Some(&tracked), is_own: &is_own };
-            match measure(self.0.path(), path, known) {
+            match measure(self.0.path(), path, Some(&tracked)) {
                 Measured::Size(size, warnings) => (size, warnings),
                 other => panic!("{path}: {other:?}"),
             }
@@ -280,7 +269,7 @@ mod tests {
     }
 
     fn outcome(root: &Path, path: &str) -> Measured {
-        measure(root, path, Known { tracked: None, is_own: &|_| false })
+        measure(root, path, None)
     }
 
     #[test]
@@ -319,8 +308,7 @@ mod tests {
         let Measured::Size(size, _) = outcome(project.0.path(), "b") else { panic!() };
         assert_eq!(size.tracked_bytes, None);
         let tracked = BTreeSet::from([b"b".to_vec()]);
-        let known = Known { tracked: Some(&tracked), is_own: &|_| false };
-        let Measured::Size(size, _) = measure(&project.0.path().join("root"), "../b", known) else { panic!() };
+        let Measured::Size(size, _) = measure(&project.0.path().join("root"), "../b", Some(&tracked)) else { panic!() };
         assert_eq!((size.bytes, size.tracked_bytes), (4, None));
     }
 
@@ -351,8 +339,7 @@ mod tests {
             return; // Some file systems take only UTF-8.
         }
         let tracked = BTreeSet::from([b"lib/\xff.bin".to_vec()]);
-        let known = Known { tracked: Some(&tracked), is_own: &|_| false };
-        let Measured::Size(size, _) = measure(project.0.path(), "lib", known) else { panic!() };
+        let Measured::Size(size, _) = measure(project.0.path(), "lib", Some(&tracked)) else { panic!() };
         assert_eq!((size.bytes, size.tracked_bytes), (6, Some(5)));
     }
 

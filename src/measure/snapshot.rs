@@ -15,7 +15,7 @@ use crate::measure::{
     CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, instructions, kpi, size, tuneables,
 };
 use crate::model::scrub::scrub;
-use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine};
+use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine, own};
 use crate::os::{Interrupt, files};
 
 /// The largest export of hyperfine that is read.
@@ -31,10 +31,7 @@ pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 pub(crate) struct Plan<'a> {
     pub(crate) root: &'a Path,
     pub(crate) config: &'a Config,
-    /// Files that git tracks, from the root, with `/`; `None` where git cannot say.
-    pub(crate) tracked: Option<&'a BTreeSet<Vec<u8>>>,
-    /// Whether a path from the root is the tool's own.
-    pub(crate) is_own: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    pub(crate) tracked: size::Tracked<'a>,
     pub(crate) interrupt: &'a Interrupt,
     pub(crate) repo: Option<&'a Repo>,
     /// Whether results are of a path: prose, tests, the config and results themselves are no code.
@@ -89,8 +86,7 @@ pub(crate) fn take(
 fn sizes(plan: &Plan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
     for path in &plan.config.size_paths {
         tell(&format!("measuring the size of {path}"));
-        let known = size::Known { tracked: plan.tracked, is_own: plan.is_own };
-        match size::measure(plan.root, path, known) {
+        match size::measure(plan.root, path, plan.tracked) {
             size::Measured::Size(size, warnings) => {
                 snapshot.warnings.extend(warnings);
                 snapshot.sizes.insert(path.clone(), size);
@@ -224,7 +220,7 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
 fn newest_code(plan: &Plan<'_>) -> Option<(SystemTime, PathBuf)> {
     let written =
         |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
-    let sources = plan.tracked.into_iter().flatten().filter(|path| !(plan.is_own)(path));
+    let sources = plan.tracked.into_iter().flatten().filter(|path| !own::is_own(path));
     let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
     sources.filter_map(|path| Some((written(&path)?, path))).max()
 }
@@ -237,7 +233,7 @@ fn committed_code_since(plan: &Plan<'_>, file: &str) -> Option<Option<PathBuf>> 
     plan.tracked?.get(&own)?;
     let names = plan.repo?.changed_since_commit_of(&[plan.repo?.prefix(), &own].concat()).ok()??;
     let below = |name: &Vec<u8>| name.strip_prefix(plan.repo?.prefix()).map(<[u8]>::to_vec);
-    let names = names.iter().filter_map(below).filter(|name| !(plan.is_own)(name));
+    let names = names.iter().filter_map(below).filter(|name| !own::is_own(name));
     let mut paths = names.map(|name| files::path_from_bytes(&name));
     Some(paths.find(|path| (plan.is_code)(path)))
 }

@@ -15,6 +15,7 @@ pub mod hyperfine;
 pub mod id;
 pub mod ingest;
 pub mod metric;
+pub mod own;
 pub mod pair;
 pub mod revision;
 pub mod scrub;

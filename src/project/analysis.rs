@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use crate::config::Project;
+use crate::model::own;
 use crate::project::python::{DependencyHints, unused_dependencies};
 use crate::project::{KNOWN, entries, is_foreign, is_marked, name, subdirectories};
 
@@ -59,11 +60,11 @@ pub(crate) struct Analysis {
     unread_paths: Option<u64>,
 }
 
-/// Analyzes the project at `root`. `is_own` tells the tool's own files, by their path with `/` from the root.
-pub(crate) fn analyze(root: &Path, config: &Project, is_own: &dyn Fn(&[u8]) -> bool, now: DateTime<Utc>) -> Analysis {
+/// Analyzes the project at `root`.
+pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Analysis {
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
-    let footprint = Footprint::measure(root, is_own);
+    let footprint = Footprint::measure(root);
     let mut dir_sizes: Vec<FileSize> =
         footprint.dir_sizes.into_iter().map(|(path, bytes)| FileSize { path, bytes }).collect();
     dir_sizes.sort_by_key(|dir| std::cmp::Reverse(dir.bytes));
@@ -141,8 +142,8 @@ pub(crate) struct FileSize {
 
 impl Footprint {
     /// Walks the project at `root`. Files in hidden directories, dependencies and build output count towards the
-    /// directories, but are not among the largest files; nor are those that `is_own` says are the tool's.
-    pub(crate) fn measure(root: &Path, is_own: &dyn Fn(&[u8]) -> bool) -> Self {
+    /// directories, but are not among the largest files; nor are the tool's own.
+    pub(crate) fn measure(root: &Path) -> Self {
         let mut footprint = Self::default();
         footprint.dir_sizes.insert(".".to_owned(), 0);
         for name in KNOWN.directories.well_known.iter().filter(|name| root.join(name).is_dir()) {
@@ -170,7 +171,7 @@ impl Footprint {
             let dirs = &parts[..parts.len() - 1];
             let path = parts.join("/");
             let is_projects = !dirs.iter().any(|dir| dir.starts_with('.') || is_foreign(dir));
-            if is_projects && metadata.is_file() && !is_own(path.as_bytes()) {
+            if is_projects && metadata.is_file() && !own::is_own_or_left(path.as_bytes()) {
                 footprint.keep_if_large(FileSize { path, bytes: metadata.len() });
             }
         }
@@ -238,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("requirements.txt"), "httpx\n").unwrap();
         fs::create_dir(dir.path().join("src")).unwrap();
-        let analysis = analyze(dir.path(), &Project::default(), &|_| false, DateTime::UNIX_EPOCH);
+        let analysis = analyze(dir.path(), &Project::default(), DateTime::UNIX_EPOCH);
         let json = serde_json::to_value(&analysis).unwrap();
         assert_eq!(json["schema"], "vibeship_optimizer.analyze.v1");
         assert_eq!(json["languages_detected"], serde_json::json!(["python"]));
@@ -255,7 +256,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("go.mod"), "").unwrap();
         let config = Project { languages: vec!["rust".to_owned()], ..Project::default() };
-        let analysis = analyze(dir.path(), &config, &|_| false, DateTime::UNIX_EPOCH);
+        let analysis = analyze(dir.path(), &config, DateTime::UNIX_EPOCH);
         assert_eq!(analysis.languages_detected, BTreeSet::from(["rust".to_owned()]));
     }
 
@@ -321,7 +322,7 @@ mod tests {
         write("node_modules/x/big.js", 1000);
         write("VIBESHIP_OPTIMIZER.md", 500);
         write("top.bin", 29);
-        let footprint = Footprint::measure(dir.path(), &|path| path == b"VIBESHIP_OPTIMIZER.md");
+        let footprint = Footprint::measure(dir.path());
         let sizes = [(".", 1964), ("node_modules", 1000), ("src", 435)];
         assert_eq!(footprint.dir_sizes, BTreeMap::from(sizes.map(|(name, bytes)| (name.to_owned(), bytes))));
         assert_eq!(footprint.largest_files.len(), LARGEST);

@@ -6,13 +6,10 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::model::own::{FREE_PREFIX, LOCKED_PREFIX, is_temporary};
 use crate::os::files;
 use crate::store::StoreError;
 
-/// Temporary files of writers that hold the exclusive lock; whoever takes it next may remove them.
-const LOCKED_PREFIX: &str = ".vibeship-write-";
-/// Temporary files of writers without the lock, which may still be at it.
-const FREE_PREFIX: &str = ".vibeship-out-";
 /// No write takes that long.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// More links than any sane chain has.
@@ -85,11 +82,6 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErro
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });
     }
     Ok(Some(bytes))
-}
-
-/// Whether a file's name is one that writers use while they write.
-pub(crate) fn is_temporary(name: &[u8]) -> bool {
-    [LOCKED_PREFIX, FREE_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes())) && name.ends_with(b".tmp")
 }
 
 /// Removes what killed writers left in a directory: those with the lock whatever they left, others what is a day old.

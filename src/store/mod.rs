@@ -14,7 +14,7 @@ mod unsettled;
 pub use evidence::{Integrity, Role};
 pub use legacy::Legacy;
 pub use lock::{Exclusive, Holder};
-pub use project::{OwnPaths, Project};
+pub use project::Project;
 pub use record::{Record, RecordError};
 pub(crate) use unsettled::Unsettled;
 

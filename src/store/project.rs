@@ -1,25 +1,13 @@
-//! A project: its root, where its state, evidence, logbook and config are, and which paths are the tool's own.
+//! A project: its root, where its state, evidence, logbook and config are, and its names for them.
 
 use std::path::{Path, PathBuf};
 
+use crate::model::own::{ATTRIBUTES, STATE_DIRS};
+pub(crate) use crate::model::own::{
+    EVIDENCE_DIR, LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_CONFIGS, STATE_DIR, SUPERSEDED,
+};
 use crate::os::files;
 use crate::store::{StoreError, atomic};
-
-pub(crate) const STATE_DIR: &str = ".vibeship-optimizer";
-/// The state directory of old projects, used where it holds state.
-pub(crate) const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
-pub(crate) const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
-/// The logbook of old projects; `init` renames it.
-pub(crate) const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
-/// The committed evidence, relative to the root.
-pub(crate) const EVIDENCE_DIR: &str = "reports/optimizer";
-/// What the name of an evidence file holds once a newer one has taken its own.
-pub(crate) const SUPERSEDED: &str = ".superseded-";
-/// Names of a config in the root, in order of precedence, before those in the state directory.
-pub(crate) const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
-/// Names of a config in the state directory, in order of precedence.
-pub(crate) const STATE_CONFIGS: [&str; 3] = ["config.yml", "config.yaml", "config.json"];
-const ATTRIBUTES: &str = ".gitattributes";
 
 /// What git is not to keep of the state directory.
 const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything else here is meant to be committed.\n\
@@ -194,93 +182,6 @@ fn create_once(path: &Path, text: &str) -> Result<(), StoreError> {
     }
 }
 
-/// Tells the tool's own files from the project's, by path.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OwnPaths {
-    prefix: Vec<u8>,
-}
-
-impl OwnPaths {
-    /// For a project whose root is `prefix` (with or without the last `/`) below the root that the paths
-    /// are relative to; empty when the two are the same.
-    pub(crate) fn below(prefix: &[u8]) -> Self {
-        let mut prefix = prefix.to_vec();
-        if prefix.last().is_some_and(|last| *last != b'/') {
-            prefix.push(b'/');
-        }
-        Self { prefix }
-    }
-
-    /// Whether a relative path (with `/`) is one of the files or directories that the tool itself writes to stay: state,
-    /// evidence, logbook; under their old names too. Anything else that somebody puts beside them is the project's, or
-    /// code could hide there; so is what is no regular file, which the path does not tell.
-    pub(crate) fn is_own(&self, path: &[u8]) -> bool {
-        let Some(path) = self.relative(path) else { return false };
-        [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
-            || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
-            || path == LOGBOOK.as_bytes()
-            || path == LEGACY_LOGBOOK.as_bytes()
-    }
-
-    /// Whether a relative path is one that the tool leaves behind and nobody commits: what can be made again, and what a
-    /// killed write left. Its own only while it is untracked, or code could be committed under such a name.
-    pub(crate) fn is_left(&self, path: &[u8]) -> bool {
-        let Some(path) = self.relative(path) else { return false };
-        let (dir, name) =
-            path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
-        // Where the original's documents tell to write reports.
-        let is_report = dir == b"reports" && name.starts_with(b"vibeship_optimizer_") && is_written(name);
-        let in_state = |rest: &[u8]| rest == b"cache" || rest.starts_with(b"cache/");
-        let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
-        let states = || [STATE_DIR, LEGACY_STATE_DIR].into_iter();
-        is_report
-            || states().any(|state| within(path, state).is_some_and(in_state))
-            || atomic::is_temporary(name)
-                && (dir.is_empty()
-                    || dir == EVIDENCE_DIR.as_bytes()
-                    || states().any(|state| within(dir, state).is_some_and(written)))
-    }
-
-    fn relative<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
-        let path = path.strip_prefix(self.prefix.as_slice())?;
-        Some(path.strip_suffix(b"/").unwrap_or(path))
-    }
-}
-
-/// Directories in the state directory that hold the tool's files.
-const STATE_DIRS: [&str; 7] =
-    ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
-/// Files in the state directory.
-const STATE_FILES: [&str; 7] =
-    [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
-/// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
-const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
-
-/// What of a path lies below a directory; empty for the directory itself.
-fn within<'a>(path: &'a [u8], dir: &str) -> Option<&'a [u8]> {
-    let rest = path.strip_prefix(dir.as_bytes())?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
-}
-
-fn is_state(rest: &[u8]) -> bool {
-    let mut parts = rest.splitn(2, |byte| *byte == b'/');
-    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-    let named = |names: &[&str]| names.iter().any(|name| name.as_bytes() == first);
-    match second {
-        None => first.is_empty() || named(&STATE_DIRS) || named(&STATE_FILES) || named(&STATE_CONFIGS),
-        Some(file) => named(&STATE_DIRS) && !file.contains(&b'/') && is_written(file),
-    }
-}
-
-fn is_evidence(rest: &[u8]) -> bool {
-    rest.is_empty() || rest == ATTRIBUTES.as_bytes() || (!rest.contains(&b'/') && is_written(rest))
-}
-
-fn is_written(file: &[u8]) -> bool {
-    let ending = file.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    ENDINGS.iter().any(|known| known.as_bytes() == ending)
-}
-
 /// Returns the name if it can be one part of a file's name on every platform.
 pub(crate) fn safe_name(name: &str) -> Result<&str, StoreError> {
     let reason = if name.is_empty() {
@@ -405,60 +306,6 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let error = Project::find(temp.path(), Some(&temp.path().join("nowhere"))).unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
-    }
-
-    #[test]
-    fn own_paths_are_state_evidence_and_logbook_alone() {
-        let own = OwnPaths::default();
-        for path in [
-            ".vibeship-optimizer/changes/x.json",
-            ".vibeship-optimizer/",
-            ".vibeship_optimizer/config.yml",
-            ".vibeship-optimizer/config.schema.json",
-            ".vibeship-optimizer/.gitignore",
-            ".vibeship-optimizer/.gitattributes",
-            "reports/optimizer/.gitattributes",
-            "reports/optimizer/x.md",
-            "VIBESHIP_OPTIMIZER.md",
-            "OPTIMIZATION_CHECKER.md",
-        ] {
-            assert!(own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()), "{path}");
-        }
-        for path in [
-            ".vibeship-optimizer/cache/arms/x.bin",
-            ".vibeship-write-a1b2c3.tmp",
-            ".vibeship-optimizer/.vibeship-write-a1b2c3.tmp",
-            ".vibeship-optimizer/changes/.vibeship-write-a1b2c3.tmp",
-            "reports/optimizer/.vibeship-write-a1b2c3.tmp",
-        ] {
-            assert!(own.is_left(path.as_bytes()) && !own.is_own(path.as_bytes()), "{path}");
-        }
-        for path in [
-            "src/.vibeship-optimizer/x",
-            ".vibeship-optimizer/run.sh",
-            ".vibeship-optimizer/lib/a.json",
-            ".vibeship-optimizer/changes/a.py",
-            "reports/optimizer/app.py",
-            "reports/optimizer/deep/x.md",
-            "reports/optimizer/deep/.gitattributes",
-            ".vibeship-optimizer/changes/.gitattributes",
-            "reports/.gitattributes",
-            ".vibeship-optimizer2/x",
-            "reports/optimizers",
-            "reports/x",
-            "docs/VIBESHIP_OPTIMIZER.md",
-            "VIBESHIP_OPTIMIZER.md/x",
-            "vibeship_optimizer.yml",
-            ".vibeship-write-x/y.tmp",
-            "src/.vibeship-write-a1b2c3.tmp",
-            ".vibeship-optimizer/lib/.vibeship-write-a1b2c3.tmp",
-        ] {
-            assert!(!own.is_own(path.as_bytes()) && !own.is_left(path.as_bytes()), "{path}");
-        }
-        let nested = OwnPaths::below(b"packages/api");
-        assert!(nested.is_own(b"packages/api/VIBESHIP_OPTIMIZER.md"));
-        assert!(!nested.is_own(b"VIBESHIP_OPTIMIZER.md"));
-        assert!(!nested.is_own(b"packages/api2/VIBESHIP_OPTIMIZER.md"));
     }
 
     #[test]

@@ -50,8 +50,6 @@ pub(crate) struct Project<'a> {
     /// The repository, opened at the project's root.
     pub(crate) repo: &'a Repo,
     pub(crate) config: &'a Config,
-    /// Whether a path (from the repository's root) is one of the tool's own files, which make no difference.
-    pub(crate) is_own: &'a dyn Fn(&[u8]) -> bool,
 }
 
 /// Why there are no checkouts.
@@ -161,7 +159,8 @@ fn io_error(action: &str, source: io::Error) -> CheckoutError {
 /// as a project may be built from what is beside it.
 fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, String), GitError> {
     let found = project.repo.commit_and_tree(rev)?;
-    let code = project.repo.code_digest(&found.commit, &Scope { prefix: b"", is_own: project.is_own })?;
+    let scope = Scope { without_own_of: Some(project.repo.prefix()), ..Scope::ALL };
+    let code = project.repo.code_digest(&found.commit, &scope)?;
     Ok((SideRevision { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
 }
 
@@ -328,7 +327,7 @@ mod tests {
     }
 
     fn prepare(repo: &Repo, config: &Config, versions: Versions<'_>) -> Result<Checkouts, CheckoutError> {
-        let project = Project { repo, config, is_own: &|path| path.starts_with(b"own/") };
+        let project = Project { repo, config };
         Checkouts::prepare(project, versions, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
     }
 
@@ -385,7 +384,7 @@ mod tests {
     #[test]
     fn sides_that_differ_in_the_tools_own_files_alone_are_refused() {
         let sandbox = two_commits();
-        sandbox.commit("own/record", "x", "3");
+        sandbox.commit("reports/optimizer/record.md", "x", "3");
         let repo = sandbox.repo();
         let (config, last) = (Config::default(), versions("HEAD~1", "HEAD"));
         let error = prepare(&repo, &config, last).unwrap_err();
@@ -411,7 +410,7 @@ mod tests {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let mut script = Script::of(&[(1, Ended::Interrupted, "")]);
-        let project = Project { repo: &repo, config: &prepares("make"), is_own: &|_| false };
+        let project = Project { repo: &repo, config: &prepares("make") };
         let error = Checkouts::prepare(project, versions("HEAD~1", "HEAD"), &mut script, &mut |_| {}).unwrap_err();
         assert!(matches!(error, CheckoutError::Interrupted));
         assert!(!script.seen[0].cwd.exists());

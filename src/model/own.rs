@@ -1,0 +1,151 @@
+//! Where the tool keeps its files in a project, and which paths are its own: nothing that changes in them is code. Paths
+//! are relative to the project's root, with `/`.
+
+pub const STATE_DIR: &str = ".vibeship-optimizer";
+/// The state directory of old projects, used where it holds state.
+pub const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
+pub const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
+/// The logbook of old projects; `init` renames it.
+pub const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
+/// The committed evidence, relative to the root.
+pub const EVIDENCE_DIR: &str = "reports/optimizer";
+/// What the name of an evidence file holds once a newer one has taken its own.
+pub const SUPERSEDED: &str = ".superseded-";
+/// Names of a config in the root, in order of precedence, before those in the state directory.
+pub const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
+/// Names of a config in the state directory, in order of precedence.
+pub const STATE_CONFIGS: [&str; 3] = ["config.yml", "config.yaml", "config.json"];
+/// What tells git how to treat a directory's files.
+pub const ATTRIBUTES: &str = ".gitattributes";
+/// How the name of a temporary file begins whose writer has the lock; anybody with it may remove one.
+pub const LOCKED_PREFIX: &str = ".vibeship-write-";
+/// The same of others, who may still be writing.
+pub const FREE_PREFIX: &str = ".vibeship-out-";
+
+/// Whether a path is one of the files or directories that the tool itself writes to stay: state, evidence, logbook; under
+/// their old names too. Anything else that somebody puts beside them is the project's, or code could hide there; so is
+/// what is no regular file, which the path does not tell.
+pub fn is_own(path: &[u8]) -> bool {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
+        || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
+        || path == LOGBOOK.as_bytes()
+        || path == LEGACY_LOGBOOK.as_bytes()
+}
+
+/// Whether a path is one that the tool leaves behind and nobody commits: what can be made again, and what a killed write
+/// left. Its own only while it is untracked, or code could be committed under such a name.
+pub fn is_left(path: &[u8]) -> bool {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let (dir, name) =
+        path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
+    // Where the original's documents tell to write reports.
+    let is_report = dir == b"reports" && name.starts_with(b"vibeship_optimizer_") && is_written(name);
+    let in_state = |rest: &[u8]| rest == b"cache" || rest.starts_with(b"cache/");
+    let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
+    let states = || [STATE_DIR, LEGACY_STATE_DIR].into_iter();
+    is_report
+        || states().any(|state| within(path, state).is_some_and(in_state))
+        || is_temporary(name)
+            && (dir.is_empty()
+                || dir == EVIDENCE_DIR.as_bytes()
+                || states().any(|state| within(dir, state).is_some_and(written)))
+}
+
+/// Whether a path is either.
+pub fn is_own_or_left(path: &[u8]) -> bool {
+    is_own(path) || is_left(path)
+}
+
+/// Whether a file's name is one that writers use while they write.
+pub fn is_temporary(name: &[u8]) -> bool {
+    [LOCKED_PREFIX, FREE_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes())) && name.ends_with(b".tmp")
+}
+
+/// Directories in the state directory that hold the tool's files.
+pub const STATE_DIRS: [&str; 7] =
+    ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
+/// Files in the state directory.
+const STATE_FILES: [&str; 7] =
+    [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
+/// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
+const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
+
+/// What of a path lies below a directory; empty for the directory itself.
+fn within<'a>(path: &'a [u8], dir: &str) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(dir.as_bytes())?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+}
+
+fn is_state(rest: &[u8]) -> bool {
+    let mut parts = rest.splitn(2, |byte| *byte == b'/');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let named = |names: &[&str]| names.iter().any(|name| name.as_bytes() == first);
+    match second {
+        None => first.is_empty() || named(&STATE_DIRS) || named(&STATE_FILES) || named(&STATE_CONFIGS),
+        Some(file) => named(&STATE_DIRS) && !file.contains(&b'/') && is_written(file),
+    }
+}
+
+fn is_evidence(rest: &[u8]) -> bool {
+    rest.is_empty() || rest == ATTRIBUTES.as_bytes() || (!rest.contains(&b'/') && is_written(rest))
+}
+
+fn is_written(file: &[u8]) -> bool {
+    let ending = file.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    ENDINGS.iter().any(|known| known.as_bytes() == ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_paths_are_state_evidence_and_logbook_alone() {
+        for path in [
+            ".vibeship-optimizer/changes/x.json",
+            ".vibeship-optimizer/",
+            ".vibeship_optimizer/config.yml",
+            ".vibeship-optimizer/config.schema.json",
+            ".vibeship-optimizer/.gitignore",
+            ".vibeship-optimizer/.gitattributes",
+            "reports/optimizer/.gitattributes",
+            "reports/optimizer/x.md",
+            "VIBESHIP_OPTIMIZER.md",
+            "OPTIMIZATION_CHECKER.md",
+        ] {
+            assert!(is_own(path.as_bytes()) && !is_left(path.as_bytes()), "{path}");
+        }
+        for path in [
+            ".vibeship-optimizer/cache/arms/x.bin",
+            ".vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/.vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/changes/.vibeship-write-a1b2c3.tmp",
+            "reports/optimizer/.vibeship-write-a1b2c3.tmp",
+        ] {
+            assert!(is_left(path.as_bytes()) && !is_own(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "src/.vibeship-optimizer/x",
+            ".vibeship-optimizer/run.sh",
+            ".vibeship-optimizer/lib/a.json",
+            ".vibeship-optimizer/changes/a.py",
+            "reports/optimizer/app.py",
+            "reports/optimizer/deep/x.md",
+            "reports/optimizer/deep/.gitattributes",
+            ".vibeship-optimizer/changes/.gitattributes",
+            "reports/.gitattributes",
+            ".vibeship-optimizer2/x",
+            "reports/optimizers",
+            "reports/x",
+            "docs/VIBESHIP_OPTIMIZER.md",
+            "VIBESHIP_OPTIMIZER.md/x",
+            "vibeship_optimizer.yml",
+            ".vibeship-write-x/y.tmp",
+            "src/.vibeship-write-a1b2c3.tmp",
+            ".vibeship-optimizer/lib/.vibeship-write-a1b2c3.tmp",
+        ] {
+            assert!(!is_own(path.as_bytes()) && !is_left(path.as_bytes()), "{path}");
+        }
+    }
+}
