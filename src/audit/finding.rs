@@ -15,8 +15,12 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum FindingKind {
-    #[error("the commit names no change")]
-    CommitWithoutId,
+    #[error("the commit names no change{}", if *.newly_exempt { ", and only the head's config exempts it" } else { "" })]
+    CommitWithoutId {
+        /// Whether an exemption covers it that the range itself brought, which does not count for it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        newly_exempt: bool,
+    },
     #[error("tuneables changed without a change: {}", few(.paths))]
     TuneablesUntracked { paths: Vec<String> },
     #[error("overrides by environment changed without a change: {}", few(.paths))]

@@ -40,7 +40,11 @@ impl Fixes<'_> {
                 let both = revert().and(CommandLine::git("revert").word(short(reverted)));
                 vec![Fix::next("take back that commit and nothing else", both)]
             }
-            FindingKind::CommitWithoutId => vec![
+            FindingKind::CommitWithoutId { newly_exempt: true } => {
+                let first = "merge the commit that changed the config first, by itself; then this range is exempt";
+                vec![Fix::decide(How::Next, first)]
+            }
+            FindingKind::CommitWithoutId { newly_exempt: false } => vec![
                 self.relink_commit(),
                 Fix::or("revert it, then redo it under a tracked change", revert()),
                 fix::exempt(),

@@ -84,13 +84,23 @@ impl Policy {
         // A file of a contract needs a change, whatever globs match it.
         let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
         let covers = |it: &&Exemption| it.covers(commit) && !(of_contract && it.paths.is_some());
-        let before = self.exempt_before.as_ref();
-        let was_exempt = before.is_none_or(|exempt| exempt.iter().any(|exemption| exemption.covers(commit)));
-        let now = self.exempt.iter().filter(|_| was_exempt).find(covers);
+        let now = self.exempt.iter().filter(|_| self.was_exempt(commit)).find(covers);
         let reason = now.map(|exemption| exemption.reason.as_str());
         // Files that need no change each by itself need none together.
         let each = || commit.paths().count() > 1 && commit.paths().all(|path| self.exempts_path(path));
         reason.or_else(|| each().then_some("each of its files is exempt"))
+    }
+
+    fn was_exempt(&self, commit: &Commit) -> bool {
+        self.exempt_before.as_ref().is_none_or(|exempt| exempt.iter().any(|exemption| exemption.covers(commit)))
+    }
+
+    /// The finding for a commit of the range that names no change.
+    pub(crate) fn untracked(&self, commit: &Commit) -> Finding {
+        let finding = self.surfaces.untracked(commit.paths());
+        let newly_exempt = !self.was_exempt(commit) && self.exempt.iter().any(|exemption| exemption.covers(commit));
+        let is_code = matches!(finding.what, FindingKind::CommitWithoutId { .. });
+        if is_code { Finding::fail(FindingKind::CommitWithoutId { newly_exempt }) } else { finding }
     }
 
     /// Whether a file needs no change, whoever commits it.
@@ -144,7 +154,7 @@ impl Surfaces {
         let env = self.on(Surface::Env, paths);
         match env.first().cloned() {
             Some(first) => Finding::fail(FindingKind::EnvOverrideUndocumented { paths: env }).at(first),
-            None => Finding::fail(FindingKind::CommitWithoutId),
+            None => Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false }),
         }
     }
 

@@ -155,7 +155,7 @@ impl<'a> RangeAudit<'a> {
             return self.reverts.push(member);
         }
         if member.ids.is_empty() {
-            let finding = self.policy.surfaces.untracked(commit.paths());
+            let finding = self.policy.untracked(commit);
             let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
             return self.add(commit, Finding { path, ..finding });
         }

@@ -101,6 +101,15 @@ pub(crate) fn findings(
     found.into_iter().map(|finding| finding.of_change(id).at(path)).collect()
 }
 
+/// When the event at an index was first committed: with all that stands before it, or, where that does not matter to
+/// it, on a branch that went on otherwise and was joined.
+fn first_committed(change: &Change, index: usize, versions: &[Version]) -> Option<DateTime<Utc>> {
+    let by_itself = change.events[index].by_itself();
+    let is_it = |stamp: &Stamp| by_itself.is_some() && stamp.by_itself == by_itself;
+    let holds = |version: &&Version| kept(version.events(), change) > index || version.events().iter().any(is_it);
+    versions.iter().filter(holds).map(|version| version.written).min()
+}
+
 /// Events that claim a moment after a commit that holds them, or before one that does not.
 fn out_of_time(
     change: &Change,
@@ -128,8 +137,10 @@ fn out_of_time(
         note(version.events().len(), version.written);
     }
     known.into_iter().find_map(|(count, committed)| {
-        let mut added = change.events.iter().skip(count);
-        let event = added.find(|event| event.at < committed - CLOCK_TOLERANCE)?;
+        // What another branch had committed by then was joined.
+        let joined = |index: usize| first_committed(change, index, versions).is_some_and(|first| first < committed);
+        let mut added = change.events.iter().enumerate().skip(count);
+        let (_, event) = added.find(|(index, event)| event.at < committed - CLOCK_TOLERANCE && !joined(*index))?;
         let what = FindingKind::RecordBackdated { seq: event.seq, at: event.at, committed };
         // A squash merge gives an older version of the record a new date, while a newer one waits in another branch.
         let soon = event.at >= committed - Duration::days(deadline.days.into());
@@ -149,9 +160,8 @@ fn late(
     let mut committed = None;
     for (index, event) in change.events.iter().enumerate().skip(known) {
         let is_day = matches!(event.what, Kind::Ticked(_) | Kind::RolledOut(RolloutStage { stage: Stage::Full, .. }));
-        let holding = versions.iter().filter(|version| kept(version.events(), change) > index);
-        let first = holding.map(|version| version.written).min();
-        let Some(first) = first.filter(|_| is_day) else { continue };
+        let first = if is_day { first_committed(change, index, versions) } else { None };
+        let Some(first) = first else { continue };
         if first > event.at + Duration::days(deadline.days.into()) {
             days.insert(event.at.date_naive());
             committed = committed.max(Some(first));

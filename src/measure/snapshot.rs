@@ -1,7 +1,6 @@
 //! Taking a whole snapshot: every configured probe once, in a fixed order, the reference workload between the timed
 //! runs. Writes nothing.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,7 @@
 //! What a team meets on an ordinary day: editors, several open changes, missing programs.
 
+use chrono::Duration;
+
 use crate::support::{KEY, Sandbox};
 
 /// A ready change with the improvement staged, and the hooks.
@@ -404,8 +406,8 @@ fn a_route_that_is_not_answered_names_all_flags_at_once() {
     assert!(answer.stderr.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.stderr);
 }
 
-/// A change in its window, whose first day was measured on two branches.
-fn day_measured_twice() -> (Sandbox, String) {
+/// A change in its window, measured on two branches, so far apart.
+fn measured_twice(apart: Duration) -> (Sandbox, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -425,6 +427,12 @@ fn day_measured_twice() -> (Sandbox, String) {
     sandbox.run(&["monitor", "tick"]).ok();
     sandbox.commit_evidence();
     sandbox.git(&["checkout", "-q", "server"]);
+    if apart > Duration::zero() {
+        let then = (chrono::Utc::now() + apart).to_rfc3339();
+        for clock in ["VIBESHIP_OPTIMIZER_TEST_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+            sandbox.set(clock, &then);
+        }
+    }
     sandbox.run(&["monitor", "tick"]).ok();
     sandbox.commit_evidence();
     (sandbox, format!("{base}..HEAD"))
@@ -432,7 +440,7 @@ fn day_measured_twice() -> (Sandbox, String) {
 
 #[test]
 pub(super) fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() {
-    let (sandbox, range) = day_measured_twice();
+    let (sandbox, range) = measured_twice(Duration::zero());
     assert_ne!(sandbox.try_git(&["merge", "main"]).code, 0, "both continued the record");
     sandbox.git(&["checkout", "--theirs", "--", "."]);
     sandbox.git(&["add", "-A"]);
@@ -443,10 +451,22 @@ pub(super) fn a_day_measured_on_two_branches_that_meet_is_no_rewritten_record() 
 
 #[cfg(unix)]
 #[test]
+fn another_day_that_another_clone_measured_is_joined_after_a_merge_and_is_not_backdated() {
+    let (sandbox, range) = measured_twice(Duration::days(1));
+    assert_ne!(sandbox.try_git(&["merge", "-q", "main"]).code, 0, "both continued the record");
+    let joined = sandbox.run(&["change", "relink"]).ok();
+    let next = joined.stderr.lines().find_map(|line| line.strip_prefix("next: ")).unwrap();
+    carry_out(&sandbox, next);
+    let checked = sandbox.run(&["check", "--range", &range]).ok();
+    assert!(!checked.stdout.contains("RECORD_") && !checked.stdout.contains("DAYS_"), "{}", checked.stdout);
+}
+
+#[cfg(unix)]
+#[test]
 fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
     // The record in conflict, and one side taken already, whichever.
     for taken in ["", "--ours", "--theirs"] {
-        let (sandbox, range) = day_measured_twice();
+        let (sandbox, range) = measured_twice(Duration::zero());
         assert_ne!(sandbox.try_git(&["rebase", "-q", "main"]).code, 0, "both continued the record");
         if taken.is_empty() {
             let told = sandbox.run(&["monitor", "tick"]);
@@ -482,7 +502,7 @@ fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
 
 #[test]
 fn a_day_replaced_by_another_measurement_without_a_merge_is_a_rewritten_record() {
-    let (sandbox, range) = day_measured_twice();
+    let (sandbox, range) = measured_twice(Duration::zero());
     sandbox.git(&["checkout", "main", "--", ".vibeship-optimizer", "reports"]);
     sandbox.commit_evidence();
     sandbox.run(&["check", "--range", &range]).exits(1).says(&["RECORD_REWRITTEN"]);

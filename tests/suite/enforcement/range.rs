@@ -43,6 +43,13 @@ fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them
     commit(&sandbox, "src/steps.txt", "80\n", "Hidden");
     let codes = sandbox.codes(&since(&before));
     assert_eq!(codes, ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
+    let told = sandbox.run(&["check", "--range", &since(&before)]).exits(1).stdout;
+    assert!(
+        told.contains("only the head's config exempts it")
+            && told.contains("merge the commit that changed the config first"),
+        "{told}"
+    );
+    assert!(!told.contains("git revert"), "what it needs is there already: {told}");
 }
 
 #[test]
