@@ -87,15 +87,15 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
         let holds = criterion.op.holds(estimate.value, bound);
         return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
     }
-    let standing = if rate { 0.0 } else { standing(&finding, criterion.is_relative(), known) };
+    let irreducible = if rate { 0.0 } else { irreducible(&finding, criterion.is_relative(), known) };
     let held = if criterion.is_relative() { finding.as_share_bounds() } else { estimate };
     let Some(holds) = on_interval(criterion.op, &held, bound) else {
-        let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), standing);
+        let more_runs = runs_to_clear(&finding, bound, criterion.is_relative(), irreducible);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::Straddles, more_runs };
     };
     let claims_change = criterion.is_relative() && criterion.op.holds(0.0, bound) != holds;
     if claims_change && !finding.counts() {
-        let more_runs = runs_to_count(&finding, standing);
+        let more_runs = runs_to_count(&finding, irreducible);
         return Verdict::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs };
     }
     if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) }
@@ -103,7 +103,7 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
 
 /// The part of an interval's half-width that no number of runs makes smaller, what two sessions lie apart by anyway: as a
 /// logarithm for a share, else in the unit of the estimate.
-fn standing(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
+fn irreducible(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
     match finding.design {
         Design::Paired | Design::Exact => 0.0,
         Design::Unpaired if relative => effect::drift(known).unwrap_or(f64::INFINITY),
@@ -113,27 +113,27 @@ fn standing(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
 
 /// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
 /// estimate as the bound is. `None` where no number would.
-fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, standing: f64) -> Option<u32> {
+fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, irreducible: f64) -> Option<u32> {
     if relative && finding.from_zero {
         return None;
     }
     // Where something stands, a share was widened as a logarithm.
-    let scale = |at: f64| if relative && standing > 0.0 && at > -1.0 { at.ln_1p() } else { at };
+    let scale = |at: f64| if relative && irreducible > 0.0 && at > -1.0 { at.ln_1p() } else { at };
     let Estimate { value, low, high, .. } = finding.estimate;
     let end = if bound >= value { high } else { low };
-    let reach = (scale(end) - scale(value)).abs() - standing;
-    stats::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - standing)
+    let reach = (scale(end) - scale(value)).abs() - irreducible;
+    stats::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - irreducible)
 }
 
 /// About how many more samples tell whether the change counts: its interval has to leave out what a change that counts
 /// leaves out or, where the estimate is smaller, to lie within the minimum effect. `None` where no number would.
-fn runs_to_count(finding: &Finding, standing: f64) -> Option<u32> {
+fn runs_to_count(finding: &Finding, irreducible: f64) -> Option<u32> {
     let (Estimate { value, low, high, .. }, least) = (finding.estimate, finding.least());
     if value.abs() >= least {
-        return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, standing);
+        return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, irreducible);
     }
-    let reach = (high - value).max(value - low) - standing;
-    stats::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - standing)
+    let reach = (high - value).max(value - low) - irreducible;
+    stats::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - irreducible)
 }
 
 fn samples(finding: &Finding) -> usize {
@@ -197,8 +197,8 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
     }
     let moved = finding.estimate.low > 0.0 || finding.estimate.high < 0.0;
     let because = if moved { Doubt::BelowMinEffect } else { Doubt::Straddles };
-    let standing = if is_rate(measured) { 0.0 } else { standing(&finding, true, known) };
-    let more_runs = runs_to_count(&finding, standing);
+    let irreducible = if is_rate(measured) { 0.0 } else { irreducible(&finding, true, known) };
+    let more_runs = runs_to_count(&finding, irreducible);
     Change::Inconclusive { finding: Some(finding), because, more_runs }
 }
 
