@@ -1,6 +1,7 @@
 //! What to do about each finding, in the order in which it is done; without rewriting history wherever there is a way.
 
 use crate::audit::{Finding, FindingKind, Severity};
+use crate::model::digest::is_page;
 use crate::model::fix::WHAT_HAPPENED;
 use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
@@ -67,10 +68,19 @@ impl Fixes<'_> {
             FindingKind::SeveralIds { .. } | FindingKind::ManyCommits { .. } => {
                 vec![Fix::next("revert it, then make one commit for each change", revert())]
             }
-            FindingKind::MergeBringsContent { .. } => vec![Fix::next(
-                "revert it, merge again with nothing else in it, and redo the rest under a tracked change",
-                CommandLine::git("revert -m 1").word(commit),
-            )],
+            FindingKind::MergeBringsContent { conflict: true, .. } => {
+                vec![Fix::next(
+                    "see how the conflicts were resolved",
+                    CommandLine::git("show --remerge-diff").word(commit),
+                )]
+            }
+            FindingKind::MergeBringsContent { conflict: false, .. } => {
+                let again = CommandLine::git("reset --keep").word(format!("{commit}^1"));
+                let again = again.and(CommandLine::git("merge --no-edit").word(format!("{commit}^2")));
+                let what = "while it is the last commit and not pushed, merge again with nothing else in it";
+                let revert = CommandLine::git("revert -m 1").word(commit);
+                vec![Fix::next(what, again), Fix::or("take out all that it merged", revert)]
+            }
             FindingKind::FixupLeft { .. } => {
                 let squash = CommandLine::git("rebase --autosquash").word(format!("{commit}~2"));
                 vec![Fix::next("before pushing", squash)]
@@ -106,8 +116,12 @@ impl Fixes<'_> {
             | FindingKind::ArtifactAltered { kept_in: Some(commit), .. } => {
                 let checkout = CommandLine::git("checkout").words([commit, "--", path]);
                 let restore = Fix::next("restore it as it was recorded", checkout);
-                let record = (commit != fix::HEAD).then(|| Fix::then("", ctx.commit_own("Restore the evidence")));
+                let record = CommandLine::git("commit -m").words(["Restore the evidence", "--", path]);
+                let record = (commit != fix::HEAD).then(|| Fix::then("", record));
                 std::iter::once(restore).chain(record).collect()
+            }
+            FindingKind::ArtifactMissing { .. } | FindingKind::ArtifactAltered { .. } if is_page(path) => {
+                vec![Fix::next("no commit has it: render it again", CommandLine::tool("doctor --apply"))]
             }
             FindingKind::ArtifactMissing { .. } | FindingKind::ArtifactAltered { .. } => self.of_change(|id| {
                 vec![Fix::next("no commit has it: see what the change still can be", fix::on(id, "status"))]

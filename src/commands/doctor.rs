@@ -3,11 +3,14 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here, choose, commit, hooks, init, join, monitor, preflight};
+use crate::commands::{
+    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered,
+};
 use crate::config::Timing;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{NEEDED, Version};
+use crate::model::digest::is_page;
 use crate::model::text::joined;
 use crate::model::{Artifact, CommandLine, Fix, How, MetricSpec, Problem, Severity};
 use crate::report;
@@ -130,7 +133,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     }
     if !kept_aside(ctx)?.is_empty() {
         let message =
-            "a command was ended before it recorded what it wrote; what was recorded stands beside it".to_owned();
+            "evidence is not what was recorded, and what was recorded is kept or can be rendered again".to_owned();
         add("EVIDENCE_UNRECORDED", message, put_back);
     }
     let (grave, notes): (Vec<Problem>, Vec<Problem>) =
@@ -196,14 +199,24 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
         .collect())
 }
 
-/// Recorded evidence whose file holds what was never recorded, with its bytes.
+/// Recorded evidence whose file holds what was never recorded, with its bytes: they stand beside it, or the report is
+/// rendered again.
 fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
     let mut found = Vec::new();
     for change in choose::changes(ctx)?.0 {
+        let mut is_lost = false;
         for artifact in change.artifacts() {
-            if let Integrity::Superseded { bytes, .. } = evidence::verify(&ctx.project, artifact)? {
-                found.push((artifact.clone(), bytes));
+            match evidence::verify(&ctx.project, artifact)? {
+                Integrity::Superseded { bytes, .. } => found.push((artifact.clone(), bytes)),
+                Integrity::Missing | Integrity::Altered { .. } => is_lost |= is_page(&artifact.path),
+                Integrity::Intact(_) => {}
             }
+        }
+        if is_lost {
+            let fetch = of_change::fetch(ctx);
+            let pages = rendered::again(&change, &fetch).into_iter();
+            let is_lost = |(page, text): &(Artifact, Vec<u8>)| page.holds(text) && fetch(page).is_none();
+            found.extend(pages.filter(is_lost));
         }
     }
     Ok(found)

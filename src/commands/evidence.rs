@@ -3,15 +3,16 @@
 
 use crate::audit::evidence::Watched;
 use crate::audit::{self, Finding, FindingKind};
-use crate::commands::Ctx;
+use crate::commands::{Ctx, commit};
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
 use crate::measure::number;
 use crate::model::scrub::MASK;
-use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, Snapshot, Tick, fix, ingest};
+use crate::model::{Artifact, ArtifactFault, CommandLine, Fix, Snapshot, Tick, fix, ingest};
 use crate::report;
 use crate::stats::median::median;
 use crate::store::{Integrity, Role, evidence};
+use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, InvalidEvent, Unjudged, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
@@ -46,8 +47,15 @@ fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec
 pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     let repo = ctx.repo().ok().flatten()?;
     let path = [repo.prefix(), artifact.path.as_bytes()].concat();
-    let is_wanted = |bytes: &Vec<u8>| Digest::of_bytes(bytes) == artifact.sha256;
+    let is_wanted = |bytes: &Vec<u8>| artifact.holds(bytes);
     repo.commit_with(&path, evidence::LIMIT, &is_wanted).ok().flatten()
+}
+
+/// What helps where a file of a change, which its name begins with, is not what was recorded.
+fn way_back(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
+    let name = artifact.path.rsplit('/').next()?;
+    let change = commit::load(ctx, &name.split('_').next()?.parse().ok()?).ok()?;
+    Some(restore(&faults_in(ctx, &[artifact]).ok()?, &change, &ctx.fix_context(), None))
 }
 
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot> {
@@ -67,12 +75,7 @@ fn see() -> Fix {
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
     evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
-        let error = trouble(format!("{} {what}", artifact.path));
-        if let Some(commit) = commit_with(ctx, artifact) {
-            let checkout = CommandLine::git("checkout").words([&commit, "--", &artifact.path]);
-            return error.fixed_by([Fix::next("restore it", checkout)]);
-        }
-        error.hinted("no commit has it as it was recorded").fixed_by([see()])
+        trouble(format!("{} {what}", artifact.path)).fixed_by(way_back(ctx, artifact).unwrap_or_default())
     })
 }
 

@@ -20,6 +20,12 @@ struct Page<'a> {
     tool: Option<String>,
 }
 
+/// The recorded reports of a change, as they are rendered now: the same bytes, unless another version rendered them.
+pub(crate) fn again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifact, Vec<u8>)> {
+    let pages = comparison(change, fetch).into_iter().chain(days(change, fetch));
+    pages.map(|page| (page.recorded.clone(), page.text.into_bytes())).collect()
+}
+
 /// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
 /// which is a warning.
 pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {

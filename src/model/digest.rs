@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::model::strict_json::parse_json;
+
 /// A SHA-256 digest as 64 lower-case hexadecimal digits.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -72,6 +74,23 @@ pub struct Artifact {
     /// Path from the project's root, with `/` between its parts on every platform.
     pub path: String,
     pub sha256: Digest,
+}
+
+/// Whether a file of evidence is a report, which can be rendered again from the others; the rollback's note cannot.
+pub fn is_page(path: &str) -> bool {
+    path.ends_with(".md") && !path.ends_with("_rollback.md")
+}
+
+impl Artifact {
+    /// Whether these bytes are what was recorded. JSON counts as it is read: a formatter may have laid it out anew.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        if Digest::of_bytes(bytes) == self.sha256 {
+            return true;
+        }
+        let is_json = self.path.ends_with(".json");
+        let value = is_json.then(|| parse_json(bytes).ok()).flatten();
+        value.is_some_and(|value| Digest::of_bytes(format!("{value:#}\n").as_bytes()) == self.sha256)
+    }
 }
 
 /// The name under which an evidence file is kept when the `number`th newer one takes its own.

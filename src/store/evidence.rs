@@ -122,7 +122,7 @@ impl Exclusive {
 
     /// Writes a recorded file again, as git has it; false where these are not its bytes.
     pub(crate) fn put_back(&self, artifact: &Artifact, bytes: &[u8]) -> Result<bool, StoreError> {
-        let path = inside(self.project(), &artifact.path).filter(|_| Digest::of_bytes(bytes) == artifact.sha256);
+        let path = inside(self.project(), &artifact.path).filter(|_| artifact.holds(bytes));
         let Some(path) = path else { return Ok(false) };
         guard::inside(self.project(), &path)?;
         atomic::write(&path, bytes)?;
@@ -157,15 +157,15 @@ impl Exclusive {
 pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity, StoreError> {
     let Some(path) = inside(project, &artifact.path) else { return Ok(Integrity::Missing) };
     guard::inside(project, &path)?;
-    let current = atomic::read(&path, LIMIT)?;
-    let found = current.as_deref().map(Digest::of_bytes);
-    if let Some(bytes) = current.filter(|_| found.as_ref() == Some(&artifact.sha256)) {
-        return Ok(Integrity::Intact(bytes));
-    }
+    let found = match atomic::read(&path, LIMIT)? {
+        Some(bytes) if artifact.holds(&bytes) => return Ok(Integrity::Intact(bytes)),
+        Some(bytes) => Some(Digest::of_bytes(&bytes)),
+        None => None,
+    };
     for number in 1.. {
         let kept = superseded_path(&path, number);
         let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
-        if Digest::of_bytes(&bytes) == artifact.sha256 {
+        if artifact.holds(&bytes) {
             return Ok(Integrity::Superseded { path: project.relative(&kept), bytes });
         }
     }

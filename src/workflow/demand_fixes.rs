@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::digest::is_page;
 use crate::model::text::short;
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, Stage, Taken, Verdict, Verdicts, fix,
@@ -100,7 +101,16 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
     let lost: Vec<&ArtifactFault> = lost.collect();
     if lost.is_empty() {
         let elsewhere = faults.iter().any(|fault| fault.commit.is_some() && !fault.committed);
-        fixes.extend(elsewhere.then(|| Fix::then("", ctx.commit_own("Restore the evidence"))));
+        let paths = faults.iter().map(|fault| fault.path.as_str());
+        let commit = CommandLine::git("commit -m").words(["Restore the evidence", "--"]).words(paths);
+        fixes.extend(elsewhere.then(|| Fix::then("", commit)));
+        fixes.extend(again);
+        return fixes;
+    }
+    if lost.iter().all(|fault| is_page(&fault.path)) {
+        fixes.push(Fix::next("no commit has them: render them again", CommandLine::tool("doctor --apply")));
+        let compare = change.promotion.is_none().then(|| Fix::or("compare again", ctx.gate(id, Gate::Compare)));
+        fixes.extend(compare);
         fixes.extend(again);
         return fixes;
     }

@@ -13,8 +13,8 @@ use crate::audit::Finding;
 use crate::commands::{ChangeArg, Ctx, choose, commit};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
+use crate::model::Kind;
 use crate::model::strict_json::parse_json;
-use crate::model::{Digest, Kind};
 use crate::report;
 use crate::report::visible::visible_line;
 use crate::store::{atomic, evidence};
@@ -88,7 +88,7 @@ fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<()> {
     let Some(recorded) = watch::reference(change) else {
         return Err(trouble("--baseline: the change has recorded none"));
     };
-    if Digest::of_bytes(&bytes) == recorded.sha256 {
+    if recorded.holds(&bytes) {
         return Ok(());
     }
     let shown = ctx.project.root().join(&recorded.path);

@@ -220,6 +220,23 @@ fn evidence_that_a_formatter_rewrote_is_brought_back_from_the_commit_that_has_it
 }
 
 #[test]
+fn json_that_a_formatter_laid_out_is_still_the_evidence_and_a_report_is_rendered_again() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let snapshot = s.evidence("before_snapshot.json");
+    s.write(&snapshot, s.json(&snapshot).to_string());
+    s.improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let report = s.evidence("compare.md");
+    s.write(&report, s.read(&report).replace("| ", "|  "));
+    let _ = s.run(&["check"]).exits(1).says(&["ARTIFACT_ALTERED", "next: vibeship-optimizer doctor --apply"]);
+    let _ = s.run(&["doctor", "--apply"]).ok();
+    let _ = s.run(&["check"]).ok();
+    s.write(&snapshot, s.json(&snapshot).to_string().replace("100.0", "300.0"));
+    let _ = s.run(&["check"]).exits(1).says(&["ARTIFACT_ALTERED", "before_snapshot.json"]);
+}
+
+#[test]
 fn a_change_leaves_at_most_eight_files_and_forty_kilobytes_until_it_is_promoted() {
     let s = Sandbox::new();
     let timed = "timings: [{name: t, cmd: \"git --version\", runs: 10}]\npair: {min_pairs: 10, max_pairs: 20}\n";
