@@ -175,10 +175,15 @@ fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     if let Some(why) = configs.iter().find_map(|config| mode_objection(&config.review, tool, mode)) {
         return Ok(Some(why));
     }
+    Ok(person_objection(&configs, actor.as_deref(), author(ctx, change)?.as_deref()))
+}
+
+/// Why a review that git's user `actor` attests does not count, where a config demands another person than the author.
+pub(crate) fn person_objection(configs: &[Config], actor: Option<&str>, author: Option<&str>) -> Option<String> {
     let demanded = configs.iter().any(|config| config.review.other_person);
-    let author = author(ctx, change)?;
-    let other = matches!((&actor, &author), (Some(actor), Some(author)) if address(actor) != address(author));
-    Ok((demanded && !other).then(|| "review.other_person: it was attested by the author of the change".to_owned()))
+    let other = matches!((actor, author), (Some(actor), Some(author)) if address(actor) != address(author));
+    let who = actor.unwrap_or("nobody");
+    (demanded && !other).then(|| format!("review.other_person: git's user, {who}, is the author of the change"))
 }
 
 /// Why a review in this mode does not count, where a config forbids it.

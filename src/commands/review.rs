@@ -117,13 +117,16 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     }
     let reviewer = reviewer(ctx, args, id)?;
     // Not who types, but who is said to have reviewed.
-    let author = collect::author(ctx, &change)?.unwrap_or_default();
+    let author = collect::author(ctx, &change)?;
+    if let Some(objection) = collect::person_objection(&configs, ctx.actor().as_deref(), author.as_deref()) {
+        return Err(failed(objection)
+            .hinted("the reviewer attests in their own clone, with their own git identity")
+            .fixed_by([Fix::then("", ctx.fix_context().attest(id))]));
+    }
+    let author = author.unwrap_or_default();
     let name = author.split('<').next().unwrap_or_default().trim();
     if !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name)) {
         ctx.ui.warn("the author reviewed their own change");
-        if configs.iter().any(|config| config.review.other_person) {
-            ctx.ui.warn("review.other_person is set, so this review does not count for verification");
-        }
     }
     let bytes = attestation_file(ctx, &change, args, &mode, &reviewer)?;
     let pending = Pending { role: Role::Review, bytes };

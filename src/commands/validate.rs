@@ -4,23 +4,26 @@
 use std::path::Path;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
-use crate::error::{CommandError, Result, trouble};
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::measure;
 use crate::measure::{Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
-use crate::model::text::short;
-use crate::model::{ChangeId, Check, CheckKind, CommandLine, DeltaCommit, Fix, Gate, How, Kind, Validation, fix};
+use crate::model::text::{moment, short};
+use crate::model::{
+    ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, Strength, Validation, fix,
+};
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
 use crate::store::Role;
-use crate::workflow::{Change, Reason, Refusal, gates};
+use crate::workflow::{Change, Reason, Refusal, gates, window};
 
 /// The beginning of a smoke check's name, before the probe's.
 const SMOKE: &str = "smoke:";
@@ -46,6 +49,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let world = collect::world(ctx, &change, Gate::Validate)?;
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
     delta::warn_of_unfixed(ctx, &change)?;
+    made_after_baseline(ctx, &change, &world.delta)?;
     let checks = run_checks(ctx, config)?;
     let amend = CommandLine::git("commit --amend --no-edit");
     uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, amend)?;
@@ -69,6 +73,26 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     };
     let change = commit::commit(ctx, id, event, &world, &[pending])?;
     show(ctx, &change, &checks)
+}
+
+/// A commit of a clock that was behind would seem to come before the baseline, whatever is measured of it.
+fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> {
+    let (Some(repo), Some(baseline)) = (ctx.repo()?, &change.baseline) else { return Ok(()) };
+    let Some(commit) = delta.own_commits().next().filter(|_| baseline.strength == Strength::Full) else {
+        return Ok(());
+    };
+    let seconds = repo.git().args(["show", "-s", "--no-show-signature", "--format=%ct", &commit.sha]).line()?;
+    let made =
+        DateTime::from_timestamp(seconds.trim().parse().unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if window::later(made, window::CLOCK_TOLERANCE) >= baseline.taken.taken_at {
+        return Ok(());
+    }
+    let [made, taken] = [made, baseline.taken.taken_at].map(moment);
+    let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
+    Err(failed(format!(
+        "the commit {commit} says that it was made at {made}, before the baseline ({taken}): its clock was behind"
+    ))
+    .fixed_by([Fix::next("while it is the last commit and not pushed, date it again", amend)]))
 }
 
 /// Checks that cannot run reject nothing: a command that cannot be started, a probe that failed at the

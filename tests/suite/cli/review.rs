@@ -132,7 +132,7 @@ fn a_config_can_demand_another_person_than_the_author() {
     let s = Sandbox::new();
     s.config(&REVIEWED.replace("true, ", "true, other_person: true, ")).rolled_out("halve it");
     let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Bob"];
-    let _ = s.on(&attest).ok();
+    let _ = s.on(&attest).exits(1).says(&["is the author of the change", "in their own clone"]);
     assert_eq!(review_demand(&s)["met"], false, "Ada typed it");
     s.set("GIT_AUTHOR_NAME", "Bob").set("GIT_AUTHOR_EMAIL", "bob@example.org");
     let _ = s.on(&attest).ok();

@@ -1,5 +1,7 @@
 //! `validate`: one commit after the baseline, and every check passes.
 
+use chrono::Duration;
+
 use crate::support::{CONFIG, Sandbox, kpi};
 
 fn ready() -> Sandbox {
@@ -234,4 +236,15 @@ fn a_check_that_cannot_run_rejects_nothing() {
         let _ = s.on(&["validate"]).troubled(&[why, "nothing was recorded", "next: vibeship-optimizer validate"]);
         let _ = s.on(&["status"]).ok().says(&["validate"]).never_says(&["rejected"]);
     }
+}
+
+#[test]
+fn a_commit_of_a_clock_that_was_behind_is_dated_again_before_anything_is_measured() {
+    let s = ready();
+    s.later(Duration::minutes(-30)).improve(50.0).later(Duration::minutes(40));
+    let refused = s.on(&["validate"]).exits(1).says(&["its clock was behind"]);
+    let amend = refused.stderr.lines().find_map(|line| line.strip_prefix("next: git ")).unwrap();
+    let amend = amend.split(" && ").next().unwrap();
+    s.git(&amend.split(' ').collect::<Vec<_>>());
+    s.validate();
 }
