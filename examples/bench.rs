@@ -6,15 +6,21 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vibeship_optimizer::model::Digest;
+use vibeship_optimizer::judge::{Settings, compare};
+use vibeship_optimizer::model::scrub::scrub;
+use vibeship_optimizer::model::strict_json::parse_json;
+use vibeship_optimizer::model::{Contract, Digest, Event, ingest};
 use vibeship_optimizer::os::process::{self, Invocation, Output};
 use vibeship_optimizer::os::{Interrupt, Spec};
+use vibeship_optimizer::stats::{rank_sum, winsorized};
+use vibeship_optimizer::workflow::{chain, replay};
 
 /// What is timed: its name, its goal (times the floor, or a time), its floor, where it runs, and the command. BENCH is
 /// this program, TOOL the one that is measured. What follows ` && ` is done after it, untimed.
@@ -64,7 +70,8 @@ fn main() -> Answer {
         ["files", dir, count] => files(Path::new(dir), count.parse()?),
         ["commits", count] => commits(count.parse()?),
         ["snapshots", template, dir] => snapshots(Path::new(template), Path::new(dir)),
-        ["compare", tool, dir, rounds] => compare(tool, Path::new(dir), rounds.parse()?),
+        ["table", tool, dir, rounds] => table(tool, Path::new(dir), rounds.parse()?),
+        ["pure", record, before, after] => pure([record, before, after]),
         _ => Err("see bench.sh".into()),
     }
 }
@@ -93,7 +100,7 @@ fn jobs() -> Vec<Job<'static>> {
 }
 
 /// Each in turn, so that a busy moment of the machine meets all. The first round warms the caches and is not counted.
-fn compare(tool: &str, dir: &Path, rounds: usize) -> Answer {
+fn table(tool: &str, dir: &Path, rounds: usize) -> Answer {
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
     let run = |words: &[&str], at: &str| {
         let word = |word: &&str| match *word {
@@ -134,6 +141,48 @@ fn compare(tool: &str, dir: &Path, rounds: usize) -> Answer {
         println!("| {} | {took:.2} ms | {ratio} | {} | {} |", job.name, job.goal, met.unwrap_or_default());
     }
     Ok(())
+}
+
+/// What one call of each pure part takes: the median of rounds of as many calls as fill some milliseconds.
+fn pure(files: [&str; 3]) -> Answer {
+    const ROUNDS: usize = 21;
+    const FILLED: Duration = Duration::from_millis(5);
+    let [record, before, after] = files.map(fs::read);
+    let (record, before, after) = (record?, before?, after?);
+    let value: Value = serde_json::from_slice(&record)?;
+    let raw = value["events"].as_array().cloned().unwrap_or_default();
+    let events = raw.iter().cloned().map(serde_json::from_value).collect::<Result<Vec<Event>, _>>()?;
+    let (old, new) = (ingest::parse_snapshot(&before)?, ingest::parse_snapshot(&after)?);
+    let samples: Vec<f64> = numbers().take(60).map(|n| f64::from((n % 1000) as u32)).collect();
+    let (first, second) = samples.split_at(30);
+    let (contract, settings) = (Contract::default(), Settings::default());
+    let parts: [(&str, &dyn Fn()); 8] = [
+        ("a record's JSON read strictly", &|| kept(parse_json(&record))),
+        ("the chain of its events", &|| kept(chain::verify(&raw))),
+        ("its events through the gates", &|| kept(replay::check(&events))),
+        ("a snapshot read, of 1,950 timings and 2,000 sizes", &|| kept(ingest::parse_snapshot(&before))),
+        ("two of them compared", &|| kept(compare::compare(&old, &new, None, &contract, &settings))),
+        ("the interval of 60 pairs", &|| kept(winsorized::interval(&samples, 0.05))),
+        ("the rank sum of 30 and 30 runs", &|| kept(rank_sum::p_value(first, second))),
+        ("a record searched for secrets", &|| kept(scrub(&String::from_utf8_lossy(&record)))),
+    ];
+    println!("| pure part | one call |\n|---|---|");
+    for (name, call) in parts {
+        let timed = |calls: u32| {
+            let start = Instant::now();
+            (0..calls).for_each(|_| call());
+            start.elapsed()
+        };
+        let calls = (1..24).map(|power| 1 << power).find(|calls| timed(*calls) > FILLED).unwrap_or(1);
+        let mut took: Vec<f64> = (0..ROUNDS).map(|_| timed(calls).as_secs_f64() * 1e6 / f64::from(calls)).collect();
+        println!("| {name} | {:.1} µs |", median(&mut took));
+    }
+    Ok(())
+}
+
+/// Lets a result be made for its own sake.
+fn kept<T>(result: T) {
+    let _ = black_box(result);
 }
 
 fn median(values: &mut [f64]) -> f64 {

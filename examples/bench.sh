@@ -15,7 +15,7 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 export HOME="$dir" VIBESHIP_OPTIMIZER_NO_PROMPT=1 GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=B GIT_AUTHOR_EMAIL=b@example.org \
   GIT_COMMITTER_NAME=B GIT_COMMITTER_EMAIL=b@example.org
 
-# A project with one file to measure, in which the shell is afterwards.
+# A project that measures a path, and times what is given; the shell is in it afterwards.
 project() {
   mkdir -p "$dir/$1/src"
   cd "$dir/$1"
@@ -23,7 +23,7 @@ project() {
   git config gc.auto 0
   echo 1 >src/app
   printf '%s\n' 'version: 1' 'commands: {test: "true"}' "size_paths: [$2]" 'pair: {enabled: false}' \
-    'timings: [{name: quick, cmd: "true", runs: 10, warmup: 0}]' \
+    "timings: [${3-}]" \
     'enforcement: {exempt: [{paths: ["notes/**"], reason: prose}]}' >vibeship_optimizer.yml
   "$tool" init --no-prompt >/dev/null 2>&1
   git add -A
@@ -45,7 +45,8 @@ baseline() {
   printf 'Shrink it\n\nOptimizer-Change: %s\n' "$id" >"$dir/$1"
 }
 
-project ended src
+quick='{name: quick, cmd: "true", runs: 10, warmup: 0}'
+project ended src "$quick"
 open old
 "$tool" change reject --change-id "$id" --reason no >/dev/null 2>&1
 "$bench" records ".vibeship-optimizer/changes/$id.json" .vibeship-optimizer/changes 10000
@@ -56,7 +57,7 @@ mkdir "$dir/snapshots"
 "$tool" snapshot --label template >/dev/null 2>&1
 "$bench" snapshots .vibeship-optimizer/snapshots/*_template.json "$dir/snapshots"
 
-project open src
+project open src "$quick"
 open many
 "$bench" records ".vibeship-optimizer/changes/$id.json" .vibeship-optimizer/changes 500
 baseline message-open
@@ -72,7 +73,7 @@ project tracked src
 git add -A
 git commit -qm data
 
-project commits src
+project commits src "$quick"
 git tag start
 "$bench" commits 10000 | git fast-import --quiet
 git reset -q --hard
@@ -80,4 +81,6 @@ git reset -q --hard
 version=$("$tool" --version)
 echo "$version, $(wc -c <"$tool") bytes; $(uname -sm), $(nproc 2>/dev/null || echo '?') cores; $(git --version); $rounds rounds"
 echo
-"$bench" compare "$tool" "$dir" "$rounds"
+"$bench" table "$tool" "$dir" "$rounds"
+echo
+"$bench" pure "$dir"/ended/.vibeship-optimizer/changes/*-new.json "$dir/snapshots/before.json" "$dir/snapshots/after.json"

@@ -59,7 +59,8 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
 }
 
 fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>> {
-    let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, |_| true)?;
+    let named = |name: &str, record| Some((name.to_owned(), record));
+    let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, named)?;
     let facts = read.into_iter().filter_map(|(name, record)| {
         let id: ChangeId = name.strip_suffix(".json")?.parse().ok()?;
         facts(ctx, &id, record).transpose()

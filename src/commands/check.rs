@@ -116,6 +116,8 @@ fn here(ctx: &Ctx) -> Result<Outcome> {
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
     let repo = ctx.needed_repo("a range needs")?;
+    // All that reads objects below shares it.
+    let _reader = repo.batch()?;
     let range = range(repo, text)?;
     if let Some(places) = several_projects(ctx, repo, &range)? {
         let one = Fix::next("name its directory", CommandLine::tool("check --range").words([text, "-C", "DIR"]));

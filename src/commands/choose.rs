@@ -173,17 +173,28 @@ pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>> {
 
 /// Every record; damaged ones are told and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
-    read_reporting_damaged(ctx, Record::read_all)
+    records_as(ctx, Some)
+}
+
+/// What `keep` makes of every record, so that no more of them is held; damaged ones are told and left out.
+pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> + Sync) -> Result<(Vec<T>, usize)> {
+    reporting_damaged(ctx, |project| {
+        Record::read_all(project, |record| match record {
+            Ok(record) => keep(record).map(Ok),
+            Err(error) => Some(Err(error)),
+        })
+    })
 }
 
 /// The records that may still be worked on; damaged ones are told and left out.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
-    read_reporting_damaged(ctx, Record::read_unsettled)
+    reporting_damaged(ctx, Record::read_unsettled)
 }
 
-type Read = fn(&Project) -> Result<Vec<Result<Record, RecordError>>, RecordError>;
-
-fn read_reporting_damaged(ctx: &Ctx, read: Read) -> Result<(Vec<Record>, usize)> {
+fn reporting_damaged<T>(
+    ctx: &Ctx,
+    read: impl FnOnce(&Project) -> std::result::Result<Vec<std::result::Result<T, RecordError>>, RecordError>,
+) -> Result<(Vec<T>, usize)> {
     if !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;
     }

@@ -141,7 +141,7 @@ fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Res
         let next = chain::seal(sealed.last(), event, actor.clone(), at);
         sealed.push(next);
     }
-    Ok(Change::replay(&sealed)?)
+    Ok(Change::replay(sealed)?)
 }
 
 /// Renders the change's section of the logbook again. The record is already written: a logbook that cannot be is a

@@ -131,8 +131,11 @@ impl GitHistory<'_> {
     }
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {
-        let line = self.repo.git().args(["show", "-s", "--format=%ct", commit]).line()?;
-        Ok(range::moment(line.trim().parse().unwrap_or(0)))
+        let (_, text) = self.repo.batch()?.commit(commit)?.unwrap_or_default();
+        // Broken dates exist in real histories and say nothing here.
+        let committer = text.lines().find(|line| line.starts_with("committer ")).unwrap_or_default();
+        let seconds = committer.rsplit("> ").next().and_then(|when| when.split(' ').next()?.parse().ok());
+        Ok(range::moment(seconds.unwrap_or(0)))
     }
 
     /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no

@@ -43,9 +43,8 @@ pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
 }
 
 pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
-    let files = repo.tracked_files(repo.prefix())?;
-    let below = |path: &[u8]| path.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
-    Ok(files.iter().filter_map(|file| below(&file.path)).collect())
+    let files = repo.tracked(repo.prefix())?;
+    Ok(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect())
 }
 
 /// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline

@@ -68,7 +68,7 @@ fn days<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
         let Kind::Ticked(tick) = &event.what else { return None };
         current.contains(&&tick.report).then_some((at, tick))
     });
-    ticks.filter_map(|(at, tick)| day(&Change::replay(&change.events[..at]).ok()?, tick, fetch)).collect()
+    ticks.filter_map(|(at, tick)| day(&Change::replay(change.events[..at].to_vec()).ok()?, tick, fetch)).collect()
 }
 
 fn day<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page<'a>> {

@@ -74,7 +74,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
 /// records, in words; and whether one is damaged.
 fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool)> {
     let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
-    for record in Record::read_all(&ctx.project)? {
+    for record in Record::read_all(&ctx.project, Some)? {
         match record {
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
             Ok(Record::Tracked(change)) => changes.push(*change),

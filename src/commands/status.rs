@@ -246,28 +246,29 @@ pub(crate) struct ListArgs {
 
 /// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
 pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
-    let (mut records, damaged) = choose::records(ctx)?;
-    if args.open {
-        records.retain(|record| match record {
+    let dir = ctx.project.changes_dir();
+    let line = |record: Record| {
+        let path = dir.join(format!("{}.json", record.id())).display().to_string();
+        let is_listed = match &record {
             Record::Tracked(change) => change.is_open(),
             Record::Legacy(legacy) => legacy.status != "verified",
-        });
-    }
-    let mut lines = Vec::new();
-    for record in &records {
-        let path = ctx.project.record_path(record.id().as_str())?.display().to_string();
-        lines.push(match record {
-            Record::Tracked(change) => report::show::entry(change, &path),
+        };
+        (is_listed || !args.open).then(|| match record {
+            Record::Tracked(change) => report::show::entry(&change, &path),
             Record::Legacy(legacy) => {
                 let (id, started) = (legacy.id.as_str(), &legacy.started_at);
                 let mut entry = report::show::raw_entry(id, &legacy.title, &legacy.status, started, &path);
                 entry["legacy"] = json!(true);
                 entry
             }
-        });
+        })
+    };
+    let (lines, damaged) = choose::records_as(ctx, line)?;
+    if ctx.json(true) {
+        ctx.print(&Value::Array(lines))?;
+    } else {
+        ctx.show(&report::show::list(&lines))?;
     }
-    let doc = report::show::list(&lines);
-    ctx.answer(true, &Value::Array(lines), &doc)?;
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

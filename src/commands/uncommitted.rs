@@ -46,8 +46,7 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
     let paths = outside_own(repo).unwrap_or_default();
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let tracked: BTreeSet<String> =
-        repo.tracked_files(b"").unwrap_or_default().iter().map(|file| text(&file.path)).collect();
+    let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
     let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
     let prefix = text(repo.prefix());

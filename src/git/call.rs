@@ -15,7 +15,7 @@ const READ_LIMIT: Duration = Duration::from_secs(120);
 /// For a walk through history or a checkout.
 const LONG_LIMIT: Duration = Duration::from_secs(1800);
 /// The most output that is held in memory.
-const OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
+pub(crate) const OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 /// How long after git's end its standard error may still come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const STDERR_TAIL: usize = 4000;

@@ -1,11 +1,10 @@
 //! Files whose change a filter hides: with one, git can call a file unchanged that is not.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::git::call::records;
 use crate::git::{GitError, Repo};
 use crate::model::Digest;
 use crate::os::files;
@@ -18,32 +17,27 @@ impl Repo {
         if filtered.is_empty() {
             return Ok(Vec::new());
         }
-        let names = filtered.iter().map(|path| files::path_from_bytes(path));
-        let listing = self.git().args(["ls-files", "-s", "-z", "--"]).args(names).ok()?;
-        let blobs: BTreeMap<&[u8], &str> = records(&listing).filter_map(staged).collect();
         let mut found = Vec::new();
-        for (path, blob) in blobs {
-            if !self.is_as_checked_out(path, blob)? {
-                found.push(path.to_vec());
+        for entry in self.index()?.entries.iter().filter(|entry| entry.mode.starts_with("100")) {
+            if filtered.contains(&entry.path) && !self.is_as_checked_out(&entry.path, &entry.object)? {
+                found.push(entry.path.clone());
             }
         }
+        found.dedup();
         Ok(found)
     }
 
     /// Those that a filter or a keyword changes on their way.
-    fn filtered(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
+    fn filtered(&self, paths: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, GitError> {
         if paths.is_empty() {
-            return Ok(Vec::new());
+            return Ok(BTreeSet::new());
         }
         let asked: Vec<Vec<u8>> = paths.iter().map(|path| files::path_bytes(path)).collect();
         let call = self.git().args(["check-attr", "-z", "--stdin", "filter", "ident"]).input(asked.join(&0));
         let answer = call.ok()?;
         let fields: Vec<&[u8]> = answer.split(|byte| *byte == 0).collect();
         let is_set = |value: &[u8]| !matches!(value, b"unspecified" | b"unset");
-        let mut found: Vec<Vec<u8>> =
-            fields.chunks_exact(3).filter(|of| is_set(of[2])).map(|of| of[0].to_vec()).collect();
-        found.dedup();
-        Ok(found)
+        Ok(fields.chunks_exact(3).filter(|of| is_set(of[2])).map(|of| of[0].to_vec()).collect())
     }
 
     fn is_as_checked_out(&self, path: &[u8], blob: &str) -> Result<bool, GitError> {
@@ -70,13 +64,6 @@ fn plain_lines(bytes: &[u8]) -> Vec<u8> {
     let ends = |at: usize| bytes.get(at + 1) == Some(&b'\n');
     let kept = bytes.iter().enumerate().filter(|(at, byte)| **byte != b'\r' || !ends(*at));
     kept.map(|(_, byte)| *byte).collect()
-}
-
-fn staged(record: &[u8]) -> Option<(&[u8], &str)> {
-    let tab = record.iter().position(|byte| *byte == b'\t')?;
-    let mut fields = std::str::from_utf8(&record[..tab]).ok()?.split(' ');
-    let (mode, blob) = (fields.next()?, fields.next()?);
-    mode.starts_with("100").then_some((&record[tab + 1..], blob))
 }
 
 /// The digest in a pointer of git-lfs.

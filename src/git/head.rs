@@ -1,6 +1,6 @@
 //! What is checked out, what names mean, and what the repository is configured and busy with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::git::repo::is_full_id;
@@ -56,7 +56,10 @@ impl Repo {
     /// The commit that a revision names, with its tree. Safe for text that looks like an option.
     pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
         let commit = self.resolve(spec)?;
-        let tree = self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line()?;
+        let read = self.running_batch().map(|mut batch| batch.commit(&commit)).transpose()?.flatten();
+        let tree = read.and_then(|(_, text)| text.strip_prefix("tree ")?.lines().next().map(str::to_owned));
+        let ask = || self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line();
+        let tree = tree.map_or_else(ask, Ok)?;
         Ok(CommitAndTree { commit, tree })
     }
 
@@ -68,6 +71,13 @@ impl Repo {
         }
         if self.has_seen(spec) {
             return Ok(spec.to_owned());
+        }
+        if is_full_id(spec)
+            && let Some(mut batch) = self.running_batch()
+        {
+            let (id, _) = batch.commit(spec)?.ok_or_else(unknown)?;
+            self.saw(&id);
+            return Ok(id);
         }
         // `:/text` takes all that follows for the text, so that nothing can be asked of it in one go.
         let found = spec.starts_with(":/").then(|| self.rev_parse(spec)).transpose()?;
@@ -82,7 +92,11 @@ impl Repo {
     /// The same for what a person typed: an error where a name could mean several things, of which git would take one.
     pub(crate) fn resolve_only(&self, spec: &str) -> Result<String, GitError> {
         let args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", "--end-of-options", spec];
-        if !is_full_id(spec) && self.git().args(args).output()?.stderr.contains("is ambiguous") {
+        if is_full_id(spec) {
+            return self.resolve(spec);
+        }
+        let said = self.git().args(args).output()?;
+        if said.stderr.contains("is ambiguous") {
             let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
             let places = ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|place| format!("{place}{name}"));
             let refs = text(&self.git().args(["for-each-ref", "--format=%(refname)"]).args(places).ok()?);
@@ -90,7 +104,8 @@ impl Repo {
             meanings.extend(self.commit_by_hash(name)?.map(|id| format!("commit {id}")));
             return Err(GitError::Ambiguous { spec: spec.to_owned(), meanings });
         }
-        self.resolve(spec)
+        let id = text(&said.stdout);
+        self.resolve(if said.code == Some(0) && is_full_id(&id) { &id } else { spec })
     }
 
     /// The full id of the only commit whose id begins so, whatever branches are named like.
@@ -211,31 +226,48 @@ impl Repo {
         if !self.git_dir().join("info/sparse-checkout").exists() {
             return Ok(Vec::new());
         }
-        let asked = paths.iter().map(|path| files::path_from_bytes(&[self.prefix(), path.as_bytes()].concat()));
-        let listed = self.git().args(["ls-files", "-t", "-z", "--cached", "--"]).args(asked).long().ok()?;
-        let skipped = listed.split(|byte| *byte == 0).filter_map(|line| line.strip_prefix(b"S "));
-        let skipped = skipped.map(files::path_from_bytes).filter(|path| !self.root().join(path).exists());
-        Ok(skipped.collect())
+        let asked: Vec<Vec<u8>> = paths.iter().map(|path| [self.prefix(), path.as_bytes()].concat()).collect();
+        let is_asked = |path: &[u8]| {
+            let below = |asked: &Vec<u8>| {
+                path.strip_prefix(asked.as_slice()).is_some_and(|rest| {
+                    rest.is_empty() || rest.starts_with(b"/") || asked.is_empty() || asked.ends_with(b"/")
+                })
+            };
+            asked.iter().any(below)
+        };
+        let index = self.index()?;
+        let skipped = index.left_out().filter(|entry| is_asked(&entry.path));
+        let skipped = skipped.map(|entry| files::path_from_bytes(&entry.path));
+        Ok(skipped.filter(|path| !self.root().join(path).exists()).collect())
     }
 
     /// Which of these paths, below the place that the repository was opened at, are ignored.
     pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
-        let full = |path: &str| [self.prefix(), path.as_bytes()].concat();
-        // Git refuses to answer for what lies behind a link.
-        let behind_link = |path: &[u8]| {
-            let path = files::path_from_bytes(path);
-            path.ancestors().skip(1).any(|above| self.root().join(above).is_symlink())
-        };
-        let paths: Vec<&str> = paths.iter().copied().filter(|path| !behind_link(&full(path))).collect();
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let asked: Vec<Vec<u8>> = paths.iter().map(|path| full(path)).collect();
-        let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(asked.join(&0));
+        // Git compares each path with all that are tracked, so that it is asked about the others alone.
+        let tracked = self.tracked(self.prefix())?;
+        // Git refuses to answer for what lies behind a link.
+        let mut links: BTreeMap<PathBuf, bool> = BTreeMap::new();
+        let mut behind_link = |path: &[u8]| {
+            let path = files::path_from_bytes(path);
+            path.ancestors().skip(1).any(|above| {
+                let is_link = || self.root().join(above).is_symlink();
+                *links.entry(above.to_owned()).or_insert_with(is_link)
+            })
+        };
+        let full = |path: &'p str| (path, [self.prefix(), path.as_bytes()].concat());
+        let untracked = paths.iter().map(|path| full(path)).filter(|(_, full)| tracked.binary_search(full).is_err());
+        let asked: Vec<(&str, Vec<u8>)> = untracked.filter(|(_, full)| !behind_link(full)).collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let input = asked.iter().map(|(_, full)| full.as_slice()).collect::<Vec<_>>().join(&0);
+        let call = self.git().without_literal_paths().args(["check-ignore", "-z", "--stdin"]).input(input);
         let answer = call.answer()?.unwrap_or_default();
         let ignored: BTreeSet<&[u8]> = answer.split(|byte| *byte == 0).collect();
-        let both = paths.into_iter().zip(&asked);
-        Ok(both.filter(|(_, asked)| ignored.contains(asked.as_slice())).map(|(path, _)| path).collect())
+        Ok(asked.iter().filter(|(_, full)| ignored.contains(full.as_slice())).map(|(path, _)| *path).collect())
     }
 }
 

@@ -6,6 +6,7 @@ mod diff;
 mod error;
 mod filters;
 mod head;
+mod index;
 mod log;
 mod objects;
 mod remake;

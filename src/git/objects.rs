@@ -1,11 +1,14 @@
 //! Reading commits' files from git's objects, never from the work tree: listings, digests, and many contents through
 //! one process.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout};
+use std::rc::Rc;
 
-use crate::git::call::records;
+use crate::git::call::{OUTPUT_LIMIT, records};
 use crate::git::{GitError, Repo, Scope};
+use crate::model::digest::hex;
 use crate::model::text::short;
 use crate::os::{FieldHasher, files};
 
@@ -21,26 +24,29 @@ pub(crate) struct TreeEntry {
     pub path: Vec<u8>,
 }
 
-/// A tracked file in the work tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TrackedFile {
-    /// From the repository's root, with `/`.
-    pub path: Vec<u8>,
-    /// On disk; `None` when it is absent or a submodule.
-    pub bytes: Option<u64>,
-}
+/// A running reader of objects, which all who read at the same time share. Ends when the last of them drops it.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch(Rc<RefCell<Reader>>);
 
-/// A running reader of objects. Ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct Reader {
     child: Child,
     ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
 }
 
+/// An object as git holds it.
+struct Object {
+    id: String,
+    bytes: Vec<u8>,
+}
+
 impl Repo {
     /// Every file of a commit (or tree) below any of `prefixes`, in git's order; without one, all of them.
     pub(crate) fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+        if let (Some(mut batch), false) = (self.running_batch(), prefixes.is_empty()) {
+            return batch.tree_entries(treeish, prefixes);
+        }
         let call = self.git().args(["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", treeish]);
         let call = call.args(prefixes.iter().map(|prefix| files::path_from_bytes(prefix)));
         call.parsed("MODE TYPE OBJECT PATH", |output| records(output).map(tree_entry).collect())
@@ -84,31 +90,23 @@ impl Repo {
         Ok(records(&output).map(|path| String::from_utf8_lossy(path).into_owned()).collect())
     }
 
-    /// The tracked files below a path (from the repository's root) with their sizes on disk.
-    pub(crate) fn tracked_files(&self, below: &[u8]) -> Result<Vec<TrackedFile>, GitError> {
-        let mut call = self.git().args(["ls-files", "-z", "--cached"]);
-        if !below.is_empty() {
-            call = call.arg("--").arg(files::path_from_bytes(below));
+    /// The reader that is running, or else a new one. There is no time limit on it: each answer comes from local objects.
+    pub(crate) fn batch(&self) -> Result<Batch, GitError> {
+        if let Some(running) = self.running_batch() {
+            return Ok(running);
         }
-        let output = call.ok()?;
-        let mut paths: Vec<&[u8]> = records(&output).collect();
-        // A file in conflict is listed once for each side.
-        paths.dedup();
-        let tracked = paths.into_iter().map(|path| {
-            let meta = self.root().join(files::path_from_bytes(path)).symlink_metadata();
-            let bytes = meta.ok().filter(|meta| !meta.is_dir()).map(|meta| meta.len());
-            TrackedFile { path: path.to_vec(), bytes }
-        });
-        Ok(tracked.collect())
+        let mut child = self.git().args(["cat-file", "--batch"]).spawn_piped()?;
+        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(unreadable("it has no pipes"));
+        };
+        let reader = Rc::new(RefCell::new(Reader { child, ask: Some(ask), answer: BufReader::new(answer) }));
+        *self.shared_reader().borrow_mut() = Rc::downgrade(&reader);
+        Ok(Batch(reader))
     }
 
-    /// Starts a reader. There is no time limit on it: each answer comes from local objects.
-    pub(crate) fn batch(&self) -> Result<Batch, GitError> {
-        let mut child = self.git().args(["cat-file", "--batch"]).spawn_piped()?;
-        match (child.stdin.take(), child.stdout.take()) {
-            (Some(ask), Some(answer)) => Ok(Batch { child, ask: Some(ask), answer: BufReader::new(answer) }),
-            _ => Err(unreadable("it has no pipes")),
-        }
+    /// The reader that is running, if one is.
+    pub(crate) fn running_batch(&self) -> Option<Batch> {
+        self.shared_reader().borrow().upgrade().filter(|reader| reader.borrow().ask.is_some()).map(Batch)
     }
 }
 
@@ -118,33 +116,100 @@ impl Batch {
         if path.contains(&b'\n') {
             return Err(unreadable("a path with a line end cannot be asked for"));
         }
-        self.read(&[commit.as_bytes(), b":", path].concat(), limit)
+        self.read(&[commit.as_bytes(), b":", path].concat(), "blob", limit).map(|found| found.map(|it| it.bytes))
     }
 
     /// The content of a blob by its id; `None` when there is none.
     pub(crate) fn read_object(&mut self, id: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        self.read(id.as_bytes(), limit)
+        self.read(id.as_bytes(), "blob", limit).map(|found| found.map(|it| it.bytes))
     }
 
-    fn read(&mut self, name: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    /// The commit that the object with this full id is or leads to: its id and its text.
+    pub(crate) fn commit(&mut self, id: &str) -> Result<Option<(String, String)>, GitError> {
+        let found = self.read(format!("{id}^{{commit}}").as_bytes(), "commit", OUTPUT_LIMIT)?;
+        Ok(found.map(|it| (it.id, String::from_utf8_lossy(&it.bytes).into_owned())))
+    }
+
+    fn tree_entries(&mut self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+        let root = self.tree(&format!("{treeish}^{{tree}}"), b"")?;
+        let root = root.ok_or_else(|| GitError::UnknownRevision { spec: treeish.to_owned() })?;
+        let mut found = Vec::new();
+        for prefix in prefixes {
+            let (mut open, parts) = (root.clone(), prefix.split(|byte| *byte == b'/').filter(|part| !part.is_empty()));
+            let mut at = Vec::new();
+            let mut parts = parts.peekable();
+            while let Some(part) = parts.next() {
+                at.extend_from_slice(part);
+                open.retain(|entry| entry.path == at);
+                at.push(b'/');
+                let must_be_tree = parts.peek().is_some() || prefix.ends_with(b"/");
+                open = match open.pop() {
+                    Some(entry) if entry.is_tree() => self.tree(&entry.object, &at)?.unwrap_or_default(),
+                    Some(entry) if !must_be_tree => vec![entry],
+                    _ => Vec::new(),
+                };
+            }
+            // The newest last, so that they come in git's order.
+            open.reverse();
+            while let Some(entry) = open.pop() {
+                if entry.is_tree() {
+                    let below = self.tree(&entry.object, &[&entry.path, b"/".as_slice()].concat())?;
+                    open.extend(below.unwrap_or_default().into_iter().rev());
+                } else {
+                    found.push(entry);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The entries of one tree, with what stands before their names.
+    fn tree(&mut self, name: &str, above: &[u8]) -> Result<Option<Vec<TreeEntry>>, GitError> {
+        let Some(tree) = self.read(name.as_bytes(), "tree", OUTPUT_LIMIT)? else { return Ok(None) };
+        let (mut rest, mut entries) = (tree.bytes.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            let (entry, after) = raw_entry(rest, tree.id.len() / 2, above).ok_or_else(|| unreadable("not a tree"))?;
+            entries.push(entry);
+            rest = after;
+        }
+        Ok(Some(entries))
+    }
+
+    /// What has this name, where it is of this kind.
+    fn read(&mut self, name: &[u8], kind: &str, limit: u64) -> Result<Option<Object>, GitError> {
+        let mut reader = self.0.borrow_mut();
+        let found = reader.read(name, kind, limit);
+        if matches!(found, Err(GitError::Io { .. })) {
+            // What comes next belongs to no question.
+            reader.ask = None;
+        }
+        found
+    }
+}
+
+impl Reader {
+    fn read(&mut self, name: &[u8], wanted: &str, limit: u64) -> Result<Option<Object>, GitError> {
         if name.is_empty() || name.contains(&b'\n') || name.starts_with(b"-") {
             return Err(unreadable("not a name of an object"));
         }
         let io = |source| GitError::Io { action: format!("talk to git {BATCH}"), source };
         let Some(ask) = self.ask.as_mut() else { return Err(unreadable("it has ended")) };
-        ask.write_all(name).and_then(|()| ask.write_all(b"\n")).and_then(|()| ask.flush()).map_err(io)?;
+        let question = [name, b"\n"].concat();
+        ask.write_all(&question).and_then(|()| ask.flush()).map_err(io)?;
         let mut header = Vec::new();
         self.answer.read_until(b'\n', &mut header).map_err(io)?;
-        let Some(header) = header.strip_suffix(b"\n") else { return Err(unreadable("it ended before answering")) };
+        let Some(header) = header.strip_suffix(b"\n") else {
+            self.ask = None;
+            return Err(unreadable("it ended before answering"));
+        };
         // The answer repeats the name, which may hold anything but a line end.
         if header.ends_with(b" missing") || header.ends_with(b" ambiguous") {
             return Ok(None);
         }
         let text = String::from_utf8_lossy(header);
-        let mut fields = text.split(' ');
-        let (kind, size) = (fields.nth(1), fields.next().and_then(|size| size.parse::<u64>().ok()));
-        let (Some(kind), Some(size)) = (kind, size) else { return Err(unreadable(&text)) };
-        let keep = kind == "blob" && size <= limit;
+        let [id, kind, size] = text.split(' ').collect::<Vec<_>>()[..] else { return Err(unreadable(&text)) };
+        let size: u64 = size.parse().map_err(|_| unreadable(&text))?;
+        let keep = kind == wanted && size <= limit;
         let mut bytes = Vec::new();
         if keep {
             (&mut self.answer).take(size).read_to_end(&mut bytes).map_err(io)?;
@@ -153,20 +218,36 @@ impl Batch {
         }
         let mut end = [0u8; 1];
         self.answer.read_exact(&mut end).map_err(io)?;
-        match (kind, keep) {
-            ("blob", true) => Ok(Some(bytes)),
-            ("blob", false) => Err(GitError::TooMuch { args: BATCH.to_owned(), limit }),
-            _ => Ok(None),
+        match (kind == wanted, keep) {
+            (true, true) => Ok(Some(Object { id: id.to_owned(), bytes })),
+            (true, false) => Err(GitError::TooMuch { args: BATCH.to_owned(), limit }),
+            (false, _) => Ok(None),
         }
     }
 }
 
-impl Drop for Batch {
+impl Drop for Reader {
     fn drop(&mut self) {
         // Closing its input ends it.
         self.ask = None;
         let _ = self.child.wait();
     }
+}
+
+impl TreeEntry {
+    fn is_tree(&self) -> bool {
+        self.mode == "40000"
+    }
+}
+
+/// Reads `MODE NAME`, a NUL and an id of `length` bytes; what follows is the next one's.
+fn raw_entry<'b>(bytes: &'b [u8], length: usize, above: &[u8]) -> Option<(TreeEntry, &'b [u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let (head, rest) = (&bytes[..end], &bytes[end + 1..]);
+    let space = head.iter().position(|byte| *byte == b' ')?;
+    let (id, after) = rest.split_at_checked(length)?;
+    let mode = std::str::from_utf8(&head[..space]).ok()?.to_owned();
+    Some((TreeEntry { mode, object: hex(id), path: [above, &head[space + 1..]].concat() }, after))
 }
 
 fn unreadable(what: &str) -> GitError {
@@ -231,17 +312,6 @@ mod tests {
         assert_eq!(repo.batch().unwrap().read_path("HEAD", b"dir/none", 100).unwrap(), None);
         assert_eq!(repo.batch().unwrap().read_path("HEAD", b"dir", 100).unwrap(), None, "a directory is no file");
         assert!(matches!(repo.batch().unwrap().read_path("HEAD", b"dir/a b", 0), Err(GitError::TooMuch { .. })));
-    }
-
-    #[test]
-    fn tracked_files_have_their_sizes_on_disk() {
-        let sandbox = Sandbox::new();
-        sandbox.write("lib/[x]*", "123");
-        sandbox.commit("other", "1", "one");
-        sandbox.write("lib/untracked", "1");
-        let files = sandbox.repo().tracked_files(b"lib").unwrap();
-        assert_eq!(files, [TrackedFile { path: b"lib/[x]*".to_vec(), bytes: Some(3) }]);
-        assert_eq!(sandbox.repo().tracked_files(b"lib/[x]*").unwrap(), files, "a path is no pattern");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
+use crate::git::index::LastIndex;
+use crate::git::objects::Reader;
 use crate::git::{Call, GitError, Scope, TreeEntry};
 use crate::model::own;
 use crate::os::files;
@@ -22,7 +24,8 @@ pub(crate) struct Repo {
 }
 
 /// What git has said of full object ids, which cannot change while the program runs: an id is the digest of what it
-/// names. Nothing is kept here that a branch, a checkout or the configuration decides.
+/// names. The same holds for the index by the digest of its file. Nothing is kept here that a branch, a checkout or the
+/// configuration decides.
 #[derive(Debug, Default)]
 struct Memo {
     commits: RefCell<BTreeSet<String>>,
@@ -30,6 +33,9 @@ struct Memo {
     trees: RefCell<BTreeMap<String, String>>,
     /// The last listing alone, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
+    index: LastIndex,
+    /// The reader of objects, while somebody reads.
+    reader: RefCell<Weak<RefCell<Reader>>>,
 }
 
 /// The files of a commit below a prefix.
@@ -121,6 +127,14 @@ impl Repo {
         Call::new(&self.root)
     }
 
+    pub(crate) fn last_index(&self) -> &LastIndex {
+        &self.memo.index
+    }
+
+    pub(crate) fn shared_reader(&self) -> &RefCell<Weak<RefCell<Reader>>> {
+        &self.memo.reader
+    }
+
     /// Remembers that there is a commit with this full id.
     pub(crate) fn saw(&self, id: &str) {
         self.memo.commits.borrow_mut().insert(id.to_owned());
@@ -145,10 +159,15 @@ impl Repo {
         let below: &[&[u8]] = if prefix.is_empty() { &[] } else { &[prefix] };
         let entries: Rc<[TreeEntry]> = self.tree_entries(treeish, below)?.into();
         if is_full_id(treeish) {
-            let listing = Listing { commit: treeish.to_owned(), prefix: prefix.to_vec(), entries: entries.clone() };
-            *self.memo.listing.borrow_mut() = Some(listing);
+            self.keep_listing(treeish, prefix, entries.clone());
         }
         Ok(entries)
+    }
+
+    /// Remembers the files of the commit with this full id below a prefix.
+    pub(crate) fn keep_listing(&self, commit: &str, prefix: &[u8], entries: Rc<[TreeEntry]>) {
+        let listing = Listing { commit: commit.to_owned(), prefix: prefix.to_vec(), entries };
+        *self.memo.listing.borrow_mut() = Some(listing);
     }
 }
 

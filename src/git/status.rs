@@ -6,7 +6,8 @@ use std::time::UNIX_EPOCH;
 
 use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
-use crate::git::{Call, GitError, Repo, Scope};
+use crate::git::{Call, GitError, Repo, Scope, TreeEntry};
+use crate::model::Digest;
 use crate::model::commit::is_regular;
 use crate::model::own;
 use crate::os::{FieldHasher, files};
@@ -30,6 +31,15 @@ pub(crate) struct Dirt {
 /// Paths that differ, and whether each is a submodule.
 type Entries = BTreeMap<Vec<u8>, bool>;
 
+/// What git's status says.
+struct Status {
+    /// The commit and the branch, where one is checked out.
+    head: Option<(String, String)>,
+    entries: Entries,
+    /// Whether the index has something else for any path than the commit.
+    is_staged: bool,
+}
+
 impl Repo {
     /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
     /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Where own
@@ -40,19 +50,34 @@ impl Repo {
 
     /// What is checked out, and what differs from it, in one look.
     pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
-        let (seen, entries) = self.status_entries(scope)?;
-        let head = seen.and_then(|(commit, branch)| {
+        let index = self.index_digest();
+        let Status { head, entries, is_staged } = self.status_entries(scope)?;
+        let head = head.and_then(|(commit, branch)| {
             let tree = self.tree_seen(&commit)?;
             self.saw(&commit);
             Some(Head { branch: Some(branch), at: Some(CommitAndTree { commit, tree }) })
         });
         let head = head.map_or_else(|| self.head(), Ok)?;
         let dirt = if head.at.is_some() { self.dirt_of(entries, scope, MAX_DEPTH)? } else { None };
+        if let (Some(at), false) = (&head.at, is_staged) {
+            self.listed_by_index(&at.commit, scope.prefix, index)?;
+        }
         Ok((head, dirt))
     }
 
+    /// Where nothing is staged the index holds the files of the commit checked out: its objects need not be listed once
+    /// more. `digest` is of the index that was compared with the commit.
+    fn listed_by_index(&self, commit: &str, prefix: &[u8], digest: Option<Digest>) -> Result<(), GitError> {
+        let index = self.index()?;
+        if digest.is_some() && index.digest == digest {
+            let below = || index.entries.iter().filter(|entry| entry.path.starts_with(prefix)).cloned().collect();
+            self.keep_listing(commit, prefix, if prefix.is_empty() { index.entries.clone() } else { below() });
+        }
+        Ok(())
+    }
+
     fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
-        self.dirt_of(self.status_entries(scope)?.1, scope, depth)
+        self.dirt_of(self.status_entries(scope)?.entries, scope, depth)
     }
 
     fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
@@ -95,8 +120,7 @@ impl Repo {
         call.args(["--ignored=no", "--no-ahead-behind"]).long()
     }
 
-    /// The commit and the branch where one is checked out, and the paths that differ.
-    fn status_entries(&self, scope: &Scope<'_>) -> Result<(Option<(String, String)>, Entries), GitError> {
+    fn status_entries(&self, scope: &Scope<'_>) -> Result<Status, GitError> {
         let mut call = self.status().args(["--branch", "--ignore-submodules=none"]);
         if !scope.prefix.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
@@ -115,9 +139,11 @@ impl Repo {
             };
             let head = header(b"# branch.oid ").zip(header(b"# branch.head "));
             let entries = entries.into_iter().map(|record| entry(record).map(|entry| (record, entry)));
-            let entries = entries.collect::<Option<Vec<_>>>()?.into_iter();
-            let counted = entries.filter(|(record, entry)| counts(record, entry));
-            Some((head, counted.map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect()))
+            let mut entries = entries.collect::<Option<Vec<_>>>()?;
+            let is_staged = entries.iter().any(|(record, entry)| entry.is_regular.is_some() && is_staged(record));
+            entries.retain(|(record, entry)| counts(record, entry));
+            let entries = entries.iter().map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect();
+            Some(Status { head, entries, is_staged })
         })
     }
 
@@ -129,9 +155,9 @@ impl Repo {
 
     /// Files whose change git was told not to look at, and that have changed.
     fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
-        let listing = self.git().args(["ls-files", "-v", "-s", "-z"]).ok()?;
+        let index = self.index()?;
         let mut changed = Vec::new();
-        for (path, blob) in records(&listing).filter_map(hidden_entry).filter(|(path, _)| scope.counts(path)) {
+        for TreeEntry { path, object, .. } in index.hidden().filter(|entry| scope.counts(&entry.path)) {
             let on_disk = self.root().join(files::path_from_bytes(path));
             // Absent files are what sparse checkouts are made of.
             let Ok(meta) = on_disk.symlink_metadata() else { continue };
@@ -141,8 +167,8 @@ impl Repo {
             } else {
                 self.git().args(["hash-object", "--"]).arg(files::path_from_bytes(path)).line()?
             };
-            if now.as_bytes() != blob {
-                changed.push(path.to_vec());
+            if now != *object {
+                changed.push(path.clone());
             }
         }
         Ok(changed)
@@ -221,17 +247,11 @@ fn entry(record: &[u8]) -> Option<Entry<'_>> {
     (!path.is_empty()).then_some(Entry { path, is_submodule, is_regular })
 }
 
-/// `TAG MODE OBJECT STAGE\tPATH` of a file that git does not look at: a lower-case tag or `S`.
-fn hidden_entry(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let tag = *record.first()?;
-    if !(tag.is_ascii_lowercase() || tag == b'S') {
-        return None;
-    }
-    let tab = record.iter().position(|byte| *byte == b'\t')?;
-    let mut fields = record[..tab].split(|byte| *byte == b' ');
-    let (mode, object) = (fields.nth(1)?, fields.next()?);
-    // Submodules have no content to hash.
-    (mode != b"160000").then_some((&record[tab + 1..], object))
+/// Whether the index has something else for a tracked path than the commit: staged, in conflict, or to be added later.
+fn is_staged(record: &[u8]) -> bool {
+    let mut fields = record.split(|byte| *byte == b' ');
+    let (kind, states, mode) = (fields.next(), fields.next().unwrap_or_default(), fields.nth(1));
+    kind != Some(b"1") || !states.starts_with(b".") || mode == Some(b"000000")
 }
 
 #[cfg(test)]

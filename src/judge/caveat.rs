@@ -306,17 +306,11 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
 fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     let untracked =
         |snapshot: &Snapshot, path: &str| snapshot.sizes.get(path).is_some_and(|s| s.tracked_bytes.is_none());
-    let changed = |path: &str| {
-        let id = MetricKind::Bytes.of(path);
-        let row = metrics.iter().find(|row| row.metric == id);
-        row.is_some_and(|row| matches!(row.result, Change::Improved(_) | Change::Regressed(_)))
-    };
+    let moved = metrics.iter().filter(|row| matches!(row.result, Change::Improved(_) | Change::Regressed(_)));
+    let moved: BTreeSet<&MetricId> = moved.map(|row| &row.metric).collect();
     let paths: BTreeSet<&String> = before.sizes.keys().chain(after.sizes.keys()).collect();
-    let paths: Vec<String> = paths
-        .into_iter()
-        .filter(|path| changed(path) && (untracked(before, path) || untracked(after, path)))
-        .cloned()
-        .collect();
+    let untold = paths.into_iter().filter(|path| untracked(before, path) || untracked(after, path));
+    let paths: Vec<String> = untold.filter(|path| moved.contains(&MetricKind::Bytes.of(path))).cloned().collect();
     found.extend((!paths.is_empty()).then_some(Caveat::TrackedBytesNotRecorded { paths }));
 }
 

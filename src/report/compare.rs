@@ -1,7 +1,7 @@
 //! A comparison as a report: the contract's verdicts first, then the metrics, then what cannot be concluded, then
 //! everything that the original's report had. Every verdict is the comparison's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::{Caveat, Comparison, MetricRow, Side};
 use crate::model::{
@@ -225,12 +225,13 @@ fn sizes(doc: &mut Doc, comparison: &Comparison) {
     let bytes = |value: Option<u64>| {
         value.map_or_else(|| "not measured".into(), |it| values::quantity(it as f64, &Unit::bytes()).into())
     };
+    let rows: BTreeMap<&MetricId, &MetricRow> = comparison.metrics.iter().map(|row| (&row.metric, row)).collect();
     for (path, delta) in &comparison.deltas.sizes {
         let difference = delta.delta_bytes.map(|it| it as f64);
         let share = difference.zip(delta.before_bytes.filter(|it| *it > 0)).map(|(it, of)| it / of as f64);
         let id = MetricKind::TrackedBytes.of(path);
-        let tracked = comparison.metrics.iter().find(|row| row.metric == id);
-        let tracked = tracked.and_then(|row| row.before.zip(row.after)).map(|(old, new)| signed(new.value - old.value));
+        let tracked = rows.get(&id).and_then(|row| row.before.zip(row.after));
+        let tracked = tracked.map(|(old, new)| signed(new.value - old.value));
         table.row([
             code(path.as_str()),
             bytes(delta.before_bytes),

@@ -92,7 +92,9 @@ fn escaped(text: &str) -> String {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '$' | '&' => out.extend(['\\', c]),
             '\n' => out.push_str("<br>"),
             ':' if text[at..].starts_with("://") => out.push_str("\\:"),
-            '.' if text[..at].to_ascii_lowercase().ends_with("www") => out.push_str("\\."),
+            '.' if text.as_bytes()[..at].last_chunk().is_some_and(|it: &[u8; 3]| it.eq_ignore_ascii_case(b"www")) => {
+                out.push_str("\\.");
+            }
             '@' if !before.is_alphanumeric() => out.push_str("@<!-- -->"),
             c => out.push(c),
         }

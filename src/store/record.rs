@@ -23,9 +23,6 @@ pub enum Record {
     Legacy(Legacy),
 }
 
-/// The name of a record's file, and what reading it came to.
-pub(crate) type Named = (String, Result<Record, RecordError>);
-
 impl Record {
     /// Its id as written.
     pub(crate) fn id(&self) -> &ChangeId {
@@ -57,10 +54,12 @@ impl Record {
         Self::read_file(path, id)
     }
 
-    /// Every record, oldest id first, each on its own: one damaged file does not hide the others.
-    pub(crate) fn read_all(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
-        let found = Self::read_named(project, Self::names(project)?, |_| true)?;
-        Ok(found.into_iter().map(|(_, record)| record).collect())
+    /// What `keep` makes of every record, oldest id first, each on its own: one damaged file does not hide the others.
+    pub(crate) fn read_all<T: Send>(
+        project: &Project,
+        keep: impl Fn(Result<Self, RecordError>) -> Option<T> + Sync,
+    ) -> Result<Vec<T>, RecordError> {
+        Self::read_named(project, Self::names(project)?, |_, record| keep(record))
     }
 
     /// The names of the files of all records, in order.
@@ -80,12 +79,12 @@ impl Record {
         Ok(names)
     }
 
-    /// The records of these files that are to be kept, in the same order; read side by side.
-    pub(crate) fn read_named(
+    /// What `keep` makes of the records of these files, in the same order; read side by side.
+    pub(crate) fn read_named<T: Send>(
         project: &Project,
         names: Vec<String>,
-        keep: fn(&Result<Self, RecordError>) -> bool,
-    ) -> Result<Vec<Named>, RecordError> {
+        keep: impl Fn(&str, Result<Self, RecordError>) -> Option<T> + Sync,
+    ) -> Result<Vec<T>, RecordError> {
         /// To start a thread takes as long as to read a few.
         const LEAST_EACH: usize = 64;
         let dir = project.changes_dir();
@@ -98,7 +97,7 @@ impl Record {
                 Ok(id) => Self::read_file(path, &id),
                 Err(source) => Err(RecordError::Name { path, source }),
             };
-            keep(&record).then(|| (name.clone(), record))
+            keep(name, record)
         };
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let each = names.len().div_ceil(threads).max(LEAST_EACH);
@@ -241,7 +240,7 @@ fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordErro
         })?;
         events.push(event);
     }
-    let change = Change::replay(&events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
+    let change = Change::replay(events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
     view_agrees(&change, &fields, path)?;
     Ok(change)
 }

@@ -60,13 +60,16 @@ impl Record {
     /// The records that may still be worked on: open, planned, to be confirmed, or damaged.
     pub(crate) fn read_unsettled(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
         if let Some(list) = Unsettled::fresh(project) {
-            let mut found = Self::read_named(project, list.names.into_iter().collect(), may_be_unsettled)?;
             // One that went between two looks is none.
-            found.retain(|(_, record)| !matches!(record, Err(RecordError::Unknown { .. })));
-            return Ok(found.into_iter().map(|(_, record)| record).collect());
+            let is_there = |record: &_| !matches!(record, Err(RecordError::Unknown { .. }));
+            return Self::read_named(project, list.names.into_iter().collect(), |_, record| {
+                (is_there(&record) && may_be_unsettled(&record)).then_some(record)
+            });
         }
         let before = time(project).ok().flatten();
-        let found = Self::read_named(project, Self::names(project)?, may_be_unsettled)?;
+        let found = Self::read_named(project, Self::names(project)?, |name, record| {
+            may_be_unsettled(&record).then(|| (name.to_owned(), record))
+        })?;
         let age = before.and_then(|time| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + time).ok());
         if project.state_dir().join(".gitignore").exists() && age.is_some_and(|age| age > GRAIN) {
             let names = found.iter().map(|(name, _)| name.clone()).collect();

@@ -30,7 +30,7 @@ pub enum InvalidEvent {
 /// Checks every event against its gate, in the state that the events before it add up to.
 pub fn check(events: &[Event]) -> Result<(), InvalidEvent> {
     let (first, rest) = events.split_first().ok_or(InvalidEvent::NotARecord(NotARecord::NotOpened))?;
-    let mut change = Change::replay(std::slice::from_ref(first)).map_err(InvalidEvent::NotARecord)?;
+    let mut change = Change::replay([first.clone()]).map_err(InvalidEvent::NotARecord)?;
     check_gate(&change, first, first.at)?;
     for event in rest {
         if matches!(event.what, Kind::Opened(_)) {
@@ -42,7 +42,7 @@ pub fn check(events: &[Event]) -> Result<(), InvalidEvent> {
         if !follows(&change, &event.what) {
             return Err(InvalidEvent::Differs { seq: event.seq });
         }
-        change = change.followed_by(event).map_err(InvalidEvent::NotARecord)?;
+        change = change.followed_by(event.clone()).map_err(InvalidEvent::NotARecord)?;
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ pub enum NotARecord {
 }
 
 impl Change {
-    fn begun(event: &Event) -> Result<Self, NotARecord> {
+    fn begun(event: Event) -> Result<Self, NotARecord> {
         let Kind::Opened(opened) = &event.what else { return Err(NotARecord::NotOpened) };
         Ok(Self {
             opened: opened.clone(),
@@ -116,26 +116,23 @@ impl Change {
             rollback: None,
             end: None,
             latest_at: event.at,
-            events: vec![event.clone()],
+            events: vec![event],
         })
     }
 
     /// The state that a record's events add up to.
-    pub fn replay(events: &[Event]) -> Result<Self, NotARecord> {
-        let (first, rest) = events.split_first().ok_or(NotARecord::NotOpened)?;
-        let mut change = Self::begun(first)?;
-        for event in rest {
-            change = change.followed_by(event)?;
-        }
-        Ok(change)
+    pub fn replay(events: impl IntoIterator<Item = Event>) -> Result<Self, NotARecord> {
+        let mut events = events.into_iter();
+        let begun = Self::begun(events.next().ok_or(NotARecord::NotOpened)?)?;
+        events.try_fold(begun, Self::followed_by)
     }
 
     /// The state after one more event, already sealed.
-    pub fn followed_by(mut self, event: &Event) -> Result<Self, NotARecord> {
+    pub fn followed_by(mut self, event: Event) -> Result<Self, NotARecord> {
         if matches!(event.what, Kind::Opened(_)) {
             return Err(NotARecord::OpenedTwice(event.seq));
         }
-        self.apply(event.clone());
+        self.apply(event);
         Ok(self)
     }
 
@@ -156,49 +153,50 @@ impl Change {
     fn apply(&mut self, event: Event) {
         let at = event.at.max(self.latest_at);
         self.latest_at = at;
-        match event.what.clone() {
-            Kind::ContractSet { contract } => self.contract = contract,
+        match &event.what {
+            Kind::ContractSet { contract } => self.contract = contract.clone(),
             Kind::BaselineTaken(what) => {
-                self.baseline = Some(Dated { at, what });
+                self.baseline = Some(Dated { at, what: what.clone() });
                 self.forget_from_validation();
             }
             Kind::Validated(what) => {
                 self.forget_from_validation();
-                self.validation = Some(Dated { at, what });
+                self.validation = Some(Dated { at, what: what.clone() });
             }
             Kind::ValidationFailed { rejects, .. } => {
                 self.forget_from_validation();
-                if rejects {
+                if *rejects {
                     self.end = Some(End::Rejected { reason: "validation failed".to_owned() });
                 }
             }
             Kind::AfterTaken(what) => {
-                self.after = Some(Dated { at, what });
+                self.after = Some(Dated { at, what: what.clone() });
                 self.comparison = None;
             }
-            Kind::Compared(what) => self.comparison = Some(Dated { at, what }),
-            Kind::Promoted(what) => self.promotion = Some(Dated { at, what }),
-            Kind::Held { reason } => self.end = Some(End::Held { reason }),
-            Kind::Rejected { reason } => self.end = Some(End::Rejected { reason }),
-            Kind::RolledOut(what) => self.rollout.push(Dated { at, what }),
+            Kind::Compared(what) => self.comparison = Some(Dated { at, what: what.clone() }),
+            Kind::Promoted(what) => self.promotion = Some(Dated { at, what: what.clone() }),
+            Kind::Held { reason } => self.end = Some(End::Held { reason: reason.clone() }),
+            Kind::Rejected { reason } => self.end = Some(End::Rejected { reason: reason.clone() }),
+            Kind::RolledOut(what) => self.rollout.push(Dated { at, what: what.clone() }),
             Kind::Ticked(what) => {
                 self.open_alarms.extend(what.alarms.iter().cloned());
-                self.ticks.push(Dated { at, what });
+                self.ticks.push(Dated { at, what: what.clone() });
             }
-            Kind::MonitorStarted { days } => self.monitor_days = Some(days),
+            Kind::MonitorStarted { days } => self.monitor_days = Some(*days),
             Kind::AlarmResolved { .. } => self.open_alarms.clear(),
-            Kind::Attested { attestation } => self.attestation = Some(attestation),
-            Kind::FollowedUp { by } => self.follow_up = Some(by),
+            Kind::Attested { attestation } => self.attestation = Some(attestation.clone()),
+            Kind::FollowedUp { by } => self.follow_up = Some(by.clone()),
             Kind::RolledBack { reason, commit } => {
-                self.rollback = Some(RolledBack { reason, commit, at, confirmed: None });
+                self.rollback =
+                    Some(RolledBack { reason: reason.clone(), commit: commit.clone(), at, confirmed: None });
                 self.end = Some(End::RolledBack);
             }
             Kind::RollbackConfirmed { taken, not_back } => {
                 if let Some(rollback) = &mut self.rollback {
-                    rollback.confirmed = Some((taken, not_back));
+                    rollback.confirmed = Some((taken.clone(), not_back.clone()));
                 }
             }
-            Kind::Verified { summary } => self.end = Some(End::Verified { summary, at }),
+            Kind::Verified { summary } => self.end = Some(End::Verified { summary: summary.clone(), at }),
             Kind::Opened(_) | Kind::Noted { .. } | Kind::Relinked { .. } | Kind::DayDecided { .. } => {}
         }
         self.events.push(event);

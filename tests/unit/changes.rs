@@ -103,7 +103,7 @@ pub(crate) fn opened(title: &str, class: Class) -> Change {
         imported: None,
     };
     let event = chain::seal(None, Kind::Opened(opened), Some("Ada".to_owned()), at(1, 9));
-    Change::replay(&[event]).unwrap()
+    Change::replay([event]).unwrap()
 }
 
 fn commit() -> DeltaCommit {

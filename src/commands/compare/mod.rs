@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::judge::{Settings, compare};
 use crate::model::{ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix};
 use crate::report::{self, CompareView, Format, plot};
-use crate::store::Role;
+use crate::store::{Record, Role};
 use crate::workflow::{Change, gates};
 
 mod files;
@@ -101,7 +101,7 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
         return Err(trouble(format!("--before and --after are not the recorded snapshots of {id}"))
             .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
-    Ok(choose::changes(ctx)?.0.into_iter().find(owns))
+    Ok(choose::unsettled(ctx)?.0.into_iter().filter_map(Record::into_change).find(owns))
 }
 
 /// A comparison of a change's snapshots the wrong way round is nobody's evidence, so it cannot have the name of one.

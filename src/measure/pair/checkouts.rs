@@ -211,9 +211,8 @@ impl Builder<'_> {
         let place = Place { root, env };
         self.prepare(side, &place)?;
         self.warn_of_submodules(&tree);
-        let tracked = self.project.repo.tracked_files(b"")?;
-        self.warnings
-            .extend(size::unfetched_warnings(&tree, tracked.iter().map(|file| files::path_from_bytes(&file.path))));
+        let tracked = self.project.repo.tracked(b"")?;
+        self.warnings.extend(size::unfetched_warnings(&tree, tracked.iter().map(|path| files::path_from_bytes(path))));
         Ok(Checkout { place, version })
     }
 

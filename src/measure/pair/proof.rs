@@ -42,8 +42,8 @@ impl Proof {
     /// Of the checkout that `repo` is in. What is `shared` is meant to be opened.
     pub(crate) fn new(repo: &Repo, shared: &[PathBuf]) -> Result<Self, GitError> {
         let root = files::canonical(repo.root()).unwrap_or_else(|_| repo.root().to_owned());
-        let listed = repo.tracked_files(b"")?;
-        let tracked = listed.iter().map(|file| root.join(files::path_from_bytes(&file.path)));
+        let listed = repo.tracked(b"")?;
+        let tracked = listed.iter().map(|path| root.join(files::path_from_bytes(path)));
         let tracked: BTreeSet<PathBuf> = tracked.filter(|path| !files::is_of_git(path)).collect();
         // Dependencies are no builds of the project.
         let is_left = |path: &Path| {

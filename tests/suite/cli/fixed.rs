@@ -23,7 +23,7 @@ fn unfixed(s: &Sandbox) {
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
     s.write(s.evidence("before_snapshot.json"), text);
-    s.write(s.record(), record::bytes(&Change::replay(&sealed).unwrap()));
+    s.write(s.record(), record::bytes(&Change::replay(sealed).unwrap()));
 }
 
 #[test]

@@ -286,7 +286,7 @@ fn forge(sandbox: &Sandbox, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model
     for event in events {
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
-    let change = Change::replay(&sealed).unwrap();
+    let change = Change::replay(sealed).unwrap();
     let bytes = vibeship_optimizer::store::record::bytes(&change);
     sandbox.write(sandbox.record(), bytes);
 }

@@ -24,7 +24,7 @@ pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Va
         let event: Event = serde_json::from_value(event.clone()).unwrap();
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
-    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(sealed).unwrap());
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 

@@ -20,7 +20,7 @@ fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
         let event: Event = serde_json::from_value(event.clone()).unwrap();
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, event.at));
     }
-    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(sealed).unwrap());
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
     // Nobody has the honest record yet, and the logbook is as the new one gives it.
     sandbox.git(&["reset", "-q", "--soft", "HEAD^"]);

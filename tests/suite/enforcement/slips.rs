@@ -68,7 +68,7 @@ pub(crate) fn forge_at(
         let later = if index < events.len() { 0 } else { days };
         sealed.push(chain::seal(sealed.last(), kind, old.actor.clone(), old.at + chrono::Duration::days(later)));
     }
-    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(sealed).unwrap());
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
         let at = event.at + chrono::Duration::minutes(minutes);
         sealed.push(chain::seal(sealed.last(), event.what, event.actor, at));
     }
-    let bytes = record::bytes(&Change::replay(&sealed).unwrap());
+    let bytes = record::bytes(&Change::replay(sealed).unwrap());
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 

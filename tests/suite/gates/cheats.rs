@@ -377,7 +377,7 @@ fn a_rollback_recorded_as_the_contract_has_it_stays_lawful_where_there_is_no_com
     replay::check(&honest.events).unwrap();
     let old = with_rollback("git revert <sha>");
     replay::check(&old).unwrap();
-    let shown = Change::replay(&old).unwrap().known_rollback();
+    let shown = Change::replay(old).unwrap().known_rollback();
     assert_eq!(shown, honest.rollback_action(), "whoever reads the old record is told the values");
     assert!(matches!(replay::check(&with_rollback("true")), Err(InvalidEvent::Differs { .. })));
     let committed = forged(&at::compare(Class::Code).change.events, |kinds| {

@@ -315,7 +315,7 @@ proptest! {
         let raw: Vec<serde_json::Value> = serde_json::from_str(&world.text()).unwrap();
         prop_assert_eq!(chain::verify(&raw), Ok(()));
         let read: Vec<Event> = serde_json::from_value(serde_json::Value::Array(raw)).unwrap();
-        prop_assert_eq!(&Change::replay(&read).unwrap(), &world.change);
+        prop_assert_eq!(&Change::replay(read.clone()).unwrap(), &world.change);
         prop_assert_eq!(replay::check(&read), Ok(()));
         prop_assert_eq!(in_order(&world), Ok(()));
     }
@@ -330,9 +330,9 @@ proptest! {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             rest.swap(index, (state >> 33) as usize % (index + 1));
         }
-        let mut change = Change::replay(std::slice::from_ref(first)).unwrap();
+        let mut change = Change::replay([first.clone()]).unwrap();
         for event in &rest {
-            change = change.followed_by(event).unwrap();
+            change = change.followed_by(event.clone()).unwrap();
         }
         let _ = next(&change, &policy(), world.now);
         let _ = change.artifacts();

@@ -59,7 +59,7 @@ fn a_record_verifies_and_survives_the_way_to_disk_and_back() {
     let raw: Vec<Value> = serde_json::from_str(&text).unwrap();
     chain::verify(&raw).unwrap();
     let events: Vec<Event> = serde_json::from_str(&text).unwrap();
-    assert_eq!(Change::replay(&events).unwrap(), world.change);
+    assert_eq!(Change::replay(events).unwrap(), world.change);
 }
 
 #[test]

@@ -224,7 +224,7 @@ impl Script {
         let opened = opened(class);
         gates::open::check(&opened, &before_opening(), start()).unwrap();
         let first = chain::seal(None, Kind::Opened(opened), Some("Ada <ada@example.org>".to_owned()), start());
-        let change = Change::replay(&[first]).unwrap();
+        let change = Change::replay([first]).unwrap();
         let (commits, tuneables) = (Vec::new(), Vec::new());
         Self { change, now: start(), policy: policy(), head: 1, commits, tuneables, files: 0 }
     }
