@@ -11,10 +11,11 @@ use uuid::Uuid;
 use crate::audit::record::CLOCK_TOLERANCE;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
-use crate::judge::{Comparison, Settings, compare};
+use crate::judge::{self, Comparison, Settings, compare};
 use crate::model::{
-    Artifact, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, PairSession, PairedKpi,
-    Revision, RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Validation, Verdict, Verdicts, ingest,
+    Artifact, Better, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, Outcome,
+    PairSession, PairedKpi, Revision, RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Validation, Verdict,
+    Verdicts, ingest,
 };
 use crate::workflow::{Change, Watch, watch};
 
@@ -189,6 +190,21 @@ impl Watched {
     /// The verdicts of a measurement on the contract.
     pub(crate) fn watch(&self, change: &Change, today: &Snapshot) -> Watch {
         watch::watch(change, &self.reference, today, &self.settings)
+    }
+
+    /// What a measurement after a rollback proves to be worse than before the change.
+    pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<Judged> {
+        let mut found = self.watch(change, today).guardrails;
+        found.retain(|judged| judged.verdict.outcome() == Outcome::Fail);
+        let rows = watch::drift(&self.reference, today, &self.settings).metrics;
+        let kpi = change.contract.kpi.as_ref();
+        let kpi = rows.into_iter().filter(|row| kpi.is_some_and(|kpi| kpi.metric == row.metric));
+        found.extend(kpi.filter_map(|row| {
+            let judge::Change::Regressed(finding) = row.result else { return None };
+            let bound = if row.better == Better::Higher { ">= -0%" } else { "<= +0%" };
+            Some(Judged { criterion: format!("{} {bound}", row.metric).into(), verdict: Verdict::Fail(finding) })
+        }));
+        found
     }
 
     /// How far a measurement has drifted from the state right after the change.

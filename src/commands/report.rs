@@ -10,7 +10,7 @@ use crate::commands::{Ctx, budget, compare, evidence};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::report::plot::Strip;
-use crate::report::{Entry, Format, Page, markdown, page};
+use crate::report::{Entry, Format, Page, Tone, markdown, page, problem};
 use crate::store::{Record, atomic, guard};
 use crate::workflow::{Change, next};
 
@@ -47,7 +47,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
         && !config.budget.is_empty()
     {
         let spent = budget::findings(repo, config, changes.iter(), &repo.resolve("HEAD")?)?;
-        problems.extend(spent.into_iter().map(|finding| finding.what.to_string()));
+        problems.extend(spent.into_iter().map(|finding| (problem::tone(finding.level), finding.what.to_string())));
     }
     let page = Page { project: &project, now, entries, problems };
     let is_markdown = ctx.format() == Some(Format::Markdown);
@@ -72,19 +72,19 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
 
 /// The changes whose records can be trusted, open ones first and the newest first within each; what is wrong with other
 /// records, in words; and whether one is damaged.
-fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool)> {
+fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<(Tone, String)>, bool)> {
     let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
     for record in Record::read_all(&ctx.project, Some)? {
         match record {
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
             Ok(Record::Tracked(change)) => changes.push(*change),
             Ok(Record::Legacy(legacy)) => {
-                problems.push(legacy.sentence());
+                problems.push((Tone::Bad, legacy.sentence()));
             }
             Err(error) => {
                 damaged = true;
                 ctx.ui.error(&error.to_string());
-                problems.push(error.to_string());
+                problems.push((Tone::Bad, error.to_string()));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, Gate, InEffect, Kind, Outcome, RolloutStage, Stage, Taken, Verdicts, fix};
+use crate::model::{CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Stage, Taken, Verdicts, fix};
 use crate::report::{self, problem, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, End, World, gates};
@@ -165,8 +165,14 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {
             let paths: Vec<String> = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-            Err(trouble(format!("the revert conflicts in {}", paths.join(", ")))
-                .hinted("resolve it by hand with git revert, then record it without --apply"))
+            let by_hand = CommandLine::git("revert --no-edit").words(newest_first.iter().map(String::as_str));
+            let go_on = CommandLine::git("-c core.editor=true revert --continue");
+            Err(trouble(format!("the revert conflicts in {}", paths.join(", "))).fixed_by([
+                Fix::next("begin it", by_hand),
+                Fix::decide(How::Then, "resolve the conflicts"),
+                Fix::then("", CommandLine::git("add").words(&paths).and(go_on)),
+                Fix::then("record it", fix::on(id, "change rollback").words(["--reason", reason])),
+            ]))
         }
         _ => Err(trouble("the change's commits are reverted already").hinted("record the rollback without --apply")),
     }
@@ -179,14 +185,8 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;
     let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), revision)?;
-    let verdicts = against_baseline(ctx, change, &measurement)?;
-    // Only what is proven to be worse than the baseline is "not back"; noise is not.
-    let not_back: Vec<_> = verdicts
-        .iter()
-        .flat_map(|verdicts| &verdicts.guardrails)
-        .filter(|judged| judged.verdict.outcome() == Outcome::Fail)
-        .cloned()
-        .collect();
+    let watched = evidence::watched(ctx, change)?;
+    let not_back = watched.map(|it| it.not_back(change, &measurement.snapshot)).unwrap_or_default();
     let mut path = String::new();
     let event = |taken: Taken| {
         path.clone_from(&taken.snapshot.path);
@@ -197,7 +197,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
         ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::full_line(judged)));
     }
     if not_back.is_empty() {
-        ctx.ui.status("Nothing is worse than the baseline.");
+        ctx.ui.status("The KPI and the guardrails are not worse than at the baseline.");
     }
     ctx.hint_next(&change)?;
     Ok((measurement, path, if not_back.is_empty() { Exit::Yes } else { Exit::No }))

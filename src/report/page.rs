@@ -40,7 +40,7 @@ pub(crate) struct Page<'a> {
     /// The changes, in the order in which they are shown.
     pub(crate) entries: Vec<Entry<'a>>,
     /// What could not be read, in words.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<(Tone, String)>,
 }
 
 /// The state of a change, coarser than its status.
@@ -62,7 +62,7 @@ pub(crate) fn page(page: &Page<'_>) -> String {
     let cards: String = page.entries.iter().map(|entry| card(entry, page.now, page.entries.len() == 1)).collect();
     let empty = if page.entries.is_empty() { "<p>There is no change yet.</p>" } else { "" };
     let mut problems = Doc::new();
-    problems.list(page.problems.iter().map(|problem| mark(Tone::Bad, problem.as_str())));
+    problems.list(page.problems.iter().map(|(tone, text)| mark(*tone, text.as_str())));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -186,7 +186,7 @@ pub(crate) fn document(page: &Page<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{}: changes", page.project));
     doc.paragraph(format!("As of {}.", values::moment(page.now)));
-    doc.list(page.problems.iter().map(|it| mark(Tone::Bad, it.as_str())));
+    doc.list(page.problems.iter().map(|(tone, text)| mark(*tone, text.as_str())));
     let mut table = Table::new("lllll", ["Change", "Title", "State", "Verdict", "Days"]);
     for Entry { change, .. } in &page.entries {
         let outcome = change.comparison.as_ref().map(|comparison| comparison.verdicts.overall());
@@ -273,7 +273,7 @@ mod tests {
             project: "spark <b>",
             now: fixture::at(6, 12),
             entries: changes.iter().map(entry).collect(),
-            problems: vec!["changes/x.json: <i>".to_owned()],
+            problems: vec![(Tone::Bad, "changes/x.json: <i>".to_owned())],
         })
     }
 

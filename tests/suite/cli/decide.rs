@@ -181,7 +181,7 @@ fn the_snapshot_after_a_rollback_prints_its_path_alone() {
     let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
     let taken = s.on(&["snapshot", "--as", "after", "--export-hyperfine", "timings.json"]).ok();
     assert_eq!(taken.stdout, format!("{}\n", s.evidence("rollback_snapshot.json")), "{taken}");
-    assert!(taken.stderr.contains("Nothing is worse than the baseline."), "{taken}");
+    assert!(taken.stderr.contains("The KPI and the guardrails are not worse than at the baseline."), "{taken}");
     assert!(s.path("timings.json").is_file(), "every flag is heeded");
 }
 

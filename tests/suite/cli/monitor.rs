@@ -200,6 +200,26 @@ fn what_is_not_back_after_a_rollback_is_told_by_its_metric() {
 }
 
 #[test]
+fn a_rollback_over_later_work_is_made_by_the_printed_steps_and_a_worse_kpi_is_told() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    s.tune(500.0).commit_as("five times slower", &[]);
+    let refused = s.on(&["change", "rollback", "--reason", "slow", "--apply"]).troubled(&["the revert conflicts in"]);
+    let steps: Vec<&str> = refused.stderr.lines().filter_map(|line| line.split_once(": ")).map(|step| step.1).collect();
+    let [_, begin, _, go_on, record] = steps[..] else { panic!("{refused}") };
+    let begin = begin.replace("[COMMIT]", "HEAD~2");
+    assert!(!s.command("sh").args(["-c", &begin]).output().unwrap().status.success());
+    s.tune(400.0);
+    let done = s.command("sh").args(["-c", go_on]).output().unwrap();
+    assert!(done.status.success(), "{go_on}: {}", String::from_utf8_lossy(&done.stderr));
+    let record = record.strip_prefix("vibeship-optimizer ").unwrap();
+    let _ = s.run(&record.split(' ').collect::<Vec<_>>()).ok();
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back at the baseline: kpi.ops <= +0% is fail"]);
+}
+
+#[test]
 fn several_changes_are_monitored_at_once_with_one_measurement() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
