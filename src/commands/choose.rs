@@ -145,12 +145,16 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     if ids.len() > 1 {
         ids.retain(|id| near.iter().any(|near| near == id.as_str()));
     }
-    let error = match parsed {
-        Ok(id) => RecordError::Unknown { path: ctx.project.record_path(id.as_str())?, id }.into(),
-        Err(BadId::Prefix(text)) => {
-            trouble(format!("no change matches `{text}`; give at least {LEAST_PART} characters of its id or title"))
+    let error = match parsed.map(|id| id.to_string()) {
+        Ok(id) | Err(BadId::Prefix(id)) => {
+            let path = ctx.project.changes_dir().join(format!("{id}.json"));
+            CommandError::from(RecordError::Unknown { path, id })
         }
         Err(error) => CommandError::from(error),
+    };
+    let error = match is_enough {
+        true => error,
+        false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
     };
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
     Err(error.fixed_by([list]))

@@ -133,6 +133,12 @@ pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<()> {
         }
     }
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
+        if criterion.metric.source() == Some(MetricSource::Http) && criterion.is_relative() {
+            ctx.ui.warn(&format!(
+                "{criterion} is held against the few requests of two snapshots, never against pairs, and would most likely stay \
+                 inconclusive; bound the value itself (`< 200ms`), or time a command that asks the endpoint"
+            ));
+        }
         let named = |name: &str| criterion.metric == MetricKind::Succeeded.of(name);
         let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };
         let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };

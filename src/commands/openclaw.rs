@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, commit, parse};
+use crate::commands::{Ctx, choose, parse};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::ChangeId;
 use crate::model::scrub::scrub;
 use crate::os::process::{self, Invocation, Output, shell_line};
 use crate::os::{Ended, Spec};
+use crate::store::Project;
 
 /// Adding a job takes a moment; more than this and it hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,15 +64,13 @@ pub(crate) struct CronArgs {
 }
 
 pub(crate) fn run(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit> {
-    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
-    if let Some(id) = id.as_ref().filter(|_| args.project_root.is_none()) {
-        commit::load(ctx, id)?;
-    }
-    let root = match &args.project_root {
-        Some(root) => std::path::absolute(root)?,
-        None => ctx.project.root().to_owned(),
+    let named = args.change_id.as_deref();
+    let (project, id) = match &args.project_root {
+        // The change is another project's, whose records are not read here.
+        Some(root) => (Project::find(root, Some(root))?, named.map(str::parse).transpose()?),
+        None => (ctx.project.clone(), named.map(|text| choose::find(ctx, text)).transpose()?),
     };
-    let root = root.display().to_string();
+    let root = project.root().display().to_string();
     let name = args.name.clone().unwrap_or_else(|| {
         let of = id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
         format!("vibeship-optimizer autopilot tick{of}")

@@ -102,6 +102,9 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
     let file = lock.write_numbered(&ctx.project.snapshots_dir(), &stem, "json", &measurement.bytes())?;
     drop(lock);
     export(args, &measurement)?;
+    if let Some(change) = &change {
+        ctx.ui.warn(&format!("this is no state of {change}: give --as before or --as after for that"));
+    }
     answer(ctx, &file.path, &measurement, None)
 }
 

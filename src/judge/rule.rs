@@ -7,6 +7,7 @@
 //! - A verdict that claims a change (no change at all would have given another) also needs the minimum effect.
 //! - For a rate a signed percentage is in points of the rate: `http.health.ok >= -1%` allows 99 % to become 98 %.
 //! - `>= 1`, `>= 100%` and `== 1` of a rate mean that nothing may fail: one failure decides against it, none decides for it.
+//!   `< 1` is the same the other way round.
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,7 @@ fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
 
 fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known: &Circumstances) -> Verdict {
     let estimate = finding.estimate;
-    if rate && !criterion.is_relative() && bound >= 1.0 && matches!(criterion.op, Op::Ge | Op::Eq) {
+    if rate && !criterion.is_relative() && bound >= 1.0 && matches!(criterion.op, Op::Ge | Op::Eq | Op::Lt) {
         let holds = criterion.op.holds(estimate.value, bound);
         return if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) };
     }
@@ -455,6 +456,8 @@ mod tests {
         };
         assert_eq!(of_sides("m >= 100%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Pass);
         assert_eq!(of_sides("m >= 1", &rate(5, 5), &rate(4, 5), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m < 1", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Fail);
+        assert_eq!(of_sides("m < 100%", &rate(5, 5), &rate(4, 5), &known()).outcome(), Outcome::Pass);
         assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(5, 5), &known()).outcome(), Outcome::Inconclusive);
         assert_eq!(of_sides("m >= 99%", &rate(5, 5), &rate(1000, 1000), &known()).outcome(), Outcome::Pass);
         assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(198, 200), &known()).outcome(), Outcome::Pass);

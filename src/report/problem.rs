@@ -215,7 +215,7 @@ pub(crate) fn demand(demand: &Demand) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ArtifactFault, Class, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage};
+    use crate::model::{ArtifactFault, Class, Criterion, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage};
     use crate::model::{CommandLine, CommitName};
     use crate::report::fixture;
     use crate::workflow::{Demand, DemandKind, Reason, VacuousCriterion};
@@ -325,6 +325,8 @@ mod tests {
     }
 
     fn from_validation_on() -> Vec<(Gate, Reason)> {
+        let latency = Criterion::parse("http.api.latency <= +2%").unwrap();
+        let of_requests = Judged { criterion: latency.into(), ..fixture::straddling() };
         let fault = |missing| ArtifactFault {
             path: "reports/optimizer/x.json".to_owned(),
             missing,
@@ -357,6 +359,7 @@ mod tests {
             (Gate::Decide, Reason::Evidence { faults: vec![fault(true), fault(false)] }),
             (Gate::Decide, Reason::NotReproduced),
             (Gate::Decide, Reason::Verdicts { judged: vec![fixture::straddling()] }),
+            (Gate::Decide, Reason::Verdicts { judged: vec![of_requests] }),
             (Gate::Decide, Reason::TriggerFired { judged: fixture::verdicts().kpi }),
             (Gate::Decide, Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths: vec!["a.rs".to_owned()] } }),
             (Gate::Rollout, Reason::Reason),
@@ -609,6 +612,15 @@ mod tests {
         or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+
+        refused at gate 6 (decide): 1 criterion does not pass
+          http.api.latency <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+        # keep it as an experiment
+        next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
+        # drop it
+        or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # with more `requests` of the probe in the config, take it up again
+        then: vibeship-optimizer change start --from chg-1
 
         refused at gate 6 (decide): the rollback trigger fired
           timing.tests.wall <= -10% fired: -12.3 % [-14.1 %, -10.2 %] meets ≤ -10 % (12 pairs)

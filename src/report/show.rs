@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::text::joined;
-use crate::model::{ChangeId, Check, Fix, FixContext, Trigger, Unit};
+use crate::model::{Check, Fix, FixContext, Trigger, Unit};
 use crate::report::visible::visible_line;
 use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, rollback, values};
 use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
@@ -215,7 +215,7 @@ pub(crate) fn verify(change: &Change, demands: &[Demand], warnings: &[String], a
 }
 
 /// The answer of `change verify` where something before its demands is the reason.
-pub(crate) fn verify_failed(change_id: &ChangeId, reason: &str) -> Value {
+pub(crate) fn verify_failed(change_id: &str, reason: &str) -> Value {
     json!({ "change_id": change_id, "ok": false, "failures": [reason], "warnings": [] })
 }
 

@@ -118,7 +118,7 @@ impl Record {
 
     fn read_file(path: PathBuf, id: &ChangeId) -> Result<Self, RecordError> {
         let Some(bytes) = atomic::read(&path, LIMIT)? else {
-            return Err(RecordError::Unknown { id: id.clone(), path });
+            return Err(RecordError::Unknown { id: id.to_string(), path });
         };
         let record = Self::parse(&bytes, &path)?;
         if record.id() == id {
@@ -188,7 +188,7 @@ impl Exclusive {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("unknown change `{id}` (looked for {})", path.display())]
-    Unknown { id: ChangeId, path: PathBuf },
+    Unknown { id: String, path: PathBuf },
     #[error("{}: {source}", path.display())]
     Json { path: PathBuf, source: JsonError },
     /// The file holds something else, or something newer.

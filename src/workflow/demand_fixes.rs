@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::digest::is_page;
 use crate::model::text::short;
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, Stage, Taken, Verdict, Verdicts, fix,
+    Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, MetricSource, Stage, Taken, Verdict, Verdicts,
+    fix,
 };
 use crate::workflow::Change;
 
@@ -29,6 +30,13 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
             Fix::or("keep it as an experiment", hold),
             Fix::or("measure again", more(change, None)),
         ];
+    }
+    // The requests of a snapshot are as many as at the baseline, and pairs make none: nothing would measure more of them.
+    let of_requests =
+        |judged: &Judged| judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http);
+    if !judged.clone().into_iter().any(invalid) && judged.clone().into_iter().any(of_requests) {
+        let anew = Fix::then("with more `requests` of the probe in the config, take it up again", fix::start_from(id));
+        return vec![Fix::next("keep it as an experiment", hold), Fix::or("drop it", reject), anew];
     }
     let measure = match judged.clone().into_iter().any(invalid) {
         true => Fix::next("fix what gave no value, then measure again", more(change, None)),

@@ -35,7 +35,7 @@ fn ids_that_could_leave_their_directory_are_refused_by_every_command() {
     let s = Sandbox::new();
     s.start("x");
     let files = s.files();
-    for id in ["../../x", "chg-../x", "chg-a/b", "chg-a\\b", "chg-a\nb", "chg-", "x", "chg-é", &"c".repeat(500)] {
+    for id in ["../../x", "chg-../x", "chg-a/b", "chg-a\\b", "chg-a\nb", "chg-é", &"c".repeat(500)] {
         for verb in [&["validate"][..], &["compare"], &["change", "verify"], &["snapshot", "--as", "before"]] {
             let mut arguments = verb.to_vec();
             arguments.extend(["--change-id", id]);
@@ -44,7 +44,7 @@ fn ids_that_could_leave_their_directory_are_refused_by_every_command() {
         let _ = s.run(&["change", "use", id]).troubled(&["change "]);
     }
     let _ = s.run(&["validate", "--change-id", "-rf"]).exits(2);
-    let _ = s.run(&["change", "show", "--", "-chg-x"]).troubled(&["no change matches"]);
+    let _ = s.run(&["change", "show", "--", "-chg-x"]).troubled(&["unknown change `-chg-x`"]);
     assert_eq!(s.files(), files);
 }
 

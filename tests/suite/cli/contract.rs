@@ -192,6 +192,9 @@ fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
     s.config_plus("timings: [{name: t, cmd: \"exit 0\", runs: 5}]\n").start("x");
     let _ = s.on(&["change", "contract", "--guardrail", "timing.t.ok >= 99%"]).says(&["would stay inconclusive"]);
     let _ = s.on(&["change", "contract", "--guardrail", "timing.t.ok >= 100%"]).never_says(&["would stay"]);
+    s.config_plus("http_probes: [{name: api, url: \"http://127.0.0.1:9/\"}]\n");
+    let _ = s.on(&["change", "contract", "--guardrail", "http.api.latency <= +2%"]).says(&["stay inconclusive"]);
+    let _ = s.on(&["change", "contract", "--guardrail", "http.api.latency < 2s"]).never_says(&["inconclusive"]);
 }
 
 #[test]

@@ -74,6 +74,8 @@ fn an_agent_s_job_is_shown_and_added_without_a_shell() {
     assert_eq!(shown["spec"]["schedule"]["expr"], "0 7 * * *");
     let command = shown["command"].as_str().unwrap();
     assert!(command.starts_with("openclaw cron add --name ") && command.ends_with("--no-deliver"), "{command}");
+    let beside = sandbox.run(&["openclaw", "cron-setup", "--project-root", "src/.."]).ok().json();
+    assert_eq!(beside["spec"]["project_root"], shown["spec"]["project_root"]);
     let missing = sandbox.set("PATH", "").run(&["openclaw", "cron-setup", "--apply"]).exits(2);
     assert!(missing.stderr.contains("on PATH"), "{missing}");
 }

@@ -1,5 +1,6 @@
 //! The examples work as they stand: the CI script against a service that is played, and each example project's walk.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -65,9 +66,14 @@ impl Service {
         fs::create_dir_all(outside.join("bin")).unwrap();
         fs::create_dir_all(outside.join("fake")).unwrap();
         fs::write(outside.join("bin/gh"), GH).unwrap();
-        fs::set_permissions(outside.join("bin/gh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer"));
+        let install = format!("#!/bin/sh\nmkdir -p \"$4/bin\" && ln -sf '{}' \"$4/bin/\"\n", program.display());
+        fs::write(outside.join("bin/cargo"), install).unwrap();
+        for played in ["bin/gh", "bin/cargo"] {
+            fs::set_permissions(outside.join(played), fs::Permissions::from_mode(0o755)).unwrap();
+        }
         s.go_to(outside.join("clone"));
-        let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().to_owned();
+        let program = program.parent().unwrap().to_owned();
         let path = std::env::var("PATH").unwrap();
         s.set("PATH", &format!("{}:{}:{path}", outside.join("bin").display(), program.display()))
             .set("GITHUB_REPOSITORY", "ada/demo")
@@ -97,22 +103,79 @@ impl Service {
     }
 }
 
+/// Runs the action's own shell lines in their order, as a runner does: conditions, expressions, outputs, the search path.
+/// What other actions do is left out, and `cargo` is played.
+fn act(service: &Service, inputs: &[(&str, &str)], name: &str, event: &Value) -> (Option<i32>, String) {
+    let outside = |name: &str| service.s.outside().join(name);
+    let action: Value =
+        serde_saphyr::from_str(&fs::read_to_string(examples().join("github-action/action.yml")).unwrap()).unwrap();
+    fs::write(outside("event"), event.to_string()).unwrap();
+    let mut known = BTreeMap::from([("github.token", "t".to_owned()), ("github.event_name", name.to_owned())].map(own));
+    known.insert("runner.temp".to_owned(), outside("temp dir").display().to_string());
+    let defaults = action["inputs"].as_object().unwrap();
+    let given = inputs.iter().map(|(name, value)| (*name, *value));
+    for (name, value) in defaults.iter().map(|(name, of)| (name.as_str(), of["default"].as_str().unwrap())).chain(given)
+    {
+        known.insert(format!("inputs.{name}"), value.to_owned());
+    }
+    let expression = regex::Regex::new(r"\$\{\{ ([\w.-]+) \}\}").unwrap();
+    let mut path = format!("{}:{}", outside("bin").display(), std::env::var("PATH").unwrap());
+    let mut shown = String::new();
+    for step in action["runs"]["steps"].as_array().unwrap() {
+        let is = |name: &str| known.get(name).map_or("", String::as_str);
+        let holds = |one: &str| match one.split_once(" == ") {
+            Some((name, value)) => is(name) == value.trim_matches('\''),
+            None => one.split_once(" != ").is_some_and(|(name, value)| is(name) != value.trim_matches('\'')),
+        };
+        if step.get("uses").is_some() || !step["if"].as_str().is_none_or(|all| all.split(" && ").all(holds)) {
+            continue;
+        }
+        let mut command = service.s.command("bash");
+        for (name, value) in step["env"].as_object().into_iter().flatten() {
+            let mut value = value.as_str().unwrap().to_owned();
+            // A default may be an expression itself.
+            for _ in 0..2 {
+                value = expression.replace_all(&value, |found: &regex::Captures<'_>| is(&found[1])).into_owned();
+            }
+            command.env(name, value);
+        }
+        for file in ["GITHUB_OUTPUT", "GITHUB_PATH"] {
+            fs::write(outside(file), "").unwrap();
+            command.env(file, outside(file));
+        }
+        command.env("PATH", &path).env("GITHUB_EVENT_NAME", name);
+        command.env("GITHUB_ACTION_PATH", examples().join("github-action"));
+        command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
+        let output = command.output().unwrap();
+        shown += &(String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            return (output.status.code(), shown);
+        }
+        for line in service.file("GITHUB_OUTPUT").lines() {
+            let (name, value) = line.split_once('=').unwrap();
+            known.insert(format!("steps.{}.outputs.{name}", step["id"].as_str().unwrap()), value.to_owned());
+        }
+        service.file("GITHUB_PATH").lines().for_each(|line| path = format!("{line}:{path}"));
+    }
+    (Some(0), shown)
+}
+
+fn own((name, value): (&str, String)) -> (String, String) {
+    (name.to_owned(), value)
+}
+
 #[test]
 fn the_action_checks_a_shallow_clone_and_keeps_one_comment() {
-    if !there("python3") {
+    if !there("python3") || !there("bash") {
         return;
     }
     let service = Service::new();
     let event = json!({"pull_request": service.pull("ada/demo")});
-    let (code, shown) = service.step("check", "pull_request", &event);
-    assert_eq!(code, Some(0), "{shown}");
+    let inputs = [("require", "compare"), ("measure", "true")];
+    let (code, shown) = act(&service, &inputs, "pull_request", &event);
+    assert_eq!((code, shown.contains("::notice title=not measured::")), (Some(0), true), "{shown}");
     assert!(service.file("summary").contains("The check passes"));
     assert!(service.file("clone/optimizer-ci/junit.xml").contains("<testcase"));
-    let (code, shown) = service.step("measure", "pull_request", &event);
-    assert_eq!((code, shown.contains("::notice title=not measured::")), (Some(0), true), "{shown}");
-
-    service.s.set("CHECK", "0");
-    assert_eq!(service.step("comment", "pull_request", &event).0, Some(0));
     let comment = service.file("fake/comment");
     for part in ["the check passes", "| KPI | `kpi.ops <= -10%` | ✓ pass | -50.0 % (exact) |", "not fired"] {
         let part = serde_json::to_string(part).unwrap();
@@ -121,15 +184,26 @@ fn the_action_checks_a_shallow_clone_and_keeps_one_comment() {
     }
     assert!(comment.contains(&format!("https://github.com/ada/demo/blob/{}/reports/optimizer/", service.head)));
     assert!(!comment.contains("@all") && !comment.contains("<b>"), "a title mentions nobody: {comment}");
-    service.step("comment", "pull_request", &event);
+    assert_eq!(act(&service, &inputs, "pull_request", &event).0, Some(0));
     let log = service.file("fake/log");
     assert_eq!((log.matches("-X POST").count(), log.matches("-X PATCH").count()), (1, 1), "{log}");
     assert!(log.contains("issues/comments/7"), "the bot's own comment is updated, never a person's: {log}");
 
     let queue = json!({"merge_group": {"base_sha": service.base, "head_sha": service.head}});
-    service.s.set("REQUIRE", "promoted");
-    let (code, shown) = service.step("check", "merge_group", &queue);
+    let (code, shown) = act(&service, &[], "merge_group", &queue);
     assert_eq!((code, shown.contains("::error title=GATE_NOT_REACHED::")), (Some(1), true), "{shown}");
+    let push = json!({"before": service.base, "after": service.head});
+    let installed =
+        service.s.outside().join("temp dir/vibeship-optimizer/bin/vibeship-optimizer").display().to_string();
+    let (code, shown) = act(&service, &[("require", "compare"), ("program", &installed)], "push", &push);
+    assert_eq!((code, shown.contains("only a pull request has a comment")), (Some(0), true), "{shown}");
+    let (code, shown) = act(&service, &[], "push", &json!({"before": "1".repeat(40), "after": service.head}));
+    assert_eq!((code, shown.contains("::error title=")), (Some(2), true), "{shown}");
+    assert_eq!(
+        service.file("fake/log").lines().count(),
+        log.lines().count(),
+        "nothing but a pull request is written to"
+    );
 }
 
 #[test]
@@ -228,16 +302,6 @@ fn the_gitlab_component_checks_a_merge_request_and_updates_its_own_note() {
         .s
         .set("CI_PROJECT_ID", "1")
         .set("CI_MERGE_REQUEST_SOURCE_PROJECT_URL", "https://gitlab.example.org/ada/demo");
-    let (code, shown) = service.step("check", "", &json!({}));
-    assert_eq!((code, shown.contains("::")), (Some(0), false), "{shown}");
-    assert_eq!(service.step("comment", "", &json!({})).0, Some(0), "without a token nothing is written");
-    service.s.set("OPTIMIZER_TOKEN", "t").set("CHECK", "0");
-    let (code, shown) = service.step("comment", "", &json!({}));
-    assert_eq!(code, Some(0), "{shown}");
-    let seen = served.join().unwrap();
-    assert!(seen.contains("PUT /api/v4/projects/1/merge_requests/5/notes/2 "), "{shown}{seen}");
-    assert!(seen.contains(&format!("https://gitlab.example.org/ada/demo/-/blob/{}/reports/", service.head)), "{seen}");
-
     let text = fs::read_to_string(examples().join("gitlab-component/templates/check.yml")).unwrap();
     let (header, job) = text.split_once("\n---\n").unwrap();
     let header: Value = serde_saphyr::from_str(header).unwrap();
@@ -245,7 +309,34 @@ fn the_gitlab_component_checks_a_merge_request_and_updates_its_own_note() {
         assert!(job.contains(&format!("$[[ inputs.{name} ]]")), "the input {name} is never used");
     }
     let job: Value = serde_saphyr::from_str(job).unwrap();
-    assert!(job["vibeship-optimizer"]["script"].as_array().unwrap().iter().all(Value::is_string), "{job}");
+    let lines = job["vibeship-optimizer"]["script"].as_array().unwrap();
+    let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+    // The script's own lines, with a directory of the test for the one that it clones its source into.
+    let source = service.s.outside().join("source");
+    fs::create_dir_all(source.join("examples/github-action")).unwrap();
+    fs::copy(examples().join("github-action/ci.py"), source.join("examples/github-action/ci.py")).unwrap();
+    service.s.git(&["init", "-q", "-b", "v1", "../source"]);
+    service.s.git(&["-C", "../source", "add", "-A"]);
+    service.s.git(&["-C", "../source", "commit", "-q", "-m", "The source"]);
+    service.s.set("SOURCE", &source.display().to_string()).set("VERSION", "v1").set("OUT", "optimizer-ci");
+    service.s.set("MEASURE", "true").set("MAX_TIME", "60").set("DIRECTORY", ".");
+    let run = |into: &str| {
+        let script = lines.join("\n").replace("/tmp/optimizer", &service.s.outside().join(into).display().to_string());
+        let output = service.s.command("bash").args(["-eo", "pipefail", "-c", &script]).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), shown.into_owned())
+    };
+    let (code, shown) = run("cloned");
+    assert_eq!((code, shown.contains("may not write")), (Some(0), true), "without a token: {shown}");
+    assert!(!shown.contains("::"), "{shown}");
+    service.s.set("OPTIMIZER_TOKEN", "t");
+    let (code, shown) = run("cloned-again");
+    assert_eq!(code, Some(0), "{shown}");
+    let seen = served.join().unwrap();
+    assert!(seen.contains("PUT /api/v4/projects/1/merge_requests/5/notes/2 "), "{shown}{seen}");
+    assert!(seen.contains(&format!("https://gitlab.example.org/ada/demo/-/blob/{}/reports/", service.head)), "{seen}");
+    service.s.set("REQUIRE", "promoted");
+    assert_eq!(run("cloned-for-a-no").0, Some(1), "the job answers with what the check said");
 }
 
 #[test]
@@ -299,6 +390,10 @@ fn completions_know_the_flags_of_a_command_within_a_command() {
     }
     let man = fs::read_to_string(dir.path().join("vibeship-optimizer-change-promote.1")).unwrap();
     assert!(man.contains("Examples:"), "{man}");
+    for (shell, file) in [("zsh", "_vibeship-optimizer"), ("fish", "vibeship-optimizer.fish")] {
+        let reads = || Command::new(shell).arg("-n").arg(dir.path().join(file)).status().unwrap().success();
+        assert!(!there(shell) || reads(), "{shell} cannot read {file}");
+    }
     if there("bash") {
         let script = ". ./vibeship-optimizer.bash; COMP_WORDS=(vibeship-optimizer change follow-up --b); COMP_CWORD=3; \
             $(complete -p vibeship-optimizer | sed 's/.*-F \\([^ ]*\\).*/\\1/') vibeship-optimizer --b follow-up; echo ${COMPREPLY[*]}";

@@ -83,11 +83,14 @@ fn jobs_that_the_original_installed_read_the_answers_on() {
     let s = Sandbox::new();
     s.config(&CONFIG.replace("review: {require_attestation: false}\n", ""));
     let tick = ["autopilot", "tick", "--force", "--format", "json", "--ok-on-pending", "--change-id"];
-    let unknown = s.run(&[&tick[..], &["chg-nobody"]].concat()).exits(2).json();
-    assert_eq!(unknown["monitor"]["reason"], "no_active_monitor");
-    assert!(unknown["verify"]["failures"][0].as_str().unwrap().starts_with("change record not found: "), "{unknown}");
-    let verify = s.run(&["change", "verify", "--change-id", "chg-nobody"]).exits(2).json();
-    assert_eq!((&verify["ok"], &verify["failures"]), (&unknown["verify"]["ok"], &unknown["verify"]["failures"]));
+    for nobody in ["chg-nobody", "nobody", "chg-", "x"] {
+        let unknown = s.run(&[&tick[..], &[nobody]].concat()).exits(2).json();
+        assert_eq!(unknown["monitor"]["reason"], "no_active_monitor");
+        let failures = &unknown["verify"]["failures"];
+        assert!(failures[0].as_str().unwrap().starts_with("change record not found: "), "{unknown}");
+        let verify = s.run(&["change", "verify", "--change-id", nobody]).exits(2).json();
+        assert_eq!((&verify["ok"], &verify["failures"]), (&unknown["verify"]["ok"], failures));
+    }
     s.rolled_out("halve it");
     let failures = |value: &Value| -> Vec<String> {
         value["failures"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
