@@ -9,9 +9,33 @@ use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
 impl Finding {
     /// What to do; empty where no way always fits.
     pub(crate) fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
+        if self.is_unsaved(ctx) {
+            return vec![Fix::next(
+                "its record is further here than in the commit: commit it",
+                ctx.commit_own("Evidence"),
+            )];
+        }
         let commit = self.commit.as_ref().map_or_else(|| "COMMIT".to_owned(), |commit| short(&commit.id));
         let fixes = Fixes { finding: self, commit, ctx };
         fixes.of(&self.what)
+    }
+
+    /// Whether the record as it is here, and in no commit, says otherwise.
+    fn is_unsaved(&self, ctx: &FixContext) -> bool {
+        let lacks = matches!(
+            self.what,
+            FindingKind::CommitWithoutId
+                | FindingKind::UnknownId { .. }
+                | FindingKind::GateNotReached { .. }
+                | FindingKind::CommitNotValidated { .. }
+                | FindingKind::NotReverted { .. }
+        );
+        let is_of = |(id, commits): &(ChangeId, Vec<String>)| {
+            let named = matches!(&self.what, FindingKind::UnknownId { id: named } if named == id);
+            let commit = self.commit.as_ref().is_some_and(|commit| commits.contains(&commit.id));
+            named || commit || self.change.as_ref() == Some(id)
+        };
+        lacks && ctx.unsaved.iter().any(is_of)
     }
 }
 
@@ -244,7 +268,7 @@ impl Fixes<'_> {
 
     fn relink_commit(&self) -> Fix {
         let relink = CommandLine::tool("change relink").word(&self.commit);
-        Fix::next("if it is a change's commit after a squash or rebase", relink)
+        Fix::next("if it is the commit of a change after a squash, rebase or amend", relink)
     }
 
     /// A trailer that is added beside the wrong one would make two of them.

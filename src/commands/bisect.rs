@@ -150,6 +150,7 @@ impl Bisection<'_> {
             budget: pairing::budget(&config.pair, self.args.runs, self.args.max_time)?,
             pin: config.pair.pin,
             change: None,
+            prior: None,
         };
         pairing::run(self.ctx, &ask)
     }

@@ -8,10 +8,11 @@ use clap::Args;
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Concerned, Outcome};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
+use crate::model::text::joined;
 use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
@@ -126,11 +127,28 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
+    let below = projects_below(ctx, repo, &range.head)?;
+    if !below.is_empty() {
+        let check = |dir: &String| CommandLine::tool("-C").word(dir).words(["check", "--range", text]);
+        return Err(trouble(format!("this directory holds no project; there is one in {}", joined(&below)))
+            .fixed_by(Fix::one_of(below.iter().map(check))));
+    }
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
     if !outcome.configured && ctx.project.config_path().is_some() {
         ctx.ui.warn("the head of the range has no config, so the defaults apply; commit the config that is here");
     }
     Ok(outcome)
+}
+
+/// Where nothing is set up here, the directories of this repository below this one that are projects.
+fn projects_below(ctx: &Ctx, repo: &Repo, head: &str) -> Result<BTreeSet<String>> {
+    if ctx.project.is_initialized() || ctx.project.config_path().is_some() {
+        return Ok(BTreeSet::new());
+    }
+    let listed = repo.git().args(["ls-tree", "-r", "--name-only", "-z", head]).long().ok()?;
+    let names = project::config_names();
+    let of = |path: &str| names.iter().find_map(|name| path.strip_suffix(&format!("/{name}")).map(str::to_owned));
+    Ok(String::from_utf8_lossy(&listed).split('\0').filter_map(of).collect())
 }
 
 /// Two state directories that both hold state, or a project around this one, at either end: whoever adds the second one
@@ -224,7 +242,8 @@ fn unpublished(repo: &Repo) -> Result<Range> {
 }
 
 fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
-    FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() }
+    let unsaved = if outcome.audit.findings.is_empty() { Vec::new() } else { uncommitted::unsaved(ctx) };
+    FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
 }
 
 fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<()> {

@@ -213,14 +213,16 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
 }
 
 /// What a comparison of the change is to be read with, apart from its numbers.
-pub(crate) fn caveats(ctx: &Ctx, change: &Change) -> Result<Vec<Caveat>> {
+/// One that goes on from others is one with them.
+pub(crate) fn caveats(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
     let files = outputs_in_delta(ctx, change)?;
     let config = ctx.config()?;
     let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
     let kpis = config.kpis.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("kpi.{}", it.name));
     let governed = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
     let metrics: Vec<String> = timings.chain(kpis).filter(governed).collect();
-    let times = change.comparisons_since_baseline().saturating_add(1);
+    let continued = u32::try_from(continued).unwrap_or_default();
+    let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
     let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
     let stale = (!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics });
     let repeated = (times > 1).then_some(Caveat::Repeated { times });

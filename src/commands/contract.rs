@@ -73,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
     if parts == Contract::default() && ctx.ui.can_ask() {
         parts = ask(ctx, &change, &measurable)?;
     }
-    let proposed = Proposed { opened: None, parts: parts.clone() };
+    let proposed = Proposed { parts: parts.clone(), ..Proposed::default() };
     let world = collect::for_contract(ctx, &parts)?;
     warn_of_empty_timings(ctx, &world.unknown)?;
     warn_of_rates(ctx, &parts)?;

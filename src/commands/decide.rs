@@ -47,14 +47,18 @@ pub(crate) struct FollowUpArgs {
 
 pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
-    status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
+    ended(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
 }
 
 pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
-    let change = commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?;
-    let exit = status::state(ctx, &change)?;
-    rollout::hint_left(ctx, &change);
+    ended(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?)
+}
+
+/// What an end leaves to do: nothing comes after it that would say so.
+fn ended(ctx: &Ctx, change: &Change) -> Result<Exit> {
+    let exit = status::state(ctx, change)?;
+    rollout::hint_left(ctx, change);
     Ok(exit)
 }
 

@@ -8,13 +8,13 @@ use globset::GlobSet;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
-use crate::error::Result;
+use crate::error::{Result, failed};
 use crate::git::{Commit, GitError, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
 use crate::model::text::short;
 use crate::model::{
-    Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree,
+    Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree, fix,
 };
 use crate::workflow::{Change, World};
 
@@ -276,7 +276,13 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     let mut newest_first = commits;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
-    let Some(head) = head_with(repo, &newest_first)? else { return Ok(InEffect::Absent) };
+    let Some(head) = head_with(repo, &newest_first)? else {
+        if repo.is_shallow() {
+            let what = "this clone is shallow, so that it cannot be told whether the change's commit is in the history";
+            return Err(failed(what).fixed_by([fix::unshallow()]));
+        }
+        return Ok(InEffect::Absent);
+    };
     let reverted = repo.rehearse_revert(&head, &newest_first, &mut |_| {})?;
     Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
 }

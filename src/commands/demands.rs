@@ -9,6 +9,7 @@ use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 use crate::config::{Config, globs};
 use crate::error::Result;
 use crate::model::Gate;
+use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
 use crate::store::project;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
@@ -92,6 +93,7 @@ pub(crate) fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
     patterns.push("**/.gitignore".to_owned());
+    patterns.extend(HOOK_DIRS.iter().flat_map(|dir| HOOKS.iter().map(move |hook| format!("{dir}/{hook}"))));
     patterns.extend(is_first.then(|| ".gitattributes".to_owned()));
     let reason = "the set-up of vibeship-optimizer".to_owned();
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })

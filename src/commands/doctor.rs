@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered,
+    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered, uncommitted,
 };
 use crate::config::Timing;
 use crate::error::Result;
@@ -65,6 +65,9 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
         ctx.advise(&[Fix::next("put it right", CommandLine::tool("doctor --apply"))]);
+    }
+    if let Some(commit) = uncommitted::paths(ctx).commit_setup().filter(|_| args.apply) {
+        ctx.advise(&[Fix::next("commit the setup", commit)]);
     }
     Ok(match left {
         _ if damaged => Exit::Trouble,

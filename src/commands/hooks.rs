@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, shim, status};
-use crate::model::{CommandLine, Fix, Problem, Severity};
+use crate::model::{CommandLine, Fix, How, Problem, Severity};
 use crate::os::files;
 use crate::store::project;
 
@@ -188,6 +188,19 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
         let why = "another program replaced our hook; merge this one, kept from before, into its hook first";
         let remove = CommandLine::new("rm").word(kept.to_string_lossy());
         return Ok(vec![Fix::next(why, remove), Fix::then("", install_line())]);
+    }
+    if status.place.dir.ends_with(".husky/_") {
+        let missing = status.rows.iter().filter(|row| !row.works());
+        let steps = missing.map(|row| {
+            let line = format!("vibeship-optimizer hook-run {} \"$@\"", row.hook.name());
+            let file = status.root.join(".husky").join(row.hook.name());
+            Fix::then("", CommandLine::new("printf").word("%s\\n").word(line).append_to(&file.to_string_lossy()))
+        });
+        let purpose = "husky runs the files in .husky: add our line to them, and commit them";
+        return Ok(steps
+            .enumerate()
+            .map(|(at, step)| if at == 0 { Fix { how: How::Next, purpose: purpose.to_owned(), ..step } } else { step })
+            .collect());
     }
     if status.refused.is_none() {
         return Ok(vec![Fix::next("", install_line())]);

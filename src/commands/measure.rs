@@ -15,6 +15,7 @@ use crate::judge::series;
 use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
+use crate::model::text;
 use crate::model::{
     ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable,
 };
@@ -125,9 +126,7 @@ impl Measurement {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         // A snapshot holds finite numbers and string keys only, so it always serializes.
-        let mut bytes = serde_json::to_vec_pretty(&self.snapshot).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        text::json(&self.snapshot).unwrap_or_default()
     }
 
     /// The name of its file when it belongs to no change: the original's, safe on every file system.

@@ -100,6 +100,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         budget: pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?,
         pin: ctx.config()?.pair.pin,
         change: None,
+        prior: None,
     };
     let session = match pairing::run(ctx, &ask)? {
         Pairing::Measured(session) => session,

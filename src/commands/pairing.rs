@@ -16,7 +16,7 @@ use crate::measure::pair::{
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::scrub::scrub;
 use crate::model::{
-    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Size, Snapshot, Stop, fix, own, pair,
+    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, own, pair,
 };
 use crate::os::clock;
 use crate::report;
@@ -40,6 +40,8 @@ pub(crate) struct Ask<'a> {
     /// Whether both runs of a pair are held on one core.
     pub(crate) pin: Pin,
     pub(crate) change: Option<&'a Change>,
+    /// What was measured before and decided nothing: its pairs count.
+    pub(crate) prior: Option<PairSession>,
 }
 
 /// Pairs, or why there are none.
@@ -87,6 +89,7 @@ pub(crate) fn of_change(
     sides: (&Snapshot, &Snapshot),
     settings: &Settings,
     budget: Budget,
+    prior: Option<PairSession>,
 ) -> Result<Pairing> {
     let impossible = |reason: &str| Ok(Pairing::Impossible(reason.to_owned()));
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
@@ -131,6 +134,7 @@ pub(crate) fn of_change(
         budget,
         pin: config.pin,
         change: Some(change),
+        prior,
     };
     run(ctx, &ask)
 }
@@ -143,7 +147,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         return Ok(Pairing::Impossible("no timed command and no KPI command is configured".to_owned()));
     }
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
-    let started_at = ctx.now();
+    let (started_at, machine) = (ctx.now(), machine::fingerprint());
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config: ask.config };
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
@@ -155,14 +159,19 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
+    let same = |it: &&PairSession| {
+        let (before, after) = (&checkouts.before.version, &checkouts.after.version);
+        it.before.tree == before.tree && it.after.tree == after.tree && machine.differences(&it.machine).is_empty()
+    };
+    let prior = ask.prior.as_ref().filter(same);
     let mut session = PairSession {
         schema: pair::SCHEMA.to_owned(),
         id: String::new(),
         tool: TOOL.to_owned(),
         change_id: ask.change.map(|change| change.id().to_string()),
-        started_at,
+        started_at: prior.map_or(started_at, |it| it.started_at),
         generated_at: started_at,
-        machine: machine::fingerprint(),
+        machine,
         rss_floor_bytes: None,
         before: checkouts.before.version.clone(),
         after: checkouts.after.version.clone(),
@@ -171,6 +180,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         of_commit: ask.of_commit,
         sizes: if ask.of_commit { sizes(ask.config, &checkouts)? } else { BTreeMap::new() },
         others: Vec::new(),
+        continues: prior.map(|it| it.continues.iter().chain([&it.id]).cloned().collect()).unwrap_or_default(),
         warnings: Vec::new(),
     };
     let root = ctx.project.root();
@@ -180,7 +190,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }
-    let complete = measure(ask, &checkouts, proof, &mut runner, &mut bar, &mut session);
+    let complete = measure(ask, prior, &checkouts, proof, &mut runner, &mut bar, &mut session);
     bar.finish();
     if !complete {
         return Err(validate::interrupted());
@@ -299,9 +309,10 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     Ok(both.map(|(before, after)| (before.path.clone(), (before, after))).collect())
 }
 
-/// Measures into the session; whether it came to its end.
+/// Measures into the session, after what was measured `prior` to it; whether it came to its end.
 fn measure(
     ask: &Ask<'_>,
+    prior: Option<&PairSession>,
     checkouts: &Checkouts,
     proof: Option<Proof>,
     runner: &mut SystemRunner,
@@ -311,10 +322,28 @@ fn measure(
     let places = (&checkouts.before.place, &checkouts.after.place);
     let mut session = Session::new(runner, places, ask.pin).proven(proof);
     for plan in &ask.commands {
-        let measured = session.command(plan, ask.budget, &mut |so_far| decide(so_far, ask), &mut |progress| {
+        let known =
+            prior.and_then(|prior| prior.commands.iter().find(|it| it.name == plan.name && it.stopped != Stop::Failed));
+        if let Some(settled) = known.filter(|known| decide(known, ask) == Decision::Settled) {
+            found.commands.push(settled.clone());
+            continue;
+        }
+        let mut progress = |progress: PairProgress<'_>| {
             let max_pairs = ask.budget.max_pairs;
             bar.pairs(progress.so_far.pairs.len(), max_pairs, &live(&plan.name, &progress, ask));
-        });
+        };
+        let mut decide = |so_far: &PairedCommand| decide(so_far, ask);
+        // What is spent at the planned end of a session is not there a second time: from there on, no end is in sight.
+        let measured = match known {
+            Some(known) => session.go_on(
+                PairedCommand { max_pairs: 0, ..known.clone() },
+                plan,
+                ask.budget,
+                &mut decide,
+                &mut progress,
+            ),
+            None => session.command(plan, ask.budget, &mut decide, &mut progress),
+        };
         if measured.paired.stopped == Stop::Interrupted {
             return false;
         }
@@ -326,7 +355,20 @@ fn measure(
     for group in kpi::groups(ask.kpis.iter().copied()) {
         let names: Vec<&str> = group.iter().map(|kpi| kpi.name.as_str()).collect();
         bar.show(&format!("KPI {} in pairs", names.join(", ")));
-        let (paired, stopped) = session.kpis(&group, ask.budget, &mut |so_far| decide_kpi(so_far, ask));
+        let known = prior.map(|prior| prior.kpis.iter().filter(|it| names.contains(&it.kpi.name.as_str())).cloned());
+        let known: Vec<PairedKpi> = known.into_iter().flatten().filter(|it| it.kpi.error.is_none()).collect();
+        let mut decide = |so_far: &PairedKpi| decide_kpi(so_far, ask);
+        let all = known.len() == group.len();
+        if all && known.iter().all(|it| it.kpi.sampling == Sampling::Exact || decide(it) == Decision::Settled) {
+            found.kpis.extend(known);
+            continue;
+        }
+        let (paired, stopped) = if all {
+            let known = known.into_iter().map(|it| PairedKpi { max_pairs: 0, ..it }).collect();
+            session.go_on_kpis(known, &group, ask.budget, &mut decide)
+        } else {
+            session.kpis(&group, ask.budget, &mut decide)
+        };
         if stopped == Stop::Interrupted {
             return false;
         }

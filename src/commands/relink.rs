@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::git::{Commit, Repo};
 use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Fix, Kind, Remade, Remake, fix};
+use crate::os::files;
 use crate::workflow::Change;
 
 #[derive(Debug, Args)]
@@ -42,13 +43,13 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         Some(id) => vec![commit::load(ctx, id)?],
         None => choose::changes(ctx)?.0,
     };
-    for change in changes {
+    for change in &changes {
         let mut found = Vec::new();
         for old in change.commits() {
             if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
                 continue;
             }
-            match find_rewritten(repo, &history, &policy, &change, &old, only.as_deref())? {
+            match find_rewritten(repo, &history, &policy, change, &old, only.as_deref())? {
                 Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
@@ -68,6 +69,14 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
     ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
     if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
+        if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
+            ctx.hint(format!("{} is recorded as the commit of {}", short(commit), known.id()));
+            let record = ctx.project.relative(&ctx.project.record_path(known.id().as_str())?);
+            if repo.is_any_uncommitted(&[files::path_from_bytes(repo.prefix()).join(record)])? {
+                ctx.advise(&join::go_on(ctx, repo));
+            }
+            return Ok(Exit::Yes);
+        }
         let commit = short(commit);
         ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
         let again = CommandLine::git("revert").word(&commit).and(fix::start());

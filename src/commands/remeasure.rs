@@ -59,6 +59,7 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         budget: pairing::budget(&config.pair, None, None)?,
         pin: config.pair.pin,
         change: Some(change),
+        prior: None,
     };
     let session = match pairing::run(ctx, &ask)? {
         pairing::Pairing::Measured(session) => session,

@@ -11,7 +11,7 @@ use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Stage, Taken, Verdicts, fix};
+use crate::model::{Class, CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Stage, Taken, Verdicts, fix};
 use crate::report::{self, problem, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, End, World, gates};
@@ -129,7 +129,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         let action = CommandLine::verbatim(report::rollback::action(change));
         return Err(trouble("there is no commit to revert").fixed_by([
-            Fix::next("perform the contract's rollback by hand", action),
+            Fix::next("perform the rollback of the contract by hand", action),
             Fix::then("record it", fix::with_reason(change.id(), "rollback")),
         ]));
     };
@@ -210,6 +210,7 @@ const LOOKED_AT: usize = 3;
 /// first. What git cannot tell is left out.
 pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
     let ended = |change: &&Change| match &change.rollback {
+        None if change.opened.class == Class::Experiment => matches!(change.end, Some(End::Held { .. })),
         None => matches!(change.end, Some(End::Rejected { .. })),
         Some(rollback) => {
             change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()

@@ -14,7 +14,7 @@ use crate::model::{After, Baseline, Contract, Gate, Kind, Strength, hyperfine};
 use crate::os::files;
 use crate::report::metric;
 use crate::store::{Role, atomic, guard};
-use crate::workflow::{Change, gates};
+use crate::workflow::{Change, End, gates};
 
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
 
@@ -128,6 +128,14 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     commit::ask(ctx, change, answer_of_gate)?;
     if role == RoleArg::Before {
         audit_here::tell_hidden(ctx)?;
+        let changes = choose::changes(ctx)?.0;
+        for left in rollout::left_in_tree(ctx, changes.iter()) {
+            let end = left.end.as_ref().map_or("ended", End::name);
+            ctx.ui.warn(&format!(
+                "the commit of the {end} change {} is still in the tree, and the baseline is measured with it",
+                left.id()
+            ));
+        }
     }
     let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), world.revision.clone())?;
     if role == RoleArg::Before {

@@ -95,7 +95,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     }
     let lock = ctx.lock()?;
     let mut change = open(ctx, &args, (title, class), &parts, from.as_ref())?;
-    let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone() };
+    let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone(), ..Proposed::default() };
     let event = gates::completed(&change, Kind::ContractSet { contract: parts });
     gates::check(&change, &event, &world, ctx.now())
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed))?;
@@ -109,7 +109,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     lock.create_record(&change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);
-    let steps = taken_up.map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
+    let steps = from.as_ref().map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
     show(ctx, &change, &steps)
 }
 
@@ -143,7 +143,8 @@ fn open(
     };
     // The default way back is not repeated: it comes by itself.
     let rollback = args.contract.rollback.clone().unwrap_or_default();
-    let proposed = || Proposed { opened: Some(opened.clone()), parts: Contract { rollback, ..parts.clone() } };
+    let parts = || Contract { rollback, ..parts.clone() };
+    let proposed = || Proposed { opened: Some(opened.clone()), parts: parts(), ..Proposed::default() };
     gates::open::check(&opened, &world, now)
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed()))?;
     commit::begun(Kind::Opened(opened), ctx.actor(), now)
@@ -176,11 +177,20 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
         let out = fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"]);
         steps.push(Fix::next("take its commit out, for the baseline", out));
     }
-    let made = ctx.fix_context().with_trailer(CommandLine::git("commit -m").word(subject), new.id());
+    let (context, missing) = (ctx.fix_context(), new.contract.missing());
+    let made = context.with_trailer(CommandLine::git("commit -m").word(subject), new.id());
     let again = uncommitted::paths(ctx).again(&short(&commit)).and(made);
-    let how = if steps.is_empty() { Fix::next } else { Fix::then };
+    let mut how = if steps.is_empty() { Fix::next } else { Fix::then };
+    if !missing.is_empty() {
+        steps.push(how("write the contract", context.contract(new.id(), new.opened.class, &missing)));
+        how = Fix::then;
+    }
     steps.push(how("measure without it", fix::baseline(new.id())));
     steps.push(Fix::then("bring it in again, under the new id", again));
+    if old.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { rejects: true, .. })) {
+        let amend = CommandLine::git("commit -a --amend --no-edit");
+        steps.push(Fix::then("it failed its checks as it is: mend what is wrong in it, and amend", amend));
+    }
     steps.push(Fix::then("", fix::on(new.id(), "validate")));
     Ok(steps)
 }
@@ -189,7 +199,8 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
 /// contract, is still in the tree; empty where there is none.
 pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     let changes = choose::changes(ctx)?.0;
-    let left = rollout::left_in_tree(ctx, changes.iter().filter(|old| old.contract == new.contract));
+    let is_taken_up = |old: &&Change| old.contract == new.contract || new.opened.from.as_ref() == Some(old.id());
+    let left = rollout::left_in_tree(ctx, changes.iter().filter(is_taken_up));
     left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
 }
 

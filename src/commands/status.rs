@@ -72,7 +72,9 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         ..StatusView::default()
     };
     show(ctx, shown.as_ref(), &open, rest)?;
-    let evidence = shown.as_ref().and_then(|change| uncommitted::step(ctx, change));
+    // Nothing comes after an end that would commit it.
+    let newest = || tracked().max_by_key(|change| change.latest_at);
+    let evidence = shown.as_ref().or_else(newest).and_then(|change| uncommitted::step(ctx, change));
     ctx.advise(&evidence.into_iter().collect::<Vec<_>>());
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
@@ -129,6 +131,16 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         && let Some(next) = start::taken_up(ctx, change).ok().filter(|steps| !steps.is_empty())
     {
         return StepView { text: "take out the commit that is to be taken up again, then measure".to_owned(), next };
+    }
+    // What was taken out, or is not here, is measured on no day.
+    let is_watched = matches!(step, Step::Tick | Step::Wait { .. } | Step::Attest | Step::Verify);
+    if is_watched
+        && change.fully_rolled_out_at().is_some()
+        && let Ok(world) = collect::effect(ctx, change, World::default())
+        && let Err(refusal) = gates::may_tick(change, &world)
+    {
+        fixes.uncommitted = uncommitted::paths(ctx);
+        return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     if *step == Step::Promote && relink::is_gone(ctx, change).unwrap_or(false) {
         let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });

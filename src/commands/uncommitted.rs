@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::Ctx;
+use crate::commands::{Ctx, choose};
 use crate::error::{Result, failed};
 use crate::git::Repo;
 use crate::measure::revision;
 use crate::model::fix::How;
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, Revision, Uncommitted};
+use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted};
 use crate::os::files;
 use crate::report::problem;
 use crate::workflow::Change;
 
-/// Commits the evidence of a change that was compared, where any of it is uncommitted. That git does not answer is told
+/// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted. That git does not answer is told
 /// elsewhere.
 pub(crate) fn step(ctx: &Ctx, change: &Change) -> Option<Fix> {
-    change.comparison.as_ref()?;
+    change.comparison.as_ref().map(drop).or_else(|| (!change.is_open()).then_some(()))?;
     let command = command(ctx, change).ok()??;
     Some(Fix::then("commit the evidence", command))
 }
@@ -25,13 +25,30 @@ pub(crate) fn step(ctx: &Ctx, change: &Change) -> Option<Fix> {
 fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let prefix = files::path_from_bytes(repo.prefix());
-    let evidence: Vec<_> = change.artifacts().into_iter().map(|artifact| prefix.join(&artifact.path)).collect();
+    let record = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+    let evidence = change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain([record.as_str()]);
+    let evidence: Vec<_> = evidence.map(|path| prefix.join(path)).collect();
     if !repo.is_any_uncommitted(&evidence)? {
         return Ok(None);
     }
     let own = ctx.fix_context().own;
     let commit = CommandLine::git("commit -m").word(format!("Evidence of {}", change.id())).word("--").words(own);
     Ok(Some(stage(ctx).and(commit)))
+}
+
+/// The changes whose records are further here than in any commit, each with its commits.
+pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
+    let (Ok(Some(repo)), Ok((changes, _))) = (ctx.repo(), choose::changes(ctx)) else { return Vec::new() };
+    let prefix = files::path_from_bytes(repo.prefix());
+    let is_unsaved = |change: &Change| {
+        let path = ctx.project.record_path(change.id().as_str()).ok()?;
+        repo.is_any_uncommitted(&[prefix.join(ctx.project.relative(&path))]).ok()
+    };
+    let mut newest = changes;
+    newest.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
+    newest.truncate(SHOWN);
+    newest.retain(|change| is_unsaved(change).unwrap_or(false));
+    newest.into_iter().map(|change| (change.id().clone(), change.commits())).collect()
 }
 
 pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
@@ -62,8 +79,13 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     };
     let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_built)));
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
-    Uncommitted { prefix, ignores, built, exclude, paths, operation: repo.operation() }
+    let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
+    let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
+    Uncommitted { prefix, ignores, built, exclude, paths, operation: repo.operation(), hooked }
 }
+
+/// As many records are asked about.
+const SHOWN: usize = 5;
 
 /// What tools leave behind wherever they run.
 const CACHES: [&str; 8] =
@@ -120,8 +142,12 @@ pub(crate) fn check_unchanged(
     let untrack = CommandLine::git("rm -q --cached --").words(tracked.iter().copied());
     let ignore = CommandLine::new("printf").word("%s\n").words(tracked.iter().copied()).append_to(".gitignore");
     let untrack = untrack.and(ignore).and(CommandLine::git("add .gitignore")).and(commit);
+    let names: Vec<String> = tracked.iter().map(|path| format!("{path:?}")).collect();
+    let exempt = format!("- {{paths: [{}], reason: \"written by the commands\"}}", names.join(", "));
+    let purpose = "where hooks or CI check commits, exempt these files";
     Err(error.fixed_by([
         Fix::next("bring back what the commands overwrote", restore),
+        Fix::edit(How::Then, purpose, "the config", "enforcement.exempt", &exempt),
         Fix::then("let git track it no longer, and do this again", untrack),
         Fix::decide(How::Or, "make the commands write elsewhere"),
     ]))

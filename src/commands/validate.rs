@@ -16,7 +16,7 @@ use crate::measure;
 use crate::measure::{Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
-use crate::model::text::{moment, short};
+use crate::model::text::{self, moment, short};
 use crate::model::{
     ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, Strength, Validation, fix,
 };
@@ -63,7 +63,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
         "delta": world.delta,
         "checks": checks,
     });
-    let pending = Pending { role: Role::Validation, bytes: format!("{document:#}\n").into_bytes() };
+    let pending = Pending { role: Role::Validation, bytes: text::json(&document)? };
     let (revision, delta, artifact) = (world.revision.clone(), world.delta.clone(), pending.artifact(id)?);
     let event = if checks.iter().all(|check| check.passed) {
         Kind::Validated(Validation { revision, delta, checks: checks.clone(), artifact })

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse};
+use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse, uncommitted};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::Kind;
@@ -75,6 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     }
     let change = commit::commit(ctx, &id, event, &world, &[])?;
     show(ctx, &change, (&demands, &warnings), Some(true))?;
+    ctx.advise(&uncommitted::step(ctx, &change).into_iter().collect::<Vec<_>>());
     Ok(Exit::Yes)
 }
 

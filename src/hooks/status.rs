@@ -103,7 +103,13 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
     }
     // What others check before a push may take long, and is not ours to start: it goes with their other hooks.
     let hands_over = rows.iter().any(|row| row.state == State::HandsOver);
-    for row in rows.iter_mut().filter(|row| row.hook == Hook::PrePush && hands_over && row.state == State::Foreign) {
+    let is_husky = place.dir.ends_with(".husky/_");
+    let says = |hook: Hook| {
+        let file = place.dir.with_file_name(hook.name());
+        !is_husky || install::read(&file).ok().flatten().is_some_and(|text| text.contains("vibeship-optimizer"))
+    };
+    let assumed = |row: &&mut Row| row.hook == Hook::PrePush && row.state == State::Foreign && says(row.hook);
+    for row in rows.iter_mut().filter(|_| hands_over).filter(assumed) {
         (row.state, row.fired) = (State::HandsOver, Some(Fired::NotAsked));
     }
     let stray = stray(repo, &place)?;

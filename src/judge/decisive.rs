@@ -105,6 +105,12 @@ pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circums
     at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
 }
 
+/// The first look that has at least so many pairs.
+pub(crate) fn look_with(pairs: u32) -> u32 {
+    let look = Plan::default().next_look(pairs.saturating_sub(1) as usize);
+    look.and_then(|look| u32::try_from(look).ok()).unwrap_or(pairs)
+}
+
 /// How many more pairs each undecided criterion needs; without any criterion, what the question whether it changed needs.
 fn still_open<'a>(
     asked: impl Iterator<Item = (&'a Criterion, &'a PairedReading)>,

@@ -118,21 +118,27 @@ impl Serialize for CommandLine {
     }
 }
 
-/// One word as a shell has to be given it: bare where nothing in it means anything to a shell, in double quotes where
-/// those suffice, else in single quotes.
+/// One word as a shell has to be given it, PowerShell on Windows: bare where nothing in it means anything to a shell, in
+/// double quotes where those suffice, else in single quotes.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+,:=@%".contains(c);
-    let readable = |c: char| plain(c) || " <>();#&|'".contains(c);
+    quoted_for(word, if cfg!(windows) { "''" } else { "'\\''" })
+}
+
+/// `escaped` is how a single quote is written within single quotes.
+fn quoted_for(word: &str, escaped: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+:=@%".contains(c);
+    let readable = |c: char| plain(c) || " ,<>();#&|'".contains(c);
     let inner = |(at, c): (usize, char)| plain(c) || (at > 0 && c == '~');
-    // At the front, zsh takes `=ls` for the path of ls, and every shell `~root` for a home.
-    let bare = !word.is_empty() && !word.starts_with('=') && word.chars().enumerate().all(inner);
+    // At the front, zsh takes `=ls` for the path of ls, every shell `~root` for a home, and PowerShell `@x` for a list; it
+    // takes `a,b` for two words anywhere.
+    let bare = !word.is_empty() && !word.starts_with(['=', '@']) && word.chars().enumerate().all(inner);
     let text = word.contains(' ') && word.starts_with(|c: char| c.is_ascii_alphanumeric());
     if bare {
         word.to_owned()
     } else if text && word.chars().all(readable) {
         format!("\"{word}\"")
     } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        format!("'{}'", word.replace('\'', escaped))
     }
 }
 
@@ -155,7 +161,26 @@ mod tests {
             ("say \"hi\"!", "'say \"hi\"!'"),
             (":(top)src/x[1]", "':(top)src/x[1]'"),
         ] {
-            assert_eq!(quoted(word), shown);
+            assert_eq!(quoted_for(word, "'\\''"), shown);
+        }
+    }
+
+    /// By `about_Quoting_Rules` and `about_Parsing`: a single quote is doubled within single quotes, in which nothing else is
+    /// read; within double quotes `$` and the backquote are; a comma makes a list, and `@` begins one.
+    #[test]
+    fn powershell_reads_the_same_words() {
+        for (word, shown) in [
+            ("it's", "'it''s'"),
+            ("a $b", "'a $b'"),
+            ("a`b", "'a`b'"),
+            ("a,b", "'a,b'"),
+            ("@{u}", "'@{u}'"),
+            ("ada@example.org", "ada@example.org"),
+            ("50% of it", "\"50% of it\""),
+            ("stash@{0}", "'stash@{0}'"),
+            ("C:\\Users\\A B", "'C:\\Users\\A B'"),
+        ] {
+            assert_eq!(quoted_for(word, "''"), shown);
         }
     }
 

@@ -133,6 +133,8 @@ pub struct FixContext {
     pub uncommitted: Uncommitted,
     /// Where the tool's own files are, from the project's root.
     pub own: Vec<String>,
+    /// The changes whose records are further here than in any commit, each with its commits.
+    pub unsaved: Vec<(ChangeId, Vec<String>)>,
     pub proposed: Proposed,
 }
 
@@ -140,6 +142,8 @@ pub struct FixContext {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Proposed {
     pub opened: Option<Opened>,
+    /// Whether a day was to be measured again.
+    pub force: bool,
     pub parts: Contract,
 }
 
@@ -151,6 +155,7 @@ impl Default for FixContext {
             criteria: Self::shapes("METRIC"),
             uncommitted: Uncommitted::default(),
             own: OWN.map(str::to_owned).into(),
+            unsaved: Vec::new(),
             proposed: Proposed::default(),
         }
     }

@@ -44,6 +44,9 @@ pub struct PairSession {
     /// The same two sides measured on other machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<PairSession>,
+    /// The ids of the sessions that it goes on from, oldest first: they decided nothing, and their pairs come first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub continues: Vec<String>,
     /// What could not be done as asked, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -102,7 +105,7 @@ pub struct PairedCommand {
     /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
     #[serde(default)]
     pub min_pairs: u32,
-    /// Most pairs, fixed before the first pair; 0 where not recorded.
+    /// Most pairs, fixed before the first pair; 0 where not recorded, or where a session was continued.
     #[serde(default)]
     pub max_pairs: u32,
     /// The pairs in the order they were run.

@@ -1,6 +1,8 @@
-//! Pieces of sentences: counted nouns, moments, lists, short hashes.
+//! Pieces of sentences (counted nouns, moments, lists, short hashes), and JSON laid out for people.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
 
 /// `1 pair`, `3 pairs`.
 pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
@@ -81,6 +83,53 @@ pub fn edit_distance(a: &[char], b: &[char]) -> usize {
         last = row;
     }
     last[b.len()]
+}
+
+/// JSON to be read by people and compared by line: what fits on a line is on one. Evidence is mostly rows of samples.
+pub fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut text = String::new();
+    lay_out(&serde_json::to_value(value)?, 0, &mut text);
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+/// The longest line of values; what is nested deeper is indented beyond it.
+const LINE: usize = 110;
+
+fn lay_out(value: &Value, depth: usize, text: &mut String) {
+    let row = on_a_line(value);
+    let entries: Vec<(Option<&String>, &Value)> = match value {
+        Value::Object(fields) if row.len() > LINE => fields.iter().map(|(name, it)| (Some(name), it)).collect(),
+        Value::Array(items) if row.len() > LINE => items.iter().map(|it| (None, it)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            return text.push_str(&row);
+        }
+    };
+    let (open, close) = if value.is_object() { ('{', '}') } else { ('[', ']') };
+    text.push(open);
+    for (at, (name, value)) in entries.into_iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.extend(std::iter::repeat_n(' ', depth + 1));
+        if let Some(name) = name {
+            text.push_str(&format!("{}: ", Value::from(name.as_str())));
+        }
+        lay_out(value, depth + 1, text);
+    }
+    text.push('\n');
+    text.extend(std::iter::repeat_n(' ', depth));
+    text.push(close);
+}
+
+fn on_a_line(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let field =
+                |(name, value): (&String, &Value)| format!("{}: {}", Value::from(name.as_str()), on_a_line(value));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(on_a_line).collect::<Vec<_>>().join(", ")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]

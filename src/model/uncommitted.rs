@@ -6,7 +6,10 @@ use crate::model::{CommandLine, text};
 /// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
 pub(crate) const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
 /// What the project is measured by: it is committed, and never set aside.
-const SETUP: [&str; 3] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes"];
+const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
+/// Where repositories keep the hooks that they track, in their root, and which of them are the tool's.
+pub(crate) const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
+pub(crate) const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
 /// As many paths are named before the rest is counted.
 const SHOWN: usize = 5;
 
@@ -24,6 +27,8 @@ pub struct Uncommitted {
     pub exclude: String,
     /// What git is in the middle of.
     pub operation: Option<Operation>,
+    /// Whether a hook of the tool holds commits here.
+    pub hooked: bool,
 }
 
 /// An operation of git that was begun and not ended, in which commits are not what they will be.
@@ -155,7 +160,8 @@ impl Uncommitted {
     }
 
     fn is_setup(&self, path: &str) -> bool {
-        path.strip_prefix(&self.prefix).is_some_and(|path| SETUP.contains(&path))
+        let hook = path.split_once('/').is_some_and(|(dir, name)| HOOK_DIRS.contains(&dir) && HOOKS.contains(&name));
+        hook || path.strip_prefix(&self.prefix).is_some_and(|path| SETUP.contains(&path))
     }
 }
 

@@ -9,8 +9,12 @@ pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
     doc.heading(2, "How it was measured");
     match view.pair {
         Some(pair) => doc.paragraph(format!(
-            "In alternating pairs in one session from {} to {}: each command ran on the baseline and on the head in \
+            "In alternating pairs in {} from {} to {}: each command ran on the baseline and on the head in \
              turn, changing which went first. The estimate is the middle of the paired ratios with a 95 % interval.",
+            match pair.continues.len() {
+                0 => "one session".to_owned(),
+                before => format!("{} sessions, each going on from one that decided nothing,", before + 1),
+            },
             values::moment(pair.started_at),
             values::moment(pair.generated_at)
         )),

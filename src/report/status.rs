@@ -12,7 +12,7 @@ use crate::report::{
     visible::visible_line,
 };
 use crate::workflow::{
-    Change, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions, demand_fixes::decisions_on,
+    Change, End, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions, demand_fixes::decisions_on,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,7 +69,8 @@ pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     let taken_out = |change: &&Change| {
         Fix::then(format!("take the commit of {} out of the tree", change.id()), rollback::applied(change))
     };
-    let measured = |change: &&Change| Fix::then("measure that the baseline's values are back", fix::after(change.id()));
+    let measured =
+        |change: &&Change| Fix::then("measure that the values of the baseline are back", fix::after(change.id()));
     steps.extend(view.left.iter().map(taken_out).chain(view.to_confirm.iter().map(measured)));
     if view.active.is_none() {
         steps.extend(without_active(view));
@@ -86,9 +87,25 @@ fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
     }
 }
 
+fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
+    for change in view.left {
+        let commits = change.commits_to_revert();
+        let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
+        let end = change.end.as_ref().map_or("ended", End::name).replace('_', " ");
+        let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
+        let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
+        doc.paragraph(text.plain(". To take it out:"));
+        doc.code(rollback::applied(change).to_string());
+    }
+}
+
 /// The active change with its next step, the other open ones, and what rejected ones left behind.
 pub(crate) fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
+    // What was given up is taken out before anything is begun.
+    if view.active.is_none() {
+        left_in_tree(&mut doc, view);
+    }
     match view.active {
         Some((change, next)) => one(&mut doc, view, change, next),
         None if !view.others.is_empty() => {}
@@ -102,14 +119,8 @@ pub(crate) fn document(view: &StatusView<'_>) -> Doc {
             doc.code(fix::start().to_string());
         }
     }
-    for change in view.left {
-        let commits = change.commits_to_revert();
-        let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
-        let end = if change.rollback.is_some() { "rolled back" } else { "rejected" };
-        let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
-        let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
-        doc.paragraph(text.plain(". To take it out:"));
-        doc.code(rollback::applied(change).to_string());
+    if view.active.is_some() {
+        left_in_tree(&mut doc, view);
     }
     for change in view.to_confirm {
         let text = mark(Tone::Unsure, "rolled back").plain(": ").code(change.id().as_str());
@@ -278,7 +289,7 @@ impl StepView {
                 ("make the one change, and validate it".to_owned(), vec![Fix::next("", validate)])
             }
             Progressed::Nothing => {
-                let commit = Fix::next("with the change's id", ctx.commit(id));
+                let commit = Fix::next("with the id of the change", ctx.commit(id));
                 let text = "make the one change, commit it, and validate it".to_owned();
                 (text, vec![commit, Fix::then("", validate)])
             }
@@ -303,7 +314,7 @@ impl StepView {
 
 fn confirm_rollback(change: &Change) -> (String, Vec<Fix>) {
     let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
-    let measure = "measure that the baseline's values are back";
+    let measure = "measure that the values of the baseline are back";
     let after = fix::after(change.id());
     if written_only && change.rollback_takes_it_out() && !change.commits_to_revert().is_empty() {
         let revert = CommandLine::verbatim(rollback::action(change));
@@ -429,7 +440,7 @@ mod tests {
         hint: capture the baseline, before anything is changed
         next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         hint: make the one change, commit it, and validate it
-        # with the change's id
+        # with the id of the change
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         then: vibeship-optimizer validate --change-id chg-1
         hint: capture the state after

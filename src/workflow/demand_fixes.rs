@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::judge::decisive;
 use crate::model::digest::is_page;
 use crate::model::text::short;
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Fix, FixContext, Gate, Judged, MetricSource, Stage, Taken, Verdict, Verdicts,
+    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Gate, How, Judged, MetricSource, Stage, Taken, Verdict,
+    Verdicts,
     fix,
 };
 use crate::workflow::Change;
@@ -31,18 +33,34 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
             Fix::or("measure again", more(change, None)),
         ];
     }
+    let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
+    if judged.clone().into_iter().any(invalid) {
+        return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
+    }
     // The requests of a snapshot are as many as at the baseline, and pairs make none: nothing would measure more of them.
     let of_requests =
         |judged: &Judged| judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http);
-    if !judged.clone().into_iter().any(invalid) && judged.clone().into_iter().any(of_requests) {
-        let anew = Fix::then("with more `requests` of the probe in the config, take it up again", fix::start_from(id));
-        return vec![Fix::next("keep it as an experiment", hold), Fix::or("drop it", reject), anew];
+    if judged.clone().into_iter().any(of_requests) {
+        let anew = Fix::then("with more requests of the probe in the config, take it up again", fix::start_from(id));
+        return vec![Fix { how: How::Next, ..hold }, drop, anew];
     }
-    let measure = match judged.clone().into_iter().any(invalid) {
-        true => Fix::next("fix what gave no value, then measure again", more(change, None)),
-        false => Fix::next("measure more", more(change, pairs_needed(judged))),
-    };
-    vec![measure, Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject)]
+    // However much is measured, it stays as open as it is: what can be had is another question.
+    if judged.clone().into_iter().any(is_too_close) {
+        return vec![
+            Fix::next("no number of pairs decides it: drop it", reject),
+            Fix::then("with the same contract, whose bounds can be other ones until its baseline", fix::start_from(id)),
+            hold,
+        ];
+    }
+    let pairs = pairs_needed(judged);
+    let purpose = pairs.map_or_else(|| "measure more".to_owned(), |pairs| format!("measure on, to {pairs} pairs"));
+    vec![Fix::next(purpose, more(change, pairs)), hold, drop]
+}
+
+/// Whether the noise is not what keeps it open.
+fn is_too_close(judged: &Judged) -> bool {
+    let Verdict::Inconclusive { finding: Some(finding), more_runs: None, .. } = &judged.verdict else { return false };
+    finding.design == Design::Paired
 }
 
 /// What a person can decide on a recorded comparison.
@@ -51,13 +69,14 @@ pub fn decisions_on(change: &Change, verdicts: &Verdicts) -> Vec<Fix> {
     decisions(change, judged)
 }
 
-/// As many pairs as would settle every criterion at the present noise, those that there are included.
+/// As many pairs as would settle every criterion at the present noise, those that there are included, up to the next
+/// look at them.
 fn pairs_needed<'a>(judged: impl IntoIterator<Item = &'a Judged>) -> Option<u32> {
     let needed = judged.into_iter().filter_map(|judged| match &judged.verdict {
         Verdict::Inconclusive { finding: Some(finding), more_runs: Some(more), .. } => Some(finding.n_before + more),
         Verdict::Inconclusive { .. } | Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
     });
-    needed.max()
+    needed.max().map(decisive::look_with)
 }
 
 /// Measures more for a comparison: more pairs; without commits that pairs could be of, the state after once more.
@@ -74,7 +93,10 @@ pub fn not_in_effect(change: &Change, reverted: bool, again: Fix) -> Vec<Fix> {
     let id = change.id();
     let rollback = Fix::or("record that it was taken out", fix::with_reason(id, "rollback"));
     if reverted {
-        return vec![Fix::next("take the revert back", CommandLine::git("log --oneline")), rollback];
+        let revert = |sha: &String| CommandLine::git("revert --no-edit").word(format!(":/^This reverts commit {sha}"));
+        let back =
+            change.commits().last().map(|sha| Fix::or("if that was not meant, take the revert back", revert(sha)));
+        return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();
     }
     let contains = change.commits().last().map(|sha| short(sha));
     let contains = contains.iter().fold(CommandLine::git("branch --contains"), CommandLine::word);

@@ -41,7 +41,7 @@ impl Fixes<'_> {
         let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
         let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
         let other = on_other_metrics(self.change, &sizes, self.ctx).map(|it| Fix { how: How::Next, ..it });
-        let build = "to measure build output, define a KPI whose `cmd` builds it; then";
+        let build = "to measure build output, define a KPI whose cmd builds it; then";
         other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
     }
 
@@ -51,7 +51,9 @@ impl Fixes<'_> {
             // The message of the first one stays: its author is not asked for the words again.
             let first = first_of(commits);
             let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), self.change.id());
-            return vec![Fix::next("make one commit of them", reset(&first).and(commit)), self.again("")];
+            let one = [Fix::next("make one commit of them", reset(&first).and(commit)), self.again("")];
+            let exempt = commits.iter().any(|commit| commit.change_ids.is_empty()).then(fix::exempt);
+            return one.into_iter().chain(exempt).collect();
         }
         let later = commits.iter().skip(1).rev().map(|commit| short(&commit.sha));
         let revert = CommandLine::git("revert --no-edit").words(later);
@@ -103,6 +105,26 @@ impl Fixes<'_> {
         vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
     }
 
+    /// What makes the rehearsal of a rollback succeed.
+    pub(crate) fn unrehearsed(&self, rehearsal: &Rehearsal) -> Fix {
+        let since = self.change.commits().last().map(|commit| format!("{}..", short(commit)));
+        match (rehearsal, since) {
+            (Rehearsal::Conflicts { paths }, Some(since)) if !paths.is_empty() => {
+                let log = CommandLine::git("log --oneline")
+                    .words([&since, "--"])
+                    .words(paths.iter().map(|it| format!(":(top){it}")));
+                Fix::next("see which later commits build on it: it can be promoted once these are taken back", log)
+            }
+            // They ran where git had put nothing but what it tracks.
+            (Rehearsal::ChecksFail { .. }, _) => {
+                Fix::next("let them pass on a clean checkout without the change, then", self.pass(Gate::Validate))
+            }
+            (Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable, _) => {
+                Fix::next("make the commit revert cleanly, then", self.pass(Gate::Validate))
+            }
+        }
+    }
+
     pub(crate) fn end_instead(&self) -> Vec<Fix> {
         let id = self.change.id();
         if self.change.is_open() {
@@ -123,18 +145,35 @@ impl Fixes<'_> {
     /// What was measured meanwhile says nothing of the change, so a day is measured before anything is called verified.
     pub(crate) fn measured_again(&self) -> Fix {
         if self.gate == Gate::Verify {
-            return Fix::then("", fix::on(self.change.id(), "monitor tick"));
+            let tick = fix::on(self.change.id(), "monitor tick");
+            return Fix::then("", if self.ctx.proposed.force { tick.word("--force") } else { tick });
         }
         self.again("")
     }
 
     /// The change's files alone are set aside: a stash of everything would take the record back, too.
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
+        if let Some(operation) = self.ctx.uncommitted.operation {
+            let rollback =
+                Fix::or("if it is to be taken out", fix::with_reason(self.change.id(), "rollback").word("--apply"));
+            return self.under_way(operation).into_iter().chain([rollback]).collect();
+        }
         let prefix = self.ctx.uncommitted.prefix.clone();
         let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
         let stash = Uncommitted { prefix, paths, ..Uncommitted::default() }.stash();
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
         vec![Fix::next("stash the work", stash), self.measured_again(), rollback]
+    }
+
+    /// What was promoted is not validated anew.
+    pub(crate) fn other_tuneables(&self) -> Vec<Fix> {
+        let again = Fix { how: How::Next, ..self.measured_again() };
+        let purpose = "set them to what was validated, or unset the variable that overrides them, then".to_owned();
+        let other = match self.change.promotion {
+            Some(_) => Fix::or("if it is to be taken out", fix::with_reason(self.change.id(), "rollback")),
+            None => Fix::or("validate the new values", self.pass(Gate::Validate)),
+        };
+        vec![Fix { purpose, ..again }, other]
     }
 
     pub(crate) fn again(&self, purpose: &str) -> Fix {
@@ -235,7 +274,7 @@ impl Fixes<'_> {
     /// What git is in the middle of ends first: until then no commit is what it will be.
     fn under_way(&self, operation: Operation) -> Vec<Fix> {
         let name = operation.name();
-        let resolve = format!("a {name} is in progress: resolve its conflicts and `git add` the files");
+        let resolve = format!("a {name} is in progress: resolve its conflicts and add the files with git add");
         vec![
             Fix::decide(How::Next, resolve),
             Fix::then(format!("go on with the {name}"), operation.go_on()),
@@ -270,8 +309,10 @@ impl Fixes<'_> {
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
                 let aside = files.holds_work().then(|| how("stash the work", files.stash()));
                 let back = aside.as_ref().map(|_| Fix::then("bring the work back", CommandLine::git("stash pop")));
+                // A commit of work is refused by the hook until there is a baseline.
                 let commit = files
                     .commit_work()
+                    .filter(|_| !files.hooked)
                     .map(|it| Fix::or("commit it first, so that it becomes part of the baseline", it));
                 let measured = fix::baseline(id).word("--allow-dirty");
                 let measured = Fix::or("measure it as it is, which can never be promoted", measured);
@@ -280,7 +321,7 @@ impl Fixes<'_> {
             }
             (Gate::Validate, made_over) if made_over.is_some() || own.is_none() => {
                 let take = match made_over {
-                    Some(sha) => Fix::next("take the work into the change's commit", one(sha)),
+                    Some(sha) => Fix::next("take the work into the commit of the change", one(sha)),
                     None => Fix::next("commit the work as the change", self.ctx.commit(id)),
                 };
                 let rest = local().into_iter().chain([Fix::or("stash it", files.stash()), self.again("")]);
@@ -290,21 +331,11 @@ impl Fixes<'_> {
             // what was decided on: nothing is added to it any more.
             (_, own) => {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
-                let take = own.map(|sha| Fix::or("take it into the change's commit and validate that", validated(sha)));
+                let take =
+                    own.map(|sha| Fix::or("take it into the commit of the change and validate that", validated(sha)));
                 let aside = [Fix::next("stash the work", files.stash()), self.again("")];
                 aside.into_iter().chain(local()).chain(take).collect()
             }
-        }
-    }
-}
-
-/// What makes the rehearsal of a rollback succeed.
-pub(crate) fn unrehearsed(rehearsal: &Rehearsal) -> &'static str {
-    match rehearsal {
-        // They ran where git had put nothing but what it tracks.
-        Rehearsal::ChecksFail { .. } => "let them pass on a clean checkout without the change, then",
-        Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable => {
-            "make the commit revert cleanly, then"
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{
     Stage, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore};
-use crate::workflow::fixes::{Fixes, unrehearsed};
+use crate::workflow::fixes::Fixes;
 use crate::workflow::proposed::{other_criterion, other_names};
 use crate::workflow::sentences::{no_delta, redefined, rehearsed, unknown, unmet};
 use crate::workflow::{Demand, VacuousCriterion};
@@ -243,7 +243,7 @@ impl Reason {
     /// What to do about it, in the order in which it is to be done.
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub(crate) fn fixes(&self, with: &Fixes<'_>) -> Vec<Fix> {
-        let (change, ctx, gate, id) = (with.change, with.ctx, with.gate, with.change.id());
+        let (change, ctx, id) = (with.change, with.ctx, with.change.id());
         let hold = fix::with_reason(id, "hold");
         let go_back = fix::with_reason(id, "rollback");
         match self {
@@ -285,10 +285,7 @@ impl Reason {
             Self::NotInGit { .. } => with.not_in_git(),
             Self::Redefined { .. } => with.redefined(),
             Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
-            Self::OtherTuneables { .. } => vec![
-                Fix::next("set them to what was validated, then", with.pass(gate)),
-                Fix::or("validate the new values", with.pass(Gate::Validate)),
-            ],
+            Self::OtherTuneables { .. } => with.other_tuneables(),
             Self::NotInEffect { reverted } => with.in_effect_again(*reverted),
             Self::NotAsCommitted { files } => with.undone(files),
             Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
@@ -325,11 +322,8 @@ impl Reason {
                 vec![Fix::next("go back", go_back)]
             }
             Self::Rollback { rehearsal } => {
-                vec![
-                    Fix::next(unrehearsed(rehearsal), with.pass(Gate::Validate)),
-                    Fix::or("keep it as an experiment", hold),
-                    with.reject("drop it"),
-                ]
+                let rest = [Fix::or("keep it as an experiment", hold), with.reject("drop it")];
+                std::iter::once(with.unrehearsed(rehearsal)).chain(rest).collect()
             }
             Self::Reason => vec![Fix::next("", with.with_reason())],
             Self::NoSuchStage { planned } => {

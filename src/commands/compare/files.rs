@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
 use crate::commands::compare::{CompareArgs, answer};
 use crate::commands::{Ctx, calibrate};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
+use crate::model::text;
 use crate::model::{Artifact, CommandLine, Contract, Digest, Fix, MetricId, PairSession, Snapshot, hyperfine, ingest};
 use crate::os::files;
 use crate::report::compare::headline;
@@ -98,7 +98,7 @@ impl Outs<'_> {
             atomic::write_free(out, report::compare::markdown(&view).as_bytes())?;
         }
         if let Some(out) = self.data {
-            atomic::write_free(out, &json(view.comparison)?)?;
+            atomic::write_free(out, &text::json(view.comparison)?)?;
         }
         Ok(())
     }
@@ -116,12 +116,6 @@ pub(super) fn to_evidence(project: &Project, out: &Path) -> Option<String> {
     let parent = files::canonical(parent).ok()?;
     let depth = parent.strip_prefix(&root).ok()?.components().count();
     Some(format!("{}{}/", "../".repeat(depth), project.relative(&project.evidence_dir())))
-}
-
-pub(super) fn json(evidence: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(evidence)?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 /// Which samples are drawn: those of the contract's metrics, or without a contract of what decides, in pairs where there

@@ -11,6 +11,7 @@ use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
+use crate::model::text;
 use crate::model::{ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix};
 use crate::report::{self, CompareView, Format, plot};
 use crate::store::{Record, Role};
@@ -168,12 +169,12 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
-    comparison.caveats.extend(collect::caveats(ctx, change)?);
+    comparison.caveats.extend(collect::caveats(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
 
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
     if let Some(pair) = &pair {
-        let pending = Pending { role: Role::Pair, bytes: files::json(pair)? };
+        let pending = Pending { role: Role::Pair, bytes: text::json(pair)? };
         inputs.push(pending.artifact(id)?);
         files.push(pending);
     }
@@ -189,7 +190,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         picture: svg.as_ref().map(|_| svg_name.as_str()),
     };
     let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
-    let json = Pending { role: Role::CompareData, bytes: files::json(&comparison)? };
+    let json = Pending { role: Role::CompareData, bytes: text::json(&comparison)? };
     let compared = Compared {
         markdown: markdown.artifact(id)?,
         json: json.artifact(id)?,
@@ -223,6 +224,16 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     ])
 }
 
+/// The pairs of a comparison that decided nothing, which are gone on from, and how many there are of most.
+fn undecided(ctx: &Ctx, change: &Change) -> Result<Option<(PairSession, u32)>> {
+    let open = change.comparison.as_ref().filter(|it| it.verdicts.overall() == Outcome::Inconclusive);
+    let Some(artifact) = open.and_then(|comparison| comparison.pair.as_ref()) else { return Ok(None) };
+    let session = evidence::pair(ctx, artifact)?;
+    let made = session.commands.iter().map(|it| it.pairs.len()).chain(session.kpis.iter().map(|it| it.pairs.len()));
+    let made = made.max().and_then(|most| u32::try_from(most).ok()).filter(|most| *most > 0);
+    Ok(made.filter(|_| session.others.is_empty()).map(|made| (session, made)))
+}
+
 fn pairs(
     ctx: &Ctx,
     change: &Change,
@@ -243,8 +254,18 @@ fn pairs(
     if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
-    let budget = pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?;
-    match pairing::of_change(ctx, change, sides, settings, budget)? {
+    let mut budget = pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?;
+    let prior = undecided(ctx, change)?;
+    if let Some((_, made)) = &prior {
+        budget.max_pairs = args.runs.unwrap_or(budget.max_pairs.max(made * 2));
+        if budget.max_pairs <= *made {
+            let message = format!("--pairs {}: so many are measured already, and decided nothing", budget.max_pairs);
+            let more = fix::on(change.id(), "compare").words(["--pairs".to_owned(), (made * 2).to_string()]);
+            return Err(trouble(message).fixed_by([Fix::next("go on to more", more)]));
+        }
+    }
+    let prior = prior.map(|(session, _)| session);
+    match pairing::of_change(ctx, change, sides, settings, budget, prior)? {
         Pairing::Measured(session) => {
             pairing::warn(ctx, &session);
             Ok((Some(*session), None))

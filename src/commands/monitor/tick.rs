@@ -10,7 +10,7 @@ use crate::commands::{
 };
 use crate::error::{Result, failed};
 use crate::exit::Exit;
-use crate::model::{CommandLine, Fix, Judged, Kind, MetricSource, Run, Tick, Timing, fix};
+use crate::model::{CommandLine, Fix, Judged, Kind, MetricSource, Proposed, Run, Tick, Timing, fix};
 use crate::report::{self, DayView};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
@@ -128,7 +128,8 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
         return Ok(Ticked { change, idle, raised: Vec::new() });
     }
     let world = collect::effect(ctx, &change, World::default())?;
-    commit::ask(ctx, &change, gates::may_tick(&change, &world))?;
+    let asked = Proposed { force, ..Proposed::default() };
+    commit::ask(ctx, &change, gates::may_tick(&change, &world)).map_err(|error| error.proposing(asked))?;
     let measurement = match measured {
         Some(measurement) => measurement,
         None => {

@@ -81,10 +81,23 @@ impl<'a> Session<'a> {
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
     ) -> MeasuredPairs {
+        self.go_on(no_pairs(plan, budget), plan, budget, decide, progress)
+    }
+
+    /// The same after the pairs that there are: `budget` counts all of them.
+    pub(crate) fn go_on(
+        &mut self,
+        paired: PairedCommand,
+        plan: &CommandPlan,
+        budget: Budget,
+        decide: &mut dyn FnMut(&PairedCommand) -> Decision,
+        progress: &mut dyn FnMut(PairProgress<'_>),
+    ) -> MeasuredPairs {
         process::reset_own_peak_rss();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);
-        let mut measured = MeasuredPairs { paired: no_pairs(plan, budget), error: None, rss_floor_bytes: None };
+        let made = paired.pairs.len();
+        let mut measured = MeasuredPairs { paired, error: None, rss_floor_bytes: None };
         let warmed_up = (0..plan.warmup).try_for_each(|turn| {
             let mut seen = (turn == 0 && self.proof.is_some()).then(Vec::new);
             let pair = self.pair(plan, turn as usize, None, &mut measured, &mut seen)?;
@@ -93,7 +106,7 @@ impl<'a> Session<'a> {
         });
         measured.paired.stopped = match warmed_up {
             ControlFlow::Break(stop) => stop,
-            ControlFlow::Continue(()) => self.until_settled(began, budget, &mut |session, made| {
+            ControlFlow::Continue(()) => self.until_settled(began, made, budget, &mut |session, made| {
                 let pair = session.pair(plan, made, pinning.core(), &mut measured, &mut None)?;
                 pinning.measured(waited(&pair));
                 measured.paired.pairs.push(pair);
@@ -110,20 +123,23 @@ impl<'a> Session<'a> {
         measured
     }
 
-    /// Makes pairs, counted from 0, until the budget ends, a pair ends them, or their question is settled.
+    /// Makes pairs, counted from those `made` already, until the budget ends, a pair ends them, or their question is settled.
     fn until_settled(
         &mut self,
         began: Duration,
+        made: usize,
         budget: Budget,
         pair: &mut dyn FnMut(&mut Self, usize) -> ControlFlow<Stop, Decision>,
     ) -> Stop {
-        for made in 0..budget.max_pairs {
+        for made in made..budget.max_pairs as usize {
             if (self.clock)().saturating_sub(began) >= budget.max_time {
                 return Stop::MaxTime;
             }
-            match pair(self, made as usize) {
+            match pair(self, made) {
                 ControlFlow::Break(stop) => return stop,
-                ControlFlow::Continue(Decision::Settled) if made + 1 >= budget.min_pairs => return Stop::Settled,
+                ControlFlow::Continue(Decision::Settled) if made + 1 >= budget.min_pairs as usize => {
+                    return Stop::Settled;
+                }
                 ControlFlow::Continue(Decision::Settled | Decision::Continue { .. }) => {}
             }
         }
@@ -230,13 +246,24 @@ impl<'a> Session<'a> {
         budget: Budget,
         decide: &mut dyn FnMut(&PairedKpi) -> Decision,
     ) -> (Vec<PairedKpi>, Stop) {
-        let mut paired: Vec<PairedKpi> = group.iter().map(|config| no_kpi_pairs(config, budget)).collect();
+        self.go_on_kpis(group.iter().map(|config| no_kpi_pairs(config, budget)).collect(), group, budget, decide)
+    }
+
+    /// The same after the pairs that there are, as many of each KPI.
+    pub(crate) fn go_on_kpis(
+        &mut self,
+        mut paired: Vec<PairedKpi>,
+        group: &[&KpiProbe],
+        budget: Budget,
+        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
+    ) -> (Vec<PairedKpi>, Stop) {
+        let first = paired.iter().map(|it| it.pairs.len()).max().unwrap_or_default();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);
         let max_pairs = if group.iter().all(|config| config.exact) { 1 } else { budget.max_pairs };
-        let stopped = self.until_settled(began, Budget { max_pairs, ..budget }, &mut |session, made| {
+        let stopped = self.until_settled(began, first, Budget { max_pairs, ..budget }, &mut |session, made| {
             let waited = session.kpi_pair(group, made, pinning.core(), &mut paired)?;
-            if made == 0 {
+            if made == first {
                 if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
                     return ControlFlow::Break(Stop::Failed);
                 }

@@ -566,3 +566,27 @@ fn caches_and_what_is_built_are_neither_set_aside_nor_committed() {
     let _ =
         told.says(&["next: printf '%s\\n' /prog __pycache__/ >> [PROJECT]/.git/info/exclude"]).never_says(&["stash"]);
 }
+
+/// At its prompt zsh knows no comments: what is printed above a command is pasted with it all the same.
+#[test]
+#[cfg(unix)]
+fn what_is_printed_is_done_when_it_is_pasted_into_zsh_as_a_block() {
+    use std::io::Write as _;
+
+    let s = Sandbox::new();
+    let Ok(mut zsh) = s.command("zsh").args(["-f", "-i", "-s"]).stdin(std::process::Stdio::piped()).spawn() else {
+        eprintln!("skipped: zsh is not installed");
+        return;
+    };
+    s.start("it's \"x\" & `y`").contract();
+    let told = s.on(&["snapshot", "--as", "before"]).ok();
+    s.tune(50.0);
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
+    let lines = told.stderr.lines().map(|line| line.trim_start_matches("next: ").trim_start_matches("then: "));
+    let lines: Vec<&str> =
+        lines.filter(|line| line.starts_with("# ") || line.contains("git ") || line.contains("opt")).collect();
+    assert!(lines.len() > 2 && lines[0].starts_with("# "), "{told}");
+    writeln!(zsh.stdin.take().unwrap(), "path=('{bin}' $path)\n{}", lines.join("\n")).unwrap();
+    assert!(zsh.wait_with_output().is_ok());
+    s.after().compare();
+}

@@ -4,6 +4,8 @@ mod advice;
 mod agents;
 mod bad_input;
 mod cheats;
+#[cfg(unix)]
+mod colleagues;
 mod compare;
 mod contract;
 mod crash;

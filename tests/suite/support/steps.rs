@@ -20,6 +20,8 @@ const OWN_WORDS: [&str; 7] = [
 pub(crate) fn alternatives(said: &str) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     for line in said.lines() {
+        // At the prompt of zsh these are no comments, and a quote would swallow what follows.
+        assert!(!line.trim().starts_with("# ") || !line.contains(['\'', '`']), "{line}");
         let step = |mark: &str| line.trim().strip_prefix(mark).map(|step| step.trim().to_owned());
         if let Some(step) = step("next: ").or(step("or: ")) {
             found.push(vec![step]);

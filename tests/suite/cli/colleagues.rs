@@ -1,0 +1,199 @@
+//! Honest walks beside others: what colleagues revert or edit, hooks that a repository tracks, clones that lack history, and
+//! the records that are further here than in any commit. What is printed is run as it stands.
+
+use std::fs;
+
+use crate::support::{Sandbox, alternatives, kpi};
+
+/// The first alternative of what a command on the change says, run.
+fn follow(s: &Sandbox, command: &[&str]) {
+    let answer = s.tool(command).output().unwrap();
+    let said = String::from_utf8([answer.stdout, answer.stderr].concat()).unwrap();
+    let steps = alternatives(&said).into_iter().next().unwrap_or_else(|| panic!("{said}"));
+    s.take(&steps).unwrap_or_else(|error| panic!("{error}\nof: {said}"));
+}
+
+fn commit_evidence(s: &Sandbox) {
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+}
+
+#[test]
+fn a_record_that_is_further_here_than_in_the_commit_is_to_be_committed() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.validate();
+    let check = ["check", "--range", "HEAD~1..HEAD", "--require", "validate"];
+    s.run(&check).exits(1).says(&["GATE_NOT_REACHED", "its record is further here"]);
+    follow(&s, &check);
+    let _ = s.run(&["check", "--range", "HEAD~2..HEAD", "--require", "validate"]).ok();
+}
+
+#[test]
+fn a_squash_that_was_found_again_is_not_reverted_while_its_record_is_uncommitted() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
+    s.git(&["merge", "-q", "--squash", "-"]);
+    s.git(&["commit", "-q", "-m", "Squashed"]);
+    follow(&s, &["monitor", "tick"]);
+    let squash = s.git(&["rev-parse", "HEAD"]);
+    let _ = s.run(&["change", "relink", &squash]).ok().says(&["is recorded as the commit of", "git add"]);
+    s.run(&["check", "--range", "HEAD~1..HEAD"]).exits(1).never_says(&["git revert"]);
+    follow(&s, &["check", "--range", "HEAD~1..HEAD"]);
+    let _ = s.run(&["check", "--range", "HEAD~2..HEAD"]).ok();
+}
+
+/// The hooks that a repository tracks are files of the set-up.
+#[test]
+fn hooks_in_a_tracked_directory_are_committed_before_the_baseline() {
+    for dir in [".githooks", ".husky"] {
+        let s = Sandbox::new();
+        s.write(format!("{dir}/pre-commit"), "#!/bin/sh\n").commit_as("hooks", &[]);
+        s.git(&["config", "core.hooksPath", dir]);
+        s.run(&["hooks", "install"]).ok();
+        s.start("x").contract();
+        let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
+        let _ = refused.says(&["Set up vibeship-optimizer"]).never_says(&["git stash"]);
+        follow(&s, &["snapshot", "--as", "before"]);
+        assert!(s.git(&["show", "--stat", "--format=%s"]).contains("commit-msg"), "{dir}");
+        s.write("ops.json", kpi(50.0)).write("tuned.txt", "1");
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "tune"]);
+        s.validate().after().compare();
+        let _ = s.run(&["check", "--range", "HEAD~2..HEAD"]).never_says(&["COMMIT_WITHOUT_ID"]);
+    }
+}
+
+/// Nothing that the own hook refuses is advised.
+#[test]
+fn where_hooks_hold_commits_no_work_is_committed_before_the_baseline() {
+    let s = Sandbox::new();
+    s.run(&["hooks", "install"]).ok();
+    s.start("x").contract().write("src/loose.txt", "work");
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).never_says(&["commit it first"]);
+}
+
+#[test]
+fn what_a_colleague_reverted_is_recorded_as_taken_out() {
+    let s = Sandbox::new();
+    s.rolled_out("x").git(&["revert", "--no-edit", "HEAD"]);
+    let rollback = format!("next: vibeship-optimizer change rollback --change-id {}", s.id());
+    let _ = s.run(&["status"]).ok().says(&[&rollback]).never_says(&["measure today"]);
+    follow(&s, &["status"]);
+    follow(&s, &["status"]);
+    let _ = s.run(&["status"]).ok().says(&["No change is open"]).never_says(&["still in the tree"]);
+}
+
+#[test]
+fn a_revert_in_conflict_is_named_with_both_ways_on() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.validate().after().compare().on(&["change", "promote"]).ok();
+    s.on(&["change", "rollout", "full"]).ok();
+    commit_evidence(&s);
+    assert_ne!(s.try_git(&["revert", "--no-edit", "HEAD~1"]).code, 0);
+    for command in [&["status"][..], &["monitor", "tick"]] {
+        let told = s.run(command);
+        let _ = told.says(&["a revert is in progress", "git revert --abort", "change rollback"]).never_says(&["stash"]);
+    }
+}
+
+#[test]
+fn a_rollback_that_later_work_stands_in_the_way_of_names_it() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate().after().compare();
+    let change = s.git(&["rev-parse", "HEAD"]);
+    s.write("tuned.txt", "theirs\n").git(&["add", "tuned.txt"]);
+    s.git(&["-c", "user.email=bo@example.org", "commit", "-q", "-m", "Their work"]);
+    let refused = s.on(&["change", "promote"]).exits(1);
+    let log = format!("next: git log --oneline {}..", &change[..12]);
+    let _ = refused.says(&["which later commits build on it", &log, "change hold"]).never_says(&["validate", "reset"]);
+}
+
+#[test]
+fn the_winner_of_an_experiment_is_brought_in_under_its_own_change() {
+    let s = Sandbox::new();
+    s.start_with("try", &["--class", "experiment"]).contract().before().improve(50.0).validate().after().compare();
+    let experiment = s.id();
+    let _ = s.on(&["change", "hold", "--reason", "it wins"]).ok().says(&["its commit is still in the tree"]);
+    let told = s.run(&["change", "start", "--from", &experiment]).ok();
+    let told = told.says(&["take its commit out", "write the contract", "bring it in again"]);
+    let _ = s.run(&["status"]).ok().says(&["write the contract"]);
+    let steps = alternatives(&told.stderr).into_iter().next().unwrap();
+    s.take(&steps).unwrap_or_else(|error| panic!("{error}\n{told}"));
+    let _ = s.run(&["snapshot", "--as", "after"]).ok();
+}
+
+#[test]
+fn a_shallow_clone_is_told_to_fetch_and_a_forced_day_stays_one() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    s.git(&["commit", "-q", "--allow-empty", "-m", "later"]);
+    let (origin, clone) = (format!("file://{}", s.root().display()), s.outside().join("shallow"));
+    s.git(&["clone", "-q", "--depth", "1", &origin, &clone.to_string_lossy()]);
+    let _ = s.run_in(&clone, &["monitor", "tick"]).exits(1).says(&["git fetch --unshallow"]).never_says(&["relink"]);
+    s.git_in(&clone, &["fetch", "-q", "--unshallow"]);
+    let _ = s.run_in(&clone, &["monitor", "tick"]).ok();
+    s.git(&["revert", "--no-edit", "HEAD~2"]);
+    let _ = s.on(&["monitor", "tick", "--force"]).exits(1).says(&["then: vibeship-optimizer monitor tick", "--force"]);
+}
+
+#[test]
+fn a_range_is_checked_in_the_project_and_not_above_it() {
+    let s = Sandbox::new();
+    fs::create_dir(s.path("pkg a")).unwrap();
+    for file in ["vibeship_optimizer.yml", "ops.json", "src"] {
+        s.git(&["mv", file, "pkg a/"]);
+    }
+    s.git(&["commit", "-q", "-m", "A package"]);
+    let told = s.run(&["check", "--range", "HEAD~1..HEAD"]).troubled(&["there is one in pkg a"]);
+    let steps = alternatives(&told.stderr).into_iter().next().unwrap();
+    assert_eq!(steps, ["vibeship-optimizer -C 'pkg a' check --range HEAD~1..HEAD"]);
+}
+
+#[test]
+fn the_last_event_of_a_change_is_committed_too() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    let _ = s.on(&["change", "rollback", "--reason", "slow", "--apply"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "--allow-empty", "-m", "Evidence"]);
+    let _ = s.on(&["snapshot", "--as", "after"]).ok().says(&["the evidence is not committed yet"]);
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok().says(&["the evidence is not committed yet"]);
+}
+
+#[test]
+fn what_a_rejected_change_left_comes_first_and_is_told_at_the_next_baseline() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).on(&["change", "reject", "--reason", "no"]).ok();
+    let status = s.run(&["status", "--format", "text"]).ok();
+    assert!(status.stdout.find("still in the tree") < status.stdout.find("No change is open"), "{status}");
+    s.start("y").contract();
+    let _ = s
+        .on(&["snapshot", "--as", "before"])
+        .ok()
+        .says(&["of the rejected change", "the baseline is measured with it"]);
+}
+
+/// The doctor changes a file that git tracks: it says so, with the commit.
+#[test]
+fn what_the_doctor_writes_is_committed_as_the_set_up() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "reports/\n*.json\n!ops.json\n").commit_as("ignore", &[]);
+    s.start("x").contract();
+    follow(&s, &["doctor", "--apply"]);
+    assert_eq!(s.git(&["log", "-1", "--format=%s"]), "Set up vibeship-optimizer");
+    s.before().improve(50.0).validate().after().compare();
+    let kept = fs::read_to_string(s.path(".gitignore")).unwrap();
+    assert!(kept.starts_with("reports/\n"), "{kept}");
+}
