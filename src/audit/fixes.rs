@@ -89,7 +89,15 @@ impl Fixes<'_> {
                 let record = Fix::next("if the record exists locally", ctx.commit_own(&format!("Record of {id}")));
                 std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
             }
-            FindingKind::SeveralIds { .. } | FindingKind::ManyCommits { .. } => {
+            // The commit may hold their records: these stay.
+            FindingKind::SeveralIds { .. } => {
+                let keep = CommandLine::git("checkout HEAD --").words(&ctx.own);
+                let revert = CommandLine::git("revert --no-commit").word(commit).and(keep);
+                let revert = revert.and(CommandLine::git("commit --no-edit"));
+                let again = "merge the branch again without squashing: each change is a commit of its own";
+                vec![Fix::next("take it back, and keep the records", revert), Fix::decide(How::Then, again)]
+            }
+            FindingKind::ManyCommits { .. } => {
                 vec![Fix::next("revert it, then make one commit for each change", revert())]
             }
             FindingKind::MergeBringsContent { conflict: true, .. } => {

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
 use crate::error::Result;
+use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
 use crate::os::files;
@@ -106,6 +107,32 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
         Some((id, path))
     };
     Ok(gone.split(|byte| *byte == 0).filter_map(record).collect())
+}
+
+/// As many commits are looked back for one that removed a record.
+const LOOK_BACK: &str = "20";
+
+/// Records that one of the last commits removed: a revert of a commit that held them, say.
+pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
+    let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(Vec::new()) };
+    let args = ["log", "-n", LOOK_BACK, "--no-renames", "--diff-filter=D", "--name-only", "--format=:%H", "HEAD"];
+    let listed = String::from_utf8_lossy(&repo.git().args(args).long().ok()?).into_owned();
+    let dir =
+        format!("{}{}/", String::from_utf8_lossy(repo.prefix()), ctx.project.relative(&ctx.project.changes_dir()));
+    let (mut found, mut commit) = (Vec::new(), "");
+    for line in listed.lines() {
+        let id = line.strip_prefix(&dir).and_then(|name| name.strip_suffix(".json")?.parse::<ChangeId>().ok());
+        if let Some(made) = line.strip_prefix(':') {
+            commit = made;
+        } else if let Some(id) = id {
+            let path = ctx.project.record_path(id.as_str())?;
+            let before = CommitName { id: repo.resolve(&format!("{commit}~1"))?, subject: String::new() };
+            let what = Finding { commit: Some(before), ..Finding::fail(FindingKind::RecordRemoved) };
+            let path = (!path.exists()).then(|| ctx.project.relative(&path));
+            found.extend(path.map(|path| what.of_change(&id).at(path)));
+        }
+    }
+    Ok(found)
 }
 
 /// Records that cannot be relied on, damaged or missing.

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::Finding;
-use crate::commands::monitor::{Ticked, tick};
+use crate::commands::monitor::{self, Ticked, tick};
 use crate::commands::{Ctx, choose, collect, commit, preflight, verify};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
@@ -67,6 +67,9 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let exit = exit(&done, &found, &verified, args.ok_on_pending);
     show(ctx, &answer(ctx, (&done, &lost), &found, &verified, exit)?)?;
+    if let Some(legacy) = monitor::legacy(ctx)?.filter(|_| done.is_empty()) {
+        ctx.ui.warn(&monitor::legacy_text(ctx, &legacy));
+    }
     done.iter().for_each(|ticked| tick::tell(ctx, ticked));
     Ok(exit)
 }

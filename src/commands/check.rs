@@ -134,6 +134,10 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
             .fixed_by(Fix::one_of(below.iter().map(check))));
     }
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
+    let new = outcome.changes.iter().filter(|it| it.is_new).count();
+    if new > 1 {
+        ctx.hint(format!("the range holds {new} changes: merge or rebase it, and do not squash it into one commit"));
+    }
     if !outcome.configured && ctx.project.config_path().is_some() {
         ctx.ui.warn("the head of the range has no config, so the defaults apply; commit the config that is here");
     }

@@ -10,6 +10,7 @@ use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::How;
 use crate::model::{CommandLine, Fix, fix};
+use crate::os::files;
 use crate::project::commands;
 use crate::report;
 use crate::store::{Exclusive, atomic, guard, logbook};
@@ -37,6 +38,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         ctx.hint(format!("the project is all of {}; `-C .` would set up this directory alone", root.display()));
     }
     drop(lock);
+    tell_root(ctx);
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
     }
@@ -60,7 +62,17 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
     let lock = ctx.lock()?;
     let (config, _) = set_up(ctx, &lock)?;
     ctx.ui.status(&format!("Initialized: {config}"));
+    tell_root(ctx);
     Ok(())
+}
+
+/// Where a directory below the repository's root may be meant as a project of its own.
+fn tell_root(ctx: &Ctx) {
+    let (root, here) = (ctx.project.root(), std::env::current_dir().ok());
+    if here.and_then(|here| files::canonical(&here).ok()) != files::canonical(root).ok() && !ctx.root_is_named() {
+        let alone = CommandLine::tool("init -C .");
+        ctx.advise(&[Fix::or(format!("the project is {}; for this directory alone", root.display()), alone)]);
+    }
 }
 
 /// The paths of the config and the logbook.

@@ -153,6 +153,7 @@ fn open(
 /// The change that `--from` names. The contract of an experiment is not taken over: what is a candidate needs one of its own.
 fn predecessor(ctx: &Ctx, text: &str) -> Result<Change> {
     let change = commit::load(ctx, &choose::find(ctx, text)?)?;
+    commit::provable(ctx, &change)?;
     if change.opened.class == Class::Experiment || !change.is_open() {
         return Ok(change);
     }

@@ -12,6 +12,7 @@ use crate::commands::{
 };
 use crate::error::{Result, failed};
 use crate::exit::Exit;
+use crate::model::text::moment;
 use crate::model::{ChangeId, Fix, Gate, fix};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
@@ -40,7 +41,8 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         Some(id) => Some(id),
         None => choose::among(ctx, &records, damaged, false).ok(),
     };
-    let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?;
+    // One of the original that is not continued is told as what it is.
+    let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?.filter(|it| commit::provable(ctx, it).is_ok());
     let left = rollout::left_in_tree(ctx, tracked());
     let missing = audit_here::missing(ctx).unwrap_or_default();
     for (_, path) in &missing {
@@ -72,6 +74,9 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         ..StatusView::default()
     };
     show(ctx, shown.as_ref(), &open, rest)?;
+    if shown.is_none() && open.is_empty() {
+        tick::tell_lost(ctx, &audit_here::removed(ctx).unwrap_or_default());
+    }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);
     let evidence = shown.as_ref().or_else(newest).and_then(|change| uncommitted::step(ctx, change));
@@ -132,6 +137,13 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     {
         return StepView { text: "take out the commit that is to be taken up again, then measure".to_owned(), next };
     }
+    let watched = change.fully_rolled_out_at().is_some();
+    if let Some(expires) = change.expired_override(ctx.now()).filter(|_| watched) {
+        let text = format!("the override expired at {}: take it out, or have a change take it over", moment(expires));
+        let follow_up = fix::on(change.id(), "change follow-up").words(["--by", "CHANGE-ID"]);
+        let rollback = Fix::next("take it out", fix::with_reason(change.id(), "rollback"));
+        return StepView { text, next: vec![rollback, Fix::or("name the change that takes it over", follow_up)] };
+    }
     // What was taken out, or is not here, is measured on no day.
     let is_watched = matches!(step, Step::Tick | Step::Wait { .. } | Step::Attest | Step::Verify);
     if is_watched
@@ -154,6 +166,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let mut done = 0;
     loop {
         let change = commit::load(ctx, id)?;
+        commit::provable(ctx, &change)?;
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
             Step::Baseline if !start::taken_up(ctx, &change)?.is_empty() => {

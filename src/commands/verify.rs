@@ -42,7 +42,9 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     };
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
-    if let Some(legacy) = commit::legacy(ctx, &id)?.filter(|_| ctx.format().is_none() && ctx.json(true)) {
+    if let Some(legacy) =
+        commit::legacy(ctx, &id)?.filter(|it| !it.is_planned() && ctx.format().is_none() && ctx.json(true))
+    {
         ctx.print(&report::show::verify_failed(id.as_str(), &legacy.sentence()))?;
     }
     commit::provable(ctx, &change)?;

@@ -619,7 +619,7 @@ mod tests {
         next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
-        # with more `requests` of the probe in the config, take it up again
+        # with more requests of the probe in the config, take it up again
         then: vibeship-optimizer change start --from chg-1
 
         refused at gate 6 (decide): the rollback trigger fired

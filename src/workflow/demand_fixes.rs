@@ -93,7 +93,7 @@ pub fn not_in_effect(change: &Change, reverted: bool, again: Fix) -> Vec<Fix> {
     let id = change.id();
     let rollback = Fix::or("record that it was taken out", fix::with_reason(id, "rollback"));
     if reverted {
-        let revert = |sha: &String| CommandLine::git("revert --no-edit").word(format!(":/^This reverts commit {sha}"));
+        let revert = |sha: &String| CommandLine::git("revert --no-edit").word(format!(":/This reverts commit {sha}"));
         let back =
             change.commits().last().map(|sha| Fix::or("if that was not meant, take the revert back", revert(sha)));
         return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();

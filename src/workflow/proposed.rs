@@ -79,47 +79,53 @@ pub(crate) fn other_names<'a>(
     parts(line, &ctx.proposed.parts, &renamed)
 }
 
-/// The contract as it was given, with another criterion in the place of the one that makes no sense.
+/// The contract as it was given, or the opening with it, with another criterion in the place of the one that makes no sense.
 pub(crate) fn other_criterion(
-    change: &Change,
+    change: Option<&Change>,
     criterion: &str,
     why: VacuousCriterion,
     ctx: &FixContext,
 ) -> CommandLine {
-    let line = fix::on(change.id(), "change contract");
-    let mut given = ctx.proposed.parts.clone();
+    let mut ctx = ctx.clone();
+    let given = &mut ctx.proposed.parts;
     let part = match why {
-        VacuousCriterion::NoImprovement | VacuousCriterion::CannotHold { kpi: true } => Part::Kpi,
-        VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Part::Trigger,
-        VacuousCriterion::NoCommit => Part::Rollback,
-        VacuousCriterion::NoShare => {
-            given.min_effect = Some(0.02);
-            return parts(line, &given, &|criterion| criterion.text.clone());
-        }
+        VacuousCriterion::NoImprovement | VacuousCriterion::CannotHold { kpi: true } => Some(Part::Kpi),
+        VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Some(Part::Trigger),
+        VacuousCriterion::NoCommit => Some(Part::Rollback),
+        VacuousCriterion::NoShare => None,
         VacuousCriterion::Doubled
         | VacuousCriterion::LooserThanKpi
         | VacuousCriterion::CannotFail
-        | VacuousCriterion::CannotHold { kpi: false } => Part::Guardrails,
+        | VacuousCriterion::CannotHold { kpi: false } => Some(Part::Guardrails),
     };
     match part {
-        Part::Kpi => given.kpi = None,
-        Part::Guardrails => given.guardrails.retain(|guardrail| guardrail.text != criterion),
-        Part::Trigger => given.trigger = None,
-        Part::Rollback => given.rollback.clear(),
-        Part::Hypothesis => {}
+        None => given.min_effect = Some(0.02),
+        Some(Part::Kpi) => given.kpi = None,
+        Some(Part::Guardrails) => given.guardrails.retain(|guardrail| guardrail.text != criterion),
+        Some(Part::Trigger) => given.trigger = None,
+        Some(Part::Rollback) => given.rollback.clear(),
+        Some(Part::Hypothesis) => {}
     }
-    let mut ctx = ctx.clone();
-    let kpi = given.kpi.as_ref().or(change.contract.kpi.as_ref()).map(|kpi| kpi.metric.as_str());
+    let kpi = given.kpi.as_ref().or(change.and_then(|change| change.contract.kpi.as_ref()));
+    let kpi = kpi.map(|kpi| kpi.metric.as_str().to_owned());
     let [proposed, guardrail, _] = &ctx.criteria;
     let mut words = proposed.split(' ');
     // What is proposed as KPI guards, where what is proposed to guard is the KPI that was given.
-    if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi, words.next(), words.next())
-        && Some(metric) != kpi
+    if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi.as_deref(), words.next(), words.next())
+        && Some(metric) != kpi.as_deref()
     {
         ctx.criteria[1] = format!("{metric} {op} {}", if op.starts_with('<') { "+2%" } else { "-2%" });
     }
-    let line = parts(line, &given, &|criterion| criterion.text.clone());
-    ctx.contract_parts(line, change.opened.class, &[part])
+    let line = match change {
+        Some(change) => {
+            let line = fix::on(change.id(), "change contract");
+            parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
+        }
+        None => open(&ctx, None, None),
+    };
+    let opened = change.map(|change| &change.opened).or(ctx.proposed.opened.as_ref());
+    let class = opened.map_or(Class::Code, |opened| opened.class);
+    part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
 }
 
 /// Holds the parts of the contract that name any of `metrics` to others; the guardrails are written as a whole.

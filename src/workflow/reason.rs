@@ -268,7 +268,7 @@ impl Reason {
                 Fix::or("name another metric", other_names(change, self.unknown_metrics(), ctx)),
             ],
             Self::ContractSense { criterion, why } => {
-                vec![Fix::next("", other_criterion(change, criterion, *why, ctx))]
+                vec![Fix::next("", other_criterion(Some(change), criterion, *why, ctx))]
             }
             Self::CommitsBeforeBaseline { commits, at_tip } => with.too_early(commits, *at_tip),
             Self::Dirty { own, at_tip, .. } => with.dirty(own.as_deref(), *at_tip),

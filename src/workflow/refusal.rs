@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{Class, CommandLine, Fix, FixContext, Gate, Outcome, fix};
 use crate::workflow::fixes::Fixes;
-use crate::workflow::proposed::open;
+use crate::workflow::proposed::{open, other_criterion};
 use crate::workflow::{Change, Reason};
 
 /// A gate that stays shut.
@@ -65,7 +65,9 @@ fn opening(reason: &Reason, ctx: &FixContext) -> Vec<Fix> {
         Reason::TuneablesUnknown => {
             vec![Fix::next("add tuneables to the config, or open a change of code", open(ctx, Some(Class::Code), None))]
         }
-        Reason::ContractSense { .. } => vec![Fix::next("with another criterion", open(ctx, None, None))],
+        Reason::ContractSense { criterion, why } => {
+            vec![Fix::next("with another criterion", other_criterion(None, criterion, *why, ctx))]
+        }
         _ => vec![Fix::next("", CommandLine::tool("status"))],
     }
 }

@@ -41,7 +41,10 @@ pub(crate) struct Ticked {
 /// backwards, 0 otherwise.
 pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
-    let lost = lost(ctx, args.change_id.as_deref())?;
+    let mut lost = lost(ctx, args.change_id.as_deref())?;
+    if done.is_empty() && lost.is_empty() {
+        lost = audit_here::removed(ctx).unwrap_or_default();
+    }
     let mut value = answer(ctx, &done, &lost)?;
     let nothing = if done.is_empty() && lost.is_empty() { Some(no_monitor(ctx)?) } else { None };
     if let Some(error) = &nothing {

@@ -274,3 +274,28 @@ fn bisect_finds_the_commit_that_made_it_slower_around_one_that_does_not_build() 
         .says(&["is not slower"]);
     no_worktree_is_left(&s);
 }
+
+/// "Measure more" measures more: the pairs that decided nothing count, and no second error rate is spent on them.
+#[test]
+fn an_undecided_comparison_is_gone_on_from_and_the_pairs_that_there_are_count() {
+    let s = Sandbox::new();
+    let noisy =
+        "n=$(cat $HOME/n 2>/dev/null || echo 0); echo $((n+1)) > $HOME/n; echo $((100 + n * 7 % 11 - $(cat less)))";
+    let kpis = format!("kpis:\n  - {{name: noise, cmd: '{noisy}', better: lower, runs: 2}}\n");
+    let config = "version: 1\ncommands: {test: \"exit 0\"}\nsize_paths: [src]\npair: {min_pairs: 6, max_pairs: 6}\n";
+    s.write("less", "0").config(&format!("{config}{kpis}review: {{require_attestation: false}}\n"));
+    let contract = ["--hypothesis", "less", "--kpi", "kpi.noise <= -3%", "--guardrail", "size.src <= +1%"];
+    s.start_with("less", &[&contract[..], &["--trigger", "kpi.noise > +50%"]].concat()).before();
+    s.write("less", "3").commit("less").validate().after();
+    let told = s.on(&["compare", "--exit-code"]).exits(3).says(&["measure on, to", "--pairs"]);
+    assert!(told.stderr.find("measure on") < told.stderr.find("change reject"), "{told}");
+    let first = s.json(s.evidence("pair.json"));
+    let _ = s.on(&["compare", "--pairs", "6"]).troubled(&["so many are measured already", "--pairs 12"]);
+    let _ = s.on(&["compare", "--pairs", "10"]).ok().says(&["in 2 sessions"]).never_says(&["This is comparison"]);
+    let second = s.json(s.evidence("pair.json"));
+    let pairs = |session: &Value| session["kpis"][0]["pairs"].as_array().unwrap().clone();
+    assert_eq!((pairs(&first).len(), pairs(&second).len()), (6, 10));
+    assert_eq!(pairs(&second)[..6], pairs(&first)[..]);
+    assert_eq!(second["continues"], serde_json::json!([first["id"]]));
+    let _ = s.run(&["check"]).ok();
+}
