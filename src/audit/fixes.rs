@@ -24,7 +24,7 @@ impl Finding {
     fn is_unsaved(&self, ctx: &FixContext) -> bool {
         let lacks = matches!(
             self.what,
-            FindingKind::CommitWithoutId
+            FindingKind::CommitWithoutId { .. }
                 | FindingKind::UnknownId { .. }
                 | FindingKind::GateNotReached { .. }
                 | FindingKind::CommitNotValidated { .. }

@@ -16,7 +16,8 @@ use crate::measure::pair::{
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::scrub::scrub;
 use crate::model::{
-    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, own, pair,
+    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, own,
+    pair,
 };
 use crate::os::clock;
 use crate::report;

@@ -12,7 +12,9 @@ use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
 use crate::model::text;
-use crate::model::{ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix};
+use crate::model::{
+    ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix, ingest,
+};
 use crate::report::{self, CompareView, Format, plot};
 use crate::store::{Record, Role};
 use crate::workflow::{Change, gates};
@@ -227,8 +229,8 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
 /// The pairs of a comparison that decided nothing, which are gone on from, and how many there are of most.
 fn undecided(ctx: &Ctx, change: &Change) -> Result<Option<(PairSession, u32)>> {
     let open = change.comparison.as_ref().filter(|it| it.verdicts.overall() == Outcome::Inconclusive);
-    let Some(artifact) = open.and_then(|comparison| comparison.pair.as_ref()) else { return Ok(None) };
-    let session = evidence::pair(ctx, artifact)?;
+    let Some(bytes) = open.and_then(|it| it.pair.as_ref()).and_then(evidence::fetch(ctx)) else { return Ok(None) };
+    let session = ingest::parse_pair(&bytes)?;
     let made = session.commands.iter().map(|it| it.pairs.len()).chain(session.kpis.iter().map(|it| it.pairs.len()));
     let made = made.max().and_then(|most| u32::try_from(most).ok()).filter(|most| *most > 0);
     Ok(made.filter(|_| session.others.is_empty()).map(|made| (session, made)))

@@ -197,3 +197,26 @@ fn what_the_doctor_writes_is_committed_as_the_set_up() {
     let kept = fs::read_to_string(s.path(".gitignore")).unwrap();
     assert!(kept.starts_with("reports/\n"), "{kept}");
 }
+
+#[test]
+fn a_revert_that_took_the_record_along_is_told_with_what_brings_it_back() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit"]);
+    s.git(&["revert", "--no-edit", "HEAD"]);
+    for command in [&["status"][..], &["monitor", "tick"]] {
+        let _ = s.run(command).says(&["the record was removed", &s.id()]);
+    }
+    follow(&s, &["monitor", "tick"]);
+    follow(&s, &["monitor", "tick"]);
+    let _ = s.run(&["status"]).ok().says(&["No change is open"]).never_says(&["the record was removed"]);
+}
+
+#[test]
+fn a_start_that_is_refused_for_a_criterion_is_printed_with_another() {
+    let s = Sandbox::new();
+    let all = ["--hypothesis", "h", "--kpi", "kpi.ops <= +0%", "--guardrail", "size.src <= +2%", "--trigger", "slow"];
+    let _ = s.run(&[&["change", "start", "--title", "x"], &all[..]].concat()).exits(1).never_says(&["<= +0%\""]);
+    follow(&s, &[&["change", "start", "--title", "x"], &all[..]].concat());
+}

@@ -73,8 +73,22 @@ fn a_change_of_the_original_is_continued_and_its_record_kept() {
 #[test]
 fn verified_there_is_not_verified_here() {
     let s = store("v1");
-    let claimed = s.run(&["verify", "--change-id", "chg-advisory-source-roles-realignment"]);
+    let id = "chg-advisory-source-roles-realignment";
+    let claimed = s.run(&["verify", "--change-id", id]);
     assert_ne!(claimed.code, 0, "{claimed}");
+    // Whatever meets it says the same of it.
+    for command in [
+        &["status", "--change-id", id][..],
+        &["next", "--run", "--change-id", id],
+        &["change", "show", id],
+        &["doctor", "--format", "text"],
+        &["monitor", "tick", "--change-id", id],
+        &["change", "start", "--from", id],
+        &["compare", "--change-id", id],
+        &["validate", "--change-id", id],
+    ] {
+        let _ = s.run(command).says(&["was written by the Python tool, says \"verified\" and carries no evidence"]);
+    }
 }
 
 #[test]
