@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered, uncommitted,
+    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered,
+    uncommitted,
 };
 use crate::config::Timing;
 use crate::error::Result;
