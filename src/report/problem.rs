@@ -606,8 +606,8 @@ mod tests {
 
         refused at gate 6 (decide): 1 criterion does not pass
           timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
-        # measure more
-        next: vibeship-optimizer compare --change-id chg-1 --pairs 26
+        # measure on, to 40 pairs
+        next: vibeship-optimizer compare --change-id chg-1 --pairs 40
         # keep it as an experiment
         or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it

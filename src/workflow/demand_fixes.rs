@@ -6,9 +6,8 @@ use crate::judge::decisive;
 use crate::model::digest::is_page;
 use crate::model::text::short;
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Gate, How, Judged, MetricSource, Stage, Taken, Verdict,
-    Verdicts,
-    fix,
+    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Gate, How, Judged, MetricSource, Stage, Taken,
+    Verdict, Verdicts, fix,
 };
 use crate::workflow::Change;
 
