@@ -81,8 +81,10 @@ pub(crate) fn findings<'r>(
     let last = &members[members.len() - 1].name;
     match &change.end {
         Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
-            let known = change.commits_to_revert().contains(&last.id);
-            found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(last));
+            // What was taken out once, and is back, is taken out by reverting what brought it back.
+            let back = members.iter().find(|member| member.root.is_some()).map_or(last, |member| &member.name);
+            let known = change.commits_to_revert().contains(&back.id);
+            found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back));
         }
         Some(End::Held { .. } | End::Verified { .. }) | None => {
             found.extend(gate(change, demands).map(|finding| finding.of_commit(last)));

@@ -175,7 +175,15 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let mut steps = Vec::new();
     if delta::commits_in_effect(ctx, commits)? == InEffect::Yes {
         let reason = format!("taken up again as {}", new.id());
-        let out = fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"]);
+        let out = match old.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref()) {
+            // It was taken out once, and somebody reverted that.
+            Some(revert) => {
+                let says = format!("This reverts commit {revert}");
+                let back = repo.git().args(["log", "-1", "--format=%h", "--fixed-strings", "--grep", &says]).line()?;
+                CommandLine::git("revert --no-edit").word(if back.is_empty() { short(&commit) } else { back })
+            }
+            None => fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"]),
+        };
         steps.push(Fix::next("take its commit out, for the baseline", out));
     }
     let (context, missing) = (ctx.fix_context(), new.contract.missing());

@@ -296,6 +296,21 @@ pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_
 
 #[cfg(unix)]
 #[test]
+fn what_was_rolled_back_and_brought_back_is_taken_out_by_what_is_printed() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = promoted(&sandbox);
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"]).ok();
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    sandbox.commit_evidence();
+    carry_out(&sandbox, &fix(&sandbox, &base, "NOT_REVERTED"));
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.iter().any(|code| code == "NOT_REVERTED"), "{codes:?}");
+}
+
+#[cfg(unix)]
+#[test]
 pub(crate) fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
     let sandbox = Sandbox::enforced();
     sandbox.ready("fewer steps");
@@ -361,7 +376,7 @@ fn an_override_that_expired_is_found_before_anything_is_committed_after_it() {
         assert_eq!(codes, ["ENV_OVERRIDE_EXPIRED"], "{require}");
     }
     let status = sandbox.run(&["status", "--change-id", &id]);
-    assert!(status.stdout.contains("holds until") && status.stdout.contains("takes it over"), "{}", status.stdout);
+    assert!(status.stdout.contains("expired 20") && status.stdout.contains("takes it over"), "{}", status.stdout);
 }
 
 #[test]
