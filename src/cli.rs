@@ -172,9 +172,13 @@ fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandErr
     (!fits).then(|| refused().hinted("for programs, every command has --format json"))
 }
 
-/// What `help TOPIC` prints, where it is not about a command.
+/// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.
 fn topic(arguments: &[OsString]) -> Option<String> {
-    let [_, help, topic] = arguments else { return None };
+    let [_, help, topic] = arguments else {
+        let asks = |word: &OsString| word == "--version" || word == "-V";
+        let version = || concat!("vibeship-optimizer ", env!("CARGO_PKG_VERSION")).to_owned();
+        return arguments.get(1).filter(|word| arguments.len() == 2 && asks(word)).map(|_| version());
+    };
     let sections: Vec<&str> = include_str!("../docs/gates.md").split("\n## ").collect();
     let section = |title: &str| Some(format!("## {}", sections.iter().find(|text| text.starts_with(title))?));
     let code = |(exit, meaning): &(Exit, &str)| format!("{}  {meaning}\n", exit.code());

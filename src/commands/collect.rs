@@ -30,7 +30,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         Gate::Baseline => {
             world.revision = delta::revision(ctx)?;
             world.unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
-            world.commits_with_id = delta::commits_with_id(ctx, change, &world.revision)?;
+            world.commits_with_id = delta::commits_with_id(ctx, change, world.revision.commit.as_deref())?;
             if let Some(first) = world.commits_with_id.first() {
                 world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
             }

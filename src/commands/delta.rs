@@ -47,11 +47,11 @@ pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
     Ok(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect())
 }
 
-/// Commits in the history of the code `here` that carry the change's id already; those before an earlier baseline
-/// were looked at when that was taken.
-pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, here: &Revision) -> Result<Vec<DeltaCommit>> {
+/// Commits in the history of `head` that carry the change's id already; those before an earlier baseline were looked at
+/// when that was taken.
+pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) -> Result<Vec<DeltaCommit>> {
     let id = change.id();
-    let (Some(repo), Some(head)) = (ctx.repo()?, &here.commit) else { return Ok(Vec::new()) };
+    let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let mut found = Vec::new();
     let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
@@ -74,7 +74,8 @@ pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String
     if !known.is_empty() || change.newest_delta().is_some() {
         return Ok(known);
     }
-    let found = commits_with_id(ctx, change, &revision(ctx)?)?;
+    let head = ctx.repo()?.map(Repo::head).transpose()?.and_then(|head| head.at);
+    let found = commits_with_id(ctx, change, head.as_ref().map(|at| at.commit.as_str()))?;
     Ok(found.into_iter().map(|commit| commit.sha).collect())
 }
 

@@ -86,9 +86,20 @@ pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Writes a line to the file that a test names: each look costs a system call for every part of a path.
+#[cfg(debug_assertions)]
+fn count(path: &Path) {
+    use std::io::Write as _;
+    let Some(trace) = std::env::var_os("VIBESHIP_OPTIMIZER_TEST_CANONICAL") else { return };
+    let file = fs::OpenOptions::new().create(true).append(true).open(trace);
+    let _ = file.and_then(|mut file| writeln!(file, "{}", path.display()));
+}
+
 /// The path without links, `.` and `..`; on Windows in the plain form (`C:\x`, not `\\?\C:\x`) where there is
 /// one, since other programs do not take the long form.
 pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
+    #[cfg(debug_assertions)]
+    count(path);
     let full = fs::canonicalize(path)?;
     if cfg!(windows)
         && let Some(text) = full.to_str()

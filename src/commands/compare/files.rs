@@ -34,7 +34,12 @@ pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
 pub(super) fn compare(ctx: &Ctx, args: &CompareArgs, before: (&Path, &[u8]), after: (&Path, &[u8])) -> Result<Exit> {
     let outs = Outs { report: args.out.as_deref(), data: args.json_out.as_deref() };
     outs.guard(ctx, &[before.0, after.0])?;
-    let (old, new) = (parse(before)?, parse(after)?);
+    let (old, new) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| parse(before));
+        let new = parse(after);
+        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
+    });
+    let (old, new) = (old?, new?);
     let settings = calibrate::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Contract::default(), &settings);
     let svg = plot::svg(&strips(&comparison, (&old, &new), None));

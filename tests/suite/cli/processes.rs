@@ -228,3 +228,48 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
         assert!(status <= count + 8, "status opens {status} files of {count} ended records");
     }
 }
+
+/// How many bytes a command reads, and how many paths it has the system make canonical.
+#[cfg(target_os = "linux")]
+fn read_and_made_canonical(s: &Sandbox, arguments: &[&str]) -> (u64, usize) {
+    let trace = s.outside().join("canonical");
+    let _ = fs::remove_file(&trace);
+    let script = "\"$@\" >/dev/null 2>&1; cat /proc/$$/io";
+    let mut shell = s.command("sh");
+    shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_vibeship-optimizer")]).args(arguments);
+    let said = shell.env("VIBESHIP_OPTIMIZER_TEST_CANONICAL", &trace).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    // What the shell's children read that ended before is counted as its own.
+    let read = said.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap();
+    (read, fs::read_to_string(&trace).unwrap_or_default().lines().count())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_reads_is_what_it_is_asked_about_read_once() {
+    const DIR: &str = ".vibeship-optimizer/changes";
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let message = message(&s);
+    let size = |s: &Sandbox| -> u64 {
+        fs::read_dir(s.path(DIR)).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    let mut found = Vec::new();
+    for count in [1, 10, 1000] {
+        ended(&s, count);
+        set_changed(&s.path(DIR), SystemTime::now() - std::time::Duration::from_secs(60));
+        let _ = s.run(&["change", "show"]).ok();
+        let [hook, list, status] = [&["hook-run", "commit-msg", &message][..], &["change", "list"], &["status"]]
+            .map(|arguments| read_and_made_canonical(&s, arguments));
+        found.push((hook, list.0 - size(&s), list.1, status.1));
+    }
+    let near = |one: u64, other: u64| one.abs_diff(other) < 4096;
+    assert!(found.windows(2).all(|two| near(two[0].0.0, two[1].0.0)), "the hook reads as many bytes: {found:?}");
+    assert!(found.windows(2).all(|two| near(two[0].1, two[1].1)), "the list reads each record once: {found:?}");
+    let canonical = |it: &((u64, usize), u64, usize, usize)| [it.0.1, it.2, it.3];
+    assert!(
+        found.iter().all(|it| canonical(it) == canonical(&found[0])),
+        "as many paths are made canonical: {found:?}"
+    );
+    assert!(found[0].0.1 > 0 && found[0].0.1 < 8, "they are counted: {found:?}");
+}
