@@ -166,7 +166,7 @@ pub(crate) struct Watched {
     reference: Snapshot,
     /// The state right after the change; for an emergency, at its rollout.
     after: Snapshot,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Watched {
@@ -334,7 +334,8 @@ fn on_one_machine(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSes
         return Some("it was not measured between the state after and the comparison".to_owned());
     }
     // Where others committed in between, the snapshots differ by what they did, too.
-    let other = pair.kpis.iter().filter(|_| !pair.of_commit).find(|paired| changes_otherwise(paired, sides))?;
+    let other =
+        pair.kpis.iter().filter(|it| !pair.of_commit && !it.http).find(|paired| changes_otherwise(paired, sides))?;
     Some(format!(
         "{} is exact, and changes otherwise in the pairs than between the snapshots; `compare --no-pair` judges by the snapshots alone",
         other.kpi.name

@@ -145,12 +145,14 @@ impl Bisection<'_> {
             commands: self.plans.to_vec(),
             of_commit: false,
             kpis: Vec::new(),
+            http: Vec::new(),
             criteria,
             settings: &self.settings,
-            budget: pairing::budget(&config.pair, self.args.runs, self.args.max_time)?,
+            budget: pairing::budget(&config, self.args.runs, self.args.max_time)?,
             pin: config.pair.pin,
             change: None,
             prior: None,
+            profile: false,
         };
         pairing::run(self.ctx, &ask)
     }

@@ -92,7 +92,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>> {
     let interrupt = ctx.interrupt()?;
     let mut list = Vec::new();
     for probe in &ctx.config()?.http_probes {
-        let (url, failure) = validate::smoke(probe, interrupt);
+        let (url, failure) = validate::smoke(ctx.project.root(), probe, interrupt);
         if interrupt.requested() {
             return Err(trouble("interrupted"));
         }

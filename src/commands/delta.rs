@@ -43,7 +43,7 @@ pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
 }
 
 pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
-    let files = repo.tracked(repo.prefix())?;
+    let files = repo.tracked_with_submodules(repo.prefix())?;
     Ok(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect())
 }
 

@@ -68,6 +68,7 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
+mod rehearse;
 mod remeasure;
 mod rendered;
 mod uncommitted;

@@ -69,13 +69,14 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
     let mut settings = settings(ctx, args.min_effect.as_deref())?;
-    let (commands, kpis) = if args.command.is_empty() {
-        (pairing::timings(ctx.config()?), pairing::configured_kpis(ctx)?)
+    let (commands, kpis, http) = if args.command.is_empty() {
+        let config = ctx.config()?;
+        (pairing::timings(config), pairing::configured_kpis(ctx)?, pairing::served(config))
     } else {
-        (vec![typed(ctx, &args.command, &mut settings)?], Vec::new())
+        (vec![typed(ctx, &args.command, &mut settings)?], Vec::new(), Vec::new())
     };
-    if commands.is_empty() && kpis.is_empty() {
-        return Err(trouble("no timed command and no KPI command is configured")
+    if commands.is_empty() && kpis.is_empty() && http.is_empty() {
+        return Err(trouble("no timed command, no KPI command and no `start` of an endpoint is configured")
             .fixed_by([Fix::next("give a command", CommandLine::tool("pair -- COMMAND"))]));
     }
     if delta::revision(ctx)?.dirty_digest().is_some() {
@@ -95,12 +96,14 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         commands,
         of_commit: false,
         kpis,
+        http,
         criteria: Vec::new(),
         settings: &settings,
-        budget: pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?,
+        budget: pairing::budget(ctx.config()?, args.runs, args.max_time)?,
         pin: ctx.config()?.pair.pin,
         change: None,
         prior: None,
+        profile: true,
     };
     let session = match pairing::run(ctx, &ask)? {
         Pairing::Measured(session) => session,

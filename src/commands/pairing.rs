@@ -5,26 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::{Bar, Ctx, delta, measure, validate};
-use crate::config::{self, Config, KpiProbe, Pin};
+use crate::config::{Config, HttpProbe, KpiProbe, Pin};
 use crate::error::{CommandError, Result, trouble};
 use crate::git::{GitError, Repo};
-use crate::judge::compare::{self, for_metric};
-use crate::judge::{Circumstances, Decision, Settings, caveat, decisive};
+use crate::judge::compare::for_metric;
+use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive, effect};
 use crate::measure::pair::{
-    Budget, CheckoutError, Checkouts, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
+    Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
-use crate::model::scrub::scrub;
 use crate::model::{
-    Criterion, Fix, How, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, own,
-    pair,
+    Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
 };
 use crate::os::clock;
 use crate::report;
 use crate::stats::looks;
 use crate::workflow::Change;
-
-const SHOWN: usize = 5;
 
 pub(crate) struct Ask<'a> {
     /// Says how the sides are prepared.
@@ -32,6 +28,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) versions: Versions<'a>,
     pub(crate) commands: Vec<CommandPlan>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
+    /// Endpoints that are served on each side.
+    pub(crate) http: Vec<&'a HttpProbe>,
     /// Whether the versions are a change's commit and its parent, and not those of the snapshots.
     pub(crate) of_commit: bool,
     /// What the pairs have to settle; without any, whether the decisive times changed.
@@ -43,6 +41,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) change: Option<&'a Change>,
     /// What was measured before and decided nothing: its pairs count.
     pub(crate) prior: Option<PairSession>,
+    /// Whether a regression is looked into, to say which functions take more of the time.
+    pub(crate) profile: bool,
 }
 
 /// Pairs, or why there are none.
@@ -54,9 +54,11 @@ pub(crate) enum Pairing {
 }
 
 /// The budget that flags and config give: who names a number of pairs gets them, however long they take. Fewer pairs than
-/// any test can decide are refused.
-pub(crate) fn budget(config: &config::Pair, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
-    let least = u32::try_from(looks::FEWEST).unwrap_or(u32::MAX);
+/// any test can decide are refused; counts of instructions decide sooner than times.
+pub(crate) fn budget(config: &Config, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
+    let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
+    let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
+    let config = &config.pair;
     if let Some(runs) = runs.filter(|runs| *runs < least) {
         return Err(trouble(format!(
             "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
@@ -78,6 +80,11 @@ pub(crate) fn budget(config: &config::Pair, runs: Option<u32>, max_time_s: Optio
 pub(crate) fn timings(config: &Config) -> Vec<CommandPlan> {
     let plans = config.timings.iter().filter_map(CommandPlan::of);
     plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect()
+}
+
+/// Those endpoints that the sides of a pair can serve.
+pub(crate) fn served(config: &Config) -> Vec<&HttpProbe> {
+    config.http_probes.iter().filter(|probe| probe.start.is_some()).collect()
 }
 
 pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>> {
@@ -129,6 +136,7 @@ pub(crate) fn of_change(
         },
         commands: timings(ctx.config()?),
         kpis: if of_commit.is_some() { ctx.config()?.kpis.iter().collect() } else { configured_kpis(ctx)? },
+        http: served(ctx.config()?),
         of_commit: of_commit.is_some(),
         criteria: change.contract.criteria().cloned().collect(),
         settings,
@@ -136,6 +144,7 @@ pub(crate) fn of_change(
         pin: config.pin,
         change: Some(change),
         prior,
+        profile: true,
     };
     run(ctx, &ask)
 }
@@ -144,8 +153,10 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
-    if ask.commands.is_empty() && ask.kpis.is_empty() && !ask.of_commit {
-        return Ok(Pairing::Impossible("no timed command and no KPI command is configured".to_owned()));
+    if ask.commands.is_empty() && ask.kpis.is_empty() && ask.http.is_empty() && !ask.of_commit {
+        return Ok(Pairing::Impossible(
+            "no timed command, no KPI command and no `start` of an endpoint is configured".to_owned(),
+        ));
     }
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let (started_at, machine) = (ctx.now(), machine::fingerprint());
@@ -206,81 +217,6 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     Ok(Pairing::Measured(Box::new(session)))
 }
 
-/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is told before
-/// the change is made, and not when it is compared.
-pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
-    let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
-    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut plans = timings(config);
-    plans.retain(|plan| named(format!("timing.{}", plan.name)));
-    let kpis = configured_kpis(ctx)?.into_iter().filter(|kpi| named(format!("kpi.{}", kpi.name)));
-    let groups = kpi::groups(kpis);
-    let commit = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
-    let Some(commit) = commit.filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty())) else {
-        return Ok(());
-    };
-    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
-    let mut bar = Bar::new(&ctx.ui);
-    let project = Project { repo, config };
-    let mut failures = Vec::new();
-    match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
-        Ok((place, scratch)) => {
-            for plan in &plans {
-                bar.show(&format!("trying {} in a clean checkout", plan.name));
-                let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
-                    Ok(finished) if finished.success() => continue,
-                    Ok(finished) => command::error_tail(&finished),
-                    Err(error) => error.to_string(),
-                };
-                failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
-            }
-            for group in &groups {
-                let samples = kpi::samples(&mut runner, &place, group);
-                let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
-                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));
-            }
-            drop(scratch);
-        }
-        Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
-        Err(error) => failures.push(error.to_string()),
-    }
-    bar.finish();
-    validate::stop_if_asked(ctx)?;
-    if failures.is_empty() {
-        return Ok(());
-    }
-    for failure in failures {
-        ctx.ui.warn(&failure);
-    }
-    tell_needs(ctx, repo)
-}
-
-/// Names the keys of the config that bring what a clean checkout lacks.
-fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
-    let ignored = repo.ignored_here()?;
-    let ignored =
-        ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own::is_own_or_left(path.as_bytes()));
-    let ignored: Vec<&str> = ignored.take(SHOWN).collect();
-    let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
-    let share = format!("share: [{}]", ignored.join(", "));
-    ctx.advise(&[
-        Fix::decide(How::Next, "each side of a pair runs in a clean checkout; before `compare`, name what they need"),
-        Fix::edit(How::Next, "link what git ignores", &file, "pair", &share),
-        Fix::edit(How::Or, "build on each side", &file, "pair", "prepare: COMMAND"),
-    ]);
-    Ok(())
-}
-
-/// Where a timed command ran in neither checkout: what may be missing there.
-pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
-    let fails =
-        |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
-    match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
-        Some(repo) => tell_needs(ctx, repo),
-        None => Ok(()),
-    }
-}
-
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     let caveats = caveat::of_first_runs(session);
     let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
@@ -335,7 +271,7 @@ fn measure(
         };
         let mut decide = |so_far: &PairedCommand| decide(so_far, ask);
         // What is spent at the planned end of a session is not there a second time: from there on, no end is in sight.
-        let measured = match known {
+        let mut measured = match known {
             Some(known) => session.go_on(
                 PairedCommand { max_pairs: 0, ..known.clone() },
                 plan,
@@ -350,16 +286,30 @@ fn measure(
         }
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
+        let metric = decisive::Decisive::of_pairs(&measured.paired).metric(&plan.name);
+        let change = decisive::live(&measured.paired, &circumstances(ask, &metric)).1;
+        if ask.profile && matches!(change, judge::Change::Regressed(_)) {
+            bar.show(&format!("{}: one more pair under perf", plan.name));
+            match session.grown(plan) {
+                Ok(grown) => measured.paired.grown = grown,
+                Err(why) => {
+                    found.warnings.push(format!("{}: which functions became slower is not known: {why}", plan.name))
+                }
+            }
+        }
         found.warnings.extend(instructions::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }
-    for group in kpi::groups(ask.kpis.iter().copied()) {
-        let names: Vec<&str> = group.iter().map(|kpi| kpi.name.as_str()).collect();
-        bar.show(&format!("KPI {} in pairs", names.join(", ")));
-        let known = prior.map(|prior| prior.kpis.iter().filter(|it| names.contains(&it.kpi.name.as_str())).cloned());
-        let known: Vec<PairedKpi> = known.into_iter().flatten().filter(|it| it.kpi.error.is_none()).collect();
+    let kpis = kpi::groups(ask.kpis.iter().copied()).into_iter().map(Group::Kpis);
+    for group in kpis.chain(ask.http.iter().copied().map(Group::Http)) {
+        let metrics = group.metrics();
+        let names: Vec<&str> = metrics.iter().map(MetricId::as_str).collect();
+        bar.show(&format!("{} in pairs", names.join(", ")));
+        let known = prior.into_iter().flat_map(|prior| &prior.kpis);
+        let known = known.filter(|it| metrics.contains(&it.metric()) && it.kpi.error.is_none());
+        let known: Vec<PairedKpi> = known.cloned().collect();
         let mut decide = |so_far: &PairedKpi| decide_kpi(so_far, ask);
-        let all = known.len() == group.len();
+        let all = known.len() == metrics.len();
         if all && known.iter().all(|it| it.kpi.sampling == Sampling::Exact || decide(it) == Decision::Settled) {
             found.kpis.extend(known);
             continue;
@@ -389,7 +339,7 @@ fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
 }
 
 fn decide_kpi(so_far: &PairedKpi, ask: &Ask<'_>) -> Decision {
-    let metric = MetricId::kpi(&so_far.kpi.name);
+    let metric = so_far.metric();
     decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &metric))
 }
 

@@ -53,13 +53,15 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         },
         commands,
         kpis: config.kpis.iter().filter(|kpi| governed(format!("kpi.{}", kpi.name))).collect(),
+        http: pairing::served(&config).into_iter().filter(|it| governed(format!("http.{}", it.name))).collect(),
         of_commit: true,
         criteria: change.contract.criteria().cloned().collect(),
         settings: &settings,
-        budget: pairing::budget(&config.pair, None, None)?,
+        budget: pairing::budget(&config, None, None)?,
         pin: config.pair.pin,
         change: Some(change),
         prior: None,
+        profile: false,
     };
     let session = match pairing::run(ctx, &ask)? {
         pairing::Pairing::Measured(session) => session,

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::commands::{
-    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, pairing, parse, rollout,
+    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rehearse, rollout,
 };
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
@@ -159,7 +159,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     answer(ctx, &path, &measurement, Some(&change))?;
     if matches!(role, RoleArg::Before) {
-        pairing::rehearse(ctx, &change)?;
+        rehearse::rehearse(ctx, &change)?;
     }
     ctx.hint_next(&change)?;
     Ok(Exit::Yes)

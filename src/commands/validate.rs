@@ -213,7 +213,7 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
             let name = format!("{SMOKE}{}", probe.name);
-            done.push(tried(ctx, &name, CheckKind::Smoke, &mut || smoke(probe, interrupt))?);
+            done.push(tried(ctx, &name, CheckKind::Smoke, &mut || smoke(ctx.project.root(), probe, interrupt))?);
         }
     }
     Ok(done)
@@ -261,8 +261,9 @@ pub(crate) fn run_command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &In
 }
 
 /// Asks a health probe; its URL as it may be kept, and why it failed.
-pub(crate) fn smoke(probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
-    let answer = http::probe(probe, &|| interrupt.requested());
+pub(crate) fn smoke(root: &Path, probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
+    let place = Place { root: root.to_owned(), env: Vec::new() };
+    let answer = http::probe(probe, &place, &|| interrupt.requested());
     let failure = (!answer.ok).then(|| answer.error.unwrap_or_else(|| "no answer as expected".to_owned()));
     (answer.url, failure)
 }

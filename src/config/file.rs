@@ -227,6 +227,10 @@ mod tests {
             ("size_paths: [lib, lib]", "size_paths[1]: \"lib\" is in the list twice"),
             ("size_paths: ['']", "size_paths[0]: is empty"),
             ("http_probes: [{url: ftp://x}]", "http_probes[0].url: expected an http://"),
+            (
+                "enforcement: {exempt: [{paths: ['docs/**', '!docs/x'], reason: y}]}",
+                "paths[1]: \"!docs/x\" begins with `!`",
+            ),
             ("http_probes: [{url: 'http://'}]", "http_probes[0].url: expected an http://"),
             ("kpis: [{name: k, better: lower}]", "kpis[0]: names neither `cmd`"),
             ("kpis: [{name: k, file: a.json}]", "kpis[0]: does not say which direction"),

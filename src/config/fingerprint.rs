@@ -32,6 +32,9 @@ impl Config {
             found.extend(timing.hyperfine.iter().chain(&timing.cwd).map(|path| named(&key, path)));
             found.extend(timing.cmd.iter().flat_map(|cmd| words(&key, cmd, timing.cwd.as_deref())));
         }
+        for probe in &self.http_probes {
+            found.extend(probe.start.iter().flat_map(|cmd| words(&format!("http.{}", probe.name), cmd, None)));
+        }
         for kpi in &self.kpis {
             let key = format!("kpi.{}", kpi.name);
             found.extend(kpi.file.iter().map(|path| named(&key, path)));
@@ -142,7 +145,8 @@ fn with_reason(how: Value, stale_ok: Option<&String>) -> Value {
 
 fn asked(probe: &HttpProbe) -> Value {
     let expected = json!([probe.expect_status, probe.expect_contains, probe.expect_json]);
-    json!([json!([probe.url, probe.method, probe.headers]), expected])
+    let how = json!([json!([probe.url, probe.method, probe.headers]), expected]);
+    probe.start.as_ref().map_or(how.clone(), |start| json!([how, start]))
 }
 
 fn named(key: &str, path: &str) -> Source {

@@ -92,6 +92,10 @@ pub struct HttpProbe {
     pub name: String,
     /// The URL, as configured (it may hold secrets: mask it before recording).
     pub url: String,
+    /// Command that serves it, at the port in the variable `PORT` on 127.0.0.1, for as long as it is measured. The sides of a
+    /// pair then have a server each, and `url` tells the path.
+    #[serde(deserialize_with = "reader::command")]
+    pub start: Option<String>,
     /// The request's method.
     pub method: Method,
     /// Headers sent with it (they may hold secrets).
@@ -139,6 +143,7 @@ impl Default for HttpProbe {
         Self {
             name: String::new(),
             url: String::new(),
+            start: None,
             method: Method::Get,
             headers: BTreeMap::new(),
             expect_status: None,

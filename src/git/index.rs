@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::git::call::records;
 use crate::git::{GitError, Repo, TreeEntry};
 use crate::model::Digest;
+use crate::os::files;
 
 /// The index of a checkout.
 #[derive(Debug)]
@@ -71,6 +72,18 @@ impl Repo {
             index.entries.iter().filter(|it| it.path.starts_with(below)).map(|it| it.path.clone()).collect();
         paths.dedup();
         Ok(paths)
+    }
+
+    /// The same, with the files of the submodules that are checked out in place of these.
+    pub(crate) fn tracked_with_submodules(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+        if self.index()?.entries.iter().all(|entry| entry.mode != "160000") {
+            return self.tracked(below);
+        }
+        let mut call = self.git().args(["ls-files", "-z", "--cached", "--recurse-submodules"]);
+        if !below.is_empty() {
+            call = call.arg("--").arg(files::path_from_bytes(below));
+        }
+        Ok(records(&call.ok()?).map(<[u8]>::to_vec).collect())
     }
 }
 

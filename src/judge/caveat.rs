@@ -281,7 +281,9 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     let single = |row: &&MetricRow| [row.before, row.after].into_iter().flatten().any(|level| level.n == 1);
     let names = |rows: &mut dyn Iterator<Item = &MetricRow>| rows.map(|row| row.metric.clone()).collect::<Vec<_>>();
     let singles = names(&mut sampled().filter(both).filter(single));
-    let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)));
+    // Counts repeat themselves in another session, too.
+    let varies = |row: &&MetricRow| row.metric.kind() != Some(MetricKind::Instructions);
+    let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)).filter(varies));
     found.extend((!singles.is_empty()).then_some(Caveat::SingleRuns { metrics: singles }));
     found.extend((!unpaired.is_empty()).then_some(Caveat::Unpaired { metrics: unpaired }));
     for row in metrics {

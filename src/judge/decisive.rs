@@ -98,7 +98,7 @@ pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumst
 /// The same for a KPI's pairs.
 pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
     let reading = series::kpi_pairs(measured);
-    let id = MetricId::kpi(&measured.kpi.name);
+    let id = measured.metric();
     let asked = criteria.iter().filter(|criterion| criterion.metric == id).map(|criterion| (criterion, &reading));
     let change = || rule::change(Measured::of_pairs(&reading), measured.kpi.better, known);
     let open = still_open(asked, change, known);
@@ -187,6 +187,7 @@ mod tests {
             max_pairs: 0,
             pairs,
             stopped: Stop::Settled,
+            grown: Vec::new(),
         }
     }
 

@@ -206,7 +206,7 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
 #[cfg(test)]
 mod tests {
     use crate::judge::{PairSample, PairedReading, PairedSeries, Reading, Series};
-    use crate::model::{MetricId, Outcome, Unusable};
+    use crate::model::{MetricId, MetricKind, Outcome, Unusable};
     use crate::stats::Plan;
 
     use super::*;
@@ -305,6 +305,32 @@ mod tests {
             );
         }
         assert_eq!(of_pairs("m <= -10%", &pairs(0.1, 6)).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn counts_that_repeat_themselves_tell_a_fifth_of_a_percent_in_three_runs_a_side() {
+        let mut lot = 1_u64;
+        let mut counts = |share: f64, jitter: f64| {
+            let side = (0..3).map(|_| {
+                lot = lot.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                6e6 * (1.0 + share) * (1.0 + jitter * ((lot >> 33) as f64 / f64::from(1_u32 << 31)))
+            });
+            Ok(Series { spec: MetricKind::Instructions.spec("t"), samples: side.collect() })
+        };
+        // Two sessions of a machine that drifted say the same as one.
+        let known = Circumstances { min_effect: 0.001, reference_ratio: Some(1.3), ..known() };
+        let mut change = |share: f64, jitter: f64| {
+            let (before, after) = (counts(0.0, jitter), counts(share, jitter));
+            super::change(Measured { before: &before, after: &after, paired: None }, Better::Lower, &known)
+        };
+        for _ in 0..200 {
+            for jitter in [0.0, 0.0002] {
+                assert!(matches!(change(0.0, jitter), Change::NoDifference(_)), "{jitter}");
+                assert!(matches!(change(0.002, jitter), Change::Regressed(_)), "{jitter}");
+            }
+        }
+        let varies = change(0.002, 1.0);
+        assert!(matches!(varies, Change::Inconclusive { because: Doubt::Drift { .. } | Doubt::TooFew { .. }, .. }));
     }
 
     #[test]

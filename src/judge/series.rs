@@ -208,7 +208,7 @@ fn kpi(kpi: &Kpi) -> Reading {
 
 /// Every metric of a pair session, of all machines. A failed run on either side makes the command's times unusable.
 pub fn pair_metrics(session: &PairSession) -> BTreeMap<MetricId, PairedReading> {
-    let kpis = session.kpis.iter().map(|paired| (MetricId::kpi(&paired.kpi.name), kpi_pairs(paired)));
+    let kpis = session.kpis.iter().map(|paired| (paired.metric(), kpi_pairs(paired)));
     let mut found: BTreeMap<_, _> = session.commands.iter().flat_map(command_pairs).chain(kpis).collect();
     if !session.others.is_empty() {
         let mut others: Vec<_> = session.others.iter().map(pair_metrics).collect();
@@ -266,7 +266,11 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
         after_first: i % 2 == 1,
     };
     let plan = Plan::new(measured.min_pairs, measured.max_pairs);
-    paired(kpi_spec(kpi), plan, measured.pairs.iter().enumerate().map(sample).collect())
+    paired(
+        MetricSpec { id: measured.metric(), ..kpi_spec(kpi) },
+        plan,
+        measured.pairs.iter().enumerate().map(sample).collect(),
+    )
 }
 
 fn paired(spec: MetricSpec, plan: Plan, pairs: Vec<PairSample>) -> PairedReading {

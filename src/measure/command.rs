@@ -26,6 +26,11 @@ pub type Env = Vec<(OsString, Option<OsString>)>;
 /// Something that makes runs: the system, or a script of a test.
 pub trait Runner {
     fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError>;
+
+    /// Whether the user asks to stop.
+    fn stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Runs on this machine, ended when the interrupt is raised.
@@ -43,6 +48,10 @@ impl SystemRunner {
 impl Runner for SystemRunner {
     fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError> {
         process::run(spec, &self.interrupt)
+    }
+
+    fn stopped(&self) -> bool {
+        self.interrupt.requested()
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
-use crate::measure::command;
 use crate::measure::number::follow;
+use crate::measure::served::Served;
+use crate::measure::{Place, command};
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
 use crate::model::{Http, HttpRequest};
@@ -18,8 +19,15 @@ const MAX_REDIRECTS: u32 = 5;
 /// After so many timeouts in a row the endpoint is not asked again: each costs its full deadline.
 const TIMEOUTS_TO_STOP: u32 = 2;
 
-/// Asks the endpoint as often as configured, unless `stop` says that the user has had enough or it keeps timing out.
-pub(crate) fn probe(config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http {
+/// Asks the endpoint as often as configured, unless `stop` says that the user has had enough or it keeps timing out. What has
+/// to be served for it is served in `place`.
+pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) -> Http {
+    let served = config.start.as_ref().map(|cmd| Served::start(config, cmd, place, stop));
+    match served {
+        Some(Ok(served)) => return served.ask(place, stop),
+        Some(Err(why)) => return unanswered(config, scrub(&why)),
+        None => {}
+    }
     let request = request(config);
     let mut requests = Vec::new();
     let (mut status, mut failed, mut first_failure, mut timeouts) = (None, 0_u32, None, 0);
@@ -54,6 +62,19 @@ pub(crate) fn probe(config: &HttpProbe, stop: &dyn Fn() -> bool) -> Http {
             other => other,
         },
         requests,
+    }
+}
+
+/// One request that was not answered as expected.
+fn unanswered(config: &HttpProbe, why: String) -> Http {
+    Http {
+        url: scrub_url(&config.url),
+        name: Some(config.name.clone()),
+        timeout_s: config.timeout_s,
+        ok: false,
+        status: None,
+        error: Some(why),
+        requests: vec![HttpRequest { latency_s: 0.0, ok: false }],
     }
 }
 
@@ -167,11 +188,15 @@ mod tests {
         })
     }
 
+    fn here() -> Place {
+        Place { root: std::env::temp_dir(), env: Vec::new() }
+    }
+
     fn asked(url: &str, set: impl Fn(&mut HttpProbe)) -> Http {
         let mut config = HttpProbe { name: "p".to_owned(), url: url.to_owned(), ..HttpProbe::default() };
         config.requests = 2;
         set(&mut config);
-        probe(&config, &|| false)
+        probe(&config, &here(), &|| false)
     }
 
     fn error(http: &Http) -> &str {
@@ -300,9 +325,29 @@ mod tests {
     }
 
     #[test]
+    fn a_compressed_body_and_a_port_without_tls_are_named() {
+        let zipped = serve(|_, stream| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(&[head.as_bytes(), &[0x1f, 0x8b]].concat());
+        });
+        let wanted = || vec![ExpectJson { pointer: "/status".to_owned(), equals: Some(json!("ok")) }];
+        let answer = asked(&zipped, |c| c.expect_json = wanted());
+        assert!(error(&answer).contains("compressed with gzip"), "{answer:?}");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = (stream.read(&mut [0; 64]), stream.write_all(reply("400 Bad Request", "").as_bytes()));
+            }
+        });
+        let plain = asked(&format!("https://127.0.0.1:{port}"), |_| ());
+        assert!(error(&plain).contains("speaks no TLS; try http://"), "{plain:?}");
+    }
+
+    #[test]
     fn nothing_is_asked_once_the_user_has_stopped_it() {
         let config = HttpProbe { name: "p".to_owned(), url: "http://x".to_owned(), ..HttpProbe::default() };
-        let http = probe(&config, &|| true);
+        let http = probe(&config, &here(), &|| true);
         assert_eq!(error(&http), "not asked: interrupted");
     }
 }

@@ -17,18 +17,22 @@ const SLOWER: u32 = 100;
 pub(crate) fn count(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Option<u64> {
     let counter = plan.instructions?;
     let dir = tempfile::tempdir().ok()?;
-    let own = match &spec.invocation {
-        Invocation::Argv(words) => words.clone(),
-        Invocation::Shell(line) => match plain_words(line, cfg!(windows)) {
-            Some(words) => words.into_iter().map(OsString::from).collect(),
-            None => ["/bin/sh", "-c", line].map(OsString::from).to_vec(),
-        },
-    };
-    let words = counter_words(counter, dir.path()).into_iter().chain(own).collect();
-    let timeout = spec.timeout.saturating_mul(SLOWER);
-    let spec = Spec { invocation: Invocation::Argv(words), timeout, stdout: Output::Discard, ..spec.clone() };
+    let spec = started_by(counter_words(counter, dir.path()), SLOWER, spec);
     let finished = command::run_once(runner, plan, &spec).ok()?;
     if finished.success() { read(dir.path()) } else { None }
+}
+
+/// The run of `spec` as another program starts it, which takes so many times as long.
+pub(crate) fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
+    match &spec.invocation {
+        Invocation::Argv(own) => words.extend(own.iter().cloned()),
+        Invocation::Shell(line) => match plain_words(line, cfg!(windows)) {
+            Some(own) => words.extend(own.into_iter().map(OsString::from)),
+            None => words.extend(["/bin/sh", "-c", line].map(OsString::from)),
+        },
+    }
+    let timeout = spec.timeout.saturating_mul(slower);
+    Spec { invocation: Invocation::Argv(words), timeout, stdout: Output::Discard, ..spec.clone() }
 }
 
 /// Why there is no count, where one was to be had.

@@ -13,7 +13,7 @@ use crate::model::strict_json::parse_json;
 use crate::model::text::nearest;
 
 /// Separators of groups of digits that are never anything else.
-const GROUPING: [char; 6] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}'];
+const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}', '\u{66b}', '\u{66c}'];
 /// Multipliers that may follow a number at once.
 const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
 
@@ -459,19 +459,27 @@ mod tests {
             assert_eq!(reader.complete(&mut kpi, false), None);
             (numbers(&kpi, text.as_bytes()).unwrap(), kpi.unit.symbol().to_owned())
         };
-        let hyperfine = r#"{"results":[{"command":"a/b","times":[1,2]},{"command":"c","times":[3]}]}"#;
-        assert_eq!(read(Reader::Hyperfine, "a/b", hyperfine), (vec![1.0, 2.0], "s".to_owned()));
+        // What the tools themselves wrote.
+        let hyperfine = include_str!("../../tests/data/benchmarks/hyperfine.json");
+        assert_eq!(
+            read(Reader::Hyperfine, "true", hyperfine).0,
+            [0.017036847, 0.026952950000000003, 0.021182961, 0.022603254]
+        );
+        assert_eq!(read(Reader::Hyperfine, "count up", hyperfine).1, "s");
+        let pytest = include_str!("../../tests/data/benchmarks/pytest-benchmark.json");
+        for name in ["test_sort", "test_x.py::test_sort"] {
+            assert_eq!(read(Reader::PytestBenchmark, name, pytest).0.len(), 4, "{name}");
+        }
+        let google = include_str!("../../tests/data/benchmarks/google-benchmark.json");
+        let (values, unit) = read(Reader::GoogleBenchmark, "BM_Fill/64", google);
+        assert!(values.len() == 3 && (values[0] - 97.77).abs() < 0.01 && unit == "ns", "{values:?}");
+        let go = include_str!("../../tests/data/benchmarks/go-bench.txt");
+        assert_eq!(read(Reader::GoBench, "BenchmarkFib", go).0, [4759.0, 7160.0, 5718.0]);
+        assert_eq!(read(Reader::GoBench, "BenchmarkSizes/n=5", go).0, [613.4, 766.3, 751.3]);
         let second = r#"{"results":[{"command":"x","name":"n","measurements":[{"time_wall_clock":{"value":0.5,"unit":"second"}}]}]}"#;
         assert_eq!(read(Reader::Hyperfine, "n", second).0, [0.5]);
         let criterion = r#"{"sampling_mode":"Linear","iters":[10,20],"times":[1000,2200]}"#;
         assert_eq!(read(Reader::Criterion, "g/n", criterion), (vec![100.0, 110.0], "ns".to_owned()));
-        let pytest = r#"{"benchmarks":[{"name":"test_a","fullname":"t.py::test_a","stats":{"data":[0.1,0.2]}}]}"#;
-        assert_eq!(read(Reader::PytestBenchmark, "t.py::test_a", pytest).0, [0.1, 0.2]);
-        let google = r#"{"benchmarks":[{"name":"BM_a","real_time":5,"time_unit":"ns"},{"name":"BM_a","real_time":6,"time_unit":"ns"},
-            {"name":"BM_a_mean","real_time":5.5,"time_unit":"ns"}]}"#;
-        assert_eq!(read(Reader::GoogleBenchmark, "BM_a", google).0, [5.0, 6.0]);
-        let go = "goos: linux\nBenchmarkFib-8   \t 1000\t       331 ns/op\nBenchmarkFib-8\t1000\t339.5 ns/op\nBenchmarkFib2-8\t1\t9 ns/op\n";
-        assert_eq!(read(Reader::GoBench, "BenchmarkFib", go).0, [331.0, 339.5]);
         assert_eq!(read(Reader::K6, "http_req_duration", r#"{"metrics":{"http_req_duration":{"avg":4.5}}}"#).0, [4.5]);
         assert_eq!(read(Reader::Oha, "average", r#"{"summary":{"average":0.02}}"#).0, [0.02]);
         let mut kpi =

@@ -45,12 +45,19 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
     let base = relative_to_root(root, path);
     let tracked = tracked.filter(|_| base.is_some());
     let tally = if metadata.is_dir() {
-        walk(start.clone(), base, tracked)
+        let is_whole = is_tracked(tracked, base.as_deref());
+        walk(Dir { path: start.clone(), name: base, is_whole }, tracked)
     } else {
         let mut tally = Tally::default();
         tally.add(metadata.len(), is_tracked(tracked, base.as_deref()));
         tally
     };
+    if let Some(submodule) = tally.unfetched {
+        return Measured::Unreadable(format!(
+            "size of {path}: the submodule {} is not checked out: run `git submodule update --init --recursive`",
+            submodule.display()
+        ));
+    }
     let size = Size {
         path: start.to_string_lossy().into_owned(),
         bytes: tally.bytes,
@@ -61,8 +68,14 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
     Measured::Size(size, tally.into_warnings(path))
 }
 
-/// A directory, and its path from the project's root where it is inside.
-type Dir = (PathBuf, Option<Vec<u8>>);
+/// A directory.
+struct Dir {
+    path: PathBuf,
+    /// From the project's root, where it is inside.
+    name: Option<Vec<u8>>,
+    /// Whether git tracks it as one thing, as it does the commit of another repository.
+    is_whole: bool,
+}
 
 /// What several threads share: the directories that nobody has looked at yet, and how many are being looked at.
 struct Walk {
@@ -73,8 +86,8 @@ struct Walk {
 
 /// Everything below a directory. To ask for a file's size is a call of the system and takes most of the time, so each
 /// core asks.
-fn walk(start: PathBuf, base: Option<Vec<u8>>, tracked: Tracked<'_>) -> Tally {
-    let shared = Mutex::new(Walk { open: vec![(start, base)], busy: 0, tally: Tally::default() });
+fn walk(start: Dir, tracked: Tracked<'_>) -> Tally {
+    let shared = Mutex::new(Walk { open: vec![start], busy: 0, tally: Tally::default() });
     let changed = Condvar::new();
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let work = || {
@@ -103,15 +116,19 @@ fn walk(start: PathBuf, base: Option<Vec<u8>>, tracked: Tracked<'_>) -> Tally {
 }
 
 /// The files in a directory, and the directories in it.
-fn look((dir, base): Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
+fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
     let (mut tally, mut below) = (Tally::default(), Vec::new());
-    let entries = match fs::read_dir(&dir) {
-        Ok(entries) => entries,
+    let mut entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries.peekable(),
         Err(error) => {
             tally.unread(&dir, &error);
             return (tally, below);
         }
     };
+    if is_tracked(tracked, base.as_deref()) && entries.peek().is_none() {
+        tally.unfetched = Some(dir);
+        return (tally, below);
+    }
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -127,9 +144,12 @@ fn look((dir, base): Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
             continue;
         }
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => below.push((entry.path(), name)),
+            Ok(kind) if kind.is_dir() => {
+                let is_whole = is_whole || is_tracked(tracked, name.as_deref());
+                below.push(Dir { path: entry.path(), name, is_whole });
+            }
             kind => match kind.and_then(|_| entry.metadata()) {
-                Ok(metadata) => tally.add(metadata.len(), is_tracked(tracked, name.as_deref())),
+                Ok(metadata) => tally.add(metadata.len(), is_whole || is_tracked(tracked, name.as_deref())),
                 Err(error) => tally.unread(&entry.path(), &error),
             },
         }
@@ -144,6 +164,8 @@ struct Tally {
     tracked_bytes: u64,
     tracked_files: u64,
     unread: Vec<String>,
+    /// A submodule that is not there.
+    unfetched: Option<PathBuf>,
 }
 
 impl Tally {
@@ -166,6 +188,7 @@ impl Tally {
         self.tracked_bytes += other.tracked_bytes;
         self.tracked_files += other.tracked_files;
         self.unread.extend(other.unread);
+        self.unfetched = self.unfetched.take().or(other.unfetched);
     }
 
     fn into_warnings(mut self, path: &str) -> Vec<String> {

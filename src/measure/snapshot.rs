@@ -76,7 +76,7 @@ pub(crate) fn take(
     timings(plan, &place, runner, &reference, &mut snapshot, tell);
     for probe in &plan.config.http_probes {
         tell(&format!("asking {}", probe.name));
-        snapshot.http.push(http::probe(probe, &|| plan.interrupt.requested()));
+        snapshot.http.push(http::probe(probe, &place, &|| plan.interrupt.requested()));
     }
     let outputs = kpis(plan, &place, runner, &reference, &mut snapshot, tell);
     Ok((snapshot, outputs))

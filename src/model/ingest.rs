@@ -36,6 +36,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
     check_schema(&json.value, "vibeship_optimizer.snapshot.v", &known, "vibeship_optimizer.snapshot.v1 or .v2")?;
     let snapshot: Snapshot = json.read()?;
     check_snapshot(&snapshot)?;
+    snapshot.pair.as_deref().map_or(Ok(()), check_pair)?;
     check_seconds("", &json.value, false)?;
     Ok(snapshot)
 }
@@ -125,7 +126,9 @@ fn check_rate<'a>(i: usize, kpi: &Kpi, values: impl Iterator<Item = &'a f64>) ->
 
 fn check_pair(session: &PairSession) -> Result<(), IngestError> {
     check_names("commands", session.commands.iter().map(|command| command.name.as_str()))?;
-    check_names("kpis", session.kpis.iter().map(|kpi| kpi.kpi.name.as_str()))?;
+    for http in [false, true] {
+        check_names("kpis", session.kpis.iter().filter(|it| it.http == http).map(|it| it.kpi.name.as_str()))?;
+    }
     session.others.iter().try_for_each(check_pair)?;
     session.kpis.iter().enumerate().try_for_each(|(i, paired)| {
         check_rate(i, &paired.kpi, paired.pairs.iter().flat_map(|(before, after)| [before, after]))

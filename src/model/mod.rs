@@ -41,7 +41,7 @@ pub use gate::{Class, Gate, Surface};
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
-pub use pair::{FirstRuns, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
+pub use pair::{FirstRuns, Grown, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
 pub use revision::{Machine, Revision, WorkTree};
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Flaw, Kpi, Machine, Run, Size, Unusable};
+use crate::model::{Digest, Flaw, Kpi, Machine, MetricId, MetricKind, Run, Size, Unusable};
 
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
@@ -59,7 +59,7 @@ impl PairSession {
         let mut all = sessions.into_iter();
         let Some(mut first) = all.next() else { return Err((0, "was not given".to_owned())) };
         let names = |session: &Self| -> Vec<String> {
-            let kpis = session.kpis.iter().map(|it| it.kpi.name.clone());
+            let kpis = session.kpis.iter().map(|it| it.metric().to_string());
             session.commands.iter().map(|it| format!("{} ({})", it.name, it.cmd)).chain(kpis).collect()
         };
         for (i, other) in all.enumerate() {
@@ -113,6 +113,18 @@ pub struct PairedCommand {
     pub stopped: Stop,
     #[serde(default, skip_serializing_if = "FirstRuns::is_empty")]
     pub first_runs: FirstRuns,
+    /// After a regression: the functions whose share of the time grew, by one more run of each side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grown: Vec<Grown>,
+}
+
+/// A function with its share of a run's time on each side.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grown {
+    pub function: String,
+    pub before: f64,
+    pub after: f64,
 }
 
 /// What the first run of each side showed of it, before anything was measured.
@@ -184,6 +196,9 @@ pub struct Pair {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedKpi {
     pub kpi: Kpi,
+    /// Whether it is the latency of an endpoint that is served on each side, by the probe's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http: bool,
     /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
     #[serde(default)]
     pub min_pairs: u32,
@@ -194,6 +209,12 @@ pub struct PairedKpi {
     pub pairs: Vec<(f64, f64)>,
     #[serde(default, skip_serializing_if = "FirstRuns::is_empty")]
     pub first_runs: FirstRuns,
+}
+
+impl PairedKpi {
+    pub fn metric(&self) -> MetricId {
+        if self.http { MetricKind::Latency.of(&self.kpi.name) } else { MetricId::kpi(&self.kpi.name) }
+    }
 }
 
 /// Why sampling ended.

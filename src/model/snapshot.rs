@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Artifact, Better, Digest, Machine, Revision, Sampling, Unusable};
+use crate::model::{Artifact, Better, Digest, Machine, PairSession, Revision, Sampling, Unusable};
 
 /// Schema name of the files written here.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
@@ -73,6 +73,9 @@ pub struct Snapshot {
     /// measure the same thing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub definitions: BTreeMap<String, Digest>,
+    /// On a monitored day: the state of that day in pairs with the rebuilt baseline (v2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<Box<PairSession>>,
     /// What could not be measured as asked, in words (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

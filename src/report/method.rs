@@ -2,7 +2,7 @@
 //! what cannot be concluded from it.
 
 use crate::judge::{Caveat, CpuReason, Decisive, WallReason, Which};
-use crate::model::{Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
+use crate::model::{Grown, Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
 use crate::report::{CompareView, Doc, Table, Text, code, codes, values, verdict};
 
 pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
@@ -52,6 +52,7 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
         ]);
     }
     doc.table(table);
+    doc.list(view.pair.iter().flat_map(|pair| &pair.commands).filter_map(grown));
 }
 
 /// Which time decides, and why.
@@ -293,6 +294,17 @@ fn which(side: Which) -> &'static str {
 
 fn names(metrics: &[MetricId]) -> Text {
     codes(metrics.iter().map(MetricId::as_str))
+}
+
+/// The functions that take a larger share of a command's time than before.
+pub(crate) fn grown(command: &PairedCommand) -> Option<Text> {
+    let one = |it: &Grown| {
+        let [before, after] = [it.before, it.after].map(values::plain_share);
+        format!("{} ({before} → {after})", it.function)
+    };
+    let all: Vec<String> = command.grown.iter().map(one).collect();
+    let said = format!(": a larger share of its time is spent in {}", all.join(", "));
+    (!all.is_empty()).then(|| code(command.name.as_str()).plain(said))
 }
 
 /// What to hold against instructions, where any were counted.

@@ -28,6 +28,7 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
                 method::cores(command)
             )));
         }
+        doc.list(method::grown(command));
         let changed =
             |kind: MetricKind| of_command().find(|row| row.metric.kind() == Some(kind)).map(|row| &row.change);
         let both = changed(MetricKind::Cpu).zip(changed(MetricKind::Wall));

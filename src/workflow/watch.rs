@@ -7,7 +7,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
 use crate::judge::{Comparison, Role, Settings};
-use crate::model::{Artifact, Contract, Criterion, Judged, Outcome, Policy, Snapshot, Trigger, Verdicts};
+use crate::model::{
+    Artifact, Contract, Criterion, Judged, Outcome, PairSession, Policy, SideRevision, Snapshot, Trigger, Verdicts,
+};
 use crate::workflow::{Change, window};
 
 /// The verdicts of one measurement on the contract.
@@ -150,7 +152,7 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
         ..Contract::default()
     };
     let comparison = if has_baseline {
-        compare::compare(reference, today, None, &judged, settings)
+        compare::compare(reference, today, pairs_of(change, today), &judged, settings)
     } else {
         compare::compare(&unattributed(reference), today, None, &judged, settings)
     };
@@ -159,6 +161,15 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
         guardrails: comparison.judged(Role::Guardrail).collect(),
         trigger: comparison.judged(Role::Trigger).next(),
     }
+}
+
+/// The day's pairs, if they are of the baseline and of the code that was measured on that day.
+fn pairs_of<'a>(change: &Change, today: &'a Snapshot) -> Option<&'a PairSession> {
+    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+    let before = change.commit_and_parent().map(|(parent, _)| parent).or(baseline);
+    let now = today.revision.as_ref().and_then(|revision| revision.commit.as_deref());
+    let is_of = |side: &SideRevision, commit: Option<&str>| commit.is_some() && side.commit.as_deref() == commit;
+    today.pair.as_deref().filter(|pair| !pair.of_commit && is_of(&pair.before, before) && is_of(&pair.after, now))
 }
 
 /// How far `today` has drifted from the state right after the change: the same code on another day.

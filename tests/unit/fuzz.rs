@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 
 use crate::config::{HttpProbe, KpiProbe, file};
-use crate::measure::{flatten, http, number};
+use crate::measure::{Place, flatten, http, number};
 use crate::model::{ChangeId, Commit, Criterion, hyperfine, ingest};
 use crate::store::{Record, record};
 
@@ -246,7 +246,7 @@ fn answers_of_servers() {
                     let _ = stream.write_all(bytes);
                 }
             });
-            let answer = http::probe(&probe, &|| false);
+            let answer = http::probe(&probe, &Place { root: std::env::temp_dir(), env: Vec::new() }, &|| false);
             assert_eq!(answer.ok, answer.error.is_none());
             done.store(true, std::sync::atomic::Ordering::SeqCst);
             let _ = std::net::TcpStream::connect(probe.url.trim_start_matches("http://").trim_end_matches('/'));

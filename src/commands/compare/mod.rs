@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::commands::compare::files::Outs;
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair};
+use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, rehearse};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
@@ -208,7 +208,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
     if let Some(pair) = &pair {
-        pairing::tell_if_none_ran(ctx, pair)?;
+        rehearse::tell_if_none_ran(ctx, pair)?;
     }
     ctx.hint_next(&change)?;
     Ok(exit)
@@ -256,7 +256,7 @@ fn pairs(
     if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
-    let mut budget = pairing::budget(&ctx.config()?.pair, args.runs, args.max_time)?;
+    let mut budget = pairing::budget(ctx.config()?, args.runs, args.max_time)?;
     let prior = undecided(ctx, change)?;
     if let Some((_, made)) = &prior {
         budget.max_pairs = args.runs.unwrap_or(budget.max_pairs.max(made * 2));

@@ -5,12 +5,18 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
+use crate::commands::pairing::Pairing;
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, uncommitted,
+    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, pairing,
+    uncommitted,
 };
 use crate::error::{Result, failed};
 use crate::exit::Exit;
-use crate::model::{CommandLine, Fix, Judged, Kind, MetricSource, Proposed, Run, Tick, Timing, fix};
+use crate::judge::compare;
+use crate::measure::pair::{Version, Versions};
+use crate::model::{
+    CommandLine, Fix, Judged, Kind, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
+};
 use crate::report::{self, DayView};
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, gates, watch, window};
@@ -144,7 +150,62 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
         }
     };
     cannot_run_here(&change, measurement)?;
+    measurement.snapshot.pair = in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     record(ctx, &change, &world, measurement)
+}
+
+/// What is here now against the baseline that the change was promoted on, in pairs, for what the contract measures; `None`
+/// where there is nothing of that kind. What fails there says nothing of the change, and is left to the day's own runs.
+fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairSession>> {
+    let (config, Some(watched)) = (ctx.config()?, evidence::watched(ctx, change)?) else { return Ok(None) };
+    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+    let mut commands = pairing::timings(config);
+    commands.retain(|plan| named(format!("timing.{}", plan.name)));
+    let mut kpis = pairing::configured_kpis(ctx)?;
+    kpis.retain(|kpi| named(format!("kpi.{}", kpi.name)) && !kpi.exact);
+    let mut http = pairing::served(config);
+    http.retain(|probe| named(format!("http.{}", probe.name)));
+    let baseline = change.baseline.as_ref().map(|baseline| &baseline.taken);
+    let now = today.revision.as_ref().filter(|now| now.dirty_digest().is_none());
+    let (Some(baseline), Some(now)) = (baseline, now) else { return Ok(None) };
+    let before = change.commit_and_parent().map(|(parent, _)| parent).or(baseline.revision.commit.as_deref());
+    let (Some(before), Some(after)) = (before, now.commit.as_deref()) else { return Ok(None) };
+    let nothing = commands.is_empty() && kpis.is_empty() && http.is_empty();
+    if !config.pair.enabled || nothing || baseline.revision.same_code(now) {
+        return Ok(None);
+    }
+    let ask = pairing::Ask {
+        config,
+        versions: Versions {
+            before: Version { rev: before, tuneables: None },
+            after: Version { rev: after, tuneables: None },
+            tuneables: None,
+            same_allowed: false,
+        },
+        commands,
+        kpis,
+        http,
+        of_commit: false,
+        criteria: change.contract.criteria().cloned().collect(),
+        settings: &watched.settings,
+        budget: pairing::budget(config, None, None)?,
+        pin: config.pair.pin,
+        change: Some(change),
+        prior: None,
+        profile: false,
+    };
+    let mut session = match pairing::run(ctx, &ask)? {
+        Pairing::Measured(session) => session,
+        Pairing::Impossible(why) | Pairing::SameCode(why) => {
+            ctx.ui.warn(&format!("the day is not measured in pairs: {why}"));
+            return Ok(None);
+        }
+    };
+    pairing::warn(ctx, &session);
+    let both = |pair: &Pair| pair.before.succeeded() && pair.after.succeeded();
+    session.commands.retain(|it| it.first_runs.flaw().is_none() && it.pairs.iter().all(both));
+    session.kpis.retain(|it| it.first_runs.flaw().is_none() && it.kpi.error.is_none());
+    Ok(Some(*session))
 }
 
 /// Fails where a command of the contract lacks something in this checkout: that says nothing of the change.

@@ -203,7 +203,7 @@ pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
         }
     }
     for measured in &session.kpis {
-        let metric = MetricId::kpi(&measured.kpi.name);
+        let metric = measured.metric();
         let reading = of_all(&metric, series::kpi_pairs(measured));
         rows.push(pair_row(metric, &reading, measured.kpi.better, settings));
     }

@@ -212,7 +212,8 @@ impl Builder<'_> {
         self.prepare(side, &place)?;
         self.warn_of_submodules(&tree);
         let tracked = self.project.repo.tracked(b"")?;
-        self.warnings.extend(size::unfetched_warnings(&tree, tracked.iter().map(|path| files::path_from_bytes(path))));
+        let tracked = tracked.iter().map(|path| files::path_from_bytes(path));
+        self.warnings.extend(size::unfetched_warnings(&tree, tracked.filter(|path| !tree.join(path).is_dir())));
         Ok(Checkout { place, version })
     }
 

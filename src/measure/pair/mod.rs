@@ -8,18 +8,20 @@
 
 mod checkouts;
 mod environment;
+mod kpis;
 mod pin;
 mod proof;
 mod scratch;
 mod session;
 
 pub(crate) use checkouts::{CheckoutError, Checkouts, Project, TuneablesFile, Version, Versions};
+pub(crate) use kpis::Group;
 pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     Before,
     After,
 }

@@ -76,7 +76,7 @@ impl Proof {
     /// What was opened since it was asked last.
     pub(crate) fn opened(&mut self) -> Did {
         let mut did = Did::default();
-        let opened = self.opens.as_mut().and_then(Opens::opened).unwrap_or_default();
+        let opened = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
         for path in opened {
             let source = source_of(&path).unwrap_or_else(|| path.clone());
             let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();

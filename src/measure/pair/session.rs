@@ -3,15 +3,15 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::config::{KpiProbe, Pin};
+use crate::config::Pin;
 use crate::judge::Decision;
-use crate::measure::kpi::{KpiError, Sample};
-use crate::measure::pair::pin::{CorePinning, Waited, waited};
+use crate::measure::pair::pin::{CorePinning, waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::{Proof, Side};
-use crate::measure::{CommandPlan, Place, Reference, Runner, command, instructions, kpi};
+use crate::measure::served::Served;
+use crate::measure::{CommandPlan, Place, Reference, Runner, command, instructions, profile};
 use crate::model::scrub::scrub;
-use crate::model::{FirstRuns, Pair, PairedCommand, PairedKpi, Run, Stop};
+use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Run, Stop};
 use crate::os::process::Output;
 use crate::os::{Core, Ended, Finished, SpawnError, process};
 
@@ -45,16 +45,18 @@ pub struct MeasuredPairs {
 
 /// A session over two prepared places.
 pub struct Session<'a> {
-    runner: &'a mut dyn Runner,
-    before: &'a Place,
-    after: &'a Place,
-    pin: Pin,
+    pub(crate) runner: &'a mut dyn Runner,
+    pub(crate) before: &'a Place,
+    pub(crate) after: &'a Place,
+    pub(crate) pin: Pin,
     /// Looks at what the sides do in their first runs.
-    proof: Option<Proof>,
+    pub(crate) proof: Option<Proof>,
     /// The workload before each run: its wall time in seconds.
     reference: Box<dyn FnMut() -> Option<f64> + 'a>,
     /// The time that has gone by.
-    clock: Box<dyn FnMut() -> Duration + 'a>,
+    pub(crate) clock: Box<dyn FnMut() -> Duration + 'a>,
+    /// The servers of the endpoint that is measured.
+    pub(crate) served: [Option<Served>; 2],
 }
 
 impl<'a> Session<'a> {
@@ -62,7 +64,8 @@ impl<'a> Session<'a> {
     pub fn new(runner: &'a mut dyn Runner, (before, after): (&'a Place, &'a Place), pin: Pin) -> Self {
         let (reference, started) = (Reference::new(), Instant::now());
         let reference = Box::new(move || Some(reference.measure_once().wall_s));
-        Self { runner, before, after, pin, proof: None, reference, clock: Box::new(move || started.elapsed()) }
+        let clock = Box::new(move || started.elapsed());
+        Self { runner, before, after, pin, proof: None, reference, clock, served: [None, None] }
     }
 
     /// With a look at what the sides do in their first runs.
@@ -124,7 +127,7 @@ impl<'a> Session<'a> {
     }
 
     /// Makes pairs, counted from those `made` already, until the budget ends, a pair ends them, or their question is settled.
-    fn until_settled(
+    pub(crate) fn until_settled(
         &mut self,
         began: Duration,
         made: usize,
@@ -230,119 +233,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn place(&self, side: Side) -> &'a Place {
+    /// The functions whose share of the command's time grew, by one more pair of runs; or why that is not known.
+    pub(crate) fn grown(&mut self, plan: &CommandPlan) -> Result<Vec<Grown>, String> {
+        profile::grown(self.runner, plan, self.before, self.after)
+    }
+
+    pub(crate) fn place(&self, side: Side) -> &'a Place {
         match side {
             Side::Before => self.before,
             Side::After => self.after,
         }
     }
-
-    /// Measures the KPIs of one command in pairs, until `decide` calls all of them settled or the budget ends; an exact one
-    /// once. A value that cannot be had leaves its KPI with the reason and no pairs. There is no warm-up, so it is the first
-    /// pair, free to move, that shows whether the others are held on one core.
-    pub(crate) fn kpis(
-        &mut self,
-        group: &[&KpiProbe],
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
-    ) -> (Vec<PairedKpi>, Stop) {
-        self.go_on_kpis(group.iter().map(|config| no_kpi_pairs(config, budget)).collect(), group, budget, decide)
-    }
-
-    /// The same after the pairs that there are, as many of each KPI.
-    pub(crate) fn go_on_kpis(
-        &mut self,
-        mut paired: Vec<PairedKpi>,
-        group: &[&KpiProbe],
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
-    ) -> (Vec<PairedKpi>, Stop) {
-        let first = paired.iter().map(|it| it.pairs.len()).max().unwrap_or_default();
-        let began = (self.clock)();
-        let mut pinning = CorePinning::new(self.pin);
-        let max_pairs = if group.iter().all(|config| config.exact) { 1 } else { budget.max_pairs };
-        let stopped = self.until_settled(began, first, Budget { max_pairs, ..budget }, &mut |session, made| {
-            let waited = session.kpi_pair(group, made, pinning.core(), &mut paired)?;
-            if made == first {
-                if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
-                    return ControlFlow::Break(Stop::Failed);
-                }
-                pinning.warmed_up(waited);
-            } else {
-                pinning.measured(waited);
-            }
-            if paired.iter().all(|it| it.kpi.error.is_some()) {
-                return ControlFlow::Break(Stop::Failed);
-            }
-            let open = paired.iter().zip(group).filter(|(it, config)| it.kpi.error.is_none() && !config.exact);
-            let decisions: Vec<Decision> = open.map(|(it, _)| decide(it)).collect();
-            let undecided = decisions.into_iter().find(|decision| *decision != Decision::Settled);
-            ControlFlow::Continue(undecided.unwrap_or(Decision::Settled))
-        });
-        (paired, stopped)
-    }
-
-    fn kpi_run(&mut self, group: &[&KpiProbe], side: Side) -> (Vec<Result<Sample, KpiError>>, Did) {
-        let _ = self.proof.as_mut().map(Proof::opened);
-        let place = self.place(side);
-        let samples = kpi::samples(self.runner, place, group);
-        (samples, self.proof.as_mut().map(Proof::opened).unwrap_or_default())
-    }
-
-    /// One pair of runs, read into every KPI that wants one more.
-    fn kpi_pair(
-        &mut self,
-        group: &[&KpiProbe],
-        number: usize,
-        core: Option<Core>,
-        paired: &mut [PairedKpi],
-    ) -> ControlFlow<Stop, Waited> {
-        let _held = core.and_then(Core::hold);
-        let [(first, did), (second, other)] = order(number).map(|side| self.kpi_run(group, side));
-        if number == 0 && self.proof.is_some() {
-            let first_runs = proof::conclude(&did, &other, &mut |side| {
-                if let Some(proof) = &mut self.proof {
-                    proof.watch();
-                }
-                Some(self.kpi_run(group, side).1)
-            });
-            paired.iter_mut().for_each(|it| it.first_runs = first_runs.clone());
-        }
-        let (before, after) = if after_first(number) { (second, first) } else { (first, second) };
-        let mut waited: Waited = [None, None];
-        for (((config, it), before), after) in group.iter().zip(paired).zip(before).zip(after) {
-            if it.kpi.error.is_some() || config.exact && !it.pairs.is_empty() {
-                continue;
-            }
-            match (before, after) {
-                (Ok(before), Ok(after)) => {
-                    waited = [before.waited, after.waited];
-                    it.pairs.push((before.middle(), after.middle()));
-                }
-                (Err(KpiError::Interrupted), _) | (_, Err(KpiError::Interrupted)) => {
-                    return ControlFlow::Break(Stop::Interrupted);
-                }
-                (Err(KpiError::NoValue(why)), _) => fail(it, Side::Before, &why),
-                (Ok(_), Err(KpiError::NoValue(why))) => fail(it, Side::After, &why),
-            }
-        }
-        ControlFlow::Continue(waited)
-    }
-}
-
-fn no_kpi_pairs(config: &KpiProbe, budget: Budget) -> PairedKpi {
-    PairedKpi {
-        kpi: kpi::unmeasured(config),
-        min_pairs: budget.min_pairs,
-        max_pairs: budget.max_pairs,
-        pairs: Vec::new(),
-        first_runs: FirstRuns::default(),
-    }
-}
-
-fn fail(paired: &mut PairedKpi, side: Side, why: &str) {
-    paired.kpi.error = Some(format!("{}: {}", side.name(), scrub(why)));
-    paired.pairs.clear();
 }
 
 fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Option<String>)> {
@@ -354,11 +255,11 @@ fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Optio
 }
 
 /// Whether the head goes first in the pair of this number, counted from 0: A B, B A, A B, B A, …
-fn after_first(pair: usize) -> bool {
+pub(crate) fn after_first(pair: usize) -> bool {
     pair % 2 == 1
 }
 
-fn order(pair: usize) -> [Side; 2] {
+pub(crate) fn order(pair: usize) -> [Side; 2] {
     if after_first(pair) { [Side::After, Side::Before] } else { [Side::Before, Side::After] }
 }
 
@@ -370,6 +271,7 @@ fn no_pairs(plan: &CommandPlan, budget: Budget) -> PairedCommand {
         min_pairs: budget.min_pairs,
         max_pairs: budget.max_pairs,
         pairs: Vec::new(),
+        grown: Vec::new(),
         stopped: Stop::MaxPairs,
         first_runs: FirstRuns::default(),
     }
@@ -391,7 +293,10 @@ fn runs(pairs: &mut [Pair]) -> Vec<&mut Run> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::KpiProbe;
     use crate::measure::command::scripted::Script;
+    use crate::measure::pair::Group;
+    use crate::model::PairedKpi;
 
     const BUDGET: Budget = Budget { min_pairs: 3, max_pairs: 5, max_time: Duration::from_secs(100) };
 
@@ -413,6 +318,7 @@ mod tests {
             pin: Pin::Auto,
             reference: Box::new(reference),
             clock: Box::new(clock),
+            served: [None, None],
         }
     }
 
@@ -583,7 +489,8 @@ mod tests {
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = scripted(&mut script, (&places[0], &places[1]), &mut reference, &mut clock);
-        let (mut paired, stopped) = session.kpis(&[&config], BUDGET, &mut |_| Decision::Continue { more: None });
+        let (mut paired, stopped) =
+            session.kpis(&Group::Kpis(vec![&config]), BUDGET, &mut |_| Decision::Continue { more: None });
         (paired.remove(0), stopped)
     }
 

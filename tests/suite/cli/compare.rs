@@ -216,3 +216,50 @@ fn a_change_s_snapshots_the_wrong_way_round_are_told_and_never_its_report() {
     assert!(!s.path(&report).exists());
     let _ = s.run(&swapped).ok().says(&["they are swapped"]);
 }
+
+#[test]
+fn a_tuneable_that_only_another_reader_sees_change_is_told_and_several_documents_are_refused() {
+    let s = Sandbox::new();
+    s.config("version: 1\ntuneables: {files: [t.yml]}\n");
+    let snapshot = |label: &str, text: &str| {
+        s.write("t.yml", text).commit_as(label, &[]);
+        s.run(&["snapshot", "--label", label]).ok().stdout.trim().to_owned()
+    };
+    let (a, b) = (snapshot("a", "enabled: off\n"), snapshot("b", "enabled: \"off\"\n"));
+    let _ = s.run(&["compare", "--before", &a, "--after", &b]).ok().says(&["t.yml", "changed, but no value in it did"]);
+    s.write("t.yml", "a: 1\n---\na: 2\n");
+    let several = "it holds several documents (separated by `---`)";
+    let _ = s.run(&["snapshot", "--label", "c"]).troubled(&["t.yml", several]);
+    s.config("version: 1\n---\nkpis: []\n");
+    let _ = s.run(&["snapshot", "--label", "d"]).troubled(&[several]);
+}
+
+#[test]
+fn the_size_of_a_submodule_is_that_of_the_commit_it_is_at() {
+    let s = Sandbox::new();
+    let (inner, lib) = (s.outside().join("inner"), s.path("lib"));
+    std::fs::create_dir_all(&inner).unwrap();
+    s.git_in(&inner, &["init", "-q"]);
+    for (tag, bytes) in [("small", 10), ("large", 4000)] {
+        std::fs::write(inner.join("lim.sh"), "x".repeat(bytes)).unwrap();
+        std::fs::write(inner.join(".gitignore"), "built\n").unwrap();
+        s.git_in(&inner, &["add", "-A"]);
+        s.git_in(&inner, &["commit", "-qm", tag]);
+        s.git_in(&inner, &["tag", tag]);
+    }
+    s.git(&["-c", "protocol.file.allow=always", "submodule", "-q", "add", inner.to_str().unwrap(), "lib"]);
+    s.git_in(&lib, &["checkout", "-q", "small"]);
+    s.config(&crate::support::CONFIG.replace("[src]", "[src, lib]"));
+    let bounds = ["--kpi", "kpi.ops <= -10%", "--guardrail", "size.lib <= +20%", "--trigger", "kpi.ops > +10%"];
+    s.start_with("larger", &[&["--hypothesis", "h"], &bounds[..]].concat()).before();
+    s.write("lib/built", "x".repeat(90_000));
+    s.git_in(&lib, &["checkout", "-q", "large"]);
+    s.improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).exits(1).says(&["size.lib <= +20%"]);
+    assert!(s.read(s.evidence("compare.md")).contains("+24937.5 %"), "what the submodule ignores is not counted");
+    std::fs::remove_dir_all(&lib).unwrap();
+    std::fs::create_dir(&lib).unwrap();
+    let empty = s.run(&["snapshot", "--label", "x", "--format", "json"]).ok().json()["snapshot"].clone();
+    assert_eq!(empty["missing_sizes"], serde_json::json!(["lib"]));
+    assert!(empty["warnings"].to_string().contains("lib is not checked out"), "{empty:#}");
+}

@@ -164,11 +164,29 @@ fn a_selftest_tells_what_it_saw_of_slowdowns_that_it_made() {
 #[test]
 fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
     let s = repository(SLOW, FAST);
-    let line = format!("sh {}", s.path("work.sh").display());
-    let said = ["invalid", "a side opened work.sh of your own checkout"];
-    let _ = s.run(&["pair", "--runs", "6", "--", &line]).exits(2).says(&said);
-    let _ =
-        s.run(&["pair", "--runs", "6", "--", "sh work.sh; cat ops.json"]).ok().never_says(&["of your own checkout"]);
+    let root = s.root().display().to_string();
+    std::os::unix::fs::symlink(s.root(), s.outside().join("link")).unwrap();
+    let link = s.outside().join("link").display().to_string();
+    let timings = [
+        ("by_path", format!("sh '{root}/work.sh'"), String::new()),
+        ("by_cd", format!("cd '{root}' && sh work.sh"), String::new()),
+        ("by_cwd", "sh work.sh".to_owned(), format!(", cwd: '{root}'")),
+        ("by_env", "sh \"$SOURCES/work.sh\"".to_owned(), format!(", env: {{SOURCES: '{root}'}}")),
+        ("by_link", format!("sh '{link}/work.sh'"), String::new()),
+        ("own", "sh work.sh; cat ops.json".to_owned(), String::new()),
+    ];
+    let line = |(name, cmd, rest): &(&str, String, String)| {
+        format!("  - {{name: {name}, cmd: {}{rest}}}\n", Value::from(cmd.as_str()))
+    };
+    let kpi = format!("kpis:\n  - {{name: by_kpi, cmd: \"cd '{root}' && sh work.sh; echo 1\", better: lower}}\n");
+    s.config(&format!("version: 1\ntimings:\n{}{kpi}", timings.iter().map(line).collect::<String>()));
+    let told = s.run(&["pair", "--runs", "6"]).exits(2);
+    for row in told.stdout.lines().filter(|line| line.starts_with("timing.by_") || line.starts_with("kpi.by_")) {
+        assert!(row.contains("invalid: a side opened work.sh of your own checkout"), "{row}\n{told}");
+    }
+    assert_eq!(told.stdout.matches("a side opened work.sh").count(), 6, "{told}");
+    let own = |line: &&str| line.starts_with("timing.own.") && !line.contains("invalid");
+    assert!(told.stdout.lines().any(|line| own(&line)), "{told}");
     no_worktree_is_left(&s);
 }
 
@@ -221,10 +239,10 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
 /// A change of a program that gets faster, measured up to its state after.
 fn faster() -> (Sandbox, [String; 2]) {
     let s = Sandbox::new();
-    let program = |steps: u32| format!("i=0; while [ $i -lt {steps} ]; do i=$((i+1)); done\n");
+    let program = |steps: u32| format!("i=0; while [ $i -lt {steps} ]; do i=$((i+1)); done; . ./more.sh\n");
     let config = "version: 1\ncommands: {test: \"exit 0\"}\ntimings: [{name: w, cmd: sh w.sh, runs: 2}]\nsize_paths: [src]\n\
                   review: {require_attestation: false}\n";
-    s.config(config).write("w.sh", program(20_000)).commit_as("program", &[]);
+    s.config(config).write("w.sh", program(20_000)).write("more.sh", "true\n").commit_as("program", &[]);
     s.start("faster");
     let contract = ["--hypothesis", "less", "--kpi", "timing.w.cpu <= -10%", "--guardrail", "size.src <= +0%"];
     let _ = s.on(&[&["change", "contract", "--trigger", "timing.w.cpu > +10%"], &contract[..]].concat()).ok();
@@ -253,6 +271,117 @@ fn pairs_of_two_machines_are_judged_together() {
     s.write("w.sh", "true\n").commit_as("more", &[]);
     let _ = s.run(&["pair", "--before", &before, "--runs", "6", "--json-out", &b]);
     let _ = s.on(&["compare", "--machines", &a, &b]).troubled(&["measured other commits than the first file"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_endpoint_is_served_on_each_side_and_nothing_is_left_running() {
+    let s = Sandbox::new();
+    if s.command("python3").arg("--version").output().is_err() {
+        return;
+    }
+    let server = |seconds: f64| {
+        format!(
+            "import http.server, os, time\nclass H(http.server.BaseHTTPRequestHandler):\n    def log_message(self, *a): pass\n    \
+             def do_GET(self):\n        time.sleep({seconds})\n        self.send_response(200)\n        \
+             self.send_header('Content-Length', '0')\n        self.end_headers()\n\
+             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n"
+        )
+    };
+    let pids = s.outside().join("pids");
+    let config = |start: &str| {
+        format!(
+            "version: 1\nhttp_probes:\n  - {{name: api, url: \"http://api.example:1/x\", requests: 2, start: '{start}'}}\n"
+        )
+    };
+    let start = format!("echo $$ >> \"{}\"; exec python3 serve.py", pids.display());
+    s.config(&config(&start)).write("serve.py", server(0.001)).commit_as("quick", &[]);
+    s.write("serve.py", server(0.02)).commit_as("slow", &[]);
+    let _ = s.run(&["pair", "--runs", "6", "--json-out", "p.json"]).exits(1).says(&["http.api.latency", "regressed"]);
+    assert_eq!(s.json("p.json")["kpis"][0]["http"], true);
+    let answer = s.run(&["snapshot", "--label", "x", "--format", "json"]).ok().json();
+    let probe = &answer["snapshot"]["http"][0];
+    assert_eq!((&probe["ok"], &probe["url"]), (&true.into(), &"http://api.example:1/x".into()), "{probe:#}");
+    let started = std::fs::read_to_string(&pids).unwrap();
+    assert_eq!(started.lines().count(), 3);
+    for pid in started.lines() {
+        assert!(!std::path::Path::new("/proc").join(pid).exists(), "{pid} is left running");
+    }
+    s.config(&config("echo no database >&2; exit 3"));
+    let answer = s.run(&["snapshot", "--label", "y", "--format", "json"]).ok().json();
+    let why = answer["snapshot"]["http"][0]["error"].as_str().unwrap();
+    assert!(why.contains("ended before it answered at $PORT: no database"), "{why}");
+    no_worktree_is_left(&s);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_regression_names_the_functions_that_take_more_of_the_time_or_says_in_one_line_why_not() {
+    let s = repository(FAST, SLOW);
+    let asked = ["pair", "--runs", "6", "--json-out", "p.json", "--", "sh", "work.sh"];
+    let told = s.run(&asked).exits(1);
+    let unknown = "which functions became slower is not known";
+    let grown = s.json("p.json")["commands"][0]["grown"].clone();
+    let all = format!("{}{}", told.stdout, told.stderr);
+    match grown.as_array() {
+        Some(grown) => {
+            let name = grown[0]["function"].as_str().unwrap();
+            assert!(all.contains("a larger share of its time is spent in") && all.contains(name), "{told}");
+        }
+        None => assert!(all.contains(unknown), "{told}"),
+    }
+    std::fs::remove_file(s.path("p.json")).unwrap();
+    // A directory with everything but perf.
+    let bin = s.outside().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for program in ["git", "sh"] {
+        let path = std::env::var_os("PATH").unwrap();
+        let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, bin.join(program)).unwrap();
+    }
+    let without = s.set("PATH", bin.to_str().unwrap()).run(&asked).exits(1);
+    let all = format!("{}{}", without.stdout, without.stderr);
+    let lines: Vec<&str> = all.lines().filter(|line| line.contains("perf") || line.contains(unknown)).collect();
+    assert_eq!(lines, [format!("warning: sh: {unknown}: perf is not installed")], "{without}");
+    let _ = s
+        .run(&["pair", "--before", "HEAD", "--after", "HEAD~1", "--runs", "6", "--", "sh", "work.sh"])
+        .never_says(&["perf"]);
+}
+
+#[test]
+fn counts_of_instructions_decide_in_three_pairs() {
+    let s = repository("300", "302");
+    if s.command("valgrind").arg("--version").output().is_err() {
+        return;
+    }
+    s.config("version: 1\ntimings: [{name: w, cmd: sh work.sh, runs: 3, instructions: cachegrind}]\n");
+    let asked = ["pair", "--before", "HEAD~2", "--runs", "3", "--min-effect", "0.1%", "--format", "json"];
+    let found = s.run(&asked).exits(3).json();
+    let row = found["results"].as_array().unwrap().iter().find(|row| row["metric"] == "timing.w.instructions").unwrap();
+    assert_eq!((&row["change"]["change"], &row["pairs"]), (&"regressed".into(), &3.into()), "{row:#}");
+    let _ = s.run(&["pair", "--runs", "2"]).troubled(&["--runs 2", "fewer than 3"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_day_is_measured_in_pairs_with_the_rebuilt_baseline() {
+    let (s, _) = faster();
+    for step in [&["compare"][..], &["change", "promote"], &["change", "rollout", "full"]] {
+        let _ = s.on(step).ok();
+    }
+    let _ = s.run(&["monitor", "tick"]).ok();
+    let day = s.json(s.evidence("day0_snapshot.json"));
+    let pairs = &day["pair"]["commands"][0];
+    assert!(pairs["name"] == "w" && pairs["pairs"].as_array().unwrap().len() >= 6, "{day:#}");
+    assert!(s.read(s.evidence("day0.md")).contains("pairs"), "the report says how the day was judged");
+    // Somebody else makes it slower than it ever was: the day tells, by its pairs.
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "evidence"]);
+    s.write("more.sh", work("60000")).commit_as("other", &[]);
+    s.later(chrono::Duration::hours(24));
+    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["alarm: trigger", "timing.w.cpu > +10%", "pairs"]);
+    let _ = s.run(&["check"]).ok();
+    no_worktree_is_left(&s);
 }
 
 #[cfg(unix)]

@@ -232,3 +232,21 @@ fn instructions_are_counted_where_they_can_be() {
         let _ = answer.says(&["no instructions were counted"]);
     }
 }
+
+#[test]
+fn what_a_checkout_holds_in_place_of_the_data_is_told() {
+    let s = Sandbox::new();
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 52428800\n", "1".repeat(64));
+    s.write(".gitattributes", "*.bin filter=lfs\n").write("data.bin", pointer).commit_as("data", &[]);
+    let head = s.git(&["rev-parse", "HEAD"]);
+    s.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},vendor/lib", head.trim())]);
+    std::fs::create_dir_all(s.path("vendor/lib")).unwrap();
+    s.write(".gitmodules", "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = ../lib\n");
+    s.git(&["add", ".gitmodules"]);
+    s.git(&["commit", "-q", "-m", "submodule"]);
+    let told = ["data.bin", "`git lfs pull`", "`git submodule update --init --recursive`"];
+    let _ = s.run(&["snapshot", "--label", "x"]).says(&told).says(&["vendor/lib"]);
+    let _ = s.run(&["pair", "--runs", "6", "--", "git", "--version"]).says(&told).never_says(&["vendor/lib"]);
+    let _ =
+        s.run(&["preflight", "--format", "text"]).says(&["git lfs pull", "git submodule update --init --recursive"]);
+}

@@ -244,3 +244,19 @@ fn a_change_that_is_watched_for_three_days_is_verified_and_stays_accountable() {
     s.write(s.evidence("compare.json"), "{}");
     let _ = s.on(&["verify"]).exits(1).says(&["compare.json"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_rollback_that_git_cannot_sign_is_made_by_hand_as_it_is_told() {
+    let s = Sandbox::new();
+    s.rolled_out("signed");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "evidence"]);
+    s.git(&["config", "commit.gpgsign", "true"]);
+    s.git(&["config", "gpg.program", "false"]);
+    let told = s.on(&["change", "rollback", "--reason", "x", "--apply"]);
+    let told = told.says(&["git revert --no-edit --no-gpg-sign", "change rollback"]).never_says(&["stash"]);
+    let line = told.stderr.lines().find_map(|line| line.split_once("next: git ")).unwrap().1.to_owned();
+    s.git(&line.replace("[COMMIT]", "HEAD~1").split_whitespace().collect::<Vec<_>>());
+    let _ = s.on(&["change", "rollback", "--reason", "x"]).ok();
+}

@@ -1,0 +1,107 @@
+//! A try of what a change's contract measures, in a clean checkout of the baseline: what a side of a pair will lack is told before
+//! the change is made.
+
+use crate::commands::pairing::{configured_kpis, served, timings};
+use crate::commands::{Bar, Ctx, validate};
+use crate::error::Result;
+use crate::git::Repo;
+use crate::judge::compare;
+use crate::measure::pair::{CheckoutError, Checkouts, Project};
+use crate::measure::{Runner, SystemRunner, command, http, kpi};
+use crate::model::scrub::scrub;
+use crate::model::{Fix, How, PairSession, PairedCommand, own};
+use crate::workflow::Change;
+
+const SHOWN: usize = 5;
+
+/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is told before
+/// the change is made, and not when it is compared.
+pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
+    let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
+    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+    let mut plans = timings(config);
+    plans.retain(|plan| named(format!("timing.{}", plan.name)));
+    let kpis = configured_kpis(ctx)?.into_iter().filter(|kpi| named(format!("kpi.{}", kpi.name)));
+    let groups = kpi::groups(kpis);
+    let mut served = served(config);
+    served.retain(|probe| named(format!("http.{}", probe.name)));
+    let commit = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
+    let Some(commit) =
+        commit.filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty() && served.is_empty()))
+    else {
+        return Ok(());
+    };
+    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
+    let mut bar = Bar::new(&ctx.ui);
+    let project = Project { repo, config };
+    let mut failures = Vec::new();
+    match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
+        Ok((place, scratch)) => {
+            for plan in &plans {
+                bar.show(&format!("trying {} in a clean checkout", plan.name));
+                let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
+                    Ok(finished) if finished.success() => continue,
+                    Ok(finished) => command::error_tail(&finished),
+                    Err(error) => error.to_string(),
+                };
+                failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
+            }
+            for group in &groups {
+                let samples = kpi::samples(&mut runner, &place, group);
+                let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
+                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));
+            }
+            for probe in served {
+                bar.show(&format!("serving {} from a clean checkout", probe.name));
+                let answer = http::probe(probe, &place, &|| runner.stopped());
+                let why = answer.error.map(|why| format!("{} fails in a clean checkout: {why}", probe.name));
+                failures.extend(why);
+            }
+            drop(scratch);
+        }
+        Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
+        Err(error) => failures.push(error.to_string()),
+    }
+    bar.finish();
+    validate::stop_if_asked(ctx)?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    for failure in failures {
+        ctx.ui.warn(&failure);
+    }
+    tell_needs(ctx, repo)
+}
+
+/// Names the keys of the config that bring what a clean checkout lacks.
+fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
+    let ignored = repo.ignored_here()?;
+    let ignored =
+        ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own::is_own_or_left(path.as_bytes()));
+    let ignored: Vec<&str> = ignored.take(SHOWN).collect();
+    let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
+    let share = format!("share: [{}]", ignored.join(", "));
+    let submodules = "prepare: git submodule update --init --recursive";
+    let edits = [
+        ("link what git ignores", share.as_str(), !ignored.is_empty()),
+        ("check out the submodules", submodules, repo.root().join(".gitmodules").exists()),
+        ("build on each side", "prepare: COMMAND", true),
+    ];
+    let edits = edits.into_iter().filter(|(.., applies)| *applies).enumerate();
+    let how = |i: usize| if i == 0 { How::Next } else { How::Or };
+    let what = "each side of a pair runs in a clean checkout; before `compare`, name what they need";
+    let mut steps = vec![Fix::decide(How::Next, what)];
+    steps.extend(edits.map(|(i, (purpose, line, _))| Fix::edit(how(i), purpose, &file, "pair", line)));
+    ctx.advise(&steps);
+    Ok(())
+}
+
+/// Where a timed command ran in neither checkout: what may be missing there.
+pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
+    let fails =
+        |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
+    match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
+        Some(repo) => tell_needs(ctx, repo),
+        None => Ok(()),
+    }
+}

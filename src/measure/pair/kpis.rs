@@ -1,0 +1,181 @@
+//! What is measured in pairs beside timed commands: the KPIs of one command, and an endpoint that each side serves.
+
+use std::ops::ControlFlow;
+
+use crate::config::{HttpProbe, KpiProbe};
+use crate::judge::Decision;
+use crate::measure::kpi::{self, KpiError, Sample};
+use crate::measure::pair::pin::{CorePinning, Waited};
+use crate::measure::pair::proof::{self, Did};
+use crate::measure::pair::session::{Budget, Session, after_first, order};
+use crate::measure::pair::{Proof, Side};
+use crate::measure::served::Served;
+use crate::model::scrub::scrub;
+use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit};
+use crate::os::Core;
+
+/// What is measured by the same runs.
+#[derive(Debug)]
+pub(crate) enum Group<'g> {
+    /// KPIs of one command.
+    Kpis(Vec<&'g KpiProbe>),
+    /// An endpoint that each side serves.
+    Http(&'g HttpProbe),
+}
+
+impl Group<'_> {
+    pub(crate) fn metrics(&self) -> Vec<MetricId> {
+        match self {
+            Self::Kpis(group) => group.iter().map(|kpi| MetricId::kpi(&kpi.name)).collect(),
+            Self::Http(probe) => vec![MetricKind::Latency.of(&probe.name)],
+        }
+    }
+
+    fn unmeasured(&self, budget: Budget) -> Vec<PairedKpi> {
+        let of = |kpi: Kpi, http: bool| PairedKpi {
+            kpi,
+            http,
+            min_pairs: budget.min_pairs,
+            max_pairs: budget.max_pairs,
+            pairs: Vec::new(),
+            first_runs: FirstRuns::default(),
+        };
+        match self {
+            Self::Kpis(group) => group.iter().map(|config| of(kpi::unmeasured(config), false)).collect(),
+            Self::Http(probe) => {
+                let config = KpiProbe { name: probe.name.clone(), unit: Unit::seconds(), ..KpiProbe::default() };
+                vec![of(kpi::unmeasured(&config), true)]
+            }
+        }
+    }
+}
+
+fn is_exact(paired: &PairedKpi) -> bool {
+    paired.kpi.sampling == Sampling::Exact
+}
+
+impl Session<'_> {
+    /// Measures a group in pairs, until `decide` calls all of it settled or the budget ends; what is exact once. A value
+    /// that cannot be had leaves its KPI with the reason and no pairs. There is no warm-up, so it is the first pair, free to
+    /// move, that shows whether the others are held on one core.
+    pub(crate) fn kpis(
+        &mut self,
+        group: &Group<'_>,
+        budget: Budget,
+        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
+    ) -> (Vec<PairedKpi>, Stop) {
+        self.go_on_kpis(group.unmeasured(budget), group, budget, decide)
+    }
+
+    /// The same after the pairs that there are, as many of each KPI.
+    pub(crate) fn go_on_kpis(
+        &mut self,
+        mut paired: Vec<PairedKpi>,
+        group: &Group<'_>,
+        budget: Budget,
+        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
+    ) -> (Vec<PairedKpi>, Stop) {
+        let first = paired.iter().map(|it| it.pairs.len()).max().unwrap_or_default();
+        let began = (self.clock)();
+        let mut pinning = CorePinning::new(self.pin);
+        let max_pairs = if paired.iter().all(is_exact) { 1 } else { budget.max_pairs };
+        let stopped = self.until_settled(began, first, Budget { max_pairs, ..budget }, &mut |session, made| {
+            let waited = session.kpi_pair(group, made, pinning.core(), &mut paired)?;
+            if made == first {
+                if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
+                    return ControlFlow::Break(Stop::Failed);
+                }
+                pinning.warmed_up(waited);
+            } else {
+                pinning.measured(waited);
+            }
+            if paired.iter().all(|it| it.kpi.error.is_some()) {
+                return ControlFlow::Break(Stop::Failed);
+            }
+            let open = paired.iter().filter(|it| it.kpi.error.is_none() && !is_exact(it));
+            let undecided = open.map(&mut *decide).find(|decision| *decision != Decision::Settled);
+            ControlFlow::Continue(undecided.unwrap_or(Decision::Settled))
+        });
+        self.served = [None, None];
+        (paired, stopped)
+    }
+
+    fn kpi_run(&mut self, group: &Group<'_>, side: Side, is_first: bool) -> (Vec<Result<Sample, KpiError>>, Did) {
+        let _ = self.proof.as_mut().map(Proof::opened);
+        let place = self.place(side);
+        let samples = match group {
+            Group::Kpis(group) => kpi::samples(self.runner, place, group),
+            Group::Http(probe) => vec![self.latency(probe, side, is_first)],
+        };
+        (samples, self.proof.as_mut().map(Proof::opened).unwrap_or_default())
+    }
+
+    /// The middle latency of the requests of one run; the first starts the side's server, whose first answers do not count.
+    fn latency(&mut self, probe: &HttpProbe, side: Side, is_first: bool) -> Result<Sample, KpiError> {
+        let place = self.place(side);
+        let runner = &*self.runner;
+        let server = &mut self.served[side as usize];
+        let stop = || runner.stopped();
+        let failed = |why: String| if stop() { KpiError::Interrupted } else { KpiError::NoValue(why) };
+        if is_first || server.is_none() {
+            *server = None;
+            let cmd = probe.start.as_deref().unwrap_or_default();
+            let started = Served::start(probe, cmd, place, &stop).map_err(failed)?;
+            let _warm = started.ask(place, &stop);
+            *server = Some(started);
+        }
+        let answer = server.as_ref().map(|server| server.ask(place, &stop));
+        match answer {
+            Some(answer) if answer.ok && !stop() => {
+                let values = answer.requests.iter().map(|request| request.latency_s).collect();
+                Ok(Sample { values, raw: Vec::new(), waited: None })
+            }
+            answer => Err(failed(answer.and_then(|answer| answer.error).unwrap_or_default())),
+        }
+    }
+
+    /// One pair of runs, read into every KPI that wants one more.
+    fn kpi_pair(
+        &mut self,
+        group: &Group<'_>,
+        number: usize,
+        core: Option<Core>,
+        paired: &mut [PairedKpi],
+    ) -> ControlFlow<Stop, Waited> {
+        let _held = core.and_then(Core::hold);
+        let [(first, did), (second, other)] = order(number).map(|side| self.kpi_run(group, side, number == 0));
+        if number == 0 && self.proof.is_some() {
+            let first_runs = proof::conclude(&did, &other, &mut |side| {
+                if let Some(proof) = &mut self.proof {
+                    proof.watch();
+                }
+                Some(self.kpi_run(group, side, true).1)
+            });
+            paired.iter_mut().for_each(|it| it.first_runs = first_runs.clone());
+        }
+        let (before, after) = if after_first(number) { (second, first) } else { (first, second) };
+        let mut waited: Waited = [None, None];
+        for ((it, before), after) in paired.iter_mut().zip(before).zip(after) {
+            if it.kpi.error.is_some() || is_exact(it) && !it.pairs.is_empty() {
+                continue;
+            }
+            match (before, after) {
+                (Ok(before), Ok(after)) => {
+                    waited = [before.waited, after.waited];
+                    it.pairs.push((before.middle(), after.middle()));
+                }
+                (Err(KpiError::Interrupted), _) | (_, Err(KpiError::Interrupted)) => {
+                    return ControlFlow::Break(Stop::Interrupted);
+                }
+                (Err(KpiError::NoValue(why)), _) => fail(it, Side::Before, &why),
+                (Ok(_), Err(KpiError::NoValue(why))) => fail(it, Side::After, &why),
+            }
+        }
+        ControlFlow::Continue(waited)
+    }
+}
+
+fn fail(paired: &mut PairedKpi, side: Side, why: &str) {
+    paired.kpi.error = Some(format!("{}: {}", side.name(), scrub(why)));
+    paired.pairs.clear();
+}
