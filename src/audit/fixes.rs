@@ -181,7 +181,14 @@ impl Fixes<'_> {
                 Fix::decide(How::Next, "restore the record that it belongs to"),
                 Fix::or("if there is none", CommandLine::new("rm").word(path)),
             ],
-            FindingKind::GateNotReached { missing, .. } => self.run(|id| ctx.gate(id, *missing)),
+            FindingKind::GateNotReached { end: Some(_), .. } => self.of_change(|id| {
+                let out = fix::with_reason(id, "rollback").word("--apply");
+                vec![
+                    Fix::next("it has ended: take its commit out", out),
+                    Fix::or("take it up again", fix::start_from(id)),
+                ]
+            }),
+            FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
             // A squash may hold the record and the evidence too, which a plain revert would take away.
             FindingKind::NotReverted { known: true, .. } => {
                 self.run(|id| fix::with_reason(id, "rollback").word("--apply"))

@@ -248,6 +248,11 @@ impl StepView {
             Step::After => ("capture the state after".to_owned(), one(fix::after(id))),
             Step::Compare => ("compare before and after".to_owned(), one(ctx.gate(id, Gate::Compare))),
             Step::Promote => ("everything passes: promote it".to_owned(), one(ctx.gate(id, Gate::Decide))),
+            Step::Decide { .. } if change.is_indicative() => {
+                let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
+                let steps = vec![Fix::next("keep it as an experiment", hold), Fix::or("drop it", reject)];
+                ("the baseline was taken with uncommitted work, so it cannot be promoted: decide".to_owned(), steps)
+            }
             Step::Decide { outcome } => {
                 let verdicts = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
                 let text = format!("the comparison came out as {}: decide", verdict::word(*outcome));

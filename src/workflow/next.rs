@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::model::{Class, Gate, Outcome, Part, Policy, Stage, Strength};
+use crate::model::{Class, Gate, Outcome, Part, Policy, Stage};
 use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
 
@@ -76,7 +76,7 @@ pub fn awaits_confirmation(change: &Change) -> bool {
 
 fn decision(change: &Change) -> Step {
     // Evidence from a dirty tree is never promoted, so that is for a person to end.
-    if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
+    if change.is_indicative() {
         return Step::Decide { outcome: Outcome::Inconclusive };
     }
     match change.comparison.as_ref().map(|comparison| comparison.verdicts.overall()) {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::{
     After, Attestation, Baseline, ChangeId, Class, Compared, Contract, Event, Gate, Judged, Kind, Opened, Policy,
-    Promotion, RolloutStage, Stage, Taken, Tick, Validation,
+    Promotion, RolloutStage, Stage, Strength, Taken, Tick, Validation,
 };
 use crate::workflow::chain;
 
@@ -215,6 +215,11 @@ impl Change {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// Whether its baseline was taken with uncommitted work.
+    pub fn is_indicative(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative)
     }
 
     /// When the override of an emergency expired that still is in force: neither taken over nor taken back.

@@ -14,7 +14,7 @@ use crate::workflow::{Change, Reason, Refusal, World, gates, proof};
 pub enum VacuousCriterion {
     #[error("is KPI and guardrail at once: it guards nothing")]
     Doubled,
-    #[error("would demand nothing as KPI: it holds without any improvement")]
+    #[error("demands no improvement as KPI")]
     NoImprovement,
     #[error("holds wherever the KPI does: it guards nothing")]
     LooserThanKpi,
@@ -83,7 +83,8 @@ fn demands_nothing<'c>(
         return Some((kpi, VacuousCriterion::NoImprovement));
     }
     if let Some(Trigger::Measured(trigger)) = &contract.trigger
-        && better.get(&trigger.metric).is_some_and(|better| fires_on_good(trigger, *better))
+        && let Some(better) = better.get(&trigger.metric)
+        && (fires_on_good(trigger, *better) || kpi.is_some_and(|kpi| follows_from(trigger, kpi)))
     {
         return Some((trigger, VacuousCriterion::FiresOnGood));
     }
@@ -114,7 +115,7 @@ fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
     bounds_worse(trigger.op, better) && trigger.op.holds(0.0, share)
 }
 
-/// Whether the guardrail holds wherever the KPI does: the same metric, the same direction, a looser bound.
+/// Whether a criterion holds wherever the KPI does: the same metric, the same direction, a looser bound.
 fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
     if guardrail.metric != kpi.metric {
         return false;
@@ -221,5 +222,14 @@ mod tests {
             assert!(!fires(trigger, Better::Lower), "{trigger}");
         }
         assert!(fires("kpi.v >= -5%", Better::Higher));
+        let with_trigger = |trigger: &str| {
+            let kpi = Criterion::parse("kpi.v <= -10%").unwrap();
+            let known = BTreeMap::from([(kpi.metric.clone(), Better::Lower)]);
+            let trigger = Some(Trigger::Measured(Criterion::parse(trigger).unwrap()));
+            let contract = Contract { kpi: Some(kpi), trigger, ..Contract::default() };
+            demands_nothing(&contract, &known).map(|(_, why)| why)
+        };
+        assert_eq!(with_trigger("kpi.v < -10%"), Some(VacuousCriterion::FiresOnGood), "a slip of the sign");
+        assert_eq!(with_trigger("kpi.v > +10%"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Gate 6: promotion. Every demand holds or it does not happen; there is no override.
 
-use crate::model::{Gate, Judged, Promotion, Rehearsal, Strength};
+use crate::model::{Gate, Judged, Promotion, Rehearsal};
 use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 const GATE: Gate = Gate::Decide;
@@ -11,7 +11,7 @@ pub fn may_enter(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::is_undecided(change, GATE)?;
     let refuse = |missing| Err(Refusal::new(GATE, missing));
     gates::unaltered(GATE, &world.faults)?;
-    if change.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative) {
+    if change.is_indicative() {
         return refuse(Reason::OnlyIndicative);
     }
     let Some(comparison) = &change.comparison else {

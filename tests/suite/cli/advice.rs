@@ -546,6 +546,8 @@ fn a_baseline_that_cannot_promote_says_so_at_once() {
     let s = Sandbox::new();
     s.start("x").contract().write("src/main.txt", "loose");
     let _ = s.on(&["snapshot", "--as", "before", "--allow-dirty"]).ok().says(&["cannot be promoted"]);
+    let said = s.tune(50.0).commit("tune").validate().after().compare().on(&["status"]).ok();
+    let _ = said.says(&["it cannot be promoted: decide", "change hold"]).never_says(&["measure more"]);
 }
 
 #[test]
