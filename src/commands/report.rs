@@ -42,7 +42,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     }
     let project = ctx.project.root().file_name();
     let project = project.map_or_else(|| "project".into(), |name| name.to_string_lossy());
-    let mut problems = problems;
+    let mut problems: Vec<(Tone, String)> = problems.into_iter().map(|it| (Tone::Bad, it)).collect();
     if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
         && !config.budget.is_empty()
     {
@@ -72,19 +72,19 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
 
 /// The changes whose records can be trusted, open ones first and the newest first within each; what is wrong with other
 /// records, in words; and whether one is damaged.
-fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<(Tone, String)>, bool)> {
+fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool)> {
     let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
     for record in Record::read_all(&ctx.project, Some)? {
         match record {
             Ok(Record::Tracked(change)) if open_only && !change.is_open() => {}
             Ok(Record::Tracked(change)) => changes.push(*change),
             Ok(Record::Legacy(legacy)) => {
-                problems.push((Tone::Bad, legacy.sentence()));
+                problems.push(legacy.sentence());
             }
             Err(error) => {
                 damaged = true;
                 ctx.ui.error(&error.to_string());
-                problems.push((Tone::Bad, error.to_string()));
+                problems.push(error.to_string());
             }
         }
     }
