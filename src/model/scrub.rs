@@ -34,6 +34,8 @@ const STRONG: &[&str] = &[
 ];
 /// Last words of a name that make a secret of any text, as in `GITHUB_TOKEN=…` and `--pass …`.
 const LAST: &[&str] = &["pass", "pat", "token"];
+/// Words that end in `pass` and hold no secret, as the end of `PGPASS` does.
+const PASSES: &[&str] = &["allpass", "bandpass", "bypass", "compass", "highpass", "lowpass", "multipass", "singlepass"];
 /// Words that make a secret of a text that looks drawn at random; `max_tokens: 4096` and `cache_key: users` do not.
 const WEAK: &[&str] = &["auth", "dsn", "key", "keys", "session", "sid", "sig", "signature", "tokens"];
 /// Words before `token` that make it a sign of a language, not a secret, or a measure of one.
@@ -59,6 +61,8 @@ const PREFIXES: &[&str] = &[
     "github_pat_",
     "glpat-",
     "hf_",
+    "hvb.",
+    "hvs.",
     "npm_",
     "pypi-",
     "rk_live_",
@@ -92,7 +96,10 @@ static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})")).ok()
 });
 static NAMED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|[ \t]+)"#).ok());
+    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|,\s*|[ \t]+)"#).ok());
+/// `<name>value</`, as XML has it.
+static ELEMENT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(<([A-Za-z][A-Za-z0-9_.:\-]*)(?:\s[^<>]*)?>)([^<>]+)</").ok());
 /// `-u name:password`, as curl and many after it take it.
 static USER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let option = r#"(?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?"#;
@@ -146,13 +153,19 @@ pub fn scrub_url(url: &str) -> String {
 /// What only names a variable stays.
 pub fn scrub(text: &str) -> String {
     let Some(text) = unmistakable(text) else { return MASK.to_owned() };
-    let (Some(named), Some(user)) = (NAMED.as_ref(), USER.as_ref()) else { return MASK.to_owned() };
+    let (Some(named), Some(user), Some(element)) = (NAMED.as_ref(), USER.as_ref(), ELEMENT.as_ref()) else {
+        return MASK.to_owned();
+    };
     let hide = |found: &Captures<'_>| {
         let value = &found[2];
         let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
         if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
     };
     let text = user.replace_all(&text, hide);
+    let hide = |found: &Captures<'_>| {
+        if is_secret(&found[2], &found[3]) { format!("{}{MASK}</", &found[1]) } else { found[0].to_owned() }
+    };
+    let text = element.replace_all(&text, hide);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(found) = named.captures_at(&text, at) {
@@ -187,7 +200,9 @@ fn unmistakable(text: &str) -> Option<String> {
 
 /// Whether what follows a name is its value: after `=` or `:`, or after an option's name.
 fn is_given(text: &str, name: &Match<'_>, end: usize) -> bool {
-    text[name.end()..end].contains(['=', ':']) || is_option(text, name)
+    let between = &text[name.end()..end];
+    between.contains(['=', ':'])
+        || is_option(text, name) && (!between.contains(',') || between.starts_with(['"', '\'', '\\']))
 }
 
 /// `--name` or `-name`, at the beginning of a word.
@@ -244,7 +259,11 @@ fn strength(name: &str) -> Strength {
 /// language (`pad_token`) do not, nor do counts (`max_tokens`, `token_count`).
 fn ends_as_token(words: &[String]) -> bool {
     let mut backwards = words.iter().rev().skip_while(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
-    let ends = backwards.next().is_some_and(|last| LAST.contains(&last.as_str()) || last.ends_with("token"));
+    let is_last = |last: &String| {
+        let passes = last.ends_with("pass") && !PASSES.contains(&last.as_str());
+        passes || last.ends_with("token") || LAST.contains(&last.as_str())
+    };
+    let ends = backwards.next().is_some_and(is_last);
     ends && backwards.next().is_none_or(|kind| !TOKEN_KINDS.contains(&kind.as_str()))
 }
 
@@ -282,8 +301,11 @@ fn query_pair(pair: &str) -> String {
 }
 
 /// The value of a name, from `at`: a quoted string, what is left of the quotes that the name stands in, the rest of
-/// the line after a header's name, or one word.
+/// the line after a header's name, the whole object or list of what can be nothing but secret, or one word.
 fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
+    if text[at..].starts_with(['{', '[']) && strength(name.as_str()) == Strength::Strong {
+        return enclosed(&text[at..]);
+    }
     let line = text[at..].split(['\n', '\r']).next().unwrap_or_default();
     for quote in ["\\\"", "\"", "'"] {
         if let Some(inner) = line.strip_prefix(quote) {
@@ -299,6 +321,25 @@ fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
     }
     let end = line.find([' ', '\t', ',', ';', '&', ')', '}', ']']).unwrap_or(line.len());
     &line[..end]
+}
+
+/// From the bracket at the beginning to the one that closes it, or all where none does.
+fn enclosed(text: &str) -> &str {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            '{' | '[' if !quoted => depth += 1,
+            '}' | ']' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[..at + c.len_utf8()];
+        }
+    }
+    text
 }
 
 fn replace(regex: &LazyLock<Option<Regex>>, text: &str, by: &str) -> String {
@@ -394,7 +435,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some());
-        assert!(USER.is_some() && SCHEME.is_some() && REFERENCE.is_some());
+        assert!(USER.is_some() && SCHEME.is_some() && REFERENCE.is_some() && ELEMENT.is_some());
     }
 
     #[test]
@@ -416,6 +457,15 @@ mod tests {
             ("run --password hunter2 --verbose", "run --password *** --verbose"),
             ("git clone https://me:tok@host/r.git", "git clone https://***@host/r.git"),
             ("use sk-abcdefghijklmnopqrstuv now", "use *** now"),
+            ("vault: hvs.abcdefghijklmnopqrstuv", "vault: ***"),
+            ("PGPASS=x psql; bypass=never", "PGPASS=*** psql; bypass=never"),
+            (
+                "<db><password a='1'>x</password><port>1</port></db>",
+                "<db><password a='1'>***</password><port>1</port></db>",
+            ),
+            ("{\"credentials\": {\"value\": \"}x\", \"of\": [1]}, \"n\": 1}", "{\"credentials\": ***, \"n\": 1}"),
+            ("[\"run\", \"--password\",\n  \"x\", \"--fast\"]", "[\"run\", \"--password\",\n  ***, \"--fast\"]"),
+            ("try --password, then ask", "try --password, then ask"),
             ("the password was wrong", "the password was wrong"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
             ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
