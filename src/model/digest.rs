@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::strict_json::parse_json;
+use crate::model::text;
 
 /// A SHA-256 digest as 64 lower-case hexadecimal digits.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -88,8 +89,10 @@ impl Artifact {
             return true;
         }
         let is_json = self.path.ends_with(".json");
-        let value = is_json.then(|| parse_json(bytes).ok()).flatten();
-        value.is_some_and(|value| Digest::of_bytes(format!("{value:#}\n").as_bytes()) == self.sha256)
+        let Some(value) = is_json.then(|| parse_json(bytes).ok()).flatten() else { return false };
+        // As the tool lays it out, and as its first versions did.
+        let ways = [text::json(&value).unwrap_or_default(), format!("{value:#}\n").into_bytes()];
+        ways.iter().any(|written| Digest::of_bytes(written) == self.sha256)
     }
 }
 

@@ -461,7 +461,7 @@ mod tests {
 
         refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
         # stash the work
-        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # bring the work back
         then: git stash pop
@@ -472,21 +472,21 @@ mod tests {
         # commit the work as the change
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         # stash it
-        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
-        # take the work into the change's commit
+        # take the work into the commit of the change
         next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         # stash it
-        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 4 (after): 1 uncommitted file outside the tool's own files
         # stash the work
-        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
-        # take it into the change's commit and validate that
+        # take it into the commit of the change and validate that
         or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1
 
         refused at gate 2 (baseline): git could not say whether the work tree is clean: index is locked
@@ -506,7 +506,7 @@ mod tests {
         refused at gate 2 (baseline): the contract names sizes of paths that git does not track, so a commit cannot change them: dist (ignored)
         # write the contract on metrics that have a value
         next: vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
-        # to measure build output, define a KPI whose `cmd` builds it; then
+        # to measure build output, define a KPI whose cmd builds it; then
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 3 (validate): nothing has changed since the baseline: no commit, tuneable or file of this change
@@ -711,7 +711,7 @@ mod tests {
           "details": [],
           "not_yet": false,
           "next": [
-            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'",
+            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
             "git stash pop",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
@@ -720,7 +720,7 @@ mod tests {
             {
               "purpose": "stash the work",
               "how": "next",
-              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'"
             },
             {
               "how": "then",
@@ -742,7 +742,7 @@ mod tests {
               "how": "next",
               "purpose": "stash the work",
               "action": "run",
-              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes'"
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'"
             },
             {
               "how": "then",

@@ -480,7 +480,7 @@ mod tests {
         hint: wait until 2026-02-07 10:00 UTC
         hint: every day is in: verify it
         next: vibeship-optimizer change verify --change-id chg-1 --apply --summary "WHAT WAS OBSERVED"
-        hint: rolled back: measure that the baseline's values are back
+        hint: rolled back: measure that the values of the baseline are back
         next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         hint: the change has ended: rolled back
         "#);

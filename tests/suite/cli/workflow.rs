@@ -62,7 +62,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     --- stderr
     attached as before to chg-20260302-090000-halve-the-operations
     hint: make the one change, commit it, and validate it
-    # with the change's id
+    # with the id of the change
     next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-20260302-090000-halve-the-operations"
     then: vibeship-optimizer validate --change-id chg-20260302-090000-halve-the-operations
     "#);
