@@ -2,7 +2,6 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub(crate) mod budget;
 pub(crate) mod commit_msg;
 pub(crate) mod evidence;
 pub(crate) mod finding;
@@ -14,7 +13,6 @@ pub(crate) mod range;
 pub(crate) mod record;
 pub(crate) mod timestamps;
 
-mod merges;
 mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};

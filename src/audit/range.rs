@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::merges::{self, Merge};
-use crate::audit::reverts::Lineage;
+use crate::audit::reverts::{Lineage, Merge, of_merges};
 use crate::audit::{Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, members};
 use crate::model::{ChangeId, Commit, Kind, Remade, Remake};
 use crate::workflow::Change;
@@ -177,7 +176,7 @@ impl<'a> RangeAudit<'a> {
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub(crate) fn finish(mut self, history: &dyn History) -> Audit {
-        self.audit.findings.extend(merges::findings(&self.merges, self.records, &self.policy.surfaces, history));
+        self.audit.findings.extend(of_merges(&self.merges, self.records, &self.policy.surfaces, history));
         let reverts = std::mem::take(&mut self.reverts);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
         let taken_back = settled.taken_back;

@@ -1,21 +1,27 @@
 //! `check`: commits and records against the workflow. Over a range it is the authority, reading git's objects alone;
 //! without one it audits every record and all evidence in the work tree.
+//! `--remeasure` holds another measurement against the recorded verdicts: what was made up whole agrees with itself alone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
 
+use crate::audit::evidence::Judgement;
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Concerned, Outcome};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure, uncommitted};
+use crate::commands::{Ctx, GitHistory, Range, audit_here, choose, commit, evidence, in_text, pairing, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
+use crate::judge::{CriterionRow, Role, Settings, compare};
+use crate::measure::CommandPlan;
+use crate::measure::pair::{Version, Versions};
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
-use crate::report::{Format, findings, markdown};
+use crate::model::{Bound, CommandLine, Design, Fix, FixContext, Gate, Outcome, Verdict, fix};
+use crate::report::{Format, findings, markdown, verdict};
 use crate::store::{atomic, guard, project};
+use crate::workflow::{Change, End};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -99,9 +105,9 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<()> {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
     };
-    for change in changes.iter().filter(|change| remeasure::can_be(change)) {
+    for change in changes.iter().filter(|change| can_be(change)) {
         let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
-        let found = remeasure::findings(ctx, change)?;
+        let found = measured_again(ctx, change)?;
         if found.is_empty() {
             ctx.ui.status(&format!("{}: measured again, its verdicts hold", change.id()));
         }
@@ -273,4 +279,88 @@ fn append(path: &Path, text: &dyn Fn(u64) -> String) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
     let taken = file.metadata()?.len();
     file.write_all(text(taken).as_bytes())
+}
+
+/// Whether there is a verdict that another measurement can contradict.
+fn can_be(change: &Change) -> bool {
+    change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
+}
+
+/// Measures the change again, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
+/// those of the two checkouts alone.
+fn measured_again(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
+    let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
+    let (commits, Some(repo)) = (change.commits(), ctx.repo()?) else { return Ok(Vec::new()) };
+    let (Some(first), Some(last)) = (commits.first(), commits.last()) else {
+        return Ok(not("the record names no commit of it".to_owned()));
+    };
+    let history = GitHistory::new(repo, "");
+    let parent = format!("{first}^");
+    let mut config = None;
+    for commit in [parent.as_str(), last].into_iter().filter_map(|commit| history.known(commit)) {
+        config = if config.is_none() { history.config(&commit)? } else { config };
+    }
+    let (Some(config), Some(recorded)) = (config, Judgement::of(change, &evidence::fetch(ctx))) else {
+        return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
+    };
+    let stored = recorded.comparison;
+    let settings = Settings {
+        min_effect: stored.settings.min_effect,
+        sizes_in_git: stored.settings.sizes_in_git,
+        ..Settings::default()
+    };
+    let governed = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+    let mut commands: Vec<CommandPlan> = pairing::timings(&config);
+    commands.retain(|plan| governed(format!("timing.{}", plan.name)));
+    let ask = pairing::Ask {
+        config: &config,
+        versions: Versions {
+            before: Version { rev: &parent, tuneables: None },
+            after: Version { rev: last, tuneables: None },
+            tuneables: None,
+            same_allowed: false,
+        },
+        commands,
+        kpis: config.kpis.iter().filter(|kpi| governed(format!("kpi.{}", kpi.name))).collect(),
+        http: pairing::served(&config).into_iter().filter(|it| governed(format!("http.{}", it.name))).collect(),
+        of_commit: true,
+        criteria: change.contract.criteria().cloned().collect(),
+        settings: &settings,
+        budget: pairing::budget(&config, None, None)?,
+        pin: config.pair.pin,
+        change: Some(change),
+        prior: None,
+        profile: false,
+    };
+    let session = match pairing::run(ctx, &ask)? {
+        pairing::Pairing::Measured(session) => session,
+        pairing::Pairing::Impossible(why) | pairing::Pairing::SameCode(why) => return Ok(not(why)),
+    };
+    pairing::warn(ctx, &session);
+    let again = compare::compare(&recorded.before, &recorded.after, Some(&session), &change.contract, &settings);
+    let found = stored.criteria.iter().zip(&again.criteria).filter_map(|(one, other)| held_against(one, other));
+    Ok(found.collect())
+}
+
+/// A criterion that was recorded in favour of the change, and does not come out so here.
+fn held_against(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
+    let (good, bad) = match recorded.role {
+        Role::Kpi | Role::Guardrail => (Outcome::Pass, Outcome::Fail),
+        Role::Trigger => (Outcome::Fail, Outcome::Pass),
+    };
+    let now = again.result.outcome();
+    if recorded.result.outcome() != good || now == good {
+        return None;
+    }
+    let criterion = recorded.criterion.text.clone();
+    let (recorded_as, measured) = (verdict::row_line(recorded), verdict::row_line(again));
+    // A time or a rate in its own unit was agreed for the machine that it was measured on.
+    let varies =
+        |verdict: &Verdict| matches!(verdict, Verdict::Pass(it) | Verdict::Fail(it) if it.design != Design::Exact);
+    let of_the_machine = matches!(recorded.criterion.bound, Bound::Absolute { .. }) && varies(&again.result);
+    if now == bad && !of_the_machine {
+        let what = FindingKind::RemeasuredDifferently { criterion, recorded: recorded_as, measured };
+        return Some(Finding::fail(what));
+    }
+    Some(Finding::warn(FindingKind::NotRemeasured { why: format!("`{criterion}`: {measured}") }))
 }

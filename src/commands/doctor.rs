@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, join, monitor, preflight, rendered,
+    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, monitor, preflight, relink, rendered,
     uncommitted,
 };
 use crate::config::Timing;
@@ -237,8 +237,8 @@ fn put_back(ctx: &Ctx) -> Result<()> {
 fn render_sections(ctx: &Ctx) -> Result<()> {
     // In a conflict the sections of both sides are torn: one side's are taken whole, and the others rendered again.
     if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
-        join::join(ctx, repo, None)?;
-        ctx.advise(&join::go_on(ctx, repo));
+        relink::join(ctx, repo, None)?;
+        ctx.advise(&relink::go_on(ctx, repo));
     }
     let stale = stale_sections(ctx)?;
     let lock = ctx.lock()?;

@@ -9,7 +9,7 @@ use crate::commands::{Ctx, audit_here};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
-use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, shim, status};
+use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, status};
 use crate::model::{CommandLine, Fix, How, Problem, Severity};
 use crate::os::files;
 use crate::store::project;
@@ -182,7 +182,7 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
 
 /// What makes git run them.
 fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
-    let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(shim::KEPT));
+    let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(install::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {
         let why = "another program replaced our hook; merge this one, kept from before, into its hook first";

@@ -63,13 +63,11 @@ pub(crate) mod demands;
 pub(crate) mod evidence;
 mod git_history;
 mod hook_facts;
-mod join;
 mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
 mod rehearse;
-mod remeasure;
 mod rendered;
 mod uncommitted;
 

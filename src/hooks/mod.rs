@@ -2,11 +2,9 @@
 //! taken out again; edits only between its own markers.
 
 pub(crate) mod install;
-pub(crate) mod shim;
 pub(crate) mod status;
 
-pub(crate) use install::{Done, Place};
-pub(crate) use shim::Target;
+pub(crate) use install::{Done, Place, Target};
 pub(crate) use status::{Fired, Row, State, Status};
 
 use std::path::{Path, PathBuf};

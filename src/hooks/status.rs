@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::git::Repo;
-use crate::hooks::{Hook, HookError, Place, Target, install, shim};
+use crate::hooks::{Hook, HookError, Place, Target, install};
 use crate::os::files;
 
 /// The state of one hook.
@@ -154,7 +154,7 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
         return Ok(State::Missing);
     }
     let Some(text) = install::read(&path)? else { return Ok(State::Missing) };
-    let ours = shim::parts(&text).map(|(_, ours, _)| ours);
+    let ours = install::parts(&text).map(|(_, ours, _)| ours);
     if ours.is_none() && !text.contains("vibeship-optimizer") {
         return Ok(State::Foreign);
     }
@@ -163,7 +163,7 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     }
     Ok(match ours {
         None => State::HandsOver,
-        Some(ours) if ours != shim::block(hook, target) => State::Outdated,
+        Some(ours) if ours != install::block(hook, target) => State::Outdated,
         Some(_) => State::Installed { chained: files::is_executable(&install::kept(dir, hook)) },
     })
 }
@@ -175,7 +175,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let (mark, message) = (dir.path().join("mark"), dir.path().join("message"));
     fs::write(&message, "probe\n").map_err(HookError::io("write", &message))?;
     let call = repo.git().without_literal_paths().args(["hook", "run", hook.name(), "--"]).arg(&message);
-    let output = call.env(shim::PROBE, &mark).output()?;
+    let output = call.env(install::PROBE, &mark).output()?;
     if fs::read_to_string(&mark).is_ok_and(|left| left.trim() == hook.name()) {
         // Asked so, ours refuse.
         let stops = hook == Hook::PrepareCommitMsg || output.code != Some(0);
@@ -196,7 +196,8 @@ fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
     }
     let used = files::canonical(&place.dir).ok();
     dirs.retain(|dir| files::canonical(dir).ok().is_some_and(|dir| used.as_ref() != Some(&dir)));
-    let is_ours = |path: &PathBuf| install::read(path).ok().flatten().is_some_and(|text| shim::parts(&text).is_some());
+    let is_ours =
+        |path: &PathBuf| install::read(path).ok().flatten().is_some_and(|text| install::parts(&text).is_some());
     let mut found = Vec::new();
     for hook in Hook::ALL {
         found.extend(dirs.iter().map(|dir| dir.join(hook.name())).filter(is_ours));

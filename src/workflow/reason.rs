@@ -1,5 +1,5 @@
 //! Why a gate stays shut: every reason with its code, its facts, its sentence, its particulars and what to do about it.
-//! The steps that take more than a line are in `fixes.rs`.
+//! What takes more than a line is in `fixes.rs`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,9 +11,8 @@ use crate::model::{
     Stage, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore};
-use crate::workflow::fixes::Fixes;
+use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed, unknown, unmet};
 use crate::workflow::proposed::{other_criterion, other_names};
-use crate::workflow::sentences::{no_delta, redefined, rehearsed, unknown, unmet};
 use crate::workflow::{Demand, VacuousCriterion};
 
 /// Why a gate stays shut. The name of a variant in snake case is its stable code.

@@ -20,7 +20,6 @@ use crate::store::{Record, Role};
 use crate::workflow::{Change, gates};
 
 mod files;
-mod machines;
 
 pub(crate) use files::strips;
 
@@ -80,7 +79,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
             let message = "--out: without a change there is a table, and no report; --json-out keeps the joined pairs";
             return Err(trouble(message));
         }
-        let session = machines::read(&args.machines)?;
+        let session = files::read_pairs(&args.machines)?;
         return pair::tell(ctx, args.json_out.as_deref(), &session, &calibrate::settings(ctx, None)?);
     }
     let id = choose::change(ctx, args.change_id.as_deref())?;
@@ -244,7 +243,7 @@ fn pairs(
     args: &CompareArgs,
 ) -> Result<(Option<PairSession>, Option<String>)> {
     if !args.machines.is_empty() {
-        return Ok((Some(machines::of_change(ctx, change, &args.machines)?), None));
+        return Ok((Some(files::pairs_of_change(ctx, change, &args.machines)?), None));
     }
     let needed = change.commit_and_parent().is_some();
     if args.no_pair {

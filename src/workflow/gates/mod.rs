@@ -1,23 +1,17 @@
-//! What each gate demands of the event that is to be recorded: one file a gate. Shared here: the demands that several
-//! make. What can be refused before something is measured for it is each gate's `may_enter`.
+//! What each gate demands of the event that is to be recorded: gates that belong together in one file. Shared here: the demands that several
+//! make. What can be refused before something is measured for it is `may_…`.
 
-mod after;
-mod baseline;
-mod compare;
 mod contract;
-mod end;
+mod decide;
+mod measured;
 pub mod open;
-mod promote;
 pub mod rollout;
 mod validate;
 mod verify;
 
-pub use after::may_enter as may_take_after;
-pub use baseline::may_enter as may_take_baseline;
-pub use compare::may_enter as may_compare;
 pub use contract::VacuousCriterion;
-pub use end::may_confirm_rollback;
-pub use promote::may_enter as may_promote;
+pub use decide::{may_confirm_rollback, may_promote};
+pub use measured::{may_compare, may_take_after, may_take_baseline};
 pub use rollout::may_enter as may_roll_out;
 pub use validate::may_enter as may_validate;
 pub use verify::{may_monitor, may_tick};
@@ -34,16 +28,16 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
     match event {
         Kind::Opened(opened) => open::check(opened, world, now),
         Kind::ContractSet { contract } => contract::check(change, contract, world),
-        Kind::BaselineTaken(baseline) => baseline::check(change, baseline, world),
+        Kind::BaselineTaken(baseline) => measured::baseline(change, baseline, world),
         Kind::Validated(validation) => validate::check(change, validation, world),
         Kind::ValidationFailed { .. } => validate::may_fail(change),
-        Kind::AfterTaken(after) => after::check(change, after, world),
-        Kind::Compared(_) => compare::may_enter(change, world),
-        Kind::Promoted(promotion) => promote::check(change, promotion, world),
-        Kind::Held { reason } | Kind::Rejected { reason } => end::check_decision(change, reason),
+        Kind::AfterTaken(after) => measured::after(change, after, world),
+        Kind::Compared(_) => measured::may_compare(change, world),
+        Kind::Promoted(promotion) => decide::promotion(change, promotion, world),
+        Kind::Held { reason } | Kind::Rejected { reason } => decide::other_decision(change, reason),
         Kind::RolledOut(begun) => rollout::check(change, begun, world, now),
-        Kind::RolledBack { reason, commit } => end::check_rollback(change, reason, commit.is_some()),
-        Kind::RollbackConfirmed { .. } => end::may_confirm_rollback(change, world),
+        Kind::RolledBack { reason, commit } => decide::rollback(change, reason, commit.is_some()),
+        Kind::RollbackConfirmed { .. } => decide::may_confirm_rollback(change, world),
         Kind::MonitorStarted { .. } => verify::may_monitor(change),
         Kind::Ticked(_) => verify::may_tick(change, world),
         Kind::AlarmResolved { reason } => verify::check_resolution(change, reason),
@@ -64,7 +58,7 @@ pub fn completed(change: &Change, event: Kind) -> Kind {
     match event {
         Kind::ContractSet { contract } => Kind::ContractSet { contract: change.contract.clone().merged_with(contract) },
         Kind::BaselineTaken(Baseline { taken, .. }) => {
-            let strength = baseline::strength(&taken.revision);
+            let strength = measured::strength(&taken.revision);
             Kind::BaselineTaken(Baseline { taken, strength })
         }
         Kind::AfterTaken(After { taken, .. }) => {
