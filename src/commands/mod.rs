@@ -179,12 +179,12 @@ impl Ctx {
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
     pub(crate) fn show(&self, doc: &Doc) -> Result<()> {
-        let text = match self.globals.format {
-            Some(Format::Markdown) => markdown::render(doc),
-            _ if self.ui.answers_a_person() => {
-                terminal::render(doc, Terminal { width: Some(self.ui.width()), color: true })
-            }
-            _ => terminal::render(doc, Terminal::default()),
+        let text = if self.globals.format == Some(Format::Markdown) {
+            markdown::render(doc)
+        } else if self.ui.answers_a_person() {
+            terminal::render(doc, Terminal { width: Some(self.ui.width()), color: true })
+        } else {
+            terminal::render(doc, Terminal::default())
         };
         Ok(self.ui.answer(&text)?)
     }

@@ -174,7 +174,9 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
                 Fix::then("record it", fix::on(id, "change rollback").words(["--reason", reason])),
             ]))
         }
-        _ => Err(trouble("the change's commits are reverted already").hinted("record the rollback without --apply")),
+        (Reverted::Nothing | Reverted::Applies { .. }, _) => {
+            Err(trouble("the change's commits are reverted already").hinted("record the rollback without --apply"))
+        }
     }
 }
 

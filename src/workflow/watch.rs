@@ -75,7 +75,7 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
     let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
     let trigger = match &change.contract.trigger {
         Some(Trigger::Measured(criterion)) => Some(criterion),
-        _ => None,
+        Some(Trigger::Words(_)) | None => None,
     };
     let guards = change.contract.guardrails.iter().chain(trigger).map(|criterion| criterion.text.clone());
     Unjudged {

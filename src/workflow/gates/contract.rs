@@ -125,12 +125,14 @@ fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
         (Bound::Absolute { value: guarded, unit: a }, Bound::Absolute { value: wanted, unit: b }) if a == b => {
             (*guarded, *wanted)
         }
-        _ => return false,
+        (Bound::Relative { .. } | Bound::Absolute { .. }, Bound::Relative { .. } | Bound::Absolute { .. }) => {
+            return false;
+        }
     };
-    match (guardrail.op, kpi.op) {
-        (Op::Le | Op::Lt, Op::Le | Op::Lt) => guarded >= wanted,
-        (Op::Ge | Op::Gt, Op::Ge | Op::Gt) => guarded <= wanted,
-        _ => false,
+    match guardrail.op {
+        Op::Le | Op::Lt => matches!(kpi.op, Op::Le | Op::Lt) && guarded >= wanted,
+        Op::Ge | Op::Gt => matches!(kpi.op, Op::Ge | Op::Gt) && guarded <= wanted,
+        Op::Eq => false,
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::model::{After, Baseline, Gate, Revision, Strength, WorkTree};
 use crate::workflow::{Change, Reason, Refusal, World, gates};
 
-/// Gate 2, the baseline, comes before the first commit of the change and freezes the contract. It may be taken again as long as nothing was validated against it and no commit carries the id.
+/// Gate 2, the baseline, comes before the first commit of the change and freezes the contract. It may be taken again as long
+/// as nothing was validated against it and no commit carries the id.
 pub fn may_take_baseline(change: &Change, world: &World) -> Result<(), Refusal> {
     if change.is_open() && change.opened.class.owes(Gate::Baseline) {
         gates::complete_contract(change, Gate::Baseline)?;
