@@ -7,7 +7,7 @@ use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix};
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum Objection {
-    #[error("the message is empty but for its trailer")]
+    #[error("the message holds nothing but its trailer")]
     NoText,
     #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
     NoId {

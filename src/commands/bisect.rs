@@ -68,7 +68,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let (kind, effect) = match bisection.slower(&bad)? {
         Some(Some(found)) => found,
         Some(None) => {
-            let doc = told(format!("{} is not slower than {} by what counts.", args.bad, args.good));
+            let doc = told(format!("{} is not slower than {} by more than counts as a change.", args.bad, args.good));
             ctx.answer(false, &json!({ "first_bad": null, "slower": false }), &doc)?;
             return Ok(Exit::No);
         }
@@ -91,7 +91,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
                 search.is(at, slow);
             }
             Some(None) => {
-                ctx.ui.tell(&format!("{}: cannot be told", short(commit)));
+                ctx.ui.tell(&format!("{}: undecided", short(commit)));
                 open = Some(commit.clone());
                 break;
             }
@@ -245,7 +245,7 @@ fn answer(
         let error = values::plain_share(search.error());
         doc.paragraph(format!("Another commit did with a probability of at most {error}."));
     } else {
-        let why = open.map_or("could not be measured", |_| "could not be told with so many pairs (--runs)");
+        let why = open.map_or("could not be measured", |_| "stays undecided with so many pairs (--runs)");
         doc.paragraph(format!("One of {} commits made it slower; what is between them {why}:", suspects.len()));
         doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>>>()?);
     }

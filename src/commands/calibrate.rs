@@ -164,7 +164,7 @@ fn warn_of_load(ctx: &Ctx) {
     let Some((load, cores)) = machine.load_1m.zip(machine.cores) else { return };
     if load > f64::from(cores) * BUSY {
         ctx.ui.warn(&format!(
-            "the machine is busy (load {load:.1} on {cores} cores): what it finds will hold on a machine that is as busy"
+            "the machine is busy (load {load:.1} on {cores} cores): the calibration applies only while it is as busy"
         ));
     }
 }

@@ -293,7 +293,7 @@ pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
     let Ok(Some(committed)) = GitHistory::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
     let committed = policy_of(&committed);
     if here.is_looser_than(&committed) {
-        ctx.ui.warn("the committed config demands more than the one here, which is not committed: both hold");
+        ctx.ui.warn("the committed config demands more than the uncommitted one here: both apply");
     }
     Ok(here.joined_with(&committed))
 }

@@ -260,7 +260,7 @@ pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<()> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
     if !compare::has_general(&before.definitions) {
         ctx.ui.warn(
-            "the baseline was taken by an earlier version, which did not fix commands and pair: that they are still the same is not proven",
+            "the baseline was taken by an earlier version, which did not record how the project is built, paired and checked: that this is unchanged is not proven",
         );
     }
     Ok(())

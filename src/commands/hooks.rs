@@ -52,7 +52,7 @@ fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<()> {
     let word = |done: Done| match done {
         Done::Installed => "installed",
         Done::Chained => "installed; the hook that was there runs first",
-        Done::Updated => "brought up to date",
+        Done::Updated => "updated",
         Done::Unchanged => "unchanged",
         Done::Removed => "removed",
         Done::Restored => "removed; the hook from before is back",

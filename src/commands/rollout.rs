@@ -196,7 +196,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     };
     let change = measurement.record(ctx, change.id(), Role::RollbackSnapshot, Vec::new(), &world, event)?;
     for judged in &not_back {
-        ctx.ui.warn(&format!("not back at the baseline: {}", report::verdict::full_line(judged)));
+        ctx.ui.warn(&format!("worse than the baseline: {}", report::verdict::full_line(judged)));
     }
     if not_back.is_empty() {
         ctx.ui.status("The KPI and the guardrails are not worse than at the baseline.");

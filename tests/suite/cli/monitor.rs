@@ -195,8 +195,7 @@ fn what_is_not_back_after_a_rollback_is_told_by_its_metric() {
     s.rolled_out("halve it");
     let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
     s.write("src/main.txt", "slow ".repeat(100));
-    let _ =
-        s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back at the baseline: size.src <= +100% is fail"]);
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["worse than the baseline: size.src <= +100% is fail"]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn lines_that_somebody_added_around_our_part_stay() {
     let text = std::fs::read_to_string(&path).unwrap() + "echo mine\n";
     std::fs::write(&path, text.replace("hook-run commit-msg", "hook-run old-name")).unwrap();
     let updated = sandbox.run(&["hooks", "install"]).ok();
-    assert!(updated.stdout.contains("commit-msg: brought up to date"), "{}", updated.stdout);
+    assert!(updated.stdout.contains("commit-msg: updated"), "{}", updated.stdout);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.ends_with("echo mine\n") && text.contains("hook-run commit-msg"));
     sandbox.run(&["hooks", "uninstall"]).ok();
