@@ -233,8 +233,7 @@ impl<'a> RangeAudit<'a> {
         taken_back: &BTreeSet<String>,
         history: &dyn History,
     ) -> Vec<CommitName> {
-        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
-        let mut earlier = history.earlier(change.id(), baseline);
+        let mut earlier = history.earlier(change.id(), change.baseline_commit());
         earlier.retain(|commit| {
             let old = commit.id.as_str();
             let moved = self.relinked.values().any(|(_, known)| known == old);

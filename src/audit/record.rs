@@ -206,7 +206,7 @@ fn other_files(change: &Change, history: &dyn History) -> Option<String> {
             }
             (parent, commit)
         }
-        None => (baseline.taken.revision.commit.as_deref()?, validation.revision.commit.as_deref()?),
+        None => (change.baseline_commit()?, validation.revision.commit.as_deref()?),
     };
     let files = history.differing(base, head)?;
     let recorded: BTreeSet<String> = validation.delta.files.iter().cloned().collect();

@@ -86,7 +86,7 @@ fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<
     if matches!(read, Err(RecordError::Unknown { .. })) {
         return Ok(None);
     }
-    let path = ctx.project.relative(&ctx.project.record_path(id.as_str())?);
+    let path = ctx.project.relative(&ctx.project.record_path(id));
     Ok(Some(RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) }))
 }
 

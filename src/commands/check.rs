@@ -89,7 +89,7 @@ fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
         for event in change.events.iter().skip(*known) {
             let signature = event.signature.as_deref().unwrap_or_default();
             if !repo.is_signed(signature, event.digest.as_str(), event.at)? {
-                let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+                let path = ctx.project.relative(&ctx.project.record_path(change.id()));
                 let finding = Finding::fail(FindingKind::EventUnsigned { seq: event.seq });
                 outcome.audit.findings.push(finding.of_change(change.id()).at(path));
                 break;
@@ -106,7 +106,7 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<()> {
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
     };
     for change in changes.iter().filter(|change| can_be(change)) {
-        let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+        let path = ctx.project.relative(&ctx.project.record_path(change.id()));
         let found = measured_again(ctx, change)?;
         if found.is_empty() {
             ctx.ui.status(&format!("{}: measured again, its verdicts hold", change.id()));

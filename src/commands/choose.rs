@@ -117,7 +117,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
 pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     let parsed = text.parse::<ChangeId>();
     if let Ok(id) = &parsed
-        && ctx.project.record_path(id.as_str())?.exists()
+        && ctx.project.record_path(id).exists()
     {
         return Ok(id.clone());
     }

@@ -199,13 +199,12 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
     let Some(repo) = ctx.repo()? else { return Ok(found) };
     let history = GitHistory::new(repo, &ctx.fix_context().trailer);
     let mut commits = vec!["HEAD".to_owned()];
-    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
-    if let Some(base) = baseline.filter(|base| repo.resolve(base).is_ok()) {
+    if let Some(base) = change.baseline_commit().filter(|base| repo.resolve(base).is_ok()) {
         let paths = ctx.project.config_places().map(|path| ctx.project.relative(&path));
         let call = repo.git().args(["log", "--format=%H", &format!("{base}..HEAD"), "--"]).args(paths);
         let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
         commits.extend(listed.lines().map(str::to_owned));
-        commits.push(base);
+        commits.push(base.to_owned());
     }
     // One that cannot be read is told where it is in force.
     found.extend(commits.iter().filter_map(|commit| history.config(commit).ok().flatten()));

@@ -19,7 +19,7 @@ pub(crate) struct Pending<'a> {
 
 impl Pending<'_> {
     pub(crate) fn artifact(&self, id: &ChangeId) -> Result<Artifact> {
-        let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id.as_str())?);
+        let path = format!("{}/{}", project::EVIDENCE_DIR, self.role.file_name(id));
         Ok(Artifact { path, sha256: Digest::of_bytes(&self.bytes) })
     }
 }
@@ -87,12 +87,12 @@ pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files
         lock.keep_legacy(&legacy)?;
     }
     for file in files {
-        lock.write_evidence(id.as_str(), file.role, &file.bytes)?;
+        lock.write_evidence(id, file.role, &file.bytes)?;
     }
     lock.extend_record(&change)?;
     let recorded: Vec<&Artifact> = change.events.iter().flat_map(|event| event.what.artifacts()).collect();
     for file in files {
-        lock.drop_replaced(id.as_str(), file.role, &recorded)?;
+        lock.drop_replaced(id, file.role, &recorded)?;
     }
     note_down(ctx, &lock, &change);
     Ok(change)
@@ -148,7 +148,7 @@ fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Res
 /// warning, and the next event renders it again.
 pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);
-    match logbook::update(lock, change.id().as_str(), &section, report::logbook::HEADING) {
+    match logbook::update(lock, change.id(), &section, report::logbook::HEADING) {
         Ok(problems) => {
             for problem in problems {
                 ctx.ui.warn(&format!("{}: {problem}", ctx.project.logbook_path().display()));

@@ -54,8 +54,7 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) ->
     let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let mut found = Vec::new();
-    let base = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
-    let base = base.filter(|base| repo.resolve(base).is_ok());
+    let base = change.baseline_commit().filter(|base| repo.resolve(base).is_ok());
     repo.log_range(base, head, &Walk::naming(key, &[id.as_str()]), &mut |commit| {
         if commit.ids.iter().any(|value| value == id.as_str()) {
             found.push(describe(repo, &commit));

@@ -108,9 +108,9 @@ pub(crate) fn kpi_problem(
             let probe = config.kpis.iter().find(|it| it.name == kpi.name && it.artifact.is_none());
             let same = snapshot.definitions.get(&key) == definitions.get(&key);
             let role = snapshot.role.as_deref().unwrap_or_default();
-            let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id().as_str()).ok();
-            let stem = name.and_then(|name| name.strip_suffix('x').map(str::to_owned));
-            let raw = stem.and_then(|stem| taken.kpi_artifacts.iter().find(|file| file.path.contains(&stem)));
+            let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
+            let stem = name.trim_end_matches('x');
+            let raw = taken.kpi_artifacts.iter().find(|file| file.path.contains(stem));
             let text = kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(raw?));
             let (Some(probe), Some(text), Some(value), true) = (probe, text, kpi.values.last(), same) else { continue };
             if String::from_utf8_lossy(&text).contains(MASK) {
@@ -129,7 +129,7 @@ pub(crate) fn kpi_problem(
 /// whoever edits the file, which opens no gate.
 pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
-    let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+    let path = ctx.project.relative(&ctx.project.record_path(change.id()));
     let (seq, why) = match &invalid {
         InvalidEvent::Refused { seq, refusal } => (*seq, format!("{} refuses it: {}", refusal.gate, refusal.missing)),
         InvalidEvent::Differs { seq } => (*seq, "its gate records something else".to_owned()),

@@ -24,9 +24,8 @@ const LOOK_BACK: usize = 200;
 pub(crate) fn is_plainly_ready(ctx: &Ctx, bytes: &[u8], key: &str) -> bool {
     let record = plain_id(bytes, key).and_then(|id| Record::read(&ctx.project, &id).ok());
     record.and_then(Record::into_change).is_some_and(|change| {
-        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_ref());
-        commit_msg::is_ready(&change).is_ok()
-            && baseline.is_some_and(|commit| head_by_file(ctx.project.root()).as_ref() == Some(commit))
+        let here = |commit: &str| head_by_file(ctx.project.root()).as_deref() == Some(commit);
+        commit_msg::is_ready(&change).is_ok() && change.baseline_commit().is_some_and(here)
     })
 }
 
@@ -163,8 +162,7 @@ impl<'a> Here<'a> {
             self.before.replace(Some(repo.resolve(name).ok()));
         }
         let Some(before) = self.before.borrow().clone().flatten() else { return Ok(None) };
-        let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
-        let base = baseline.and_then(|commit| repo.resolve(&commit).ok());
+        let base = change.baseline_commit().and_then(|commit| repo.resolve(commit).ok());
         let base = base.or_else(|| repo.resolve(&format!("HEAD~{LOOK_BACK}")).ok());
         let of = |found: &BTreeMap<String, String>| found.get(change.id().as_str()).cloned();
         if let Some(found) = self.first_commits.borrow().get(&base) {

@@ -133,7 +133,8 @@ impl Measurement {
     pub(crate) fn file_stem(&self) -> String {
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
         let label: String = self.snapshot.label.chars().map(safe).take(60).collect();
-        format!("{}_{label}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"))
+        // Windows drops a dot at the end.
+        format!("{}_{}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"), label.trim_end_matches('.'))
     }
 
     /// Records it as a change's in `role`, with more files if there are any: `event` makes what the record says of it.

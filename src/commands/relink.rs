@@ -152,8 +152,7 @@ fn find_rewritten(
 
 /// The commits since the baseline that change code, newest first, or the only one that is asked for.
 fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
-    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
-    let known = baseline.and_then(|commit| repo.resolve(&commit).ok());
+    let known = change.baseline_commit().and_then(|commit| repo.resolve(commit).ok());
     let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();
     history.walk(base.as_deref(), "HEAD", &mut |commit| {
@@ -247,7 +246,7 @@ fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
 
 /// The versions of a record that git has: of the other side of a conflict, and of the last commits, oldest first.
 fn versions(ctx: &Ctx, repo: &Repo, id: &ChangeId, conflicted: &BTreeMap<String, String>) -> Result<Vec<Version>> {
-    let path = ctx.project.record_path(id.as_str())?;
+    let path = ctx.project.record_path(id);
     let from_root = format!("{}{}", String::from_utf8_lossy(repo.prefix()), ctx.project.relative(&path));
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", &from_root]);
     let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();

@@ -49,7 +49,7 @@ fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
     let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
     let inputs: Vec<Artifact> = sides.into_iter().chain(&recorded.pair).cloned().collect();
     let is_drawn = plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).is_some();
-    let picture = Role::ComparePicture.file_name(change.id().as_str()).ok().filter(|_| is_drawn);
+    let picture = is_drawn.then(|| Role::ComparePicture.file_name(change.id()));
     let view = CompareView {
         comparison: &comparison,
         change: Some((change.id(), &change.opened.title)),
@@ -96,7 +96,7 @@ pub(crate) fn sections<'a>(
     let differs = |change: &&Change| {
         let id = change.id().as_str();
         news.get(id).is_some_and(|new| olds.get(id) != Some(new))
-            && logbook::replace_section(now, id, &report::logbook::section(change)).is_ok_and(|it| it.text != now)
+            && logbook::replace_section(now, change.id(), &report::logbook::section(change)).text != now
     };
     let changes = records.filter_map(RecordFacts::change).filter(differs);
     let what = || FindingKind::ReportDiffers { other_version: None };

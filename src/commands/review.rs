@@ -130,7 +130,7 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     }
     let bytes = attestation_file(ctx, &change, args, &mode, &reviewer)?;
     let pending = Pending { role: Role::Review, bytes };
-    let path = ctx.project.attestations_dir().join(Role::Review.file_name(id.as_str())?);
+    let path = ctx.project.attestations_dir().join(Role::Review.file_name(id));
     let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
     let tool = args.tool.clone();
     let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };

@@ -225,7 +225,7 @@ fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId> {
     let mut attempt = 0;
     loop {
         let id = ChangeId::generate(now, title, attempt);
-        if !ctx.project.record_path(id.as_str())?.exists() {
+        if !ctx.project.record_path(&id).exists() {
             return Ok(id);
         }
         attempt += 1;
@@ -233,7 +233,7 @@ fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId> {
 }
 
 fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit> {
-    let path = ctx.project.record_path(change.id().as_str())?.display().to_string();
+    let path = ctx.project.record_path(change.id()).display().to_string();
     ctx.say(true, &report::show::entry(change, &path), &format!("Opened {}", change.id()))?;
     if !steps.is_empty() {
         ctx.ui.tell(&problem::lines(steps).join("\n"));

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
-use crate::model::{Artifact, Digest};
-use crate::store::project::safe_name;
+use crate::model::{Artifact, ChangeId, Digest};
 use crate::store::{Exclusive, Project, StoreError, atomic, guard};
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
@@ -44,8 +43,7 @@ pub enum Role<'a> {
 impl Role<'_> {
     /// The file's name for a change. Names within a role are made safe; a digest keeps two that would
     /// become the same apart.
-    pub(crate) fn file_name(&self, change: &str) -> Result<String, StoreError> {
-        let id = safe_name(change)?;
+    pub(crate) fn file_name(&self, id: &ChangeId) -> String {
         let rest = match self {
             Self::Before => "before_snapshot.json".to_owned(),
             Self::After => "after_snapshot.json".to_owned(),
@@ -61,9 +59,9 @@ impl Role<'_> {
             Self::Kpi { name, role, extension } => format!("kpi_{}_{}.{}", slug(name), slug(role), slug(extension)),
             Self::Rollback => "rollback.md".to_owned(),
             Self::RollbackSnapshot => "rollback_snapshot.json".to_owned(),
-            Self::Review => return Ok(format!("review_{id}.json")),
+            Self::Review => return format!("review_{id}.json"),
         };
-        Ok(format!("{id}_{rest}"))
+        format!("{id}_{rest}")
     }
 
     /// The directory of its file.
@@ -90,9 +88,9 @@ pub enum Integrity {
 impl Exclusive {
     /// Writes an evidence file. One that is there with other content is kept beside it under a name with `.superseded-N`
     /// until the record knows the new one, so that a killed process loses nothing; a picture can be drawn again.
-    pub(crate) fn write_evidence(&self, change: &str, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
+    pub(crate) fn write_evidence(&self, id: &ChangeId, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
         let dir = role.directory(self.project());
-        let path = dir.join(role.file_name(change)?);
+        let path = dir.join(role.file_name(id));
         guard::inside(self.project(), &path)?;
         self.project().prepare_evidence(&dir)?;
         let old = atomic::read(&path, LIMIT)?;
@@ -107,8 +105,13 @@ impl Exclusive {
     }
 
     /// Removes what [`Self::write_evidence`] kept, now that the record knows what replaced it; what no event knows stays.
-    pub(crate) fn drop_replaced(&self, change: &str, role: Role<'_>, recorded: &[&Artifact]) -> Result<(), StoreError> {
-        let path = role.directory(self.project()).join(role.file_name(change)?);
+    pub(crate) fn drop_replaced(
+        &self,
+        id: &ChangeId,
+        role: Role<'_>,
+        recorded: &[&Artifact],
+    ) -> Result<(), StoreError> {
+        let path = role.directory(self.project()).join(role.file_name(id));
         for number in 1.. {
             let kept = superseded_path(&path, number);
             let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
@@ -130,7 +133,7 @@ impl Exclusive {
     }
 
     /// Writes a file that is no change's evidence, into one of the state's directories, never over another.
-    /// A taken name gets a number.
+    /// A taken name gets a number; `stem` can be a name on every platform.
     pub(crate) fn write_numbered(
         &self,
         dir: &Path,
@@ -138,7 +141,6 @@ impl Exclusive {
         extension: &str,
         bytes: &[u8],
     ) -> Result<Artifact, StoreError> {
-        safe_name(stem)?;
         let mut number = 1u32;
         loop {
             let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_names_are_those_that_the_workflow_demands() {
-        let name = |role: Role<'_>| role.file_name("chg-1").unwrap();
+        let name = |role: Role<'_>| role.file_name(&"chg-1".parse().unwrap());
         assert_eq!(name(Role::Before), "chg-1_before_snapshot.json");
         assert_eq!(name(Role::After), "chg-1_after_snapshot.json");
         assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
@@ -253,7 +255,6 @@ mod tests {
         assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
         assert_eq!(name(Role::Stage("canary")), "chg-1_canary.json");
         assert_ne!(name(Role::Stage("compare")), name(Role::CompareData));
-        assert!(Role::Before.file_name("../x").is_err());
     }
 
     #[test]
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn written_evidence_is_intact_until_altered_or_gone() {
         let (_dir, project, lock) = locked();
-        let artifact = lock.write_evidence("chg-1", Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, b"{}").unwrap();
         assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
         assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact(b"{}".to_vec()));
         let path = project.root().join(&artifact.path);
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn superseded_evidence_is_kept_and_still_found() {
         let (_dir, project, lock) = locked();
-        let write = |bytes: &[u8]| lock.write_evidence("chg-1", Role::Before, bytes).unwrap();
+        let write = |bytes: &[u8]| lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, bytes).unwrap();
         let (one, two) = (write(b"1"), write(b"2"));
         let three = write(b"3");
         assert_eq!(write(b"3"), three, "the same content again changes nothing");

@@ -220,7 +220,7 @@ mod tests {
         let holder =
             Holder { pid: 1, command: String::new(), host: String::new(), since: chrono::DateTime::UNIX_EPOCH };
         let lock = Exclusive::acquire(&project, &holder, Duration::ZERO).unwrap();
-        let artifact = lock.write_evidence("chg-1", Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, b"{}").unwrap();
         (project, lock, artifact)
     }
 

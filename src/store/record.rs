@@ -49,7 +49,7 @@ impl Record {
 
     /// The record of one change.
     pub(crate) fn read(project: &Project, id: &ChangeId) -> Result<Self, RecordError> {
-        let path = project.record_path(id.as_str())?;
+        let path = project.record_path(id);
         guard::inside(project, &path)?;
         Self::read_file(path, id)
     }
@@ -149,7 +149,7 @@ impl Record {
 impl Exclusive {
     /// Creates the record of a change just opened.
     pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
-        let path = self.project().record_path(change.id().as_str())?;
+        let path = self.project().record_path(change.id());
         guard::inside(self.project(), &path)?;
         let list = Unsettled::fresh(self.project());
         atomic::create_new(&path, &bytes(change))?;
@@ -159,7 +159,7 @@ impl Exclusive {
 
     /// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
     pub(crate) fn extend_record(&self, change: &Change) -> Result<(), RecordError> {
-        let path = self.project().record_path(change.id().as_str())?;
+        let path = self.project().record_path(change.id());
         if let Record::Tracked(on_disk) = Record::read(self.project(), change.id())?
             && !change.events.starts_with(&on_disk.events)
         {

@@ -261,8 +261,11 @@ impl Fixes<'_> {
     }
 
     pub(crate) fn redefined(&self) -> Vec<Fix> {
-        let baseline = self.change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
-        let diff = baseline.iter().fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
+        let diff = self
+            .change
+            .baseline_commit()
+            .iter()
+            .fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
         vec![
             Fix::next("see what changed", diff.words(["--", ".vibeship-optimizer", "vibeship_optimizer.yml"])),
             Fix::then("put it back, then", self.pass(self.gate)),

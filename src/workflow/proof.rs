@@ -148,6 +148,11 @@ impl Change {
         self.events.iter().rev().find_map(of_name).is_none_or(|newest| newest == artifact.sha256)
     }
 
+    /// The commit that the baseline was measured at.
+    pub fn baseline_commit(&self) -> Option<&str> {
+        self.baseline.as_ref()?.taken.revision.commit.as_deref()
+    }
+
     /// Whether the baseline is bound to no commit: then no pairs can be checked out.
     pub fn has_no_commit(&self) -> bool {
         self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Unversioned)

@@ -111,7 +111,7 @@ fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<()> {
     let id = change.id();
     let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
     for role in [Role::CompareReport, Role::CompareData] {
-        let own = ctx.project.evidence_dir().join(role.file_name(id.as_str())?);
+        let own = ctx.project.evidence_dir().join(role.file_name(id));
         if args.out.iter().chain(&args.json_out).any(|out| is_same(out, &own)) {
             return Err(trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
         }
@@ -157,7 +157,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let world = collect::world(ctx, change, Gate::Compare)?;
     commit::ask(ctx, change, gates::may_compare(change, &world))?;
     // The report that is evidence is written in any case.
-    let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id().as_str())?);
+    let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id()));
     let copy = |out: &&Path| !is_same(out, &own);
     let outs = Outs { report: args.out.as_deref().filter(copy), data: args.json_out.as_deref().filter(copy) };
     outs.guard(ctx, &[])?;
@@ -180,7 +180,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         files.push(pending);
     }
     let svg = plot::svg(&files::strips(&comparison, (&old, &new), pair.as_ref()));
-    let svg_name = Role::ComparePicture.file_name(id.as_str())?;
+    let svg_name = Role::ComparePicture.file_name(id);
     files.extend(svg.clone().map(|svg| Pending { role: Role::ComparePicture, bytes: svg.into_bytes() }));
     let view = CompareView {
         comparison: &comparison,

@@ -72,7 +72,7 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     if days > args.days {
         ctx.ui.warn(&format!("measured on {days} days: verification demands no fewer"));
     }
-    let record = ctx.project.record_path(id.as_str())?;
+    let record = ctx.project.record_path(&id);
     if ctx.json(true) {
         ctx.print(&json!({ "monitor": record }))?;
     } else {
