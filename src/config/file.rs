@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use crate::config::yaml::{self, Kind, SyntaxError};
+use crate::config::yaml::{self, Kind};
 use crate::config::{Config, check, reader};
 use crate::model::{CommandLine, Fix};
 
@@ -54,8 +54,6 @@ pub enum ConfigError {
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}:{line}: not valid UTF-8", path.display())]
     NotUtf8 { path: PathBuf, line: usize },
-    #[error("{}:{}:{}: not valid YAML or JSON: {}", path.display(), error.line, error.column, error.message)]
-    Syntax { path: PathBuf, error: SyntaxError },
     /// It says something that cannot be meant; everything that is wrong, in file order.
     #[error("{}", list(path, problems))]
     Invalid { path: PathBuf, problems: Vec<Diagnostic> },
@@ -68,7 +66,7 @@ impl ConfigError {
             Self::Unreadable { .. } => "make it a file that you may read, then",
             Self::TooLarge { .. } => "shorten it, then",
             Self::NotUtf8 { .. } => "save it as UTF-8, then",
-            Self::Syntax { .. } | Self::Invalid { .. } => "correct what is named above, then",
+            Self::Invalid { .. } => "correct what is named above, then",
         };
         vec![Fix::next(what, CommandLine::tool("doctor --format text"))]
     }
@@ -101,14 +99,18 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 
 /// The config that a text holds, and what is doubtful in it. `path` only names it in errors.
 pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
-    let tree = yaml::tree(text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error })?;
+    let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
+    let tree = yaml::tree(text).map_err(|it| {
+        let message = format!("not valid YAML or JSON: {}", it.message);
+        invalid(vec![Diagnostic { message, ..it }])
+    })?;
     let (mut config, mut notes) = reader::read(&tree);
     if let Some(config) = &mut config {
         check::check(config, &mut notes);
     }
     let (problems, mut warnings) = notes.into_parts();
     let Some(config) = config.filter(|_| problems.is_empty()) else {
-        return Err(ConfigError::Invalid { path: path.to_owned(), problems });
+        return Err(invalid(problems));
     };
     if matches!(tree.value, Kind::Null) {
         let message = "the file says nothing: every default holds".to_owned();

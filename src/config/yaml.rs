@@ -8,6 +8,8 @@ use serde_json::Value;
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Spanned};
 
+use crate::config::Diagnostic;
+
 /// A value and where it begins.
 pub(crate) type Node = Spanned<Kind>;
 
@@ -25,29 +27,18 @@ pub(crate) enum Kind {
     Map(Vec<(Spanned<String>, Node)>),
 }
 
-/// Why a text is not YAML that JSON could say, and where; both are counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct SyntaxError {
-    pub line: u64,
-    pub column: u64,
-    pub message: String,
-}
-
-impl SyntaxError {
-    fn new(at: Location, message: String) -> Self {
-        Self { line: at.line(), column: at.column(), message }
-    }
+/// Why a text is not YAML that JSON could say.
+fn wrong(at: Location, message: String) -> Diagnostic {
+    Diagnostic { key: String::new(), line: at.line(), column: at.column(), message }
 }
 
 /// The value of a YAML text as JSON; a byte order mark is accepted.
-pub fn parse(text: &str) -> Result<Value, SyntaxError> {
-    let message = "a number that is not finite, or too large".to_owned();
-    to_json(&tree(text)?).map_err(|at| SyntaxError::new(at, message))
+pub fn parse(text: &str) -> Result<Value, Diagnostic> {
+    to_json(&tree(text)?).map_err(|at| wrong(at, "a number that is not finite, or too large".to_owned()))
 }
 
 /// The tree of a YAML text; a byte order mark is accepted.
-pub(crate) fn tree(text: &str) -> Result<Node, SyntaxError> {
+pub(crate) fn tree(text: &str) -> Result<Node, Diagnostic> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
@@ -58,8 +49,8 @@ pub(crate) fn tree(text: &str) -> Result<Node, SyntaxError> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let message = message(error.without_snippet());
         match error.location() {
-            Some(at) => SyntaxError::new(at, message),
-            None => SyntaxError { line: 1, column: 1, message },
+            Some(at) => wrong(at, message),
+            None => Diagnostic { key: String::new(), line: 1, column: 1, message },
         }
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::yaml;
+use crate::config::{Diagnostic, yaml};
 use crate::measure::number;
 use crate::model::strict_json::parse_json;
 
@@ -14,7 +14,8 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
     let value = match name.to_ascii_lowercase().rsplit('.').next() {
         Some("json") => parse_json(bytes).map_err(|error| malformed("JSON", &error.to_string()))?,
         Some("yml" | "yaml") => {
-            yaml::parse(text(bytes, "YAML")?).map_err(|error| malformed("YAML", &error.to_string()))?
+            let at = |it: Diagnostic| format!("line {}, column {}: {}", it.line, it.column, it.message);
+            yaml::parse(text(bytes, "YAML")?).map_err(|error| malformed("YAML", &at(error)))?
         }
         Some("toml") => toml_value(text(bytes, "TOML")?)?,
         _ => return Err("ends in none of .json, .yml, .yaml, .toml".to_owned()),

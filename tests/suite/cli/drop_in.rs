@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Sandbox;
+use crate::support::{CONFIG, Sandbox};
 
 #[test]
 fn reports_are_written_where_they_are_asked_for() {
@@ -20,6 +20,33 @@ fn reports_are_written_where_they_are_asked_for() {
         assert_eq!(sandbox.run(&[command, "--out", "vibeship_optimizer.yml"]).code, 2, "never over the config");
     }
     assert_eq!(sandbox.run(&["preflight", "--change-id", "chg-nobody"]).code, 2);
+}
+
+#[test]
+fn preflight_names_what_a_bare_project_lacks_and_reviews_that_do_not_count() {
+    let codes = |s: &Sandbox| -> Vec<String> {
+        let found = s.run(&["preflight"]).ok().json()["findings"].clone();
+        found.as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let bare = Sandbox::without_git();
+    let rest = ["TIMINGS_EMPTY", "SIZE_PATHS_EMPTY", "HTTP_PROBES_EMPTY", "NO_SNAPSHOTS"];
+    assert_eq!(codes(&bare), [&["CONFIG_MISSING", "GIT_NOT_FOUND"], &rest[..]].concat());
+    bare.git(&["init", "-q"]);
+    assert_eq!(codes(&bare), [&["CONFIG_MISSING", "GIT_NO_COMMIT"], &rest[..]].concat());
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: tests}]\n").write("src/__pycache__/x.pyc", "1").commit_as("Build output", &[]);
+    assert_eq!(codes(&s)[..2], ["TIMINGS_NO_CMDS", "BLOAT_DIR_PRESENT"]);
+    let s = Sandbox::new();
+    s.start("halve it").contract().before().improve(50.0).validate().after().compare();
+    let of_review = |s: &Sandbox| codes(s).into_iter().filter(|code| code.starts_with("REVIEW")).collect::<Vec<_>>();
+    assert_eq!(of_review(&s), ["REVIEW_ATTESTATION_RECOMMENDED"]);
+    let review = |wanted: &str| s.write("vibeship_optimizer.yml", CONFIG.replace("require_attestation: false", wanted));
+    review("require_attestation: true");
+    assert_eq!(of_review(&s), ["REVIEW_ATTESTATION_MISSING"]);
+    let _ = s.on(&["review", "attest", "--reviewer", "Bob"]).ok();
+    assert_eq!(of_review(&s), [""; 0]);
+    review("enforce_recommended_modes: true, allowed_modes: {codex: [xhigh]}");
+    assert_eq!(of_review(&s), ["REVIEW_MODE_NOT_ALLOWED"]);
 }
 
 #[test]
