@@ -146,7 +146,7 @@ fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
 fn ready(change: &Change, look_up: &dyn LookUp) -> Result<(), Objection> {
     is_ready(change)?;
     match look_up.first_commit(change) {
-        Some(first) => Err(Objection::SecondCommit { id: change.id().clone(), first }),
+        Some(first) => Err(Objection::SecondCommit { id: change.id().clone(), first, decided: change.is_decided() }),
         None => Ok(()),
     }
 }

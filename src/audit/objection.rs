@@ -32,7 +32,7 @@ pub(crate) enum Objection {
     #[error("the change {id} has not passed {missing} yet")]
     TooEarly { id: ChangeId, missing: Gate },
     #[error("the change {id} has its one commit already: {}", short(.first))]
-    SecondCommit { id: ChangeId, first: String },
+    SecondCommit { id: ChangeId, first: String, decided: bool },
 }
 
 fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> String {
@@ -101,10 +101,16 @@ impl Objection {
                 ),
             ],
             Self::TooEarly { id, missing } => vec![Fix::next("", ctx.gate(id, *missing))],
-            Self::SecondCommit { first, .. } => vec![
-                Fix::next("the next change", fix::start()),
-                Fix::or("if it belongs into that commit", CommandLine::git("commit --fixup").word(short(first))),
-            ],
+            Self::SecondCommit { first, decided, .. } => {
+                let another = match decided {
+                    true => Fix::next("the next change", fix::start()),
+                    false => {
+                        Fix::next("another change beside it; their effects may mix", fix::start().word("--parallel"))
+                    }
+                };
+                let fixup = CommandLine::git("commit --fixup").word(short(first));
+                vec![another, Fix::or("if it belongs into that commit", fixup), fix::exempt()]
+            }
         }
     }
 }
@@ -142,7 +148,7 @@ mod tests {
             Objection::Several { ids: vec!["chg-1".to_owned(), "chg-2".to_owned()] },
             Objection::TooEarly { id: id(), missing: Gate::Baseline },
             Objection::TooEarly { id: id(), missing: Gate::Contract },
-            Objection::SecondCommit { id: id(), first: "a".repeat(40) },
+            Objection::SecondCommit { id: id(), first: "a".repeat(40), decided: false },
             Objection::NoId { active: None, open: vec![id(), id()], waiting: true },
             Objection::NoId { active: None, open: vec![id()], waiting: false },
         ];

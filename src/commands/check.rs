@@ -85,6 +85,13 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
 /// Tells the first event of each record that the range added and nobody signed who may.
 fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
+    let mut signed = outcome.changes.iter().flat_map(|it| &it.change.events).filter_map(|it| it.signature.as_ref());
+    let by_ssh = signed.any(|signature| signature.contains("BEGIN SSH SIGNATURE"));
+    if by_ssh && repo.config("gpg.ssh.allowedSignersFile")?.is_none() {
+        let file = CommandLine::git("config gpg.ssh.allowedSignersFile").placeholder("FILE");
+        return Err(trouble("git does not know here who may sign: gpg.ssh.allowedSignersFile is not set")
+            .fixed_by([Fix::next("name the file that lists them, each as a line `ADDRESS KEY`", file)]));
+    }
     for Concerned { change, known, .. } in &outcome.changes {
         for event in change.events.iter().skip(*known) {
             let signature = event.signature.as_deref().unwrap_or_default();

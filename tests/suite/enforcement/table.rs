@@ -109,7 +109,7 @@ fn a_second_commit_right_after_the_first_is_refused_with_and_without_the_trailer
     let first = sandbox.head();
     sandbox.write("src/more.txt", "x\n");
     sandbox.git(&["add", "src"]);
-    let said = ["has its one commit already", "vibeship-optimizer change start", "--fixup"];
+    let said = ["has its one commit already", "vibeship-optimizer change start", "--fixup", "enforcement.exempt"];
     sandbox.try_git(&["commit", "-qm", "More"]).exits(1).says(&said);
     let message = format!("More\n\n{KEY}: {id}\n");
     sandbox.try_git(&["commit", "-qm", &message]).exits(1).says(&said);
