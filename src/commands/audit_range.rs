@@ -28,7 +28,7 @@ pub(crate) struct Range {
     pub(crate) head: String,
 }
 
-pub(crate) struct Outcome {
+pub(crate) struct Checked {
     pub(crate) audit: Audit,
     pub(crate) key: String,
     pub(crate) configured: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Concerned {
     pub(crate) is_new: bool,
 }
 
-pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Outcome> {
+pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
     if repo.is_shallow() {
         return Err(trouble("this clone is shallow, so that the range cannot be checked").fixed_by([fix::unshallow()]));
     }
@@ -107,7 +107,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
         Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
     });
-    Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
+    Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
 }
 
 struct RecordCheck<'a> {

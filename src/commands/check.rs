@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::audit::evidence::Judgement;
 use crate::audit::{Finding, FindingKind};
-use crate::commands::audit_range::{self, Concerned, Outcome};
+use crate::commands::audit_range::{self, Checked, Concerned};
 use crate::commands::{Ctx, GitHistory, Range, audit_here, choose, commit, evidence, in_text, pairing, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
@@ -83,7 +83,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
 }
 
 /// Tells the first event of each record that the range added and nobody signed who may.
-fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
+fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     let mut signed = outcome.changes.iter().flat_map(|it| &it.change.events).filter_map(|it| it.signature.as_ref());
     let by_ssh = signed.any(|signature| signature.contains("BEGIN SSH SIGNATURE"));
@@ -107,7 +107,7 @@ fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
 }
 
 /// Measures the named change, or without a name those of the range.
-fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<()> {
+fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
     let changes = match id {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
@@ -123,12 +123,12 @@ fn remeasure(ctx: &Ctx, outcome: &mut Outcome, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn here(ctx: &Ctx) -> Result<Outcome> {
+fn here(ctx: &Ctx) -> Result<Checked> {
     let key = ctx.config()?.enforcement.trailer.clone();
-    Ok(Outcome { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
+    Ok(Checked { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
 }
 
-fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Outcome> {
+fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     let repo = ctx.needed_repo("a range needs")?;
     // All that reads objects below shares it.
     let _reader = repo.batch()?;
@@ -258,12 +258,12 @@ fn unpublished(repo: &Repo) -> Result<Range> {
     Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
 }
 
-fn fixes(ctx: &Ctx, outcome: &Outcome) -> FixContext {
+fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     let unsaved = if outcome.audit.findings.is_empty() { Vec::new() } else { uncommitted::unsaved(ctx) };
     FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
 }
 
-fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Outcome) -> Result<()> {
+fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Checked) -> Result<()> {
     let markdown = |taken| {
         findings::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken)
     };
