@@ -62,9 +62,9 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
     // Whose the commit is and what it holds can only make an id needless.
     let (mut staged, mut user, mut amended) = (Vec::new(), String::new(), None);
     if ids.len() != 1 {
-        staged = staged_since(repo, None)?;
+        staged = staged_since(repo, None, repo.prefix())?;
         if let (Some(true), Ok(parent)) = (amends(repo, &message, ctx.now())?, repo.resolve("HEAD^1")) {
-            staged = staged_since(repo, Some(&parent))?;
+            staged = staged_since(repo, Some(&parent), repo.prefix())?;
             let head = repo.resolve("HEAD")?;
             amended = history.commit(&head).and_then(|mut commit| commit.ids.pop());
         }
@@ -90,11 +90,20 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
     Ok(MessageFacts { commit, under_way, amended })
 }
 
-/// What is staged, against a commit or else the one checked out.
-fn staged_since(repo: &Repo, base: Option<&str>) -> Result<Vec<FileChange>> {
+/// What is staged below a directory, against a commit or else the one checked out.
+fn staged_since(repo: &Repo, base: Option<&str>, prefix: &[u8]) -> Result<Vec<FileChange>> {
     let index = std::env::var_os("GIT_INDEX_FILE");
-    let scope = Scope { prefix: repo.prefix(), ..Scope::ALL };
-    Ok(repo.staged_files(base, index.as_deref(), &scope)?)
+    Ok(repo.staged_files(base, index.as_deref(), &Scope { prefix, ..Scope::ALL })?)
+}
+
+/// Whether the commit that is made touches files, and none of the project's: then it is the affair of others.
+pub(crate) fn is_beside(ctx: &Ctx, repo: &Repo, message: &str) -> Result<bool> {
+    if repo.prefix().is_empty() {
+        return Ok(false);
+    }
+    let base = if amends(repo, message, ctx.now())? == Some(true) { repo.resolve("HEAD^1").ok() } else { None };
+    let staged = staged_since(repo, base.as_deref(), b"")?;
+    Ok(!staged.is_empty() && !staged.iter().any(|file| file.path.starts_with(repo.prefix())))
 }
 
 fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String> {
@@ -237,6 +246,6 @@ fn amends(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<Option<bool>
     let date = date.trim_start_matches('@').split(' ').next().unwrap_or_default();
     let Some((date, written)) = date.parse::<i64>().ok().zip(written.parse::<i64>().ok()) else { return Ok(None) };
     let is_old = || now.timestamp() > written.saturating_add(TAKES_S);
-    let at_once = date == written && (is_old() || staged_since(repo, None)?.is_empty());
+    let at_once = date == written && (is_old() || staged_since(repo, None, repo.prefix())?.is_empty());
     Ok(Some(at_once || message.trim() == old.trim()))
 }

@@ -92,6 +92,9 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit> {
     let decision = commit_msg::check(&facts, &demands::here(config)?, &here);
     here.failure()?;
     let Err(objection) = decision else { return Ok(Exit::Yes) };
+    if hook_facts::is_beside(ctx, repo, &facts.commit.message)? {
+        return Ok(Exit::Yes);
+    }
     // The pre-commit framework stashes what is not staged while hooks run.
     let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
     let hidden = hides.then(|| uncommitted::stage(ctx));

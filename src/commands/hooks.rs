@@ -102,6 +102,7 @@ pub(crate) fn state_word(state: State) -> &'static str {
         State::Installed { chained: false } => "installed",
         State::Installed { chained: true } => "installed, after the hook that was there",
         State::Outdated => "installed for another path or version of vibeship-optimizer",
+        State::OtherProject => "installed for another project of this repository",
         State::NotExecutable => "not executable, so that git ignores it",
         State::HandsOver => "another program's hook that calls ours",
         State::Foreign => "another program's hook, without ours",
@@ -136,6 +137,10 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     let here = status::examine(repo, &target)?;
     if here.is_absent() {
         return Ok(vec![absent(repo, &here, ctx.config()?.enforcement.hooks)?]);
+    }
+    if here.rows.iter().any(|row| row.state == State::OtherProject) {
+        let message = "the hooks of this repository serve another project in it, and check no commit of this one";
+        return Ok(vec![Problem::of_setup(Severity::Info, "HOOKS_OTHER_PROJECT", message, Vec::new())]);
     }
     let mut found = Vec::new();
     if here.works() {

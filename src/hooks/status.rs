@@ -17,6 +17,8 @@ pub(crate) enum State {
     },
     /// Installed for another path or version of this program.
     Outdated,
+    /// Installed for another project of the repository; a repository's hooks serve one.
+    OtherProject,
     /// In place, but git does not run it: it is not executable.
     NotExecutable,
     /// Another program's hook is there, which hands over to this program.
@@ -60,7 +62,7 @@ impl Row {
             State::Installed { .. } | State::Outdated => !matches!(self.fired, Some(Fired::No { .. })),
             // What runs beside ours in another program's hook may well refuse a message that is none.
             State::HandsOver => true,
-            State::NotExecutable | State::Foreign | State::Missing => false,
+            State::NotExecutable | State::OtherProject | State::Foreign | State::Missing => false,
         }
     }
 }
@@ -138,7 +140,7 @@ fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, Hook
         State::HandsOver if hook == Hook::PrePush => Some(Fired::NotAsked),
         State::Foreign if hook == Hook::PrePush || !files::is_executable(&dir.join(hook.name())) => None,
         State::Installed { .. } | State::Outdated | State::HandsOver | State::Foreign => Some(proof(repo, hook)?),
-        State::NotExecutable | State::Missing => None,
+        State::NotExecutable | State::OtherProject | State::Missing => None,
     };
     // A hook manager keeps what it runs elsewhere: only the mark shows that it hands over.
     Ok(match fired {
@@ -163,6 +165,7 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     }
     Ok(match ours {
         None => State::HandsOver,
+        Some(ours) if install::project_of(ours) != target.project.trim_end_matches('/') => State::OtherProject,
         Some(ours) if ours != install::block(hook, target) => State::Outdated,
         Some(_) => State::Installed { chained: files::is_executable(&install::kept(dir, hook)) },
     })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::Sandbox;
+use crate::support::{KEY, Sandbox};
 
 const FOREIGN: &str = "#!/bin/sh\necho foreign \"$@\" >> \"$HOME/ran\"\nexit ${FOREIGN_CODE:-0}\n";
 
@@ -210,6 +210,19 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     sandbox.git_in(&repo, &["commit", "-qam", "Elsewhere"]);
     std::fs::write(project.join("x"), "2\n").unwrap();
     sandbox.try_git_in(&repo, &["commit", "-qam", "Here"]).exits(1).says(&["the commit names no change"]);
+    // Another project of the same repository: the ids of its changes are its own affair.
+    let other = repo.join("zwei ü");
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::write(other.join("vibeship_optimizer.yml"), "version: 1\n").unwrap();
+    sandbox.run_in(&other, &["init", "--no-prompt"]).ok();
+    let message = format!("There\n\n{KEY}: chg-20260302-090000-theirs\n");
+    sandbox.git_in(&other, &["add", "."]);
+    sandbox.git_in(&other, &["commit", "-qm", &message]);
+    sandbox.git_in(&other, &["commit", "-q", "--amend", "--no-edit", "--reset-author"]);
+    let doctor = sandbox.run_in(&other, &["doctor"]).stdout;
+    assert!(doctor.contains("HOOKS_OTHER_PROJECT") && !doctor.contains("HOOKS_OUTDATED"), "{doctor}");
+    sandbox.git_in(&repo, &["add", "sub dir/x"]);
+    sandbox.try_git_in(&repo, &["commit", "-qm", &message]).exits(1).says(&["unknown change"]);
 }
 
 #[test]
