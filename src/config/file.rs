@@ -1,9 +1,9 @@
 //! The config file: reading it, and what is wrong in it. An invalid file is an error, never the defaults.
 
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fs, io};
 
-use crate::config::yaml::{self, Kind};
+use crate::config::yaml::{self, Diagnostic, Kind};
 use crate::config::{Config, check, reader};
 use crate::model::{CommandLine, Fix};
 
@@ -20,29 +20,6 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Further config files, which are not read because an earlier one exists.
     pub ignored: Vec<PathBuf>,
-}
-
-/// Something wrong, or doubtful, at one place of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The key path, such as `timings[0].runs`; empty for the file as a whole.
-    pub key: String,
-    /// Line, from 1.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// What was expected, and what is there.
-    pub message: String,
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.line, self.column)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.message)
-    }
 }
 
 /// Why a config file gives no config.

@@ -14,7 +14,7 @@ mod readers;
 mod section;
 
 pub use edit::{Edited, Filled};
-pub use file::{ConfigError, Diagnostic};
+pub use file::ConfigError;
 pub use fingerprint::Source;
 pub use policy::{
     Budget, ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, Sign,
@@ -23,6 +23,7 @@ pub use policy::{
 pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use readers::Reader;
 pub use template::Guess;
+pub use yaml::Diagnostic;
 
 use std::collections::BTreeMap;
 

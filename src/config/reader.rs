@@ -10,8 +10,8 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
-use crate::config::yaml::{Kind, Node, to_json};
-use crate::config::{Config, Diagnostic};
+use crate::config::Config;
+use crate::config::yaml::{Diagnostic, Kind, Node, to_json};
 use crate::model::text::nearest;
 use crate::model::{Gate, Unit};
 

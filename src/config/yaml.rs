@@ -8,8 +8,6 @@ use serde_json::Value;
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Spanned};
 
-use crate::config::Diagnostic;
-
 /// A value and where it begins.
 pub(crate) type Node = Spanned<Kind>;
 
@@ -25,6 +23,29 @@ pub(crate) enum Kind {
     List(Vec<Node>),
     /// In file order; no key twice.
     Map(Vec<(Spanned<String>, Node)>),
+}
+
+/// Something wrong, or doubtful, at one place of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The key path, such as `timings[0].runs`; empty for the file as a whole.
+    pub key: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// What was expected, and what is there.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// Why a text is not YAML that JSON could say.
