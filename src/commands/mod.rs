@@ -250,7 +250,7 @@ impl Ctx {
     }
 
     pub(crate) fn hint_next(&self, change: &Change) -> Result<()> {
-        let evidence = uncommitted::step(self, change);
+        let evidence = uncommitted::steps(self, change);
         self.advise(&self.next(change)?.steps().into_iter().chain(evidence).collect::<Vec<_>>());
         Ok(())
     }

@@ -79,8 +79,9 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);
-    let evidence = shown.as_ref().or_else(newest).and_then(|change| uncommitted::step(ctx, change));
-    ctx.advise(&evidence.into_iter().collect::<Vec<_>>());
+    if let Some(change) = shown.as_ref().or_else(newest) {
+        ctx.advise(&uncommitted::steps(ctx, change));
+    }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Ctx, choose};
+use crate::commands::{Ctx, choose, evidence};
 use crate::error::{Result, failed};
 use crate::git::Repo;
 use crate::measure::revision;
@@ -12,13 +12,21 @@ use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted};
 use crate::os::files;
 use crate::report::problem;
 use crate::workflow::Change;
+use crate::workflow::demand_fixes::restore;
 
-/// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted. That git does not answer is told
-/// elsewhere.
-pub(crate) fn step(ctx: &Ctx, change: &Change) -> Option<Fix> {
-    change.comparison.as_ref().map(drop).or_else(|| (!change.is_open()).then_some(()))?;
-    let command = command(ctx, change).ok()??;
-    Some(Fix::then("commit the evidence", command))
+/// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted; what is not what was
+/// recorded is brought back before that. That git does not answer is told elsewhere.
+pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
+    if change.comparison.is_none() && change.is_open() {
+        return Vec::new();
+    }
+    let Ok(Some(command)) = command(ctx, change) else { return Vec::new() };
+    let faults = evidence::faults(ctx, change).unwrap_or_default();
+    if faults.is_empty() {
+        return vec![Fix::then("commit the evidence", command)];
+    }
+    ctx.ui.warn(&format!("evidence is not what was recorded: {}", joined(&faults)));
+    restore(&faults, change, &ctx.fix_context(), None)
 }
 
 /// The command; `None` where everything is committed, or there is no repository to commit to.

@@ -73,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
         if ticked.change.open_alarms.is_empty() {
             ctx.hint_next(&ticked.change)?;
         } else {
-            ctx.advise(&uncommitted::step(ctx, &ticked.change).into_iter().collect::<Vec<_>>());
+            ctx.advise(&uncommitted::steps(ctx, &ticked.change));
         }
     }
     tell_lost(ctx, &lost);

@@ -170,6 +170,10 @@ fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
     let _ = promoted.says(&[told]);
     let elsewhere = s.go_to("src").on(&["status"]).ok();
     assert!(elsewhere.stderr.contains(&format!("{told}next: cd [PROJECT] && git add ")), "{elsewhere}");
+    // What was lost would be committed as lost.
+    std::fs::remove_file(s.path(format!("reports/optimizer/{}_compare.json", s.id()))).unwrap();
+    let lost = s.go_to(".").on(&["status"]).ok().says(&["evidence is not what was recorded", "git checkout HEAD -- "]);
+    let _ = lost.never_says(&[told]);
 }
 
 #[test]
