@@ -272,8 +272,9 @@ pub(crate) struct ListArgs {
 
 /// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
 pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
+    let project = &ctx.project;
     let line = |record: Record| {
-        let path = ctx.project.record_path(record.id()).display().to_string();
+        let path = project.record_path(record.id()).display().to_string();
         let is_listed = match &record {
             Record::Tracked(change) => change.is_open(),
             Record::Legacy(legacy) => legacy.status != "verified",
