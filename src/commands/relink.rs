@@ -4,6 +4,7 @@
 //! evidence: what was recorded stays as it was, so nothing can be made better by it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,14 +12,14 @@ use serde_json::{Value, json};
 use crate::audit::{History as _, Policy, members};
 use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
-use crate::error::{Result, trouble};
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::{Commit, Operation, Repo};
 use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Event, Fix, Kind, Remade, Remake, fix};
 use crate::os::files;
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
-use crate::workflow::{Change, World, gates};
+use crate::workflow::{Change, World, gates, view_v1};
 
 #[derive(Debug, Args)]
 pub(crate) struct RelinkArgs {
@@ -68,10 +69,16 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     }
     history.failure()?;
     let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
-    let from_others: Vec<_> = joined.iter().map(|(id, events)| json!({"change_id": id, "events": events})).collect();
+    let from_others = joined.iter().map(|it| json!({"change_id": it.id, "events": it.events, "left_out": it.left_out}));
+    let from_others: Vec<_> = from_others.collect();
     let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "joined": from_others, "not_found": lost });
     let text = lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
-    let others = joined.iter().map(|(id, events)| format!("{id}: recorded what another clone recorded ({events})"));
+    let others = joined.iter().map(|it| {
+        let what = if it.events > 0 { "recorded what another clone recorded" } else { "one side's record is kept" };
+        let left_out =
+            if it.left_out > 0 { format!("; left out, as it has ended: {}", it.left_out) } else { String::new() };
+        format!("{}: {what} ({}){left_out}", it.id, it.events)
+    });
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
     ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
     if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
@@ -172,9 +179,21 @@ struct Version {
     at: String,
 }
 
-/// Adds to the records here what other versions of them recorded of days and notes; each change with the number of its
-/// events that came back.
-pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<(ChangeId, usize)>> {
+/// The sides of a conflict, as git names them in its index.
+const SIDES: [&str; 2] = [":2", ":3"];
+
+/// What became of a record that another one continued.
+pub(crate) struct Joined {
+    id: ChangeId,
+    /// How many events came back.
+    events: usize,
+    /// How many of a conflict's other side cannot be recorded any more: the change has ended.
+    left_out: usize,
+}
+
+/// Adds to the records here what other versions of them recorded of days and notes. Of a conflict in which one side decided
+/// more than that, this side's record stands.
+pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
     let conflicted = take_one_side(repo)?;
     let mut joined = Vec::new();
@@ -184,30 +203,69 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
             continue;
         }
         let Some(mut change) = Record::read(&ctx.project, &id).ok().and_then(Record::into_change) else { continue };
-        if only.is_none() && !change.is_open() {
+        let path = ctx.project.relative(&ctx.project.record_path(&id));
+        let path = format!("{}{path}", String::from_utf8_lossy(repo.prefix()));
+        let in_conflict = conflicted.contains_key(&path);
+        if only.is_none() && !change.is_open() && !in_conflict {
             continue;
         }
-        let mut count = 0;
-        for version in versions(ctx, repo, &id, &conflicted)? {
+        let versions = versions(repo, &path, in_conflict)?;
+        if let Some(other) = versions.iter().find(|version| version.at == SIDES[1] && decides(&version.change, &change))
+        {
+            if decides(&change, &other.change) {
+                return Err(two_decisions(ctx, repo, (&change, &other.change)));
+            }
+            repo.git().args(["checkout", "--quiet", "--theirs", "--", &path]).ok()?;
+            change = other.change.clone();
+            for event in &change.events {
+                bring_evidence(ctx, repo, &lock, event, &other.at)?;
+            }
+        }
+        let mut found = Joined { id, events: 0, left_out: 0 };
+        for version in versions {
             for event in lost(&version.change, &change) {
                 let world = World::granted(&change, &event.what);
                 if gates::check(&change, &event.what, &world, event.at).is_ok()
                     && bring_evidence(ctx, repo, &lock, &event, &version.at)?
                 {
                     change.record(event.what, event.actor, event.at);
-                    count += 1;
+                    found.events += 1;
+                } else if SIDES.contains(&version.at.as_str()) {
+                    found.left_out += 1;
                 }
             }
         }
-        if count > 0 {
+        if found.events > 0 {
             lock.extend_record(&change)?;
-            joined.push((id, count));
         }
-        if count > 0 || conflicted.keys().any(|path| path.ends_with(project::LOGBOOK)) {
+        if found.events > 0 || conflicted.keys().any(|path| path.ends_with(project::LOGBOOK)) {
             commit::note_down(ctx, &lock, &change);
         }
+        joined.extend((found.events > 0 || found.left_out > 0 || in_conflict).then_some(found));
     }
     Ok(joined)
+}
+
+/// Whether one version of a record has more than days and notes that the other lacks.
+fn decides(one: &Change, other: &Change) -> bool {
+    let is_there = |event: &Event| other.events.iter().any(|it| it.digest == event.digest);
+    one.events.iter().any(|event| event.by_itself().is_none() && !is_there(event))
+}
+
+/// Of two decisions a person takes one; the other side's is gone from the record then.
+fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> CommandError {
+    let own = ctx.fix_context().own;
+    let keep = |side: &str| {
+        let take =
+            CommandLine::git("checkout").word(side).word("--").words(&own).and(CommandLine::git("add").words(&own));
+        repo.operation().map_or(take.clone(), |operation| take.and(operation.go_on()))
+    };
+    let (ours, theirs) = (view_v1::status(here), view_v1::status(there));
+    failed(format!("both sides of the conflict decided on {}: one has it {ours}, the other {theirs}", here.id()))
+        .fixed_by([
+            Fix::next(format!("keep the one that is {ours}"), keep("--ours")),
+            Fix::or(format!("keep the one that is {theirs}"), keep("--theirs")),
+        ])
 }
 
 /// What ends what git is in the middle of, once records are joined.
@@ -244,19 +302,18 @@ fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
     Ok(there)
 }
 
-/// The versions of a record that git has: of the other side of a conflict, and of the last commits, oldest first.
-fn versions(ctx: &Ctx, repo: &Repo, id: &ChangeId, conflicted: &BTreeMap<String, String>) -> Result<Vec<Version>> {
-    let path = ctx.project.record_path(id);
-    let from_root = format!("{}{}", String::from_utf8_lossy(repo.prefix()), ctx.project.relative(&path));
-    let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", &from_root]);
+/// The versions of a record that git has, by its path from the repository's root: of the last commits, oldest first, and of
+/// both sides of a conflict.
+fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
+    let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", path]);
     let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
     let mut places: Vec<String> = listed.lines().rev().map(str::to_owned).collect();
-    places.extend(conflicted.contains_key(&from_root).then(|| ":3".to_owned()));
+    places.extend(SIDES.iter().filter(|_| in_conflict).map(ToString::to_string));
     let mut batch = repo.batch()?;
     let mut found = Vec::new();
     for at in places {
-        let Some(bytes) = batch.read_path(&at, from_root.as_bytes(), RECORD_LIMIT)? else { continue };
-        let change = Record::parse(&bytes, &path).ok().and_then(Record::into_change);
+        let Some(bytes) = batch.read_path(&at, path.as_bytes(), RECORD_LIMIT)? else { continue };
+        let change = Record::parse(&bytes, Path::new(path)).ok().and_then(Record::into_change);
         found.extend(change.map(|change| Version { change, at }));
     }
     Ok(found)

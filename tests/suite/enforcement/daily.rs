@@ -421,8 +421,8 @@ fn a_route_that_is_not_answered_names_all_flags_at_once() {
     assert!(answer.stderr.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.stderr);
 }
 
-/// A change in its window, measured on two branches, so far apart.
-fn measured_twice(apart: Duration) -> (Sandbox, String) {
+/// A change in its window, with a branch that goes on from there.
+fn monitored() -> (Sandbox, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -439,6 +439,12 @@ fn measured_twice(apart: Duration) -> (Sandbox, String) {
     }
     sandbox.commit_evidence();
     sandbox.git(&["branch", "server"]);
+    (sandbox, format!("{base}..HEAD"))
+}
+
+/// The same, measured on both branches, so far apart.
+fn measured_twice(apart: Duration) -> (Sandbox, String) {
+    let (sandbox, range) = monitored();
     sandbox.run(&["monitor", "tick"]).ok();
     sandbox.commit_evidence();
     sandbox.git(&["checkout", "-q", "server"]);
@@ -450,7 +456,46 @@ fn measured_twice(apart: Duration) -> (Sandbox, String) {
     }
     sandbox.run(&["monitor", "tick"]).ok();
     sandbox.commit_evidence();
-    (sandbox, format!("{base}..HEAD"))
+    (sandbox, range)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_decision_outlives_the_day_of_another_clone_and_of_two_a_person_takes_one() {
+    let record = |sandbox: &Sandbox| {
+        let mut records = std::fs::read_dir(sandbox.path(".vibeship-optimizer/changes")).unwrap();
+        sandbox.read(records.next().unwrap().unwrap().path())
+    };
+    let on_both = |there: &[&str]| {
+        let (sandbox, _) = monitored();
+        sandbox.run(&["change", "rollback", "--reason", "it hurt"]).ok();
+        sandbox.commit_evidence();
+        sandbox.git(&["checkout", "-q", "server"]);
+        sandbox.run(there).ok();
+        sandbox.commit_evidence();
+        sandbox
+    };
+    let step = |stderr: &str| stderr.lines().find_map(|line| line.strip_prefix("next: ")).unwrap().to_owned();
+    for (here, onto) in [("server", "main"), ("main", "server")] {
+        let sandbox = on_both(&["monitor", "tick"]);
+        sandbox.git(&["checkout", "-q", here]);
+        assert_ne!(sandbox.try_git(&["rebase", "-q", onto]).code, 0, "both continued the record");
+        let joined = sandbox.run(&["change", "relink"]).ok();
+        assert!(
+            joined.stdout.contains("one side's record is kept (0); left out, as it has ended: 1"),
+            "{}",
+            joined.stdout
+        );
+        carry_out(&sandbox, &step(&joined.stderr));
+        assert!(record(&sandbox).contains("\"kind\": \"rolled_back\""), "{onto}");
+        sandbox.run(&["check"]).ok();
+    }
+    let sandbox = on_both(&["review", "attest", "--reviewer", "Bob"]);
+    assert_ne!(sandbox.try_git(&["rebase", "-q", "main"]).code, 0, "both continued the record");
+    let told = sandbox.run(&["change", "relink"]).exits(1).says(&["both sides of the conflict decided", "rolled_back"]);
+    carry_out(&sandbox, &step(&told.stderr));
+    assert!(record(&sandbox).contains("\"kind\": \"rolled_back\""));
+    sandbox.run(&["check"]).ok();
 }
 
 #[test]
