@@ -125,7 +125,7 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
         if let Some(made) = line.strip_prefix(':') {
             commit = made;
         } else if let Some(id) = id {
-            let path = ctx.project.record_path(id.as_str())?;
+            let path = ctx.project.record_path(&id);
             let before = CommitName { id: repo.resolve(&format!("{commit}~1"))?, subject: String::new() };
             let what = Finding { commit: Some(before), ..Finding::fail(FindingKind::RecordRemoved) };
             let path = (!path.exists()).then(|| ctx.project.relative(&path));

@@ -11,10 +11,10 @@ use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::text::short;
-use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, MetricId, Opened, Proposed, fix};
+use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, Opened, Proposed, fix};
 use crate::report::{self, problem};
 use crate::store::Record;
-use crate::workflow::{Change, UnknownMetric, World, gates};
+use crate::workflow::{Change, World, gates, reason};
 
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
@@ -84,11 +84,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     contract::warn_of_empty_timings(ctx, &world.unknown)?;
     contract::warn_of_rates(ctx, &parts)?;
     if !world.unknown.is_empty() {
-        let near = |near: &MetricId| format!("; did you mean `{near}`?");
-        let one = |(metric, nearest): &UnknownMetric| {
-            format!("unknown metric `{metric}`{}", nearest.as_ref().map(near).unwrap_or_default())
-        };
-        let all = world.unknown.iter().map(one).collect::<Vec<_>>().join(", and ");
+        let all = reason::unknown(world.unknown.iter().map(|(metric, nearest)| (metric, nearest.as_ref())));
         return Err(trouble(all)
             .hinted("add it to the config file, or choose another metric; no change was opened")
             .fixed_by([Fix::next("see the metrics that the config measures", CommandLine::tool("doctor"))]));

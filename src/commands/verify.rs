@@ -77,7 +77,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     }
     let change = commit::commit(ctx, &id, event, &world, &[])?;
     show(ctx, &change, (&demands, &warnings), Some(true))?;
-    ctx.advise(&uncommitted::step(ctx, &change).into_iter().collect::<Vec<_>>());
+    ctx.advise(&uncommitted::steps(ctx, &change));
     Ok(Exit::Yes)
 }
 

@@ -8,9 +8,9 @@ use crate::model::{
     Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal,
     Uncommitted, fix,
 };
+use crate::workflow::Change;
 use crate::workflow::demand_fixes::not_in_effect;
 use crate::workflow::proposed::on_other_metrics;
-use crate::workflow::{Change, Demand};
 
 /// What a refusal of a change that exists is answered with.
 pub(crate) struct Fixes<'a> {
@@ -353,14 +353,6 @@ fn first_of(commits: &[DeltaCommit]) -> String {
     commits.first().map(|commit| short(&commit.sha)).unwrap_or_default()
 }
 
-pub(crate) fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)>) -> String {
-    let one = |(metric, nearest): (&MetricId, Option<&MetricId>)| {
-        let nearest = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
-        format!("unknown metric `{metric}`{nearest}")
-    };
-    metrics.map(one).collect::<Vec<_>>().join(", and ")
-}
-
 pub(crate) fn no_delta(outputs: &[String]) -> String {
     if outputs.is_empty() {
         return "nothing has changed since the baseline: no commit, tuneable or file of this change".to_owned();
@@ -369,11 +361,6 @@ pub(crate) fn no_delta(outputs: &[String]) -> String {
         "the change alters only the file that its KPI is read from ({}), not the code that produces it",
         joined(outputs)
     )
-}
-
-pub(crate) fn unmet(demands: &[Demand]) -> String {
-    let open = demands.iter().filter(|demand| !demand.met).count();
-    format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
 }
 
 pub(crate) fn redefined(what: &[String]) -> String {

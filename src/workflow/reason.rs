@@ -11,8 +11,9 @@ use crate::model::{
     Stage, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore};
-use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed, unknown, unmet};
+use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed};
 use crate::workflow::proposed::{other_criterion, other_names};
+use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 
 /// Why a gate stays shut. The name of a variant in snake case is its stable code.
@@ -198,6 +199,15 @@ pub enum Reason {
     NotRolledOut,
     #[error("only an emergency is followed up, and not by itself")]
     FollowUp,
+}
+
+/// That metrics are not measured, each with the nearest that is.
+pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)>) -> String {
+    let one = |(metric, nearest): (&MetricId, Option<&MetricId>)| {
+        let nearest = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        format!("unknown metric `{metric}`{nearest}")
+    };
+    metrics.map(one).collect::<Vec<_>>().join(", and ")
 }
 
 /// One particular of a reason, which a report puts into words.

@@ -148,6 +148,12 @@ impl Demand {
     }
 }
 
+/// How many are not met.
+pub(crate) fn unmet(demands: &[Demand]) -> String {
+    let open = demands.iter().filter(|demand| !demand.met).count();
+    format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
+}
+
 /// Every demand on `change`, met or not.
 pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
     let days = verify_days(change, &world.policy);
