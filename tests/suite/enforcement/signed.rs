@@ -55,5 +55,8 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
     sandbox.git(&["config", "--global", "--unset", "gpg.ssh.allowedSignersFile"]);
     let asked = ["check", "--range", &since(&base), "--require-signed"];
-    sandbox.run(&asked).exits(2).says(&["allowedSignersFile is not set", "git config gpg.ssh.allowedSignersFile FILE"]);
+    sandbox
+        .run(&asked)
+        .exits(2)
+        .says(&["allowedSignersFile is not set", "git config gpg.ssh.allowedSignersFile \"FILE\""]);
 }
