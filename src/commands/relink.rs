@@ -84,7 +84,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
         if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
             ctx.hint(format!("{} is recorded as the commit of {}", short(commit), known.id()));
-            let record = ctx.project.relative(&ctx.project.record_path(known.id().as_str())?);
+            let record = ctx.project.relative(&ctx.project.record_path(known.id()));
             if repo.is_any_uncommitted(&[files::path_from_bytes(repo.prefix()).join(record)])? {
                 ctx.advise(&go_on(ctx, repo));
             }

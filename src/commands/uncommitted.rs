@@ -33,7 +33,7 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
 fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let prefix = files::path_from_bytes(repo.prefix());
-    let record = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);
+    let record = ctx.project.relative(&ctx.project.record_path(change.id()));
     let evidence = change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain([record.as_str()]);
     let evidence: Vec<_> = evidence.map(|path| prefix.join(path)).collect();
     if !repo.is_any_uncommitted(&evidence)? {
@@ -49,7 +49,7 @@ pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
     let (Ok(Some(repo)), Ok((changes, _))) = (ctx.repo(), choose::changes(ctx)) else { return Vec::new() };
     let prefix = files::path_from_bytes(repo.prefix());
     let is_unsaved = |change: &Change| {
-        let path = ctx.project.record_path(change.id().as_str()).ok()?;
+        let path = ctx.project.record_path(change.id());
         repo.is_any_uncommitted(&[prefix.join(ctx.project.relative(&path))]).ok()
     };
     let mut newest = changes;
