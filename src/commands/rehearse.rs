@@ -25,9 +25,9 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let groups = kpi::groups(kpis);
     let mut served = served(config);
     served.retain(|probe| named(format!("http.{}", probe.name)));
-    let commit = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.clone());
-    let Some(commit) =
-        commit.filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty() && served.is_empty()))
+    let Some(commit) = change
+        .baseline_commit()
+        .filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty() && served.is_empty()))
     else {
         return Ok(());
     };
@@ -35,7 +35,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config };
     let mut failures = Vec::new();
-    match Checkouts::one(project, &commit, &mut runner, &mut |step| bar.show(step)) {
+    match Checkouts::one(project, commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
             for plan in &plans {
                 bar.show(&format!("trying {} in a clean checkout", plan.name));

@@ -68,7 +68,7 @@ fn git(doc: &mut Doc, view: &BundleView<'_>) {
         return;
     }
     let or_none = |text: Option<&str>| text.map_or_else(|| Text::from("none"), code);
-    let baseline = view.change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+    let baseline = view.change.baseline_commit();
     doc.field("Branch", or_none(view.git.branch.as_deref()));
     doc.field("Checked out", or_none(view.revision.commit.as_deref()));
     doc.field("Baseline", or_none(baseline));

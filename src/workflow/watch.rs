@@ -165,7 +165,7 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
 
 /// The day's pairs, if they are of the baseline and of the code that was measured on that day.
 fn pairs_of<'a>(change: &Change, today: &'a Snapshot) -> Option<&'a PairSession> {
-    let baseline = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+    let baseline = change.baseline_commit();
     let before = change.commit_and_parent().map(|(parent, _)| parent).or(baseline);
     let now = today.revision.as_ref().and_then(|revision| revision.commit.as_deref());
     let is_of = |side: &SideRevision, commit: Option<&str>| commit.is_some() && side.commit.as_deref() == commit;
