@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::audit::{History as _, Policy, members};
@@ -41,43 +42,21 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     }
     let named = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let joined = join(ctx, repo, named.as_ref())?;
-    let key = ctx.config()?.enforcement.trailer.clone();
-    let history = GitHistory::new(repo, &key);
-    let policy = demands::here(ctx.config()?)?;
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
-    let (mut lost, mut lines) = (0, Vec::new());
     let changes = match &named {
         Some(id) => vec![commit::load(ctx, id)?],
         None => choose::changes(ctx)?.0,
     };
-    for change in &changes {
-        let mut found = Vec::new();
-        for old in change.commits() {
-            if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
-                continue;
-            }
-            match find_rewritten(repo, &history, &policy, change, &old, only.as_deref())? {
-                Some((new, by)) => found.push((old, new, by)),
-                None => lost += 1,
-            }
-        }
-        for (old, new, by) in found {
-            let commits = vec![(old.clone(), new.clone())];
-            commit::record(ctx, change.id(), Kind::Relinked { commits, by: by.to_owned() })?;
-            lines.push((change.id().clone(), old, new, by));
-        }
-    }
-    history.failure()?;
-    let moved = lines.iter().map(|(id, old, new, by)| json!({"change_id": id, "old": old, "new": new, "by": by}));
-    let from_others = joined.iter().map(|it| json!({"change_id": it.id, "events": it.events, "left_out": it.left_out}));
-    let from_others: Vec<_> = from_others.collect();
-    let answer = json!({ "relinked": moved.collect::<Vec<_>>(), "joined": from_others, "not_found": lost });
-    let text = lines.iter().map(|(id, old, new, by)| format!("{id}: {} is now {} (by {by})", short(old), short(new)));
+    let (lines, lost) = find_again(ctx, repo, &changes, only.as_deref())?;
+    let answer = json!({ "relinked": lines, "joined": joined, "not_found": lost });
+    let text = lines.iter().map(|Moved { change_id, old, new, by }| {
+        format!("{change_id}: {} is now {} (by {by})", short(old), short(new))
+    });
     let others = joined.iter().map(|it| {
         let what = if it.events > 0 { "recorded what another clone recorded" } else { "one side's record is kept" };
         let left_out =
             if it.left_out > 0 { format!("; left out, as it has ended: {}", it.left_out) } else { String::new() };
-        format!("{}: {what} ({}){left_out}", it.id, it.events)
+        format!("{}: {what} ({}){left_out}", it.change_id, it.events)
     });
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
     ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
@@ -104,6 +83,42 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         ctx.advise(&go_on(ctx, repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
+}
+
+/// A commit of a change that is in the history as another, and by what it was found.
+#[derive(Serialize)]
+struct Moved {
+    change_id: ChangeId,
+    old: String,
+    new: String,
+    by: &'static str,
+}
+
+/// Records where each commit of the changes that is gone is now; and how many were not found.
+fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) -> Result<(Vec<Moved>, usize)> {
+    let key = ctx.config()?.enforcement.trailer.clone();
+    let history = GitHistory::new(repo, &key);
+    let policy = demands::here(ctx.config()?)?;
+    let (mut lost, mut lines) = (0, Vec::new());
+    for change in changes {
+        let mut found = Vec::new();
+        for old in change.commits() {
+            if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
+                continue;
+            }
+            match find_rewritten(repo, &history, &policy, change, &old, only)? {
+                Some((new, by)) => found.push((old, new, by)),
+                None => lost += 1,
+            }
+        }
+        for (old, new, by) in found {
+            let commits = vec![(old.clone(), new.clone())];
+            commit::record(ctx, change.id(), Kind::Relinked { commits, by: by.to_owned() })?;
+            lines.push(Moved { change_id: change.id().clone(), old, new, by });
+        }
+    }
+    history.failure()?;
+    Ok((lines, lost))
 }
 
 /// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
@@ -183,8 +198,9 @@ struct Version {
 const SIDES: [&str; 2] = [":2", ":3"];
 
 /// What became of a record that another one continued.
+#[derive(Serialize)]
 pub(crate) struct Joined {
-    id: ChangeId,
+    change_id: ChangeId,
     /// How many events came back.
     events: usize,
     /// How many of a conflict's other side cannot be recorded any more: the change has ended.
@@ -221,7 +237,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
                 bring_evidence(ctx, repo, &lock, event, &other.at)?;
             }
         }
-        let mut found = Joined { id, events: 0, left_out: 0 };
+        let mut found = Joined { change_id: id, events: 0, left_out: 0 };
         for version in versions {
             for event in lost(&version.change, &change) {
                 let world = World::granted(&change, &event.what);
