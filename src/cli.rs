@@ -191,7 +191,9 @@ fn topic(arguments: &[OsString]) -> Option<String> {
 }
 
 fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
-    let asks_for_help = arguments.iter().any(|word| word == "--help" || word == "-h" || word == "help");
+    // The help of all commands together has no examples.
+    let asks_for_help =
+        arguments.len() > 2 && arguments.iter().any(|word| word == "--help" || word == "-h" || word == "help");
     let mut grammar = if asks_for_help { grammar() } else { Cli::command() };
     let (command, begin) = named(&grammar, arguments);
     let all = grammar.get_arguments().chain(command.iter().flat_map(clap::Command::get_arguments));

@@ -69,7 +69,8 @@ fn text_of(bytes: &[u8]) -> Result<&str, JsonError> {
         return Err(JsonError::Empty);
     }
     // Where a line of JSON can begin, no value does like this.
-    let conflict = text.lines().position(|line| line.starts_with("<<<<<<< "));
+    let conflict = || text.lines().position(|line| line.starts_with("<<<<<<< "));
+    let conflict = text.contains("<<<<<<< ").then(conflict).flatten();
     conflict.map_or(Ok(text), |at| Err(JsonError::Conflict { line: at + 1 }))
 }
 

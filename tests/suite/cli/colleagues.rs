@@ -138,6 +138,8 @@ fn a_shallow_clone_is_told_to_fetch_and_a_forced_day_stays_one() {
     let (origin, clone) = (format!("file://{}", s.root().display()), s.outside().join("shallow"));
     s.git(&["clone", "-q", "--depth", "1", &origin, &clone.to_string_lossy()]);
     let _ = s.run_in(&clone, &["monitor", "tick"]).exits(1).says(&["git fetch --unshallow"]).never_says(&["relink"]);
+    let back = s.run_in(&clone, &["change", "rollback", "--reason", "x", "--apply"]).exits(2);
+    let _ = back.says(&["git fetch --unshallow"]).never_says(&["stash"]);
     s.git_in(&clone, &["fetch", "-q", "--unshallow"]);
     let _ = s.run_in(&clone, &["monitor", "tick"]).ok();
     s.git(&["revert", "--no-edit", "HEAD~2"]);
