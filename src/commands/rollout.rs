@@ -4,6 +4,7 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use crate::commands::monitor::tick;
 use crate::commands::{
     ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, status, uncommitted, validate,
 };
@@ -11,7 +12,9 @@ use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
-use crate::model::{Class, CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Stage, Taken, Verdicts, fix};
+use crate::model::{
+    Class, CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Snapshot, Stage, Taken, Verdicts, fix,
+};
 use crate::report::{self, problem, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, End, World, gates};
@@ -49,7 +52,10 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
     let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { world.revision.clone() };
-    let measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), revision)?;
+    let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), revision)?;
+    if is_elsewhere(ctx, &change, &measurement.snapshot)? {
+        measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
+    }
     let verdicts = against_baseline(ctx, &change, &measurement)?;
     let policy = Some(world.policy.clone());
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: verdicts.clone(), policy });
@@ -64,6 +70,14 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
         ctx.ui.warn(&format!("{}: {}", stage.name(), verdict::goes_on(criterion)));
     }
     status::state(ctx, &change)
+}
+
+/// Whether the baseline was measured on another machine, so that times can only be compared in pairs.
+fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
+    let Some(baseline) = &change.baseline else { return Ok(false) };
+    let baseline = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let machines = baseline.machine.as_ref().zip(today.machine.as_ref());
+    Ok(machines.is_some_and(|(one, other)| !one.differences(other).is_empty()))
 }
 
 /// The stage's own check command, where the config names one, must succeed. Whether one ran.

@@ -156,7 +156,7 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
 
 /// What is here now against the baseline that the change was promoted on, in pairs, for what the contract measures; `None`
 /// where there is nothing of that kind. What fails there says nothing of the change, and is left to the day's own runs.
-fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairSession>> {
+pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairSession>> {
     let (config, Some(watched)) = (ctx.config()?, evidence::watched(ctx, change)?) else { return Ok(None) };
     let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
     let mut commands = pairing::timings(config);
@@ -197,7 +197,7 @@ fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairS
     let mut session = match pairing::run(ctx, &ask)? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(why) | Pairing::SameCode(why) => {
-            ctx.ui.warn(&format!("the day is not measured in pairs: {why}"));
+            ctx.ui.warn(&format!("it is not measured in pairs: {why}"));
             return Ok(None);
         }
     };
