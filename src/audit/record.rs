@@ -126,8 +126,20 @@ pub(crate) enum Found {
 /// What is wrong with the evidence of a change's present state.
 pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    let (mut found, files) = files(record, fetch);
+    let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
+    let problem = evidence::problem(change, &fetch);
+    found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
+    found
+}
+
+/// The files of it by their digests, with what is said of those that are missing or altered.
+pub(crate) fn files<'r>(
+    record: &'r RecordFacts,
+    fetch: &mut dyn FnMut(&Artifact) -> Found,
+) -> (Vec<Finding>, BTreeMap<&'r str, Vec<u8>>) {
+    let (mut found, mut files) = (Vec::new(), BTreeMap::new());
+    let Some(change) = record.change() else { return (found, files) };
     for artifact in change.artifacts() {
         let what = match fetch(artifact) {
             Found::Intact(bytes) => {
@@ -145,10 +157,7 @@ pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) ->
             found.push(finding);
         }
     }
-    let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
-    let problem = evidence::problem(change, &fetch);
-    found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
-    found
+    (found, files)
 }
 
 /// What the workflow says to avoid, as far as a record alone shows it.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity,
+    Audit, EarlierRecord, Finding, FindingKind, Found, History, KeyChange, RangeAudit, RecordFacts, Severity,
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
@@ -16,9 +16,9 @@ use crate::config::{Config, Enforcement};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
-use crate::model::{Artifact, ChangeId, Gate, Kind, fix, ingest};
+use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
 use crate::store::project;
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +39,9 @@ pub(crate) struct Outcome {
 /// A change that a range concerns.
 pub(crate) struct Concerned {
     pub(crate) change: Change,
-    /// How many of its events the base has.
-    pub(crate) known: usize,
+    /// The numbers of the events that are to be signed where signatures are required: what the range brings, and what was
+    /// signed before it.
+    pub(crate) to_sign: Vec<u64>,
     /// Whether it has a commit in the range, or was compared in it.
     pub(crate) is_new: bool,
 }
@@ -99,15 +100,46 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         now,
     };
     check.add(&mut audit, &concerned, &records, &earlier)?;
+    let absent =
+        tracked.clone().filter(|change| !referenced.contains(change.id()) && is_absent(&history, range, change));
+    audit.findings.extend(absent.map(|change| {
+        let finding = Finding::fail(FindingKind::ChangeNotHere).of_change(change.id());
+        finding.at(records.get(change.id()).map(|record| record.path.as_str()).unwrap_or_default())
+    }));
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);
     history.failure()?;
+    // What was recorded before the range switched signing on could not be signed.
+    let signs_from = match (&before, &config.sign) {
+        (Some(before), Some(_)) if before.sign.is_none() => {
+            touches.first_config(&|commit| Ok(history.config(commit)?.is_some_and(|config| config.sign.is_some())))?
+        }
+        _ => None,
+    };
     let changes = tracked.map(|change| {
-        let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());
-        let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
-        Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
+        let known = earlier.get(change.id()).map(|(record, _)| record.events.as_slice()).unwrap_or_default();
+        let is_due = |event: &Event| signs_from.is_none_or(|from| event.at >= from);
+        let both = change.events.iter().enumerate();
+        let to_sign = both.filter(|(at, event)| known.get(*at).map_or_else(|| is_due(event), |it| it.is_signed));
+        let compared = change.events.iter().skip(known.len()).any(|event| matches!(event.what, Kind::Compared(_)));
+        Concerned {
+            change: change.clone(),
+            to_sign: to_sign.map(|(_, event)| event.seq).collect(),
+            is_new: compared || referenced.contains(change.id()),
+        }
     });
     Ok(Outcome { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
+}
+
+/// Whether a promoted change has commits, and none of them, nor another that names it, is in the head's history.
+fn is_absent(history: &GitHistory<'_>, range: &Range, change: &Change) -> bool {
+    let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
+    let is_here = |commit: &String| *commit == range.head || history.comes_before(commit, &range.head) == Some(true);
+    let commits = change.commits();
+    stands
+        && !commits.is_empty()
+        && !commits.iter().any(is_here)
+        && History::earlier(history, change.id(), None).is_empty()
 }
 
 struct RecordCheck<'a> {
@@ -218,6 +250,14 @@ impl RecordCheck<'_> {
             let batch = RefCell::new(batch);
             let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
             found.extend(rendered::reports(change, &fetch));
+            let drawn = rendered::picture(change, &fetch);
+            for path in self.touches.unrecorded(change) {
+                let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
+                let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
+                if here.is_some_and(|bytes| !is_drawn(&bytes)) {
+                    found.push(Finding::warn(FindingKind::EvidenceUnknown).of_change(&record.id).at(path));
+                }
+            }
         }
         Ok(found)
     }
@@ -238,7 +278,7 @@ impl RecordCheck<'_> {
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
     ) -> Result<Option<Finding>> {
-        let (Some(before), Some(change), true) = (self.before, record.change(), self.touches.config) else {
+        let (Some(before), Some(change), true) = (self.before, record.change(), !self.touches.config.is_empty()) else {
             return Ok(None);
         };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
@@ -297,8 +337,8 @@ fn logbook(
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
-        let Some(now) = history.logbook(batch, &range.head, path)? else { continue };
-        let before = range.base.as_deref().map(|base| history.logbook(batch, base, path)).transpose()?.flatten();
+        let Some(now) = history.file(batch, &range.head, path)? else { continue };
+        let before = range.base.as_deref().map(|base| history.file(batch, base, path)).transpose()?.flatten();
         found.extend(rendered::sections((&before.unwrap_or_default(), &now), path, records.values()));
     }
     Ok(found)

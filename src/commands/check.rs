@@ -76,11 +76,11 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
-/// Tells the first event of each record that the range added and nobody signed who may.
+/// Tells the first event of each record that is to be signed and that nobody signed who may.
 fn unsigned(ctx: &Ctx, outcome: &mut Outcome) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
-    for Concerned { change, known, .. } in &outcome.changes {
-        for event in change.events.iter().skip(*known) {
+    for Concerned { change, to_sign, .. } in &outcome.changes {
+        for event in change.events.iter().filter(|event| to_sign.contains(&event.seq)) {
             let signature = event.signature.as_deref().unwrap_or_default();
             if !repo.is_signed(signature, event.digest.as_str(), event.at)? {
                 let path = ctx.project.relative(&ctx.project.record_path(change.id().as_str())?);

@@ -16,6 +16,7 @@ use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
+use crate::workflow::Change;
 
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -125,8 +126,8 @@ impl GitHistory<'_> {
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
-    /// The logbook in a commit.
-    pub(crate) fn logbook(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
+    /// A file of the tool's own in a commit.
+    pub(crate) fn file(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
         batch.read_path(commit, &self.path(name), RECORD_LIMIT)
     }
 
@@ -194,15 +195,23 @@ pub(crate) struct Touches {
     records: BTreeMap<ChangeId, Vec<Touch>>,
     /// Files of the tool's own that were there before.
     pub(crate) evidence: BTreeSet<String>,
-    pub(crate) config: bool,
+    /// The commits that changed the config, with when they were made.
+    pub(crate) config: Vec<(String, i64)>,
+    /// Every file of the tool's own.
+    own: BTreeSet<String>,
 }
 
 impl Touches {
     pub(crate) fn take(&mut self, commit: &Commit) {
         for file in &commit.files {
-            self.config |= project::config_names().iter().any(|name| name == file.name());
+            if project::config_names().iter().any(|name| name == file.name()) {
+                self.config.push((commit.id.clone(), commit.commit_time));
+            }
             if file.own && !file.is_new() {
                 self.evidence.insert(file.name().to_owned());
+            }
+            if file.own {
+                self.own.insert(file.name().to_owned());
             }
             let Some(id) = id_of(file.name()) else { continue };
             let touch = Touch {
@@ -214,6 +223,31 @@ impl Touches {
             };
             self.records.entry(id).or_default().push(touch);
         }
+    }
+
+    /// When the oldest commit of the range was made that left a config of which this holds.
+    pub(crate) fn first_config(
+        &self,
+        holds: &dyn Fn(&str) -> Result<bool>,
+    ) -> Result<Option<DateTime<Utc>>> {
+        for (commit, made) in self.config.iter().rev() {
+            if holds(commit)? {
+                // Git tells seconds: what was recorded within this one may have come first.
+                return Ok(Some(range::moment(*made + 1)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The evidence of a change that the range altered and that no event of it names, by the names that the tool gives.
+    pub(crate) fn unrecorded<'t>(&'t self, change: &Change) -> impl Iterator<Item = &'t String> {
+        let recorded: BTreeSet<String> =
+            change.events.iter().flat_map(|event| event.what.artifacts()).map(|it| it.path.clone()).collect();
+        let prefix = format!("{}/{}_", project::EVIDENCE_DIR, change.id());
+        let is_one = move |path: &&String| {
+            path.strip_prefix(&prefix).is_some_and(evidence::is_tools_name) && !recorded.contains(*path)
+        };
+        self.own.iter().filter(is_one)
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
@@ -273,6 +307,7 @@ fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let stamp = |event: &Value| Stamp {
         digest: event["digest"].as_str().unwrap_or_default().to_owned(),
+        is_signed: event["signature"].is_string(),
         quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
         by_itself: serde_json::from_value(event.clone()).ok().and_then(|event: Event| event.by_itself()),
     };

@@ -350,7 +350,7 @@ fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
 }
 
 /// A path of the repository as one of the project.
-fn below(repo: &Repo, path: &[u8]) -> String {
+pub(crate) fn below(repo: &Repo, path: &[u8]) -> String {
     let path = path.strip_prefix(repo.prefix()).unwrap_or(path);
     String::from_utf8_lossy(path).into_owned()
 }

@@ -13,7 +13,7 @@ use crate::model::{
 use crate::workflow::demand_fixes::{decisions, next_stage, restore};
 use crate::workflow::fixes::Fixes;
 use crate::workflow::proposed::{other_criterion, other_names};
-use crate::workflow::sentences::{no_delta, redefined, rehearsed, unknown, unmet};
+use crate::workflow::sentences::{no_delta, not_in_effect, redefined, rehearsed, unknown, unmet};
 use crate::workflow::{Demand, VacuousCriterion};
 
 /// Why a gate stays shut. The name of a variant in snake case is its stable code.
@@ -101,14 +101,13 @@ pub enum Reason {
         if .keys.len() == 1 { "a tuneable does not have" } else { "tuneables do not have" }, joined(.keys)
     )]
     OtherTuneables { keys: Vec<String> },
-    #[error("{}", if *.reverted {
-        "a later commit took the change back"
-    } else {
-        "the change's commit is not in the history of what is checked out"
-    })]
+    #[error("{}", not_in_effect(*.reverted, .files))]
     NotInEffect {
         /// Whether it was there and was taken back; else its commit is not in the history.
         reverted: bool,
+        /// Where only part of it was taken back, the files that are again what they were before it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
     },
     #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
     NotAsCommitted { files: Vec<String> },
@@ -286,7 +285,7 @@ impl Reason {
             Self::Redefined { .. } => with.redefined(),
             Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
             Self::OtherTuneables { .. } => with.other_tuneables(),
-            Self::NotInEffect { reverted } => with.in_effect_again(*reverted),
+            Self::NotInEffect { reverted, .. } => with.in_effect_again(*reverted),
             Self::NotAsCommitted { files } => with.undone(files),
             Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
             Self::OnlyOutside { .. } => vec![

@@ -57,6 +57,11 @@ pub struct World {
     pub reproduced: bool,
     /// Whether the change is in the code checked out.
     pub in_effect: InEffect,
+    /// How many days the record had when one was measured; more of them, and another process was faster. `None` where it
+    /// is measured all the same.
+    pub days: Option<usize>,
+    /// Files of the change that are at the head what they were before it.
+    pub taken_back: Vec<String>,
     /// Files of the change that are not as they are committed.
     pub undone: Vec<String>,
     /// What of a rolled back change is in effect as if it had never been taken back.
@@ -102,6 +107,8 @@ impl Default for World {
             faults: Vec::new(),
             reproduced: false,
             in_effect: InEffect::Absent,
+            days: None,
+            taken_back: Vec::new(),
             undone: Vec::new(),
             still_in_effect: Vec::new(),
             policy: Self::least_policy(),

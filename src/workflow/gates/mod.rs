@@ -161,9 +161,11 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> 
 /// Demands that the change is in the code checked out.
 fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     match world.in_effect {
-        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false })),
-        InEffect::Reverted => Err(Refusal::new(gate, Reason::NotInEffect { reverted: true })),
-        InEffect::Yes | InEffect::NoCommit => Ok(()),
+        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false, files: Vec::new() })),
+        InEffect::Yes | InEffect::NoCommit if world.taken_back.is_empty() => Ok(()),
+        InEffect::Reverted | InEffect::Yes | InEffect::NoCommit => {
+            Err(Refusal::new(gate, Reason::NotInEffect { reverted: true, files: world.taken_back.clone() }))
+        }
     }
 }
 

@@ -79,6 +79,21 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
 }
 
 #[test]
+fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    three_days(&s);
+    let verify = ["change", "verify", "--apply", "--summary", "it held"];
+    s.write("src/main.txt", "slow\n").commit_as("tidy up", &[]);
+    let _ = s.on(&verify).exits(1).says(&["took back part of the change: src/main.txt"]);
+    s.refuses(&["monitor", "tick", "--force"], 8, "not_in_effect");
+    s.write("src/main.txt", "faster still\n").commit_as("go on", &[]);
+    let _ = s.on(&verify).ok().says(&["the code here is not what was measured last, at ", ": src/main.txt"]);
+}
+
+#[test]
 fn what_is_undone_in_the_work_tree_is_not_verified() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();

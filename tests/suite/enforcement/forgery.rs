@@ -352,6 +352,10 @@ fn a_name_that_may_mean_two_things_is_no_base() {
         assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
         assert!(meanings.iter().all(|meaning| answer.stderr.contains(meaning)), "{}", answer.stderr);
     }
+    sandbox.git_in(&clone, &["tag", "HEAD", &base]);
+    let head = sandbox.git_in(&clone, &["rev-parse", "-q", "HEAD"]);
+    check(&base).exits(2).says(&["refs/tags/HEAD or commit ", head.trim()]);
+    sandbox.git_in(&clone, &["tag", "-d", "HEAD"]);
     check("refs/remotes/origin/main").exits(1).says(&["COMMIT_WITHOUT_ID"]);
     check(&base).exits(1).says(&["COMMIT_WITHOUT_ID"]);
 }
@@ -498,4 +502,32 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
     commit(&sandbox, "vibeship_optimizer.yml", &softer, "Demands again");
     commit(&sandbox, "src/steps.txt", "1\n", "No id");
     assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn a_record_says_promoted_only_where_its_change_is() {
+    let (sandbox, id, base) = promoted();
+    let own = [".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"];
+    // The evidence alone, without the code; and the code dropped from beneath it.
+    sandbox.git(&["checkout", "-q", "-b", "other", &base]);
+    sandbox.git(&[&["checkout", "main", "--"][..], &own].concat());
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["CHANGE_NOT_HERE"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[&id, "change relink"]);
+    // With the code it is whole, before and behind.
+    sandbox.git(&["merge", "-q", "--no-edit", "main"]);
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), [""; 0]);
+    let whole = sandbox.head();
+    sandbox.run(&["change", "note", "on main", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&whole)), [""; 0]);
+    // Squashed and not found again yet, the commit that carries the id is what is wrong.
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
+    sandbox.git(&["merge", "-q", "--squash", "main"]);
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
+    let squashed = sandbox.head();
+    sandbox.run(&["change", "note", "later", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&squashed)), [""; 0]);
 }
