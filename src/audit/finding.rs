@@ -229,7 +229,7 @@ pub(crate) enum FindingKind {
 
 fn policy_changed_text(judged: bool) -> &'static str {
     if judged {
-        "the same range also changed the config that this change is judged by"
+        "the change is judged by another config than the one at the range's base"
     } else {
         "the config's demands changed in this range"
     }

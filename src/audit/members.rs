@@ -154,7 +154,9 @@ fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
         by.is_some_and(|by| {
             let in_time = by.promotion.is_some() || longest(by.opened_at) > demands.now;
             let active = by.is_open() && by.baseline.is_some() && in_time;
-            by.opened.class.owes(Gate::Decide) && (active || matches!(by.end, Some(End::Verified { .. })))
+            by.opened_at >= change.opened_at
+                && by.opened.class.owes(Gate::Decide)
+                && (active || matches!(by.end, Some(End::Verified { .. })))
         })
     };
     let taken_over = change.follow_up.as_ref().is_some_and(takes_over);

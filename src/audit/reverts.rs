@@ -142,8 +142,13 @@ impl<'a> Lineage<'a> {
         let head = self.audit.head.as_str();
         let asked: Vec<Remake<'_>> = claims.iter().map(|(_, of)| Remake::Gone { head, of }).collect();
         let both = claims.into_iter().zip(self.history.remake(&asked));
-        let kept = both.filter(|(_, remade)| !remade.as_ref().is_some_and(Remade::is_same));
-        let kept = kept.filter(|((revert, _), _)| !self.history.touched_after(&revert.name.id, &revert.paths));
+        // File by file: that a later commit touched one says nothing of the others.
+        let kept = both.filter(|((revert, _), remade)| {
+            let is_untouched = |paths: &[String]| !self.history.touched_after(&revert.name.id, paths);
+            let here = remade.iter().flat_map(|it| it.differs.iter().chain(&it.decided));
+            let stands = here.map(|file| file.name().to_owned()).any(|path| is_untouched(&[path]));
+            stands || remade.is_none() && is_untouched(&revert.paths)
+        });
         kept.map(|((_, target), _)| target).collect()
     }
 

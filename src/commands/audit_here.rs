@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
-use crate::error::Result;
+use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
@@ -18,10 +18,12 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
     let names = names_in(&ctx.project.evidence_dir())?;
-    let named = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
+    let named: BTreeSet<String> = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
-        Some(repo) => commit_contents::made(repo, &named)?,
-        None => BTreeMap::new(),
+        // One that cannot say where it is would confirm anything.
+        Some(repo) => repo.head().map(|_| commit_contents::made(repo, &named))??,
+        None if named.is_empty() => BTreeMap::new(),
+        None => return Err(trouble("the records name commits, and no git repository is here to confirm them")),
     };
     for record in &records {
         audit.findings.extend(record::findings(record, ctx.now()));

@@ -278,10 +278,12 @@ impl RecordCheck<'_> {
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
     ) -> Result<Option<Finding>> {
-        let (Some(before), Some(change), true) = (self.before, record.change(), !self.touches.config.is_empty()) else {
+        let (Some(before), Some(change)) = (self.before, record.change()) else {
             return Ok(None);
         };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
+        let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+        let began_at = began_at.and_then(|commit| self.history.known(commit));
         let is_new = |is: fn(&Kind) -> bool| change.events.iter().skip(known).any(|event| is(&event.what));
         let mut keys: Vec<String> = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
@@ -290,7 +292,13 @@ impl RecordCheck<'_> {
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {
                 keys = compare::redefined(&before.definitions(), &snapshot.definitions);
+                // A config that no commit had is nobody's.
+                if let Some(there) = began_at.as_deref().map(|at| self.history.config(at)).transpose()?.flatten() {
+                    keys.extend(compare::redefined(&there.definitions(), &snapshot.definitions));
+                }
                 keys.retain(|key| delta::concerns(change, key));
+                keys.sort();
+                keys.dedup();
             }
         }
         if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
@@ -300,12 +308,25 @@ impl RecordCheck<'_> {
         if keys.is_empty() {
             return Ok(None);
         }
+        let mut changes = match (&self.range.base, began_at) {
+            (Some(base), Some(commit)) => {
+                demands::differences(&self.history.config_value(base)?, &self.history.config_value(&commit)?)
+            }
+            _ => Vec::new(),
+        };
+        changes.extend(
+            self.changes
+                .iter()
+                .filter(|it| changes.iter().all(|known| known.key != it.key))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         let of = |key: &String| -> Vec<KeyChange> {
             let stem = demands::key_of(key);
             let below = |it: &&KeyChange| {
                 it.key.strip_prefix(&stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
-            let found: Vec<KeyChange> = self.changes.iter().filter(below).cloned().collect();
+            let found: Vec<KeyChange> = changes.iter().filter(below).cloned().collect();
             if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
@@ -371,18 +392,14 @@ fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
     FindingKind::PolicyChanged { what: changes.iter().map(|change| change.key.clone()).collect(), changes, judged }
 }
 
-/// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings
-/// the first config may say it itself.
+/// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
+/// a base with a config is not looked at.
 fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range> {
     let before = range.base.as_deref().map(|base| history.last_config(base)).transpose()?.flatten();
-    let since = before.as_ref().or(head).and_then(|config| config.enforcement.since.as_deref());
-    let Some(since) = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten() else {
-        return Ok(range.clone());
-    };
-    let is_later = match &range.base {
-        Some(base) => repo.is_ancestor(base, &since)?,
-        None => true,
-    };
+    let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());
+    let since = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten();
+    let Some(since) = since else { return Ok(range.clone()) };
+    let is_later = range.base.as_ref().map_or(Ok(true), |base| repo.is_ancestor(base, &since))?;
     let base = if is_later && repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
     Ok(Range { base, ..range.clone() })
 }

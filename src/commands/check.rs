@@ -17,10 +17,13 @@ use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
+/// What `--range` without a value stands for.
+const UNPUBLISHED: &str = "@{upstream}...HEAD";
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
-    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
     range: Option<String>,
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
     #[arg(long, value_name = "GATE", value_parser = gate)]
@@ -191,7 +194,10 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
 fn range(repo: &Repo, text: &str) -> Result<Range> {
-    if text.is_empty() {
+    if text.trim().is_empty() {
+        return Err(trouble("--range names no commits; is a variable empty?"));
+    }
+    if text == UNPUBLISHED {
         return unpublished(repo);
     }
     let (base, head, symmetric) = match (text.split_once("..."), text.split_once("..")) {

@@ -31,6 +31,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
             if let Some(first) = world.commits_with_id.first() {
                 world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
             }
+            world.uncommitted_config = uncommitted::config(ctx, change)?;
             world.own_sources = own_sources(ctx)?;
             world.not_in_git = not_in_git(ctx, &change.contract)?;
         }

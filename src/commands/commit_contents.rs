@@ -226,10 +226,7 @@ impl Touches {
     }
 
     /// When the oldest commit of the range was made that left a config of which this holds.
-    pub(crate) fn first_config(
-        &self,
-        holds: &dyn Fn(&str) -> Result<bool>,
-    ) -> Result<Option<DateTime<Utc>>> {
+    pub(crate) fn first_config(&self, holds: &dyn Fn(&str) -> Result<bool>) -> Result<Option<DateTime<Utc>>> {
         for (commit, made) in self.config.iter().rev() {
             if holds(commit)? {
                 // Git tells seconds: what was recorded within this one may have come first.

@@ -5,7 +5,7 @@ use crate::audit::evidence::{EXACT_TOLERANCE, Judgement};
 use crate::audit::{Finding, FindingKind};
 use crate::commands::{Ctx, GitHistory, evidence, pairing};
 use crate::error::Result;
-use crate::judge::{CriterionRow, Role, Settings, compare};
+use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
 use crate::measure::CommandPlan;
 use crate::measure::pair::{Version, Versions};
 use crate::model::{Bound, Design, MetricId, Outcome, Sampling, Verdict};

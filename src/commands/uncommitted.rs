@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::commands::{Ctx, choose, delta};
+use crate::commands::{Ctx, GitHistory, choose, delta};
 use crate::config::Config;
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo, Side};
+use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
 use crate::model::text::joined;
@@ -206,6 +207,16 @@ pub(crate) fn differing(ctx: &Ctx, from: &Revision) -> Result<Vec<String>> {
     let (Some(repo), Some(commit)) = (ctx.repo()?, &from.commit) else { return Ok(Vec::new()) };
     let files = repo.changed_files(commit, Side::WorkTree, &repo.project())?;
     Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
+}
+
+/// The config in force, and what of it that the change rests on is not as the head has it committed.
+pub(crate) fn config(ctx: &Ctx, change: &Change) -> Result<Option<(String, Vec<String>)>> {
+    let (Some(repo), Some(path)) = (ctx.repo()?, ctx.project.config_path()) else { return Ok(None) };
+    let Some(head) = repo.head()?.at else { return Ok(None) };
+    let Some(committed) = GitHistory::new(repo, "").config(&head.commit)? else { return Ok(None) };
+    let mut what = compare::redefined(&committed.definitions(), &ctx.config()?.definitions());
+    what.retain(|key| delta::concerns(change, key));
+    Ok((!what.is_empty()).then(|| (ctx.project.relative(&path), what)))
 }
 
 /// Whether a KPI is read from this file of the project.

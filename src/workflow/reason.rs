@@ -85,6 +85,8 @@ pub enum Reason {
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
     OwnSource { sources: Vec<String> },
+    #[error("{path} says otherwise than the committed config, and is not committed: {}", joined(.what))]
+    ConfigUncommitted { path: String, what: Vec<String> },
     #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
     NotInGit { paths: Vec<String> },
     /// The config measures, builds or checks something in another way than at the baseline.
@@ -196,7 +198,7 @@ pub enum Reason {
     NoAlarm,
     #[error("the change is not fully rolled out, so there is nothing to monitor")]
     NotRolledOut,
-    #[error("only an emergency is followed up, and not by itself")]
+    #[error("only an emergency is followed up, by another change that was opened after it")]
     FollowUp,
 }
 
@@ -280,6 +282,11 @@ impl Reason {
                     "move the files elsewhere, name them there in the config, commit, then",
                     fix::baseline(id),
                 )]
+            }
+            Self::ConfigUncommitted { path, .. } => {
+                let commit = CommandLine::git("commit -m").word("Set up the measurement").word("--").word(path);
+                let both = CommandLine::git("add -f").word(path).and(commit);
+                vec![Fix::next("commit it by itself", both), with.again("")]
             }
             Self::NotInGit { .. } => with.not_in_git(),
             Self::Redefined { .. } => with.redefined(),

@@ -31,6 +31,8 @@ pub struct World {
     pub commits_with_id: Vec<DeltaCommit>,
     /// Paths whose size the contract names, and of which git holds nothing, with why.
     pub not_in_git: Vec<String>,
+    /// The config in force and what it defines otherwise than the committed one, of what the change rests on.
+    pub uncommitted_config: Option<(String, Vec<String>)>,
     /// Files that the contract's KPIs are read from, from the project's root.
     pub outputs: Vec<String>,
     /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
@@ -94,6 +96,7 @@ impl Default for World {
             unknown: Vec::new(),
             commits_with_id: Vec::new(),
             not_in_git: Vec::new(),
+            uncommitted_config: None,
             outputs: Vec::new(),
             own_sources: Vec::new(),
             unmeasured: Vec::new(),

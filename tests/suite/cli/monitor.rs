@@ -578,3 +578,21 @@ fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_t
     assert_eq!(tick(&s)["runs_completed"], 1);
     assert!(s.read(s.evidence("day0.md")).contains("with uncommitted work"));
 }
+
+#[test]
+fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    std::fs::rename(s.path(".git"), s.outside().join("away")).unwrap();
+    s.refuses(&["monitor", "tick"], 8, "not_in_effect");
+    s.refuses(&["change", "verify", "--apply", "--summary", "x"], 8, "unverified");
+    std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
+    let _ = s.run(&["monitor", "tick"]).ok();
+    // A baseline of files says nothing of what a commit changed.
+    let s = Sandbox::new();
+    s.start("x").contract();
+    std::fs::rename(s.path(".git"), s.outside().join("away")).unwrap();
+    s.before();
+    std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
+    s.improve(50.0).refuses(&["validate"], 3, "baseline_not_ancestor");
+}

@@ -531,3 +531,64 @@ fn a_record_says_promoted_only_where_its_change_is() {
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&squashed)), [""; 0]);
 }
+
+#[test]
+fn a_config_of_a_moment_measures_nothing() {
+    let (sandbox, strict) = with_own_config();
+    reconfigure(&sandbox, "git cat-file -e HEAD:no-such", "git --version");
+    let loose = sandbox.head();
+    reverted(&sandbox, &loose);
+    assert_eq!(sandbox.codes(&since(&strict)), [""; 0]);
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "work", &loose]);
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["POLICY_CHANGED"]);
+    sandbox
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["commands.test (was git cat-file", "now git --version"]);
+}
+
+#[test]
+fn what_criss_cross_merges_bring_back_is_not_taken_back() {
+    let sandbox = Sandbox::enforced();
+    let start = sandbox.head();
+    let id = sandbox.opened("code", "nothing proven");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.commit_evidence();
+    let base = sandbox.head();
+    let side = |name: &str| {
+        sandbox.git(&["checkout", "-q", "-b", name, &base]);
+        sandbox.write("src/evil.sh", "evil\n").write("notes/n.md", "n\n");
+        sandbox.git(&["add", "-A", "src", "notes"]);
+        sandbox.git(&["commit", "-qm", &format!("In {name}\n\n{KEY}: {id}\n")]);
+        let made = sandbox.head();
+        reverted(&sandbox, &made);
+        commit(&sandbox, "notes/n.md", "more\n", "Prose");
+        sandbox.git(&["rm", "-q", "notes/n.md"]);
+        sandbox.git(&["commit", "-qm", "Less prose"]);
+        made
+    };
+    let (first, second) = (side("p"), side("q"));
+    for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q")] {
+        sandbox.git(&["checkout", "-q", on]);
+        sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", with]);
+    }
+    assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
+    assert!(fails(&sandbox, &since(&start), &[]).contains(&"GATE_NOT_REACHED".to_owned()));
+}
+
+#[test]
+fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
+    let sandbox = Sandbox::enforced();
+    assert_eq!(sandbox.run(&["check", "--range", ""]).code, 2);
+    let old = sandbox.ready("older");
+    let id = sandbox.emergency("stop it", "2d");
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &old]).exits(1).says(&["opened after it"]);
+}
