@@ -136,7 +136,6 @@ pub(crate) enum FindingKind {
     },
     #[error("{gate} is demanded, which a change of class {} never passes", .class.name())]
     ClassNeverPasses { class: Class, gate: Gate },
-    /// A record that says promoted, where nothing of the change is.
     #[error("the change was promoted, but no commit of it is in this history")]
     ChangeNotHere,
     /// A change was rejected or rolled back, and its commit is still there.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::audit::{Finding, FindingKind, History, Stamp, evidence, timestamps};
-use crate::model::{Artifact, ChangeId, Digest, Event, Kind, Revision, Stage, Strength};
+use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
+use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::{Change, InvalidEvent, replay};
 
 /// How far the clocks of two machines may differ.
@@ -160,10 +160,14 @@ pub(crate) fn files<'r>(
     (found, files)
 }
 
-/// What the workflow says to avoid, as far as a record alone shows it.
-pub(crate) fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
+/// What the workflow says to avoid, as far as a record alone shows it, with the change that an emergency names as its
+/// follow-up; `days` is the most for which an override may hold.
+pub(crate) fn habits(record: &RecordFacts, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let expired = expired(change, now);
+    let is_emergency = change.opened.class == Class::Emergency && change.is_open();
+    let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
+    let expired = change.opened.expires.filter(|at| is_emergency && !taken_over && *at <= now);
+    let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);

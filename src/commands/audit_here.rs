@@ -28,7 +28,9 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     for record in &records {
         audit.findings.extend(record::findings(record, ctx.now()));
         audit.findings.extend(timestamps::before_its_commit(record, &made));
-        audit.findings.extend(record::habits(record, ctx.now()));
+        let by = record.change().and_then(|change| change.follow_up.as_ref());
+        let by = by.and_then(|by| records.iter().find(|it| it.id == *by)?.change());
+        audit.findings.extend(record::habits(record, by, ctx.config()?.enforcement.max_emergency_days, ctx.now()));
         let found = of_evidence(ctx, record, record::evidence)?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);

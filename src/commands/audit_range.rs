@@ -53,7 +53,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;
-    let range = &begun(repo, range, &plain, config.as_ref())?;
+    let range = &plain.begun(range, config.as_ref())?;
     let base = range.base.as_deref();
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let configured = config.is_some();
@@ -66,7 +66,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
-    let history = GitHistory::new(repo, &keys.join(",")).between(base, &range.head);
+    let history = GitHistory::new(repo, &keys.join(",")).since(base);
     let at_head = history.records(&range.head)?;
     let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
     let history = history.of_changes(at_head.keys().chain(earlier.keys()));
@@ -89,6 +89,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let made = commit_contents::made(repo, &tracked.clone().flat_map(timestamps::named).collect())?;
     let check = RecordCheck {
         history: &history,
+        records: &records,
         range,
         touches: &touches,
         made: &made,
@@ -144,6 +145,7 @@ fn is_absent(history: &GitHistory<'_>, range: &Range, change: &Change) -> bool {
 
 struct RecordCheck<'a> {
     history: &'a GitHistory<'a>,
+    records: &'a BTreeMap<ChangeId, RecordFacts>,
     range: &'a Range,
     touches: &'a Touches,
     /// When the commits were made that events name.
@@ -227,7 +229,9 @@ impl RecordCheck<'_> {
         }
         found.extend(timestamps::before_its_commit(record, self.made));
         found.extend(record::against_objects(record, self.history));
-        found.extend(record::habits(record, self.head.max(self.now)));
+        let by = record.change().and_then(|change| self.records.get(change.follow_up.as_ref()?)?.change());
+        let (days, latest) = (self.policy.max_emergency_days, self.head.max(self.now));
+        found.extend(record::habits(record, by, days, latest));
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         let mut failed = None;
@@ -390,16 +394,4 @@ fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Resu
 
 fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
     FindingKind::PolicyChanged { what: changes.iter().map(|change| change.key.clone()).collect(), changes, judged }
-}
-
-/// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
-/// a base with a config is not looked at.
-fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range> {
-    let before = range.base.as_deref().map(|base| history.last_config(base)).transpose()?.flatten();
-    let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());
-    let since = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten();
-    let Some(since) = since else { return Ok(range.clone()) };
-    let is_later = range.base.as_ref().map_or(Ok(true), |base| repo.is_ancestor(base, &since))?;
-    let base = if is_later && repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
-    Ok(Range { base, ..range.clone() })
 }

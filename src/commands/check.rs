@@ -167,6 +167,13 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
     if ctx.root_is_named() {
         around.retain(|dir| *dir == prefix);
     }
+    // Where there was no project, one that was elsewhere may have moved here, with demands of its own.
+    if let Some(base) = range.base.as_ref().filter(|_| !ctx.root_is_named()) {
+        let moved = moved(repo, &prefix, base, &range.head)?;
+        if !moved.is_empty() {
+            return Ok(Some(moved.join(" and ")));
+        }
+    }
     for commit in range.base.iter().chain([&range.head]) {
         let mut places = Vec::new();
         for dir in &around {
@@ -190,6 +197,22 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
         }
     }
     Ok(None)
+}
+
+/// The configs of the base that the head has no more, where the project itself had none there.
+fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String>> {
+    let names = project::config_names();
+    let configs = |commit: &str| -> Result<BTreeSet<String>> {
+        let all = repo.tree_entries(commit, &[])?;
+        let paths = all.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
+        Ok(paths.filter(|path| names.iter().any(|name| path == name || path.ends_with(&format!("/{name}")))).collect())
+    };
+    let before = configs(base)?;
+    if before.is_empty() || names.iter().any(|name| before.contains(&format!("{prefix}{name}"))) {
+        return Ok(Vec::new());
+    }
+    let now = configs(head)?;
+    Ok(before.into_iter().filter(|path| !now.contains(path)).collect())
 }
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.

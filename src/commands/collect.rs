@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncommitted};
+use crate::commands::{Ctx, GitHistory, contract, delta, demands, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::Result;
 use crate::git::{GitError, Repo};
@@ -41,6 +41,11 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
                 world.unattributed = unattributed(ctx, change)?;
             }
             world.outputs = outputs(ctx, change)?;
+            let is_written = world.delta.files.iter().any(|file| world.outputs.contains(file));
+            if is_written && world.delta.tuneables.is_empty() {
+                let code = demands::code(ctx.config()?, &world.delta.files)?;
+                world.outputs.extend(world.delta.files.iter().filter(|file| !code.contains(file)).cloned());
+            }
             world.redefined = delta::redefined(ctx, change)?;
             world.has_tests = ctx.config()?.commands.test.is_some();
         }

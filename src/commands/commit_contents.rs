@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::audit::{CommitName, EarlierRecord, Found, RecordFacts, RecordState, Stamp, Version, range};
-use crate::commands::GitHistory;
+use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
@@ -38,6 +38,19 @@ impl GitHistory<'_> {
         let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
         let removed = self.repo.git().args(args).args(names).long().line()?;
         if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
+    }
+
+    /// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
+    /// a base with a config is not looked at.
+    pub(crate) fn begun(&self, range: &Range, head: Option<&Config>) -> Result<Range> {
+        let before = range.base.as_deref().map(|base| self.last_config(base)).transpose()?.flatten();
+        let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());
+        let since = since.map(|since| self.repo.commit_by_hash(since)).transpose()?.flatten();
+        let Some(since) = since else { return Ok(range.clone()) };
+        let is_later = range.base.as_ref().map_or(Ok(true), |base| self.repo.is_ancestor(base, &since))?;
+        let base =
+            if is_later && self.repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
+        Ok(Range { base, ..range.clone() })
     }
 
     /// The config in a commit as it is written; empty where there is none.

@@ -53,7 +53,7 @@ pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
 fn rollback<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
     let promotion = &change.promotion.as_ref()?.what;
     let at = change.events.iter().rposition(|event| matches!(event.what, Kind::Promoted(_)))?;
-    let then = Change::replay(&change.events[..at]).ok()?;
+    let then = Change::replay(change.events[..at].to_vec()).ok()?;
     let tool = snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?.tool;
     Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
 }

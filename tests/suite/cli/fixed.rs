@@ -201,9 +201,9 @@ fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is
 #[test]
 fn a_config_that_no_commit_has_measures_no_baseline() {
     let s = Sandbox::new();
+    s.start("x").contract();
     s.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]);
     s.commit_as("move the config", &[]);
-    s.start("x").contract();
     s.write(".vibeship-optimizer/config.yml", CONFIG.replace("exit 0", "exit  0"));
     let before = ["snapshot", "--label", "b", "--as", "before"];
     let refused = s.refuses(&before, 2, "config_uncommitted").on(&before).exits(1);
