@@ -234,10 +234,10 @@ fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
 }
 
 /// Scripts of the original give an option an empty value to leave it out. What is required is asked for all the same,
-/// a title or a criterion that came out empty is a mistake, and a review by nobody is none.
+/// a title, a criterion or a range that came out empty is a mistake, and a review by nobody is none.
 fn leave_empty_out(options: &[&clap::Arg], arguments: &mut Vec<OsString>, begin: usize) {
     let may_be_empty = |arg: &&&clap::Arg| {
-        let kept = |name: &clap::builder::Str| name == "CRITERION" || name == "PERSON";
+        let kept = |name: &clap::builder::Str| ["CRITERION", "PERSON", "BASE..HEAD", "GATE"].contains(&name.as_str());
         let kept = arg.get_long() == Some("title") || arg.get_value_names().is_some_and(|names| names.iter().any(kept));
         arg.get_action().takes_values() && !arg.is_required_set() && !kept
     };

@@ -25,7 +25,7 @@ const RECORDING_DELAY: Duration = Duration::minutes(15);
 const ID_DELAY: Duration = Duration::seconds(2);
 /// How far, as a share, an exact KPI may change otherwise in the pairs than between the snapshots: pairs are measured
 /// in another directory, which a size or a count may show.
-const EXACT_TOLERANCE: f64 = 0.01;
+pub(crate) const EXACT_TOLERANCE: f64 = 0.01;
 /// The key under which a baseline fixes the least effect that counts.
 const MIN_EFFECT: &str = "pair.min_effect";
 

@@ -136,6 +136,8 @@ pub(crate) enum FindingKind {
     },
     #[error("{gate} is demanded, which a change of class {} never passes", .class.name())]
     ClassNeverPasses { class: Class, gate: Gate },
+    #[error("the change was promoted, but no commit of it is in this history")]
+    ChangeNotHere,
     /// A change was rejected or rolled back, and its commit is still there.
     #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
     NotReverted {
@@ -226,7 +228,7 @@ pub(crate) enum FindingKind {
 
 fn policy_changed_text(judged: bool) -> &'static str {
     if judged {
-        "the same range also changed the config that this change is judged by"
+        "the change is judged by another config than the one at the range's base"
     } else {
         "the config's demands changed in this range"
     }

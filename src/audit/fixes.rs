@@ -215,9 +215,16 @@ impl Fixes<'_> {
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
             }
             FindingKind::ReportDiffers { .. } => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
+            FindingKind::ChangeNotHere => self.of_change(|id| {
+                vec![
+                    Fix::next("bring its commit here, or find it under its new hash", fix::on(id, "change relink")),
+                    Fix::or("if it was given up", fix::with_reason(id, "rollback")),
+                ]
+            }),
             FindingKind::EventUnsigned { .. } => vec![
                 Fix::edit(How::Next, "let every event be signed from now on", "the config", "sign", "ssh"),
-                Fix::next("see who may sign", CommandLine::git("config gpg.ssh.allowedSignersFile")),
+                Fix::next("see who may sign with ssh", CommandLine::git("config gpg.ssh.allowedSignersFile")),
+                Fix::or("with gpg, whose public keys are known here", CommandLine::new("gpg").word("--list-keys")),
             ],
             FindingKind::RemeasuredDifferently { .. } => self.of_change(|id| {
                 let rollback = fix::with_reason(id, "rollback").word("--apply");

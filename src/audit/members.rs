@@ -145,24 +145,25 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
 /// What stands for the decision on an emergency: its override has not expired, and holds for no longer than allowed; or
 /// a change that can be promoted took it over.
 fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
-    let longest = |from| open::longest(from, demands.policy.max_emergency_days);
-    let latest = longest(change.opened_at);
+    let days = demands.policy.max_emergency_days;
+    let latest = open::longest(change.opened_at, days);
     let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
-    // One that was only opened, or has been undecided for longer than an override may hold, takes nothing over.
-    let takes_over = |id: &ChangeId| {
-        let by = demands.records.get(id).and_then(RecordFacts::change);
-        by.is_some_and(|by| {
-            let in_time = by.promotion.is_some() || longest(by.opened_at) > demands.now;
-            let active = by.is_open() && by.baseline.is_some() && in_time;
-            by.opened.class.owes(Gate::Decide) && (active || matches!(by.end, Some(End::Verified { .. })))
-        })
-    };
-    let taken_over = change.follow_up.as_ref().is_some_and(takes_over);
+    let by = change.follow_up.as_ref().and_then(|id| demands.records.get(id)?.change());
+    let taken_over = by.is_some_and(|by| takes_over(change, by, days, demands.now));
     // An override that outlived its own expiry is reported with its record.
-    let reported = change.expired_override(demands.now).is_some();
+    let reported = change.is_open() && !taken_over && change.opened.expires.is_some_and(|at| at <= demands.now);
     let verified = matches!(change.end, Some(End::Verified { .. }));
     let fails = !verified && !taken_over && !reported && expired <= demands.now;
     fails.then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
+}
+
+/// Whether a change takes an emergency over. One that was there before, was only opened, or has been undecided for longer
+/// than an override may hold, does not.
+pub(crate) fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
+    let in_time = by.promotion.is_some() || open::longest(by.opened_at, days) > now;
+    let active = by.is_open() && by.baseline.is_some() && in_time;
+    let stands = active || matches!(by.end, Some(End::Verified { .. }));
+    by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands
 }
 
 /// Whether a relinked commit really is the one that was validated: picking that again gives it, but for files that need

@@ -27,8 +27,8 @@ pub(crate) trait History {
     fn commit(&self, hash: &str) -> Option<Commit>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
-    /// Whether a commit after this one, which has it in its history, touches one of these files.
-    fn touched_after(&self, commit: &str, paths: &[String]) -> bool;
+    /// Whether a commit after this one, on the way to `head`, touches one of these files.
+    fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool;
     /// The commits of a change before the range and after `baseline` (of all the history without one), oldest first: no
     /// evidence, merges, reverts, nor commits that were taken back before the range.
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName>;

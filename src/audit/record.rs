@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::audit::{Finding, FindingKind, History, Stamp, evidence, timestamps};
-use crate::model::{Artifact, ChangeId, Digest, Event, Kind, Revision, Stage, Strength};
+use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
+use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::{Change, InvalidEvent, replay};
 
 /// How far the clocks of two machines may differ.
@@ -126,8 +126,20 @@ pub(crate) enum Found {
 /// What is wrong with the evidence of a change's present state.
 pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    let (mut found, files) = files(record, fetch);
+    let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
+    let problem = evidence::problem(change, &fetch);
+    found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
+    found
+}
+
+/// The files of it by their digests, with what is said of those that are missing or altered.
+pub(crate) fn files<'r>(
+    record: &'r RecordFacts,
+    fetch: &mut dyn FnMut(&Artifact) -> Found,
+) -> (Vec<Finding>, BTreeMap<&'r str, Vec<u8>>) {
+    let (mut found, mut files) = (Vec::new(), BTreeMap::new());
+    let Some(change) = record.change() else { return (found, files) };
     for artifact in change.artifacts() {
         let what = match fetch(artifact) {
             Found::Intact(bytes) => {
@@ -145,16 +157,17 @@ pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) ->
             found.push(finding);
         }
     }
-    let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
-    let problem = evidence::problem(change, &fetch);
-    found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
-    found
+    (found, files)
 }
 
-/// What the workflow says to avoid, as far as a record alone shows it.
-pub(crate) fn habits(record: &RecordFacts, now: DateTime<Utc>) -> Vec<Finding> {
+/// What the workflow says to avoid, as far as a record alone shows it, with the change that an emergency names as its
+/// follow-up; `days` is the most for which an override may hold.
+pub(crate) fn habits(record: &RecordFacts, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let expired = expired(change, now);
+    let is_emergency = change.opened.class == Class::Emergency && change.is_open();
+    let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
+    let expired = change.opened.expires.filter(|at| is_emergency && !taken_over && *at <= now);
+    let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);

@@ -133,7 +133,7 @@ impl<'a> Lineage<'a> {
     }
 
     /// Commits that were reverted in the range and are in effect at its head all the same, though nothing that came
-    /// after the revert touched the same files: a merge dropped it.
+    /// after the revert touched the same files: a merge dropped it. Where later work hides that at the head, the merges tell.
     fn still_in_effect(&self, reverts: &[Member]) -> BTreeSet<&str> {
         let mut claims: Vec<(&Member, &str)> = Vec::new();
         for revert in reverts {
@@ -143,9 +143,29 @@ impl<'a> Lineage<'a> {
         let head = self.audit.head.as_str();
         let asked: Vec<Remake<'_>> = claims.iter().map(|(_, of)| Remake::Gone { head, of }).collect();
         let both = claims.into_iter().zip(self.history.remake(&asked));
-        let kept = both.filter(|(_, remade)| !remade.as_ref().is_some_and(Remade::is_same));
-        let kept = kept.filter(|((revert, _), _)| !self.history.touched_after(&revert.name.id, &revert.paths));
+        let kept = both.filter(|((revert, of), remade)| {
+            let is_gone = remade.as_ref().is_some_and(Remade::is_same);
+            self.stands_at(head, revert, remade.as_ref()) || !is_gone && self.came_back(revert, of)
+        });
         kept.map(|((_, target), _)| target).collect()
+    }
+
+    /// Whether a merge after the revert brought back what it took out.
+    fn came_back(&self, revert: &Member, of: &str) -> bool {
+        let merges = self.audit.seen.values().filter(|commit| commit.is_merge());
+        let after = |merge: &&Commit| self.history.comes_before(&revert.name.id, &merge.id) == Some(true);
+        let merges: Vec<&str> = merges.filter(after).map(|merge| merge.id.as_str()).collect();
+        let asked: Vec<Remake<'_>> = merges.iter().map(|head| Remake::Gone { head, of }).collect();
+        let mut both = merges.iter().zip(self.history.remake(&asked));
+        both.any(|(head, remade)| self.stands_at(head, revert, remade.as_ref()))
+    }
+
+    /// Whether something of what was reverted is in effect there that no commit after the revert touched, file by file.
+    fn stands_at(&self, head: &str, revert: &Member, remade: Option<&Remade>) -> bool {
+        let is_untouched = |paths: &[String]| !self.history.touched_between(&revert.name.id, head, paths);
+        let Some(remade) = remade else { return is_untouched(&revert.paths) };
+        let here = remade.differs.iter().chain(&remade.decided).map(|file| file.name().to_owned());
+        here.into_iter().any(|path| is_untouched(&[path]))
     }
 
     fn origins(&self, commit: &str) -> Vec<Origin> {

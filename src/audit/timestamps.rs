@@ -15,6 +15,7 @@ use crate::workflow::Change;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub digest: String,
+    pub is_signed: bool,
     /// Whether it records a monitored day without any alarm: losing it hides nothing.
     pub quiet_day: bool,
     /// What it says whatever stands before it, where that does not matter.
@@ -237,8 +238,12 @@ mod tests {
 
     /// The record as a commit left it that was made with so many events, on a day of the fixture.
     fn version(change: &Change, count: usize, day: u32) -> Version {
-        let stamp =
-            |event: &Event| Stamp { digest: event.digest.as_str().to_owned(), quiet_day: false, by_itself: None };
+        let stamp = |event: &Event| Stamp {
+            digest: event.digest.as_str().to_owned(),
+            is_signed: false,
+            quiet_day: false,
+            by_itself: None,
+        };
         Version {
             commit: CommitName { id: format!("{count:040}"), subject: "Evidence".to_owned() },
             written: fixture::at(day, 10),

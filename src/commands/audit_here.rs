@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
-use crate::error::Result;
+use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
@@ -18,16 +18,20 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
     let names = names_in(&ctx.project.evidence_dir())?;
-    let named = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
+    let named: BTreeSet<String> = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
-        Some(repo) => commit_contents::made(repo, &named)?,
-        None => BTreeMap::new(),
+        // One that cannot say where it is would confirm anything.
+        Some(repo) => repo.head().map(|_| commit_contents::made(repo, &named))??,
+        None if named.is_empty() => BTreeMap::new(),
+        None => return Err(trouble("the records name commits, and no git repository is here to confirm them")),
     };
     for record in &records {
         audit.findings.extend(record::findings(record, ctx.now()));
         audit.findings.extend(timestamps::before_its_commit(record, &made));
-        audit.findings.extend(record::habits(record, ctx.now()));
-        let found = of_evidence(ctx, record)?;
+        let by = record.change().and_then(|change| change.follow_up.as_ref());
+        let by = by.and_then(|by| records.iter().find(|it| it.id == *by)?.change());
+        audit.findings.extend(record::habits(record, by, ctx.config()?.enforcement.max_emergency_days, ctx.now()));
+        let found = of_evidence(ctx, record, record::evidence)?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);
             // What an older version wrote is told where a range brings it.
@@ -151,12 +155,26 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
 pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     let fixes = ctx.fix_context();
     let problem = |lost: Finding| Problem { message: lost.named(), ..lost.problem(&fixes) };
-    Ok(lost(ctx)?.into_iter().map(problem).collect())
+    Ok(damaged(ctx)?.into_iter().map(problem).collect())
 }
 
-fn of_evidence(ctx: &Ctx, record: &RecordFacts) -> Result<Vec<Finding>> {
+/// Records that cannot be relied on, and evidence of open changes that is not what was recorded.
+pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
+    let mut found = lost(ctx)?;
+    for record in records(ctx)?.iter().filter(|record| record.change().is_some_and(Change::is_open)) {
+        found.extend(of_evidence(ctx, record, |record, fetch| record::files(record, fetch).0)?);
+    }
+    Ok(found)
+}
+
+/// What `audit` finds in a record's evidence as it is here.
+fn of_evidence(
+    ctx: &Ctx,
+    record: &RecordFacts,
+    audit: impl FnOnce(&RecordFacts, &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding>,
+) -> Result<Vec<Finding>> {
     let mut failed = None;
-    let found = record::evidence(record, &mut |artifact| {
+    let found = audit(record, &mut |artifact| {
         find(ctx, artifact).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             Found::Missing { commit: None }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity,
+    Audit, EarlierRecord, Finding, FindingKind, Found, History, KeyChange, RangeAudit, RecordFacts, Severity,
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
@@ -16,9 +16,9 @@ use crate::config::{Config, Enforcement};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
-use crate::model::{Artifact, ChangeId, Gate, Kind, fix, ingest};
+use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
 use crate::store::project;
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +39,9 @@ pub(crate) struct Checked {
 /// A change that a range concerns.
 pub(crate) struct Concerned {
     pub(crate) change: Change,
-    /// How many of its events the base has.
-    pub(crate) known: usize,
+    /// The numbers of the events that are to be signed where signatures are required: what the range brings, and what was
+    /// signed before it.
+    pub(crate) to_sign: Vec<u64>,
     /// Whether it has a commit in the range, or was compared in it.
     pub(crate) is_new: bool,
 }
@@ -52,7 +53,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;
-    let range = &begun(repo, range, &plain, config.as_ref())?;
+    let range = &plain.begun(range, config.as_ref())?;
     let base = range.base.as_deref();
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let configured = config.is_some();
@@ -65,7 +66,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
-    let history = GitHistory::new(repo, &keys.join(",")).between(base, &range.head);
+    let history = GitHistory::new(repo, &keys.join(",")).since(base);
     let at_head = history.records(&range.head)?;
     let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
     let history = history.of_changes(at_head.keys().chain(earlier.keys()));
@@ -88,6 +89,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let made = commit_contents::made(repo, &tracked.clone().flat_map(timestamps::named).collect())?;
     let check = RecordCheck {
         history: &history,
+        records: &records,
         range,
         touches: &touches,
         made: &made,
@@ -99,19 +101,51 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         now,
     };
     check.add(&mut audit, &concerned, &records, &earlier)?;
+    let absent =
+        tracked.clone().filter(|change| !referenced.contains(change.id()) && is_absent(&history, range, change));
+    audit.findings.extend(absent.map(|change| {
+        let finding = Finding::fail(FindingKind::ChangeNotHere).of_change(change.id());
+        finding.at(records.get(change.id()).map(|record| record.path.as_str()).unwrap_or_default())
+    }));
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);
     history.failure()?;
+    // What was recorded before the range switched signing on could not be signed.
+    let signs_from = match (&before, &config.sign) {
+        (Some(before), Some(_)) if before.sign.is_none() => {
+            touches.first_config(&|commit| Ok(history.config(commit)?.is_some_and(|config| config.sign.is_some())))?
+        }
+        _ => None,
+    };
     let changes = tracked.map(|change| {
-        let known = earlier.get(change.id()).map_or(0, |(record, _)| record.events.len());
-        let compared = change.events.iter().skip(known).any(|event| matches!(event.what, Kind::Compared(_)));
-        Concerned { change: change.clone(), known, is_new: compared || referenced.contains(change.id()) }
+        let known = earlier.get(change.id()).map(|(record, _)| record.events.as_slice()).unwrap_or_default();
+        let is_due = |event: &Event| signs_from.is_none_or(|from| event.at >= from);
+        let both = change.events.iter().enumerate();
+        let to_sign = both.filter(|(at, event)| known.get(*at).map_or_else(|| is_due(event), |it| it.is_signed));
+        let compared = change.events.iter().skip(known.len()).any(|event| matches!(event.what, Kind::Compared(_)));
+        Concerned {
+            change: change.clone(),
+            to_sign: to_sign.map(|(_, event)| event.seq).collect(),
+            is_new: compared || referenced.contains(change.id()),
+        }
     });
     Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
 }
 
+/// Whether a promoted change has commits, and none of them, nor another that names it, is in the head's history.
+fn is_absent(history: &GitHistory<'_>, range: &Range, change: &Change) -> bool {
+    let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
+    let is_here = |commit: &String| *commit == range.head || history.comes_before(commit, &range.head) == Some(true);
+    let commits = change.commits();
+    stands
+        && !commits.is_empty()
+        && !commits.iter().any(is_here)
+        && History::earlier(history, change.id(), None).is_empty()
+}
+
 struct RecordCheck<'a> {
     history: &'a GitHistory<'a>,
+    records: &'a BTreeMap<ChangeId, RecordFacts>,
     range: &'a Range,
     touches: &'a Touches,
     /// When the commits were made that events name.
@@ -195,7 +229,9 @@ impl RecordCheck<'_> {
         }
         found.extend(timestamps::before_its_commit(record, self.made));
         found.extend(record::against_objects(record, self.history));
-        found.extend(record::habits(record, self.head.max(self.now)));
+        let by = record.change().and_then(|change| self.records.get(change.follow_up.as_ref()?)?.change());
+        let (days, latest) = (self.policy.max_emergency_days, self.head.max(self.now));
+        found.extend(record::habits(record, by, days, latest));
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         let mut failed = None;
@@ -218,6 +254,14 @@ impl RecordCheck<'_> {
             let batch = RefCell::new(batch);
             let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
             found.extend(rendered::reports(change, &fetch));
+            let drawn = rendered::picture(change, &fetch);
+            for path in self.touches.unrecorded(change) {
+                let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
+                let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
+                if here.is_some_and(|bytes| !is_drawn(&bytes)) {
+                    found.push(Finding::warn(FindingKind::EvidenceUnknown).of_change(&record.id).at(path));
+                }
+            }
         }
         Ok(found)
     }
@@ -238,10 +282,12 @@ impl RecordCheck<'_> {
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
     ) -> Result<Option<Finding>> {
-        let (Some(before), Some(change), true) = (self.before, record.change(), self.touches.config) else {
+        let (Some(before), Some(change)) = (self.before, record.change()) else {
             return Ok(None);
         };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
+        let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
+        let began_at = began_at.and_then(|commit| self.history.known(commit));
         let is_new = |is: fn(&Kind) -> bool| change.events.iter().skip(known).any(|event| is(&event.what));
         let mut keys: Vec<String> = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
@@ -250,7 +296,13 @@ impl RecordCheck<'_> {
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {
                 keys = compare::redefined(&before.definitions(), &snapshot.definitions);
+                // A config that no commit had is nobody's.
+                if let Some(there) = began_at.as_deref().map(|at| self.history.config(at)).transpose()?.flatten() {
+                    keys.extend(compare::redefined(&there.definitions(), &snapshot.definitions));
+                }
                 keys.retain(|key| delta::concerns(change, key));
+                keys.sort();
+                keys.dedup();
             }
         }
         if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
@@ -260,12 +312,25 @@ impl RecordCheck<'_> {
         if keys.is_empty() {
             return Ok(None);
         }
+        let mut changes = match (&self.range.base, began_at) {
+            (Some(base), Some(commit)) => {
+                demands::differences(&self.history.config_value(base)?, &self.history.config_value(&commit)?)
+            }
+            _ => Vec::new(),
+        };
+        changes.extend(
+            self.changes
+                .iter()
+                .filter(|it| changes.iter().all(|known| known.key != it.key))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         let of = |key: &String| -> Vec<KeyChange> {
             let stem = demands::key_of(key);
             let below = |it: &&KeyChange| {
                 it.key.strip_prefix(&stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
-            let found: Vec<KeyChange> = self.changes.iter().filter(below).cloned().collect();
+            let found: Vec<KeyChange> = changes.iter().filter(below).cloned().collect();
             if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
@@ -297,8 +362,8 @@ fn logbook(
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
-        let Some(now) = history.logbook(batch, &range.head, path)? else { continue };
-        let before = range.base.as_deref().map(|base| history.logbook(batch, base, path)).transpose()?.flatten();
+        let Some(now) = history.file(batch, &range.head, path)? else { continue };
+        let before = range.base.as_deref().map(|base| history.file(batch, base, path)).transpose()?.flatten();
         found.extend(rendered::sections((&before.unwrap_or_default(), &now), path, records.values()));
     }
     Ok(found)
@@ -329,20 +394,4 @@ fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Resu
 
 fn policy_changed(changes: Vec<KeyChange>, judged: bool) -> FindingKind {
     FindingKind::PolicyChanged { what: changes.iter().map(|change| change.key.clone()).collect(), changes, judged }
-}
-
-/// The range without what is older than `enforcement.since`. What the base's config says counts; a range that brings
-/// the first config may say it itself.
-fn begun(repo: &Repo, range: &Range, history: &GitHistory<'_>, head: Option<&Config>) -> Result<Range> {
-    let before = range.base.as_deref().map(|base| history.last_config(base)).transpose()?.flatten();
-    let since = before.as_ref().or(head).and_then(|config| config.enforcement.since.as_deref());
-    let Some(since) = since.map(|since| repo.commit_by_hash(since)).transpose()?.flatten() else {
-        return Ok(range.clone());
-    };
-    let is_later = match &range.base {
-        Some(base) => repo.is_ancestor(base, &since)?,
-        None => true,
-    };
-    let base = if is_later && repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
-    Ok(Range { base, ..range.clone() })
 }

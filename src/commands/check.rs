@@ -7,26 +7,24 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::audit::evidence::Judgement;
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, GitHistory, Range, audit_here, choose, commit, evidence, in_text, pairing, uncommitted};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::judge::{CriterionRow, Role, Settings, compare};
-use crate::measure::CommandPlan;
-use crate::measure::pair::{Version, Versions};
 use crate::model::text::joined;
-use crate::model::{Bound, CommandLine, Design, Fix, FixContext, Gate, Outcome, Verdict, fix};
-use crate::report::{Format, findings, markdown, verdict};
+use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
+use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
-use crate::workflow::{Change, End};
+
+/// What `--range` without a value stands for.
+const UNPUBLISHED: &str = "@{upstream}...HEAD";
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
-    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
     range: Option<String>,
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
     #[arg(long, value_name = "GATE", value_parser = gate)]
@@ -82,7 +80,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
-/// Tells the first event of each record that the range added and nobody signed who may.
+/// Tells the first event of each record that is to be signed and that nobody signed who may.
 fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     let mut signed = outcome.changes.iter().flat_map(|it| &it.change.events).filter_map(|it| it.signature.as_ref());
@@ -92,8 +90,8 @@ fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
         return Err(trouble("git does not know here who may sign: gpg.ssh.allowedSignersFile is not set")
             .fixed_by([Fix::next("name the file that lists them, each as a line `ADDRESS KEY`", file)]));
     }
-    for Concerned { change, known, .. } in &outcome.changes {
-        for event in change.events.iter().skip(*known) {
+    for Concerned { change, to_sign, .. } in &outcome.changes {
+        for event in change.events.iter().filter(|event| to_sign.contains(&event.seq)) {
             let signature = event.signature.as_deref().unwrap_or_default();
             if !repo.is_signed(signature, event.digest.as_str(), event.at)? {
                 let path = ctx.project.relative(&ctx.project.record_path(change.id()));
@@ -112,9 +110,9 @@ fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
     };
-    for change in changes.iter().filter(|change| can_be(change)) {
+    for change in changes.iter().filter(|change| remeasure::can_be(change)) {
         let path = ctx.project.relative(&ctx.project.record_path(change.id()));
-        let found = measured_again(ctx, change)?;
+        let found = remeasure::findings(ctx, change)?;
         if found.is_empty() {
             ctx.ui.status(&format!("{}: measured again, its verdicts hold", change.id()));
         }
@@ -177,6 +175,13 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
     if ctx.root_is_named() {
         around.retain(|dir| *dir == prefix);
     }
+    // Where there was no project, one that was elsewhere may have moved here, with demands of its own.
+    if let Some(base) = range.base.as_ref().filter(|_| !ctx.root_is_named()) {
+        let moved = moved(repo, &prefix, base, &range.head)?;
+        if !moved.is_empty() {
+            return Ok(Some(moved.join(" and ")));
+        }
+    }
     for commit in range.base.iter().chain([&range.head]) {
         let mut places = Vec::new();
         for dir in &around {
@@ -202,9 +207,28 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
     Ok(None)
 }
 
+/// The configs of the base that the head has no more, where the project itself had none there.
+fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String>> {
+    let names = project::config_names();
+    let configs = |commit: &str| -> Result<BTreeSet<String>> {
+        let all = repo.tree_entries(commit, &[])?;
+        let paths = all.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
+        Ok(paths.filter(|path| names.iter().any(|name| path == name || path.ends_with(&format!("/{name}")))).collect())
+    };
+    let before = configs(base)?;
+    if before.is_empty() || names.iter().any(|name| before.contains(&format!("{prefix}{name}"))) {
+        return Ok(Vec::new());
+    }
+    let now = configs(head)?;
+    Ok(before.into_iter().filter(|path| !now.contains(path)).collect())
+}
+
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
 fn range(repo: &Repo, text: &str) -> Result<Range> {
-    if text.is_empty() {
+    if text.trim().is_empty() {
+        return Err(trouble("--range names no commits; is a variable empty?"));
+    }
+    if text == UNPUBLISHED {
         return unpublished(repo);
     }
     let (base, head, symmetric) = match (text.split_once("..."), text.split_once("..")) {
@@ -286,88 +310,4 @@ fn append(path: &Path, text: &dyn Fn(u64) -> String) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
     let taken = file.metadata()?.len();
     file.write_all(text(taken).as_bytes())
-}
-
-/// Whether there is a verdict that another measurement can contradict.
-fn can_be(change: &Change) -> bool {
-    change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
-}
-
-/// Measures the change again, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
-/// those of the two checkouts alone.
-fn measured_again(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
-    let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
-    let (commits, Some(repo)) = (change.commits(), ctx.repo()?) else { return Ok(Vec::new()) };
-    let (Some(first), Some(last)) = (commits.first(), commits.last()) else {
-        return Ok(not("the record names no commit of it".to_owned()));
-    };
-    let history = GitHistory::new(repo, "");
-    let parent = format!("{first}^");
-    let mut config = None;
-    for commit in [parent.as_str(), last].into_iter().filter_map(|commit| history.known(commit)) {
-        config = if config.is_none() { history.config(&commit)? } else { config };
-    }
-    let (Some(config), Some(recorded)) = (config, Judgement::of(change, &evidence::fetch(ctx))) else {
-        return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
-    };
-    let stored = recorded.comparison;
-    let settings = Settings {
-        min_effect: stored.settings.min_effect,
-        sizes_in_git: stored.settings.sizes_in_git,
-        ..Settings::default()
-    };
-    let governed = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut commands: Vec<CommandPlan> = pairing::timings(&config);
-    commands.retain(|plan| governed(format!("timing.{}", plan.name)));
-    let ask = pairing::Ask {
-        config: &config,
-        versions: Versions {
-            before: Version { rev: &parent, tuneables: None },
-            after: Version { rev: last, tuneables: None },
-            tuneables: None,
-            same_allowed: false,
-        },
-        commands,
-        kpis: config.kpis.iter().filter(|kpi| governed(format!("kpi.{}", kpi.name))).collect(),
-        http: pairing::served(&config).into_iter().filter(|it| governed(format!("http.{}", it.name))).collect(),
-        of_commit: true,
-        criteria: change.contract.criteria().cloned().collect(),
-        settings: &settings,
-        budget: pairing::budget(&config, None, None)?,
-        pin: config.pair.pin,
-        change: Some(change),
-        prior: None,
-        profile: false,
-    };
-    let session = match pairing::run(ctx, &ask)? {
-        pairing::Pairing::Measured(session) => session,
-        pairing::Pairing::Impossible(why) | pairing::Pairing::SameCode(why) => return Ok(not(why)),
-    };
-    pairing::warn(ctx, &session);
-    let again = compare::compare(&recorded.before, &recorded.after, Some(&session), &change.contract, &settings);
-    let found = stored.criteria.iter().zip(&again.criteria).filter_map(|(one, other)| held_against(one, other));
-    Ok(found.collect())
-}
-
-/// A criterion that was recorded in favour of the change, and does not come out so here.
-fn held_against(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
-    let (good, bad) = match recorded.role {
-        Role::Kpi | Role::Guardrail => (Outcome::Pass, Outcome::Fail),
-        Role::Trigger => (Outcome::Fail, Outcome::Pass),
-    };
-    let now = again.result.outcome();
-    if recorded.result.outcome() != good || now == good {
-        return None;
-    }
-    let criterion = recorded.criterion.text.clone();
-    let (recorded_as, measured) = (verdict::row_line(recorded), verdict::row_line(again));
-    // A time or a rate in its own unit was agreed for the machine that it was measured on.
-    let varies =
-        |verdict: &Verdict| matches!(verdict, Verdict::Pass(it) | Verdict::Fail(it) if it.design != Design::Exact);
-    let of_the_machine = matches!(recorded.criterion.bound, Bound::Absolute { .. }) && varies(&again.result);
-    if now == bad && !of_the_machine {
-        let what = FindingKind::RemeasuredDifferently { criterion, recorded: recorded_as, measured };
-        return Some(Finding::fail(what));
-    }
-    Some(Finding::warn(FindingKind::NotRemeasured { why: format!("`{criterion}`: {measured}") }))
 }

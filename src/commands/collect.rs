@@ -5,20 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, GitHistory, contract, delta, evidence, relink, uncommitted};
+use crate::commands::{Ctx, GitHistory, contract, delta, demands, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::Result;
 use crate::git::{GitError, Repo};
-use crate::judge::{Caveat, compare};
+
 use crate::model::{
     Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan, own,
 };
 use crate::os::files;
 use crate::store::Record;
 use crate::workflow::{Change, End, World, replay};
-
-/// As many commits are looked at for one that a change undoes, the change's own included.
-const RESTORES: &str = "-12";
 
 /// What `gate` asks of the world for `change`, before anything is measured for it.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
@@ -34,6 +31,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
             if let Some(first) = world.commits_with_id.first() {
                 world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
             }
+            world.uncommitted_config = uncommitted::config(ctx, change)?;
             world.own_sources = own_sources(ctx)?;
             world.not_in_git = not_in_git(ctx, &change.contract)?;
         }
@@ -43,6 +41,11 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
                 world.unattributed = unattributed(ctx, change)?;
             }
             world.outputs = outputs(ctx, change)?;
+            let is_written = world.delta.files.iter().any(|file| world.outputs.contains(file));
+            if is_written && world.delta.tuneables.is_empty() {
+                let code = demands::code(ctx.config()?, &world.delta.files)?;
+                world.outputs.extend(world.delta.files.iter().filter(|file| !code.contains(file)).cloned());
+            }
             world.redefined = delta::redefined(ctx, change)?;
             world.has_tests = ctx.config()?.commands.test.is_some();
         }
@@ -96,13 +99,16 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
 
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> {
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
-    Ok(World { in_effect, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
+    let taken_back = uncommitted::taken_back(ctx, change)?;
+    Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
+/// The files that the contract's KPIs are read from, however they are written, with the links that lead to them.
 fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let named = |kpi: &&KpiProbe| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
     let files = ctx.config()?.kpis.iter().filter(named).filter_map(|kpi| kpi.file.as_deref());
-    Ok(files.map(|file| file.strip_prefix("./").unwrap_or(file).to_owned()).collect())
+    let paths = files.flat_map(|file| within(ctx.project.root(), file));
+    Ok(paths.map(|path| ctx.project.relative(&path)).collect())
 }
 
 /// Those that the change itself alters, beside code: the number was committed and not measured.
@@ -211,55 +217,6 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
     Ok(found)
 }
 
-/// What a comparison of the change is to be read with, apart from its numbers.
-/// One that goes on from others is one with them.
-pub(crate) fn caveats(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
-    let files = outputs_in_delta(ctx, change)?;
-    let config = ctx.config()?;
-    let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
-    let kpis = config.kpis.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("kpi.{}", it.name));
-    let governed = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    let metrics: Vec<String> = timings.chain(kpis).filter(governed).collect();
-    let continued = u32::try_from(continued).unwrap_or_default();
-    let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
-    let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
-    let stale = (!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics });
-    let repeated = (times > 1).then_some(Caveat::Repeated { times });
-    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(stale).chain(repeated).collect())
-}
-
-/// The commit that a change undoes, where it gives all of its files back what they were before that one.
-fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
-    let (Some(repo), Some(commit), Some(delta)) =
-        (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
-    else {
-        return Ok(None);
-    };
-    let paths = delta.files.iter().map(|path| files::path_from_bytes(&[repo.prefix(), path.as_bytes()].concat()));
-    let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
-    let output = String::from_utf8_lossy(&repo.git().args(args).args(paths).long().ok()?).into_owned();
-    // Newest first: what each file was before the commits so far, and what the change makes of it.
-    let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
-    let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
-    let mut undone = "";
-    while let Some(token) = tokens.next() {
-        let Some(raw) = token.strip_prefix(':') else {
-            if undone != commit && !undone.is_empty() && now == then {
-                break;
-            }
-            undone = token;
-            continue;
-        };
-        let (objects, path): (Vec<&str>, _) = (raw.split(' ').collect(), tokens.next().unwrap_or_default());
-        let [_, _, old, new, ..] = objects[..] else { continue };
-        now.entry(path).or_insert(new);
-        then.insert(path, old);
-    }
-    let restores = !now.is_empty() && now == then && undone != commit;
-    let earlier = || repo.resolve(&format!("{undone}^")).ok();
-    Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
-}
-
 /// Who made the change: the author of its commit; without one, who opened it.
 pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     let opened = change.events.first().and_then(|event| event.actor.clone());
@@ -303,7 +260,7 @@ fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
     let is_own = |source: &Source| {
         // Commands name directories to look whether they are committed; what is shared goes with all that is in it.
         let whole = source.key == "pair.share";
-        within(root, source).iter().any(|path| is_among(&files::path_bytes(path), whole))
+        within(root, &source.path).iter().any(|path| is_among(&files::path_bytes(path), whole))
     };
     let found = ctx.config()?.sources().into_iter().filter(is_own);
     Ok(found.map(|source| format!("{} ({})", source.key, source.path)).collect())
@@ -320,17 +277,13 @@ fn is_among(path: &[u8], whole: bool) -> bool {
     is_own && (whole || !holds(path)) || is_pattern && !parent.is_empty() && holds(parent)
 }
 
-/// The paths below the root that a source may mean: as written, and where its links lead.
-fn within(root: &Path, source: &Source) -> BTreeSet<PathBuf> {
-    let full = root.join(&source.path);
-    let real = files::canonical(&full).ok();
-    let below = |path: &PathBuf| path.strip_prefix(root).ok().map(Path::to_path_buf);
-    [Some(files::normal(&full)), real]
-        .iter()
-        .flatten()
-        .filter_map(below)
-        .filter(|path| path.components().count() > 0)
-        .collect()
+/// The paths below the root that a path may mean: as written, the links on its way, and where they lead.
+fn within(root: &Path, path: &str) -> BTreeSet<PathBuf> {
+    let full = files::normal(&root.join(path));
+    let links = full.ancestors().skip(1).filter(|above| above.starts_with(root) && above.is_symlink());
+    let all = links.map(Path::to_path_buf).chain([full.clone()]).chain(files::canonical(&full).ok());
+    let below = all.filter_map(|path| path.strip_prefix(root).ok().map(Path::to_path_buf));
+    below.filter(|path| path.components().count() > 0).collect()
 }
 
 /// Paths whose size a contract names and that lie outside the project, or that git ignores, each with which of these.
@@ -360,7 +313,7 @@ pub(crate) fn hidden_by_filter(ctx: &Ctx, repo: &Repo) -> Result<Option<String>,
     // An invalid config is told where it matters.
     let Ok(config) = ctx.config() else { return Ok(None) };
     let root = ctx.project.root();
-    let paths: BTreeSet<PathBuf> = config.sources().iter().flat_map(|source| within(root, source)).collect();
+    let paths: BTreeSet<PathBuf> = config.sources().iter().flat_map(|source| within(root, &source.path)).collect();
     let is_file = |path: &PathBuf| root.join(path).symlink_metadata().is_ok_and(|meta| meta.is_file());
     let prefix = files::path_from_bytes(repo.prefix());
     let named: Vec<PathBuf> = paths.into_iter().filter(is_file).map(|path| prefix.join(path)).collect();

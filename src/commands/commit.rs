@@ -76,6 +76,9 @@ pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
 pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files: &[Pending<'_>]) -> Result<Change> {
     let lock = ctx.lock()?;
     let (mut change, known, legacy) = newest(ctx, id)?;
+    if matches!(event, Kind::Ticked(_)) && world.days.is_some_and(|days| change.ticks.len() > days) {
+        return Ok(change);
+    }
     let now = ctx.now();
     let event = gates::completed(&change, event);
     gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::audit::{CommitName, EarlierRecord, Found, RecordFacts, RecordState, Stamp, Version, range};
-use crate::commands::GitHistory;
+use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
@@ -16,6 +16,7 @@ use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
+use crate::workflow::Change;
 
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -37,6 +38,19 @@ impl GitHistory<'_> {
         let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
         let removed = self.repo.git().args(args).args(names).long().line()?;
         if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
+    }
+
+    /// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
+    /// a base with a config is not looked at.
+    pub(crate) fn begun(&self, range: &Range, head: Option<&Config>) -> Result<Range> {
+        let before = range.base.as_deref().map(|base| self.last_config(base)).transpose()?.flatten();
+        let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());
+        let since = since.map(|since| self.repo.commit_by_hash(since)).transpose()?.flatten();
+        let Some(since) = since else { return Ok(range.clone()) };
+        let is_later = range.base.as_ref().map_or(Ok(true), |base| self.repo.is_ancestor(base, &since))?;
+        let base =
+            if is_later && self.repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
+        Ok(Range { base, ..range.clone() })
     }
 
     /// The config in a commit as it is written; empty where there is none.
@@ -125,8 +139,8 @@ impl GitHistory<'_> {
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
-    /// The logbook in a commit.
-    pub(crate) fn logbook(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
+    /// A file of the tool's own in a commit.
+    pub(crate) fn file(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
         batch.read_path(commit, &self.path(name), RECORD_LIMIT)
     }
 
@@ -194,15 +208,23 @@ pub(crate) struct Touches {
     records: BTreeMap<ChangeId, Vec<Touch>>,
     /// Files of the tool's own that were there before.
     pub(crate) evidence: BTreeSet<String>,
-    pub(crate) config: bool,
+    /// The commits that changed the config, with when they were made.
+    pub(crate) config: Vec<(String, i64)>,
+    /// Every file of the tool's own.
+    own: BTreeSet<String>,
 }
 
 impl Touches {
     pub(crate) fn take(&mut self, commit: &Commit) {
         for file in &commit.files {
-            self.config |= project::config_names().iter().any(|name| name == file.name());
+            if project::config_names().iter().any(|name| name == file.name()) {
+                self.config.push((commit.id.clone(), commit.commit_time));
+            }
             if file.own && !file.is_new() {
                 self.evidence.insert(file.name().to_owned());
+            }
+            if file.own {
+                self.own.insert(file.name().to_owned());
             }
             let Some(id) = id_of(file.name()) else { continue };
             let touch = Touch {
@@ -214,6 +236,28 @@ impl Touches {
             };
             self.records.entry(id).or_default().push(touch);
         }
+    }
+
+    /// When the oldest commit of the range was made that left a config of which this holds.
+    pub(crate) fn first_config(&self, holds: &dyn Fn(&str) -> Result<bool>) -> Result<Option<DateTime<Utc>>> {
+        for (commit, made) in self.config.iter().rev() {
+            if holds(commit)? {
+                // Git tells seconds: what was recorded within this one may have come first.
+                return Ok(Some(range::moment(*made + 1)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The evidence of a change that the range altered and that no event of it names, by the names that the tool gives.
+    pub(crate) fn unrecorded<'t>(&'t self, change: &Change) -> impl Iterator<Item = &'t String> {
+        let recorded: BTreeSet<String> =
+            change.events.iter().flat_map(|event| event.what.artifacts()).map(|it| it.path.clone()).collect();
+        let prefix = format!("{}/{}_", project::EVIDENCE_DIR, change.id());
+        let is_one = move |path: &&String| {
+            path.strip_prefix(&prefix).is_some_and(evidence::is_tools_name) && !recorded.contains(*path)
+        };
+        self.own.iter().filter(is_one)
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
@@ -273,6 +317,7 @@ fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let stamp = |event: &Value| Stamp {
         digest: event["digest"].as_str().unwrap_or_default().to_owned(),
+        is_signed: event["signature"].is_string(),
         quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
         by_itself: serde_json::from_value(event.clone()).ok().and_then(|event: Event| event.by_itself()),
     };

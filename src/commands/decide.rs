@@ -8,14 +8,14 @@ use clap::Args;
 use crate::commands::{
     Bar, ChangeArg, Ctx, Pending, choose, collect, commit, evidence, parse, rollout, status, validate,
 };
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::{Gate, Kind, Promotion, Rehearsal};
 use crate::os::files;
 use crate::report;
 use crate::store::Role;
-use crate::workflow::{Change, gates};
+use crate::workflow::{Change, Reason, Refusal, gates};
 
 // A decision and its reason.
 #[derive(Debug, Args)]
@@ -78,7 +78,10 @@ pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {
 pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
-    commit::load(ctx, &by)?;
+    // What there was before the emergency did not come of it.
+    if commit::load(ctx, &by)?.opened_at < commit::load(ctx, &id)?.opened_at {
+        return Err(CommandError::refused(Refusal::new(Gate::Verify, Reason::FollowUp), None));
+    }
     status::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }
 

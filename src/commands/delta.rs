@@ -275,7 +275,11 @@ pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
 pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
     let mut newest_first = commits;
     newest_first.reverse();
-    let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(InEffect::NoCommit) };
+    if newest_first.is_empty() {
+        return Ok(InEffect::NoCommit);
+    }
+    // A repository that went out of sight tells nothing of what is here.
+    let Some(repo) = ctx.repo()? else { return Ok(InEffect::Absent) };
     let Some(head) = head_with(repo, &newest_first)? else {
         if repo.is_shallow() {
             let what = "this clone is shallow, so that it cannot be told whether the change's commit is in the history";
@@ -349,7 +353,7 @@ fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
 }
 
 /// A path of the repository as one of the project.
-fn below(repo: &Repo, path: &[u8]) -> String {
+pub(crate) fn below(repo: &Repo, path: &[u8]) -> String {
     let path = path.strip_prefix(repo.prefix()).unwrap_or(path);
     String::from_utf8_lossy(path).into_owned()
 }

@@ -38,7 +38,7 @@ struct ToDo {
     apply: Option<Apply>,
 }
 
-/// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record cannot be relied on. What is only worth knowing counts for nothing.
+/// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record or its evidence cannot be relied on. What is only worth knowing counts for nothing.
 pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
         actions.push((problem, args.apply && apply.is_some()));
     }
     let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
-    let damaged = !audit_here::lost(ctx)?.is_empty();
+    let damaged = !audit_here::damaged(ctx)?.is_empty();
     let git = git();
     let answer = json!({
         "schema": SCHEMA,

@@ -20,9 +20,8 @@ const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) key: String,
-    /// The ends of the range that is looked at, where there is one.
+    /// Where the range begins that is looked at, if there is one.
     base: Option<String>,
-    head: Option<String>,
     /// The changes that have a record, where the names of evidence are held against them.
     ids: Option<BTreeSet<String>>,
     /// Old histories revert the same few commits many times.
@@ -39,7 +38,6 @@ impl<'a> GitHistory<'a> {
             repo,
             key: key.to_owned(),
             base: None,
-            head: None,
             ids: None,
             looked_up: RefCell::default(),
             named: RefCell::default(),
@@ -47,8 +45,8 @@ impl<'a> GitHistory<'a> {
         }
     }
 
-    pub(crate) fn between(self, base: Option<&str>, head: &str) -> Self {
-        Self { base: base.map(str::to_owned), head: Some(head.to_owned()), ..self }
+    pub(crate) fn since(self, base: Option<&str>) -> Self {
+        Self { base: base.map(str::to_owned), ..self }
     }
 
     /// Counting as evidence only what these changes can have written: under another name, code could pass for it.
@@ -195,8 +193,7 @@ impl History for GitHistory<'_> {
         found
     }
 
-    fn touched_after(&self, commit: &str, paths: &[String]) -> bool {
-        let Some(head) = self.head.as_deref() else { return false };
+    fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool {
         let range = format!("{commit}..{head}");
         let args = ["log", "--max-count=1", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
         let full = |path: &String| files::path_from_bytes(&[self.repo.prefix(), path.as_bytes()].concat());

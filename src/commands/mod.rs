@@ -68,6 +68,7 @@ pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
 mod rehearse;
+mod remeasure;
 mod rendered;
 mod uncommitted;
 

@@ -1,4 +1,5 @@
-//! `preflight`: problems that would invalidate measurements; a report, which exits 0 whatever it finds, as the original.
+//! `preflight`: problems that would invalidate measurements; a report, which exits 0 whatever it finds of the project, as the
+//! original, and 2 where a record or its evidence cannot be relied on.
 //! `analyze`: what a project is made of, and what to ask before it is tuned. `llm`: what a language model needs to propose the
 //! exact commands, with no value of the config that could be a secret.
 
@@ -48,7 +49,8 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
             ctx.print(&json!({ "wrote": out, "worst_level": worst(&found) }))?;
         }
     }
-    Ok(Exit::Yes)
+    let is_damage = |it: &Problem| ["RECORD_", "ARTIFACT_"].iter().any(|begin| it.code.starts_with(begin));
+    Ok(if found.iter().any(is_damage) { Exit::Trouble } else { Exit::Yes })
 }
 
 pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Result<Value> {

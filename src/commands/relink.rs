@@ -124,8 +124,8 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
 /// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
 /// and what was measured is not what is there.
 pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
-    let Some(repo) = ctx.repo()? else { return Ok(false) };
     let commits = change.commits();
+    let Some(repo) = ctx.repo()? else { return Ok(!commits.is_empty()) };
     if delta::head_with(repo, &commits)?.is_some() || repo.is_shallow() {
         return Ok(false);
     }

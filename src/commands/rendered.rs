@@ -29,7 +29,7 @@ pub(crate) fn again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifact, Vec<u8
 /// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
 /// which is a warning.
 pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
-    let pages = comparison(change, fetch).into_iter().chain(days(change, fetch));
+    let pages = comparison(change, fetch).into_iter().chain(days(change, fetch)).chain(rollback(change, fetch));
     let differing = pages.filter(|page| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256);
     // The first states of 0.2.0 had other words, and did not bind the baseline to its contract.
     let baseline = change.baseline.as_ref().and_then(|baseline| snapshot(&baseline.taken.snapshot, fetch));
@@ -41,6 +41,21 @@ pub(crate) fn reports(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
         Finding { level, ..Finding::fail(what) }.of_change(change.id()).at(&page.recorded.path)
     };
     differing.map(finding).collect()
+}
+
+/// The picture beside the comparison's report; none where nothing can be drawn.
+pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
+    let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
+    plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).map(String::into_bytes)
+}
+
+/// The page that says how to take the change back, as the record was when it was promoted.
+fn rollback<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+    let promotion = &change.promotion.as_ref()?.what;
+    let at = change.events.iter().rposition(|event| matches!(event.what, Kind::Promoted(_)))?;
+    let then = Change::replay(change.events[..at].to_vec()).ok()?;
+    let tool = snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?.tool;
+    Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
 }
 
 fn comparison<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {

@@ -156,7 +156,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     if *step == Step::Promote && relink::is_gone(ctx, change).unwrap_or(false) {
-        let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false });
+        let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false, files: Vec::new() });
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     StepView::new(change, step, &fixes)

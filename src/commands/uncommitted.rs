@@ -1,10 +1,14 @@
-//! What no commit holds yet: evidence, with the command that commits it, and work, by name.
+//! What is here otherwise than it was recorded: evidence and work that no commit holds yet, and files that later commits
+//! made over.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::commands::{Ctx, choose, evidence};
+use crate::commands::{Ctx, GitHistory, choose, delta, evidence};
+use crate::config::Config;
 use crate::error::{Result, failed};
-use crate::git::Repo;
+use crate::git::{GitError, Repo, Side};
+use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
 use crate::model::text::joined;
@@ -179,10 +183,55 @@ fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>> {
 pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let paths = outside_own(repo)?;
-    let sources: Vec<&str> = ctx.config()?.kpis.iter().filter_map(|kpi| kpi.file.as_deref()).collect();
-    let is_source = |path: &str| sources.iter().any(|file| file.strip_prefix("./").unwrap_or(file) == path);
+    let config = ctx.config()?;
     let below = |path: &Vec<u8>| String::from_utf8_lossy(path.strip_prefix(repo.prefix()).unwrap_or(path)).into_owned();
     let mut found: Vec<String> = paths.iter().map(below).collect();
-    found.retain(|path| validation.delta.files.contains(path) && !is_source(path));
+    found.retain(|path| validation.delta.files.contains(path) && !is_output(config, path));
     Ok(found)
+}
+
+/// Files of the change that later commits gave back what they were before it. What KPIs are read from is output.
+pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
+    let (Some(repo), Some(validation), commits) = (ctx.repo()?, &change.validation, change.commits()) else {
+        return Ok(Vec::new());
+    };
+    let (Some(first), Some(last), Some(head)) = (commits.first(), commits.last(), delta::head_with(repo, &commits)?)
+    else {
+        return Ok(Vec::new());
+    };
+    let (Ok(parent), false) = (repo.resolve(&format!("{first}^")), head == *last) else { return Ok(Vec::new()) };
+    let differing = |from: &str| -> std::result::Result<BTreeSet<String>, GitError> {
+        let files = repo.changed_files(from, Side::Commit(&head), &repo.project())?;
+        Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
+    };
+    let (from_before, from_after, config) = (differing(&parent)?, differing(last)?, ctx.config()?);
+    let is_back =
+        |file: &&String| !from_before.contains(*file) && from_after.contains(*file) && !is_output(config, file);
+    Ok(validation.delta.files.iter().filter(is_back).cloned().collect())
+}
+
+/// The project's files that are not here as they were at a revision, as far as git tracks them.
+pub(crate) fn differing(ctx: &Ctx, from: &Revision) -> Result<Vec<String>> {
+    let (Some(repo), Some(commit)) = (ctx.repo()?, &from.commit) else { return Ok(Vec::new()) };
+    let files = repo.changed_files(commit, Side::WorkTree, &repo.project())?;
+    Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
+}
+
+/// The config in force, and what of it that the change rests on is not as the head has it committed.
+pub(crate) fn config(ctx: &Ctx, change: &Change) -> Result<Option<(String, Vec<String>)>> {
+    let (Some(repo), Some(path)) = (ctx.repo()?, ctx.project.config_path()) else { return Ok(None) };
+    let Some(head) = repo.head()?.at else { return Ok(None) };
+    let Some(committed) = GitHistory::new(repo, "").config(&head.commit)? else { return Ok(None) };
+    let mut what = compare::redefined(&committed.definitions(), &ctx.config()?.definitions());
+    what.retain(|key| delta::concerns(change, key));
+    Ok((!what.is_empty()).then(|| (ctx.project.relative(&path), what)))
+}
+
+/// Whether a KPI is read from this file of the project.
+pub(crate) fn is_output(config: &Config, path: &str) -> bool {
+    config
+        .kpis
+        .iter()
+        .filter_map(|kpi| kpi.file.as_deref())
+        .any(|file| files::normal(Path::new(file)) == Path::new(path))
 }

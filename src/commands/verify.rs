@@ -7,6 +7,7 @@ use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse, u
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::Kind;
+use crate::model::text::few;
 use crate::report;
 use crate::store::RecordError;
 use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
@@ -115,7 +116,11 @@ pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     let last =
         change.ticks.last().map(|tick| &tick.taken.revision).filter(|last| change.is_open() && last.code.is_some());
     let moved = last.filter(|last| delta::revision(ctx).is_ok_and(|here| !here.same_code(last)));
-    warnings.extend(moved.map(|last| format!("the code here is not what was measured last, at {}", last.short())));
+    warnings.extend(moved.map(|last| {
+        let files = uncommitted::differing(ctx, last).unwrap_or_default();
+        let named = if files.is_empty() { String::new() } else { format!(": {}", few(&files)) };
+        format!("the code here is not what was measured last, at {}{named}", last.short())
+    }));
     warnings
 }
 

@@ -98,10 +98,12 @@ impl Repo {
         let said = self.git().args(args).output()?;
         if said.stderr.contains("is ambiguous") {
             let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
-            let places = ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|place| format!("{place}{name}"));
+            let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|at| format!("{at}{name}"));
             let refs = text(&self.git().args(["for-each-ref", "--format=%(refname)"]).args(places).ok()?);
             let mut meanings: Vec<String> = refs.lines().map(str::to_owned).collect();
-            meanings.extend(self.commit_by_hash(name)?.map(|id| format!("commit {id}")));
+            // What is no reference below `refs/`, such as HEAD, is what git takes first.
+            let other = if meanings.len() > 1 { None } else { Some(self.rev_parse(spec)?) };
+            meanings.extend(self.commit_by_hash(name)?.or(other).map(|id| format!("commit {id}")));
             return Err(GitError::Ambiguous { spec: spec.to_owned(), meanings });
         }
         let id = text(&said.stdout);

@@ -154,9 +154,9 @@ impl FileChange {
     }
 }
 
-/// Whether a mode is that of a regular file, or of nothing.
+/// Whether a mode is that of a regular file that is no program, or of nothing.
 pub fn is_regular(mode: &str) -> bool {
-    mode.starts_with("100") || mode == "000000"
+    matches!(mode, "100644" | "000000")
 }
 
 #[cfg(test)]

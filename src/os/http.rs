@@ -80,10 +80,17 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     Ok(Answer { status, body, encoding, latency: start.elapsed() })
 }
 
+/// Schemes of addresses that name no host; those that name one are refused by the library.
+const WITHOUT_HOST: [&str; 9] = ["file", "data", "javascript", "vbscript", "about", "blob", "unix", "mailto", "tel"];
+
 /// The scheme of a redirect that is no web address; it would be taken for a path on the same host.
-fn unknown_scheme(asked: &str, answered: &str) -> Option<&'static str> {
-    let named = |scheme: &&str| answered.split('/').any(|part| part.starts_with(*scheme));
-    ["file:", "data:", "javascript:", "about:", "blob:"].into_iter().find(named).filter(|_| !asked.contains(answered))
+fn unknown_scheme(asked: &str, answered: &str) -> Option<String> {
+    let is_known = |part: &&str| {
+        part.split_once(':').is_some_and(|(scheme, _)| WITHOUT_HOST.iter().any(|it| it.eq_ignore_ascii_case(scheme)))
+    };
+    let named = || answered.split('/').find(is_known).and_then(|part| part.split(':').next());
+    let found = answered.split_once(":///").and_then(|(before, _)| before.rsplit('/').next()).or_else(named);
+    found.filter(|_| !asked.contains(answered)).map(|scheme| format!("{scheme}:"))
 }
 
 fn agent(request: &Request) -> ureq::Agent {
@@ -157,8 +164,9 @@ mod tests {
             for stream in listener.incoming() {
                 let (mut stream, mut asked) = (stream.unwrap(), [0; 1024]);
                 let read = stream.read(&mut asked).unwrap();
-                let away = asked[..read].starts_with(b"GET /away ");
-                let head = if away { "302 Found\r\nLocation: file:///etc/hostname" } else { "200 OK" };
+                let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
+                let to = asked.strip_prefix("GET /away?").and_then(|rest| rest.split(' ').next());
+                let head = to.map_or("200 OK".to_owned(), |to| format!("302 Found\r\nLocation: {to}"));
                 let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
             }
@@ -168,7 +176,16 @@ mod tests {
             let timeout = Duration::from_secs(20);
             ask(&Request { url, head_only: false, headers: Vec::new(), timeout, max_body_bytes: 9, max_redirects: 3 })
         };
-        assert!(matches!(ask_for("away"), Err(HttpError::Failed(why)) if why.contains("file:")));
+        for to in ["file:///etc/hostname", "FiLe:///x", "UNIX:/run/x", "x-app:///x", "Data:text/plain,x", "mailto:x"] {
+            let scheme = &to[..=to.find(':').unwrap()];
+            assert!(
+                matches!(ask_for(&format!("away?{to}")), Err(HttpError::Failed(why)) if why.contains(scheme)),
+                "{to}"
+            );
+        }
+        for to in ["/items:list", "/at/http://x", "?a=b:c"] {
+            assert_eq!(ask_for(&format!("away?{to}")).unwrap().status, 200, "{to}");
+        }
         assert_eq!(ask_for("here").unwrap().status, 200);
         assert_eq!(ask_for("file:/x").unwrap().status, 200, "an address that was asked for is one");
     }

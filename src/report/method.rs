@@ -212,7 +212,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
              so that it tells the change's effect alone.",
         ),
         Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
-            ", which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.",
+            ", where a KPI's number is written, was committed with the change: the number may have been committed, not measured.",
         ),
         Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
             .text(code(values::short(earlier)))
@@ -377,7 +377,7 @@ mod tests {
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
         - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before the mean is believed (the share of the spread that is disagreement, I²).
-        - `out/ops.txt`, which a KPI is read from, was committed with the change: its number was committed, not measured by this tool.
+        - `out/ops.txt`, where a KPI's number is written, was committed with the change: the number may have been committed, not measured.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
         - `kpi.ops` may be older than the code (`stale_ok`): nobody knows which version was measured.

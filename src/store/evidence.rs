@@ -70,6 +70,15 @@ impl Role<'_> {
     }
 }
 
+/// Whether the tool gives a file this name, behind the id of the change that it is of.
+pub(crate) fn is_tools_name(name: &str) -> bool {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let is_page = matches!(stem, "compare" | "pair" | "validation" | "rollback");
+    let is_day =
+        |stem: &str| stem.strip_prefix("day").is_some_and(|day| day.bytes().all(|digit| digit.is_ascii_digit()));
+    matches!(ending, "json" | "md" | "svg") && (is_page || is_day(stem) || stem.ends_with("_snapshot"))
+}
+
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integrity {

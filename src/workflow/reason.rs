@@ -11,7 +11,7 @@ use crate::model::{
     Stage, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore};
-use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed};
+use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed, taken_out};
 use crate::workflow::proposed::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
@@ -85,6 +85,8 @@ pub enum Reason {
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
     OwnSource { sources: Vec<String> },
+    #[error("{path} says otherwise than the committed config, and is not committed: {}", joined(.what))]
+    ConfigUncommitted { path: String, what: Vec<String> },
     #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
     NotInGit { paths: Vec<String> },
     /// The config measures, builds or checks something in another way than at the baseline.
@@ -101,14 +103,13 @@ pub enum Reason {
         if .keys.len() == 1 { "a tuneable does not have" } else { "tuneables do not have" }, joined(.keys)
     )]
     OtherTuneables { keys: Vec<String> },
-    #[error("{}", if *.reverted {
-        "a later commit took the change back"
-    } else {
-        "the change's commit is not in the history of what is checked out"
-    })]
+    #[error("{}", taken_out(*.reverted, .files))]
     NotInEffect {
         /// Whether it was there and was taken back; else its commit is not in the history.
         reverted: bool,
+        /// Where only part of it was taken back, the files that are again what they were before it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
     },
     #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
     NotAsCommitted { files: Vec<String> },
@@ -197,7 +198,7 @@ pub enum Reason {
     NoAlarm,
     #[error("the change is not fully rolled out, so there is nothing to monitor")]
     NotRolledOut,
-    #[error("only an emergency is followed up, and not by itself")]
+    #[error("only an emergency is followed up, by another change that was opened after it")]
     FollowUp,
 }
 
@@ -291,11 +292,16 @@ impl Reason {
                     fix::baseline(id),
                 )]
             }
+            Self::ConfigUncommitted { path, .. } => {
+                let commit = CommandLine::git("commit -m").word("Set up the measurement").word("--").word(path);
+                let both = CommandLine::git("add -f").word(path).and(commit);
+                vec![Fix::next("commit it by itself", both), with.again("")]
+            }
             Self::NotInGit { .. } => with.not_in_git(),
             Self::Redefined { .. } => with.redefined(),
             Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
             Self::OtherTuneables { .. } => with.other_tuneables(),
-            Self::NotInEffect { reverted } => with.in_effect_again(*reverted),
+            Self::NotInEffect { reverted, .. } => with.in_effect_again(*reverted),
             Self::NotAsCommitted { files } => with.undone(files),
             Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
             Self::OnlyOutside { .. } => vec![

@@ -31,6 +31,8 @@ pub struct World {
     pub commits_with_id: Vec<DeltaCommit>,
     /// Paths whose size the contract names, and of which git holds nothing, with why.
     pub not_in_git: Vec<String>,
+    /// The config in force and what it defines otherwise than the committed one, of what the change rests on.
+    pub uncommitted_config: Option<(String, Vec<String>)>,
     /// Files that the contract's KPIs are read from, from the project's root.
     pub outputs: Vec<String>,
     /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
@@ -57,6 +59,11 @@ pub struct World {
     pub reproduced: bool,
     /// Whether the change is in the code checked out.
     pub in_effect: InEffect,
+    /// How many days the record had when one was measured; more of them, and another process was faster. `None` where it
+    /// is measured all the same.
+    pub days: Option<usize>,
+    /// Files of the change that are at the head what they were before it.
+    pub taken_back: Vec<String>,
     /// Files of the change that are not as they are committed.
     pub undone: Vec<String>,
     /// What of a rolled back change is in effect as if it had never been taken back.
@@ -89,6 +96,7 @@ impl Default for World {
             unknown: Vec::new(),
             commits_with_id: Vec::new(),
             not_in_git: Vec::new(),
+            uncommitted_config: None,
             outputs: Vec::new(),
             own_sources: Vec::new(),
             unmeasured: Vec::new(),
@@ -102,6 +110,8 @@ impl Default for World {
             faults: Vec::new(),
             reproduced: false,
             in_effect: InEffect::Absent,
+            days: None,
+            taken_back: Vec::new(),
             undone: Vec::new(),
             still_in_effect: Vec::new(),
             policy: Self::least_policy(),

@@ -19,6 +19,7 @@ use crate::report::{self, CompareView, Format, plot};
 use crate::store::{Record, Role};
 use crate::workflow::{Change, gates};
 
+mod caveats;
 mod files;
 
 pub(crate) use files::strips;
@@ -170,7 +171,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
-    comparison.caveats.extend(collect::caveats(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
+    comparison.caveats.extend(caveats::of_change(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
 
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];

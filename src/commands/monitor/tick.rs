@@ -136,7 +136,8 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
     if idle.is_some() {
         return Ok(Ticked { change, idle, raised: Vec::new() });
     }
-    let world = collect::effect(ctx, &change, World::default())?;
+    let days = (!force).then_some(change.ticks.len());
+    let world = collect::effect(ctx, &change, World { days, ..World::default() })?;
     let asked = Proposed { force, ..Proposed::default() };
     commit::ask(ctx, &change, gates::may_tick(&change, &world)).map_err(|error| error.proposing(asked))?;
     let measurement = match measured {
@@ -266,6 +267,10 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
     let role = Role::DaySnapshot(day);
     let change = measurement.record(ctx, change.id(), role, vec![page], world, event)?;
+    let is_ours = change.ticks.last().is_some_and(|tick| tick.taken.taken_at == measurement.snapshot.generated_at);
+    if !is_ours {
+        return Ok(Ticked { change, idle: Some(Idle::AlreadyMeasured), raised: Vec::new() });
+    }
     Ok(Ticked { change, idle: None, raised: alarms })
 }
 

@@ -25,7 +25,13 @@ pub fn may_take_baseline(change: &Change, world: &World) -> Result<(), Refusal> 
     if !world.not_in_git.is_empty() {
         return refuse(Reason::NotInGit { paths: world.not_in_git.clone() });
     }
-    clean_enough(&world.revision, world)
+    clean_enough(&world.revision, world)?;
+    match &world.uncommitted_config {
+        Some((path, what)) if !world.allow_dirty => {
+            refuse(Reason::ConfigUncommitted { path: path.clone(), what: what.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 pub(crate) fn baseline(change: &Change, baseline: &Baseline, world: &World) -> Result<(), Refusal> {

@@ -39,7 +39,10 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
         Kind::RolledBack { reason, commit } => decide::rollback(change, reason, commit.is_some()),
         Kind::RollbackConfirmed { .. } => decide::may_confirm_rollback(change, world),
         Kind::MonitorStarted { .. } => verify::may_monitor(change),
-        Kind::Ticked(_) => verify::may_tick(change, world),
+        Kind::Ticked(tick) => {
+            of_a_commit(Gate::Verify, change, &tick.taken.revision)?;
+            verify::may_tick(change, world)
+        }
         Kind::AlarmResolved { reason } => verify::check_resolution(change, reason),
         Kind::Attested { .. } => verify::check_attestation(change),
         Kind::FollowedUp { by } => verify::check_follow_up(change, by),
@@ -155,10 +158,19 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> 
 /// Demands that the change is in the code checked out.
 fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     match world.in_effect {
-        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false })),
-        InEffect::Reverted => Err(Refusal::new(gate, Reason::NotInEffect { reverted: true })),
-        InEffect::Yes | InEffect::NoCommit => Ok(()),
+        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false, files: Vec::new() })),
+        InEffect::Yes | InEffect::NoCommit if world.taken_back.is_empty() => Ok(()),
+        InEffect::Reverted | InEffect::Yes | InEffect::NoCommit => {
+            Err(Refusal::new(gate, Reason::NotInEffect { reverted: true, files: world.taken_back.clone() }))
+        }
     }
+}
+
+/// Demands that what is measured of a change that has commits says at which commit that was.
+fn of_a_commit(gate: Gate, change: &Change, revision: &Revision) -> Result<(), Refusal> {
+    let is_lost = revision.commit.is_none() && !change.commits().is_empty();
+    let absent = Reason::NotInEffect { reverted: false, files: Vec::new() };
+    if is_lost { Err(Refusal::new(gate, absent)) } else { Ok(()) }
 }
 
 /// Demands that everything the contract names is measured as in the baseline.

@@ -23,6 +23,7 @@ pub fn may_enter(change: &Change, stage: Stage, world: &World, now: DateTime<Utc
 
 pub(crate) fn check(change: &Change, begun: &RolloutStage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     may_enter(change, begun.stage, world, now)?;
+    gates::of_a_commit(GATE, change, &begun.taken.revision)?;
     // The stage's own check may have left something behind.
     clean(change, &begun.taken.revision)?;
     let Some(verdicts) = &begun.verdicts else {

@@ -44,7 +44,8 @@ fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, wor
         gates::settled(GATE, revision, own, world.at_tip)?;
     }
     // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
-    if baseline.strength == Strength::Full && world.descends != Some(true) {
+    let was_hidden = baseline.taken.revision.commit.is_none() && revision.commit.is_some();
+    if was_hidden || (baseline.strength == Strength::Full && world.descends != Some(true)) {
         let commits = delta.own_commits().cloned().collect();
         let baseline = baseline.taken.revision.short();
         return Err(Refusal::new(GATE, Reason::BaselineNotAncestor { baseline, commits, at_tip: world.at_tip }));

@@ -508,6 +508,38 @@ fn a_number_that_is_written_down_is_no_change() {
     s.write("ops.json", kpi(50.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
     let s = ready();
     let _ = s.improve(50.0).on(&["validate"]).ok().says(&["ops.json, which a KPI is read from, was committed"]);
+    // Prose beside it makes it none either.
+    let s = ready();
+    s.write("ops.json", kpi(50.0)).write("README.md", "Faster.\n").git(&["add", "README.md"]);
+    s.commit("tune").refuses(&["validate"], 3, "no_delta");
+    // However the file is written in the config, and wherever links lead.
+    for (name, link, altered) in [
+        ("src//ops.json", None, "src/ops.json"),
+        ("src/../src/ops.json", None, "src/ops.json"),
+        #[cfg(unix)]
+        ("now/ops.json", Some(("src", "now")), "src/ops.json"),
+    ] {
+        let s = Sandbox::new();
+        s.config(&CONFIG.replace("file: ops.json", &format!("file: {name}"))).write(altered, kpi(100.0));
+        #[cfg(unix)]
+        if let Some((to, from)) = link {
+            std::os::unix::fs::symlink(to, s.path(from)).unwrap();
+        }
+        let _: Option<(&str, &str)> = link;
+        s.commit_as("set up", &[]).start("x").contract().before();
+        s.write(altered, kpi(50.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
+    }
+}
+
+#[test]
+fn a_number_that_a_command_only_repeats_is_told_in_the_comparison() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("file: ops.json", "cmd: sh read.sh")).write("read.sh", "cat src/result.json\n");
+    s.write("src/result.json", kpi(100.0)).commit_as("set up", &[]).start("x").contract().before();
+    s.write("src/result.json", kpi(50.0)).write("src/main.txt", "faster\n").commit("tune").validate().after();
+    let _ = s.on(&["compare"]).ok();
+    let report = s.read(s.evidence("compare.md"));
+    assert!(report.contains("`src/result.json`, where a KPI's number is written, was committed"), "{report}");
 }
 
 #[test]

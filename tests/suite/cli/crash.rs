@@ -132,9 +132,17 @@ fn a_damaged_record_is_never_passed_over() {
     };
     for (name, text) in [(s.id().as_str(), &record[..300]), ("chg-20250101-000000-y", "{}"), ("no-id", &record)] {
         damage(&s, name, text);
-        for command in
-            ["change list", "status", "check", "monitor status", "monitor tick", "doctor", "doctor --apply", "day open"]
-        {
+        for command in [
+            "change list",
+            "status",
+            "check",
+            "monitor status",
+            "monitor tick",
+            "doctor",
+            "doctor --apply",
+            "day open",
+            "preflight",
+        ] {
             let output = s.run(&command.split(' ').collect::<Vec<_>>());
             assert_ne!(output.code, 0, "{output}");
             let _ = output.says(&[name]);
@@ -143,6 +151,11 @@ fn a_damaged_record_is_never_passed_over() {
         s.write(s.record(), &record);
     }
     let _ = s.run(&["status"]).ok();
+    let evidence = s.evidence("before_snapshot.json");
+    std::fs::remove_file(s.path(&evidence)).unwrap();
+    for command in [&["preflight"][..], &["doctor"], &["doctor", "--apply"]] {
+        let _ = s.run(command).exits(2).says(&[&evidence]);
+    }
 }
 
 #[test]
@@ -230,6 +243,11 @@ fn thirty_two_processes_at_once_lose_nothing() {
         }
     };
     crowd(&Sandbox::new(), &[&["init"]]);
+    let s = Sandbox::new();
+    s.rolled_out("watched");
+    crowd(&s, &[&["monitor", "tick"], &["change", "list"]]);
+    assert_eq!(s.read(s.record()).matches("\"ticked\"").count(), 1, "one day, however many measure it");
+    assert_eq!(s.run(&["check"]).code, 0);
     let s = Sandbox::new();
     crowd(&s, &[&["change", "start", "--title", "x", "--parallel"]]);
     assert_eq!(s.run(&["change", "list", "--format", "json"]).ok().json().as_array().map(Vec::len), Some(32));

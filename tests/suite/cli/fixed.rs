@@ -197,3 +197,22 @@ fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is
     s.write("docs/api.txt", "1\n").write("tests/api.txt", "1\n").commit_as("tune", &["--amend", "--no-edit"]);
     s.validate();
 }
+
+#[test]
+fn a_config_that_no_commit_has_measures_no_baseline() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]);
+    s.commit_as("move the config", &[]);
+    s.write(".vibeship-optimizer/config.yml", CONFIG.replace("exit 0", "exit  0"));
+    let before = ["snapshot", "--label", "b", "--as", "before"];
+    let refused = s.refuses(&before, 2, "config_uncommitted").on(&before).exits(1);
+    let refused = refused.says(&["commands.test", "git add -f .vibeship-optimizer/config.yml"]);
+    assert!(!refused.stderr.is_empty());
+    s.git(&["commit", "-qm", "Set up the measurement", "--", ".vibeship-optimizer/config.yml"]);
+    // One that takes precedence over it, out of git's sight.
+    s.write(".git/info/exclude", "vibeship_optimizer.yml\n").write("vibeship_optimizer.yml", CONFIG);
+    s.refuses(&before, 2, "config_uncommitted");
+    std::fs::remove_file(s.path("vibeship_optimizer.yml")).unwrap();
+    let _ = s.on(&before).ok();
+}

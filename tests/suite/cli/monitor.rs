@@ -79,6 +79,21 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
 }
 
 #[test]
+fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    three_days(&s);
+    let verify = ["change", "verify", "--apply", "--summary", "it held"];
+    s.write("src/main.txt", "slow\n").commit_as("tidy up", &[]);
+    let _ = s.on(&verify).exits(1).says(&["took back part of the change: src/main.txt"]);
+    s.refuses(&["monitor", "tick", "--force"], 8, "not_in_effect");
+    s.write("src/main.txt", "faster still\n").commit_as("go on", &[]);
+    let _ = s.on(&verify).ok().says(&["the code here is not what was measured last, at ", ": src/main.txt"]);
+}
+
+#[test]
 fn what_is_undone_in_the_work_tree_is_not_verified() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
@@ -561,4 +576,22 @@ fn no_day_counts_while_the_change_is_undone_in_the_work_tree_and_other_work_is_t
     s.write("idea.txt", "next idea\n");
     assert_eq!(tick(&s)["runs_completed"], 1);
     assert!(s.read(s.evidence("day0.md")).contains("with uncommitted work"));
+}
+
+#[test]
+fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    std::fs::rename(s.path(".git"), s.outside().join("away")).unwrap();
+    s.refuses(&["monitor", "tick"], 8, "not_in_effect");
+    let _ = s.run(&["check"]).troubled(&["no git repository"]);
+    std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
+    let _ = s.run(&["monitor", "tick"]).ok();
+    // A baseline of files says nothing of what a commit changed.
+    let s = Sandbox::new();
+    s.start("x").contract();
+    std::fs::rename(s.path(".git"), s.outside().join("away")).unwrap();
+    s.before();
+    std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
+    s.improve(50.0).refuses(&["validate"], 3, "baseline_not_ancestor");
 }

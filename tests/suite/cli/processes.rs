@@ -47,7 +47,7 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     // user's and in the system's files too, so no look at the project's own can save it.
     limits(&s, &[(&["snapshot", "--as", "before"], 13)]);
     s.improve(50.0);
-    limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 14), (&["compare"], 5)]);
+    limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 14), (&["compare"], 6)]);
     limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 12), (&["change", "rollout", "full"], 21)]);
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 26), (&["review", "bundle"], 12)]);

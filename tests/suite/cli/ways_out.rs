@@ -76,6 +76,7 @@ fn until_the_baseline() -> Vec<(&'static str, Way)> {
         ("dirty", Test(advice::the_setup_is_committed_and_the_work_set_aside_by_name_from_any_directory)),
         ("unknown_state", Person("git itself has to be repaired first")),
         ("unmeasured", Person("why a command gives no value is not known")),
+        ("config_uncommitted", Person("whether the edit is meant has to be decided; `cli::fixed` runs what is printed")),
         ("own_source", Person("files have to be moved, and the config with them")),
         ("not_in_git", Person("another metric has to be chosen")),
     ]

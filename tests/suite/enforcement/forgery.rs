@@ -352,6 +352,10 @@ fn a_name_that_may_mean_two_things_is_no_base() {
         assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
         assert!(meanings.iter().all(|meaning| answer.stderr.contains(meaning)), "{}", answer.stderr);
     }
+    sandbox.git_in(&clone, &["tag", "HEAD", &base]);
+    let head = sandbox.git_in(&clone, &["rev-parse", "-q", "HEAD"]);
+    check(&base).exits(2).says(&["refs/tags/HEAD or commit ", head.trim()]);
+    sandbox.git_in(&clone, &["tag", "-d", "HEAD"]);
     check("refs/remotes/origin/main").exits(1).says(&["COMMIT_WITHOUT_ID"]);
     check(&base).exits(1).says(&["COMMIT_WITHOUT_ID"]);
 }
@@ -498,4 +502,94 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
     commit(&sandbox, "vibeship_optimizer.yml", &softer, "Demands again");
     commit(&sandbox, "src/steps.txt", "1\n", "No id");
     assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
+fn a_record_says_promoted_only_where_its_change_is() {
+    let (sandbox, id, base) = promoted();
+    let own = [".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"];
+    // The evidence alone, without the code; and the code dropped from beneath it.
+    sandbox.git(&["checkout", "-q", "-b", "other", &base]);
+    sandbox.git(&[&["checkout", "main", "--"][..], &own].concat());
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&base)), ["CHANGE_NOT_HERE"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[&id, "change relink"]);
+    // With the code it is whole, before and behind.
+    sandbox.git(&["merge", "-q", "--no-edit", "main"]);
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), [""; 0]);
+    let whole = sandbox.head();
+    sandbox.run(&["change", "note", "on main", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&whole)), [""; 0]);
+    // Squashed and not found again yet, the commit that carries the id is what is wrong.
+    sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
+    sandbox.git(&["merge", "-q", "--squash", "main"]);
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_NOT_VALIDATED"]);
+    let squashed = sandbox.head();
+    sandbox.run(&["change", "note", "later", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&squashed)), [""; 0]);
+}
+
+#[test]
+fn a_config_of_a_moment_measures_nothing() {
+    let (sandbox, strict) = with_own_config();
+    reconfigure(&sandbox, "git cat-file -e HEAD:no-such", "git --version");
+    let loose = sandbox.head();
+    reverted(&sandbox, &loose);
+    assert_eq!(sandbox.codes(&since(&strict)), [""; 0]);
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "work", &loose]);
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["POLICY_CHANGED"]);
+    sandbox
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["commands.test (was \"git cat-file", "now \"git --version"]);
+}
+
+#[test]
+fn what_criss_cross_merges_bring_back_is_not_taken_back() {
+    let sandbox = Sandbox::enforced();
+    let start = sandbox.head();
+    let id = sandbox.opened("code", "nothing proven");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.commit_evidence();
+    let base = sandbox.head();
+    let side = |name: &str| {
+        sandbox.git(&["checkout", "-q", "-b", name, &base]);
+        sandbox.write("src/evil.sh", "evil\n").write("notes/n.md", "n\n");
+        sandbox.git(&["add", "-A", "src", "notes"]);
+        sandbox.git(&["commit", "-qm", &format!("In {name}\n\n{KEY}: {id}\n")]);
+        let made = sandbox.head();
+        reverted(&sandbox, &made);
+        commit(&sandbox, "notes/n.md", "more\n", "Prose");
+        sandbox.git(&["rm", "-q", "notes/n.md"]);
+        sandbox.git(&["commit", "-qm", "Less prose"]);
+        made
+    };
+    let (first, second) = (side("p"), side("q"));
+    for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q")] {
+        sandbox.git(&["checkout", "-q", on]);
+        sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", with]);
+    }
+    assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
+    commit(&sandbox, "src/evil.sh", "evil\nand more\n", "Later work, which may be honest");
+    assert!(fails(&sandbox, &since(&start), &[]).contains(&"GATE_NOT_REACHED".to_owned()));
+}
+
+#[test]
+fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
+    let sandbox = Sandbox::enforced();
+    assert_eq!(sandbox.run(&["check", "--range", ""]).code, 2);
+    let old = sandbox.ready("older");
+    let id = sandbox.emergency("stop it", "2d");
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &old]).exits(1).says(&["opened after it"]);
 }

@@ -110,3 +110,49 @@ fn a_config_in_the_changes_own_commit_is_not_what_it_is_measured_again_by() {
     let found = sandbox.codes_with(&range, &["--remeasure"]);
     assert!(found.contains(&"REMEASURED_DIFFERENTLY".to_owned()), "{found:?}");
 }
+
+#[test]
+fn a_size_that_others_made_larger_below_a_rebased_change_contradicts_nothing() {
+    let sandbox = Sandbox::enforced();
+    sandbox.write("src/data.txt", "d".repeat(1000));
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Data"]);
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
+    let id = sandbox.opened("code", "smaller");
+    sandbox
+        .run(&[
+            "change",
+            "contract",
+            "--change-id",
+            &id,
+            "--kpi",
+            "size.src <= -30%",
+            "--guardrail",
+            "kpi.steps <= +1%",
+        ])
+        .ok();
+    sandbox.take_baseline(&id);
+    sandbox.write("src/data.txt", "d".repeat(500));
+    sandbox.git(&["commit", "-qam", &format!("Smaller\n\n{KEY}: {id}\n")]);
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.write("src/other.txt", "o".repeat(90_000));
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Others' work"]);
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "work"]);
+    sandbox.git(&["rebase", "-q", "main"]);
+    sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    // Where the commits that were measured are known, they are measured again.
+    assert_eq!(sandbox.codes_with(&since(&base), &["--remeasure"]), [""; 0]);
+    // Elsewhere, the size gets smaller by as much, of a larger whole.
+    let clone = sandbox.home().join("ci");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "-b", "work", &url, clone.to_str().unwrap()]);
+    let answer = sandbox.run_in(&clone, &["check", "--range", &since(&base), "--remeasure"]);
+    assert_eq!(answer.code, 0, "{answer}");
+    assert!(answer.stdout.contains("NOT_REMEASURED") && answer.stdout.contains("size.src"), "{answer}");
+}

@@ -41,6 +41,25 @@ fn a_report_that_says_more_than_the_evidence_is_found() {
 }
 
 #[test]
+fn a_page_that_no_event_names_is_told_and_one_on_the_rollback_is_rendered_again() {
+    let (sandbox, id, base) = compared();
+    let range = since(&base);
+    let honest = sandbox.head();
+    for name in ["day9.md", "compare.svg", "rollback.md", "day3_snapshot.json"] {
+        sandbox.write(format!("reports/optimizer/{id}_{name}"), "<svg>Verified!</svg>\n");
+        sandbox.commit_evidence();
+        let told = sandbox.run(&["check", "--range", &range]).ok();
+        assert!(told.stdout.contains("EVIDENCE_UNKNOWN") && told.stdout.contains(name), "{}", told.stdout);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
+    }
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&range), [""; 0]);
+    rewrite(&sandbox, &id, &format!("reports/optimizer/{id}_rollback.md"), "How to take back", "Never take back");
+    assert_eq!(sandbox.codes(&range), ["REPORT_DIFFERS"]);
+}
+
+#[test]
 pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
     let (sandbox, id, base) = compared();
     let range = since(&base);

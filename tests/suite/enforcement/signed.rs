@@ -1,6 +1,6 @@
 //! Signed events: a record that somebody made up needs a person's key.
 
-use crate::enforcement::slips::{forge, since};
+use crate::enforcement::slips::{forge, record_path, since};
 use crate::support::Sandbox;
 
 /// Gives the person of the sandbox a key, and git the list of who may sign.
@@ -41,6 +41,17 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
+    // A signature that the base has may not go.
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
+    let text = sandbox.read(record_path(&id));
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for event in record["events"].as_array_mut().unwrap() {
+        event.as_object_mut().unwrap().remove("signature");
+    }
+    sandbox.write(record_path(&id), format!("{record:#}\n"));
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&honest)), [""; 0]);
+    assert_eq!(sandbox.codes_with(&since(&honest), &["--require-signed"]), ["EVENT_UNSIGNED"]);
     // A key that had expired, one that nobody allowed, and a signature of another event, are none.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     let allowed = std::fs::read_to_string(sandbox.home().join("allowed")).unwrap();
@@ -59,4 +70,26 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
         .run(&asked)
         .exits(2)
         .says(&["allowedSignersFile is not set", "git config gpg.ssh.allowedSignersFile \"FILE\""]);
+}
+
+#[test]
+fn what_was_recorded_before_signing_was_switched_on_needs_no_signature() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let ago = |minutes| (chrono::Utc::now() - chrono::Duration::minutes(minutes)).to_rfc3339();
+    sandbox.set("VIBESHIP_OPTIMIZER_TEST_NOW", &ago(5));
+    let id = sandbox.ready("fewer steps");
+    sandbox.unset("VIBESHIP_OPTIMIZER_TEST_NOW");
+    with_key(&sandbox);
+    let config = sandbox.read("vibeship_optimizer.yml");
+    sandbox.write("vibeship_optimizer.yml", format!("{config}sign: ssh\n"));
+    sandbox.git_at(&ago(2), &["commit", "-qam", "Sign what is recorded"]);
+    sandbox.run(&["change", "note", "signed", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["POLICY_CHANGED"]);
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Noted { text: "looks good".to_owned() }));
+    let _ = sandbox.run(&["doctor", "--apply"]);
+    sandbox.commit_evidence();
+    assert!(sandbox.codes_with(&since(&base), &["--require-signed"]).contains(&"EVENT_UNSIGNED".to_owned()));
 }

@@ -184,6 +184,7 @@ fn of_records() -> Vec<(&'static str, Way)> {
         }))),
         ("VERDICTS_DIFFER", Person("only edited evidence gets here")),
         ("REPORT_DIFFERS", Test(rendered::a_section_of_the_logbook_that_was_edited_is_told)),
+        ("CHANGE_NOT_HERE", Person("whether its commit is to come or was given up has to be decided")),
         ("EVENT_UNSIGNED", Person("who may sign has to be said")),
         ("REMEASURED_DIFFERENTLY", Person("another machine has to measure it")),
         ("NOT_REMEASURED", Person("what it could not be measured by has to be there")),

@@ -113,6 +113,13 @@ fn baseline_cases() -> Vec<Case> {
         ),
         case("not_in_git", ready(), spoiled(ask::baseline, |ask| ask.world.not_in_git = vec!["out".to_owned()])),
         case(
+            "config_uncommitted",
+            ready(),
+            spoiled(ask::baseline, |ask| {
+                ask.world.uncommitted_config = Some(("config.yml".to_owned(), vec!["commands.test".to_owned()]));
+            }),
+        ),
+        case(
             "own_source",
             ready(),
             spoiled(ask::baseline, |ask| ask.world.own_sources = vec!["kpi.ops (x.json)".to_owned()]),

@@ -1,0 +1,107 @@
+//! What a comparison is to be read with apart from its numbers: what the change's commit says of them.
+
+use std::collections::BTreeMap;
+
+use crate::commands::{Ctx, collect, evidence};
+use crate::error::Result;
+use crate::judge::{Caveat, compare};
+use crate::model::{Kpi, MetricId};
+use crate::os::files;
+use crate::workflow::Change;
+
+/// As many commits are looked at for one that a change undoes, the change's own included.
+const RESTORES: &str = "-12";
+/// A larger file holds data, not a result.
+const LARGEST_RESULT: u64 = 1 << 20;
+
+/// What a comparison of the change is to be read with, apart from its numbers. One that goes on from others is one with
+/// them.
+pub(crate) fn of_change(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
+    let files = committed_numbers(ctx, change)?;
+    let config = ctx.config()?;
+    let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
+    let kpis = config.kpis.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("kpi.{}", it.name));
+    let governed = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    let metrics: Vec<String> = timings.chain(kpis).filter(governed).collect();
+    let continued = u32::try_from(continued).unwrap_or_default();
+    let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
+    let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
+    let stale = (!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics });
+    let repeated = (times > 1).then_some(Caveat::Repeated { times });
+    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(stale).chain(repeated).collect())
+}
+
+/// Files of the change that a KPI is read from, and those in which its commit puts the new value of one in the place of the
+/// old, however a command reads it.
+fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
+    let (Some(repo), Some(delta), Some(commit)) = (ctx.repo()?, change.newest_delta(), change.commits().pop()) else {
+        return Ok(Vec::new());
+    };
+    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else { return Ok(Vec::new()) };
+    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let after = evidence::snapshot(ctx, &after.taken.snapshot)?;
+    let is_judged = |kpi: &&Kpi| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
+    let of = |kpi: &Kpi| Some((*kpi.values.last()?, *after.kpis.iter().find(|it| it.name == kpi.name)?.values.last()?));
+    let values: Vec<(f64, f64)> = before.kpis.iter().filter(is_judged).filter_map(of).collect();
+    let outputs = collect::outputs_in_delta(ctx, change)?;
+    let mut batch = repo.batch()?;
+    let mut found = Vec::new();
+    for file in &delta.files {
+        let path = [repo.prefix(), file.as_bytes()].concat();
+        let mut numbers = |commit: &str| {
+            let text = batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten();
+            counted(&text.unwrap_or_default())
+        };
+        let (old, new) = (numbers(&format!("{commit}^")), numbers(&commit));
+        let count = |all: &BTreeMap<u64, u32>, value: f64| all.get(&value.to_bits()).copied().unwrap_or_default();
+        let is_put =
+            |(from, to): &(f64, f64)| count(&old, *from) > count(&new, *from) && count(&new, *to) > count(&old, *to);
+        if outputs.contains(file) || values.iter().any(is_put) {
+            found.push(file.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// The commit that a change undoes, where it gives all of its files back what they were before that one.
+fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
+    let (Some(repo), Some(commit), Some(delta)) =
+        (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
+    else {
+        return Ok(None);
+    };
+    let paths = delta.files.iter().map(|path| files::path_from_bytes(&[repo.prefix(), path.as_bytes()].concat()));
+    let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
+    let output = String::from_utf8_lossy(&repo.git().args(args).args(paths).long().ok()?).into_owned();
+    // Newest first: what each file was before the commits so far, and what the change makes of it.
+    let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
+    let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
+    let mut undone = "";
+    while let Some(token) = tokens.next() {
+        let Some(raw) = token.strip_prefix(':') else {
+            if undone != commit && !undone.is_empty() && now == then {
+                break;
+            }
+            undone = token;
+            continue;
+        };
+        let (objects, path): (Vec<&str>, _) = (raw.split(' ').collect(), tokens.next().unwrap_or_default());
+        let [_, _, old, new, ..] = objects[..] else { continue };
+        now.entry(path).or_insert(new);
+        then.insert(path, old);
+    }
+    let restores = !now.is_empty() && now == then && undone != commit;
+    let earlier = || repo.resolve(&format!("{undone}^")).ok();
+    Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
+}
+
+/// How often each number stands in a text, by its bits.
+fn counted(text: &[u8]) -> BTreeMap<u64, u32> {
+    let text = String::from_utf8_lossy(text);
+    let words = text.split(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-')));
+    let mut all = BTreeMap::new();
+    for number in words.filter_map(|word| word.parse::<f64>().ok()) {
+        *all.entry(number.to_bits()).or_default() += 1;
+    }
+    all
+}
