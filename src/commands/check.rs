@@ -14,7 +14,7 @@ use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, FixContext, Gate, fix};
+use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
@@ -283,7 +283,8 @@ fn unpublished(repo: &Repo) -> Result<Range> {
 }
 
 fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
-    let unsaved = if outcome.audit.findings.is_empty() { Vec::new() } else { uncommitted::unsaved(ctx) };
+    let failed = outcome.audit.findings.iter().any(|found| found.level == Severity::Fail);
+    let unsaved = if failed { uncommitted::unsaved(ctx) } else { Vec::new() };
     FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::commands::{Bar, Ctx, delta, measure, validate};
 use crate::config::{Config, HttpProbe, KpiProbe, Pin};
 use crate::error::{CommandError, Result, trouble};
@@ -15,7 +17,7 @@ use crate::measure::pair::{
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::{
-    Criterion, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
+    Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
 };
 use crate::os::clock;
 use crate::report;
@@ -171,30 +173,8 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
-    let same = |it: &&PairSession| {
-        let (before, after) = (&checkouts.before.version, &checkouts.after.version);
-        it.before.tree == before.tree && it.after.tree == after.tree && machine.differences(&it.machine).is_empty()
-    };
-    let prior = ask.prior.as_ref().filter(same);
-    let mut session = PairSession {
-        schema: pair::SCHEMA.to_owned(),
-        id: String::new(),
-        tool: TOOL.to_owned(),
-        change_id: ask.change.map(|change| change.id().to_string()),
-        started_at: prior.map_or(started_at, |it| it.started_at),
-        generated_at: started_at,
-        machine,
-        rss_floor_bytes: None,
-        before: checkouts.before.version.clone(),
-        after: checkouts.after.version.clone(),
-        commands: Vec::new(),
-        kpis: Vec::new(),
-        of_commit: ask.of_commit,
-        sizes: if ask.of_commit { sizes(ask.config, &checkouts)? } else { BTreeMap::new() },
-        others: Vec::new(),
-        continues: prior.map(|it| it.continues.iter().chain([&it.id]).cloned().collect()).unwrap_or_default(),
-        warnings: Vec::new(),
-    };
+    let prior = ask.prior.as_ref().filter(|it| is_of(it, &checkouts, &machine));
+    let mut session = begun(ask, prior, &checkouts, (started_at, machine))?;
     let root = ctx.project.root();
     let shared: Vec<PathBuf> = project.config.pair.share.iter().map(|path| root.join(path)).collect();
     // Of one code on both sides, there are no two programs to prove.
@@ -215,6 +195,41 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         ctx.ui.warn(&error.to_string());
     }
     Ok(Pairing::Measured(Box::new(session)))
+}
+
+/// Whether a session measured what is checked out, on this machine.
+fn is_of(session: &PairSession, checkouts: &Checkouts, machine: &Machine) -> bool {
+    let (before, after) = (&checkouts.before.version, &checkouts.after.version);
+    let same = session.before.tree == before.tree && session.after.tree == after.tree;
+    same && machine.differences(&session.machine).is_empty()
+}
+
+/// A session before its first pair, or before the first one after those of `prior`.
+fn begun(
+    ask: &Ask<'_>,
+    prior: Option<&PairSession>,
+    checkouts: &Checkouts,
+    (now, machine): (DateTime<Utc>, Machine),
+) -> Result<PairSession> {
+    Ok(PairSession {
+        schema: pair::SCHEMA.to_owned(),
+        id: String::new(),
+        tool: TOOL.to_owned(),
+        change_id: ask.change.map(|change| change.id().to_string()),
+        started_at: prior.map_or(now, |it| it.started_at),
+        generated_at: now,
+        machine,
+        rss_floor_bytes: None,
+        before: checkouts.before.version.clone(),
+        after: checkouts.after.version.clone(),
+        commands: Vec::new(),
+        kpis: Vec::new(),
+        of_commit: ask.of_commit,
+        sizes: if ask.of_commit { sizes(ask.config, checkouts)? } else { BTreeMap::new() },
+        others: Vec::new(),
+        continues: prior.map(|it| it.continues.iter().chain([&it.id]).cloned().collect()).unwrap_or_default(),
+        warnings: Vec::new(),
+    })
 }
 
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {

@@ -141,9 +141,9 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let mut newest_first = delta::commits_to_revert(ctx, change)?;
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
-        let action = CommandLine::verbatim(report::rollback::action(change));
+        let by_hand = format!("perform the rollback of the contract by hand: {}", report::rollback::action(change));
         return Err(trouble("there is no commit to revert").fixed_by([
-            Fix::next("perform the rollback of the contract by hand", action),
+            Fix::decide(How::Next, by_hand),
             Fix::then("record it", fix::with_reason(change.id(), "rollback")),
         ]));
     };

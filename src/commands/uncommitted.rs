@@ -152,7 +152,7 @@ pub(crate) fn check_unchanged(
     }
     let restore = CommandLine::git("checkout --").words(tracked.iter().copied());
     let untrack = CommandLine::git("rm -q --cached --").words(tracked.iter().copied());
-    let ignore = CommandLine::new("printf").word("%s\n").words(tracked.iter().copied()).append_to(".gitignore");
+    let ignore = CommandLine::new("printf").word("%s\\n").words(tracked.iter().copied()).append_to(".gitignore");
     let untrack = untrack.and(ignore).and(CommandLine::git("add .gitignore")).and(commit);
     let names: Vec<String> = tracked.iter().map(|path| format!("{path:?}")).collect();
     let exempt = format!("- {{paths: [{}], reason: \"written by the commands\"}}", names.join(", "));

@@ -51,7 +51,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     delta::warn_of_unfixed(ctx, &change)?;
     made_after_baseline(ctx, &change, &world.delta)?;
     let checks = run_checks(ctx, config)?;
-    let amend = CommandLine::git("commit --amend --no-edit");
+    let amend = CommandLine::git("commit --amend --no-edit").and(fix::on(id, "validate"));
     uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, amend)?;
     say_something_of_the_change(ctx, &change, &checks)?;
     let document = json!({

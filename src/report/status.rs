@@ -92,7 +92,9 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
         let commits = change.commits_to_revert();
         let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
         let end = change.end.as_ref().map_or("ended", End::name).replace('_', " ");
-        let text = mark(Tone::Bad, "still in the tree").plain(": ").code(commits);
+        let text = mark(Tone::Bad, "still in the tree").plain(": ");
+        // The commit of one that was never validated is known by its trailer alone.
+        let text = if commits.is_empty() { text.plain("the commit") } else { text.code(commits) };
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
         doc.code(rollback::applied(change).to_string());

@@ -267,7 +267,10 @@ impl Fixes<'_> {
             .iter()
             .fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
         vec![
-            Fix::next("see what changed", diff.words(["--", ".vibeship-optimizer", "vibeship_optimizer.yml"])),
+            Fix::next(
+                "see what changed",
+                diff.words(["--", ".vibeship-optimizer/config.yml", "vibeship_optimizer.yml"]),
+            ),
             Fix::then("put it back, then", self.pass(self.gate)),
             Fix::or(
                 "drop the change, commit the new config, and start over: the next baseline fixes it",

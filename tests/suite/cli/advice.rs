@@ -420,10 +420,11 @@ fn a_check_that_alters_a_tracked_file_is_refused_by_its_name() {
     let s = Sandbox::new();
     s.config(&CONFIG.replace("exit 0", "echo x >> src/main.txt"));
     s.start("x").contract().before().improve(50.0);
-    let _ = s
-        .on(&["validate"])
-        .exits(1)
-        .says(&["(src/main.txt), so nothing was recorded", "next: git checkout -- src/main.txt"]);
+    let told = s.on(&["validate"]).exits(1);
+    let told = told.says(&["(src/main.txt), so nothing was recorded", "next: git checkout -- src/main.txt"]);
+    follow_lines(&s, &told.stderr);
+    assert_eq!(s.read(".gitignore"), "src/main.txt\n");
+    s.after().compare();
 }
 
 #[test]

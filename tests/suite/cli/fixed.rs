@@ -38,7 +38,7 @@ fn a_test_command_made_easier_after_the_baseline_is_refused_by_its_key() {
     --- stderr
     refused at gate 3 (validate): commands.test of the config is not as at the baseline, which fixed how the change is built and checked
     # see what changed
-    next: git diff [SHORT] -- .vibeship-optimizer vibeship_optimizer.yml
+    next: git diff [SHORT] -- .vibeship-optimizer/config.yml vibeship_optimizer.yml
     # put it back, then
     then: vibeship-optimizer validate --change-id chg-20260302-090000-easy
     # drop the change, commit the new config, and start over: the next baseline fixes it
