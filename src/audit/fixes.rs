@@ -114,7 +114,8 @@ impl Fixes<'_> {
                 vec![Fix::next(what, again), Fix::or("take out all that it merged", revert)]
             }
             FindingKind::FixupLeft { .. } => {
-                let squash = CommandLine::git("rebase --autosquash").word(format!("{commit}~2"));
+                let squash =
+                    CommandLine::git("-c sequence.editor=true rebase -i --autosquash").word(format!("{commit}~2"));
                 vec![Fix::next("before pushing", squash)]
             }
             FindingKind::RecordRemoved => self.bring_back_removed(),

@@ -190,9 +190,10 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
     let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(install::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {
-        let why = "another program replaced our hook; merge this one, kept from before, into its hook first";
-        let remove = CommandLine::new("rm").word(kept.to_string_lossy());
-        return Ok(vec![Fix::next(why, remove), Fix::then("", install_line())]);
+        let why = "another program replaced our hook; merge this one, kept from before, into its hook";
+        let (kept, aside) = (kept.to_string_lossy(), format!("{}.old", kept.display()));
+        let put_aside = CommandLine::new("mv").word(kept).word(aside);
+        return Ok(vec![Fix::next(why, put_aside), Fix::then("", install_line())]);
     }
     if status.place.dir.ends_with(".husky/_") {
         let missing = status.rows.iter().filter(|row| !row.works());

@@ -100,6 +100,15 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
             fixes,
         ));
     }
+    let watched = &ctx.config()?.tuneables;
+    let is_set = |name: &&String| std::env::var_os(name).is_some();
+    let set: Vec<&String> = watched.env.values().chain(&watched.watch_env).filter(is_set).collect();
+    if !set.is_empty() && !overridden {
+        let message = format!("set in this environment, and measured with: {}", joined(&set));
+        let emergency = fix::start().words(["--class", "emergency"]);
+        let fixes = vec![Fix::decide(How::Next, "unset it"), Fix::or("put the override on record", emergency)];
+        found.push(warn("ENV_OVERRIDES", message, fixes));
+    }
     for change in open {
         found.extend(review(ctx, change)?);
         let expired = record::expired(change, ctx.now()).map(|expired| expired.problem(&ctx.fix_context()));

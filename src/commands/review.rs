@@ -99,6 +99,10 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
         }
     };
     ctx.wrote(&path, true)?;
+    // What is not compared yet cannot be attested.
+    if comparison.is_none() {
+        return ctx.hint_next(&change).map(|()| Exit::Yes);
+    }
     ctx.advise(&[next]);
     Ok(Exit::Yes)
 }

@@ -45,7 +45,7 @@ const SETTINGS: [&str; 15] = [
     "submodule.recurse=false",
     "diff.ignoreSubmodules=none",
     "diff.orderFile=/dev/null",
-    "trailer.separators=:",
+    "trailer.separators=:=",
     // That no grafts are read is said with a file of them, which git would warn about in every answer.
     "advice.graftFileDeprecated=false",
 ];

@@ -22,7 +22,7 @@ pub(crate) enum GitError {
     UnknownRevision { spec: String },
     #[error("`{spec}` is ambiguous: it may be {}; name one of them in full", meanings.join(" or "))]
     Ambiguous { spec: String, meanings: Vec<String> },
-    #[error("git {args} failed ({status}): {stderr}")]
+    #[error("git {args} failed ({status}): {stderr}{}", of_index(stderr))]
     Failed { args: String, status: String, stderr: String },
     #[error("git {args} did not end within {limit_s} s and was stopped")]
     TimedOut { args: String, limit_s: u64 },
@@ -33,6 +33,12 @@ pub(crate) enum GitError {
     /// Something around git failed: starting it, or reading a file that it named.
     #[error("cannot {action}: {source}")]
     Io { action: String, source: io::Error },
+}
+
+/// Git says that its index is damaged, not what to do; the index is made anew from the last commit and loses what was staged.
+fn of_index(stderr: &str) -> &'static str {
+    let damaged = ["index file", "bad signature", "bad index"].iter().any(|said| stderr.contains(said));
+    if damaged { "; make the damaged index anew: rm .git/index && git reset" } else { "" }
 }
 
 impl GitError {
@@ -54,8 +60,8 @@ impl GitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(u32, u32);
 
-/// The oldest git that the tool works with; it brought `--diff-merges`.
-pub(crate) const NEEDED: Version = Version(2, 31);
+/// The oldest git that the tool works with; it brought `git commit --trailer`, which printed steps use.
+pub(crate) const NEEDED: Version = Version(2, 32);
 /// `git hook run`; an older git cannot be asked whether the hooks fire.
 pub(crate) const HOOK_RUN: Version = Version(2, 36);
 
@@ -84,6 +90,17 @@ impl Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_index_is_told_with_what_makes_it_anew() {
+        let said = |stderr: &str| GitError::Failed {
+            args: "diff".to_owned(),
+            status: "exit status: 128".to_owned(),
+            stderr: stderr.to_owned(),
+        };
+        assert!(said("fatal: index file corrupt").to_string().ends_with("rm .git/index && git reset"));
+        assert!(said("fatal: bad revision").to_string().ends_with("bad revision"));
+    }
 
     #[test]
     fn versions_are_read_as_every_build_of_git_says_them() {

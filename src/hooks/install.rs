@@ -125,13 +125,19 @@ fn uninstall_one(dir: &Path, hook: Hook) -> Result<Done, HookError> {
     let path = dir.join(hook.name());
     let text = read(&path)?.unwrap_or_default();
     let Some((before, _, after)) = parts(&text) else { return Ok(Done::Unchanged) };
-    let rest = format!("{before}{after}");
+    let (rest, kept) = (format!("{before}{after}"), kept(dir, hook));
     if !rest.lines().all(|line| line.trim().is_empty() || line.starts_with("#!")) {
-        write(&path, &rest)?;
-        return Ok(Done::RemovedOurPart);
+        // A script from before comes back, with what was added to ours below it.
+        let Some(script) = read(&kept)?.filter(|text| text.starts_with("#!")) else {
+            write(&path, &rest)?;
+            return Ok(Done::RemovedOurPart);
+        };
+        let added = rest.lines().filter(|line| !line.starts_with("#!")).map(|line| format!("{line}\n"));
+        write(&path, &format!("{}\n{}", script.trim_end_matches('\n'), added.collect::<String>()))?;
+        fs::remove_file(&kept).map_err(HookError::io("remove", &kept))?;
+        return Ok(Done::Restored);
     }
     fs::remove_file(&path).map_err(HookError::io("remove", &path))?;
-    let kept = kept(dir, hook);
     if kept.symlink_metadata().is_err() {
         return Ok(Done::Removed);
     }

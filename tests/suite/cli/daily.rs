@@ -38,7 +38,7 @@ fn a_day_does_not_end_with_a_change_that_nobody_decided_about() {
 #[test]
 fn the_morning_names_tuneables_that_are_not_as_they_were_left() {
     let sandbox = Sandbox::new();
-    sandbox.config_plus("tuneables: {files: [tune.json], env: {limit: APP_LIMIT}}\n");
+    sandbox.config_plus("tuneables: {files: [tune.json], env: {limit: APP_LIMIT}, watch_env: [APP_MODE]}\n");
     sandbox.write("tune.json", "{\"limit\": 10}\n").commit_as("tune", &[]);
     sandbox.rolled_out("halve it");
     let well = sandbox.run(&["day", "open", "--format", "json"]).ok().json();
@@ -49,8 +49,11 @@ fn the_morning_names_tuneables_that_are_not_as_they_were_left() {
     assert_eq!(moved["tuneables_moved"][0]["key"], "limit");
     let text = sandbox.run(&["day", "open"]).exits(1);
     assert!(text.stdout.contains("env:APP_LIMIT") && text.stdout.contains("it was"), "{text}");
-    let found = sandbox.run(&["preflight"]).ok().json();
-    assert!(found["findings"].as_array().unwrap().iter().any(|it| it["code"] == "TUNEABLES_UNRECORDED"), "{found}");
+    let found = sandbox.set("APP_MODE", "fast").run(&["preflight"]).ok().json();
+    let code = |code: &str| found["findings"].as_array().unwrap().iter().find(|it| it["code"] == code).cloned();
+    assert!(code("TUNEABLES_UNRECORDED").is_some(), "{found}");
+    let overrides = code("ENV_OVERRIDES").unwrap()["message"].to_string();
+    assert!(overrides.contains("APP_LIMIT") && overrides.contains("APP_MODE"), "{overrides}");
 }
 
 #[test]

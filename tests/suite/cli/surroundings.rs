@@ -116,7 +116,7 @@ fn without_git_on_the_path_a_repository_is_not_called_clean() {
     $ snapshot --as before --change-id chg-20260302-090000-x
     exit 2
     --- stderr
-    error: git is not installed or not on PATH; install git 2.31 or newer
+    error: git is not installed or not on PATH; install git 2.32 or newer
     ");
 }
 
@@ -252,10 +252,10 @@ fn old_git(s: &Sandbox, version: &str, unknown: &str) {
 #[cfg(unix)]
 fn a_git_without_nul_ended_lists_of_worktrees_suffices() {
     let s = Sandbox::new();
-    old_git(&s, "2.31.0", "*'worktree list'*-z*");
+    old_git(&s, "2.32.0", "*'worktree list'*-z*");
     let _ = s.run(&["hooks", "install"]).ok();
     let doctor = s.run(&["doctor", "--format", "json"]).json();
-    assert_eq!((doctor["git"]["version"].as_str(), doctor["git"]["problem"].as_str()), (Some("2.31"), None));
+    assert_eq!((doctor["git"]["version"].as_str(), doctor["git"]["problem"].as_str()), (Some("2.32"), None));
 }
 
 #[test]
@@ -264,9 +264,9 @@ fn a_git_that_is_too_old_is_named_with_the_one_that_is_needed() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0);
     old_git(&s, "2.30.2", "*--diff-merges*");
-    let _ = s.on(&["validate"]).troubled(&["git 2.30 does not know", "install git 2.31 or newer"]);
+    let _ = s.on(&["validate"]).troubled(&["git 2.30 does not know", "install git 2.32 or newer"]);
     let doctor = s.run(&["doctor", "--format", "json"]).json();
-    assert_eq!(doctor["git"]["problem"], "older than 2.31");
+    assert_eq!(doctor["git"]["problem"], "older than 2.32");
 }
 
 #[test]

@@ -31,6 +31,22 @@ fn a_subject_typed_on_the_first_line_of_the_editor_is_no_part_of_the_trailer() {
 }
 
 #[test]
+fn a_trailer_that_git_writes_with_another_separator_is_one() {
+    let sandbox = Sandbox::hooked();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.git(&["config", "trailer.separators", "=:"]);
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", "Fewer steps", "--trailer", &format!("Optimizer-Change: {id}")]);
+    assert!(sandbox.git(&["log", "-1", "--format=%B"]).contains(&format!("Optimizer-Change= {id}")));
+    sandbox.run(&["validate"]).ok();
+    sandbox.git(&["config", "--unset", "trailer.separators"]);
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Evidence"]);
+    sandbox.run(&["check", "--range", &format!("{base}..HEAD"), "--require", "validate"]).ok();
+}
+
+#[test]
 fn an_amended_commit_keeps_its_id_and_what_needs_none_gets_none() {
     let sandbox = Sandbox::hooked();
     let base = sandbox.head();

@@ -55,7 +55,14 @@ fn a_hook_that_was_there_runs_first_its_no_counts_and_it_comes_back() {
     foreign(&sandbox.root().join(".git/hooks/commit-msg.before-vibeship-optimizer"));
     sandbox.run(&["hooks", "uninstall"]).ok();
     assert_eq!(std::fs::read_to_string(&hook).unwrap(), FOREIGN);
-    assert!(!sandbox.root().join(".git/hooks/commit-msg.before-vibeship-optimizer").exists());
+    let kept = sandbox.root().join(".git/hooks/commit-msg.before-vibeship-optimizer");
+    assert!(!kept.exists());
+    sandbox.run(&["hooks", "install"]).ok();
+    let text = std::fs::read_to_string(&hook).unwrap();
+    std::fs::write(&hook, text + "echo added\n").unwrap();
+    sandbox.run(&["hooks", "uninstall"]).ok();
+    let back = std::fs::read_to_string(&hook).unwrap();
+    assert!(back.starts_with(FOREIGN.trim_end()) && back.ends_with("\necho added\n") && !kept.exists(), "{back}");
 }
 
 #[test]
