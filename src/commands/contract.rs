@@ -133,10 +133,12 @@ pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<()> {
         }
     }
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
-        if criterion.metric.source() == Some(MetricSource::Http) && criterion.is_relative() {
+        let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
+        let in_pairs = served.any(|probe| criterion.metric == MetricKind::Latency.of(&probe.name));
+        if criterion.metric.source() == Some(MetricSource::Http) && criterion.is_relative() && !in_pairs {
             ctx.ui.warn(&format!(
-                "{criterion} is held against the few requests of two snapshots, never against pairs, and would most likely stay \
-                 inconclusive; bound the value itself (`< 200ms`), or time a command that asks the endpoint"
+                "{criterion} is held against the few requests of two snapshots and would most likely stay inconclusive; name the \
+                 command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
             ));
         }
         let named = |name: &str| criterion.metric == MetricKind::Succeeded.of(name);

@@ -113,8 +113,7 @@ pub(crate) struct Ctx {
 impl Ctx {
     pub(crate) fn new(globals: Globals, ui: Ui) -> Result<Self> {
         interrupt::survive_file_size_limit();
-        let here = std::env::current_dir()?;
-        let project = Project::find(&here, globals.root.as_deref())?;
+        let project = Project::find(&std::env::current_dir()?, globals.root.as_deref())?;
         Ok(Self {
             ui,
             project,
@@ -159,12 +158,11 @@ impl Ctx {
         Ok(self.ui.answer(&format!("{value:#}"))?)
     }
 
-    /// Answers with `value` where JSON is wanted, else with the text; `piped` says what a pipe gets.
+    /// Answers with `value` where JSON is wanted, else with the text or document; `piped` says what a pipe gets.
     pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<()> {
         if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
     }
 
-    /// The same with a document.
     pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<()> {
         if self.json(piped) { self.print(value) } else { self.show(doc) }
     }

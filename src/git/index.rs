@@ -76,14 +76,23 @@ impl Repo {
 
     /// The same, with the files of the submodules that are checked out in place of these.
     pub(crate) fn tracked_with_submodules(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
-        if self.index()?.entries.iter().all(|entry| entry.mode != "160000") {
+        let index = self.index()?;
+        let submodules: Vec<&TreeEntry> = index.entries.iter().filter(|entry| entry.mode == "160000").collect();
+        if submodules.is_empty() {
             return self.tracked(below);
         }
         let mut call = self.git().args(["ls-files", "-z", "--cached", "--recurse-submodules"]);
         if !below.is_empty() {
             call = call.arg("--").arg(files::path_from_bytes(below));
         }
-        Ok(records(&call.ok()?).map(<[u8]>::to_vec).collect())
+        let listed = records(&call.ok()?).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        // Of one whose directory was emptied, git still lists what it held.
+        let is_empty = |path: &[u8]| {
+            let entries = std::fs::read_dir(self.root().join(files::path_from_bytes(path)));
+            entries.is_ok_and(|mut entries| entries.next().is_none())
+        };
+        let emptied = submodules.iter().filter(|it| it.path.starts_with(below) && is_empty(&it.path));
+        Ok(emptied.map(|it| it.path.clone()).chain(listed).collect())
     }
 }
 

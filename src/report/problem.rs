@@ -326,7 +326,10 @@ mod tests {
 
     fn from_validation_on() -> Vec<(Gate, Reason)> {
         let latency = Criterion::parse("http.api.latency <= +2%").unwrap();
-        let of_requests = Judged { criterion: latency.into(), ..fixture::straddling() };
+        let mut of_requests = Judged { criterion: latency.into(), ..fixture::straddling() };
+        if let crate::model::Verdict::Inconclusive { finding: Some(finding), .. } = &mut of_requests.verdict {
+            finding.design = crate::model::Design::Unpaired;
+        }
         let fault = |missing| ArtifactFault {
             path: "reports/optimizer/x.json".to_owned(),
             missing,
@@ -614,12 +617,12 @@ mod tests {
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
 
         refused at gate 6 (decide): 1 criterion does not pass
-          http.api.latency <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+          http.api.latency <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more runs a side would settle it
         # keep it as an experiment
         next: vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
-        # with more requests of the probe in the config, take it up again
+        # with the command that serves it (start of the probe in the config), or with more requests, take it up again
         then: vibeship-optimizer change start --from chg-1
 
         refused at gate 6 (decide): the rollback trigger fired

@@ -36,11 +36,15 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     if judged.clone().into_iter().any(invalid) {
         return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
     }
-    // The requests of a snapshot are as many as at the baseline, and pairs make none: nothing would measure more of them.
-    let of_requests =
-        |judged: &Judged| judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http);
+    // The requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
+    let of_requests = |judged: &Judged| {
+        let paired =
+            matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
+        !paired && judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http)
+    };
     if judged.clone().into_iter().any(of_requests) {
-        let anew = Fix::then("with more requests of the probe in the config, take it up again", fix::start_from(id));
+        let how = "with the command that serves it (start of the probe in the config), or with more requests, take it up again";
+        let anew = Fix::then(how, fix::start_from(id));
         return vec![Fix { how: How::Next, ..hold }, drop, anew];
     }
     // However much is measured, it stays as open as it is: what can be had is another question.

@@ -195,6 +195,8 @@ fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
     s.config_plus("http_probes: [{name: api, url: \"http://127.0.0.1:9/\"}]\n");
     let _ = s.on(&["change", "contract", "--guardrail", "http.api.latency <= +2%"]).says(&["stay inconclusive"]);
     let _ = s.on(&["change", "contract", "--guardrail", "http.api.latency < 2s"]).never_says(&["inconclusive"]);
+    s.config("version: 1\nhttp_probes: [{name: api, url: \"http://127.0.0.1:9/\", start: serve}]\n");
+    let _ = s.on(&["change", "contract", "--guardrail", "http.api.latency <= +2%"]).never_says(&["inconclusive"]);
 }
 
 #[test]
