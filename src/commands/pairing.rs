@@ -261,6 +261,29 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     Ok(both.map(|(before, after)| (before.path.clone(), (before, after))).collect())
 }
 
+/// After a regression, adds the functions that take more of the time, or says why that is not known.
+fn explain(
+    ask: &Ask<'_>,
+    plan: &CommandPlan,
+    session: &mut Session<'_>,
+    bar: &mut Bar,
+    paired: &mut PairedCommand,
+) -> Option<String> {
+    let metric = decisive::Decisive::of_pairs(paired).metric(&plan.name);
+    let change = decisive::live(paired, &circumstances(ask, &metric)).1;
+    if !ask.profile || !matches!(change, judge::Change::Regressed(_)) {
+        return None;
+    }
+    bar.show(&format!("{}: one more pair under perf", plan.name));
+    match session.grown(plan) {
+        Ok(grown) => {
+            paired.grown = grown;
+            None
+        }
+        Err(why) => Some(format!("{}: which functions became slower is not known: {why}", plan.name)),
+    }
+}
+
 /// Measures into the session, after what was measured `prior` to it; whether it came to its end.
 fn measure(
     ask: &Ask<'_>,
@@ -301,17 +324,7 @@ fn measure(
         }
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
-        let metric = decisive::Decisive::of_pairs(&measured.paired).metric(&plan.name);
-        let change = decisive::live(&measured.paired, &circumstances(ask, &metric)).1;
-        if ask.profile && matches!(change, judge::Change::Regressed(_)) {
-            bar.show(&format!("{}: one more pair under perf", plan.name));
-            match session.grown(plan) {
-                Ok(grown) => measured.paired.grown = grown,
-                Err(why) => {
-                    found.warnings.push(format!("{}: which functions became slower is not known: {why}", plan.name))
-                }
-            }
-        }
+        found.warnings.extend(explain(ask, plan, &mut session, bar, &mut measured.paired));
         found.warnings.extend(instructions::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }

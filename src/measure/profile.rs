@@ -49,9 +49,9 @@ fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<
     let spec = plan.spec(place);
     let record = words(&["perf", "record", "--quiet", "--freq=max", "--output"], &data, &["--"]);
     let spec = instructions::started_by(record, SLOWER, &spec);
-    let failed = |error: SpawnError| match error {
-        SpawnError::Start { .. } => "perf is not installed".to_owned(),
-        other => other.to_string(),
+    let failed = |error: SpawnError| {
+        let is_missing = matches!(error, SpawnError::Start { .. });
+        if is_missing { "perf is not installed".to_owned() } else { error.to_string() }
     };
     let recorded = command::run_once(runner, plan, &spec).map_err(failed)?;
     if !recorded.success() {
@@ -73,7 +73,7 @@ fn words(first: &[&str], file: &Path, last: &[&str]) -> Vec<OsString> {
     [plain(first), vec![file.into()], plain(last)].concat()
 }
 
-/// Lines such as `88.58%	[.] hash_all`; `[k]` is the kernel's. What has no name is left out.
+/// Lines such as `88.58%`, a tab, and `[.] hash_all`; `[k]` is the kernel's. What has no name is left out.
 fn read(listed: &str) -> BTreeMap<String, f64> {
     let mut found = BTreeMap::new();
     for line in listed.lines() {
