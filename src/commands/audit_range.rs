@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, History, KeyChange, RangeAudit, RecordFacts, Severity,
+    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
@@ -18,7 +18,7 @@ use crate::git::{Batch, Repo};
 use crate::judge::compare;
 use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
 use crate::store::project;
-use crate::workflow::{Change, End};
+use crate::workflow::Change;
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,17 @@ pub(crate) struct Concerned {
     pub(crate) is_new: bool,
 }
 
+impl Concerned {
+    fn of(change: &Change, known: &[Stamp], signs_from: Option<DateTime<Utc>>, has_commit: bool) -> Self {
+        let is_due = |event: &Event| signs_from.is_none_or(|from| event.at >= from);
+        let both = change.events.iter().enumerate();
+        let to_sign = both.filter(|(at, event)| known.get(*at).map_or_else(|| is_due(event), |it| it.is_signed));
+        let to_sign = to_sign.map(|(_, event)| event.seq).collect();
+        let compared = change.events.iter().skip(known.len()).any(|event| matches!(event.what, Kind::Compared(_)));
+        Self { change: change.clone(), to_sign, is_new: compared || has_commit }
+    }
+}
+
 pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
     if repo.is_shallow() {
         return Err(trouble("this clone is shallow, so that the range cannot be checked").fixed_by([fix::unshallow()]));
@@ -60,9 +71,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let config = config.unwrap_or_default();
     let mut policy = demands::policy(&config, before.as_ref(), require)?;
     let set_up = demands::set_up(base.is_some() && before.is_none())?;
-    for exempt in policy.exempt_before.iter_mut().chain([&mut policy.exempt]) {
-        exempt.push(set_up.clone());
-    }
+    policy.exempt_before.iter_mut().chain([&mut policy.exempt]).for_each(|exempt| exempt.push(set_up.clone()));
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
@@ -101,46 +110,17 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         now,
     };
     check.add(&mut audit, &concerned, &records, &earlier)?;
-    let absent =
-        tracked.clone().filter(|change| !referenced.contains(change.id()) && is_absent(&history, range, change));
-    audit.findings.extend(absent.map(|change| {
-        let finding = Finding::fail(FindingKind::ChangeNotHere).of_change(change.id());
-        finding.at(records.get(change.id()).map(|record| record.path.as_str()).unwrap_or_default())
-    }));
+    let absent = tracked.clone().filter(|it| !referenced.contains(it.id()) && history.lacks(&range.head, it));
+    audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);
     history.failure()?;
-    // What was recorded before the range switched signing on could not be signed.
-    let signs_from = match (&before, &config.sign) {
-        (Some(before), Some(_)) if before.sign.is_none() => {
-            touches.first_config(&|commit| Ok(history.config(commit)?.is_some_and(|config| config.sign.is_some())))?
-        }
-        _ => None,
-    };
+    let signs_from = touches.signs_from(&history, before.as_ref(), &config)?;
     let changes = tracked.map(|change| {
-        let known = earlier.get(change.id()).map(|(record, _)| record.events.as_slice()).unwrap_or_default();
-        let is_due = |event: &Event| signs_from.is_none_or(|from| event.at >= from);
-        let both = change.events.iter().enumerate();
-        let to_sign = both.filter(|(at, event)| known.get(*at).map_or_else(|| is_due(event), |it| it.is_signed));
-        let compared = change.events.iter().skip(known.len()).any(|event| matches!(event.what, Kind::Compared(_)));
-        Concerned {
-            change: change.clone(),
-            to_sign: to_sign.map(|(_, event)| event.seq).collect(),
-            is_new: compared || referenced.contains(change.id()),
-        }
+        let known = earlier.get(change.id()).map(|(record, _)| record.events.as_slice());
+        Concerned::of(change, known.unwrap_or_default(), signs_from, referenced.contains(change.id()))
     });
     Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
-}
-
-/// Whether a promoted change has commits, and none of them, nor another that names it, is in the head's history.
-fn is_absent(history: &GitHistory<'_>, range: &Range, change: &Change) -> bool {
-    let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
-    let is_here = |commit: &String| *commit == range.head || history.comes_before(commit, &range.head) == Some(true);
-    let commits = change.commits();
-    stands
-        && !commits.is_empty()
-        && !commits.iter().any(is_here)
-        && History::earlier(history, change.id(), None).is_empty()
 }
 
 struct RecordCheck<'a> {
@@ -251,16 +231,21 @@ impl RecordCheck<'_> {
         }
         // Where the record itself is wrong, so is everything that is rendered from it.
         if let (Some(change), false) = (record.change(), found.iter().any(|it| it.level == Severity::Fail)) {
-            let batch = RefCell::new(batch);
-            let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
-            found.extend(rendered::reports(change, &fetch));
-            let drawn = rendered::picture(change, &fetch);
-            for path in self.touches.unrecorded(change) {
-                let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
-                let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
-                if here.is_some_and(|bytes| !is_drawn(&bytes)) {
-                    found.push(Finding::warn(FindingKind::EvidenceUnknown).of_change(&record.id).at(path));
-                }
+            found.extend(self.pages(batch, change)?);
+        }
+        Ok(found)
+    }
+
+    /// What is wrong with the pages that people read of a change.
+    fn pages(&self, batch: &mut Batch, change: &Change) -> Result<Vec<Finding>> {
+        let batch = RefCell::new(batch);
+        let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
+        let (mut found, drawn) = (rendered::reports(change, &fetch), rendered::picture(change, &fetch));
+        for path in self.touches.unrecorded(change) {
+            let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
+            let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
+            if here.is_some_and(|bytes| !is_drawn(&bytes)) {
+                found.push(Finding::warn(FindingKind::EvidenceUnknown).of_change(change.id()).at(path));
             }
         }
         Ok(found)

@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{CommitName, EarlierRecord, Found, RecordFacts, RecordState, Stamp, Version, range};
+use crate::audit::{CommitName, EarlierRecord, Found, History, RecordFacts, RecordState, Stamp, Version, range};
 use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
@@ -16,7 +16,7 @@ use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
 use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -51,6 +51,15 @@ impl GitHistory<'_> {
         let base =
             if is_later && self.repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };
         Ok(Range { base, ..range.clone() })
+    }
+
+    /// Whether a promoted change has commits, and none of them, nor another that names it, is in the history of `head`.
+    pub(crate) fn lacks(&self, head: &str, change: &Change) -> bool {
+        let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
+        let is_here = |commit: &String| *commit == head || self.comes_before(commit, head) == Some(true);
+        let commits = change.commits();
+        let is_gone = stands && !commits.is_empty() && !commits.iter().any(is_here);
+        is_gone && History::earlier(self, change.id(), None).is_empty()
     }
 
     /// The config in a commit as it is written; empty where there is none.
@@ -238,10 +247,18 @@ impl Touches {
         }
     }
 
-    /// When the oldest commit of the range was made that left a config of which this holds.
-    pub(crate) fn first_config(&self, holds: &dyn Fn(&str) -> Result<bool>) -> Result<Option<DateTime<Utc>>> {
+    /// From when on the events are to be signed of a range that switched signing on: before, they could not be.
+    pub(crate) fn signs_from(
+        &self,
+        history: &GitHistory<'_>,
+        before: Option<&Config>,
+        config: &Config,
+    ) -> Result<Option<DateTime<Utc>>> {
+        if before.is_none_or(|before| before.sign.is_some()) || config.sign.is_none() {
+            return Ok(None);
+        }
         for (commit, made) in self.config.iter().rev() {
-            if holds(commit)? {
+            if history.config(commit)?.is_some_and(|config| config.sign.is_some()) {
                 // Git tells seconds: what was recorded within this one may have come first.
                 return Ok(Some(range::moment(*made + 1)));
             }
