@@ -218,8 +218,7 @@ impl Ctx {
     pub(crate) fn fix_context(&self) -> FixContext {
         let default = FixContext::default();
         let places = [self.project.state_dir(), self.project.evidence_dir(), self.project.logbook_path()];
-        let own = places.iter().filter(|place| place.exists()).map(|place| self.project.relative(place));
-        let own: Vec<String> = own.collect();
+        let own: Vec<String> = places.iter().filter(|it| it.exists()).map(|it| self.project.relative(it)).collect();
         let own = if own.is_empty() { default.own.clone() } else { own };
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));

@@ -328,6 +328,17 @@ fn measure(
         found.warnings.extend(instructions::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }
+    measure_values(ask, prior, &mut session, bar, found)
+}
+
+/// The same for KPIs and endpoints.
+fn measure_values(
+    ask: &Ask<'_>,
+    prior: Option<&PairSession>,
+    session: &mut Session<'_>,
+    bar: &mut Bar,
+    found: &mut PairSession,
+) -> bool {
     let kpis = kpi::groups(ask.kpis.iter().copied()).into_iter().map(Group::Kpis);
     for group in kpis.chain(ask.http.iter().copied().map(Group::Http)) {
         let metrics = group.metrics();

@@ -692,7 +692,7 @@ mod tests {
         refused at gate 8 (verify): the change is not fully rolled out, so there is nothing to monitor
         next: vibeship-optimizer change rollout full --change-id chg-1
 
-        refused at gate 8 (verify): only an emergency is followed up, and not by itself
+        refused at gate 8 (verify): only an emergency is followed up, by another change that was opened after it
         next: vibeship-optimizer status --change-id chg-1
         "#);
     }
