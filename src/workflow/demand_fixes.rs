@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::judge::decisive;
 use crate::model::digest::is_page;
-use crate::model::text::short;
+use crate::model::text::{joined, short};
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Gate, How, Judged, MetricSource, Stage, Taken,
     Verdict, Verdicts, fix,
@@ -89,6 +89,15 @@ fn more(change: &Change, pairs: Option<u32>) -> CommandLine {
         return fix::after(change.id()).and(compare);
     }
     pairs.iter().fold(compare, |compare, pairs| compare.words(["--pairs".to_owned(), pairs.to_string()]))
+}
+
+/// How a change is not in effect; `files` are those that were taken back, where others were not.
+pub(crate) fn taken_out(reverted: bool, files: &[String]) -> String {
+    match (reverted, files) {
+        (false, _) => "the change's commit is not in the history of what is checked out".to_owned(),
+        (true, []) => "a later commit took the change back".to_owned(),
+        (true, files) => format!("a later commit took back part of the change: {}", joined(files)),
+    }
 }
 
 /// What helps where a change's commit is not, or no longer, in what is checked out.

@@ -356,14 +356,6 @@ fn first_of(commits: &[DeltaCommit]) -> String {
     commits.first().map(|commit| short(&commit.sha)).unwrap_or_default()
 }
 
-pub(crate) fn taken_out(reverted: bool, files: &[String]) -> String {
-    match (reverted, files) {
-        (false, _) => "the change's commit is not in the history of what is checked out".to_owned(),
-        (true, []) => "a later commit took the change back".to_owned(),
-        (true, files) => format!("a later commit took back part of the change: {}", joined(files)),
-    }
-}
-
 pub(crate) fn no_delta(outputs: &[String]) -> String {
     if outputs.is_empty() {
         return "nothing has changed since the baseline: no commit, tuneable or file of this change".to_owned();

@@ -10,8 +10,8 @@ use crate::model::{
     ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Judged, MetricId, Part, Rehearsal,
     Stage, fix,
 };
-use crate::workflow::demand_fixes::{decisions, next_stage, restore};
-use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed, taken_out};
+use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
+use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed};
 use crate::workflow::proposed::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};

@@ -610,7 +610,7 @@ fn what_is_printed_is_done_when_it_is_pasted_into_zsh_as_a_block() {
 
     let s = Sandbox::new();
     let Ok(mut zsh) = s.command("zsh").args(["-f", "-i", "-s"]).stdin(std::process::Stdio::piped()).spawn() else {
-        eprintln!("skipped: zsh is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: zsh is not installed");
         return;
     };
     s.start("it's \"x\" & `y`").contract();
