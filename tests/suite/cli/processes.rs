@@ -45,7 +45,7 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     };
     // One of them, `check-attr`, asks whether what is measured by lies there as git holds it. Attributes may stand in the
     // user's and in the system's files too, so no look at the project's own can save it.
-    limits(&s, &[(&["snapshot", "--as", "before"], 13)]);
+    limits(&s, &[(&["snapshot", "--as", "before"], 15)]);
     s.improve(50.0);
     limits(&s, &[(&["validate"], 15), (&["snapshot", "--as", "after"], 14), (&["compare"], 6)]);
     limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 12), (&["change", "rollout", "full"], 21)]);

@@ -23,8 +23,11 @@ fn ids_that_only_look_like_one_do_not_count() {
     assert_eq!(sandbox.codes(&since(&base)), ["MALFORMED_ID"]);
     commit(&sandbox, "src/a.txt", "2\n", &format!("More\n\n{}: {id}\n", KEY.replacen('i', "\u{456}", 1)));
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["COMMIT_WITHOUT_ID"]);
-    commit(&sandbox, "src/a.txt", "3\n", &format!("More\n\n{KEY} {id}\n\n{KEY}= {id}\n"));
+    commit(&sandbox, "src/a.txt", "3\n", &format!("More\n\n{KEY} {id}\n"));
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["COMMIT_WITHOUT_ID"]);
+    // With the separator that git may be set to write it is one.
+    commit(&sandbox, "src/a.txt", "4\n", &format!("More\n\n{KEY}= {id}\n"));
+    assert_eq!(sandbox.codes("HEAD^..HEAD"), ["MANY_COMMITS"]);
 }
 
 #[test]
