@@ -79,7 +79,7 @@ git tag start
 git reset -q --hard
 
 version=$("$tool" --version)
-echo "$version, $(wc -c <"$tool") bytes; $(uname -sm), $(nproc 2>/dev/null || echo '?') cores; $(git --version); $rounds rounds"
+echo "By $version, $(wc -c <"$tool") bytes; $(uname -sm), $(nproc 2>/dev/null || echo '?') cores; $(git --version); $rounds rounds"
 echo
 "$bench" table "$tool" "$dir" "$rounds"
 echo
