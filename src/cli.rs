@@ -329,9 +329,9 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
 }
 
 /// Help and version are answers; everything else that clap says is a usage error.
-fn usage(mut error: clap::Error, arguments: &[OsString]) -> Exit {
+fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    leave_hidden_out(&mut error);
+    let error = if asked { error } else { suggest(error) };
     if !asked && asks_for_json(arguments) {
         let _ = Ui::new(Volume::Normal).answer(&format!("{:#}", usage_json(&error, arguments)));
     }
@@ -340,13 +340,20 @@ fn usage(mut error: clap::Error, arguments: &[OsString]) -> Exit {
     if asked { Exit::Yes } else { Exit::Trouble }
 }
 
-/// A list of the commands names those that the help names.
-fn leave_hidden_out(error: &mut clap::Error) {
-    let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) else { return };
-    let grammar = Cli::command();
-    let hidden = |name: &str| grammar.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
-    let names = names.iter().filter(|name| !hidden(name)).cloned().collect();
-    error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+/// A list of the commands names those that the help names; one of a group that was typed without it gets its group.
+fn suggest(mut error: clap::Error) -> clap::Error {
+    let mut grammar = Cli::command();
+    grammar.build();
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let shown = |name: &&String| grammar.find_subcommand(name).is_none_or(|it| !it.is_hide_set());
+        let names = names.iter().filter(shown).cloned().collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let mut groups = grammar.get_subcommands().filter(|group| group.find_subcommand(typed).is_some());
+    let Some(whole) = groups.next().map(|group| vec![format!("{} {typed}", group.get_name())]) else { return error };
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(whole));
+    error
 }
 
 /// Whether JSON was asked for in a command line that could not be read as a whole.

@@ -115,8 +115,7 @@ fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<()> {
         return Ok(());
     }
     if no_prompt || !ctx.ui.can_ask() {
-        let line = CommandLine::new("echo").word(MERGE_UNION).append_to(".gitattributes");
-        ctx.advise(&[Fix::or("let branches merge their logbooks", line)]);
+        ctx.hint(format!("so that branches merge their logbooks, add to .gitattributes: {MERGE_UNION}"));
         return Ok(());
     }
     let answer =

@@ -330,6 +330,8 @@ impl Ctx {
 pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
     match error {
         CommandError::Refused { refusal, change, proposed } => {
+            // What it measures is proposed, whether or not the command had to read it.
+            let _ = ctx.map(Ctx::config);
             let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
             fixes.proposed = (**proposed).clone();
             let is_of_uncommitted = matches!(

@@ -17,7 +17,7 @@ const ARGUMENT_BYTES: usize = 20_000;
 /// The part of a repository that a question is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// Only what lies below it, with a `/` at its end; empty for the whole repository.
+    /// Only what is below it, with a `/` at its end; empty for the whole repository.
     pub prefix: &'a [u8],
     /// The project whose own files are left out, by its root below the repository's; `None` leaves nothing out.
     pub without_own_of: Option<&'a [u8]>,

@@ -35,10 +35,10 @@ pub(crate) enum GitError {
     Io { action: String, source: io::Error },
 }
 
-/// Git says that its index is damaged, not what to do; the index is made anew from the last commit and loses what was staged.
+/// Git says that its index is damaged, not what to do; the index is rebuilt from the last commit and loses what was staged.
 fn of_index(stderr: &str) -> &'static str {
     let damaged = ["index file", "bad signature", "bad index"].iter().any(|said| stderr.contains(said));
-    if damaged { "; make the damaged index anew: rm .git/index && git reset" } else { "" }
+    if damaged { "; rebuild the damaged index: rm .git/index && git reset" } else { "" }
 }
 
 impl GitError {

@@ -250,7 +250,7 @@ impl Repo {
         }
         // Git compares each path with all that are tracked, so that it is asked about the others alone.
         let tracked = self.tracked(self.prefix())?;
-        // Git refuses to answer for what lies behind a link.
+        // Git refuses to answer for what is behind a link.
         let mut links: BTreeMap<PathBuf, bool> = BTreeMap::new();
         let mut behind_link = |path: &[u8]| {
             let path = files::path_from_bytes(path);

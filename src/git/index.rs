@@ -31,7 +31,7 @@ enum Unseen {
 pub(crate) type LastIndex = RefCell<Option<Rc<Index>>>;
 
 impl Index {
-    /// The files whose changes git does not tell, submodules aside, which have no content to look at.
+    /// The files whose changes git does not tell, except submodules, which have no content to look at.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &TreeEntry> {
         self.unseen.iter().map(|(at, _)| &self.entries[*at]).filter(|entry| entry.mode != "160000")
     }

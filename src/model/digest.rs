@@ -83,7 +83,7 @@ pub fn is_page(path: &str) -> bool {
 }
 
 impl Artifact {
-    /// Whether these bytes are what was recorded. JSON counts as it is read: a formatter may have laid it out anew.
+    /// Whether these bytes are what was recorded. JSON counts as it is read: a formatter may have laid it out again.
     pub fn holds(&self, bytes: &[u8]) -> bool {
         if Digest::of_bytes(bytes) == self.sha256 {
             return true;

@@ -55,7 +55,7 @@ pub struct TuneableChange {
 pub struct Delta {
     /// The change's commits since the baseline, oldest first, and evidence commits; none of others.
     pub commits: Vec<DeltaCommit>,
-    /// The parent of the change's commit, where others committed since the baseline: the change is what lies between
+    /// The parent of the change's commit, where others committed since the baseline: the change is what is between
     /// these two, and not between the snapshots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
@@ -194,7 +194,7 @@ pub enum Rehearsal {
     Conflicts {
         paths: Vec<String>,
     },
-    /// There is no commit to revert (the delta lies outside the repository, or there is no repository).
+    /// There is no commit to revert (the delta is outside the repository, or there is no repository).
     NotApplicable,
     /// It reverts, but the project's checks fail on the result.
     ChecksFail {
@@ -214,7 +214,7 @@ pub struct ArtifactFault {
     /// A commit that has it: the one checked out (`HEAD`), or else the newest of any branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Where it lies as it was recorded, while something that no event recorded has its name.
+    /// Where it is kept as it was recorded, while something that no event recorded has its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
 }

@@ -68,10 +68,10 @@ pub const STATE_DIRS: [&str; 7] =
 /// Files in the state directory.
 const STATE_FILES: [&str; 7] =
     [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
-/// Endings of reports and their data. Nothing with another ending is evidence, wherever it lies: it could be code.
+/// Endings of reports and their data. Nothing with another ending is evidence, wherever it is: it could be code.
 const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
 
-/// What of a path lies below a directory; empty for the directory itself.
+/// The part of a path below a directory; empty for the directory itself.
 fn within<'a>(path: &'a [u8], dir: &str) -> Option<&'a [u8]> {
     let rest = path.strip_prefix(dir.as_bytes())?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }

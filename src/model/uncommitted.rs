@@ -1,11 +1,11 @@
-//! The files that are not committed, by name, and the commands that commit them or set them aside.
+//! The files that are not committed, by name, and the commands that commit or stash them.
 
 use crate::model::fix::WHAT_CHANGED;
 use crate::model::{CommandLine, text};
 
 /// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
 pub(crate) const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
-/// What the project is measured by: it is committed, and never set aside.
+/// What the project is measured by: it is committed, and never stashed.
 const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
 /// Where repositories keep the hooks that they track, in their root, and which of them are the tool's.
 pub(crate) const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
@@ -13,7 +13,7 @@ pub(crate) const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-pu
 /// As many paths are named before the rest is counted.
 const SHOWN: usize = 5;
 
-/// Where the project lies in its repository, and what is uncommitted there; by default nothing is known of it.
+/// Where the project is in its repository, and what is uncommitted there; by default nothing is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uncommitted {
     /// From the repository's root to the project's, with a `/` at the end, or empty.
@@ -110,7 +110,7 @@ impl Uncommitted {
         some.then(|| CommandLine::new("printf").word("%s\\n").words(patterns).append_to(&self.exclude))
     }
 
-    /// Sets the work aside, untracked files too, from whatever directory.
+    /// Stashes the work, untracked files too, from whatever directory.
     pub fn stash(&self) -> CommandLine {
         match self.named() {
             Some(paths) => stash(paths),
@@ -118,13 +118,13 @@ impl Uncommitted {
         }
     }
 
-    /// Sets aside what is uncommitted of the set-up, where that is all that is.
+    /// Stashes what is uncommitted of the set-up, where that is all that is.
     pub fn stash_setup(&self) -> Option<CommandLine> {
         let only = !self.paths.is_empty() && self.paths.iter().all(|path| self.is_setup(path));
         only.then(|| stash(self.paths.iter().map(|path| pathspec("", path))))
     }
 
-    /// Sets aside whatever differs by then, the setup with it: it may come from commits that are taken back.
+    /// Stashes whatever differs by then, the setup with it: it may come from commits that are taken back.
     pub fn stash_all(&self) -> CommandLine {
         self.stash_but(OWN.iter())
     }

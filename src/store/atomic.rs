@@ -16,7 +16,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_LINKS: usize = 32;
 
 /// Replaces a file's content, or creates it with its directories. The writer must hold the exclusive lock
-/// when the file lies in a directory that [`remove_stale`] cleans. Keeps the permissions of an existing
+/// when the file is in a directory that [`remove_stale`] cleans. Keeps the permissions of an existing
 /// file; writes through a symbolic link.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(path, bytes, LOCKED_PREFIX)

@@ -47,7 +47,7 @@ impl Fixes<'_> {
         other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
     }
 
-    /// What others have, or lies under their work, is not made over.
+    /// What others have, or have built on, is not rewritten.
     pub(crate) fn one_of_many(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
         if at_tip {
             // The message of the first one stays: its author is not asked for the words again.
@@ -153,7 +153,7 @@ impl Fixes<'_> {
         self.again("")
     }
 
-    /// The change's files alone are set aside: a stash of everything would take the record back, too.
+    /// The change's files alone are stashed: a stash of everything would take the record back, too.
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
             let rollback =
@@ -167,7 +167,7 @@ impl Fixes<'_> {
         vec![Fix::next("stash the work", stash), self.measured_again(), rollback]
     }
 
-    /// What was promoted is not validated anew.
+    /// What was promoted is not validated again.
     pub(crate) fn other_tuneables(&self) -> Vec<Fix> {
         let again = Fix { how: How::Next, ..self.measured_again() };
         let purpose = "set them to what was validated, or unset the variable that overrides them, then".to_owned();
@@ -236,13 +236,13 @@ impl Fixes<'_> {
         let id = self.change.id();
         // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
         let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
-        let aside = keep.and(reset(&first_of(commits))).and(self.ctx.uncommitted.stash_all());
+        let stashed = keep.and(reset(&first_of(commits))).and(self.ctx.uncommitted.stash_all());
         // The message of the first one stays.
         let first = first_of(commits);
         let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
         let again = again.and(self.ctx.with_trailer(CommandLine::git("commit --reset-author -C").word(first), id));
         vec![
-            Fix::next("save the commits on a branch and stash the change", aside),
+            Fix::next("save the commits on a branch and stash the change", stashed),
             Fix::then("measure without it", fix::baseline(id)),
             Fix::then("bring it back as one commit", again),
         ]

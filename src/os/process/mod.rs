@@ -111,7 +111,7 @@ impl Finished {
 pub enum Output {
     /// Goes to the null device; costs the run nothing.
     Discard,
-    /// The first `head_bytes` and the last `tail_bytes` are kept, whatever lies between is counted and dropped.
+    /// The first `head_bytes` and the last `tail_bytes` are kept, whatever is between is counted and dropped.
     Keep {
         head_bytes: usize,
         /// Bytes kept from the end, after those of the beginning.

@@ -309,3 +309,13 @@ fn an_error_of_input_ends_with_a_command_that_can_be_run_as_it_stands() {
     let outside = Sandbox::without_git();
     let _ = outside.run(&["hooks", "status"]).troubled(&["hooks need a git repository", "next: git init"]);
 }
+
+#[test]
+fn a_command_typed_without_its_group_is_suggested_with_it() {
+    let s = Sandbox::new();
+    let _ = s.run(&["promote"]).troubled(&["'change promote'"]);
+    let _ = s.run(&["tick"]).troubled(&["'monitor tick'"]);
+    // Advice names what the config measures, also where the command had no need to read it.
+    s.start("x");
+    let _ = s.on(&["compare"]).exits(1).says(&["--kpi \"kpi.ops <= -10%\""]).never_says(&["METRIC"]);
+}

@@ -14,8 +14,7 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     Initialized: [PROJECT]/vibeship_optimizer.yml
     Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
     --- stderr
-    # let branches merge their logbooks
-    or:   echo "VIBESHIP_OPTIMIZER.md merge=union" >> .gitattributes
+    hint: so that branches merge their logbooks, add to .gitattributes: VIBESHIP_OPTIMIZER.md merge=union
     # commits of documents, licences and CI files need a change, too; to exempt them: in vibeship_optimizer.yml, under enforcement.exempt:
     #   - {paths: ["**/*.md", "docs/**", "LICENSE*", ".github/**"], reason: they change nothing that runs}
     # open a change
