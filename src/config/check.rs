@@ -94,10 +94,7 @@ fn timing(timing: &Timing, mut s: Section<'_, '_>) {
     s.whole("runs", timing.runs, 1..=MAX_RUNS);
     s.whole("warmup", timing.warmup, 0..=MAX_RUNS);
     s.positive("timeout_s", timing.timeout_s);
-    s.not_blank("cwd", timing.cwd.as_ref());
     s.variables("env", &timing.env);
-    s.not_blank("hyperfine", timing.hyperfine.as_ref());
-    s.not_blank("stale_ok", timing.stale_ok.as_ref());
 }
 
 fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
@@ -124,7 +121,6 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
     if kpi.cmd.is_none() && kpi.file.is_none() && kpi.reader != Some(Reader::Criterion) {
         s.problem_here("names neither `cmd` (a command whose output holds the number) nor `file`");
     }
-    s.not_blank("file", kpi.file.as_ref());
     s.pointer(kpi.pointer.as_deref().unwrap_or_default());
     match &kpi.regex {
         Some(_) if kpi.pointer.is_some() => s.problem("regex", "cannot be combined with `pointer`: give one of them"),
@@ -149,11 +145,9 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
         s.problem("matches", "needs `regex`");
     }
     s.positive("timeout_s", kpi.timeout_s);
-    s.not_blank("stale_ok", kpi.stale_ok.as_ref());
     if kpi.stale_ok.is_some() && kpi.cmd.is_some() {
         s.problem("stale_ok", "applies only without `cmd`");
     }
-    s.not_blank("artifact", kpi.artifact.as_ref());
 }
 
 /// The regex crate explains itself over several lines; the last one says what is wrong.
@@ -176,7 +170,6 @@ fn tuneables(tuneables: &Tuneables, mut s: Section<'_, '_>) {
 
 fn pair(pair: &mut Pair, mut s: Section<'_, '_>) {
     s.texts("share", &pair.share);
-    s.not_blank("tuneables_env", pair.tuneables_env.as_ref());
     if let Some(name) =
         pair.tuneables_env.as_ref().filter(|name| name.contains(|c: char| c == '=' || c.is_whitespace()))
     {

@@ -121,13 +121,10 @@ impl Default for Version {
 #[serde(default)]
 pub struct Commands {
     /// Runs the tests.
-    #[serde(deserialize_with = "reader::command")]
     pub test: Option<String>,
     /// Builds the project.
-    #[serde(deserialize_with = "reader::command")]
     pub build: Option<String>,
     /// Runs the linter.
-    #[serde(deserialize_with = "reader::command")]
     pub lint: Option<String>,
     /// Further commands that must succeed for a change to be valid.
     pub checks: Vec<Check>,

@@ -92,7 +92,6 @@ pub struct Pair {
     /// Whether `compare --change-id` measures in pairs.
     pub enabled: bool,
     /// Command that prepares each checkout; without it, `commands.build`.
-    #[serde(deserialize_with = "reader::command")]
     pub prepare: Option<String>,
     /// Untracked inputs shared into both checkouts, relative to the project's root.
     pub share: Vec<String>,
@@ -192,7 +191,6 @@ pub struct StageConfig {
     /// Hours that it must last before the next one may begin.
     pub soak_hours: f64,
     /// Command that must succeed when it is entered.
-    #[serde(deserialize_with = "reader::command")]
     pub check: Option<String>,
 }
 
@@ -308,7 +306,6 @@ impl Review {
 #[serde(default)]
 pub struct RecommendedTool {
     /// The reasoning mode.
-    #[serde(deserialize_with = "reader::command")]
     pub reasoning_mode: Option<String>,
 }
 
@@ -331,7 +328,6 @@ pub struct Enforcement {
     /// The most days for which an emergency's override may hold.
     pub max_emergency_days: u32,
     /// The hash of a commit: what it has in its history is older than the use of this tool, and is not checked.
-    #[serde(deserialize_with = "reader::non_empty")]
     pub since: Option<String>,
     /// What needs no change, each with its reason.
     pub exempt: Vec<Exemption>,

@@ -16,7 +16,6 @@ pub struct Timing {
     /// Its unique name.
     pub name: String,
     /// The command; where it is empty, nothing is measured unless `hyperfine` names results.
-    #[serde(deserialize_with = "reader::command")]
     pub cmd: Option<String>,
     /// How often it is run, at least 1.
     pub runs: u32,
@@ -29,10 +28,8 @@ pub struct Timing {
     /// Variables set for it.
     pub env: BTreeMap<String, String>,
     /// Run before each run, untimed: what resets what a run leaves behind.
-    #[serde(deserialize_with = "reader::command")]
     pub prepare: Option<String>,
     /// Run after each run, untimed.
-    #[serde(deserialize_with = "reader::command")]
     pub conclude: Option<String>,
     /// Whether a shell runs it; otherwise its words are split as a POSIX shell does, and the program is started directly.
     pub shell: bool,
@@ -94,7 +91,6 @@ pub struct HttpProbe {
     pub url: String,
     /// Command that serves it, at the port in the variable `PORT` on 127.0.0.1, for as long as it is measured. The sides of a
     /// pair then have a server each, and `url` tells the path.
-    #[serde(deserialize_with = "reader::command")]
     pub start: Option<String>,
     /// The request's method.
     pub method: Method,
@@ -103,7 +99,6 @@ pub struct HttpProbe {
     /// The status demanded; without it, 200 to 399.
     pub expect_status: Option<u16>,
     /// Text that the body must contain.
-    #[serde(deserialize_with = "reader::non_empty")]
     pub expect_contains: Option<String>,
     /// Values that the body, read as JSON, must hold.
     pub expect_json: Vec<ExpectJson>,
@@ -180,7 +175,6 @@ pub struct KpiProbe {
     /// Its unique name.
     pub name: String,
     /// Command that is run for it.
-    #[serde(deserialize_with = "reader::command")]
     pub cmd: Option<String>,
     /// File that it is read from: after the command, where there is one, which must then have written it.
     /// Without a file the command's standard output is read. At least one of both is set.
@@ -198,7 +192,6 @@ pub struct KpiProbe {
     /// Why results of a file that is older than the code may count all the same.
     pub stale_ok: Option<String>,
     /// Its unit.
-    #[serde(deserialize_with = "reader::unit")]
     pub unit: Unit,
     /// Which direction is an improvement.
     pub better: Better,

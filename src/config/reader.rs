@@ -12,13 +12,15 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::config::Config;
 use crate::config::yaml::{Diagnostic, Kind, Node, to_json};
+use crate::model::Gate;
 use crate::model::text::nearest;
-use crate::model::{Gate, Unit};
 
 /// More values of a wrong type than these are not looked for; each takes another pass over the tree.
 const MAX_UNREADABLE: usize = 50;
 /// The one key for which `null` is a value; for every other it is the same as no value.
 const NULL_IS_A_VALUE: &str = "equals";
+/// The one key for which an empty text is a value: the whole document.
+const EMPTY_IS_A_VALUE: &str = "pointer";
 
 /// What one reading finds: every value by its key path, and what is wrong or doubtful.
 #[derive(Default)]
@@ -194,8 +196,10 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         value.deserialize_any(visitor).map_err(serde::de::Error::custom)
     }
 
+    /// What may be absent is absent where its text is blank.
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        visitor.visit_some(self)
+        let blank = self.text().is_some_and(|text| text.trim().is_empty());
+        if blank && !self.path.ends_with(EMPTY_IS_A_VALUE) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     /// YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
@@ -347,24 +351,9 @@ impl<'t> SeqAccess<'t> for Items<'_, 't> {
     }
 }
 
-/// A text, or nothing where it is empty.
-pub(crate) fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
-}
-
-/// A command, or nothing where it is blank.
-pub(crate) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.trim().is_empty()))
-}
-
 /// Any JSON value, `null` included.
 pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
-}
-
-/// A unit by its symbol.
-pub(crate) fn unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Unit, D::Error> {
-    String::deserialize(deserializer).map(|symbol| Unit::new(&symbol))
 }
 
 /// A share: `2%` or `0.02`.

@@ -97,13 +97,6 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// Text that may be absent, but not blank.
-    pub(crate) fn not_blank(&mut self, key: &str, text: Option<&String>) {
-        if text.is_some_and(|text| text.trim().is_empty()) {
-            self.problem(key, "is empty");
-        }
-    }
-
     pub(crate) fn name(&mut self, name: &str) {
         self.required("name", name);
         if name.chars().count() > MAX_NAME {

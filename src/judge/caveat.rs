@@ -24,124 +24,64 @@ pub enum Which {
 #[serde(tag = "caveat", rename_all = "snake_case")]
 pub enum Caveat {
     /// Sampled metrics with one sample on a side, from which nothing follows.
-    SingleRuns {
-        metrics: Vec<MetricId>,
-    },
+    SingleRuns { metrics: Vec<MetricId> },
     /// Sampled metrics compared across two sessions instead of in alternating pairs.
-    Unpaired {
-        metrics: Vec<MetricId>,
-    },
+    Unpaired { metrics: Vec<MetricId> },
     /// A metric could not be used on one side.
-    Unusable {
-        side: Which,
-        metric: MetricId,
-        reason: Unusable,
-    },
+    Unusable { side: Which, metric: MetricId, reason: Unusable },
     /// Both snapshots were taken at one commit: what differs between them is in no commit.
-    SameCommit {
-        commit: String,
-    },
+    SameCommit { commit: String },
     /// Both sides are one and the same snapshot: nothing was compared.
     SameSnapshot,
     /// Both snapshots are known to be of the same code and tuneables.
     SameCode,
-    DirtyTree {
-        side: Which,
-        paths: Option<u64>,
-        /// Whether the original tool wrote this, which counted its own files as work.
-        own_files_counted: bool,
-    },
+    /// Uncommitted work was measured; the original tool counted its own files as such (`own_files_counted`).
+    DirtyTree { side: Which, paths: Option<u64>, own_files_counted: bool },
     /// The baseline is bound to a digest of the files and to no commit, so no ancestry proves that it came first.
     NoAncestry,
-    /// Something lay uncommitted in the repository outside the project's directory, which may have been measured too.
-    DirtyOutside {
-        side: Which,
-        paths: Vec<String>,
-    },
-    OtherMachine {
-        parts: Vec<String>,
-    },
+    /// Something was uncommitted in the repository outside the project's directory, which may have been measured too.
+    DirtyOutside { side: Which, paths: Vec<String> },
+    /// The snapshots come from machines that differ in these parts.
+    OtherMachine { parts: Vec<String> },
     /// Version 1 recorded no machine: that both are of one machine is an assumption.
-    MachineNotRecorded {
-        side: Which,
-    },
+    MachineNotRecorded { side: Which },
     /// Sizes count every file, build output included; how much git tracks was not recorded.
-    TrackedBytesNotRecorded {
-        paths: Vec<String>,
-    },
+    TrackedBytesNotRecorded { paths: Vec<String> },
     /// The largest resident set is that of the measuring process, not the command's own.
-    MaxRssAtFloor {
-        metrics: Vec<MetricId>,
-    },
+    MaxRssAtFloor { metrics: Vec<MetricId> },
     /// CPU time changed for the better and wall time for the worse, or the other way round.
-    CpuAndWallDisagree {
-        timing: String,
-        /// Whether CPU time is the one that improved.
-        cpu_improved: bool,
-    },
+    CpuAndWallDisagree { timing: String, cpu_improved: bool },
     /// A tuneable's file changed, but a variable overrides the key on both sides: the change had no effect.
-    EnvHidesTuneable {
-        key: String,
-        layer: String,
-        file: String,
-    },
+    EnvHidesTuneable { key: String, layer: String, file: String },
     /// A tuneables file changed, and no value that was read from it did.
-    FileChangedAlone {
-        path: String,
-    },
+    FileChangedAlone { path: String },
     /// Watched variables had other values after the change.
-    EnvDiffers {
-        names: Vec<String>,
-    },
+    EnvDiffers { names: Vec<String> },
     /// The reference workload moved between the sessions.
-    Drift {
-        ratio: f64,
-    },
+    Drift { ratio: f64 },
     /// No reference workload was recorded on both sides: drift between the sessions is unknown.
     DriftUnknown,
     /// The pairs were taken of other commits than the snapshots.
     PairOfOtherCommits,
     /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
-    PrintsOther {
-        command: String,
-        before: u64,
-        after: u64,
-    },
+    PrintsOther { command: String, before: u64, after: u64 },
     /// Both sides ran this program of the user's checkout, which git does not track.
-    SameProgram {
-        command: String,
-        path: String,
-    },
+    SameProgram { command: String, path: String },
     /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
-    SeveralMachines {
-        machines: u32,
-        disagree: Vec<(MetricId, f64)>,
-    },
+    SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
     OthersCommitted,
     /// The snapshot after the change is older than the baseline.
     OutOfOrder,
     /// The change alters what KPIs are read from, beside code: these numbers were committed; set by whoever knows of that.
-    OutputCommitted {
-        files: Vec<String>,
-    },
-    /// The change gives its files back what they were before another commit: that one may have made the baseline worse; set by
+    OutputCommitted { files: Vec<String> },
+    /// The change undoes a commit, which may have made the baseline worse; `earlier` is the commit before that one. Set by
     /// whoever knows of that.
-    Restores {
-        /// The commit that the change undoes.
-        undone: String,
-        /// The commit before it.
-        earlier: String,
-    },
+    Restores { undone: String, earlier: String },
     /// Metrics of the contract, without their kind, that may be older than what they measure (`stale_ok`); set by whoever knows of that.
-    StaleAllowed {
-        metrics: Vec<String>,
-    },
-    /// The same change was compared before; set by whoever knows of that.
-    Repeated {
-        /// How many comparisons there were since the baseline, this one included.
-        times: u32,
-    },
+    StaleAllowed { metrics: Vec<String> },
+    /// The same change was compared so many times since the baseline, this one included; set by whoever knows of that.
+    Repeated { times: u32 },
 }
 
 /// Whether both sides are one measurement, be it in two files.

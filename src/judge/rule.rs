@@ -152,12 +152,8 @@ pub enum Change {
     Regressed(Finding),
     /// It changed by less than the minimum effect, if at all: the whole interval lies within it.
     NoDifference(Finding),
-    Inconclusive {
-        finding: Option<Finding>,
-        because: Doubt,
-        /// About how many more pairs (or runs a side) would settle it at the present noise.
-        more_runs: Option<u32>,
-    },
+    /// Neither; about `more_runs` more pairs (or runs a side) would settle it at the present noise.
+    Inconclusive { finding: Option<Finding>, because: Doubt, more_runs: Option<u32> },
     /// Nothing can be concluded, and more runs would not help.
     Invalid { because: Flaw },
 }

@@ -25,7 +25,6 @@ enum Word {
 pub struct CommandLine(Vec<Word>);
 
 impl CommandLine {
-    /// A command without arguments.
     pub fn new(program: &str) -> Self {
         Self(vec![Word::Text(program.to_owned())])
     }
@@ -35,59 +34,49 @@ impl CommandLine {
         Self(vec![Word::Verbatim(line.into())])
     }
 
-    /// This tool with the words of `subcommand`, such as `change list`.
+    /// This tool with words such as `change list`.
     pub fn tool(subcommand: &str) -> Self {
         Self::new(PROGRAM).words(subcommand.split_whitespace())
     }
 
-    /// Git with the words of `subcommand`, such as `stash pop`.
     pub fn git(subcommand: &str) -> Self {
         Self::new("git").words(subcommand.split_whitespace())
     }
 
     /// With one more argument, whatever characters it holds.
-    #[must_use]
     pub fn word(mut self, word: impl Into<String>) -> Self {
         self.0.push(Word::Text(word.into()));
         self
     }
 
-    /// With these arguments.
-    #[must_use]
     pub fn words(self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         words.into_iter().fold(self, Self::word)
     }
 
     /// With a word that a person has to write.
-    #[must_use]
     pub fn placeholder(mut self, placeholder: &'static str) -> Self {
         self.0.push(Word::Placeholder(placeholder));
         self
     }
 
     /// With a flag and what a person has to write after it.
-    #[must_use]
     pub fn ask(self, flag: &str, placeholder: &'static str) -> Self {
         self.word(flag).placeholder(placeholder)
     }
 
     /// This, and if it succeeds, `next`.
-    #[must_use]
     pub fn and(self, next: Self) -> Self {
         self.joined("&&", next)
     }
 
     /// This, whose output `next` reads.
-    #[must_use]
     pub fn pipe(self, next: Self) -> Self {
         self.joined("|", next)
     }
 
     /// This, whose output is added to the end of `file`.
-    #[must_use]
-    pub fn append_to(mut self, file: &str) -> Self {
-        self.0.push(Word::Operator(">>"));
-        self.word(file)
+    pub fn append_to(self, file: &str) -> Self {
+        self.joined(">>", Self::new(file))
     }
 
     fn joined(mut self, operator: &'static str, next: Self) -> Self {

@@ -42,25 +42,14 @@ pub struct FileChange {
 /// A commit that git can make again from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remake<'a> {
-    Merge {
-        commit: &'a str,
-        parents: &'a [String],
-    },
+    /// A merge.
+    Merge { commit: &'a str, parents: &'a [String] },
     /// A commit that takes another one back (a merge against its first parent).
-    Revert {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Revert { commit: &'a str, of: &'a str },
     /// A commit that is another one in another place.
-    Pick {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Pick { commit: &'a str, of: &'a str },
     /// A head from which a commit is taken back, so that nothing changes where its work is gone.
-    Gone {
-        head: &'a str,
-        of: &'a str,
-    },
+    Gone { head: &'a str, of: &'a str },
 }
 
 /// What a commit has otherwise than git makes it.

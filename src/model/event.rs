@@ -33,77 +33,50 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
+    /// The change was opened.
     Opened(Opened),
     /// The contract was written, or rewritten before the baseline.
-    ContractSet {
-        contract: Contract,
-    },
+    ContractSet { contract: Contract },
+    /// The baseline was captured.
     BaselineTaken(Baseline),
     /// The delta is there and every check passed.
     Validated(Validation),
-    ValidationFailed {
-        delta: Delta,
-        checks: Vec<Check>,
-        artifact: Artifact,
-        /// Whether the change is rejected for it.
-        rejects: bool,
-    },
+    /// A check failed, or the delta is not one; `rejects` tells whether the change is rejected for it.
+    ValidationFailed { delta: Delta, checks: Vec<Check>, artifact: Artifact, rejects: bool },
     /// The state after the delta was captured.
     AfterTaken(After),
+    /// Before and after were compared.
     Compared(Compared),
+    /// It was promoted.
     Promoted(Promotion),
     /// It was held: kept as an experiment, not promoted.
-    Held {
-        reason: String,
-    },
-    Rejected {
-        reason: String,
-    },
+    Held { reason: String },
+    /// It was given up.
+    Rejected { reason: String },
+    /// A stage of the rollout began.
     RolledOut(RolloutStage),
     /// It was said for how many days the change is to be measured.
-    MonitorStarted {
-        days: u32,
-    },
+    MonitorStarted { days: u32 },
+    /// A day was measured.
     Ticked(Tick),
     /// An alarm was looked into and judged harmless.
-    AlarmResolved {
-        reason: String,
-    },
-    Attested {
-        attestation: Attestation,
-    },
+    AlarmResolved { reason: String },
+    /// A review was attested.
+    Attested { attestation: Attestation },
     /// An emergency's override was taken over by a proper change.
-    FollowedUp {
-        by: ChangeId,
-    },
-    RolledBack {
-        reason: String,
-        /// The commit that reverts it, where the tool made one.
-        commit: Option<String>,
-    },
-    /// A snapshot after the rollback told whether the baseline's values are back.
-    RollbackConfirmed {
-        taken: Taken,
-        /// Criteria that are not back at the baseline.
-        not_back: Vec<Judged>,
-    },
-    Verified {
-        summary: String,
-    },
-    Noted {
-        text: String,
-    },
-    /// The change's commits were found again after a squash or rebase.
-    Relinked {
-        commits: Vec<(String, String)>,
-        /// How they were matched: `pick` (earlier `patch-id`) or `tree`.
-        by: String,
-    },
-    DayDecided {
-        utc_date: NaiveDate,
-        decision: String,
-        reason: String,
-    },
+    FollowedUp { by: ChangeId },
+    /// It was taken back, by this commit where the tool made one.
+    RolledBack { reason: String, commit: Option<String> },
+    /// A snapshot after the rollback told which criteria are not back at the baseline.
+    RollbackConfirmed { taken: Taken, not_back: Vec<Judged> },
+    /// It was verified.
+    Verified { summary: String },
+    /// A person wrote something down.
+    Noted { text: String },
+    /// The change's commits were found again after a squash or rebase, by `pick` (earlier `patch-id`) or `tree`.
+    Relinked { commits: Vec<(String, String)>, by: String },
+    /// It was decided at the end of a day what to do.
+    DayDecided { utc_date: NaiveDate, decision: String, reason: String },
 }
 
 /// How a change began.

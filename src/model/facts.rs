@@ -188,18 +188,13 @@ pub enum InEffect {
 #[serde(tag = "rehearsal", rename_all = "snake_case")]
 pub enum Rehearsal {
     /// `git revert` of the commits applies cleanly.
-    Applies {
-        commits: Vec<String>,
-    },
-    Conflicts {
-        paths: Vec<String>,
-    },
+    Applies { commits: Vec<String> },
+    /// It does not, in these files.
+    Conflicts { paths: Vec<String> },
     /// There is no commit to revert (the delta is outside the repository, or there is no repository).
     NotApplicable,
     /// It reverts, but the project's checks fail on the result.
-    ChecksFail {
-        names: Vec<String>,
-    },
+    ChecksFail { names: Vec<String> },
 }
 
 /// An artifact that is not what was recorded.

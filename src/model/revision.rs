@@ -25,19 +25,14 @@ pub struct Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum WorkTree {
+    /// Nothing is uncommitted.
     Clean,
-    /// Uncommitted changes, with the digest of their content.
-    Dirty {
-        paths: u32,
-        /// Digest over the differing paths and their content.
-        digest: Digest,
-    },
+    /// Uncommitted changes, with the digest of their paths and content.
+    Dirty { paths: u32, digest: Digest },
     /// Not under git (or no commit yet): there is nothing to be clean against; `code` stands for the files.
     Unversioned,
     /// Git could not say; never read as clean.
-    Unknown {
-        reason: String,
-    },
+    Unknown { reason: String },
 }
 
 impl Revision {

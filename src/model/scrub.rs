@@ -13,76 +13,28 @@ use crate::model::Digest;
 pub const MASK: &str = "***";
 
 /// Words of a name that make any text a secret, also at the end of a longer word (`PGPASSWORD`).
-const STRONG: &[&str] = &[
-    "apikey",
-    "authorization",
-    "bearer",
-    "cookie",
-    "credential",
-    "credentials",
-    "jwt",
-    "accesskey",
-    "passphrase",
-    "passwd",
-    "password",
-    "passwords",
-    "privatekey",
-    "pwd",
-    "secret",
-    "secretkey",
-    "secrets",
-];
+const STRONG: &str = "apikey authorization bearer cookie credential credentials jwt accesskey passphrase passwd password \
+    passwords privatekey pwd secret secretkey secrets";
 /// Last words of a name that make a secret of any text, as in `GITHUB_TOKEN=…` and `--pass …`.
-const LAST: &[&str] = &["pass", "pat", "token"];
+const LAST: &str = "pass pat token";
 /// Words that end in `pass` and hold no secret, as the end of `PGPASS` does.
-const PASSES: &[&str] = &["allpass", "bandpass", "bypass", "compass", "highpass", "lowpass", "multipass", "singlepass"];
+const PASSES: &str = "allpass bandpass bypass compass highpass lowpass multipass singlepass";
 /// Words that make a secret of a text that looks drawn at random; `max_tokens: 4096` and `cache_key: users` do not.
-const WEAK: &[&str] = &["auth", "dsn", "key", "keys", "session", "sid", "sig", "signature", "tokens"];
+const WEAK: &str = "auth dsn key keys session sid sig signature tokens";
 /// Words before `token` that make it a sign of a language, not a secret, or a measure of one.
-const TOKEN_KINDS: &[&str] = &[
-    "begin", "bos", "cls", "end", "eol", "eos", "image", "mask", "pad", "per", "sep", "special", "start", "stop", "unk",
-];
+const TOKEN_KINDS: &str = "begin bos cls end eol eos image mask pad per sep special start stop unk";
 /// Words before `key` that make the name a strong one.
-const KEY_KINDS: &[&str] =
-    &["access", "account", "api", "encryption", "license", "master", "private", "secret", "shared", "signing", "ssh"];
+const KEY_KINDS: &str = "access account api encryption license master private secret shared signing ssh";
 /// How the tokens of well-known services begin.
-const PREFIXES: &[&str] = &[
-    "AIza",
-    "AKIA",
-    "ASIA",
-    "SG.",
-    "dckr_pat_",
-    "dop_v1_",
-    "gho_",
-    "ghp_",
-    "ghr_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "hf_",
-    "hvb.",
-    "hvs.",
-    "npm_",
-    "pypi-",
-    "rk_live_",
-    "shpat_",
-    "sk-",
-    "sk_live_",
-    "sk_test_",
-    "xoxa-",
-    "xoxb-",
-    "xoxp-",
-    "xoxr-",
-    "ya29.",
-];
+const PREFIXES: &str = "AIza AKIA ASIA SG. dckr_pat_ dop_v1_ gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- hf_ hvb. hvs. npm_ \
+    pypi- rk_live_ shpat_ sk- sk_live_ sk_test_ xoxa- xoxb- xoxp- xoxr- ya29.";
 /// A number of fewer digits may be a setting.
 const LEAST_DIGITS: usize = 10;
 /// Fewer characters after a prefix are a word like any other.
 const LEAST_TOKEN: usize = 16;
 
 static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| regex::escape(prefix)).collect();
+    let prefixes: Vec<String> = PREFIXES.split(' ').map(regex::escape).collect();
     let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
     let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
     let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
@@ -219,7 +171,7 @@ fn is_secret_here(text: &str, name: &Match<'_>, value: &str) -> bool {
     }
     let after = &text[name.end()..];
     let between = &after[..after.find(value).unwrap_or(0)];
-    let is_bare = LAST.contains(&name.as_str().to_lowercase().as_str()) && !is_option(text, name);
+    let is_bare = is_among(LAST, &name.as_str().to_lowercase()) && !is_option(text, name);
     if is_bare && between.contains(char::is_whitespace) && !between.starts_with(['"', '\'', '\\']) {
         return looks_random(value);
     }
@@ -239,12 +191,16 @@ enum Strength {
     Strong,
 }
 
+fn is_among(list: &str, word: &str) -> bool {
+    list.split(' ').any(|it| it == word)
+}
+
 fn strength(name: &str) -> Strength {
     let words = words(name);
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let has_end = |list: &[&str]| words.iter().any(|word| list.iter().any(|end| end.len() > 5 && word.ends_with(end)));
-    let special_key = words.windows(2).any(|pair| KEY_KINDS.contains(&pair[0].as_str()) && pair[1].starts_with("key"));
-    if has(STRONG) || has_end(STRONG) || special_key {
+    let has = |list: &str| words.iter().any(|word| is_among(list, word));
+    let ends_strong = |word: &String| STRONG.split(' ').any(|end| end.len() > 5 && word.ends_with(end));
+    let special_key = words.windows(2).any(|pair| is_among(KEY_KINDS, &pair[0]) && pair[1].starts_with("key"));
+    if has(STRONG) || words.iter().any(ends_strong) || special_key {
         Strength::Strong
     } else if ends_as_token(&words) {
         Strength::Last
@@ -260,11 +216,11 @@ fn strength(name: &str) -> Strength {
 fn ends_as_token(words: &[String]) -> bool {
     let mut backwards = words.iter().rev().skip_while(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
     let is_last = |last: &String| {
-        let passes = last.ends_with("pass") && !PASSES.contains(&last.as_str());
-        passes || last.ends_with("token") || LAST.contains(&last.as_str())
+        let passes = last.ends_with("pass") && !is_among(PASSES, last);
+        passes || last.ends_with("token") || is_among(LAST, last)
     };
     let ends = backwards.next().is_some_and(is_last);
-    ends && backwards.next().is_none_or(|kind| !TOKEN_KINDS.contains(&kind.as_str()))
+    ends && backwards.next().is_none_or(|kind| !is_among(TOKEN_KINDS, kind))
 }
 
 /// The words of `snake_case`, `kebab-case`, `dotted.names` and `camelCase`, in lower case.

@@ -40,19 +40,15 @@ pub enum Design {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
+    /// The whole interval meets the bound.
     Pass(Finding),
+    /// The whole interval violates it.
     Fail(Finding),
-    /// The interval straddles the bound, or too little was measured to draw one.
-    Inconclusive {
-        finding: Option<Finding>,
-        because: Doubt,
-        /// About how many more pairs (or runs a side) would settle it at the present noise.
-        more_runs: Option<u32>,
-    },
+    /// The interval straddles the bound, or too little was measured to draw one; about `more_runs` more pairs (or runs a
+    /// side) would settle it at the present noise.
+    Inconclusive { finding: Option<Finding>, because: Doubt, more_runs: Option<u32> },
     /// Nothing can be concluded, and more runs would not help.
-    Invalid {
-        because: Flaw,
-    },
+    Invalid { because: Flaw },
 }
 
 /// The numbers behind a verdict.
@@ -82,18 +78,14 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "doubt", rename_all = "snake_case")]
 pub enum Doubt {
+    /// The interval straddles the bound.
     Straddles,
-    TooFew {
-        have: u32,
-        need: u32,
-    },
+    /// Too little was measured for an interval.
+    TooFew { have: u32, need: u32 },
     /// The difference is smaller than the minimum effect.
     BelowMinEffect,
-    /// The reference workload moved too much between the two sessions.
-    Drift {
-        /// Ratio of the reference workload's medians, after over before.
-        ratio: f64,
-    },
+    /// The reference workload moved too much between the two sessions: by this ratio of its medians, after over before.
+    Drift { ratio: f64 },
     /// An exact metric gave different values for the same code.
     NotExact,
 }
@@ -103,40 +95,24 @@ pub enum Doubt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Unusable {
+    /// No sample was recorded.
     NotMeasured,
     /// The command failed: `failed` of `runs` runs, the last exit code where there was one.
-    CommandFailed {
-        failed: u32,
-        runs: u32,
-        code: Option<i32>,
-    },
+    CommandFailed { failed: u32, runs: u32, code: Option<i32> },
     /// A run was ended at its timeout.
-    TimedOut {
-        timeout_s: f64,
-    },
+    TimedOut { timeout_s: f64 },
     /// It is measured in another way than in the other snapshot: another command, another place of the number.
     Redefined,
-    MissingPath {
-        path: String,
-    },
+    /// The path does not exist.
+    MissingPath { path: String },
     /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
-    MissingOrEmpty {
-        path: String,
-    },
-    /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable).
+    MissingOrEmpty { path: String },
     /// It printed nothing and ended at once, where the other side printed so many bytes.
-    DidNothing {
-        printed: u64,
-    },
+    DidNothing { printed: u64 },
     /// It was read from a file that nobody wrote again: after `than` was changed, or since the baseline.
-    Stale {
-        path: String,
-        than: Option<String>,
-    },
-    NoValue {
-        /// What went wrong, in the probe's words.
-        message: String,
-    },
+    Stale { path: String, than: Option<String> },
+    /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable), in its words.
+    NoValue { message: String },
 }
 
 /// Why a verdict is invalid.
@@ -144,31 +120,22 @@ pub enum Unusable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
 pub enum Flaw {
-    Before {
-        reason: Unusable,
-    },
-    After {
-        reason: Unusable,
-    },
-    OtherMachine {
-        parts: Vec<String>,
-    },
+    /// The baseline has no usable value.
+    Before { reason: Unusable },
+    /// The state after has no usable value.
+    After { reason: Unusable },
+    /// The machines differ in these parts.
+    OtherMachine { parts: Vec<String> },
     /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
     SameCode,
     /// A side opened this file of the user's own checkout, so that both may have run the same code.
-    SharedCode {
-        path: String,
-    },
+    SharedCode { path: String },
     /// The command, the unit or the sampling differs between the two sides.
-    NotComparable {
-        what: String,
-    },
+    NotComparable { what: String },
     /// The baseline is zero, so there is no share of it.
     ZeroBaseline,
     /// An evidence file is not what was recorded.
-    Altered {
-        path: String,
-    },
+    Altered { path: String },
 }
 
 /// The verdicts in order of gravity; the overall one of a comparison is the gravest.

@@ -186,9 +186,9 @@ pub(crate) struct Tile {
     pub(crate) note: String,
 }
 
+/// Level 1 is the highest heading. A picture itself is for pages, and has its own words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
-    /// A heading; level 1 is the highest.
     Heading(u8, Text),
     Paragraph(Text),
     List(Vec<Text>),
@@ -197,11 +197,7 @@ pub(crate) enum Block {
     Fields(Vec<(String, Text)>),
     Code(String),
     Tiles(Vec<Tile>),
-    Image {
-        alt: String,
-        target: String,
-    },
-    /// A picture itself, for pages; it has its own words.
+    Image { alt: String, target: String },
     Svg(String),
 }
 
