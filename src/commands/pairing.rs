@@ -178,7 +178,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let root = ctx.project.root();
     let shared: Vec<PathBuf> = project.config.pair.share.iter().map(|path| root.join(path)).collect();
     // Of one code on both sides, there are no two programs to prove.
-    let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, &shared)?) };
+    let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, &shared, &checkouts)?) };
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }

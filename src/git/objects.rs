@@ -15,7 +15,7 @@ use crate::os::{FieldHasher, files};
 const BATCH: &str = "cat-file --batch";
 
 /// One entry of a commit's tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TreeEntry {
     /// Mode as git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
     pub mode: String,

@@ -65,8 +65,12 @@ pub enum Caveat {
     PairOfOtherCommits,
     /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
     PrintsOther { command: String, before: u64, after: u64 },
-    /// Both sides ran this program of the user's checkout, which git does not track.
-    SameProgram { command: String, path: String },
+    /// Both sides opened this file of the user's checkout, which git does not track.
+    SharedFile { command: String, path: String },
+    /// Neither side opened a file that differs between the two, or nothing in its own checkout.
+    CodeElsewhere { command: String },
+    /// One side took less than a quarter of the other's time, and printed nothing that shows the same work; in seconds.
+    WorkUnshown { command: String, before: f64, after: f64 },
     /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
     SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
@@ -133,7 +137,12 @@ pub fn of_first_runs(pair: &PairSession) -> Vec<Caveat> {
             found.push(Caveat::PrintsOther { command, before, after });
         }
         if let Some(path) = &first.program {
-            found.push(Caveat::SameProgram { command: command.clone(), path: path.clone() });
+            found.push(Caveat::SharedFile { command: command.clone(), path: path.clone() });
+        } else if first.elsewhere {
+            found.push(Caveat::CodeElsewhere { command: command.clone() });
+        }
+        if let Some([before, after]) = first.unshown {
+            found.push(Caveat::WorkUnshown { command: command.clone(), before, after });
         }
     }
     found

@@ -10,7 +10,7 @@ use crate::model::{Digest, Flaw, Kpi, Machine, MetricId, MetricKind, Run, Size, 
 /// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 
-/// A side that prints nothing and takes less than this share of the other's time did nothing.
+/// A side that prints nothing of its own and takes less than this share of the other's time may have done nothing.
 const IDLE: f64 = 0.25;
 
 /// One paired measurement of two sides.
@@ -135,9 +135,17 @@ pub struct FirstRuns {
     /// A tracked file of the user's own checkout that a side opened: it runs the code there, and so may the other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<String>,
-    /// A program there that git does not track, which both sides ran.
+    /// A file there that git does not track, which both sides opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Whether neither side opened a file of its own checkout, or none that differs between the two, nor built anything
+    /// from one: both may have run the same code.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
+    /// Seconds of each side, where one takes less than a quarter of the other's time and nothing that it printed shows
+    /// that it did the same work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unshown: Option<[f64; 2]>,
     /// What each side printed, where that differs although two runs of the baseline print the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub printed: Option<[Printed; 2]>,
@@ -155,7 +163,7 @@ impl FirstRuns {
             return Some(Flaw::SharedCode { path: path.clone() });
         }
         let [before, after] = self.printed.as_ref()?;
-        let idle = |one: &Printed, other: &Printed| one.bytes == 0 && one.seconds < other.seconds * IDLE;
+        let idle = |one: &Printed, other: &Printed| one.bytes == 0 && one.is_idle_beside(other.seconds);
         match (idle(before, after), idle(after, before)) {
             (true, _) => Some(Flaw::Before { reason: Unusable::DidNothing { printed: after.bytes } }),
             (_, true) => Some(Flaw::After { reason: Unusable::DidNothing { printed: before.bytes } }),
@@ -173,6 +181,13 @@ pub struct Printed {
     pub sha256: Digest,
     /// How long the run took.
     pub seconds: f64,
+}
+
+impl Printed {
+    /// Whether it ended so early, beside a run of the other side, that it may have done nothing.
+    pub fn is_idle_beside(&self, other_seconds: f64) -> bool {
+        self.seconds < other_seconds * IDLE
+    }
 }
 
 /// One pair of runs.

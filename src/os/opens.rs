@@ -34,20 +34,21 @@ impl Opens {
         Some(Self { inotify, directories })
     }
 
-    /// The files opened since the last call; of more than the system remembers, the first.
-    pub fn opened(&mut self) -> BTreeSet<PathBuf> {
+    /// The files opened since the last call, and whether there were more than the system remembers.
+    pub fn opened(&mut self) -> (BTreeSet<PathBuf>, bool) {
         use rustix::fs::inotify::{ReadFlags, Reader};
         use std::os::unix::ffi::OsStrExt as _;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 16 << 10];
         let mut events = Reader::new(&self.inotify, &mut buffer);
-        let mut found = BTreeSet::new();
+        let (mut found, mut lost) = (BTreeSet::new(), false);
         while let Ok(event) = events.next() {
+            lost |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             let directory = self.directories.get(&event.wd()).filter(|_| !event.events().contains(ReadFlags::ISDIR));
             if let Some((directory, name)) = directory.zip(event.file_name()) {
                 found.insert(directory.join(std::ffi::OsStr::from_bytes(name.to_bytes())));
             }
         }
-        found
+        (found, lost)
     }
 }
 
@@ -57,8 +58,8 @@ impl Opens {
         None
     }
 
-    pub fn opened(&mut self) -> BTreeSet<PathBuf> {
-        BTreeSet::new()
+    pub fn opened(&mut self) -> (BTreeSet<PathBuf>, bool) {
+        (BTreeSet::new(), true)
     }
 }
 
@@ -75,7 +76,7 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let mut opens = Opens::watch(&[dir.path().to_owned(), dir.path().join("none")].into()).unwrap();
         let _ = (std::fs::read(&file).unwrap(), std::fs::read_dir(dir.path().join("sub")).unwrap());
-        assert_eq!(opens.opened(), [file].into());
-        assert_eq!(opens.opened(), BTreeSet::new());
+        assert_eq!(opens.opened(), ([file].into(), false));
+        assert_eq!(opens.opened(), (BTreeSet::new(), false));
     }
 }

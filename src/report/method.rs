@@ -230,10 +230,20 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             " printed something else after the change ({before} bytes before, {after} after), though two runs of the baseline \
              print the same. Check that both sides do the same work.",
         )),
-        Caveat::SameProgram { command, path } => code(command.as_str()).plain(" ran ").code(path.as_str()).plain(
+        Caveat::SharedFile { command, path } => code(command.as_str()).plain(" opened ").code(path.as_str()).plain(
             " of your own checkout on both sides. If that is built from the code, both sides ran the same: name it relative to \
              the project's root, and let `pair.prepare` build it.",
         ),
+        Caveat::CodeElsewhere { command } => code(command.as_str()).plain(
+            " opened no file on either side that the change makes different, nor anything built from one there: both sides may \
+             have run the same code, installed or running elsewhere. Let it run what is in the checkout, and `pair.prepare` build it.",
+        ),
+        Caveat::WorkUnshown { command, before, after } => code(command.as_str()).plain(format!(
+            " took {} before the change and {} after, and printed nothing that shows that both did the same work. Let it print \
+             its result.",
+            values::quantity(*before, &Unit::seconds()),
+            values::quantity(*after, &Unit::seconds()),
+        )),
         Caveat::OtherMachine { parts } => Text::from(format!(
             "The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
             parts.join(", ")

@@ -7,7 +7,7 @@ use walkdir::WalkDir;
 
 use crate::git::{GitError, Repo};
 use crate::measure::Place;
-use crate::measure::pair::Side;
+use crate::measure::pair::{Checkouts, OwnFiles, Side};
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
 
@@ -26,6 +26,9 @@ pub(crate) struct Proof {
     /// Directories of files that git does not track, without those that are shared.
     untracked: BTreeSet<PathBuf>,
     opens: Option<Opens>,
+    /// What is each side's own, and who opens it; `None` where that is not known.
+    sides: [OwnFiles; 2],
+    own: Option<Opens>,
 }
 
 /// What one side did in a run.
@@ -33,14 +36,16 @@ pub(crate) struct Proof {
 pub(crate) struct Did {
     /// Tracked files of the checkout that were opened.
     pub(crate) tracked: BTreeSet<String>,
-    /// Programs there that git does not track.
-    pub(crate) programs: BTreeSet<String>,
+    /// Files there that git does not track.
+    pub(crate) untracked: BTreeSet<String>,
+    /// Whether no file of its own was opened, or none that differs between the sides, here or to build it.
+    pub(crate) elsewhere: bool,
     pub(crate) printed: Option<Printed>,
 }
 
 impl Proof {
-    /// Of the checkout that `repo` is in. What is `shared` is meant to be opened.
-    pub(crate) fn new(repo: &Repo, shared: &[PathBuf]) -> Result<Self, GitError> {
+    /// Of the checkout that `repo` is in, and the sides. What is `shared` is meant to be opened.
+    pub(crate) fn new(repo: &Repo, shared: &[PathBuf], checkouts: &Checkouts) -> Result<Self, GitError> {
         let root = files::canonical(repo.root()).unwrap_or_else(|_| repo.root().to_owned());
         let listed = repo.tracked(b"")?;
         let tracked = listed.iter().map(|path| root.join(files::path_from_bytes(path)));
@@ -54,7 +59,8 @@ impl Proof {
         let walk =
             WalkDir::new(&root).into_iter().filter_entry(|entry| entry.file_type().is_dir() && !is_left(entry.path()));
         let walked = walk.flatten().map(walkdir::DirEntry::into_path).take(MOST_UNTRACKED);
-        let mut proof = Self { root, tracked, untracked: walked.collect(), opens: None };
+        let sides = [&checkouts.before, &checkouts.after].map(|side| side.own.clone());
+        let mut proof = Self { root, tracked, untracked: walked.collect(), opens: None, sides, own: None };
         proof.watch();
         Ok(proof)
     }
@@ -71,19 +77,26 @@ impl Proof {
         let caches = sources.iter().map(|dir| dir.join(PYTHON_CACHE)).filter(|dir| dir.is_dir());
         let all = caches.chain(sources.iter().cloned()).chain(self.untracked.iter().cloned()).collect();
         self.opens = Opens::watch(&all);
+        let homes = self.sides.iter().flat_map(|side| WalkDir::new(&side.home)).flatten();
+        let own = homes.filter(|entry| entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
+        self.own = Opens::watch(&own);
     }
 
     /// What was opened since it was asked last.
     pub(crate) fn opened(&mut self) -> Did {
         let mut did = Did::default();
-        let opened = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
+        let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
+        did.elsewhere = self.own.as_mut().is_some_and(|own| match own.opened() {
+            (_, true) => false,
+            (opened, false) => opened.is_empty() || !self.sides.iter().any(|side| side.built || side.differ(&opened)),
+        });
         for path in opened {
             let source = source_of(&path).unwrap_or_else(|| path.clone());
             let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();
             if self.tracked.contains(&source) {
                 did.tracked.insert(name);
-            } else if files::is_executable(&path) {
-                did.programs.insert(name);
+            } else {
+                did.untracked.insert(name);
             }
         }
         did
@@ -91,7 +104,7 @@ impl Proof {
 }
 
 /// What a file in a cache was compiled from: `pk/__pycache__/a.cpython-312.pyc` is of `pk/a.py`.
-fn source_of(path: &Path) -> Option<PathBuf> {
+pub(crate) fn source_of(path: &Path) -> Option<PathBuf> {
     let cache = path.parent().filter(|dir| dir.file_name().is_some_and(|name| name == PYTHON_CACHE))?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     Some(cache.parent()?.join(format!("{}.py", name.split('.').next()?)))
@@ -135,15 +148,35 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
             found.opened = did.tracked.intersection(&same.tracked).next().cloned();
         }
     }
-    found.program = before.programs.intersection(&after.programs).next().cloned();
-    if let (Some(old), Some(new)) = (&before.printed, &after.printed)
-        && old.sha256 != new.sha256
-        && found.opened.is_none()
-    {
+    if found.opened.is_some() {
+        return found;
+    }
+    let both: BTreeSet<String> = before.untracked.intersection(&after.untracked).cloned().collect();
+    if !both.is_empty() {
+        let same = again(Side::After).unwrap_or_default();
+        found.program = both.intersection(&same.untracked).next().cloned();
+    }
+    found.elsewhere = before.elsewhere && after.elsewhere;
+    if let (Some(old), Some(new)) = (&before.printed, &after.printed) {
+        compare(old, new, again, &mut found);
+    }
+    found
+}
+
+/// Compares what the sides printed. What a side prints shows that it works, if it is the same that the other prints.
+fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut FirstRuns) {
+    if old.sha256 != new.sha256 {
         let repeats = again(Side::Before).and_then(|did| did.printed).is_some_and(|it| it.sha256 == old.sha256);
         found.printed = repeats.then(|| [old.clone(), new.clone()]);
     }
-    found
+    let shown = old.sha256 == new.sha256 && old.bytes > 0;
+    let (slow, fast, slower) =
+        if old.seconds > new.seconds { (old, new, Side::Before) } else { (new, old, Side::After) };
+    if found.printed.is_none() && !shown && fast.is_idle_beside(slow.seconds) {
+        // The first run may have been slow for want of a warm cache.
+        let again = again(slower).and_then(|did| did.printed);
+        found.unshown = again.filter(|again| fast.is_idle_beside(again.seconds)).map(|_| [old.seconds, new.seconds]);
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +202,31 @@ mod tests {
         let of = |again: &str| conclude(&did(&[], "x"), &did(&[], "yy"), &mut |_| Some(did(&[], again))).printed;
         assert_eq!(of("x").map(|[old, new]| (old.bytes, new.bytes)), Some((1, 2)));
         assert_eq!(of("z"), None);
+    }
+
+    #[test]
+    fn a_quick_side_is_told_where_nothing_that_both_print_shows_the_work() {
+        let timed = |text: &str, seconds: f64| {
+            let mut did = did(&[], text);
+            did.printed = did.printed.map(|it| Printed { seconds, ..it });
+            did
+        };
+        let of = |old: &str, new: &str, again: f64| {
+            conclude(&timed(old, 1.0), &timed(new, 0.1), &mut |_| Some(timed("again", again))).unshown
+        };
+        assert_eq!(of("", "", 1.0), Some([1.0, 0.1]));
+        assert_eq!(of("12:01", "12:02", 1.0), Some([1.0, 0.1]));
+        assert_eq!(of("42", "42", 1.0), None);
+        assert_eq!(of("", "", 0.2), None, "slow for want of a warm cache");
+    }
+
+    #[test]
+    fn both_sides_have_to_run_something_else_before_it_is_told() {
+        let of = |before: bool, after: bool| {
+            let [one, other] = [before, after].map(|elsewhere| Did { elsewhere, ..did(&[], "x") });
+            conclude(&one, &other, &mut |_| None).elsewhere
+        };
+        assert_eq!([of(true, true), of(true, false), of(false, true)], [true, false, false]);
     }
 
     #[test]

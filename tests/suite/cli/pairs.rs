@@ -190,6 +190,45 @@ fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
     no_worktree_is_left(&s);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
+    let s = repository(SLOW, FAST);
+    let (root, first) = (s.root().display().to_string(), s.git(&["rev-parse", "HEAD~1"]));
+    let pair = ["pair", "--before", first.trim(), "--runs", "6"];
+    let copy = s.outside().join("installed.sh");
+    std::fs::write(&copy, work(FAST)).unwrap();
+    s.write("built/work.sh", work(FAST)).write(".gitignore", "built\n").commit_as("ignored", &[]);
+    let at_head = format!("  - {{name: built, cmd: \"sh '{root}/built/work.sh'\"}}\n");
+    let timings = format!(
+        "  - {{name: installed, cmd: \"sh '{}'\"}}\n{at_head}  - {{name: own, cmd: sh work.sh}}\n",
+        copy.display()
+    );
+    s.config(&format!("version: 1\ntimings:\n{timings}"));
+    let told = s.run(&pair);
+    let _ = told
+        .never_says(&["own opened"])
+        .says(&["installed opened no file on either side", "built opened built/work.sh of your own checkout"]);
+    // The preparation opens what differs, but what runs is not from there.
+    s.config(&format!(
+        "version: 1\npair: {{prepare: cp work.sh made.sh}}\ntimings:\n{timings}  - {{name: made, cmd: sh made.sh}}\n"
+    ));
+    let told = s.run(&pair);
+    let _ = told.never_says(&["made opened"]).says(&["installed opened no file on either side"]);
+}
+
+#[test]
+fn a_side_that_ends_at_once_and_shows_no_work_is_told() {
+    let s = Sandbox::new();
+    let all = [("quiet", "sh work.sh > out.txt"), ("errors", "sh work.sh >&2"), ("hidden", "sh work.sh || true")];
+    let line = |(name, cmd): &(&str, &str)| format!("  - {{name: {name}, cmd: {}}}\n", Value::from(*cmd));
+    s.config(&format!("version: 1\ntimings:\n{}", all.iter().map(line).collect::<String>()));
+    s.write("work.sh", format!("{}echo done >&2\n", work("60000"))).commit_as("one", &[]);
+    s.write("work.sh", "exit 0\n").commit_as("other", &[]);
+    let told = s.run(&["pair", "--runs", "6"]).ok().says(&["printed nothing that shows that both did the same work"]);
+    let _ = told.says(&["warning: quiet took ", "warning: errors took ", "warning: hidden took "]);
+}
+
 #[test]
 fn a_side_that_does_no_work_is_not_faster_and_other_words_are_told() {
     let s = Sandbox::new();
