@@ -18,6 +18,7 @@ use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, fix};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
+const REVERSED: &str = "the range is reversed, so it holds no commit";
 /// What `--range` without a value stands for.
 const UNPUBLISHED: &str = "@{upstream}...HEAD";
 
@@ -145,6 +146,11 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
             .fixed_by(Fix::one_of(below.iter().map(check))));
     }
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
+    if let (0, Some(base)) = (outcome.audit.commits, range.base.as_ref().filter(|base| **base != range.head))
+        && repo.is_ancestor(&range.head, base)?
+    {
+        return Err(wrong(text, REVERSED));
+    }
     let new = outcome.changes.iter().filter(|it| it.is_new).count();
     if new > 1 {
         ctx.hint(format!("the range holds {new} changes: merge or rebase it, and do not squash it into one commit"));
@@ -185,7 +191,7 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
     for commit in range.base.iter().chain([&range.head]) {
         let mut places = Vec::new();
         for dir in &around {
-            let names = project::config_names().into_iter().chain(project::record_dirs());
+            let names = project::config_names().iter().chain(project::record_dirs());
             let paths: Vec<String> = names.map(|name| format!("{dir}{name}")).collect();
             let asked: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
             let entries = repo.tree_entries(commit, &asked)?;
@@ -210,13 +216,17 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
 /// The configs of the base that the head has no more, where the project itself had none there.
 fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String>> {
     let names = project::config_names();
+    let own: Vec<Vec<u8>> = names.iter().map(|name| format!("{prefix}{name}").into_bytes()).collect();
+    if !repo.tree_entries(base, &own.iter().map(Vec::as_slice).collect::<Vec<_>>())?.is_empty() {
+        return Ok(Vec::new());
+    }
     let configs = |commit: &str| -> Result<BTreeSet<String>> {
         let all = repo.tree_entries(commit, &[])?;
         let paths = all.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
         Ok(paths.filter(|path| names.iter().any(|name| path == name || path.ends_with(&format!("/{name}")))).collect())
     };
     let before = configs(base)?;
-    if before.is_empty() || names.iter().any(|name| before.contains(&format!("{prefix}{name}"))) {
+    if before.is_empty() {
         return Ok(Vec::new());
     }
     let now = configs(head)?;
@@ -236,37 +246,28 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, Some((base, head))) => (base, head, false),
         (None, None) => (text, "", false),
     };
-    let head = named_commit(repo, if head.is_empty() { "HEAD" } else { head })?;
+    let names = [base, if head.is_empty() { "HEAD" } else { head }];
     // An empty base is git's empty tree: everything is looked at.
-    let base = if base.is_empty() { None } else { Some(named_commit(repo, base)?) };
-    if let Some(base) = &base {
-        can_hold_commits(repo, text, base, &head)?;
+    let names = if base.is_empty() { &names[1..] } else { &names };
+    // A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
+    let lacking = |error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]);
+    let mut found = repo.resolve_each(names).map_err(lacking)?;
+    let head = found.pop().unwrap_or_default();
+    let Some(base) = found.pop() else { return Ok(Range { base: None, head }) };
+    if base == head && !text.contains("..") {
+        return Err(wrong(text, "a single commit that is HEAD leaves nothing to check"));
     }
-    let base = match base {
-        Some(base) if symmetric => repo.merge_base(&base, &head)?,
-        base => base,
-    };
-    Ok(Range { base, head })
-}
-
-/// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
-fn named_commit(repo: &Repo, name: &str) -> Result<String> {
-    repo.resolve_only(name).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
+    let shared = if symmetric { repo.merge_base(&base, &head)? } else { Some(base.clone()) };
+    if base != head && shared.as_ref() == Some(&head) {
+        return Err(wrong(text, REVERSED));
+    }
+    Ok(Range { base: shared, head })
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.
-fn can_hold_commits(repo: &Repo, text: &str, base: &str, head: &str) -> Result<()> {
-    let wrong = |what: &str| {
-        trouble(format!("--range {text}: {what}"))
-            .fixed_by([Fix::next("put the older commit first", CommandLine::tool("check --range BASE..HEAD"))])
-    };
-    if base == head && !text.contains("..") {
-        return Err(wrong("a single commit that is HEAD leaves nothing to check"));
-    }
-    if base != head && repo.is_ancestor(head, base)? {
-        return Err(wrong("the range is reversed, so it holds no commit"));
-    }
-    Ok(())
+fn wrong(text: &str, what: &str) -> CommandError {
+    trouble(format!("--range {text}: {what}"))
+        .fixed_by([Fix::next("put the older commit first", CommandLine::tool("check --range BASE..HEAD"))])
 }
 
 /// What HEAD has and its upstream, or else the remote's default branch, has not.

@@ -34,7 +34,7 @@ impl GitHistory<'_> {
         if config.is_some() || self.record_entries(commit)?.is_empty() {
             return Ok(config);
         }
-        let names = project::config_names().into_iter().map(|name| files::path_from_bytes(&self.path(&name)));
+        let names = project::config_names().iter().map(|name| files::path_from_bytes(&self.path(name)));
         let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
         let removed = self.repo.git().args(args).args(names).long().line()?;
         if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
@@ -71,7 +71,7 @@ impl GitHistory<'_> {
     fn config_text(&self, commit: &str) -> Result<Option<(String, String)>> {
         let mut batch = self.repo.batch()?;
         for name in project::config_names() {
-            let Some(bytes) = batch.read_path(commit, &self.path(&name), file::MAX_BYTES)? else { continue };
+            let Some(bytes) = batch.read_path(commit, &self.path(name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some((text, shown)));
@@ -127,7 +127,7 @@ impl GitHistory<'_> {
         let [ours, legacy] = dirs.each_ref().map(|dir| self.path(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
         let mut found = Vec::new();
-        for dir in &dirs {
+        for dir in dirs {
             for entry in &entries {
                 let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
                 let path = String::from_utf8_lossy(path).into_owned();
@@ -325,7 +325,7 @@ impl Touches {
 
 fn id_of(path: &str) -> Option<ChangeId> {
     let dirs = project::record_dirs();
-    let below = dirs.iter().find_map(|dir| path.strip_prefix(dir))?;
+    let below = dirs.iter().find_map(|dir| path.strip_prefix(dir.as_str()))?;
     below.strip_suffix(".json")?.parse().ok()
 }
 

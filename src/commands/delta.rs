@@ -22,8 +22,12 @@ use crate::workflow::{Change, World};
 pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     // A git that is missing or refuses is told as the error that it is.
     let repo = ctx.repo()?;
-    let mut revision = measure::revision::revision(ctx.project.root(), repo);
-    if let (Some(repo), WorkTree::Clean) = (repo, &revision.work_tree)
+    unless_hidden(ctx, measure::revision::revision(ctx.project.root(), repo))
+}
+
+/// The same revision, unless a filter hides that it is not what the commit holds.
+pub(crate) fn unless_hidden(ctx: &Ctx, mut revision: Revision) -> Result<Revision> {
+    if let (Some(repo), WorkTree::Clean) = (ctx.repo()?, &revision.work_tree)
         && let Some(reason) = collect::hidden_by_filter(ctx, repo)?
     {
         revision.work_tree = WorkTree::Unknown { reason };
@@ -180,6 +184,9 @@ fn unclaimed(
     commits: &[Commit],
     range: (&str, &str),
 ) -> Result<BTreeSet<String>> {
+    if commits.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let policy = demands::here(ctx.config()?)?;
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let narrowed = |commit: &Commit| Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };

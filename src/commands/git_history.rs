@@ -70,11 +70,7 @@ impl<'a> GitHistory<'a> {
     }
 
     pub(crate) fn walk(&self, base: Option<&str>, head: &str, each: &mut dyn FnMut(Commit)) -> Result<()> {
-        self.repo.log_range(base, head, &Walk::range(&self.key), &mut |commit| {
-            each(self.narrowed(commit));
-            ControlFlow::Continue(())
-        })?;
-        Ok(())
+        Ok(self.repo.log_whole(base, head, &Walk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
     }
 
     /// The project's files among these, named from the project's root, with those that are the tool's own marked.

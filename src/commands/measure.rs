@@ -36,13 +36,14 @@ pub(crate) struct Measurement {
     pub(crate) revision_after: Revision,
 }
 
-/// Measures the project; `role` is that in the change, where the snapshot belongs to one.
+/// Measures the project; `role` is that in the change, where the snapshot belongs to one. `before` is the code as it was
+/// seen before that; without it, it is as it is found afterwards, which is for what runs nothing.
 pub(crate) fn take(
     ctx: &Ctx,
     label: &str,
     role: Option<&str>,
     change: Option<&ChangeId>,
-    revision: Revision,
+    before: Option<Revision>,
 ) -> Result<Measurement> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
@@ -83,8 +84,15 @@ pub(crate) fn take(
     let seen = delta::observe(ctx);
     snapshot.warnings.extend(report::method::beside(&seen.git.dirty_outside));
     snapshot.git = seen.git;
+    let (revision, revision_after) = match before {
+        Some(before) => (before, seen.revision),
+        None => {
+            let here = delta::unless_hidden(ctx, seen.revision)?;
+            (here.clone(), here)
+        }
+    };
     snapshot.revision = Some(revision.clone());
-    Ok(Measurement { snapshot, outputs, revision, revision_after: seen.revision })
+    Ok(Measurement { snapshot, outputs, revision, revision_after })
 }
 
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not

@@ -52,7 +52,7 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
     let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { world.revision.clone() };
-    let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), revision)?;
+    let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), Some(revision))?;
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
@@ -203,7 +203,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;
-    let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), revision)?;
+    let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), Some(revision))?;
     let watched = evidence::watched(ctx, change)?;
     let not_back = watched.map(|it| it.not_back(change, &measurement.snapshot)).unwrap_or_default();
     let mut path = String::new();

@@ -97,6 +97,12 @@ impl Config {
         all
     }
 
+    /// Whether measuring runs or asks anything, rather than reading files alone.
+    pub(crate) fn runs_anything(&self) -> bool {
+        let timed = self.timings.iter().any(|timing| timing.cmd.is_some());
+        timed || !self.http_probes.is_empty() || self.kpis.iter().any(|kpi| kpi.cmd.is_some())
+    }
+
     /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
     pub fn prepares(&self) -> Option<&str> {
         self.pair.prepare.as_deref().or(self.commands.build.as_deref())

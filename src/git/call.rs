@@ -136,13 +136,7 @@ impl Call {
 
     /// Runs it; any exit code is an answer.
     pub(crate) fn output(self) -> Result<Output, GitError> {
-        let limit = self.output_limit;
-        let mut stdout = Vec::new();
-        let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
-        if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
-            return Err(GitError::TooMuch { args: output.args, limit });
-        }
-        Ok(Output { stdout, ..output })
+        self.start()?.output()
     }
 
     /// Runs it and takes its standard output; any exit code but 0 is an error.
@@ -170,9 +164,7 @@ impl Call {
 
     /// What `parse` makes of its standard output; an error that says what was expected where it makes nothing of it.
     pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
-        let output = self.output()?;
-        let args = output.args.clone();
-        parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
+        self.start()?.parsed(expected, parse)
     }
 
     /// Runs it and hands its standard output over while it comes. When `consume` breaks off, git is stopped.
@@ -182,7 +174,7 @@ impl Call {
         consume: impl FnOnce(&mut dyn BufRead) -> io::Result<ControlFlow<()>>,
     ) -> Result<(), GitError> {
         let mut stopped = false;
-        let output = self.read(|reader| {
+        let output = self.start()?.read(|reader| {
             stopped = consume(reader)?.is_break();
             Ok(())
         })?;
@@ -195,16 +187,17 @@ impl Call {
         spawned.map_err(|source| GitError::io("start", &self.shown(), source))
     }
 
-    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output, GitError> {
+    /// Starts it: it runs while something else is done, until its answer is asked for.
+    pub(crate) fn start(mut self) -> Result<Running, GitError> {
         let args = self.shown();
-        let io_error = |action: &'static str| |source: io::Error| GitError::io(action, &args, source);
         if !self.dir.is_dir() {
             let source = io::Error::new(io::ErrorKind::NotADirectory, "no such directory");
             return Err(GitError::Io { action: format!("run git in {}", self.dir.display()), source });
         }
         let input = self.input.take();
         let deadline = Instant::now() + self.limit;
-        let mut child = self.command(input.is_some()).spawn().map_err(io_error("start"))?;
+        let spawned = self.command(input.is_some()).spawn();
+        let mut child = spawned.map_err(|source| GitError::io("start", &args, source))?;
         if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), input) {
             // Git may have heard enough and closed its end; what it makes of that it says itself.
             std::thread::spawn(move || pipe.write_all(&bytes));
@@ -214,21 +207,8 @@ impl Call {
             std::thread::spawn(move || send.send(tail(pipe)));
             receive
         });
-        let consumed = match child.stdout.take() {
-            Some(pipe) => consume(&mut BufReader::with_capacity(CHUNK, Deadlined::new(pipe, deadline))),
-            None => Ok(()),
-        };
-        let timed_out = consumed.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
-        let status = if timed_out { None } else { wait(&mut child, deadline).map_err(io_error("wait for"))? };
-        let Some(status) = status else {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(GitError::TimedOut { args, limit_s: self.limit.as_secs() });
-        };
-        consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
-        // Something that git left behind may hold this pipe open for ever.
-        let stderr = complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
-        Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
+        let answer = child.stdout.take().map(|pipe| Deadlined::new(pipe, deadline));
+        Ok(Running { child, args, limit: self.limit, output_limit: self.output_limit, deadline, complaints, answer })
     }
 
     fn command(&self, with_input: bool) -> Command {
@@ -263,6 +243,57 @@ impl Call {
     }
 }
 
+/// A call of git that was made. Dropping it closes git's output, which ends git.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    args: String,
+    limit: Duration,
+    output_limit: u64,
+    deadline: Instant,
+    complaints: Option<mpsc::Receiver<String>>,
+    answer: Option<Deadlined>,
+}
+
+impl Running {
+    /// See [`Call::output`].
+    pub(crate) fn output(self) -> Result<Output, GitError> {
+        let limit = self.output_limit;
+        let mut stdout = Vec::new();
+        let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
+        if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
+            return Err(GitError::TooMuch { args: output.args, limit });
+        }
+        Ok(Output { stdout, ..output })
+    }
+
+    /// See [`Call::parsed`].
+    pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
+        let output = self.output()?;
+        let args = output.args.clone();
+        parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
+    }
+
+    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output, GitError> {
+        let args = self.args;
+        let consumed = match self.answer {
+            Some(answer) => consume(&mut BufReader::with_capacity(CHUNK, answer)),
+            None => Ok(()),
+        };
+        let timed_out = consumed.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
+        let waited = if timed_out { Ok(None) } else { wait(&mut self.child, self.deadline) };
+        let Some(status) = waited.map_err(|source| GitError::io("wait for", &args, source))? else {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            return Err(GitError::TimedOut { args, limit_s: self.limit.as_secs() });
+        };
+        consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
+        // Something that git left behind may hold this pipe open for ever.
+        let stderr = self.complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
+        Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
+    }
+}
+
 impl Output {
     fn ok(self) -> Result<Vec<u8>, GitError> {
         if self.code == Some(0) { Ok(self.stdout) } else { Err(self.failed()) }
@@ -289,6 +320,7 @@ pub(crate) fn records(output: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A pipe that is read up to a point in time. The reading is done by a thread, since a pipe cannot be read
 /// with a time limit, and a process that git started may hold it open after git has been ended.
+#[derive(Debug)]
 struct Deadlined {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     deadline: Instant,

@@ -85,6 +85,9 @@ impl Repo {
         side: Side<'_>,
         scope: &Scope<'_>,
     ) -> Result<Vec<FileChange>, GitError> {
+        if matches!(side, Side::Commit(head) if head == base) {
+            return Ok(Vec::new());
+        }
         raw_changes(self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev", "--"]).long(), scope)
     }
 

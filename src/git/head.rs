@@ -25,6 +25,9 @@ pub(crate) struct CommitAndTree {
 impl Repo {
     /// What is checked out.
     pub(crate) fn head(&self) -> Result<Head, GitError> {
+        if let Some(head) = self.head_in_files() {
+            return Ok(head);
+        }
         let args = ["rev-parse", "HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD"];
         let output = self.git().args(args).output()?;
         if output.code == Some(0)
@@ -33,10 +36,30 @@ impl Repo {
             && is_full_id(tree)
         {
             self.saw(commit);
+            self.saw_tree(commit, tree);
             let branch = (reference != "HEAD").then(|| branch_name(reference));
             return Ok(Head { branch, at: Some(CommitAndTree { commit: commit.to_owned(), tree: tree.to_owned() }) });
         }
         self.head_in_doubt()
+    }
+
+    /// The same by the files that hold it now, where they say it plainly and git has told of the commit before: `HEAD`
+    /// with the id itself or the name of a branch, and that branch's own file.
+    fn head_in_files(&self) -> Option<Head> {
+        let plain = |path: PathBuf| {
+            let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+            is_file.then(|| std::fs::read_to_string(path).ok()).flatten()
+        };
+        let said = plain(self.git_dir().join("HEAD"))?;
+        let reference = said.strip_prefix("ref: ").map(str::trim_end);
+        let is_branch = |name: &str| name.starts_with("refs/heads/") && !name.contains("..");
+        let commit = match reference {
+            Some(name) => plain(self.common_dir().join(Some(name).filter(|name| is_branch(name))?))?,
+            None => said.clone(),
+        };
+        let commit = commit.trim_end().to_owned();
+        let tree = self.tree_seen(&commit)?;
+        Some(Head { branch: reference.map(branch_name), at: Some(CommitAndTree { commit, tree }) })
     }
 
     /// Before the first commit, with a damaged branch, or with another thing named HEAD.
@@ -56,10 +79,14 @@ impl Repo {
     /// The commit that a revision names, with its tree. Safe for text that looks like an option.
     pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
         let commit = self.resolve(spec)?;
+        if let Some(tree) = self.tree_seen(&commit) {
+            return Ok(CommitAndTree { commit, tree });
+        }
         let read = self.running_batch().map(|mut batch| batch.commit(&commit)).transpose()?.flatten();
         let tree = read.and_then(|(_, text)| text.strip_prefix("tree ")?.lines().next().map(str::to_owned));
         let ask = || self.git().args(["rev-parse", &format!("{commit}^{{tree}}")]).line();
         let tree = tree.map_or_else(ask, Ok)?;
+        self.saw_tree(&commit, &tree);
         Ok(CommitAndTree { commit, tree })
     }
 
@@ -71,6 +98,9 @@ impl Repo {
         }
         if self.has_seen(spec) {
             return Ok(spec.to_owned());
+        }
+        if let ("HEAD", Some(at)) = (spec, self.head_in_files().and_then(|head| head.at)) {
+            return Ok(at.commit);
         }
         if is_full_id(spec)
             && let Some(mut batch) = self.running_batch()
@@ -108,6 +138,21 @@ impl Repo {
         }
         let id = text(&said.stdout);
         self.resolve(if said.code == Some(0) && is_full_id(&id) { &id } else { spec })
+    }
+
+    /// The same for several, asked in one go where nothing is in doubt.
+    pub(crate) fn resolve_each(&self, specs: &[&str]) -> Result<Vec<String>, GitError> {
+        if specs.iter().any(|spec| !is_full_id(spec)) && !specs.iter().any(|spec| spec.starts_with(['-', ':', '^'])) {
+            let commits = specs.iter().map(|spec| format!("{spec}^{{commit}}"));
+            let said = self.git().args(["-c", "core.warnAmbiguousRefs=true", "rev-parse"]).args(commits).output()?;
+            let ids: Vec<String> = text(&said.stdout).lines().map(str::to_owned).collect();
+            let is_plain = said.code == Some(0) && said.stderr.is_empty() && ids.len() == specs.len();
+            if is_plain && ids.iter().all(|id| is_full_id(id)) {
+                ids.iter().for_each(|id| self.saw(id));
+                return Ok(ids);
+            }
+        }
+        specs.iter().map(|spec| self.resolve_only(spec)).collect()
     }
 
     /// The full id of the only commit whose id begins so, whatever branches are named like.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::git::call::records;
 use crate::git::{GitError, Repo, TreeEntry};
-use crate::model::Digest;
+use crate::model::digest::hex;
 use crate::os::files;
 
 /// The index of a checkout.
@@ -15,8 +15,8 @@ pub(crate) struct Index {
     pub(crate) entries: Rc<[TreeEntry]>,
     /// Which of them git does not look at.
     unseen: Vec<(usize, Unseen)>,
-    /// Of the file that holds it, where it did not change while it was listed.
-    pub(crate) digest: Option<Digest>,
+    /// The file that holds it, where it did not change while it was listed.
+    pub(crate) file: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,27 +42,33 @@ impl Index {
 }
 
 impl Repo {
-    /// The index as it is now: its file is read each time, and listed by git where it is not as it was.
+    /// The index as it is now: its file is read each time. Git is asked to list it where its format is none of the
+    /// common ones.
     pub(crate) fn index(&self) -> Result<Rc<Index>, GitError> {
-        let digest = self.index_digest();
+        let mut file = self.index_file();
         let last = self.last_index().borrow().clone();
-        if let Some(last) = last.filter(|last| digest.is_some() && last.digest == digest) {
+        if let Some(last) = last.filter(|last| file.is_some() && last.file == file) {
             return Ok(last);
         }
-        let call = self.git().args(["ls-files", "-v", "-s", "-z"]).long();
-        let listed: Vec<(TreeEntry, Option<Unseen>)> =
-            call.parsed("TAG MODE OBJECT STAGE PATH", |output| records(output).map(listed).collect())?;
-        let unseen = listed.iter().enumerate().filter_map(|(at, (_, unseen))| Some((at, (*unseen)?))).collect();
-        let digest = digest.filter(|digest| self.index_digest().as_ref() == Some(digest));
-        let index = Index { entries: listed.into_iter().map(|(entry, _)| entry).collect(), unseen, digest };
-        let index = Rc::new(index);
+        let entries = match file.as_deref().zip(self.id_bytes()).and_then(|(file, id)| entries(file, id)) {
+            Some(entries) => entries,
+            None => {
+                let call = self.git().args(["ls-files", "-v", "-s", "-z"]).long();
+                let listed = |output: &[u8]| records(output).map(listed).collect();
+                let entries = call.parsed("TAG MODE OBJECT STAGE PATH", listed)?;
+                file = file.filter(|file| self.index_file().as_ref() == Some(file));
+                entries
+            }
+        };
+        let unseen = entries.iter().enumerate().filter_map(|(at, (_, unseen))| Some((at, (*unseen)?))).collect();
+        let index = Rc::new(Index { entries: entries.into_iter().map(|(entry, _)| entry).collect(), unseen, file });
         *self.last_index().borrow_mut() = Some(index.clone());
         Ok(index)
     }
 
-    /// Of the bytes of its file; `None` where there is none yet.
-    pub(crate) fn index_digest(&self) -> Option<Digest> {
-        std::fs::read(self.git_dir().join("index")).ok().map(|bytes| Digest::of_bytes(&bytes))
+    /// The bytes of its file; `None` where there is none yet.
+    pub(crate) fn index_file(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.git_dir().join("index")).ok()
     }
 
     /// The files that git tracks below a path, which ends with `/`, from the repository's root.
@@ -96,7 +102,41 @@ impl Repo {
     }
 }
 
-fn listed(record: &[u8]) -> Option<(TreeEntry, Option<Unseen>)> {
+/// An entry, and why git does not look at it.
+type Listed = (TreeEntry, Option<Unseen>);
+
+/// The entries in a file of version 2 or 3 with ids of `id` bytes, whose optional extensions alone may follow (git's
+/// gitformat-index). `None` for any other, such as one that is split or of a sparse checkout's directories.
+fn entries(file: &[u8], id: usize) -> Option<Vec<Listed>> {
+    const ASSUMED: u16 = 0x8000;
+    const EXTENDED: u16 = 0x4000;
+    const LEFT_OUT: u16 = 0x4000;
+    const LENGTH: u16 = 0x0FFF;
+    let word = |at: usize| Some(u32::from_be_bytes(file.get(at..at + 4)?.try_into().ok()?));
+    let half = |at: usize| Some(u16::from_be_bytes(file.get(at..at + 2)?.try_into().ok()?));
+    let (b"DIRC", 2 | 3) = (file.get(..4)?, word(4)?) else { return None };
+    let (mut found, mut at) = (Vec::new(), 12);
+    for _ in 0..word(8)? {
+        let (mode, object, flags) = (word(at + 24)?, file.get(at + 40..at + 40 + id)?, half(at + 40 + id)?);
+        let (more, start) = if flags & EXTENDED == 0 { (0, at + 42 + id) } else { (half(at + 42 + id)?, at + 44 + id) };
+        let path = file.get(start..)?.split(|byte| *byte == 0).next()?;
+        if path.len().min(usize::from(LENGTH)) != usize::from(flags & LENGTH) {
+            return None;
+        }
+        let assumed = (flags & ASSUMED != 0).then_some(Unseen::Assumed);
+        let unseen = if more & LEFT_OUT == 0 { assumed } else { Some(Unseen::LeftOut) };
+        found.push((TreeEntry { mode: format!("{mode:06o}"), object: hex(object), path: path.to_vec() }, unseen));
+        // One to eight NULs, so that each entry's length is a multiple of eight.
+        at += (start - at + path.len() + 8) / 8 * 8;
+    }
+    let end = file.len().checked_sub(id)?;
+    while at < end && file.get(at)?.is_ascii_uppercase() {
+        at += 8 + usize::try_from(word(at + 4)?).ok()?;
+    }
+    (at == end).then_some(found)
+}
+
+fn listed(record: &[u8]) -> Option<Listed> {
     let tab = record.iter().position(|byte| *byte == b'\t')?;
     let [tag, mode, object, _stage] = std::str::from_utf8(&record[..tab]).ok()?.split(' ').collect::<Vec<_>>()[..]
     else {
@@ -112,6 +152,7 @@ fn listed(record: &[u8]) -> Option<(TreeEntry, Option<Unseen>)> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::git::Sandbox;
 
     #[test]
@@ -140,5 +181,52 @@ mod tests {
         let hidden: Vec<&[u8]> = index.hidden().map(|entry| entry.path.as_slice()).collect();
         let left_out: Vec<&[u8]> = index.left_out().map(|entry| entry.path.as_slice()).collect();
         assert_eq!((hidden, left_out), (vec![b"a".as_slice(), b"c"], vec![b"c".as_slice()]));
+    }
+
+    #[test]
+    fn the_file_is_read_as_git_lists_it_and_in_other_formats_git_is_asked() {
+        for format in ["sha1", "sha256"] {
+            let sandbox = Sandbox::with_format(format);
+            sandbox.git(&["config", "index.version", "2"]);
+            for path in ["a", "ab/c", "eight/ab", "ex", &format!("long/{}", "n".repeat(200)), "z\u{fc}"] {
+                sandbox.write(path, path);
+            }
+            sandbox.commit_all("one");
+            let repo = sandbox.repo();
+            let both = || {
+                let file = repo.index_file().unwrap();
+                let listed_by_git = repo.git().args(["ls-files", "-v", "-s", "-z"]).ok().unwrap();
+                let listed_by_git: Vec<Listed> = records(&listed_by_git).map(|it| listed(it).unwrap()).collect();
+                (entries(&file, repo.id_bytes().unwrap()), listed_by_git)
+            };
+            let same = || {
+                let (read, listed) = both();
+                assert_eq!(read.unwrap(), listed, "{format}");
+            };
+            same();
+            sandbox.git(&["update-index", "--assume-unchanged", "a"]);
+            sandbox.git(&["update-index", "--skip-worktree", "ab/c", "ex"]);
+            sandbox.write("new", "1");
+            sandbox.git(&["add", "-N", "new"]);
+            same();
+            // In conflict, a path stands there once for each side.
+            sandbox.git(&["checkout", "-q", "-b", "side"]);
+            sandbox.commit("z\u{fc}", "2", "side");
+            sandbox.git(&["checkout", "-q", "main"]);
+            sandbox.commit("z\u{fc}", "3", "main");
+            let _ = std::panic::catch_unwind(|| sandbox.git(&["merge", "-q", "side"]));
+            same();
+            assert!(both().1.iter().filter(|(entry, _)| entry.path == "z\u{fc}".as_bytes()).count() == 3);
+
+            for other in [["update-index", "--index-version=4"], ["update-index", "--split-index"]] {
+                sandbox.git(&["update-index", "--index-version=2"]);
+                sandbox.git(&other);
+                assert_eq!(both().0, None, "{other:?}");
+                assert_eq!(repo.index().unwrap().entries.len(), both().1.len());
+            }
+            let mut file = repo.index_file().unwrap();
+            file.truncate(file.len() - 1);
+            assert_eq!(entries(&file, repo.id_bytes().unwrap()), None);
+        }
     }
 }

@@ -3,16 +3,22 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use crate::git::call::records;
 use crate::git::diff::parse_raw;
-use crate::git::{Commit, GitError, Repo, Scope};
+use crate::git::{Call, Commit, GitError, Repo, Scope};
 use crate::os::files::path_from_bytes;
 
 /// Begins each commit's record, and can begin nothing else in the output.
 const SENTINEL: &str = "commit:";
 /// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
+
+/// A range with more commits than this is walked from both ends.
+const LONG: usize = 100;
+/// At most so many of its other half are held in memory.
+const KEPT: usize = 200_000;
 
 impl Commit {
     /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
@@ -68,6 +74,65 @@ impl Repo {
         walk: &Walk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<(), GitError> {
+        // Where they are one, there is nothing to walk.
+        if base == Some(head) {
+            return Ok(());
+        }
+        self.log_call(base, head, walk, &[])?.stream(|reader| read_commits(reader, each))
+    }
+
+    /// The same to the end. A long range is read from its other end, too, by another process, until the two meet.
+    pub(crate) fn log_whole(
+        &self,
+        base: Option<&str>,
+        head: &str,
+        walk: &Walk,
+        each: &mut dyn FnMut(Commit),
+    ) -> Result<(), GitError> {
+        let mut other_end = Some(self.log_call(base, head, walk, &["--reverse"])?);
+        // The last commit of each side: a side whose next is the other's last is done.
+        let last = Mutex::new([String::new(), String::new()]);
+        let meets = |side: usize, next: &str| {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            let meets = last[1 - side] == next;
+            if !meets {
+                next.clone_into(&mut last[side]);
+            }
+            meets
+        };
+        let rest = |call: Call| {
+            let mut found = Vec::new();
+            let read = call.stream(|reader| {
+                read_commits(reader, &mut |commit| {
+                    if found.len() == KEPT || meets(1, &commit.id) {
+                        return ControlFlow::Break(());
+                    }
+                    found.push(commit);
+                    ControlFlow::Continue(())
+                })
+            });
+            read.map(|()| found)
+        };
+        std::thread::scope(|scope| {
+            let (mut other, mut count) = (None, 0);
+            self.log_range(base, head, walk, &mut |commit| {
+                if meets(0, &commit.id) {
+                    return ControlFlow::Break(());
+                }
+                each(commit);
+                count += 1;
+                if count == LONG {
+                    other = other_end.take().map(|call| scope.spawn(|| rest(call)));
+                }
+                ControlFlow::Continue(())
+            })?;
+            let rest = other.map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            rest.transpose()?.into_iter().flatten().rev().for_each(each);
+            Ok(())
+        })
+    }
+
+    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk, more: &[&str]) -> Result<Call, GitError> {
         let keys: Vec<&str> = walk.trailers.split(',').collect();
         keys.iter().try_for_each(|key| check_key(key))?;
         let head = self.resolve(head)?;
@@ -83,7 +148,7 @@ impl Repo {
         call = call.args(["--no-color", "--no-ext-diff", "--no-relative", "--no-show-signature", "--no-mailmap"]);
         // A submodule that `.gitmodules` says to ignore is a change like any other.
         call = call.args(["--ignore-submodules=none", "--encoding=UTF-8", "--no-notes", "--no-decorate"]);
-        call = call.args(["--topo-order", merges, &format]);
+        call = call.args(["--topo-order", merges, &format]).args(more);
         if !walk.naming.is_empty() {
             call = call.arg("--fixed-strings").args(walk.naming.iter().map(|text| format!("--grep={text}")));
         }
@@ -91,7 +156,7 @@ impl Repo {
         if let Some(base) = base {
             call = call.arg(format!("^{}", self.resolve(base)?));
         }
-        call.arg("--").long().stream(|reader| read_commits(reader, each))
+        Ok(call.arg("--").long())
     }
 
     /// The commits that `head` has and `base` has not, oldest first.
@@ -328,6 +393,28 @@ mod tests {
         };
         assert_eq!(files(MergeFiles::Own), ["smuggled"]);
         assert_eq!(files(MergeFiles::FirstParent), ["b", "smuggled"]);
+    }
+
+    #[test]
+    fn a_long_range_is_the_same_from_both_ends() {
+        let sandbox = Sandbox::new();
+        let base = sandbox.commit("a", "0", "base");
+        let mut stream = String::new();
+        for n in 0..3 * LONG {
+            let from = if n == 0 { format!("from {base}\n") } else { String::new() };
+            let who = format!("committer A <a@example.org> {} +0000", 1_800_000_000 + n);
+            stream.push_str(&format!("commit refs/heads/main\n{who}\ndata 1\nn\n{from}M 644 inline {n}\ndata 1\nn\n"));
+        }
+        let repo = sandbox.repo();
+        repo.git().args(["fast-import", "--quiet"]).input(stream.into_bytes()).ok().unwrap();
+        let walk = Walk::range(KEY);
+        for (base, head) in [(Some(base.as_str()), "main"), (None, "main~2"), (Some("main~101"), "main"), (None, &base)]
+        {
+            let mut whole = Vec::new();
+            repo.log_whole(base, head, &walk, &mut |commit| whole.push(commit)).unwrap();
+            whole.reverse();
+            assert!(whole == repo.commits(base, head, &walk).unwrap(), "{base:?}..{head}: {}", whole.len());
+        }
     }
 
     #[test]

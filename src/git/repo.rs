@@ -24,7 +24,7 @@ pub(crate) struct Repo {
 }
 
 /// What git has said of full object ids, which cannot change while the program runs: an id is the digest of what it
-/// names. The same holds for the index by the digest of its file. Nothing is kept here that a branch, a checkout or the
+/// names. The same holds for the index by the bytes of its file. Nothing is kept here that a branch, a checkout or the
 /// configuration decides.
 #[derive(Debug, Default)]
 struct Memo {
@@ -127,6 +127,11 @@ impl Repo {
         Call::new(&self.root)
     }
 
+    /// How many bytes its ids have, where a commit was seen.
+    pub(crate) fn id_bytes(&self) -> Option<usize> {
+        self.memo.trees.borrow().keys().next().map(|id| id.len() / 2)
+    }
+
     pub(crate) fn last_index(&self) -> &LastIndex {
         &self.memo.index
     }
@@ -140,6 +145,11 @@ impl Repo {
         self.memo.commits.borrow_mut().insert(id.to_owned());
     }
 
+    /// Remembers the tree of the commit with this full id.
+    pub(crate) fn saw_tree(&self, commit: &str, tree: &str) {
+        self.memo.trees.borrow_mut().insert(commit.to_owned(), tree.to_owned());
+    }
+
     /// The tree of the commit with this full id, where it was seen.
     pub(crate) fn tree_seen(&self, id: &str) -> Option<String> {
         self.memo.trees.borrow().get(id).cloned()
@@ -147,7 +157,7 @@ impl Repo {
 
     /// Whether a commit with this id was seen. A name that is no full id never was.
     pub(crate) fn has_seen(&self, id: &str) -> bool {
-        self.memo.commits.borrow().contains(id)
+        self.memo.commits.borrow().contains(id) || self.memo.trees.borrow().contains_key(id)
     }
 
     /// The files of a commit (or tree) below a prefix. The last listing of a full id is remembered.

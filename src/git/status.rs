@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use crate::git::call::Running;
 use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
 use crate::git::{Call, GitError, Repo, Scope, TreeEntry};
-use crate::model::Digest;
 use crate::model::commit::is_regular;
 use crate::model::own;
 use crate::os::{FieldHasher, files};
@@ -50,8 +50,11 @@ impl Repo {
 
     /// What is checked out, and what differs from it, in one look.
     pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
-        let index = self.index_digest();
-        let Status { head, entries, is_staged } = self.status_entries(scope)?;
+        let index = self.index_file();
+        let running = self.status_of(scope).start()?;
+        // Read while git looks.
+        self.index()?;
+        let Status { head, entries, is_staged } = self.status_entries(running, scope)?;
         let head = head.and_then(|(commit, branch)| {
             let tree = self.tree_seen(&commit)?;
             self.saw(&commit);
@@ -66,10 +69,10 @@ impl Repo {
     }
 
     /// Where nothing is staged the index holds the files of the commit checked out: its objects need not be listed once
-    /// more. `digest` is of the index that was compared with the commit.
-    fn listed_by_index(&self, commit: &str, prefix: &[u8], digest: Option<Digest>) -> Result<(), GitError> {
+    /// more. `file` is the index that was compared with the commit.
+    fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<(), GitError> {
         let index = self.index()?;
-        if digest.is_some() && index.digest == digest {
+        if file.is_some() && index.file == file {
             let below = || index.entries.iter().filter(|entry| entry.path.starts_with(prefix)).cloned().collect();
             self.keep_listing(commit, prefix, if prefix.is_empty() { index.entries.clone() } else { below() });
         }
@@ -77,7 +80,7 @@ impl Repo {
     }
 
     fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
-        self.dirt_of(self.status_entries(scope)?.entries, scope, depth)
+        self.dirt_of(self.status_entries(self.status_of(scope).start()?, scope)?.entries, scope, depth)
     }
 
     fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
@@ -120,18 +123,19 @@ impl Repo {
         call.args(["--ignored=no", "--no-ahead-behind"]).long()
     }
 
-    fn status_entries(&self, scope: &Scope<'_>) -> Result<Status, GitError> {
-        let mut call = self.status().args(["--branch", "--ignore-submodules=none"]);
-        if !scope.prefix.is_empty() {
-            call = call.arg("--").arg(files::path_from_bytes(scope.prefix));
-        }
+    fn status_of(&self, scope: &Scope<'_>) -> Call {
+        let call = self.status().args(["--branch", "--ignore-submodules=none"]);
+        if scope.prefix.is_empty() { call } else { call.arg("--").arg(files::path_from_bytes(scope.prefix)) }
+    }
+
+    fn status_entries(&self, running: Running, scope: &Scope<'_>) -> Result<Status, GitError> {
         let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
             _ if !entry.path.starts_with(scope.prefix) => false,
             Some(is_regular) => !is_regular || scope.counts(entry.path),
             None if scope.is(own::is_left, entry.path) => false,
             None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
         };
-        call.parsed("git's status", |output| {
+        running.parsed("git's status", |output| {
             let (headers, entries): (Vec<_>, Vec<_>) = records(output).partition(|record| record.starts_with(b"# "));
             let header = |name: &[u8]| {
                 let value = headers.iter().find_map(|header| header.strip_prefix(name))?;

@@ -237,6 +237,10 @@ pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> 
     const LONGEST: u64 = 1024;
     let attributes = fs::read_to_string(root.join(".gitattributes")).unwrap_or_default();
     let uses_lfs = attributes.contains("filter=lfs");
+    // Git fetches no submodule that is not named there, in the root of the repository.
+    if !uses_lfs && !root.ancestors().any(|above| above.join(".gitmodules").exists()) {
+        return Vec::new();
+    }
     let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     let (mut pointers, mut submodules) = (Vec::new(), Vec::new());
     for path in tracked {

@@ -118,9 +118,8 @@ fn is_of(result: &ResultOf, name: &str) -> bool {
 }
 
 /// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is
-/// known of it. `None` where the bytes do not look like an export: an object with `results` and no schema.
-pub fn snapshot(label: &str, generated_at: DateTime<Utc>, bytes: &[u8]) -> Option<Result<Snapshot, HyperfineError>> {
-    let json = Json::parse(bytes).ok()?;
+/// known of it. `None` where the JSON does not look like an export: an object with `results` and no schema.
+pub fn snapshot(label: &str, generated_at: DateTime<Utc>, json: &Json<'_>) -> Option<Result<Snapshot, HyperfineError>> {
     let is_export = json.value["results"].is_array() && json.value["schema"].is_null();
     is_export.then(|| of_results(label, generated_at, &json.read::<Export>()?.results))
 }
@@ -230,6 +229,10 @@ fn exported(timing: &Timing) -> Value {
 mod tests {
     use super::*;
 
+    fn json(text: &str) -> Json<'_> {
+        Json::parse(text.as_bytes()).unwrap()
+    }
+
     #[test]
     fn the_summary_takes_percentiles_by_nearest_rank() {
         let times: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
@@ -252,8 +255,8 @@ mod tests {
     #[test]
     fn a_whole_export_is_a_snapshot_of_its_commands() {
         let taken = DateTime::UNIX_EPOCH;
-        assert!(snapshot("old", taken, br#"{"schema":"x","results":[]}"#).is_none());
-        let found = snapshot("old", taken, EXPORT.as_bytes()).unwrap().unwrap();
+        assert!(snapshot("old", taken, &json(r#"{"schema":"x","results":[]}"#)).is_none());
+        let found = snapshot("old", taken, &json(EXPORT)).unwrap().unwrap();
         assert_eq!((found.label.as_str(), found.timings[0].name.as_str()), ("old", "sleep 0.1"));
     }
 
@@ -268,12 +271,12 @@ mod tests {
     fn two_results_of_one_command_are_read_and_what_was_exported_is_read_back() {
         let two =
             r#"{"results":[{"command":"spin","times":[1],"user":0.5,"system":0.25},{"command":"spin","times":[2]}]}"#;
-        let found = snapshot("old", DateTime::UNIX_EPOCH, two.as_bytes()).unwrap().unwrap();
+        let found = snapshot("old", DateTime::UNIX_EPOCH, &json(&two)).unwrap().unwrap();
         let names = |found: &Snapshot| found.timings.iter().map(|timing| timing.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&found), ["spin", "spin (2)"]);
         let own = export(&found);
         assert_eq!((&own["results"][0]["user"], &own["results"][0]["system"]), (&0.5.into(), &0.25.into()));
-        let back = snapshot("old", DateTime::UNIX_EPOCH, own.to_string().as_bytes()).unwrap().unwrap();
+        let back = snapshot("old", DateTime::UNIX_EPOCH, &json(&own.to_string())).unwrap().unwrap();
         assert_eq!(names(&back), names(&found));
         assert_eq!(import("spin (2)", own.to_string().as_bytes()).unwrap().all_s, vec![2.0]);
         let alike = import("spin", two.as_bytes());

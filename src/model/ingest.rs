@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::model::pair;
 use crate::model::snapshot::{SCHEMA_V1, SCHEMA_V2};
@@ -31,13 +31,17 @@ fn found_text(found: &Option<String>) -> String {
 
 /// Reads a snapshot of version 1 or 2.
 pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
-    let json = Json::parse(bytes)?;
+    snapshot(&Json::parse(bytes)?)
+}
+
+/// The same from JSON that was read.
+pub(crate) fn snapshot(json: &Json<'_>) -> Result<Snapshot, IngestError> {
     let known = [SCHEMA_V1, SCHEMA_V2];
     check_schema(&json.value, "vibeship_optimizer.snapshot.v", &known, "vibeship_optimizer.snapshot.v1 or .v2")?;
     let snapshot: Snapshot = json.read()?;
     check_snapshot(&snapshot)?;
     snapshot.pair.as_deref().map_or(Ok(()), check_pair)?;
-    check_seconds("", &json.value, false)?;
+    check_seconds(&json.value)?;
     Ok(snapshot)
 }
 
@@ -47,7 +51,7 @@ pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
     check_schema(&json.value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;
     let session: PairSession = json.read()?;
     check_pair(&session)?;
-    check_seconds("", &json.value, false)?;
+    check_seconds(&json.value)?;
     Ok(session)
 }
 
@@ -69,21 +73,31 @@ fn refuse(field: impl Into<String>, problem: impl Into<String>) -> IngestError {
 
 /// Refuses a negative number under any key that ends with `_s`: no duration is negative. What the user's own settings hold is
 /// theirs.
-fn check_seconds(field: &str, value: &Value, is_seconds: bool) -> Result<(), IngestError> {
+fn check_seconds(value: &Value) -> Result<(), IngestError> {
+    let negative = |(field, number): (String, &Number)| {
+        refuse(field.trim_start_matches('.'), format!("{number} is negative, which no duration can be"))
+    };
+    negative_seconds(value, false).map_or(Ok(()), |found| Err(negative(found)))
+}
+
+/// The first such number, with where it is; that is written down only once there is one.
+fn negative_seconds(value: &Value, is_seconds: bool) -> Option<(String, &Number)> {
     match value {
-        Value::Number(number) if is_seconds && number.as_f64().is_some_and(|seconds| seconds < 0.0) => {
-            Err(refuse(field, format!("{number} is negative, which no duration can be")))
+        Value::Number(number) => {
+            let is_negative = is_seconds && number.as_f64().is_some_and(|seconds| seconds < 0.0);
+            is_negative.then(|| (String::new(), number))
         }
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(i, item)| check_seconds(&format!("{field}[{i}]"), item, is_seconds))
-        }
+        Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| {
+            let (field, number) = negative_seconds(item, is_seconds)?;
+            Some((format!("[{i}]{field}"), number))
+        }),
         Value::Object(map) => {
-            map.iter().filter(|(key, _)| !matches!(key.as_str(), "tuneables" | "env")).try_for_each(|(key, item)| {
-                let dot = if field.is_empty() { "" } else { "." };
-                check_seconds(&format!("{field}{dot}{key}"), item, key.ends_with("_s"))
+            map.iter().filter(|(key, _)| !matches!(key.as_str(), "tuneables" | "env")).find_map(|(key, item)| {
+                let (field, number) = negative_seconds(item, key.ends_with("_s"))?;
+                Some((format!(".{key}{field}"), number))
             })
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
     }
 }
 

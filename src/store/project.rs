@@ -1,6 +1,7 @@
 //! A project: its root, where its state, evidence, logbook and config are, and its names for them.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::model::ChangeId;
 use crate::model::own::{ATTRIBUTES, STATE_DIRS};
@@ -17,15 +18,20 @@ const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything el
 const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
 
 /// Every name of a config from the project's root, in order of precedence.
-pub(crate) fn config_names() -> Vec<String> {
-    let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
-    let states = states.flat_map(|dir| STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
-    ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states).collect()
+pub(crate) fn config_names() -> &'static [String] {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
+        let states = states.flat_map(|dir| STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states).collect()
+    });
+    &NAMES
 }
 
 /// Where records may be, from the project's root.
-pub(crate) fn record_dirs() -> [String; 2] {
-    [STATE_DIR, LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/"))
+pub(crate) fn record_dirs() -> &'static [String; 2] {
+    static DIRS: LazyLock<[String; 2]> =
+        LazyLock::new(|| [STATE_DIR, LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/")));
+    &DIRS
 }
 
 /// A project: its root and the name of its state directory.

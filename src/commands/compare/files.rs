@@ -13,9 +13,11 @@ use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
 use crate::measure::CommandPlan;
 use crate::model::scrub::scrub;
+use crate::model::strict_json::Json;
 use crate::model::text;
 use crate::model::{
-    Artifact, CommandLine, Contract, Digest, Fix, MetricId, PairSession, PairedCommand, Snapshot, hyperfine, ingest,
+    Artifact, CommandLine, Contract, Digest, Fix, IngestError, MetricId, PairSession, PairedCommand, Snapshot,
+    hyperfine, ingest,
 };
 use crate::os::files;
 use crate::report::compare::headline;
@@ -72,10 +74,11 @@ fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot> {
     let wrong = |error: &dyn std::fmt::Display| trouble(format!("{}: {error}", path.display()));
     let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
-    if let Some(export) = hyperfine::snapshot(&label, written, bytes) {
+    let json = Json::parse(bytes).map_err(IngestError::from);
+    if let Some(export) = json.as_ref().ok().and_then(|json| hyperfine::snapshot(&label, written, json)) {
         return export.map_err(|error| trouble(format!("{}: {error}", path.display())));
     }
-    ingest::parse_snapshot(bytes)
+    json.and_then(|json| ingest::snapshot(&json))
         .map_err(|error| wrong(&error).fixed_by([Fix::next("write a snapshot file", CommandLine::tool("snapshot"))]))
 }
 

@@ -236,7 +236,7 @@ fn measure_project(ctx: &Ctx) -> Result<Measurement> {
     if !revision.is_settled() {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
-    let mut measurement = measure::take(ctx, "day", None, None, revision)?;
+    let mut measurement = measure::take(ctx, "day", None, None, Some(revision))?;
     measure::check_unchanged(ctx, &mut measurement)?;
     Ok(measurement)
 }
