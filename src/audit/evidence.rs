@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::audit::record::CLOCK_TOLERANCE;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{self, Comparison, Settings, compare};
@@ -17,6 +16,7 @@ use crate::model::{
     PairSession, PairedKpi, Revision, RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Validation, Verdict,
     Verdicts, ingest,
 };
+use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 use crate::workflow::{Change, Watch, watch};
 
 /// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
@@ -328,9 +328,9 @@ fn on_one_machine(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSes
         return Some("it measured other commits than the ones to compare".to_owned());
     }
     // Where the clock was set back in between, only the comparison bounds it.
-    let early = after.at <= compared.at && pair.started_at < after.at - CLOCK_TOLERANCE;
-    let late = pair.generated_at > compared.at + CLOCK_TOLERANCE;
-    if early || late || pair.started_at > pair.generated_at + CLOCK_TOLERANCE {
+    let early = after.at <= compared.at && pair.started_at < earlier(after.at, CLOCK_TOLERANCE);
+    let late = pair.generated_at > later(compared.at, CLOCK_TOLERANCE);
+    if early || late || pair.started_at > later(pair.generated_at, CLOCK_TOLERANCE) {
         return Some("it was not measured between the state after and the comparison".to_owned());
     }
     // Where others committed in between, the snapshots differ by what they did, too.

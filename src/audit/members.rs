@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range};
 use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake};
 use crate::workflow::gates::open;
+use crate::workflow::window::CLOCK_TOLERANCE;
 use crate::workflow::{Change, End};
 
 /// A commit that belongs to a change.
@@ -229,6 +229,6 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     let other_clock = measured.timestamp() > member.made;
     let tolerance = if other_clock { CLOCK_TOLERANCE.num_seconds() } else { 0 };
     let written = range::moment(member.written);
-    (measured.timestamp() > member.written + tolerance)
+    (measured.timestamp() > member.written.saturating_add(tolerance))
         .then_some(FindingKind::EvidenceAfterTheFact { measured, written })
 }

@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
 use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
+use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, InvalidEvent, replay};
-
-/// How far the clocks of two machines may differ.
-pub(crate) const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
 /// A record as it was read from one tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +84,7 @@ pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Findi
         }
         InvalidEvent::NotARecord(_) => FindingKind::RecordUnlawful { seq: 1, gate: None },
     });
-    let future = change.events.iter().find(|event| event.at > latest + CLOCK_TOLERANCE);
+    let future = change.events.iter().find(|event| event.at > later(latest, CLOCK_TOLERANCE));
     let future = future.map(|event| FindingKind::RecordFromFuture { seq: event.seq, at: event.at });
     invalid.into_iter().chain(future).map(|what| record.about(Finding::fail(what))).collect()
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::Value;
 
-use crate::audit::record::CLOCK_TOLERANCE;
 use crate::audit::{CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState};
 use crate::model::{ChangeId, Event, Kind, Revision, RolloutStage, Stage, Validation};
 use crate::workflow::Change;
+use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 
 /// An event as a commit holds it, without trust in the record around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +131,7 @@ fn out_of_time(
             continue;
         }
         let mut events = change.events.iter().take(version.events().len());
-        if let Some(event) = events.find(|event| event.at > version.made + CLOCK_TOLERANCE) {
+        if let Some(event) = events.find(|event| event.at > later(version.made, CLOCK_TOLERANCE)) {
             let what = FindingKind::RecordFromFuture { seq: event.seq, at: event.at };
             return Some(Finding::fail(what).of_commit(&version.commit));
         }
@@ -141,10 +141,10 @@ fn out_of_time(
         // What another branch had committed by then was joined.
         let joined = |index: usize| first_committed(change, index, versions).is_some_and(|first| first < committed);
         let mut added = change.events.iter().enumerate().skip(count);
-        let (_, event) = added.find(|(index, event)| event.at < committed - CLOCK_TOLERANCE && !joined(*index))?;
+        let (_, event) = added.find(|(index, event)| event.at < earlier(committed, CLOCK_TOLERANCE) && !joined(*index))?;
         let what = FindingKind::RecordBackdated { seq: event.seq, at: event.at, committed };
         // A squash merge gives an older version of the record a new date, while a newer one waits in another branch.
-        let soon = event.at >= committed - Duration::days(deadline.days.into());
+        let soon = event.at >= earlier(committed, Duration::days(deadline.days.into()));
         Some(if soon && !deadline.demanded { Finding::warn(what) } else { Finding::fail(what) })
     })
 }
@@ -163,7 +163,7 @@ fn late(
         let is_day = matches!(event.what, Kind::Ticked(_) | Kind::RolledOut(RolloutStage { stage: Stage::Full, .. }));
         let first = if is_day { first_committed(change, index, versions) } else { None };
         let Some(first) = first else { continue };
-        if first > event.at + Duration::days(deadline.days.into()) {
+        if first > later(event.at, Duration::days(deadline.days.into())) {
             days.insert(event.at.date_naive());
             committed = committed.max(Some(first));
         }
@@ -183,8 +183,8 @@ pub(crate) fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, Da
     let change = record.change()?;
     change.events.iter().find_map(|event| {
         let commits = commits_of(&event.what).into_iter();
-        let mut later = commits.filter_map(|commit| Some((*made.get(&commit)?, commit)));
-        let (made, commit) = later.find(|(made, _)| event.at < *made - CLOCK_TOLERANCE)?;
+        let mut known = commits.filter_map(|commit| Some((*made.get(&commit)?, commit)));
+        let (made, commit) = known.find(|(made, _)| event.at < earlier(*made, CLOCK_TOLERANCE))?;
         let what = FindingKind::RecordBeforeCommit { seq: event.seq, at: event.at, commit, made };
         Some(Finding::fail(what).of_change(&record.id).at(&record.path))
     })

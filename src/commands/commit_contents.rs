@@ -260,7 +260,7 @@ impl Touches {
         for (commit, made) in self.config.iter().rev() {
             if history.config(commit)?.is_some_and(|config| config.sign.is_some()) {
                 // Git tells seconds: what was recorded within this one may have come first.
-                return Ok(Some(range::moment(*made + 1)));
+                return Ok(Some(range::moment(made.saturating_add(1))));
             }
         }
         Ok(None)
