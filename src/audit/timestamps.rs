@@ -141,7 +141,8 @@ fn out_of_time(
         // What another branch had committed by then was joined.
         let joined = |index: usize| first_committed(change, index, versions).is_some_and(|first| first < committed);
         let mut added = change.events.iter().enumerate().skip(count);
-        let (_, event) = added.find(|(index, event)| event.at < earlier(committed, CLOCK_TOLERANCE) && !joined(*index))?;
+        let (_, event) =
+            added.find(|(index, event)| event.at < earlier(committed, CLOCK_TOLERANCE) && !joined(*index))?;
         let what = FindingKind::RecordBackdated { seq: event.seq, at: event.at, committed };
         // A squash merge gives an older version of the record a new date, while a newer one waits in another branch.
         let soon = event.at >= earlier(committed, Duration::days(deadline.days.into()));
@@ -291,6 +292,21 @@ mod tests {
         let removed = findings(whole.id(), "x", None, &versions, None, LENIENT);
         assert_eq!(removed[0].what, FindingKind::RecordRemoved);
         assert_eq!(removed[0].commit.as_ref(), Some(&versions[2].commit), "the commit that still has all of it");
+    }
+
+    #[test]
+    fn a_commit_at_the_edge_of_time_is_compared_like_any_other() {
+        let change = fixture::passed(7);
+        for edge in [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC] {
+            let mut held = version(&change, 2, 1);
+            (held.written, held.made) = (edge, edge);
+            let found = whats(&change, &[held, version(&change, change.events.len(), 5)], LENIENT);
+            assert!(!found.is_empty(), "{edge}");
+            let before = EarlierRecord { path: "x".to_owned(), events: Vec::new(), committed: Some(edge) };
+            let _told = findings(change.id(), "x", Some(&before), &[], Some(&facts(change.clone())), LENIENT);
+            let made = named(&change).into_iter().map(|commit| (commit, edge)).collect();
+            let _told = before_its_commit(&facts(change.clone()), &made);
+        }
     }
 
     #[test]

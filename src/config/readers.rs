@@ -60,7 +60,10 @@ impl Reader {
     pub(crate) fn extract(self, name: &str) -> Extract {
         match self {
             Self::Criterion => Extract::Criterion,
-            Self::GoBench => Extract::Regex(format!(r"(?m)^{}(?:-\d+)?\s+\d+\s+([0-9.]+) ns/op", regex::escape(name))),
+            Self::GoBench => {
+                let line = format!(r"(?m)^{}(?:-\d+)?\s+\d+\s+(?:\S.*\s)?([0-9][0-9.e+]*) ns/op", regex::escape(name));
+                Extract::Regex(line)
+            }
             Self::Jmh => Extract::Jmh(name.to_owned()),
             Self::Hyperfine | Self::PytestBenchmark | Self::GoogleBenchmark | Self::K6 | Self::Oha => {
                 let token = name.replace('~', "~0").replace('/', "~1");

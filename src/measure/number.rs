@@ -31,7 +31,9 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
             let value = parsed(text)?;
             results::usable(config, &value).map_err(|why| format!(": {why}"))?;
             let place = places.iter().find(|place| follow(&value, place).is_ok()).or(places.first());
-            place.map_or_else(|| Ok(Vec::new()), |place| pointed_in(&value, place, &config.unit))
+            let Some(place) = place else { return Ok(Vec::new()) };
+            results::one(config, &value, place).map_err(|why| format!(": {why}"))?;
+            pointed_in(&value, place, &config.unit)
         }
         Extract::Jmh(select) => {
             let value = parsed(text)?;
@@ -69,7 +71,7 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
     let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit", "scoreUnit"] };
     let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str());
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
-        return Err(format!(": {pointer} has unit {unit} in the file, but the config says `unit: {declared}`"));
+        return Err(format!(": {pointer} has unit {unit} in the file, but the config {}", says(declared, unit)));
     }
     let value = found.value;
     match value {
@@ -93,13 +95,17 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
 
 /// The numbers that a regular expression captures: of several different ones as many as the config says.
 fn matched(pattern: &str, config: &KpiProbe, text: &str) -> Result<Vec<f64>, String> {
-    let no_match = || format!(": nothing matches the regex {pattern:?}");
+    let no_match = || match &config.select {
+        Some(name) => format!(": no line in it is a result of `select: {name}`"),
+        None => format!(": nothing matches the regex {pattern:?}"),
+    };
     let regex = regex::Regex::new(pattern).map_err(|_| no_match())?;
     let mut all: Vec<Captures<'_>> = regex.captures_iter(text).filter(|found| found.get(1).is_some()).collect();
     if config.matches == Matches::Last {
         all.drain(..all.len().saturating_sub(1));
     }
-    let found: Vec<f64> = all.iter().map(|found| whole(text, found, &config.unit)).collect::<Result<_, _>>()?;
+    let found: Result<Vec<f64>, String> = all.iter().map(|found| whole(text, found, pattern, &config.unit)).collect();
+    let found = found?;
     let first = *found.first().ok_or_else(no_match)?;
     match found.iter().find(|other| **other != first) {
         Some(other) if config.matches == Matches::One => Err(format!(
@@ -115,41 +121,63 @@ fn matched(pattern: &str, config: &KpiProbe, text: &str) -> Result<Vec<f64>, Str
 }
 
 /// The number that a match captures, if it is all of that number and in the declared unit.
-fn whole(text: &str, found: &Captures<'_>, declared: &Unit) -> Result<f64, String> {
+fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Result<f64, String> {
     let (Some(all), Some(group)) = (found.get(0), found.get(1)) else { return Err(not_a_number("the match")) };
     let trimmed = group.as_str().trim();
     let start = group.start() + (group.as_str().len() - group.as_str().trim_start().len());
     let end = start + trimmed.len();
+    // Of its own line: what is in others is another number's.
+    let before = text[..start].rsplit('\n').next().unwrap_or_default();
+    let after = text[end..].split('\n').next().unwrap_or_default();
     let place = || {
-        let line = text[..start].matches('\n').count() + 1;
-        let column = text[..start].rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let (line, column) = (text[..start].matches('\n').count() + 1, before.chars().count() + 1);
         format!(" line {line}, column {column}")
     };
     let value =
         number(trimmed).ok_or_else(|| format!("{}: the match {} is not a finite number", place(), shown(trimmed)))?;
-    let (before, after) = (&text[..start], &text[end..]);
     // What the regex itself matched around the group, its author has seen.
     let (seen_before, seen_after) = (all.start() < start, all.end() > end);
     let is_duration = compound(before, after, declared);
     if is_duration || begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
-        let around = |c: char| c.is_alphanumeric() || "+-.,:/".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
-        let from = before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(start, |(at, _)| at);
-        let to = end + after.find(|c: char| !around(c)).unwrap_or(after.len());
+        let around =
+            |c: char| c.is_alphanumeric() || "+-.,:/^*×·".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
+        let from =
+            before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(before.len(), |(at, _)| at);
+        let to = after.find(|c: char| !around(c)).unwrap_or(after.len());
+        let joined = [&before[from..], trimmed, &after[..to]].concat();
+        // Its parts are apart.
+        let joined = if joined == trimmed { [before, trimmed, after].concat().trim().to_owned() } else { joined };
         return Err(format!(
             "{}: the match {} is only a part of the number {}: extend the regex to the whole number, or to the separator",
             place(),
             shown(trimmed),
-            shown(&text[from..to])
+            shown(&joined)
         ));
     }
-    match unit_after(after, declared) {
-        Some(unit) => Err(format!(
-            "{}: {} is followed by `{unit}`, and the config says `unit: {declared}`",
-            place(),
-            shown(trimmed)
-        )),
+    let wrong = |how: &str, unit: &str| {
+        format!("{}: {} {how} `{unit}`, and the config {}", place(), shown(trimmed), says(declared, unit))
+    };
+    if let Some(unit) = unit_after(after, declared) {
+        return Err(wrong("is followed by", &unit));
+    }
+    let (around, own) = (all.as_str(), group.start() - all.start());
+    let parts = [&around[..own], &around[own + group.len()..]];
+    match parts.into_iter().find_map(|part| unit_beside(part, pattern, declared)) {
+        Some(unit) => Err(wrong("stands beside", &unit)),
         None => Ok(value),
     }
+}
+
+/// What the config says of a KPI's unit, where the numbers have another.
+fn says(declared: &Unit, found: &str) -> String {
+    match is_bare(declared) {
+        true => format!("names no unit: add `unit: {found}`"),
+        false => format!("says `unit: {declared}`"),
+    }
+}
+
+fn is_bare(unit: &Unit) -> bool {
+    matches!(unit.symbol(), "" | "1")
 }
 
 fn digit(c: Option<char>) -> bool {
@@ -168,6 +196,13 @@ fn compound(before: &str, after: &str, declared: &Unit) -> bool {
     if declared.is_time() && clock.into_iter().flatten().any(|(_, digits, _)| is_some(&digits)) {
         return true;
     }
+    // As ISO 8601 writes it: `PT1M2.5S`.
+    let iso = [captures(r"P([0-9.YMWDTH]*)$", before), captures(r"^[YMWDHS]([0-9.YMWDTHS]*)", after)];
+    if let [Some((_, earlier, _)), Some((_, later, _))] = iso
+        && (is_some(&earlier) || is_some(&later))
+    {
+        return true;
+    }
     let seconds = |word: &str| match word {
         "d" => Some(86_400.0),
         "hr" | "hrs" => Some(3600.0),
@@ -175,12 +210,12 @@ fn compound(before: &str, after: &str, declared: &Unit) -> bool {
         word => Unit::spelled(word).factor_to(&Unit::seconds()),
     };
     let Some(here) = captures(r"^\s?([a-zµ]+)", after).and_then(|(_, word, _)| seconds(&word)) else { return false };
-    let next = captures(r"^\s?[a-zµ]+\s?([0-9.]+)\s?([a-zµ]+)", after);
+    let next = captures(r"^\s?[a-zµ]+(?:,| and|, and)?\s?([0-9.]+)\s?([a-zµ]+)", after);
     if next.is_some_and(|(_, digits, word)| is_some(&digits) && seconds(&word).is_some_and(|unit| unit < here)) {
         return true;
     }
     let mut earlier = before;
-    while let Some((start, digits, word)) = captures(r"([0-9.]+)\s?([a-zµ]+)\s?$", earlier)
+    while let Some((start, digits, word)) = captures(r"([0-9.]+)\s?([a-zµ]+)(?:,| and|, and)?\s?$", earlier)
         && seconds(&word).is_some_and(|unit| unit > here)
     {
         if is_some(&digits) {
@@ -196,7 +231,7 @@ fn begins_within(before: &str, number: &str, seen: bool) -> bool {
     let mut back = before.chars().rev();
     let (last, before_last) = (back.next(), back.next());
     match last {
-        Some('0'..='9' | '.') => true,
+        Some(c) if c.is_numeric() || c == '.' => true,
         Some('-' | '\u{2212}') => before_last.is_none_or(|c| c.is_whitespace() || ":=([,".contains(c)),
         Some(',' | ':' | '/') => !seen && digit(before_last),
         Some(c) if GROUPING.contains(&c) => digit(before_last),
@@ -213,29 +248,55 @@ fn begins_within(before: &str, number: &str, seen: bool) -> bool {
 fn ends_within(number: &str, after: &str, seen: bool) -> bool {
     let mut ahead = after.chars();
     let (first, second) = (ahead.next(), ahead.next());
+    let has_exponent = |text: &str| {
+        let digits = text.trim_start_matches(['e', 'E', 'd', 'D']);
+        digits.len() + 1 == text.len() && leading_digits(digits.strip_prefix(['+', '-']).unwrap_or(digits)) > 0
+    };
+    let is_zero = number.trim_start_matches('-') == "0";
+    // Digits of base 16: no unit has a number in it.
+    let word = &after[..after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len())];
+    let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.bytes().any(|byte| byte.is_ascii_digit());
     match first {
-        Some('0'..='9') => true,
+        Some(c) if c.is_numeric() => true,
+        _ if is_hex || has_exponent(after) || is_power(after) => true,
         Some('.') => digit(second),
         Some(',' | ':' | '/') => !seen && digit(second),
-        Some('e' | 'E') => digit(second) || matches!(second, Some('+' | '-')) && digit(ahead.next()),
-        Some('x' | 'X') => number.trim_start_matches('-') == "0" && second.is_some_and(|c| c.is_ascii_hexdigit()),
+        Some('x' | 'X' | 'b' | 'B' | 'o' | 'O') => is_zero && second.is_some_and(|c| c.is_ascii_hexdigit()),
         Some(c) if GROUPING.contains(&c) => digit(second),
         Some(' ') => {
-            !seen && leading_digits(&after[1..]) == 3 && number.len() <= 3 && leading_digits(number) == number.len()
+            let goes_on =
+                leading_digits(&after[1..]) == 3 && number.len() <= 3 && leading_digits(number) == number.len();
+            !seen && goes_on || after[1..].starts_with(['E', 'D']) && has_exponent(&after[1..])
         }
         _ => false,
     }
+}
+
+/// Whether a text begins with a power, or with one of ten to multiply by: `^6`, `**10`, `×10³`, ` x 10^3`.
+fn is_power(text: &str) -> bool {
+    let raised =
+        |text: &str| text.strip_prefix("**").or(text.strip_prefix('^')).is_some_and(|it| leading_digits(it) > 0);
+    let times = text.trim_start_matches(' ').strip_prefix(['×', '·', '⋅', '*', 'x', 'X']);
+    let ten = times.and_then(|rest| rest.trim_start_matches(' ').strip_prefix("10"));
+    raised(text)
+        || ten.is_some_and(|rest| raised(rest) || rest.starts_with(|c: char| c.is_numeric() || "⁻^*".contains(c)))
 }
 
 fn leading_digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// The unit or multiplier that follows a number, where it is another one than declared.
+/// Whether a unit has this character, apart from what it is divided by.
+fn of_unit(c: char) -> bool {
+    c.is_alphabetic() || matches!(c, '%' | '‰')
+}
+
+/// The unit or multiplier that follows a number, in brackets too, where it is another one than declared.
 fn unit_after(after: &str, declared: &Unit) -> Option<String> {
-    let adjoins = !after.starts_with(' ');
-    let rest = after.strip_prefix(' ').unwrap_or(after);
-    let end = rest.find(|c: char| !c.is_alphabetic() && c != '%' && c != '/').unwrap_or(rest.len());
+    let rest = after.trim_start_matches([' ', '\t']);
+    let adjoins = rest.len() == after.len();
+    let rest = rest.strip_prefix(['[', '(', '<']).unwrap_or(rest);
+    let end = rest.find(|c: char| !of_unit(c) && c != '/').unwrap_or(rest.len());
     let (word, next) = (&rest[..end], rest[end..].trim_start_matches([' ', ':', '=']));
     if let Some(multiplier) = word.chars().next().filter(|c| MULTIPLIERS.contains(c) && word.len() == 1) {
         let fits = declared.symbol().starts_with(multiplier) || declared.symbol().starts_with('k') && multiplier == 'K';
@@ -247,22 +308,53 @@ fn unit_after(after: &str, declared: &Unit) -> Option<String> {
     (is_unit && is_other(word, declared)).then(|| word.to_owned())
 }
 
+/// A unit in what the regex matched beside the number without naming it, as in `p50 (ms): 1.2`, where it is another one of
+/// the declared kind. That of another number there is none of this one.
+fn unit_beside(part: &str, pattern: &str, declared: &Unit) -> Option<String> {
+    let mut rest = part;
+    let mut earlier = ' ';
+    while let Some(at) = rest.find(of_unit) {
+        let word = &rest[at..];
+        let word = &word[..word.find(|c: char| !of_unit(c)).unwrap_or(word.len())];
+        let last = rest[..at].chars().next_back().unwrap_or(earlier);
+        let counted = rest[..at].trim_end().ends_with(|c: char| c.is_ascii_digit()) && !earlier.is_alphabetic();
+        let unit = Unit::spelled(word);
+        let alone = !matches!(last, '.' | '-' | '\'') && (word.chars().count() > 1 || "([<_".contains(last));
+        let same_kind = is_bare(declared) || unit.factor_to(&Unit::spelled(declared.symbol())).is_some();
+        if alone && !counted && word != "min" && same_kind && is_other(word, declared) && !pattern.contains(word) {
+            return Some(word.to_owned());
+        }
+        earlier = word.chars().next_back().unwrap_or(' ');
+        rest = &rest[at + word.len()..];
+    }
+    None
+}
+
 /// Whether a unit says something else than the declared one: where both are known, or one is a multiple of the other, each
-/// part of `a/b` for itself.
+/// part of `a/b` for itself. A known one is another than none.
 pub(crate) fn is_other(found: &str, declared: &Unit) -> bool {
+    let known = |unit: &Unit| !unit.symbol().is_empty() && unit.is_known();
+    if is_bare(declared) {
+        return known(&Unit::spelled(found.split('/').next().unwrap_or_default()));
+    }
     let parts = found.split('/').zip(declared.symbol().split('/'));
     parts.into_iter().any(|(found, declared)| {
         let (unit, declared) = (Unit::spelled(found), Unit::spelled(declared));
-        let known = |unit: &Unit| !unit.symbol().is_empty() && unit.is_known();
-        let multiple = |long: &str, short: &str| {
-            let prefix = long.strip_suffix(short).filter(|_| !short.is_empty());
-            prefix.is_some_and(|it| it.len() == 1 && it.starts_with(MULTIPLIERS) || matches!(it, "Ki" | "Mi" | "Gi"))
-        };
         match known(&unit) && known(&declared) {
             true => unit.factor_to(&declared) != Some(1.0),
-            false => multiple(found, declared.symbol()) || multiple(declared.symbol(), found),
+            false => {
+                let ((multiple, of), (declared_multiple, declared_of)) = (multiple(found), multiple(declared.symbol()));
+                of == declared_of && multiple.replace('K', "k") != declared_multiple.replace('K', "k")
+            }
         }
     })
+}
+
+/// The multiplier of a unit, and what it multiplies.
+fn multiple(unit: &str) -> (&str, &str) {
+    let prefix = ["Ki", "Mi", "Gi"].iter().find(|prefix| unit.starts_with(**prefix)).map_or(1, |prefix| prefix.len());
+    let of = unit.get(prefix..).filter(|of| !of.is_empty() && unit.starts_with(MULTIPLIERS));
+    of.map_or(("", unit), |of| (&unit[..prefix], of))
 }
 
 fn not_a_number(found: &str) -> String {
@@ -498,7 +590,7 @@ mod tests {
             ("([0-9.]+) req", "t: 1,234 req/s", "1,234"),
             ("t: ([0-9.]+)", "t: 1'234'567", "1'234'567"),
             ("t: ([0-9.]+)", "t: 1\u{202f}234", "1\u{202f}234"),
-            ("t: ([0-9.]+)", "t: 1 234 req/s", "1"),
+            ("t: ([0-9.]+)", "t: 1 234 req/s", "t: 1 234 req/s"),
             ("t: ([0-9]+)", "t: 12.5", "12.5"),
             ("t.*([0-9.]+)", "t: 12.5", "12.5"),
             ("t: ([0-9.]+)", "t: 1.5e-3", "1.5e-3"),
@@ -509,8 +601,18 @@ mod tests {
             ("t: [0-9]+:([0-9]+)", "t: 1:30", "1:30"),
             ("t: ([0-9.]+)", "t: 2m1.5s", "2m1.5s"),
             ("([0-9.]+)s", "t: 1h0m1.5s", "1h0m1.5s"),
-            ("t: ([0-9.]+)", "t: 1 s 30 ms", "1"),
+            ("t: ([0-9.]+)", "t: 1 s 30 ms", "t: 1 s 30 ms"),
             ("t: ([0-9]+)", "t: 1/3", "1/3"),
+            ("([0-9.]+)S", "t: PT1M2.5S", "PT1M2.5S"),
+            ("([0-9.]+) seconds", "1 minute, 2.5 seconds", "1 minute, 2.5 seconds"),
+            ("t: ([0-9.]+)", "t: 9.9×10²", "9.9×10²"),
+            ("t: ([0-9.]+)", "t: 9.9 x 10^2", "t: 9.9 x 10^2"),
+            ("t: ([0-9.]+)", "t: 1.5D+03", "1.5D+03"),
+            ("t: ([0-9.]+)", "t: 1.5 E3", "t: 1.5 E3"),
+            ("t: ([0-9.]+)", "t: 2**10", "2**10"),
+            ("t: ([0-9.]+)", "t: 12½", "12½"),
+            ("t: ([0-9.]+)", "t: 0b101", "0b101"),
+            ("t: ([0-9]+)", "t: 1f4a", "1f4a"),
         ] {
             let error = read(&regex(pattern), text).unwrap_err();
             let whole = format!("is only a part of the number {number:?}");
@@ -527,6 +629,10 @@ mod tests {
             ("t: 5k", "k"),
             ("t: 5 MB", "MB"),
             ("t: 5 min", "min"),
+            ("t: 5  us", "us"),
+            ("t: 5\ts", "s"),
+            ("t: 5 [us]", "us"),
+            ("t: 5 micros", "micros"),
         ] {
             let error = read(&regex("t: ([0-9.]+)"), text).unwrap_err();
             assert!(
@@ -554,6 +660,18 @@ mod tests {
             assert!(read(&rate(unit), text).unwrap_err().contains("followed by"), "{text}");
         }
         assert_eq!(read(&rate("ops/s"), "t: 5 ops/s"), Ok(vec![5.0]));
+        for (unit, text) in [("", "t: 5us"), ("1", "t: 5 %"), ("%", "t: 5 ‰"), ("kbps", "t: 5 Mbps")] {
+            let read = read(&rate(unit), text);
+            assert!(read.as_ref().is_err_and(|why| why.contains("is followed by")), "{text}: {read:?}");
+        }
+        assert!(read(&rate(""), "t: 5us").unwrap_err().ends_with("and the config names no unit: add `unit: us`"));
+        let heading = |unit: &str| KpiProbe { unit: Unit::new(unit), ..regex(r"p50.*[:\t]\s*([0-9.]+)") };
+        for (unit, text) in [("us", "p50 (ms): 5"), ("us", "p50\tms\t5"), ("", "p50_ms: 5")] {
+            assert!(read(&heading(unit), text).unwrap_err().contains("stands beside `ms`"), "{text}");
+        }
+        for text in ["p50 (ms): 5", "p50 after 3 s: 5", "p50 min: 5", "p50 of it's: 5", "p50 in MB-s: 5"] {
+            assert_eq!(read(&heading("ms"), text), Ok(vec![5.0]), "{text}");
+        }
     }
 }
 

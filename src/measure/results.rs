@@ -1,6 +1,8 @@
 //! What benchmark tools write beside their numbers, read by the tool's name: whether the runs succeeded, in which unit and
 //! mode they were measured, and which of several results is meant.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::config::{KpiProbe, Reader};
@@ -67,6 +69,13 @@ fn k6(results: &Value, select: &str) -> Result<(), String> {
     if let Some(passed) = k6_share(results, "checks").filter(|share| *share < 1.0) {
         return Err(format!("{:.3} % of the checks failed", (1.0 - passed) * 100.0));
     }
+    let metrics = results["metrics"].as_object().into_iter().flatten();
+    let thresholds = metrics.flat_map(|(_, metric)| metric["thresholds"].as_object().into_iter().flatten());
+    // The older format has whether it was crossed.
+    let crossed = |(_, it): &(&String, &Value)| it["ok"] == false || **it == true;
+    if let Some((threshold, _)) = thresholds.into_iter().find(crossed) {
+        return Err(format!("the threshold {threshold} was crossed"));
+    }
     match results.pointer(&format!("/metrics/{}/contains", select.replace('/', "~1"))).and_then(Value::as_str) {
         Some(kind) if kind != "time" => Err(format!("the metric {select} is no time, but {kind:?}")),
         Some(_) | None => Ok(()),
@@ -82,13 +91,56 @@ fn oha(results: &Value) -> Result<(), String> {
     wrong.map_or(Ok(()), |code| Err(format!("requests were answered with status {code}")))
 }
 
-/// Whether the output of `go test -bench` is that of a benchmark that came to its end.
+/// Whether `place` leads to the samples of one benchmark: two of one name are two, and no samples of each other.
+pub(crate) fn one(config: &KpiProbe, results: &Value, place: &str) -> Result<(), String> {
+    let name = match config.reader {
+        Some(Reader::Hyperfine) => None,
+        Some(Reader::PytestBenchmark) => Some("fullname"),
+        Some(
+            Reader::Criterion | Reader::GoogleBenchmark | Reader::GoBench | Reader::Jmh | Reader::K6 | Reader::Oha,
+        )
+        | None => return Ok(()),
+    };
+    let benchmark = place.match_indices('/').nth(2).map_or(place, |(end, _)| &place[..end]);
+    let found = follow(results, benchmark).unwrap_or_default();
+    let names: Vec<&str> = found.iter().filter_map(|it| it.value.get(name?)?.as_str()).collect();
+    match found.len() {
+        0 | 1 => Ok(()),
+        _ if name.is_some() => Err(several(config, &names)),
+        n => Err(format!("`select` names {n} results: give each a `--command-name` of its own")),
+    }
+}
+
+fn several(config: &KpiProbe, names: &[&str]) -> String {
+    let select = config.select.as_deref().unwrap_or_default();
+    format!("`select: {select}` names {} benchmarks; say which: {}", names.len(), names.join(", "))
+}
+
+/// Whether the output of `go test -bench` is that of one benchmark that came to its end.
 pub(crate) fn completed(config: &KpiProbe, text: &str) -> Result<(), String> {
-    let failed =
-        |line: &&str| line.trim_start().starts_with("--- FAIL") || *line == "FAIL" || line.starts_with("FAIL\t");
-    match text.lines().find(failed).filter(|_| config.reader == Some(Reader::GoBench)) {
-        Some(line) => Err(format!("go test failed: {:?}", line.trim())),
-        None => Ok(()),
+    let (Some(Reader::GoBench), Some(select)) = (config.reader, config.select.as_deref()) else { return Ok(()) };
+    let failed = |line: &&str| {
+        line.trim_start().starts_with("--- FAIL")
+            || *line == "FAIL"
+            || ["FAIL\t", "panic:"].iter().any(|it| line.starts_with(it))
+    };
+    if let Some(line) = text.lines().find(failed) {
+        return Err(format!("go test failed: {:?}", line.trim()));
+    }
+    let (mut package, mut packages, mut names) = ("", BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        package = line.strip_prefix("pkg: ").unwrap_or(package);
+        let name = line.split_whitespace().next().filter(|_| line.contains(" ns/op")).unwrap_or_default();
+        let cores = name.strip_prefix(select).map(|rest| rest.strip_prefix('-').unwrap_or(rest));
+        if cores.is_some_and(|cores| cores.bytes().all(|byte| byte.is_ascii_digit())) {
+            packages.insert(package);
+            names.insert(name);
+        }
+    }
+    match (packages.len(), names.len()) {
+        (0 | 1, 0 | 1) => Ok(()),
+        (0 | 1, _) => Err(several(config, &names.into_iter().collect::<Vec<_>>())),
+        (n, _) => Err(format!("`select: {select}` is in {n} packages: run the benchmarks of one")),
     }
 }
 
@@ -98,13 +150,18 @@ pub(crate) fn jmh<'v>(config: &KpiProbe, results: &'v Value, select: &str) -> Re
     let mut words = select.split_whitespace();
     let method = words.next().unwrap_or_default();
     let wanted: Vec<(&str, &str)> = words.filter_map(|word| word.split_once('=')).collect();
-    let of = |result: &'v Value, key: &str| if key == "mode" { &result["mode"] } else { &result["params"][key] };
+    let of = |result: &Value, key: &str| match key {
+        "mode" | "threads" => result[key].as_str().map_or_else(|| result[key].to_string(), str::to_owned),
+        key => result["params"][key].as_str().unwrap_or_default().to_owned(),
+    };
     let mut found: Vec<&Value> = follow(results, &format!("/benchmark={method}"))?.iter().map(|it| it.value).collect();
-    found.retain(|result| wanted.iter().all(|(key, value)| of(result, key) == value));
+    let threads: BTreeSet<String> = found.iter().map(|result| of(result, "threads")).collect();
+    found.retain(|result| wanted.iter().all(|(key, value)| of(result, key) == *value));
     let named = |result: &&Value| {
         let params = result["params"].as_object().into_iter().flatten();
         let params = params.map(|(key, value)| format!(" {key}={}", value.as_str().unwrap_or_default()));
-        format!("`{method} mode={}{}`", result["mode"].as_str().unwrap_or_default(), params.collect::<String>())
+        let threads = (threads.len() > 1).then(|| format!(" threads={}", of(result, "threads"))).unwrap_or_default();
+        format!("`{method} mode={}{threads}{}`", of(result, "mode"), params.collect::<String>())
     };
     let [result] = found[..] else {
         let all = follow(results, &format!("/benchmark={method}"))?;
@@ -208,6 +265,37 @@ mod tests {
                 "BenchmarkA",
                 "BenchmarkA-8\t10\t331 ns/op\n--- FAIL: BenchmarkA\nFAIL\n",
                 "go test failed",
+            ),
+            (Reader::GoBench, "BenchmarkA", "BenchmarkA-8\t10\t331 ns/op\npanic: boom\n", "go test failed"),
+            (
+                Reader::GoBench,
+                "BenchmarkA",
+                "BenchmarkA\t10\t331 ns/op\nBenchmarkA-4\t10\t99 ns/op\n",
+                "names 2 benchmarks; say which: BenchmarkA, BenchmarkA-4",
+            ),
+            (
+                Reader::GoBench,
+                "BenchmarkA",
+                "pkg: x\nBenchmarkA\t10\t331 ns/op\npkg: y\nBenchmarkA\t10\t99 ns/op\n",
+                "is in 2 packages",
+            ),
+            (
+                Reader::PytestBenchmark,
+                "t",
+                r#"{"benchmarks":[{"name":"t","fullname":"a::t","stats":{"data":[1]}},{"name":"t","fullname":"b::t","stats":{"data":[9]}}]}"#,
+                "names 2 benchmarks; say which: a::t, b::t",
+            ),
+            (
+                Reader::Hyperfine,
+                "a",
+                r#"{"results":[{"command":"a","times":[1,1]},{"command":"a","times":[5,5]}]}"#,
+                "names 2 results: give each a `--command-name`",
+            ),
+            (
+                Reader::K6,
+                "http_req_duration",
+                r#"{"metrics":{"http_req_duration":{"avg":4,"thresholds":{"p(95)<5":{"ok":false}}}}}"#,
+                "the threshold p(95)<5 was crossed",
             ),
         ] {
             let error = read(reader, select, None, text).unwrap_err();

@@ -38,20 +38,28 @@ const KNOWN: &[(&str, Dimension, f64)] = &[
     ("GiB", Dimension::Bytes, 1_073_741_824.0),
     ("", Dimension::Share, 1.0),
     ("%", Dimension::Share, 0.01),
+    ("‰", Dimension::Share, 0.001),
 ];
 
 /// Units as words, without the plural.
 const SPELLED: &[(&str, &str)] = &[
     ("nanosecond", "ns"),
+    ("nano", "ns"),
     ("nsec", "ns"),
     ("microsecond", "us"),
+    ("micro", "us"),
     ("usec", "us"),
     ("μ", "us"),
     ("millisecond", "ms"),
+    ("milli", "ms"),
+    ("millisekunden", "ms"),
     ("msec", "ms"),
     ("second", "s"),
+    ("seconde", "s"),
+    ("sekunden", "s"),
     ("sec", "s"),
     ("minute", "min"),
+    ("minuten", "min"),
     ("hour", "h"),
     ("byte", "B"),
     ("percent", "%"),
