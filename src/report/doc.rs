@@ -178,15 +178,7 @@ impl Table {
     }
 }
 
-/// One of several things that follow each other: a gate, a day.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tile {
-    pub(crate) tone: Tone,
-    pub(crate) name: String,
-    pub(crate) note: String,
-}
-
-/// Level 1 is the highest heading. A picture itself is for pages, and has its own words.
+/// Level 1 is the highest heading. Ready HTML is for the page alone.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
     Heading(u8, Text),
@@ -196,9 +188,8 @@ pub(crate) enum Block {
     Table(Table),
     Fields(Vec<(String, Text)>),
     Code(String),
-    Tiles(Vec<Tile>),
     Image { alt: String, target: String },
-    Svg(String),
+    Html(String),
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -261,16 +252,12 @@ impl Doc {
         self.blocks.push(Block::Code(text.into()));
     }
 
-    pub(crate) fn tiles(&mut self, tiles: Vec<Tile>) {
-        self.blocks.push(Block::Tiles(tiles));
-    }
-
     pub(crate) fn image(&mut self, alt: impl Into<String>, target: impl Into<String>) {
         self.blocks.push(Block::Image { alt: alt.into(), target: target.into() });
     }
 
-    pub(crate) fn svg(&mut self, picture: String) {
-        self.blocks.push(Block::Svg(picture));
+    pub(crate) fn html(&mut self, html: String) {
+        self.blocks.push(Block::Html(html));
     }
 
     pub(crate) fn append(&mut self, other: Self) {

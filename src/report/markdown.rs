@@ -25,11 +25,8 @@ fn block(block: &Block) -> String {
             lines(fields.iter().map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text))))
         }
         Block::Code(text) => fenced(text),
-        Block::Tiles(tiles) => {
-            tiles.iter().map(|it| one(&Span::Mark(it.tone, it.name.clone()))).collect::<Vec<_>>().join(" → ")
-        }
         Block::Image { alt, target } => format!("![{}]({})", escaped(&visible_line(alt)), url(target)),
-        Block::Svg(_) => String::new(),
+        Block::Html(_) => String::new(),
     }
 }
 

@@ -1,12 +1,12 @@
-//! All changes on one page that stands alone (no network, no script, no file beside it), and in short as markdown. Owns the
-//! page's shape; what it says of a change is a document as everywhere.
+//! All changes on one HTML page that stands alone (no network, no script, no link, no file beside it), and in short as
+//! markdown. Owns the escaping: text is shown as text.
 
 use chrono::{DateTime, Utc};
 
 use crate::model::FixContext;
 use crate::report::{
-    Doc, StepView, Table, Text, Tone, code, html, logbook, mark, pipeline, pipeline::Day, plot, plot::Strip, problem,
-    show, values, verdict, visible::visible_line, visible::xml_line,
+    Align, Bar, Block, Doc, Span, StepView, Table, Text, Tone, code, logbook, mark, pipeline, pipeline::Day, plot,
+    plot::Strip, problem, show, values, verdict, visible::visible_line, visible::xml_line, visible::xml_lines,
 };
 use crate::workflow::{Change, End, Step};
 
@@ -67,14 +67,12 @@ pub(crate) fn page(page: &Page<'_>) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>\n{STYLE}{}\n{}</style>\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
          </head>\n<body>\n<h1>{title}</h1>\n<p class=\"soft\">As of {}. {}</p>\n{}\n{}<main>\n{cards}{empty}</main>\n\
          </body>\n</html>\n",
-        plot::style(".plots "),
-        filter_style(),
         values::moment(page.now),
         xml_line(&counts(page)),
-        html::render(&problems, 0),
+        html(&problems, 0),
         filters(page),
     )
 }
@@ -87,10 +85,6 @@ fn counts(page: &Page<'_>) -> String {
     if parts.is_empty() { all } else { format!("{all}: {}.", parts.join(", ")) }
 }
 
-fn class(state: &str) -> String {
-    state.replace(' ', "-")
-}
-
 /// A choice for each state that occurs. The inputs stand before the cards, so that the style can see which is chosen.
 fn filters(page: &Page<'_>) -> String {
     let occurs = |state: &&str| page.entries.iter().any(|entry| self::state(entry.change) == *state);
@@ -100,31 +94,15 @@ fn filters(page: &Page<'_>) -> String {
     }
     let input = |name: &&str| {
         let checked = if *name == "all" { " checked" } else { "" };
-        let class = class(name);
+        let class = name.replace(' ', "-");
         format!("<input type=\"radio\" name=\"state\" id=\"show-{class}\"{checked} aria-label=\"show {name}\">")
     };
-    let label = |name: &&str| format!("<label for=\"show-{}\">{name}</label>", class(name));
+    let label = |name: &&str| format!("<label for=\"show-{}\">{name}</label>", name.replace(' ', "-"));
     format!(
         "{}\n<div class=\"filters\">{}</div>\n",
         names.iter().map(input).collect::<String>(),
         names.iter().map(label).collect::<String>()
     )
-}
-
-/// The chosen choice stands out, and hides the cards of the others.
-fn filter_style() -> String {
-    let rules = |class: String| {
-        let label = format!("~.filters label[for=show-{class}]");
-        let hides = match class.as_str() {
-            "all" => String::new(),
-            class => format!("#show-{class}:checked~main article:not(.is-{class}){{display:none}}"),
-        };
-        format!(
-            "#show-{class}:checked{label}{{background:var(--text);color:var(--page);border-color:var(--text)}}\
-             #show-{class}:focus-visible{label}{{outline:2px solid var(--now);outline-offset:2px}}{hides}"
-        )
-    };
-    std::iter::once("all").chain(STATES).map(class).map(rules).collect()
 }
 
 /// One change: title and state, and folded below it its gates, next step, verdicts, samples, days and whole record.
@@ -138,19 +116,19 @@ fn card(entry: &Entry<'_>, now: DateTime<Utc>, is_alone: bool) -> String {
         "<article class=\"is-{}\"><details{open}><summary><h2>{}</h2>{}<small>{}</small></summary>\n\
          <div class=\"body\">{}<details class=\"more\"><summary>The whole record</summary>{}</details></div>\
          </details></article>\n",
-        class(state(change)),
-        html::inline(&title),
-        html::inline(&logbook::status_mark(change)),
-        html::inline(&id.plain(opened)),
-        html::render(&body(entry, now), 1),
-        html::render(&show::document(change), 1),
+        state(change).replace(' ', "-"),
+        inline(&title),
+        inline(&logbook::status_mark(change)),
+        inline(&id.plain(opened)),
+        html(&body(entry, now), 1),
+        html(&show::document(change), 1),
     )
 }
 
 fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     let change = entry.change;
     let mut doc = Doc::new();
-    doc.tiles(pipeline::tiles(change));
+    doc.html(tiles(pipeline::tiles(change)));
     if entry.is_unfinished() {
         step(&mut doc, entry);
     }
@@ -164,9 +142,9 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
             doc.paragraph("Point: estimate. Bar: 95 % interval. Line: no change. Broken line: bound.");
         }
     }
-    if let Some(picture) = plot::inline(&entry.plots) {
+    if let Some(picture) = plot::svg(&entry.plots) {
         doc.heading(2, "Samples");
-        doc.svg(picture);
+        doc.html(format!("<div class=\"plots\">{picture}</div>"));
         doc.list(entry.plots.iter().map(|strip| strip.medians().into()));
         doc.paragraph(
             "A median takes each side alone. The verdict's estimate is the middle of the ratios within pairs, so that what \
@@ -176,7 +154,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     let days = pipeline::day_tiles(change, now);
     if !days.is_empty() {
         doc.heading(2, "Monitored days");
-        doc.tiles(days);
+        doc.html(tiles(days));
     }
     doc
 }
@@ -248,6 +226,104 @@ fn step(doc: &mut Doc, entry: &Entry<'_>) {
     }
 }
 
+/// The document's blocks. Headings go down by `lower` levels, so that a section fits below its page's own.
+fn html(doc: &Doc, lower: u8) -> String {
+    doc.blocks().iter().map(|it| block(it, lower)).collect()
+}
+
+fn class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Bad => "bad",
+        Tone::Unsure => "unsure",
+        Tone::Broken => "broken",
+        Tone::Now => "now",
+        Tone::Quiet => "quiet",
+    }
+}
+
+fn block(block: &Block, lower: u8) -> String {
+    match block {
+        Block::Heading(level, text) => {
+            let level = (level + lower).min(6);
+            format!("<h{level}>{}</h{level}>", inline(text))
+        }
+        Block::Paragraph(text) => format!("<p>{}</p>", inline(text)),
+        Block::List(items) => format!("<ul>{}</ul>", all(items, |item| format!("<li>{}</li>", inline(item)))),
+        Block::Tasks(tasks) => {
+            let item =
+                |(done, text): &(bool, Text)| format!("<li>{} {}</li>", if *done { "☑" } else { "☐" }, inline(text));
+            format!("<ul class=\"tasks\">{}</ul>", all(tasks, item))
+        }
+        Block::Table(content) => table(content),
+        Block::Fields(fields) => {
+            let field = |(name, text): &(String, Text)| {
+                format!("<div><dt>{}</dt><dd>{}</dd></div>", xml_line(name), inline(text))
+            };
+            format!("<dl>{}</dl>", all(fields, field))
+        }
+        Block::Code(text) => format!("<pre>{}</pre>", xml_lines(text.trim_end_matches('\n'))),
+        // Pages embed their pictures themselves; a path would lead out of the page.
+        Block::Image { alt, .. } => format!("<p>{}</p>", xml_line(alt)),
+        Block::Html(html) => html.clone(),
+    }
+}
+
+fn all<T>(items: &[T], shown: impl Fn(&T) -> String) -> String {
+    items.iter().map(shown).collect()
+}
+
+fn inline(text: &Text) -> String {
+    all(text.spans(), |span| match span {
+        Span::Plain(text) => xml_lines(text).replace('\n', "<br>"),
+        Span::Code(text) => format!("<code>{}</code>", xml_line(text)),
+        Span::Strong(text) => format!("<b>{}</b>", xml_lines(text).replace('\n', "<br>")),
+        Span::Mark(tone, word) => {
+            format!("<span class=\"mark {}\">{} {}</span>", class(*tone), tone.symbol(), xml_line(word))
+        }
+        // The page stands alone and may be sent anywhere, so a path is shown and leads nowhere.
+        Span::Link(path) => format!("<code>{}</code>", xml_line(path)),
+        Span::Bar(bar) => picture(bar),
+    })
+}
+
+fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
+    let x = |value: f64| format!("{:.1}", 4.0 + axis.share(value) * 232.0);
+    let bound = bound.map_or_else(String::new, |it| format!("<path class=\"bound\" d=\"M{} 1V23\"/>", x(it)));
+    format!(
+        "<svg class=\"interval\" viewBox=\"0 0 240 24\" role=\"img\" aria-label=\"{}\">\
+         <path class=\"g\" d=\"M0 12H240\"/><path class=\"a\" d=\"M{} 3V21\"/>{bound}\
+         <g class=\"{}\"><path class=\"bar\" d=\"M{} 12H{}\"/><circle cx=\"{}\" cy=\"12\" r=\"5\"/></g></svg>",
+        xml_line(&values::share_estimate(estimate)),
+        x(0.0),
+        class(*tone),
+        x(estimate.low),
+        x(estimate.high),
+        x(estimate.value),
+    )
+}
+
+/// A table that scrolls by itself where the page is too narrow.
+fn table(table: &Table) -> String {
+    let side = |align: Align| if align == Align::Right { " class=\"num\"" } else { "" };
+    let heads =
+        all(&table.columns, |(name, align)| format!("<th scope=\"col\"{}>{}</th>", side(*align), xml_line(name)));
+    let rows = all(&table.rows, |cells| {
+        let cell = |(text, (_, align)): (&Text, &(String, Align))| format!("<td{}>{}</td>", side(*align), inline(text));
+        format!("<tr>{}</tr>", cells.iter().zip(&table.columns).map(cell).collect::<String>())
+    });
+    format!("<div class=\"wide\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")
+}
+
+/// Things that follow each other, such as gates or days.
+fn tiles(tiles: Vec<(Tone, String, String)>) -> String {
+    let item = |(tone, name, note): &(Tone, String, String)| {
+        let (class, symbol, name) = (class(*tone), tone.symbol(), xml_line(name));
+        format!("<li class=\"{class}\">{symbol} {name}<small>{}</small></li>", xml_line(note))
+    };
+    format!("<ol class=\"tiles\">{}</ol>", all(&tiles, item))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +375,17 @@ mod tests {
         assert_eq!(html.matches("<article").count(), 5);
         assert_eq!(html.matches("</article>").count(), 5);
         assert!(html.contains("spark &lt;b&gt;: changes") && html.contains("changes/x.json: &lt;i&gt;"));
+    }
+
+    #[test]
+    fn a_hostile_section_holds_no_element_of_its_own() {
+        let mut change = fixture::opened(fixture::HOSTILE, Class::Code);
+        let note = Kind::Noted { text: "</main><img src=x onerror=alert(1)>".to_owned() };
+        change.record(note, Some("<b>".to_owned()), fixture::at(2, 9));
+        let html = super::html(&logbook::document(&change), 1);
+        assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
+        assert!(html.contains("<h3>x | y<br># z"), "{html}");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use crate::model::{Artifact, Check, Gate, Kind};
-use crate::report::doc::Tile;
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, window};
 
@@ -57,12 +56,13 @@ pub(crate) fn stations(change: &Change) -> Vec<Station> {
     change.opened.class.gates().iter().map(|gate| station(*gate)).collect()
 }
 
-pub(crate) fn tiles(change: &Change) -> Vec<Tile> {
+/// The gates, each with its name and what became of it.
+pub(crate) fn tiles(change: &Change) -> Vec<(Tone, String, String)> {
     let tile = |it: Station| {
         let date = it.at.map(|at| at.format("%Y-%m-%d").to_string());
         let word = if it.is_done() && date.is_some() { None } else { Some(it.word.to_owned()) };
         let note = word.into_iter().chain(date).collect::<Vec<_>>().join(" ");
-        Tile { tone: it.tone, name: it.name(), note }
+        (it.tone, it.name(), note)
     };
     stations(change).into_iter().map(tile).collect()
 }
@@ -141,10 +141,10 @@ fn day(change: &Change, date: NaiveDate, now: DateTime<Utc>) -> Day {
     }
 }
 
-pub(crate) fn day_tiles(change: &Change, now: DateTime<Utc>) -> Vec<Tile> {
+pub(crate) fn day_tiles(change: &Change, now: DateTime<Utc>) -> Vec<(Tone, String, String)> {
     let tile = |(i, (date, day)): (usize, (NaiveDate, Day))| {
         let (tone, word) = day.tone_and_word();
-        Tile { tone, name: format!("Day {i}"), note: format!("{date} {word}") }
+        (tone, format!("Day {i}"), format!("{date} {word}"))
     };
     days(change, now).into_iter().enumerate().map(tile).collect()
 }

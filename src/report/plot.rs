@@ -28,30 +28,8 @@ const LEAST_SPREAD: f64 = 0.01;
 /// Samples are left out only where the others become so many times wider.
 const WORTH: f64 = 3.0;
 
-/// What a picture is styled by. The blue and the orange are Okabe and Ito's, which colour-blind readers tell apart.
-const RULES: [(&str, &str); 10] = [
-    ("text", "font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#24292f"),
-    (".q", "fill:#57606a"),
-    (".a", "stroke:#8c959f;fill:none"),
-    (".g", "stroke:#d0d7de;fill:none"),
-    (".l", "fill:#57606a;stroke:#57606a"),
-    (".b", "fill:#0072b2;stroke:#0072b2"),
-    (".f", "fill:#d55e00;stroke:#d55e00"),
-    (".p", "fill-opacity:.45;stroke:none"),
-    (".i", "stroke-width:5;stroke-opacity:.55;stroke-linecap:round"),
-    (".m", "stroke-width:2.5"),
-];
-
-/// What differs on a dark ground.
-const DARK: [(&str, &str); 7] = [
-    ("text", "fill:#e6edf3"),
-    (".q", "fill:#9198a1"),
-    (".a", "stroke:#6e7681"),
-    (".g", "stroke:#30363d"),
-    (".l", "fill:#9198a1;stroke:#9198a1"),
-    (".b", "fill:#56b4e9;stroke:#56b4e9"),
-    (".f", "fill:#e69f00;stroke:#e69f00"),
-];
+/// The blue and the orange are Okabe and Ito's, which colour-blind readers tell apart.
+const STYLE: &str = include_str!("plot.css");
 
 /// The samples of a metric. All are finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,25 +150,8 @@ impl Strip {
     }
 }
 
-/// The picture as a file of its own; `None` where there is nothing to see.
+/// The picture; `None` where there is nothing to see.
 pub(crate) fn svg(strips: &[Strip]) -> Option<String> {
-    drawn(strips, &format!("<style>{}</style>", style("")))
-}
-
-/// The picture for a page that has the style already.
-pub(crate) fn inline(strips: &[Strip]) -> Option<String> {
-    drawn(strips, "")
-}
-
-/// The style, for everything below `scope`; empty for a picture of its own.
-pub(crate) fn style(scope: &str) -> String {
-    let rules = |rules: &[(&str, &str)]| {
-        rules.iter().map(|(selector, body)| format!("{scope}{selector}{{{body}}}")).collect::<String>()
-    };
-    format!("{}@media(prefers-color-scheme:dark){{{}}}", rules(&RULES), rules(&DARK))
-}
-
-fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
     let mut parts = String::new();
     let mut height = 0.0;
     for strip in strips {
@@ -203,7 +164,7 @@ fn drawn(strips: &[Strip], styled: &str) -> Option<String> {
     (!strips.is_empty()).then(|| {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-             height=\"{height}\" role=\"img\" aria-label=\"{}\">{styled}{parts}\
+             height=\"{height}\" role=\"img\" aria-label=\"{}\"><style>{STYLE}</style>{parts}\
              <g class=\"l\" transform=\"translate(0 {legend})\"><circle class=\"p\" cx=\"56\" cy=\"-4\" r=\"3\"/>\
              <path class=\"i\" d=\"M126 -4H142\"/><path class=\"m\" d=\"M326 -10v12\"/></g>\
              <g transform=\"translate(0 {legend})\"><text class=\"q\" x=\"64\">one run</text>\

@@ -40,14 +40,8 @@ impl Terminal {
             Block::Table(table) => self.table(table),
             Block::Fields(fields) => self.fields(fields),
             Block::Code(text) => joined(visible(text).trim_end_matches('\n').lines().map(|line| format!("    {line}"))),
-            Block::Tiles(tiles) => {
-                let mark = |text: Text, (i, tile): (usize, &crate::report::Tile)| {
-                    text.plain(if i == 0 { "" } else { " → " }).mark(tile.tone, tile.name.as_str())
-                };
-                self.wrapped(&tiles.iter().enumerate().fold(Text::new(), mark), "", 0)
-            }
             Block::Image { alt, target } => format!("{}: {}", visible_line(alt), visible_line(target)),
-            Block::Svg(_) => String::new(),
+            Block::Html(_) => String::new(),
         }
     }
 
