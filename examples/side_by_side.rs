@@ -255,7 +255,7 @@ fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -
                 let of: Option<Vec<&Row>> =
                     rows.iter().map(|rows| rows.iter().find(|row| row.metric.as_str().ends_with(metric))).collect();
                 let Some([none, one, two, five, ten]) = of.as_deref() else { continue };
-                let slower = |row: &Row| 100.0 * row.tally.share_slower();
+                let slower = |row: &Row| 100.0 * f64::from(row.tally.slower) / f64::from(row.tally.trials.max(1));
                 writeln!(
                     out,
                     "| {name} | at most {pairs} pairs, {time} | {} | {:.1} % | {:.1} % | {:.0} % | {:.0} % | {:.0} % | {:.0} % | {:.2} % |",

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::{Measurable, MetricSource, Sampling};
+use crate::model::{Measurable, MetricKind, MetricSource, Sampling};
 
 /// Everything a config file can say. `Config::default()` is what a project without one gets.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -79,16 +79,19 @@ impl Config {
     pub fn measurable(&self) -> Measurable {
         let mut all = Measurable::default();
         for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
-            match timing.cmd {
-                Some(_) => all.add_timing(&timing.name, timing.instructions.is_some()),
-                None => all.add_import(&timing.name),
-            }
+            let without: &[MetricKind] = match (&timing.cmd, timing.instructions) {
+                (Some(_), Some(_)) => &[],
+                (Some(_), None) => &[MetricKind::Instructions],
+                // An import has no CPU time of a single run.
+                (None, _) => &[MetricKind::Cpu, MetricKind::Instructions],
+            };
+            all.add(MetricSource::Timing, &timing.name, without);
         }
         for path in &self.size_paths {
-            all.add(MetricSource::Size, path);
+            all.add(MetricSource::Size, path, &[]);
         }
         for probe in &self.http_probes {
-            all.add(MetricSource::Http, &probe.name);
+            all.add(MetricSource::Http, &probe.name, &[]);
         }
         for kpi in &self.kpis {
             let sampling = if kpi.exact { Sampling::Exact } else { Sampling::Sampled };

@@ -269,26 +269,23 @@ fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found
 #[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
 fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>, found: &mut Vec<Caveat>) {
     let mut at_floor = BTreeSet::new();
+    let mut note = |id: MetricId, is_low: bool| {
+        if id.kind() == Some(MetricKind::MaxRss) && is_low {
+            at_floor.insert(id);
+        }
+    };
     for snapshot in [before, after] {
         let Some(floor) = snapshot.rss_floor_bytes else { continue };
         for (id, reading) in series::metrics(snapshot) {
-            let low = reading.is_ok_and(|series| series.samples.iter().any(|bytes| *bytes <= floor as f64));
-            if id.kind() == Some(MetricKind::MaxRss) && low {
-                at_floor.insert(id);
-            }
+            note(id, reading.is_ok_and(|series| series.samples.iter().any(|bytes| *bytes <= floor as f64)));
         }
     }
     if let Some((pair, floor)) = pair.and_then(|pair| Some((pair, pair.rss_floor_bytes? as f64))) {
         for (id, reading) in series::pair_metrics(pair) {
-            let low = reading.is_ok_and(|series| series.pairs.iter().any(|p| p.before <= floor || p.after <= floor));
-            if id.kind() == Some(MetricKind::MaxRss) && low {
-                at_floor.insert(id);
-            }
+            note(id, reading.is_ok_and(|series| series.pairs.iter().any(|p| p.before <= floor || p.after <= floor)));
         }
     }
-    if !at_floor.is_empty() {
-        found.push(Caveat::MaxRssAtFloor { metrics: at_floor.into_iter().collect() });
-    }
+    found.extend((!at_floor.is_empty()).then(|| Caveat::MaxRssAtFloor { metrics: at_floor.into_iter().collect() }));
 }
 
 fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {

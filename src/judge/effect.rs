@@ -182,10 +182,6 @@ pub(crate) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-pub(crate) fn estimate(interval: Interval, confidence: f64) -> Estimate {
-    Estimate { value: interval.value, low: interval.low, high: interval.high, confidence }
-}
-
 /// An interval of log-ratios as shares of the baseline.
 pub(crate) fn shares_of(logs: Interval) -> Interval {
     Interval { value: logs.value.exp_m1(), low: logs.low.exp_m1(), high: logs.high.exp_m1(), ..logs }
@@ -233,9 +229,14 @@ pub(crate) fn paired_relative(series: &PairedSeries, known: &Circumstances) -> R
     })
 }
 
-fn finding(found: Interval, design: Design, (n_before, n_after): (usize, usize), known: &Circumstances) -> Finding {
+pub(crate) fn finding(
+    found: Interval,
+    design: Design,
+    (n_before, n_after): (usize, usize),
+    known: &Circumstances,
+) -> Finding {
     Finding {
-        estimate: estimate(found, CONFIDENCE),
+        estimate: Estimate { value: found.value, low: found.low, high: found.high, confidence: CONFIDENCE },
         design,
         n_before: count(n_before),
         n_after: count(n_after),
@@ -345,15 +346,9 @@ fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Resul
 
 /// No noise floor applies to a value that has no noise.
 fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
-    Finding {
-        estimate: Estimate::exact(value),
-        design: Design::Exact,
-        n_before: count(n_before),
-        n_after: count(n_after),
-        p_value: None,
-        min_effect: 0.0,
-        from_zero: false,
-    }
+    let no_width = Interval { value, low: value, high: value, coverage: 1.0 };
+    let found = finding(no_width, Design::Exact, (n_before, n_after), &Circumstances::default());
+    Finding { estimate: Estimate::exact(value), ..found }
 }
 
 /// The level of some samples, by the confidence of its interval and the share by which that is widened for what another

@@ -47,15 +47,7 @@ pub(crate) fn relative(series: &PairedSeries, known: &Circumstances) -> Result<F
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: effect::count(effects.len()), need: 2 });
     let found = pooled::random_effects(&effects).ok_or_else(too_few)?;
     let (low, high) = found.interval(CONFIDENCE);
-    let n = effect::count(series.pairs.len());
-    let logs = Interval { value: found.value, low, high, coverage: CONFIDENCE };
-    Ok(Finding {
-        estimate: effect::estimate(effect::shares_of(logs), CONFIDENCE),
-        design: Design::Paired,
-        n_before: n,
-        n_after: n,
-        p_value: Some(found.p_value()),
-        min_effect: known.min_effect,
-        from_zero: false,
-    })
+    let shares = effect::shares_of(Interval { value: found.value, low, high, coverage: CONFIDENCE });
+    let n = series.pairs.len();
+    Ok(Finding { p_value: Some(found.p_value()), ..effect::finding(shares, Design::Paired, (n, n), known) })
 }

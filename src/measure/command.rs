@@ -263,16 +263,7 @@ pub fn run_of(finished: &Finished) -> Run {
 
 /// What stands for a run that could not be started.
 pub(crate) fn run_not_started() -> Run {
-    Run {
-        wall_s: 0.0,
-        user_s: None,
-        system_s: None,
-        max_rss_bytes: None,
-        queued_s: None,
-        instructions: None,
-        exit_code: Some(NOT_STARTED),
-        timed_out: false,
-    }
+    Run { exit_code: Some(NOT_STARTED), ..Run::default() }
 }
 
 /// The end of what a run wrote to standard error, scrubbed, at most [`ERROR_CHARS`] characters. Where it wrote

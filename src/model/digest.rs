@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -108,45 +108,28 @@ pub fn superseded_name(path: &str, number: u32) -> String {
 fn canonical(value: &Value, without: Option<&str>) -> Vec<u8> {
     // An event fits; from 1,024 bytes on, glibc tidies its memory each time.
     let mut out = Vec::with_capacity(1000);
-    write_canonical(value, without, &mut out);
+    // Writing into memory cannot fail.
+    let _ = serde_json::to_writer(&mut out, &Sorted(value, without));
     out
 }
 
-fn write_canonical(value: &Value, without: Option<&str>, out: &mut Vec<u8>) {
-    match value {
-        Value::Object(map) => {
-            let mut fields: Vec<(&String, &Value)> =
-                map.iter().filter(|(key, _)| Some(key.as_str()) != without).collect();
-            fields.sort_unstable_by_key(|(key, _)| *key);
-            out.push(b'{');
-            for (i, (key, value)) in fields.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                let _ = serde_json::to_writer(&mut *out, key);
-                out.push(b':');
-                write_canonical(value, None, out);
+/// A value with the keys of every object in order; without one field of its own.
+struct Sorted<'a>(&'a Value, Option<&'a str>);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => {
+                let mut fields: Vec<_> = map.iter().filter(|(key, _)| Some(key.as_str()) != self.1).collect();
+                fields.sort_unstable_by_key(|(key, _)| *key);
+                serializer.collect_map(fields.into_iter().map(|(key, value)| (key, Sorted(value, None))))
             }
-            out.push(b'}');
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_canonical(item, None, out);
-            }
-            out.push(b']');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            // Writing into memory cannot fail.
-            let _ = serde_json::to_writer(out, value);
+            Value::Array(items) => serializer.collect_seq(items.iter().map(|item| Sorted(item, None))),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.0.serialize(serializer),
         }
     }
 }
 
-/// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

@@ -88,9 +88,10 @@ impl Quantity {
 pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
     let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
-    for is_it in [is_named as fn(&ResultOf, &str) -> bool, is_of] {
-        if found.len() > 1 && found.iter().any(|result| is_it(result, name)) {
-            found.retain(|result| is_it(result, name));
+    let ways: [&dyn Fn(&ResultOf) -> bool; 2] = [&|it| it.name.as_deref() == Some(name), &|it| it.command == name];
+    for is_it in ways {
+        if found.len() > 1 && found.iter().any(|result| is_it(result)) {
+            found.retain(|result| is_it(result));
         }
     }
     let [result] = found[..] else {
@@ -107,14 +108,6 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
         return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
     };
     timing(name, result)
-}
-
-fn is_named(result: &ResultOf, name: &str) -> bool {
-    result.name.as_deref() == Some(name)
-}
-
-fn is_of(result: &ResultOf, name: &str) -> bool {
-    result.command == name
 }
 
 /// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is
@@ -138,27 +131,21 @@ fn of_results(label: &str, generated_at: DateTime<Utc>, results: &[ResultOf]) ->
 }
 
 fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
-    let usable = |time: &f64| time.is_finite() && *time >= 0.0;
-    let measured: Vec<f64> = result.measurements.iter().map(|run| run.time_wall_clock.in_base()).collect();
-    let times = if measured.is_empty() { &result.times } else { &measured };
-    if times.is_empty() || !times.iter().all(usable) {
-        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
-    }
     let run = |(index, wall_s): (usize, &f64)| Run {
         wall_s: *wall_s,
-        user_s: None,
-        system_s: None,
         max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
-        queued_s: None,
-        instructions: None,
         // hyperfine stops at a failing run unless told otherwise, and then writes every code.
         exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
-        timed_out: false,
+        ..Run::default()
     };
     let samples: Vec<Run> = match result.measurements.is_empty() {
-        true => times.iter().enumerate().map(run).collect(),
+        true => result.times.iter().enumerate().map(run).collect(),
         false => result.measurements.iter().map(run_of).collect(),
     };
+    if samples.is_empty() || !samples.iter().all(|run| run.wall_s.is_finite() && run.wall_s >= 0.0) {
+        return Err(HyperfineError::NoTimes { command: scrub(&result.command) });
+    }
+    let times = samples.iter().map(|run| run.wall_s).collect();
     let last_rc = samples.iter().rev().map(|run| run.exit_code).find(|code| *code != Some(0)).unwrap_or(Some(0));
     let mut timing = Timing {
         name: name.to_owned(),
@@ -170,7 +157,7 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
             .then_some(CpuMeans { user_s: result.user, system_s: result.system }),
         ..Timing::default()
     };
-    timing.summarize(times.clone());
+    timing.summarize(times);
     Ok(timing)
 }
 
@@ -183,10 +170,8 @@ fn run_of(run: &Measurement) -> Run {
         user_s: seconds(&run.time_user),
         system_s: seconds(&run.time_system),
         max_rss_bytes: bytes.map(|bytes| bytes as u64),
-        queued_s: None,
-        instructions: None,
         exit_code: run.exit_code,
-        timed_out: false,
+        ..Run::default()
     }
 }
 

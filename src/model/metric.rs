@@ -242,23 +242,9 @@ fn percent_hint(bound: &Unit) -> &'static str {
 }
 
 impl Measurable {
-    /// Adds every metric of the command, path or probe `name`.
-    pub fn add(&mut self, source: MetricSource, name: &str) {
-        source.kinds().for_each(|kind| self.insert(kind.spec(name)));
-    }
-
-    /// Adds the metrics of a command that is timed.
-    pub fn add_timing(&mut self, name: &str, counts_instructions: bool) {
-        let kinds =
-            MetricSource::Timing.kinds().filter(|kind| counts_instructions || *kind != MetricKind::Instructions);
-        kinds.for_each(|kind| self.insert(kind.spec(name)));
-    }
-
-    /// Adds the metrics of a command whose results are imported: an import has no CPU time of a single run.
-    pub fn add_import(&mut self, name: &str) {
-        let kinds =
-            MetricSource::Timing.kinds().filter(|kind| !matches!(kind, MetricKind::Cpu | MetricKind::Instructions));
-        kinds.for_each(|kind| self.insert(kind.spec(name)));
+    /// Adds the metrics of the command, path or probe `name`, but for those of some kinds.
+    pub fn add(&mut self, source: MetricSource, name: &str, without: &[MetricKind]) {
+        source.kinds().filter(|kind| !without.contains(kind)).for_each(|kind| self.insert(kind.spec(name)));
     }
 
     pub fn add_kpi(&mut self, name: &str, unit: Unit, better: Better, sampling: Sampling) {
@@ -302,9 +288,9 @@ mod tests {
 
     fn check(text: &str) -> Result<(), String> {
         let mut known = Measurable::default();
-        known.add(MetricSource::Timing, "tests");
-        known.add(MetricSource::Size, "lib");
-        known.add(MetricSource::Http, "health");
+        known.add(MetricSource::Timing, "tests", &[]);
+        known.add(MetricSource::Size, "lib", &[]);
+        known.add(MetricSource::Http, "health", &[]);
         known.add_kpi("p95", Unit::new("ms"), Better::Lower, Sampling::Sampled);
         known.check(&Criterion::parse(text).unwrap()).map(|_| ()).map_err(|error| error.to_string())
     }

@@ -87,22 +87,17 @@ impl Machine {
     /// The parts that differ and make two measurements incomparable; empty for the same machine.
     /// Load and battery vary on one machine and are not counted; a part unknown on either side is not either.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
-            matches!((a, b), (Some(a), Some(b)) if a != b)
-        }
-        let mut found = Vec::new();
-        let mut note = |differs: bool, part: &'static str| {
-            if differs {
-                found.push(part);
-            }
-        };
-        note(!self.os.is_empty() && !other.os.is_empty() && self.os != other.os, "operating system");
-        note(!self.arch.is_empty() && !other.arch.is_empty() && self.arch != other.arch, "architecture");
-        note(differ(self.cpu.as_ref(), other.cpu.as_ref()), "CPU model");
-        note(differ(self.cores.as_ref(), other.cores.as_ref()), "number of cores");
-        note(differ(self.governor.as_ref(), other.governor.as_ref()), "frequency governor");
-        note(differ(self.virtualization.as_ref(), other.virtualization.as_ref()), "virtualization");
-        note(differ(self.host_digest.as_ref(), other.host_digest.as_ref()), "host");
-        found
+        let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let parts = [
+            (known(&self.os), known(&other.os), "operating system"),
+            (known(&self.arch), known(&other.arch), "architecture"),
+            (self.cpu.clone(), other.cpu.clone(), "CPU model"),
+            (self.cores.map(|n| n.to_string()), other.cores.map(|n| n.to_string()), "number of cores"),
+            (self.governor.clone(), other.governor.clone(), "frequency governor"),
+            (self.virtualization.clone(), other.virtualization.clone(), "virtualization"),
+            (self.host_digest.clone(), other.host_digest.clone(), "host"),
+        ];
+        let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+        parts.iter().filter(|(a, b, _)| differ(a, b)).map(|(_, _, part)| *part).collect()
     }
 }

@@ -196,7 +196,7 @@ impl Timing {
 
 /// One run of a timed command.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub wall_s: f64,
     /// User CPU time in seconds, of the process and the children it waited for.

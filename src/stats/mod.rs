@@ -50,6 +50,23 @@ pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     Some(lower + (upper - lower) / 2.0)
 }
 
+/// The largest k that falls into a tail of counted `probabilities` (of 0, 1 and so on), and what that tail holds.
+pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> Option<(usize, f64)> {
+    let mut cumulative = 0.0;
+    let reached = probabilities.map(|probability| {
+        cumulative += probability;
+        cumulative
+    });
+    reached.take_while(|reached| *reached <= tail).enumerate().last()
+}
+
+/// The same where the distribution is nearly normal.
+pub(crate) fn critical_near(mean: f64, deviation: f64, tail: f64) -> Option<(usize, f64)> {
+    let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "k lies between 0 and the mean")]
+    (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)))
+}
+
 /// A count as a number. Counts of samples lie far below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts of samples lie far below 2^53")]
 pub(crate) fn real(count: usize) -> f64 {

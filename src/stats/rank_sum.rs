@@ -7,7 +7,7 @@
 //! for ties and continuity.
 
 use crate::stats::proportion::ln_choose;
-use crate::stats::{Interval, median_of_sorted, normal, real};
+use crate::stats::{self, Interval, critical_near, median_of_sorted, normal, real};
 
 /// The most values, both samples together, whose null distribution is counted.
 const EXACT_MOST: usize = 60;
@@ -81,25 +81,12 @@ fn critical(m: usize, n: usize, tail: f64) -> Option<(usize, f64)> {
     }
     if m + n > EXACT_MOST {
         let (a, b) = (real(m), real(n));
-        let deviation = (a * b * (a + b + 1.0) / 12.0).sqrt();
-        let k = (a * b / 2.0 - 0.5 + normal::quantile(tail) * deviation).floor();
-        let reached = normal::cdf((k + 0.5 - a * b / 2.0) / deviation);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "k lies in 0..=mn/2")]
-        return (k >= 0.0).then_some((k as usize, reached));
+        return critical_near(a * b / 2.0, (a * b * (a + b + 1.0) / 12.0).sqrt(), tail);
     }
     let ranks: Vec<usize> = (1..=m + n).collect();
-    let least = n * (n + 1) / 2;
     let all = ln_choose(m + n, n).exp();
-    let mut found = None;
-    let mut cumulative = 0.0;
-    for (k, ways) in ways_by_sum(&ranks, n).iter().skip(least).enumerate() {
-        cumulative += ways / all;
-        if cumulative > tail {
-            break;
-        }
-        found = Some((k, cumulative));
-    }
-    found
+    let least = n * (n + 1) / 2;
+    stats::critical(ways_by_sum(&ranks, n).iter().skip(least).map(|ways| ways / all), tail)
 }
 
 /// Midranks (tied values share the mean of the ranks that they span) in the order of `values`, doubled so that they are whole
@@ -110,15 +97,11 @@ fn doubled_midranks(values: &[f64]) -> (Vec<usize>, Vec<usize>) {
     let mut ranks = vec![0; values.len()];
     let mut groups = Vec::new();
     let mut start = 0;
-    while start < order.len() {
-        let value = values[order[start]];
-        let end = start + order[start..].iter().take_while(|i| values[**i] == value).count().max(1);
-        // Ranks start + 1 ..= end; twice their mean is their first plus their last.
-        for index in &order[start..end] {
-            ranks[*index] = start + 1 + end;
-        }
-        groups.push(end - start);
-        start = end;
+    for group in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        // Ranks start + 1 ..= start + len; twice their mean is their first plus their last.
+        group.iter().for_each(|index| ranks[*index] = 2 * start + 1 + group.len());
+        groups.push(group.len());
+        start += group.len();
     }
     (ranks, groups)
 }

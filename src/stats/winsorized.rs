@@ -8,7 +8,7 @@
 //! 1963, applied to these scores: T. P. Hettmansperger, J. W. McKean, "Robust Nonparametric Statistical Methods", 2nd ed.,
 //! 2011, section 1.8). How it was chosen, with figures, is in `docs/measurement.md`.
 
-use crate::stats::{Interval, normal, real};
+use crate::stats::{self, Interval, critical_near, normal, real};
 
 /// Up to so many differences the null distribution is counted; beyond, it is approximated by the normal.
 pub const EXACT_MOST: usize = 150;
@@ -70,14 +70,12 @@ fn mean_score_sum(differences: &[f64]) -> f64 {
     order.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let mut sum = 0.0;
     let mut start = 0;
-    while start < n {
-        let size = order[start].abs();
-        let end = start + order[start..].iter().take_while(|d| d.abs() == size).count().max(1);
-        let mean = (start..end).map(|i| real(score(i + 1, n))).sum::<f64>() / real(end - start);
-        let positive = real(order[start..end].iter().filter(|d| **d > 0.0).count());
-        let zero = real(order[start..end].iter().filter(|d| **d == 0.0).count());
+    for group in order.chunk_by(|a, b| a.abs() == b.abs()) {
+        let mean = (start..start + group.len()).map(|i| real(score(i + 1, n))).sum::<f64>() / real(group.len());
+        let positive = real(group.iter().filter(|d| **d > 0.0).count());
+        let zero = real(group.iter().filter(|d| **d == 0.0).count());
         sum += mean * (positive + zero / 2.0);
-        start = end;
+        start += group.len();
     }
     sum
 }
@@ -129,22 +127,10 @@ fn null_distribution(n: usize) -> Vec<f64> {
 /// The largest k with P(sum <= k) <= `tail`, and that probability.
 fn critical(n: usize, tail: f64) -> Option<(usize, f64)> {
     if n > EXACT_MOST {
-        let mean = real(all_scores(n)) / 2.0;
         let deviation = (1..=n).map(|rank| real(score(rank, n)).powi(2) / 4.0).sum::<f64>().sqrt();
-        let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "k lies between 0 and the mean")]
-        return (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)));
+        return critical_near(real(all_scores(n)) / 2.0, deviation, tail);
     }
-    let mut found = None;
-    let mut cumulative = 0.0;
-    for (k, probability) in null_distribution(n).iter().enumerate() {
-        cumulative += probability;
-        if cumulative > tail {
-            break;
-        }
-        found = Some((k, cumulative));
-    }
-    found
+    stats::critical(null_distribution(n).into_iter(), tail)
 }
 
 #[cfg(test)]
