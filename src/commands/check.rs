@@ -246,14 +246,11 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, Some((base, head))) => (base, head, false),
         (None, None) => (text, "", false),
     };
-    let names = [base, if head.is_empty() { "HEAD" } else { head }];
+    let head = named_commit(repo, head)?;
     // An empty base is git's empty tree: everything is looked at.
-    let names = if base.is_empty() { &names[1..] } else { &names };
-    // A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
-    let lacking = |error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]);
-    let mut found = repo.resolve_each(names).map_err(lacking)?;
-    let head = found.pop().unwrap_or_default();
-    let Some(base) = found.pop() else { return Ok(Range { base: None, head }) };
+    let Some(base) = (!base.is_empty()).then(|| named_commit(repo, base)).transpose()? else {
+        return Ok(Range { base: None, head });
+    };
     if base == head && !text.contains("..") {
         return Err(wrong(text, "a single commit that is HEAD leaves nothing to check"));
     }
@@ -262,6 +259,12 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         return Err(wrong(text, REVERSED));
     }
     Ok(Range { base: shared, head })
+}
+
+/// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
+fn named_commit(repo: &Repo, name: &str) -> Result<String> {
+    let found = if matches!(name, "" | "HEAD") { repo.resolve("HEAD") } else { repo.resolve_only(name) };
+    found.map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.

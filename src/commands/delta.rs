@@ -9,7 +9,7 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::{Result, failed};
-use crate::git::{Commit, GitError, Repo, Reverted, Side, Walk};
+use crate::git::{Commit, GitError, Remake, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
 use crate::model::text::short;
@@ -294,8 +294,17 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
         }
         return Ok(InEffect::Absent);
     };
-    let reverted = repo.rehearse_revert(&head, &newest_first, &mut |_| {})?;
-    Ok(if reverted == Reverted::Nothing { InEffect::Reverted } else { InEffect::Yes })
+    // One commit is taken back without a checkout.
+    let gone = newest_first.iter().map(|of| Remake::Gone { head: &head, of });
+    let made = if newest_first.len() == 1 { repo.remake(&gone.collect::<Vec<_>>(), None)? } else { Vec::new() };
+    let is_reverted = match made.as_slice() {
+        [Some(made)] => {
+            let is_own = |file: &FileChange| file.is_regular() && repo.is_own(&file.path);
+            made.decided.iter().chain(&made.differs).all(is_own)
+        }
+        _ => repo.rehearse_revert(&head, &newest_first, &mut |_| {})? == Reverted::Nothing,
+    };
+    Ok(if is_reverted { InEffect::Reverted } else { InEffect::Yes })
 }
 
 /// The commit checked out, where all of `commits` are in its history.

@@ -136,7 +136,13 @@ impl Call {
 
     /// Runs it; any exit code is an answer.
     pub(crate) fn output(self) -> Result<Output, GitError> {
-        self.start()?.output()
+        let limit = self.output_limit;
+        let mut stdout = Vec::new();
+        let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
+        if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
+            return Err(GitError::TooMuch { args: output.args, limit });
+        }
+        Ok(Output { stdout, ..output })
     }
 
     /// Runs it and takes its standard output; any exit code but 0 is an error.
@@ -164,7 +170,9 @@ impl Call {
 
     /// What `parse` makes of its standard output; an error that says what was expected where it makes nothing of it.
     pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
-        self.start()?.parsed(expected, parse)
+        let output = self.output()?;
+        let args = output.args.clone();
+        parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
     }
 
     /// Runs it and hands its standard output over while it comes. When `consume` breaks off, git is stopped.
@@ -174,7 +182,7 @@ impl Call {
         consume: impl FnOnce(&mut dyn BufRead) -> io::Result<ControlFlow<()>>,
     ) -> Result<(), GitError> {
         let mut stopped = false;
-        let output = self.start()?.read(|reader| {
+        let output = self.read(|reader| {
             stopped = consume(reader)?.is_break();
             Ok(())
         })?;
@@ -187,17 +195,16 @@ impl Call {
         spawned.map_err(|source| GitError::io("start", &self.shown(), source))
     }
 
-    /// Starts it: it runs while something else is done, until its answer is asked for.
-    pub(crate) fn start(mut self) -> Result<Running, GitError> {
+    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output, GitError> {
         let args = self.shown();
+        let io_error = |action: &'static str| |source: io::Error| GitError::io(action, &args, source);
         if !self.dir.is_dir() {
             let source = io::Error::new(io::ErrorKind::NotADirectory, "no such directory");
             return Err(GitError::Io { action: format!("run git in {}", self.dir.display()), source });
         }
         let input = self.input.take();
         let deadline = Instant::now() + self.limit;
-        let spawned = self.command(input.is_some()).spawn();
-        let mut child = spawned.map_err(|source| GitError::io("start", &args, source))?;
+        let mut child = self.command(input.is_some()).spawn().map_err(io_error("start"))?;
         if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), input) {
             // Git may have heard enough and closed its end; what it makes of that it says itself.
             std::thread::spawn(move || pipe.write_all(&bytes));
@@ -207,8 +214,21 @@ impl Call {
             std::thread::spawn(move || send.send(tail(pipe)));
             receive
         });
-        let answer = child.stdout.take().map(|pipe| Deadlined::new(pipe, deadline));
-        Ok(Running { child, args, limit: self.limit, output_limit: self.output_limit, deadline, complaints, answer })
+        let consumed = match child.stdout.take() {
+            Some(pipe) => consume(&mut BufReader::with_capacity(CHUNK, Deadlined::new(pipe, deadline))),
+            None => Ok(()),
+        };
+        let timed_out = consumed.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
+        let status = if timed_out { None } else { wait(&mut child, deadline).map_err(io_error("wait for"))? };
+        let Some(status) = status else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(GitError::TimedOut { args, limit_s: self.limit.as_secs() });
+        };
+        consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
+        // Something that git left behind may hold this pipe open for ever.
+        let stderr = complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
+        Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
     }
 
     fn command(&self, with_input: bool) -> Command {
@@ -243,57 +263,6 @@ impl Call {
     }
 }
 
-/// A call of git that was made. Dropping it closes git's output, which ends git.
-#[derive(Debug)]
-pub(crate) struct Running {
-    child: Child,
-    args: String,
-    limit: Duration,
-    output_limit: u64,
-    deadline: Instant,
-    complaints: Option<mpsc::Receiver<String>>,
-    answer: Option<Deadlined>,
-}
-
-impl Running {
-    /// See [`Call::output`].
-    pub(crate) fn output(self) -> Result<Output, GitError> {
-        let limit = self.output_limit;
-        let mut stdout = Vec::new();
-        let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
-        if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
-            return Err(GitError::TooMuch { args: output.args, limit });
-        }
-        Ok(Output { stdout, ..output })
-    }
-
-    /// See [`Call::parsed`].
-    pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
-        let output = self.output()?;
-        let args = output.args.clone();
-        parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
-    }
-
-    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output, GitError> {
-        let args = self.args;
-        let consumed = match self.answer {
-            Some(answer) => consume(&mut BufReader::with_capacity(CHUNK, answer)),
-            None => Ok(()),
-        };
-        let timed_out = consumed.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
-        let waited = if timed_out { Ok(None) } else { wait(&mut self.child, self.deadline) };
-        let Some(status) = waited.map_err(|source| GitError::io("wait for", &args, source))? else {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-            return Err(GitError::TimedOut { args, limit_s: self.limit.as_secs() });
-        };
-        consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
-        // Something that git left behind may hold this pipe open for ever.
-        let stderr = self.complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
-        Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
-    }
-}
-
 impl Output {
     fn ok(self) -> Result<Vec<u8>, GitError> {
         if self.code == Some(0) { Ok(self.stdout) } else { Err(self.failed()) }
@@ -320,7 +289,6 @@ pub(crate) fn records(output: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A pipe that is read up to a point in time. The reading is done by a thread, since a pipe cannot be read
 /// with a time limit, and a process that git started may hold it open after git has been ended.
-#[derive(Debug)]
 struct Deadlined {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     deadline: Instant,

@@ -140,21 +140,6 @@ impl Repo {
         self.resolve(if said.code == Some(0) && is_full_id(&id) { &id } else { spec })
     }
 
-    /// The same for several, asked in one go where nothing is in doubt.
-    pub(crate) fn resolve_each(&self, specs: &[&str]) -> Result<Vec<String>, GitError> {
-        if specs.iter().any(|spec| !is_full_id(spec)) && !specs.iter().any(|spec| spec.starts_with(['-', ':', '^'])) {
-            let commits = specs.iter().map(|spec| format!("{spec}^{{commit}}"));
-            let said = self.git().args(["-c", "core.warnAmbiguousRefs=true", "rev-parse"]).args(commits).output()?;
-            let ids: Vec<String> = text(&said.stdout).lines().map(str::to_owned).collect();
-            let is_plain = said.code == Some(0) && said.stderr.is_empty() && ids.len() == specs.len();
-            if is_plain && ids.iter().all(|id| is_full_id(id)) {
-                ids.iter().for_each(|id| self.saw(id));
-                return Ok(ids);
-            }
-        }
-        specs.iter().map(|spec| self.resolve_only(spec)).collect()
-    }
-
     /// The full id of the only commit whose id begins so, whatever branches are named like.
     pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>, GitError> {
         if is_full_id(hash) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::git::call::Running;
 use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
 use crate::git::{Call, GitError, Repo, Scope, TreeEntry};
@@ -51,10 +50,12 @@ impl Repo {
     /// What is checked out, and what differs from it, in one look.
     pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
         let index = self.index_file();
-        let running = self.status_of(scope).start()?;
+        let call = self.status_of(scope);
+        let looking = std::thread::spawn(|| call.ok());
         // Read while git looks.
         self.index()?;
-        let Status { head, entries, is_staged } = self.status_entries(running, scope)?;
+        let said = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let Status { head, entries, is_staged } = self.status_entries(&said, scope)?;
         let head = head.and_then(|(commit, branch)| {
             let tree = self.tree_seen(&commit)?;
             self.saw(&commit);
@@ -80,7 +81,7 @@ impl Repo {
     }
 
     fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
-        self.dirt_of(self.status_entries(self.status_of(scope).start()?, scope)?.entries, scope, depth)
+        self.dirt_of(self.status_entries(&self.status_of(scope).ok()?, scope)?.entries, scope, depth)
     }
 
     fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
@@ -128,27 +129,26 @@ impl Repo {
         if scope.prefix.is_empty() { call } else { call.arg("--").arg(files::path_from_bytes(scope.prefix)) }
     }
 
-    fn status_entries(&self, running: Running, scope: &Scope<'_>) -> Result<Status, GitError> {
+    fn status_entries(&self, said: &[u8], scope: &Scope<'_>) -> Result<Status, GitError> {
         let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
             _ if !entry.path.starts_with(scope.prefix) => false,
             Some(is_regular) => !is_regular || scope.counts(entry.path),
             None if scope.is(own::is_left, entry.path) => false,
             None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
         };
-        running.parsed("git's status", |output| {
-            let (headers, entries): (Vec<_>, Vec<_>) = records(output).partition(|record| record.starts_with(b"# "));
-            let header = |name: &[u8]| {
-                let value = headers.iter().find_map(|header| header.strip_prefix(name))?;
-                String::from_utf8(value.to_vec()).ok().filter(|value| !value.starts_with('('))
-            };
-            let head = header(b"# branch.oid ").zip(header(b"# branch.head "));
-            let entries = entries.into_iter().map(|record| entry(record).map(|entry| (record, entry)));
-            let mut entries = entries.collect::<Option<Vec<_>>>()?;
-            let is_staged = entries.iter().any(|(record, entry)| entry.is_regular.is_some() && is_staged(record));
-            entries.retain(|(record, entry)| counts(record, entry));
-            let entries = entries.iter().map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect();
-            Some(Status { head, entries, is_staged })
-        })
+        let (headers, entries): (Vec<_>, Vec<_>) = records(said).partition(|record| record.starts_with(b"# "));
+        let header = |name: &[u8]| {
+            let value = headers.iter().find_map(|header| header.strip_prefix(name))?;
+            String::from_utf8(value.to_vec()).ok().filter(|value| !value.starts_with('('))
+        };
+        let head = header(b"# branch.oid ").zip(header(b"# branch.head "));
+        let entries = entries.into_iter().map(|record| entry(record).map(|entry| (record, entry)));
+        let unreadable = || GitError::Unreadable { args: "status".to_owned(), what: "not git's status".to_owned() };
+        let mut entries = entries.collect::<Option<Vec<_>>>().ok_or_else(unreadable)?;
+        let is_staged = entries.iter().any(|(record, entry)| entry.is_regular.is_some() && is_staged(record));
+        entries.retain(|(record, entry)| counts(record, entry));
+        let entries = entries.iter().map(|(_, entry)| (entry.path.to_vec(), entry.is_submodule)).collect();
+        Ok(Status { head, entries, is_staged })
     }
 
     /// Whether an untracked path is a link or another repository.

@@ -213,7 +213,7 @@ pub(crate) fn block(hook: Hook, target: &Target) -> String {
     format!(
         r#"{BEGIN}
 # Made by `vibeship-optimizer hooks install`; `vibeship-optimizer hooks uninstall` puts back what was here.
-kept="$(dirname -- "$0")/{name}{KEPT}"
+kept="${{0%/*}}/{name}{KEPT}"
 {read}if [ -z "${{{PROBE}-}}" ] && [ -x "$kept" ]; then
   {feed}"$kept" "$@" || exit $?
 fi

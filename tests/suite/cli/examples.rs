@@ -50,9 +50,7 @@ struct Service {
 impl Service {
     fn new() -> Self {
         let s = Sandbox::new();
-        for number in 0..60 {
-            s.git(&["commit", "-q", "--allow-empty", "-m", &format!("history {number}")]);
-        }
+        s.history(60, |_| None);
         let base = s.git(&["rev-parse", "HEAD"]);
         s.compared("half @all | of <b>it</b>");
         s.git(&["add", "-A"]);

@@ -271,6 +271,22 @@ impl Sandbox {
         self.git_in(&self.here.borrow(), arguments)
     }
 
+    /// Adds so many commits to `main` at once, the `n`th with a new file of this name, where there is one.
+    #[track_caller]
+    pub(crate) fn history(&self, count: usize, file: impl Fn(usize) -> Option<String>) {
+        let mut text = String::new();
+        for n in 0..count {
+            let from = if n == 0 { "from refs/heads/main^0\n" } else { "" };
+            let added = file(n).map(|name| format!("M 644 inline {name}\ndata 1\nn\n")).unwrap_or_default();
+            let head = "commit refs/heads/main\ncommitter A <a@example.org> 1770000000 +0000\ndata 1\nn\n";
+            text.push_str(&format!("{head}{from}{added}"));
+        }
+        self.write("../history", text);
+        let history = fs::File::open(self.outside().join("history")).unwrap();
+        assert!(self.command("git").args(["fast-import", "--quiet"]).stdin(history).status().unwrap().success());
+        self.git(&["reset", "-q", "--hard"]);
+    }
+
     /// The same in another directory.
     #[track_caller]
     pub(crate) fn git_in(&self, dir: &Path, arguments: &[&str]) -> String {
