@@ -125,10 +125,11 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
 pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<()> {
     let config = ctx.config()?;
     for criterion in parts.criteria().filter(|it| it.metric.source() == Some(MetricSource::Kpi)) {
-        if matches!(&criterion.bound, Bound::Absolute { unit: Some(unit), .. } if unit.symbol() == "%") {
-            let value = criterion.text.rsplit(' ').next().unwrap_or_default();
+        let Bound::Absolute { value, unit } = &criterion.bound else { continue };
+        if *value < 0.0 || unit.as_ref().is_some_and(|unit| unit.symbol() == "%") {
+            let sized = value.abs();
             ctx.ui.warn(&format!(
-                "{criterion} is a bound on the value itself; write -{value} or +{value} for a change against the baseline"
+                "{criterion} is a bound on the value itself; write -{sized}% or +{sized}% for a change against the baseline"
             ));
         }
     }

@@ -48,11 +48,7 @@ pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
 
 pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
     let files = repo.tracked_with_submodules(repo.prefix())?;
-    let below = |mut path: Vec<u8>| {
-        path.drain(..repo.prefix().len());
-        path
-    };
-    Ok(files.into_iter().map(below).collect())
+    Ok(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect())
 }
 
 /// Commits in the history of `head` that carry the change's id already; those before an earlier baseline were looked at

@@ -84,6 +84,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
     let config = match existing {
         Some(path) => path,
         None => {
+            ctx.refuse_absent_config()?;
             let path = ctx.project.default_config_path();
             let head = ctx.repo().ok().flatten().and_then(|repo| repo.resolve("HEAD").ok());
             let guess = Guess { since: head, ..commands::guess(ctx.project.root()) };

@@ -52,6 +52,7 @@ pub(crate) mod status;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
+mod absent;
 mod audit_here;
 mod audit_range;
 mod budget;
@@ -198,7 +199,7 @@ impl Ctx {
             CommandError::from(error).fixed_by(fixes)
         })?;
         if loaded.path.is_none() {
-            self.refuse_sparse_checkout()?;
+            self.refuse_absent_config()?;
         }
         for path in &loaded.ignored {
             self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
@@ -276,25 +277,6 @@ impl Ctx {
     pub(crate) fn actor(&self) -> Option<String> {
         let asked = || self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten());
         self.actor.get_or_init(asked).clone()
-    }
-
-    /// Refuses a sparse checkout that leaves out files of the tool's own: what is not here would be taken for not there,
-    /// and be written over what git holds.
-    pub(crate) fn refuse_sparse_checkout(&self) -> Result<()> {
-        // Where git cannot be asked, that is told by who needs its answer.
-        let Ok(Some(repo)) = self.repo() else { return Ok(()) };
-        let left_out = repo.left_out(&self.project.own_places())?;
-        let Some(first) = left_out.first() else { return Ok(()) };
-        let (root, file) = (repo.root(), first.display());
-        let top = |path: &PathBuf| {
-            let full = root.join(path);
-            let dirs = [self.project.state_dir(), self.project.evidence_dir()];
-            let top = dirs.into_iter().find(|dir| full.starts_with(dir)).unwrap_or(full);
-            top.strip_prefix(root).unwrap_or(&top).to_string_lossy().replace('\\', "/")
-        };
-        let tops: BTreeSet<String> = left_out.iter().map(top).collect();
-        Err(trouble(format!("{file} is tracked by git, and this sparse checkout leaves it out"))
-            .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
     }
 
     pub(crate) fn lock(&self) -> Result<Exclusive> {

@@ -101,7 +101,7 @@ pub(crate) fn required(what: &str, text: &str) -> Result<String> {
 }
 
 pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion> {
-    Criterion::parse(text).map_err(|error| pointed(flag, &error))
+    Criterion::typed(text).map_err(|error| pointed(flag, &error))
 }
 
 pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger> {

@@ -34,8 +34,9 @@ pub(crate) enum Fired {
     Yes,
     /// It ran ours, which refused, and lets git go on all the same.
     Ignored,
-    /// It did not run, or not to its end.
-    No { said: String },
+    No {
+        said: String,
+    },
     /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
     CannotAsk,
     /// The hook is another program's, and runs more than ours.

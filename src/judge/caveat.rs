@@ -71,8 +71,12 @@ pub enum Caveat {
     CodeElsewhere { command: String },
     /// One side took less than a quarter of the other's time, and printed nothing that shows the same work; in seconds.
     WorkUnshown { command: String, before: f64, after: f64 },
+    /// The change made the first run much slower, and later ones not; in seconds.
+    FirstRunAlone { command: String, before: f64, after: f64 },
     /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
     SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },
+    /// These endpoints were asked as they ran: nothing shows which code served them.
+    ServedAsFound { probes: Vec<String> },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
     OthersCommitted,
     /// The snapshot after the change is older than the baseline.
@@ -117,6 +121,7 @@ pub(crate) fn caveats(
         found.extend(of_first_runs(pair));
         found.extend(machines::caveat(pair));
     }
+    about_endpoints(metrics, known, &mut found);
     about_sizes(before, after, metrics, &mut found);
     about_memory(before, after, pair, &mut found);
     about_times(metrics, &mut found);
@@ -143,6 +148,9 @@ pub fn of_first_runs(pair: &PairSession) -> Vec<Caveat> {
         }
         if let Some([before, after]) = first.unshown {
             found.push(Caveat::WorkUnshown { command: command.clone(), before, after });
+        }
+        if let Some([before, after]) = first.once {
+            found.push(Caveat::FirstRunAlone { command: command.clone(), before, after });
         }
     }
     found
@@ -252,6 +260,13 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
             found.push(Caveat::Unusable { side, metric: row.metric.clone(), reason: reason.clone() });
         }
     }
+}
+
+fn about_endpoints(metrics: &[MetricRow], known: &Circumstances, found: &mut Vec<Caveat>) {
+    let asked = metrics.iter().filter(|row| row.metric.kind() == Some(MetricKind::Latency) && !is_paired(row));
+    let both = asked.filter(|row| row.before.is_some() && row.after.is_some() && !known.same_code);
+    let probes: Vec<String> = both.filter_map(|row| Some(row.metric.subject()?.to_owned())).collect();
+    found.extend((!probes.is_empty()).then_some(Caveat::ServedAsFound { probes }));
 }
 
 fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {

@@ -139,8 +139,10 @@ fn timing_v1(timing: &Timing) -> Vec<(MetricId, Reading)> {
         Some(0) => None,
         Some(code) if V1_TIMEOUT_CODES.contains(&code) => Some(Unusable::TimedOut { timeout_s: timing.timeout_s }),
         Some(code) => Some(Unusable::CommandFailed { failed: 1, runs: timing.runs.max(1), code: Some(code) }),
-        None => Some(Unusable::NotMeasured),
+        None => Some(Unusable::NoValue { message: "the record does not say how it ended".to_owned() }),
     };
+    let no_times = || Unusable::NoValue { message: "the record holds no run times".to_owned() };
+    let failure = failure.or_else(|| timing.all_s.is_empty().then(no_times));
     let read = |kind: MetricKind| {
         let walls = || failure.clone().map_or(series(kind.spec(&timing.name), timing.all_s.clone()), Err);
         let reading = if kind == MetricKind::Wall { walls() } else { Err(Unusable::NotMeasured) };

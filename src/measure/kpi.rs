@@ -125,27 +125,45 @@ fn varies(values: &[f64]) -> Option<String> {
 /// Runs the command of a group once, if it has one, and reads every KPI of it.
 pub(crate) fn samples(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe]) -> Vec<Result<Sample, KpiError>> {
     let path = |config: &KpiProbe| config.file.as_ref().map(|file| place.root.join(file));
-    let before: Vec<_> = group.iter().map(|config| path(config).as_deref().and_then(stamp)).collect();
+    let held = |config: &&KpiProbe| {
+        let path = path(config)?;
+        Some((stamp(&path)?, read(&path).unwrap_or_default()))
+    };
+    let before: Vec<_> = group.iter().map(held).collect();
     let finished = match run(runner, place, group) {
         Ok(finished) => finished,
         Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
     };
-    let read = |(config, before): (&&KpiProbe, Option<(SystemTime, u64)>)| {
-        let unwritten = finished.is_some() && before.is_some();
-        let is_old = unwritten && before == path(config).as_deref().and_then(stamp);
-        sample(place, config, finished.as_ref(), is_old)
+    let read = |(config, before): (&&KpiProbe, Option<((SystemTime, u64), Vec<u8>)>)| {
+        let (old, held) = before.filter(|_| finished.is_some()).unzip();
+        let is_old = old.is_some() && old == path(config).as_deref().and_then(stamp);
+        sample(place, config, finished.as_ref(), is_old, &held.unwrap_or_default())
     };
     group.iter().zip(before).map(read).collect()
 }
 
-/// Reads one KPI after its command has run.
-fn sample(place: &Place, config: &KpiProbe, finished: Option<&Finished>, is_old: bool) -> Result<Sample, KpiError> {
+/// Reads one KPI after its command has run; its file `held` something before.
+fn sample(
+    place: &Place,
+    config: &KpiProbe,
+    finished: Option<&Finished>,
+    is_old: bool,
+    held: &[u8],
+) -> Result<Sample, KpiError> {
     let cmd = config.cmd.as_deref().unwrap_or_default();
     let (origin, text) = match (&config.file, finished) {
         (Some(file), _) if is_old => {
             return Err(KpiError::NoValue(format!("`{cmd}` succeeded but did not write {file}")));
         }
-        (Some(file), _) => (file.clone(), read(&place.root.join(file))?),
+        (Some(file), _) => {
+            let bytes = read(&place.root.join(file))?;
+            if !held.is_empty() && bytes.len() > held.len() && bytes.starts_with(held) {
+                let why =
+                    format!("`{cmd}` appends to {file}, which still holds earlier results: let it write the file anew");
+                return Err(KpiError::NoValue(why));
+            }
+            (file.clone(), bytes)
+        }
         (None, Some(finished)) => {
             let origin = format!("the output of `{cmd}`");
             let bytes = finished.stdout.whole().ok_or_else(|| too_long(&origin))?;
@@ -263,6 +281,7 @@ mod tests {
         outputs: Vec<&'static str>,
         ended: Option<Ended>,
         writes: Option<PathBuf>,
+        appends: bool,
         ran: usize,
     }
 
@@ -274,7 +293,8 @@ mod tests {
             stderr.push(b"no such table; password=hunter2");
             self.ran += 1;
             if let Some(path) = &self.writes {
-                fs::write(path, format!("{{\"n\": {}{}}}", self.ran, " ".repeat(self.ran))).unwrap();
+                let held = if self.appends { fs::read_to_string(path).unwrap() } else { String::new() };
+                fs::write(path, format!("{held}{{\"n\": {}{}}}", self.ran, " ".repeat(self.ran))).unwrap();
             }
             Ok(Finished {
                 first_thread: None,
@@ -342,6 +362,13 @@ mod tests {
         assert!(got.kpi.error.unwrap().contains("`bench` succeeded but did not write"));
         let mut script = Script { writes: Some(path), ..Script::default() };
         assert_eq!(measured(dir.path(), &with_file, &mut script).kpi.values, [1.0, 2.0, 3.0]);
+        script.appends = true;
+        let got = measured(dir.path(), &with_file, &mut script);
+        assert_eq!(
+            got.kpi.error.unwrap(),
+            "run 1 of 3: `bench` appends to out.json, which still holds earlier results: let it write the file anew"
+        );
+        fs::write(dir.path().join("out.json"), "{\"n\": 3}").unwrap();
         with_file.cmd = None;
         with_file.runs = 1;
         assert_eq!(measured(dir.path(), &with_file, &mut script).kpi.values, [3.0]);

@@ -21,16 +21,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::model::{MetricId, Unit};
 
 /// How a metric is held against its bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
+    #[serde(rename = "<=")]
     Le,
+    #[serde(rename = "<")]
     Lt,
+    #[serde(rename = ">=")]
     Ge,
+    #[serde(rename = ">")]
     Gt,
+    #[serde(rename = "==")]
     Eq,
 }
 
 impl Op {
+    /// The operator as written.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::Le => "<=",
@@ -54,6 +60,12 @@ impl Op {
 
     fn parse(symbol: &str) -> Option<Self> {
         [Self::Le, Self::Lt, Self::Ge, Self::Gt, Self::Eq].into_iter().find(|op| op.symbol() == symbol)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.symbol())
     }
 }
 
@@ -113,12 +125,18 @@ pub enum CriterionMistake {
     /// The number is infinite, not a number, or too large to be held.
     #[error("{found:?} is not a finite number")]
     NotFinite { found: String },
+    /// A difference from the baseline is meant, or the value itself.
+    #[error(
+        "{found:?} is no share of the baseline: write `{found}%` for a change from it, or the value itself without a sign"
+    )]
+    SignAlone { found: String },
     /// More follows where the criterion should end.
     #[error("{found:?} follows the bound; a bound is one number with at most one unit")]
     Trailing { found: String },
 }
 
 impl Criterion {
+    /// Reads `METRIC OP BOUND`.
     pub fn parse(text: &str) -> Result<Self, CriterionError> {
         let text = text.trim();
         let fail = |at: usize, kind: CriterionMistake| CriterionError {
@@ -146,6 +164,21 @@ impl Criterion {
         Ok(Self { metric: MetricId::new(metric), op, bound, text: text.to_owned() })
     }
 
+    /// Reads what a person typed: also with the signs that reports print, and not where a `+` leaves open what is meant.
+    pub fn typed(text: &str) -> Result<Self, CriterionError> {
+        let found = Self::parse(&text.replace('≤', "<=").replace('≥', ">=").replace('−', "-"))?;
+        let column = found.bound_column();
+        let bound: String = found.text.chars().skip(column).collect();
+        if bound.starts_with('+') && !found.is_relative() {
+            return Err(CriterionError {
+                text: found.text,
+                column,
+                kind: CriterionMistake::SignAlone { found: bound },
+            });
+        }
+        Ok(found)
+    }
+
     /// Where the bound begins in `text`, in characters from 0.
     pub fn bound_column(&self) -> usize {
         let end = operator_span(&self.text).map_or(0, |(_, end)| end);
@@ -153,6 +186,7 @@ impl Criterion {
         self.text[..end].chars().count() + rest.chars().take_while(|c| c.is_whitespace()).count()
     }
 
+    /// Whether the bound is relative to the baseline.
     pub fn is_relative(&self) -> bool {
         matches!(self.bound, Bound::Relative { .. })
     }
@@ -212,9 +246,29 @@ fn is_unit_char(c: char) -> bool {
 
 /// How many bytes at the start of `text` are a number: `[+-] digits [. digits] [e [+-] digits]`.
 fn number_length(text: &str) -> usize {
-    let span = text.bytes().take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
-    let is_number = |end: &usize| text.as_bytes()[end - 1].is_ascii_digit() && text[..*end].parse::<f64>().is_ok();
-    (1..=span).rev().find(is_number).unwrap_or(0)
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let whole = digits(sign);
+    let mut at = sign + whole;
+    let mut fraction = 0;
+    if bytes.get(at) == Some(&b'.') {
+        fraction = digits(at + 1);
+        if fraction > 0 {
+            at += 1 + fraction;
+        }
+    }
+    if whole + fraction == 0 {
+        return 0;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let signed = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        let exponent = if at + 1 + signed <= bytes.len() { digits(at + 1 + signed) } else { 0 };
+        if exponent > 0 {
+            at += 1 + signed + exponent;
+        }
+    }
+    at
 }
 
 impl fmt::Display for Criterion {
@@ -360,6 +414,16 @@ mod tests {
         assert_eq!(bound("timing.a.wall <= -10%"), Bound::Relative { share: -0.1 });
         assert_eq!(bound("timing.a.wall <= +5 %"), Bound::Relative { share: 0.05 });
         assert_eq!(bound("http.health.ok >= 99%"), absolute(99.0, "%"));
+    }
+
+    #[test]
+    fn what_is_typed_may_use_printed_signs_and_a_plus_says_what_it_is_of() {
+        let typed = |text: &str| Criterion::typed(text).map(|it| it.text);
+        assert_eq!(typed("kpi.k ≤ −5%").unwrap(), "kpi.k <= -5%");
+        assert_eq!(typed("kpi.k >= -5").unwrap(), "kpi.k >= -5");
+        let error = typed("kpi.k <= +5 ms").unwrap_err();
+        assert_eq!((error.column, error.kind), (9, CriterionMistake::SignAlone { found: "+5 ms".to_owned() }));
+        assert!(Criterion::parse("kpi.k <= +5").is_ok(), "records hold such");
     }
 
     #[test]

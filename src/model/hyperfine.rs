@@ -1,5 +1,7 @@
 //! Timings in the JSON that hyperfine exports, both ways.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,9 +52,21 @@ struct ResultOf {
     exit_codes: Vec<Option<i32>>,
     #[serde(default)]
     memory_usage_byte: Vec<u64>,
+    /// The values of `--parameter-list` and `--parameter-scan`, which need not stand in the command.
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
     /// Each run, as hyperfine 2 writes it.
     #[serde(default)]
     measurements: Vec<Measurement>,
+}
+
+impl ResultOf {
+    /// The command with its parameters, by which results of one command are told apart: `./prog branch=main`.
+    fn with_parameters(&self) -> String {
+        let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let set = self.parameters.iter().map(|(name, set)| format!(" {name}={}", value(set)));
+        std::iter::once(self.command.clone()).chain(set).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,7 +102,8 @@ impl Quantity {
 pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
     let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
-    let ways: [&dyn Fn(&ResultOf) -> bool; 2] = [&|it| it.name.as_deref() == Some(name), &|it| it.command == name];
+    let ways: [&dyn Fn(&ResultOf) -> bool; 3] =
+        [&|it| it.name.as_deref() == Some(name), &|it| it.command == name, &|it| it.with_parameters() == name];
     for is_it in ways {
         if found.len() > 1 && found.iter().any(|result| is_it(result)) {
             found.retain(|result| is_it(result));
@@ -96,7 +111,7 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
     }
     let [result] = found[..] else {
         if let [first, _, ..] = found[..]
-            && found.iter().all(|result| result.command == first.command)
+            && found.iter().all(|result| result.with_parameters() == first.with_parameters())
         {
             return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
         }
@@ -104,7 +119,7 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
             return Err(HyperfineError::Empty);
         }
         let commands: Vec<String> =
-            export.results.iter().map(|result| format!("{:?}", scrub(&result.command))).collect();
+            export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters()))).collect();
         return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
     };
     timing(name, result)
@@ -120,9 +135,11 @@ pub fn snapshot(label: &str, generated_at: DateTime<Utc>, json: &Json<'_>) -> Op
 fn of_results(label: &str, generated_at: DateTime<Utc>, results: &[ResultOf]) -> Result<Snapshot, HyperfineError> {
     let mut snapshot = Snapshot::bare(label, generated_at);
     for result in results {
-        let wanted = scrub(result.name.as_deref().unwrap_or(&result.command));
+        let shared = results.iter().filter(|other| other.command == result.command).count() > 1;
+        let command = if shared { result.with_parameters() } else { result.command.clone() };
+        let wanted = scrub(result.name.as_deref().unwrap_or(&command));
         let is_taken = |name: &str| snapshot.timings.iter().any(|timing| timing.name == name);
-        // Results of one command are told apart by their place, which is the same on both sides of a comparison.
+        // Others of one command are told apart by their place, which is the same on both sides of a comparison.
         let numbered = (2..).map(|n: u64| format!("{wanted} ({n})"));
         let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
         snapshot.timings.push(timing(&name, result)?);
@@ -250,6 +267,25 @@ mod tests {
         let two = r#"{"results":[{"command":"a","times":[1]},{"command":"b","times":[2]}]}"#;
         assert!(matches!(import("x", two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
         assert_eq!(import("b", two.as_bytes()).unwrap().all_s, vec![2.0]);
+    }
+
+    #[test]
+    fn results_of_one_command_are_told_apart_by_their_parameters() {
+        let of = |branch: &str, time: u32| {
+            format!(r#"{{"command":"./prog","times":[{time}],"parameters":{{"branch":"{branch}"}}}}"#)
+        };
+        let export = |one: String, other: String| format!(r#"{{"results":[{one},{other}]}}"#);
+        let found = |text: String| {
+            let mut timings =
+                snapshot("x", DateTime::UNIX_EPOCH, &Json::parse(text.as_bytes()).unwrap()).unwrap().unwrap().timings;
+            timings.sort_by(|a, b| a.name.cmp(&b.name));
+            timings.into_iter().map(|timing| (timing.name, timing.all_s[0])).collect::<Vec<_>>()
+        };
+        let both = found(export(of("main", 2), of("feature", 1)));
+        assert_eq!(both, [("./prog branch=feature".to_owned(), 1.0), ("./prog branch=main".to_owned(), 2.0)]);
+        assert_eq!(both, found(export(of("feature", 1), of("main", 2))));
+        let text = export(of("main", 2), of("feature", 1));
+        assert_eq!(import("./prog branch=main", text.as_bytes()).unwrap().all_s, [2.0]);
     }
 
     #[test]

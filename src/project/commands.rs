@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn each_kind_of_project_has_its_test_command() {
         for (name, text, expected) in [
-            ("go.mod", "module x", Some("go test ./...")),
+            ("go.mod", "module x", Some("go test -count=1 ./...")),
             ("Cargo.toml", "", Some("cargo test")),
             ("App.SLN", "", Some("dotnet test")),
             ("app.csproj", "", Some("dotnet test")),
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_project_in_the_only_subdirectory_is_chosen_and_several_are_only_mentioned() {
-        assert_eq!(test_command(&[("app/go.mod", "")]).as_deref(), Some("cd app && go test ./..."));
+        assert_eq!(test_command(&[("app/go.mod", "")]).as_deref(), Some("cd app && go test -count=1 ./..."));
         let two = guess(project(&[("a/go.mod", ""), ("b/Cargo.toml", "")]).path());
         assert_eq!((two.test, two.others.len()), (None, 2));
     }

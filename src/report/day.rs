@@ -102,7 +102,8 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
     }
     doc.table(table);
     // That the code is the same is what drift is about.
-    let beside = |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode);
+    let beside =
+        |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode | Caveat::ServedAsFound { .. });
     doc.list(comparison.caveats.iter().filter(beside).map(method::caveat));
 }
 

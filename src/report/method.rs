@@ -207,6 +207,10 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             };
             Text::from(all + &told)
         }
+        Caveat::ServedAsFound { probes } => codes(probes.iter().map(String::as_str)).plain(
+            ": asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or \
+             give the probe a `start`, so that each side is served by its own code.",
+        ),
         Caveat::OthersCommitted => Text::from(
             "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
              so that it tells the change's effect alone.",
@@ -241,6 +245,12 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::WorkUnshown { command, before, after } => code(command.as_str()).plain(format!(
             " took {} before the change and {} after, and printed nothing that shows that both did the same work. Let it print \
              its result.",
+            values::quantity(*before, &Unit::seconds()),
+            values::quantity(*after, &Unit::seconds()),
+        )),
+        Caveat::FirstRunAlone { command, before, after } => code(command.as_str()).plain(format!(
+            " took {} in its first run before the change and {} after; later runs show no such difference, so it may do less \
+             once it has run. Give it a `prepare` that resets what it keeps, or switch its cache off.",
             values::quantity(*before, &Unit::seconds()),
             values::quantity(*after, &Unit::seconds()),
         )),

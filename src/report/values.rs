@@ -221,7 +221,8 @@ fn plus(text: String) -> String {
 }
 
 fn with_symbol(number: &str, symbol: &str) -> String {
-    if symbol.is_empty() { number.to_owned() } else { format!("{number} {symbol}") }
+    // `1` is how a count's unit is written.
+    if matches!(symbol, "" | "1") { number.to_owned() } else { format!("{number} {symbol}") }
 }
 
 #[cfg(test)]
@@ -246,6 +247,7 @@ mod tests {
         );
         assert_eq!(quantity(350.0, &Unit::new("ms")), "350 ms");
         assert_eq!(quantity(3500.0, &Unit::new("ms")), "3.5 s");
+        assert_eq!(quantity(9.0, &Unit::new("1")), "9");
         assert_eq!(quantity(0.32, &Unit::none()), "0.32");
         assert_eq!(quantity(1_234_567.0, &Unit::new("req/s")), "1234567 req/s");
         assert_eq!(signed_quantity(-1536.0, &Unit::bytes()), "-1.5 KiB");

@@ -213,6 +213,16 @@ pub fn redefined(before: &BTreeMap<String, Digest>, after: &BTreeMap<String, Dig
     before.iter().filter_map(differs).collect()
 }
 
+/// The timings that are of another command on the other side, where it is their results alone that say which.
+pub(crate) fn other_commands(before: &[Timing], after: &[Timing]) -> Vec<String> {
+    let olds: BTreeMap<&str, &str> = before.iter().map(|it| (it.name.as_str(), it.cmd.as_str())).collect();
+    let is_other = |it: &&Timing| {
+        let old = olds.get(it.name.as_str()).copied().unwrap_or_default();
+        !old.is_empty() && !it.cmd.is_empty() && old != it.cmd
+    };
+    after.iter().filter(is_other).map(|it| format!("timing.{}", it.name)).collect()
+}
+
 /// Whether the definition called `stem` is that of a metric: `kpi.v` of itself, `timing.t` of `timing.t.wall`.
 pub fn governs(stem: &str, id: &MetricId) -> bool {
     match id.as_str().strip_prefix(stem) {

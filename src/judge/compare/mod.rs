@@ -4,10 +4,10 @@
 mod changes;
 mod rows;
 
-pub(crate) use changes::variable_changes;
 pub use changes::{
     Deltas, TuneableChange, VariableChange, governs, has_general, is_general, redefined, tuneable_changes,
 };
+pub(crate) use changes::{other_commands, variable_changes};
 pub use rows::{Level, MetricRow, PairRow, for_metric, pair_rows};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +16,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::rows::{Sides, metric_rows};
-use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, caveat, effect, rule, series};
+use crate::judge::{Caveat, Change, Circumstances, Decisive, caveat, effect, rule, series};
 use crate::model::{
-    Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Sampling, Snapshot,
-    Timing, Trigger, Verdict, Verdicts,
+    Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
+    Snapshot, Trigger, Verdict, Verdicts,
 };
 
 /// Schema name of compare files.
@@ -161,7 +161,8 @@ pub fn compare(
     settings: &Settings,
 ) -> Comparison {
     let on_commit = pair.filter(|pair| pair.of_commit);
-    let read = on_commit.map(|pair| (attributed(before, pair, Which::Before), attributed(after, pair, Which::After)));
+    let read =
+        on_commit.map(|pair| (attributed(before, pair, PairSide::Before), attributed(after, pair, PairSide::After)));
     let (before, after) = read.as_ref().map_or((before, after), |(before, after)| (before, after));
     let mut sides = Sides {
         before: series::metrics(before),
@@ -169,6 +170,7 @@ pub fn compare(
         paired: pair.map(series::pair_metrics).unwrap_or_default(),
     };
     sides.refuse_redefined(&redefined(&before.definitions, &after.definitions));
+    sides.refuse_redefined(&other_commands(&before.timings, &after.timings));
     let circumstances = circumstances(before, after, settings);
     if !circumstances.same_code && !caveat::is_same_snapshot(before, after) {
         sides.refuse_unwritten(before, after);
@@ -205,12 +207,19 @@ pub fn compare(
     }
 }
 
+/// One of the two checkouts of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairSide {
+    Before,
+    After,
+}
+
 /// The snapshot as it would be of the change's commit, or its parent, alone: what is exact is as it was read there, and what
 /// was not measured there has no value. What varies is judged by its pairs.
-pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snapshot {
+pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: PairSide) -> Snapshot {
     let mut found = snapshot.clone();
-    fn of<T>(side: Which, (before, after): (T, T)) -> T {
-        if side == Which::Before { before } else { after }
+    fn of<T>(side: PairSide, (before, after): (T, T)) -> T {
+        if side == PairSide::Before { before } else { after }
     }
     let sizes = pair.sizes.iter().map(|(path, sizes)| (path.clone(), of(side, sizes.clone())));
     found.sizes = sizes.collect();
@@ -235,7 +244,7 @@ pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snaps
 
 /// What later measurements of such a change are held against: its parent, with what others had added by the state after.
 pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession) -> Snapshot {
-    let mut found = attributed(reference, pair, Which::Before);
+    let mut found = attributed(reference, pair, PairSide::Before);
     let moved = |value: u64, now: u64, alone: u64| value.saturating_add(now).saturating_sub(alone);
     for (path, size) in &mut found.sizes {
         let (Some(now), Some((_, alone))) = (after.sizes.get(path), pair.sizes.get(path)) else { continue };
@@ -307,12 +316,11 @@ fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, set
 
 fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>) -> Vec<DecisiveRow> {
     let mut rows: BTreeMap<&str, Decisive> = BTreeMap::new();
-    let olds: BTreeMap<&str, &Timing> = before.timings.iter().map(|timing| (timing.name.as_str(), timing)).collect();
-    for timing in &after.timings {
-        let old = olds.get(timing.name.as_str());
-        let runs = timing.samples.iter().chain(old.iter().flat_map(|old| &old.samples));
-        rows.insert(&timing.name, Decisive::by_runs(runs));
+    let mut runs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for timing in after.timings.iter().chain(&before.timings) {
+        runs.entry(&timing.name).or_default().extend(&timing.samples);
     }
+    rows.extend(runs.into_iter().map(|(name, runs)| (name, Decisive::by_runs(runs.into_iter()))));
     for command in pair.iter().flat_map(|session| &session.commands) {
         rows.insert(&command.name, Decisive::of_pairs(command));
     }
@@ -359,8 +367,8 @@ mod tests {
     use serde_json::Value;
 
     use crate::judge::Which;
-    use crate::model::Design;
     use crate::model::ingest::{parse_pair, parse_snapshot};
+    use crate::model::{Design, Flaw, Unusable};
 
     use super::*;
 
@@ -375,6 +383,40 @@ mod tests {
         let run = |wall: &f64| format!(r#"{{"wall_s":{wall},"user_s":{wall},"system_s":0,"exit_code":0}}"#);
         let samples: Vec<String> = walls.iter().map(run).collect();
         format!(r#""timings":[{{"name":"t","cmd":"c","last_rc":0,"samples":[{}]}}]"#, samples.join(","))
+    }
+
+    fn bare(before: &Snapshot, after: &Snapshot) -> Comparison {
+        compare(before, after, None, &Contract::default(), &Settings::default())
+    }
+
+    #[test]
+    fn times_of_another_command_or_of_none_are_no_improvement() {
+        let of = |cmd: &str, rest: &str| {
+            let git = format!(r#""git":{{"is_git":true,"commit":"{cmd}"}}"#);
+            snapshot(1, &format!(r#"{git},"timings":[{{"name":"a","cmd":"{cmd}","runs":3,{rest}}}]"#))
+        };
+        let (slow, fast) = (r#""last_rc":0,"all_s":[2,2,2]"#, r#""last_rc":0,"all_s":[1,1,1]"#);
+        let invalid = |before: &Snapshot, after: &Snapshot, why: Unusable| {
+            let found = bare(before, after);
+            assert_eq!(found.outcome, Outcome::Invalid);
+            let row = found.metrics.iter().find(|row| row.metric.as_str() == "timing.a.wall").unwrap();
+            assert_eq!(row.result, Change::Invalid { because: Flaw::After { reason: why } });
+        };
+        invalid(&of("pytest", slow), &of("true", fast), Unusable::Redefined);
+        let none = Unusable::NoValue { message: "the record holds no run times".to_owned() };
+        invalid(&of("pytest", slow), &of("pytest", r#""last_rc":0,"all_s":[]"#), none);
+        invalid(&of("pytest", slow), &snapshot(1, r#""timings":[]"#), Unusable::NotMeasured);
+    }
+
+    #[test]
+    fn an_endpoint_that_nobody_started_for_a_side_is_told() {
+        let of = |commit: &str| {
+            let requests = r#"[{"latency_s":0.2,"ok":true},{"latency_s":0.2,"ok":true}]"#;
+            let git = format!(r#""git":{{"is_git":true,"commit":"{commit}"}}"#);
+            snapshot(2, &format!(r#"{git},"http":[{{"url":"http://h","name":"h","ok":true,"requests":{requests}}}]"#))
+        };
+        let told = |it: &Caveat| *it == Caveat::ServedAsFound { probes: vec!["h".to_owned()] };
+        assert!(bare(&of("a"), &of("b")).caveats.iter().any(told));
     }
 
     fn session(ratio: f64, n: u32) -> PairSession {

@@ -14,6 +14,7 @@ use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Run, Stop};
 use crate::os::process::Output;
 use crate::os::{Core, Ended, Finished, SpawnError, process};
+use crate::stats::median;
 
 /// How many pairs, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,6 +123,9 @@ impl<'a> Session<'a> {
                 ControlFlow::Continue(decision)
             }),
         };
+        if median_ratio(&measured.paired.pairs).is_none_or(|ratio| ratio > proof::LASTING) {
+            measured.paired.first_runs.once = None;
+        }
         measured.rss_floor_bytes = command::hide_rss_floor(runs(&mut measured.paired.pairs));
         measured
     }
@@ -252,6 +256,12 @@ fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Optio
         Ok(finished) => ControlFlow::Continue((command::run_of(finished), failure(finished))),
         Err(error) => ControlFlow::Continue((command::run_not_started(), Some(scrub(&error.to_string())))),
     }
+}
+
+/// The middle of the ratios of both sides' wall times.
+fn median_ratio(pairs: &[Pair]) -> Option<f64> {
+    let ratios: Vec<f64> = pairs.iter().map(|pair| pair.after.wall_s / pair.before.wall_s).collect();
+    median::median(&ratios)
 }
 
 /// Whether the head goes first in the pair of this number, counted from 0: A B, B A, A B, B A, …

@@ -26,7 +26,7 @@ fn a_second_init_changes_nothing() {
 fn the_test_command_is_guessed_from_the_project() {
     let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\n")], "cargo test"),
-        (&[("go.mod", "module x\n")], "go test ./..."),
+        (&[("go.mod", "module x\n")], "go test -count=1 ./..."),
         (&[("package.json", "\u{feff}{\"scripts\": {\"test\": \"jest\"}}"), ("pnpm-lock.yaml", "")], "pnpm test"),
         (&[("package.json", "{\"scripts\": {\"test\": \"jest\"}}")], "npm test"),
         (&[("pyproject.toml", "[tool.pytest.ini_options]\n")], "python -m pytest -q"),
@@ -88,7 +88,8 @@ fn a_dry_run_and_a_command_that_cannot_do_anything_set_nothing_up() {
     let s = Sandbox::without_git();
     s.write("go.mod", "module x\n");
     let before = s.files();
-    let _ = s.run(&["onboard", "--dry-run"]).ok().says(&["Would apply:", "- COMMANDS_TEST_SET: go test ./..."]);
+    let _ =
+        s.run(&["onboard", "--dry-run"]).ok().says(&["Would apply:", "- COMMANDS_TEST_SET: go test -count=1 ./..."]);
     assert_eq!(s.files(), before);
     let s = Sandbox::without_git();
     let before = s.files();

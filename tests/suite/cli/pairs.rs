@@ -218,6 +218,16 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
 }
 
 #[test]
+fn a_command_that_does_less_once_it_has_run_is_told() {
+    let s = Sandbox::new();
+    let built = |rounds: &str| format!("test -e built && exit 0\n{}touch built\n", work(rounds));
+    s.write("work.sh", built(FAST)).commit_as("one", &[]);
+    s.write("work.sh", built("90000")).commit_as("other", &[]);
+    let told = s.run(&["pair", "--runs", "6", "--", "sh", "work.sh"]);
+    let _ = told.says(&["warning: sh took ", "in its first run before the change", "switch its cache off"]);
+}
+
+#[test]
 fn a_side_that_ends_at_once_and_shows_no_work_is_told() {
     let s = Sandbox::new();
     let all = [("quiet", "sh work.sh > out.txt"), ("errors", "sh work.sh >&2"), ("hidden", "sh work.sh || true")];

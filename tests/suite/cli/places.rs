@@ -82,6 +82,28 @@ fn a_sparse_checkout_without_the_tools_files_is_refused_and_nothing_is_made_anew
 }
 
 #[test]
+fn a_config_that_git_tracks_and_that_is_gone_is_restored_and_never_made_anew() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "evidence"]);
+    let config = "vibeship_optimizer.yml";
+    let restore = format!("git checkout --ignore-skip-worktree-bits -- ':(top){config}'");
+    for hidden in [false, true] {
+        if hidden {
+            s.git(&["update-index", "--skip-worktree", config]);
+        }
+        std::fs::remove_file(s.path(config)).unwrap();
+        for command in [&["init"][..], &["snapshot", "--label", "y"], &["preflight"]] {
+            let _ = s.run(command).troubled(&["is tracked by git, and missing here", &restore]);
+        }
+        assert!(!s.path(".vibeship-optimizer/config.yml").exists());
+        s.git(&["checkout", "--ignore-skip-worktree-bits", "--", &format!(":(top){config}")]);
+        let _ = s.run(&["snapshot", "--label", "y"]).ok();
+    }
+}
+
+#[test]
 fn a_report_that_git_tracks_may_be_written_again() {
     let s = Sandbox::new();
     s.compared("x");
