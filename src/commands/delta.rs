@@ -9,7 +9,7 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::{Result, failed};
-use crate::git::{Commit, GitError, Remake, Repo, Reverted, Side, Walk};
+use crate::git::{Commit, Remake, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
 use crate::model::text::short;
@@ -43,12 +43,13 @@ pub(crate) fn observe(ctx: &Ctx) -> Seen {
 
 /// The files that git tracks, from the project's root; `None` outside git.
 pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
-    Ok(ctx.repo()?.map(tracked_in).transpose()?)
-}
-
-pub(crate) fn tracked_in(repo: &Repo) -> Result<BTreeSet<Vec<u8>>, GitError> {
+    let Some(repo) = ctx.repo()? else { return Ok(None) };
     let files = repo.tracked_with_submodules(repo.prefix())?;
-    Ok(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect())
+    let below = |mut path: Vec<u8>| {
+        path.drain(..repo.prefix().len());
+        path
+    };
+    Ok(Some(files.into_iter().map(below).collect()))
 }
 
 /// Commits in the history of `head` that carry the change's id already; those before an earlier baseline were looked at

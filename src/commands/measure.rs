@@ -12,9 +12,9 @@ use crate::commands::{Ctx, Pending, commit, delta, demands, evidence, uncommitte
 use crate::error::Result;
 use crate::judge::compare::{TuneableChange, tuneable_changes};
 use crate::judge::series;
-use crate::measure::SystemRunner;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
+use crate::measure::{SystemRunner, size};
 use crate::model::text;
 use crate::model::{
     ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable,
@@ -47,7 +47,7 @@ pub(crate) fn take(
 ) -> Result<Measurement> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
-    let tracked = delta::tracked(ctx)?;
+    let tracked = ctx.repo()?.map(|repo| size::held(ctx.project.root(), repo, &config.size_paths)).transpose()?;
     let beside = demands::non_code_globs(config)?;
     let is_result = |path: &Path| {
         let mut files = config.timings.iter().filter_map(|timing| timing.hyperfine.as_deref());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::{Bar, Ctx, delta, measure, validate};
+use crate::commands::{Bar, Ctx, measure, validate};
 use crate::config::{Config, HttpProbe, KpiProbe, Pin};
 use crate::error::{CommandError, Result, trouble};
 use crate::git::{GitError, Repo};
@@ -249,7 +249,7 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
         let repo = Repo::open(root)?;
-        let tracked = delta::tracked_in(&repo)?;
+        let tracked = size::held(root, &repo, &config.size_paths)?;
         let of = |path: &String| match size::measure(root, path, Some(&tracked)) {
             size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),
             size::Measured::Missing | size::Measured::Unreadable(_) => None,

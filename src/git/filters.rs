@@ -1,15 +1,135 @@
-//! Files whose change a filter hides: with one, git can call a file unchanged that is not.
+//! What git converts between a checkout and its objects (line ends, keywords, filters): how many bytes it holds itself,
+//! and the files whose change a filter hides, since with one git can call a file unchanged that is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::git::{GitError, Repo};
+use crate::git::call::records;
+use crate::git::{Call, GitError, Repo, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
 
+/// How many bytes a pointer of git-lfs may have.
+const POINTERS: Range<u64> = 100..1024;
+
+/// Files, from the repository's root, and the bytes that git holds of each; `None` where that is not known.
+pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
+
+/// Where objects are looked for.
+type Beside<'a> = &'a dyn Fn(Call) -> Call;
+
 impl Repo {
+    /// The files that git tracks below a path, which ends with `/`, those in submodules too. Of the wanted ones, how
+    /// many bytes it holds of each, or would after an `add`: that is the same in every checkout. What git-lfs keeps
+    /// counts with the length of the data. Not known of what is no file here, such as a submodule without a checkout.
+    pub(crate) fn held(&self, below: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Held, GitError> {
+        let tracked = self.tracked_with_submodules(below)?;
+        let mut found = tracked.into_iter().map(|path| (path, None)).collect();
+        self.add_held(b"", wanted, &mut found)?;
+        Ok(found)
+    }
+
+    fn add_held(&self, above: &[u8], wanted: &dyn Fn(&[u8]) -> bool, found: &mut Held) -> Result<(), GitError> {
+        let index = self.index()?;
+        let name = |path: &[u8]| [above, path].concat();
+        for submodule in index.entries.iter().filter(|entry| entry.mode == "160000") {
+            let inner = [&name(&submodule.path), b"/".as_slice()].concat();
+            let dir = self.root().join(files::path_from_bytes(&submodule.path));
+            if dir.join(".git").exists() && found.keys().any(|path| path.starts_with(&inner) && wanted(path)) {
+                Self::open(&dir)?.add_held(&inner, wanted, found)?;
+            }
+        }
+        let is_asked = |entry: &&TreeEntry| found.contains_key(&name(&entry.path)) && wanted(&name(&entry.path));
+        let asked: Vec<&TreeEntry> = index.entries.iter().filter(|it| it.mode != "160000").filter(is_asked).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let output = self.git().args(["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).long().ok()?;
+        let hidden = index.hidden().map(|entry| entry.path.as_slice());
+        let changed: BTreeSet<&[u8]> = records(&output).chain(hidden).collect();
+        let (edited, kept): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
+            asked.into_iter().partition(|entry| changed.contains(entry.path.as_slice()));
+        let kept: Vec<(&[u8], &str)> = kept.iter().map(|it| (it.path.as_slice(), it.object.as_str())).collect();
+        let sizes = self.sizes(&kept, &|call| call)?;
+        found.extend(kept.iter().zip(sizes).map(|((path, _), size)| (name(path), size)));
+        let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        let mut edited: Vec<&[u8]> = edited.iter().map(|entry| entry.path.as_slice()).collect();
+        edited.retain(|path| is_file(&self.root().join(files::path_from_bytes(path))));
+        edited.dedup();
+        for (path, size) in edited.iter().zip(self.sizes_after_add(&edited)?) {
+            found.insert(name(path), size);
+        }
+        Ok(())
+    }
+
+    /// What git would make of these files, with its objects in a throwaway directory.
+    fn sizes_after_add(&self, paths: &[&[u8]]) -> Result<Vec<Option<u64>>, GitError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
+        let objects = tempfile::tempdir().map_err(source_error)?;
+        let beside = |call: Call| {
+            call.env("GIT_OBJECT_DIRECTORY", objects.path())
+                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.common_dir().join("objects"))
+        };
+        let mut asked = String::new();
+        for path in paths {
+            // Quoted as C does it: a path may hold anything.
+            let quoted = path.iter().fold(String::new(), |mut quoted, byte| {
+                let _ = write!(quoted, "\\{byte:03o}");
+                quoted
+            });
+            asked.push_str(&format!("\"{quoted}\"\n"));
+        }
+        let call = beside(self.git()).without_literal_paths().args(["hash-object", "-w", "--stdin-paths"]);
+        let ids = String::from_utf8_lossy(&call.input(asked.into_bytes()).long().ok()?).into_owned();
+        let named: Vec<(&[u8], &str)> = paths.iter().copied().zip(ids.lines()).collect();
+        self.sizes(&named, &beside)
+    }
+
+    /// How many bytes each of these files has as this object; `None` for one that is not here.
+    fn sizes(&self, of: &[(&[u8], &str)], beside: Beside<'_>) -> Result<Vec<Option<u64>>, GitError> {
+        if of.is_empty() {
+            return Ok(Vec::new());
+        }
+        let input =
+            |ids: &mut dyn Iterator<Item = &str>| ids.flat_map(|id| [id, "\n"]).collect::<String>().into_bytes();
+        let call = beside(self.git()).args(["cat-file", "--batch-check=%(objectsize)"]).long();
+        let said = call.input(input(&mut of.iter().map(|(_, id)| *id))).ok()?;
+        let mut sizes: Vec<Option<u64>> =
+            String::from_utf8_lossy(&said).lines().map(|line| line.parse().ok()).collect();
+        sizes.resize(of.len(), None);
+        let may_point =
+            |at: &usize| sizes[*at].is_some_and(|size| POINTERS.contains(&size) && self.may_point(of[*at].0, size));
+        let pointers: Vec<usize> = (0..of.len()).filter(may_point).collect();
+        if pointers.is_empty() {
+            return Ok(sizes);
+        }
+        let call = beside(self.git()).args(["cat-file", "--batch"]).long();
+        let said = call.input(input(&mut pointers.iter().map(|at| of[*at].1))).ok()?;
+        let mut rest = said.as_slice();
+        for at in pointers {
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { break };
+            let length = sizes[at].and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
+            let Some(blob) = rest.get(end + 1..end + 1 + length) else { break };
+            sizes[at] = sizes[at].max(lfs_field(blob, "size ").and_then(|size| size.parse().ok()));
+            rest = rest.get(end + 2 + length..).unwrap_or_default();
+        }
+        Ok(sizes)
+    }
+
+    /// Whether a file here may be what a pointer of this size stands for, or the pointer itself.
+    fn may_point(&self, path: &[u8], size: u64) -> bool {
+        let path = self.root().join(files::path_from_bytes(path));
+        let is_other = path.metadata().is_ok_and(|meta| meta.len() != size);
+        is_other || fs::read(&path).is_ok_and(|bytes| lfs_field(&bytes, "size ").is_some())
+    }
+
     /// Of these files (from the repository's root) those that are tracked, go through a filter or a keyword, and are
     /// not on disk as checking them out again would give them. Line ends and encodings are git's own business.
     pub(crate) fn hidden_by_filter(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
@@ -49,7 +169,7 @@ impl Repo {
         }
         let held = self.git().args(["cat-file", "blob", blob]).ok()?;
         // What git-lfs holds says itself what the file is; nothing has to be fetched to see that.
-        if let Some(oid) = lfs_oid(&held) {
+        if let Some(oid) = lfs_field(&held, "oid sha256:") {
             return Ok(oid == Digest::of_bytes(&bytes).as_str());
         }
         let mut path_flag = OsString::from("--path=");
@@ -66,11 +186,11 @@ fn plain_lines(bytes: &[u8]) -> Vec<u8> {
     kept.map(|(_, byte)| *byte).collect()
 }
 
-/// The digest in a pointer of git-lfs.
-fn lfs_oid(held: &[u8]) -> Option<&str> {
+/// What a pointer of git-lfs says after this.
+fn lfs_field<'p>(held: &'p [u8], field: &str) -> Option<&'p str> {
     let text = std::str::from_utf8(held).ok().filter(|text| text.len() < 1024)?;
     text.starts_with("version https://git-lfs.github.com/spec/").then_some(())?;
-    text.lines().find_map(|line| line.strip_prefix("oid sha256:"))
+    text.lines().find_map(|line| line.strip_prefix(field))
 }
 
 #[cfg(unix)]
@@ -128,5 +248,36 @@ mod tests {
         sandbox.write("v.json", "50\n");
         sandbox.git(&["add", "v.json"]);
         assert!(is_hidden(&sandbox, "v.json"), "the filter says the same of everything");
+    }
+
+    #[test]
+    fn what_git_holds_of_a_file_is_the_same_in_every_checkout() {
+        let sandbox = Sandbox::new();
+        let held = |path: &str| sandbox.repo().held(b"", &|_| true).unwrap()[path.as_bytes()];
+        sandbox.git(&["config", "filter.half.clean", "sed s/xx/x/"]);
+        let pointer =
+            format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5000\n", Digest::of_bytes(b""));
+        sandbox.write(".gitattributes", "*.c text eol=crlf\nid ident\n*.f filter=half\n");
+        sandbox.write("id", "$Id$\n");
+        sandbox.write("v.f", "xx\n");
+        sandbox.write("data", &pointer);
+        sandbox.write("same", "as it is\n");
+        sandbox.commit("odd \"name\n.c", "a\nb\n", "one");
+        let all = ["odd \"name\n.c", "id", "v.f", "data", "same"];
+        let sizes = || all.map(|path| held(path).unwrap());
+        assert_eq!(sizes(), [4, 5, 2, 5000, 9]);
+        for path in all {
+            std::fs::remove_file(sandbox.path().join(path)).unwrap();
+        }
+        assert_eq!(held("same"), None, "it is not here");
+        sandbox.git(&["checkout", "--", "."]);
+        assert_ne!(std::fs::metadata(sandbox.path().join("id")).unwrap().len(), 5);
+        assert_eq!(sizes(), [4, 5, 2, 5000, 9]);
+        sandbox.git(&["update-index", "--assume-unchanged", "same"]);
+        for path in all {
+            sandbox.write(path, "$Id: more $\r\nxx\r\n");
+        }
+        assert_eq!(sizes(), [15, 10, 16, 17, 17], "as git would add them");
+        assert!(sandbox.git(&["count-objects"]).starts_with("8 "), "nothing was added");
     }
 }

@@ -1,15 +1,16 @@
 //! The size of a configured path: all bytes below it, and those of the files that git tracks.
 //!
-//! Bytes are apparent sizes (what reading a file gives): a sparse file counts in full and a hard link under each of its
-//! names. A symbolic link inside the tree is never followed and counts as one file of its own length; the configured
+//! A file that git tracks has the bytes that git holds of it, whatever line ends, keywords or filters make of it in this
+//! checkout. Bytes of others are apparent sizes (what reading a file gives): a sparse file counts in full and a hard link
+//! under each of its names. A symbolic link inside the tree is never followed and counts as one file of its own length; the configured
 //! path itself may be a link. The tool's own files and `.git` are left out. What cannot be read is a warning.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
 
+use crate::git::{GitError, Held, Repo};
 use crate::model::{Size, own};
 
 /// More warnings than this for one path are only counted.
@@ -25,11 +26,31 @@ pub(crate) enum Measured {
     Unreadable(String),
 }
 
-/// The files that git tracks, from the project's root with `/`; `None` where git cannot say.
-pub(crate) type Tracked<'a> = Option<&'a BTreeSet<Vec<u8>>>;
+/// The files that git tracks, from the project's root with `/`, with what it holds of them; `None` where git cannot say.
+pub(crate) type Tracked<'a> = Option<&'a Held>;
 
 fn is_tracked(tracked: Tracked<'_>, name: Option<&[u8]>) -> bool {
-    tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains(name))
+    tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains_key(name))
+}
+
+/// The bytes of a file: what git holds of it, or else what is on disk.
+fn bytes_of(tracked: Tracked<'_>, name: Option<&[u8]>, on_disk: &fs::Metadata) -> u64 {
+    let held = tracked.zip(name).and_then(|(tracked, name)| *tracked.get(name)?);
+    held.unwrap_or(on_disk.len())
+}
+
+/// The files that git tracks in the project at `root`, with what it holds of those below the paths.
+pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, GitError> {
+    let prefix = repo.prefix();
+    let asked: Vec<Vec<u8>> = paths.iter().filter_map(|path| relative_to_root(root, path)).collect();
+    let is_below = |file: &[u8], path: &Vec<u8>| {
+        let rest = file.strip_prefix(path.as_slice());
+        rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let is_asked =
+        |file: &[u8]| file.strip_prefix(prefix).is_some_and(|file| asked.iter().any(|path| is_below(file, path)));
+    let files = repo.held(prefix, &is_asked)?;
+    Ok(files.into_iter().map(|(mut file, bytes)| (file.split_off(prefix.len()), bytes)).collect())
 }
 
 /// Measures `path`, which is relative to `root` (or absolute).
@@ -49,7 +70,9 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         walk(Dir { path: start.clone(), name: base, is_whole }, tracked)
     } else {
         let mut tally = Tally::default();
-        tally.add(metadata.len(), is_tracked(tracked, base.as_deref()));
+        // Of a link, git holds where it leads.
+        let held = tracked.filter(|_| !start.is_symlink());
+        tally.add(bytes_of(held, base.as_deref(), &metadata), is_tracked(tracked, base.as_deref()));
         tally
     };
     if let Some(submodule) = tally.unfetched {
@@ -149,7 +172,10 @@ fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (
                 below.push(Dir { path: entry.path(), name, is_whole });
             }
             kind => match kind.and_then(|_| entry.metadata()) {
-                Ok(metadata) => tally.add(metadata.len(), is_whole || is_tracked(tracked, name.as_deref())),
+                Ok(metadata) => {
+                    let bytes = bytes_of(tracked, name.as_deref(), &metadata);
+                    tally.add(bytes, is_whole || is_tracked(tracked, name.as_deref()));
+                }
                 Err(error) => tally.unread(&entry.path(), &error),
             },
         }
@@ -287,7 +313,7 @@ mod tests {
         }
 
         fn measure(&self, path: &str, tracked: &[&str]) -> (Size, Vec<String>) {
-            let tracked: BTreeSet<Vec<u8>> = tracked.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let tracked: Held = tracked.iter().map(|name| (name.as_bytes().to_vec(), None)).collect();
             match measure(self.0.path(), path, Some(&tracked)) {
                 Measured::Size(size, warnings) => (size, warnings),
                 other => panic!("{path}: {other:?}"),
@@ -334,7 +360,7 @@ mod tests {
         let project = Project::new(&[("root/a", 3), ("b", 4)]);
         let Measured::Size(size, _) = outcome(project.0.path(), "b") else { panic!() };
         assert_eq!(size.tracked_bytes, None);
-        let tracked = BTreeSet::from([b"b".to_vec()]);
+        let tracked = Held::from([(b"b".to_vec(), None)]);
         let Measured::Size(size, _) = measure(&project.0.path().join("root"), "../b", Some(&tracked)) else { panic!() };
         assert_eq!((size.bytes, size.tracked_bytes), (4, None));
     }
@@ -365,7 +391,7 @@ mod tests {
         if fs::write(project.0.path().join("lib").join(name), "12345").is_err() {
             return; // Some file systems take only UTF-8.
         }
-        let tracked = BTreeSet::from([b"lib/\xff.bin".to_vec()]);
+        let tracked = Held::from([(b"lib/\xff.bin".to_vec(), None)]);
         let Measured::Size(size, _) = measure(project.0.path(), "lib", Some(&tracked)) else { panic!() };
         assert_eq!((size.bytes, size.tracked_bytes), (6, Some(5)));
     }

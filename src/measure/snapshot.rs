@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use chrono::DateTime;
 
 use crate::config::{self, Config};
-use crate::git::Repo;
+use crate::git::{Held, Repo};
 use crate::measure::machine::{self, Reference};
 use crate::measure::{
     CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, instructions, kpi, size, tuneables,
@@ -69,7 +69,7 @@ pub(crate) fn take(
     snapshot.definitions = plan.config.definitions();
     snapshot.machine = Some(machine::fingerprint());
     sizes(plan, &mut snapshot, tell);
-    let tracked = plan.tracked.into_iter().flatten().map(|path| files::path_from_bytes(path));
+    let tracked = plan.tracked.into_iter().flatten().map(|(path, _)| files::path_from_bytes(path));
     snapshot.warnings.extend(size::unfetched_warnings(plan.root, tracked));
     let place = Place { root: plan.root.to_owned(), env: Vec::new() };
     let reference = Reference::new();
@@ -219,7 +219,7 @@ fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<Read
 fn newest_code(plan: &Plan<'_>) -> Option<(SystemTime, PathBuf)> {
     let written =
         |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
-    let sources = plan.tracked.into_iter().flatten().filter(|path| !own::is_own(path));
+    let sources = plan.tracked.into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
     let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
     sources.filter_map(|path| Some((written(&path)?, path))).max()
 }

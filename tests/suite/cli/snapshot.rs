@@ -250,3 +250,17 @@ fn what_a_checkout_holds_in_place_of_the_data_is_told() {
     let _ =
         s.run(&["preflight", "--format", "text"]).says(&["git lfs pull", "git submodule update --init --recursive"]);
 }
+
+/// Who checks out with other line ends, or saves with others, neither makes the code smaller nor larger.
+#[test]
+fn line_ends_of_a_checkout_are_no_bytes_of_the_code() {
+    let s = Sandbox::new();
+    s.git(&["config", "core.autocrlf", "true"]);
+    s.write("src/main.txt", "a\r\n".repeat(50)).commit_as("lines", &[]);
+    s.start("x").contract().before();
+    s.write("src/main.txt", "a\n".repeat(50)).improve(50.0).validate().after();
+    for side in ["before", "after"] {
+        let size = &s.json(s.evidence(&format!("{side}_snapshot.json")))["sizes"]["src"];
+        assert_eq!([&size["bytes"], &size["tracked_bytes"]], [100, 100], "{side}");
+    }
+}
