@@ -115,8 +115,8 @@ impl Exemption {
     pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
         let paths = self.paths.as_ref().is_none_or(|globs| commit.paths().all(|path| globs.is_match(path)));
-        let author = format!("{} <{}>", commit.author_name, commit.author_email);
-        let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(&author));
+        let author = || format!("{} <{}>", commit.author_name, commit.author_email);
+        let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(author()));
         let account = commit.author_email.split('@').next().unwrap_or_default();
         let account = account.split_once('+').map_or(account, |(_, name)| name);
         // An app of a forge signs as `NAME[bot]`.

@@ -108,17 +108,14 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
 /// An evidence file as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
+    /// As it was recorded.
     Intact(Vec<u8>),
-    Missing {
-        /// One that has it as it was recorded.
-        commit: Option<String>,
-    },
+    /// It is gone; the commit, where there is one, has it as it was recorded.
+    Missing { commit: Option<String> },
     /// Not in the commit, and as recorded in the work tree.
     Uncommitted,
-    Altered {
-        found: Digest,
-        commit: Option<String>,
-    },
+    /// It has other bytes than it had; the commit, where there is one, has it as it was recorded.
+    Altered { found: Digest, commit: Option<String> },
 }
 
 /// What is wrong with the evidence of a change's present state.

@@ -1,8 +1,7 @@
 //! `change rollout`: begin a stage of the rollout: measure, judge against the baseline, record. `change rollback`: take a
 //! change out again; never gated; with `--apply`, the tool makes the reverting commit.
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::commands::monitor::tick;
 use crate::commands::{
@@ -26,21 +25,6 @@ pub(crate) struct RolloutArgs {
     stage: Stage,
     #[command(flatten)]
     change: ChangeArg,
-}
-
-impl ValueEnum for Stage {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Canary => "A small share first",
-            Self::Live => "A short window on everything",
-            Self::Full => "Everything, for good",
-        };
-        Some(PossibleValue::new(self.name()).help(help))
-    }
 }
 
 /// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.

@@ -1,8 +1,7 @@
 //! `change start`: open a tracked change.
 
 use chrono::{DateTime, Utc};
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::commands::{
     ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
@@ -47,22 +46,6 @@ pub(crate) struct StartArgs {
     /// When an emergency's override expires, as a duration (36h, 3d), a date, or a time (RFC 3339)
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
-}
-
-impl ValueEnum for Class {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Tuneable => "A threshold, weight, cooldown or limit that already exists",
-            Self::Code => "Code, with tests, and docs where a contract changes",
-            Self::Emergency => "A temporary override that stops harm now and must be replaced",
-            Self::Experiment => "Benchmark only; never promoted",
-        };
-        Some(PossibleValue::new(self.name()).help(help))
-    }
 }
 
 pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {

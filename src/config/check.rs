@@ -18,7 +18,7 @@ const MAX_PAIRS: u64 = 10_000;
 /// Reports what cannot be meant, and completes the rest.
 pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
     let mut root = Section { path: String::new(), notes };
-    root.whole("version", config.version.0, 1..=1);
+    root.whole("version", config.version.unwrap_or(1), 1..=1);
     let mut commands = root.section("commands");
     commands.positive("timeout_s", config.commands.timeout_s);
     commands.each("checks", &config.commands.checks, check_command);

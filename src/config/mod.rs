@@ -17,8 +17,8 @@ pub use edit::{Edited, Filled};
 pub use file::ConfigError;
 pub use fingerprint::Source;
 pub use policy::{
-    Budget, ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, RecommendedTool, Review, Rollout, Sign,
-    StageConfig, Surfaces, Validation, Verification, glob, globs,
+    Budget, ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, Review, Rollout, Sign, StageConfig, Surfaces,
+    Validation, Verification, glob, globs,
 };
 pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use readers::Reader;
@@ -37,7 +37,7 @@ use crate::model::{Measurable, MetricKind, MetricSource, Sampling};
 #[serde(default)]
 pub struct Config {
     /// Version of the file's format; 1 is the only one.
-    pub version: Version,
+    pub version: Option<u32>,
     /// The project's own test, build, lint and check commands.
     pub commands: Commands,
     /// Commands whose run time is measured, in file order.
@@ -109,18 +109,6 @@ impl Config {
     /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
     pub fn prepares(&self) -> Option<&str> {
         self.pair.prepare.as_deref().or(self.commands.build.as_deref())
-    }
-}
-
-/// The version of the file's format.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Version(pub u32);
-
-impl Default for Version {
-    fn default() -> Self {
-        Self(1)
     }
 }
 

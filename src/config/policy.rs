@@ -253,8 +253,8 @@ pub struct Review {
     /// Reasoning modes allowed by tool, for codex and claude those of the original unless listed; another tool may use
     /// any.
     pub allowed_modes: BTreeMap<String, Vec<String>>,
-    /// What is recommended by tool.
-    pub recommended_tools: BTreeMap<String, RecommendedTool>,
+    /// What the original recommended by tool; it is read and has no effect.
+    pub recommended_tools: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for Review {
@@ -298,15 +298,6 @@ impl Review {
             (None, _) => None,
         }
     }
-}
-
-/// What is recommended for one reviewing tool.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct RecommendedTool {
-    /// The reasoning mode.
-    pub reasoning_mode: Option<String>,
 }
 
 /// Settings of the hooks and of the range check.

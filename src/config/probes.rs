@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{Reader, reader};
+use crate::model::text::slug;
 use crate::model::{Better, Unit};
 
 /// One timed command; its metrics are `timing.NAME.wall` and so on.
@@ -295,14 +296,6 @@ fn unused_name(url: &str, taken: &[String]) -> String {
         .chain(numbered)
         .find(|name| !name.is_empty() && !taken.contains(name))
         .unwrap_or_default()
-}
-
-fn slug(text: &str) -> String {
-    let dashed: String = text
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' })
-        .collect();
-    dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(config.enforcement.exempt.len(), 3);
         config.enforcement.exempt.clear();
         config.review.allowed_modes.clear();
-        assert_eq!(config, Config::default());
+        assert_eq!(config, Config { version: Some(1), ..Config::default() });
     }
 
     #[test]

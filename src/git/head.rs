@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::git::repo::is_full_id;
-use crate::git::{GitError, Operation, Repo};
+use crate::git::{Call, GitError, Operation, Repo};
 use crate::os::files;
 
 /// What is checked out.
@@ -45,7 +45,7 @@ impl Repo {
 
     /// The same by the files that hold it now, where they say it plainly and git has told of the commit before: `HEAD`
     /// with the id itself or the name of a branch, and that branch's own file.
-    fn head_in_files(&self) -> Option<Head> {
+    pub(crate) fn head_in_files(&self) -> Option<Head> {
         let plain = |path: PathBuf| {
             let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
             is_file.then(|| std::fs::read_to_string(path).ok()).flatten()
@@ -174,10 +174,9 @@ impl Repo {
         Ok(self.git().args(["merge-base", &one, &other]).answer()?.map(|said| text(&said)))
     }
 
-    /// A name for a commit: the nearest tag with a distance, or its short id.
-    pub(crate) fn describe(&self, commit: &str) -> Result<String, GitError> {
-        let commit = self.resolve(commit)?;
-        self.git().args(["describe", "--always", &commit]).line()
+    /// Asks for a name of the commit with this full id: the nearest tag with a distance, or its short id.
+    pub(crate) fn describe(&self, commit: &str) -> Call {
+        self.git().args(["describe", "--always", commit])
     }
 
     /// The value of a configuration key; the last one when there are several.
@@ -315,6 +314,32 @@ fn branch_name(reference: &str) -> String {
 mod tests {
     use super::*;
     use crate::git::Sandbox;
+
+    #[test]
+    fn the_head_is_read_from_the_files_where_they_say_it_plainly() {
+        let sandbox = Sandbox::new();
+        let one = sandbox.commit("a", "1", "one");
+        sandbox.commit("a", "2", "two");
+        let repo = sandbox.repo();
+        let agrees = |plainly: bool, branch: Option<&str>| {
+            assert_eq!(repo.head_in_files().is_some(), plainly, "{branch:?}");
+            let head = repo.head().unwrap();
+            assert_eq!(head.branch.as_deref(), branch);
+            assert_eq!(head.at.unwrap().commit, sandbox.git(&["rev-parse", "HEAD"]));
+        };
+        agrees(true, Some("main"));
+        sandbox.git(&["checkout", "-q", "-b", "side/x"]);
+        agrees(true, Some("side/x"));
+        sandbox.git(&["reset", "-q", "--hard", &one]);
+        agrees(false, Some("side/x"));
+        agrees(true, Some("side/x"));
+        sandbox.git(&["pack-refs", "--all"]);
+        agrees(false, Some("side/x"));
+        sandbox.git(&["checkout", "-q", "--detach"]);
+        agrees(true, None);
+        sandbox.git(&["symbolic-ref", "HEAD", "refs/heads/none"]);
+        assert_eq!((repo.head_in_files(), repo.head().unwrap().at), (None, None));
+    }
 
     #[test]
     fn an_unborn_branch_has_a_name_and_no_commit() {

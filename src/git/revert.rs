@@ -10,15 +10,11 @@ use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
 /// How taking commits back went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reverted {
-    Applies {
-        files: Vec<FileChange>,
-    },
-    Conflicts {
-        /// The commit that could not be taken back.
-        commit: String,
-        /// The paths in conflict, from the repository's root.
-        paths: Vec<Vec<u8>>,
-    },
+    /// With the files that it changes.
+    Applies { files: Vec<FileChange> },
+    /// The commit that could not be taken back, and the paths in conflict, from the repository's root.
+    Conflicts { commit: String, paths: Vec<Vec<u8>> },
+    /// Nothing is left to take back.
     Nothing,
 }
 

@@ -34,9 +34,8 @@ pub(crate) enum Fired {
     Yes,
     /// It ran ours, which refused, and lets git go on all the same.
     Ignored,
-    No {
-        said: String,
-    },
+    /// It did not run, or not to its end.
+    No { said: String },
     /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
     CannotAsk,
     /// The hook is another program's, and runs more than ours.

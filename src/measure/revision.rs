@@ -62,6 +62,11 @@ pub(crate) fn uncommitted(repo: &Repo) -> Result<Vec<Vec<u8>>, GitError> {
 }
 
 fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
+    // Asked while git looks for what is uncommitted, which takes longer.
+    let naming = repo.head_in_files().filter(|_| describe).and_then(|head| head.at).map(|at| {
+        let call = repo.describe(&at.commit);
+        (at.commit, std::thread::spawn(|| call.line()))
+    });
     let (head, dirt) = repo.head_and_dirt(&repo.project())?;
     let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
     let Some(at) = head.at else {
@@ -84,7 +89,12 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         ..GitV1::default()
     };
     if describe {
-        let described = repo.describe(&at.commit)?;
+        let described = match naming {
+            Some((commit, said)) if commit == at.commit => {
+                said.join().unwrap_or_else(|it| std::panic::resume_unwind(it))
+            }
+            _ => repo.describe(&at.commit).line(),
+        }?;
         git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo)? } else { String::new() });
         git.dirty_outside = beside(repo)?;

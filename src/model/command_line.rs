@@ -2,36 +2,23 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-/// The program's name in commands.
 pub const PROGRAM: &str = "vibeship-optimizer";
 
-/// One word of a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Word {
-    /// Quoted where a shell would read anything into it.
-    Text(String),
-    /// Stands for a person's own words, such as `"WHY"`.
-    Placeholder(&'static str),
-    /// What the shell itself reads, such as `&&` or `|`.
-    Operator(&'static str),
-    /// A person's own command, such as a contract's way back.
-    Verbatim(String),
-}
-
 /// One line for a shell: a command, or several that are joined.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandLine(Vec<Word>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct CommandLine(String);
 
 impl CommandLine {
     pub fn new(program: &str) -> Self {
-        Self(vec![Word::Text(program.to_owned())])
+        Self(quoted(program))
     }
 
     /// A line that a person wrote, as it stands.
     pub fn verbatim(line: impl Into<String>) -> Self {
-        Self(vec![Word::Verbatim(line.into())])
+        Self(line.into())
     }
 
     /// This tool with words such as `change list`.
@@ -43,20 +30,18 @@ impl CommandLine {
         Self::new("git").words(subcommand.split_whitespace())
     }
 
-    /// With one more argument, whatever characters it holds.
-    pub fn word(mut self, word: impl Into<String>) -> Self {
-        self.0.push(Word::Text(word.into()));
-        self
+    /// With one more argument, quoted where a shell would read anything into it.
+    pub fn word(self, word: impl AsRef<str>) -> Self {
+        Self(format!("{self} {}", quoted(word.as_ref())))
     }
 
-    pub fn words(self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn words(self, words: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         words.into_iter().fold(self, Self::word)
     }
 
-    /// With a word that a person has to write.
-    pub fn placeholder(mut self, placeholder: &'static str) -> Self {
-        self.0.push(Word::Placeholder(placeholder));
-        self
+    /// With what stands for a person's own words, such as `"WHY"`.
+    pub fn placeholder(self, placeholder: &'static str) -> Self {
+        Self(format!("{self} \"{placeholder}\""))
     }
 
     /// With a flag and what a person has to write after it.
@@ -66,44 +51,23 @@ impl CommandLine {
 
     /// This, and if it succeeds, `next`.
     pub fn and(self, next: Self) -> Self {
-        self.joined("&&", next)
+        Self(format!("{self} && {next}"))
     }
 
     /// This, whose output `next` reads.
     pub fn pipe(self, next: Self) -> Self {
-        self.joined("|", next)
+        Self(format!("{self} | {next}"))
     }
 
     /// This, whose output is added to the end of `file`.
     pub fn append_to(self, file: &str) -> Self {
-        self.joined(">>", Self::new(file))
-    }
-
-    fn joined(mut self, operator: &'static str, next: Self) -> Self {
-        self.0.push(Word::Operator(operator));
-        self.0.extend(next.0);
-        self
+        Self(format!("{self} >> {}", quoted(file)))
     }
 }
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, word) in self.0.iter().enumerate() {
-            let gap = if number == 0 { "" } else { " " };
-            match word {
-                Word::Text(text) => write!(f, "{gap}{}", quoted(text))?,
-                Word::Placeholder(text) => write!(f, "{gap}\"{text}\"")?,
-                Word::Operator(operator) => write!(f, "{gap}{operator}")?,
-                Word::Verbatim(line) => write!(f, "{gap}{line}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Serialize for CommandLine {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        f.write_str(&self.0)
     }
 }
 

@@ -67,7 +67,6 @@ impl Remade {
 }
 
 impl Commit {
-    /// Its name in findings.
     pub fn name(&self) -> CommitName {
         CommitName { id: self.id.clone(), subject: self.subject.clone() }
     }
@@ -125,7 +124,6 @@ impl FileChange {
     }
 
     /// The change that takes it back.
-    #[must_use]
     pub fn reversed(self) -> Self {
         let status = match self.status.as_str() {
             "A" => "D".to_owned(),
@@ -137,7 +135,6 @@ impl FileChange {
         Self { path: self.path, status, old_mode, new_mode, old_object, new_object, own: self.own }
     }
 
-    /// Whether no parent has it.
     pub fn is_new(&self) -> bool {
         !self.status.is_empty() && self.status.bytes().all(|letter| letter == b'A')
     }

@@ -27,7 +27,6 @@ pub struct Contract {
     pub min_effect: Option<f64>,
 }
 
-/// A part of the contract.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,7 +78,6 @@ impl Contract {
     }
 
     /// `self` with the parts of `newer` that are given put over it; an empty part leaves the old one.
-    #[must_use]
     pub fn merged_with(mut self, newer: Self) -> Self {
         if !newer.hypothesis.trim().is_empty() {
             self.hypothesis = newer.hypothesis;

@@ -21,22 +21,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::model::{MetricId, Unit};
 
 /// How a metric is held against its bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    #[serde(rename = "<=")]
     Le,
-    #[serde(rename = "<")]
     Lt,
-    #[serde(rename = ">=")]
     Ge,
-    #[serde(rename = ">")]
     Gt,
-    #[serde(rename = "==")]
     Eq,
 }
 
 impl Op {
-    /// The operator as written.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::Le => "<=",
@@ -60,12 +54,6 @@ impl Op {
 
     fn parse(symbol: &str) -> Option<Self> {
         [Self::Le, Self::Lt, Self::Ge, Self::Gt, Self::Eq].into_iter().find(|op| op.symbol() == symbol)
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.symbol())
     }
 }
 
@@ -136,7 +124,6 @@ pub enum CriterionMistake {
 }
 
 impl Criterion {
-    /// Reads `METRIC OP BOUND`.
     pub fn parse(text: &str) -> Result<Self, CriterionError> {
         let text = text.trim();
         let fail = |at: usize, kind: CriterionMistake| CriterionError {
@@ -186,7 +173,6 @@ impl Criterion {
         self.text[..end].chars().count() + rest.chars().take_while(|c| c.is_whitespace()).count()
     }
 
-    /// Whether the bound is relative to the baseline.
     pub fn is_relative(&self) -> bool {
         matches!(self.bound, Bound::Relative { .. })
     }
@@ -246,29 +232,9 @@ fn is_unit_char(c: char) -> bool {
 
 /// How many bytes at the start of `text` are a number: `[+-] digits [. digits] [e [+-] digits]`.
 fn number_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
-    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
-    let whole = digits(sign);
-    let mut at = sign + whole;
-    let mut fraction = 0;
-    if bytes.get(at) == Some(&b'.') {
-        fraction = digits(at + 1);
-        if fraction > 0 {
-            at += 1 + fraction;
-        }
-    }
-    if whole + fraction == 0 {
-        return 0;
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let signed = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = if at + 1 + signed <= bytes.len() { digits(at + 1 + signed) } else { 0 };
-        if exponent > 0 {
-            at += 1 + signed + exponent;
-        }
-    }
-    at
+    let span = text.bytes().take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
+    let is_number = |end: &usize| text.as_bytes()[end - 1].is_ascii_digit() && text[..*end].parse::<f64>().is_ok();
+    (1..=span).rev().find(is_number).unwrap_or(0)
 }
 
 impl fmt::Display for Criterion {

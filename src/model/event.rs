@@ -204,30 +204,8 @@ pub enum TakenFor {
 impl Kind {
     /// The evidence files that were recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {
-        let own: Vec<&Artifact> = match self {
-            Self::Validated(Validation { artifact, .. }) | Self::ValidationFailed { artifact, .. } => vec![artifact],
-            Self::Compared(compared) => compared.artifacts().collect(),
-            Self::Promoted(promotion) => vec![&promotion.note],
-            Self::Ticked(tick) => vec![&tick.report],
-            Self::Attested { attestation } => vec![&attestation.artifact],
-            Self::Opened(_)
-            | Self::ContractSet { .. }
-            | Self::BaselineTaken(_)
-            | Self::AfterTaken(_)
-            | Self::Held { .. }
-            | Self::Rejected { .. }
-            | Self::RolledOut(_)
-            | Self::MonitorStarted { .. }
-            | Self::AlarmResolved { .. }
-            | Self::FollowedUp { .. }
-            | Self::RolledBack { .. }
-            | Self::RollbackConfirmed { .. }
-            | Self::Verified { .. }
-            | Self::Noted { .. }
-            | Self::Relinked { .. }
-            | Self::DayDecided { .. } => Vec::new(),
-        };
-        self.taken().into_iter().flat_map(Taken::artifacts).chain(own).collect()
+        let (measured, own) = self.evidence();
+        measured.into_iter().flat_map(|(_, taken)| taken.artifacts()).chain(own).collect()
     }
 
     /// What was measured for this event, where something was.
@@ -237,29 +215,35 @@ impl Kind {
 
     /// The same, and for what it was.
     pub fn measured(&self) -> Option<(TakenFor, &Taken)> {
+        self.evidence().0
+    }
+
+    /// What was measured for this event, and its other files.
+    fn evidence(&self) -> (Option<(TakenFor, &Taken)>, Vec<&Artifact>) {
         match self {
-            Self::BaselineTaken(baseline) => Some((TakenFor::Baseline, &baseline.taken)),
-            Self::AfterTaken(after) => Some((TakenFor::After, &after.taken)),
-            Self::RolledOut(begun) => Some((TakenFor::Stage(begun.stage), &begun.taken)),
-            Self::Ticked(tick) => Some((TakenFor::Day(tick.day), &tick.taken)),
-            Self::RollbackConfirmed { taken, .. } => Some((TakenFor::Rollback, taken)),
+            Self::BaselineTaken(baseline) => (Some((TakenFor::Baseline, &baseline.taken)), Vec::new()),
+            Self::AfterTaken(after) => (Some((TakenFor::After, &after.taken)), Vec::new()),
+            Self::RolledOut(begun) => (Some((TakenFor::Stage(begun.stage), &begun.taken)), Vec::new()),
+            Self::Ticked(tick) => (Some((TakenFor::Day(tick.day), &tick.taken)), vec![&tick.report]),
+            Self::RollbackConfirmed { taken, .. } => (Some((TakenFor::Rollback, taken)), Vec::new()),
+            Self::Validated(Validation { artifact, .. }) | Self::ValidationFailed { artifact, .. } => {
+                (None, vec![artifact])
+            }
+            Self::Compared(compared) => (None, compared.artifacts().collect()),
+            Self::Promoted(promotion) => (None, vec![&promotion.note]),
+            Self::Attested { attestation } => (None, vec![&attestation.artifact]),
             Self::Opened(_)
             | Self::ContractSet { .. }
-            | Self::Validated(_)
-            | Self::ValidationFailed { .. }
-            | Self::Compared(_)
-            | Self::Promoted(_)
             | Self::Held { .. }
             | Self::Rejected { .. }
             | Self::MonitorStarted { .. }
             | Self::AlarmResolved { .. }
-            | Self::Attested { .. }
             | Self::FollowedUp { .. }
             | Self::RolledBack { .. }
             | Self::Verified { .. }
             | Self::Noted { .. }
             | Self::Relinked { .. }
-            | Self::DayDecided { .. } => None,
+            | Self::DayDecided { .. } => (None, Vec::new()),
         }
     }
 }

@@ -236,19 +236,18 @@ pub enum Strength {
 
 /// A stage of the rollout.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// A small share first
     Canary,
+    /// A short window on everything
     Live,
+    /// Everything, for good
     Full,
 }
 
 impl Stage {
-    /// Every stage in order.
-    pub const ALL: [Self; 3] = [Self::Canary, Self::Live, Self::Full];
-
-    /// Its name in commands and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Canary => "canary",
@@ -279,7 +278,6 @@ pub struct Policy {
 
 impl Policy {
     /// The stricter of both in everything that time or review decides; the stages are `self`'s.
-    #[must_use]
     pub fn tightened_by(mut self, other: &Self) -> Self {
         self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
         self.require_attestation |= other.require_attestation;
@@ -287,7 +285,6 @@ impl Policy {
     }
 
     /// What both demand: every stage of either, for the longer time.
-    #[must_use]
     pub fn joined_with(self, other: &Self) -> Self {
         let mut stages: Vec<StagePlan> = Vec::new();
         for plan in self.stages.iter().chain(&other.stages) {

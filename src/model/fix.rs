@@ -58,7 +58,6 @@ pub enum Action {
     Decide,
 }
 
-/// One step.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
@@ -75,12 +74,10 @@ impl Fix {
         Self { how, purpose: purpose.into(), action: Action::Run { command } }
     }
 
-    /// What to run next.
     pub fn next(purpose: impl Into<String>, command: CommandLine) -> Self {
         Self::run(How::Next, purpose, command)
     }
 
-    /// What to run after the step before.
     pub fn then(purpose: impl Into<String>, command: CommandLine) -> Self {
         Self::run(How::Then, purpose, command)
     }
@@ -163,7 +160,6 @@ impl FixContext {
     }
 
     /// The flag of `git commit` that ties a commit to a change.
-    #[must_use]
     pub fn with_trailer(&self, commit: CommandLine, id: impl std::fmt::Display) -> CommandLine {
         commit.word("--trailer").word(format!("{}: {id}", self.trailer))
     }
@@ -183,7 +179,6 @@ impl FixContext {
         CommandLine::git("add -A").and(self.with_trailer(commit, id))
     }
 
-    /// Attests a review.
     pub fn attest(&self, id: &ChangeId) -> CommandLine {
         let (tool, mode) = &self.review;
         let line = on(id, "review attest").words(["--tool", tool, "--reasoning-mode", mode]);
@@ -244,8 +239,10 @@ pub fn unshallow() -> Fix {
 
 /// Fetches a commit that is not here.
 pub fn fetch(shallow: bool) -> Fix {
-    let all = || Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags"));
-    if shallow { unshallow() } else { all() }
+    match shallow {
+        true => unshallow(),
+        false => Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags")),
+    }
 }
 
 /// This tool's `subcommand` on a change.
@@ -253,7 +250,6 @@ pub fn on(id: &ChangeId, subcommand: &str) -> CommandLine {
     CommandLine::tool(subcommand).words(["--change-id", id.as_str()])
 }
 
-/// Opens a change.
 pub fn start() -> CommandLine {
     CommandLine::tool("change start").ask("--title", SHORT_HYPOTHESIS)
 }
@@ -263,22 +259,18 @@ pub fn start_from(id: &ChangeId) -> CommandLine {
     CommandLine::tool("change start --from").word(id.as_str())
 }
 
-/// Measures the baseline.
 pub fn baseline(id: &ChangeId) -> CommandLine {
     CommandLine::tool("snapshot --label before --change-id").word(id.as_str()).words(["--as", "before"])
 }
 
-/// Selects a change.
 pub fn choose(id: &ChangeId) -> CommandLine {
     CommandLine::tool("change use").word(id.as_str())
 }
 
-/// Measures the state after.
 pub fn after(id: &ChangeId) -> CommandLine {
     CommandLine::tool("snapshot --label after --change-id").word(id.as_str()).words(["--as", "after"])
 }
 
-/// Begins a stage of the rollout.
 pub fn rollout(id: &ChangeId, stage: Stage) -> CommandLine {
     on(id, &format!("change rollout {}", stage.name()))
 }
@@ -288,7 +280,6 @@ pub fn with_reason(id: &ChangeId, verb: &str) -> CommandLine {
     on(id, &format!("change {verb}")).ask("--reason", WHY)
 }
 
-/// Verifies a change.
 pub fn verify(id: &ChangeId) -> CommandLine {
     on(id, "change verify").word("--apply").ask("--summary", WHAT_WAS_OBSERVED)
 }
@@ -310,7 +301,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Its name in output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Info => "info",

@@ -26,7 +26,6 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// Every gate in order.
     pub const ALL: [Self; 9] = [
         Self::Open,
         Self::Contract,
@@ -68,23 +67,20 @@ impl std::fmt::Display for Gate {
 
 /// What kind of change it is: which gates and which evidence it owes.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// A threshold, weight, cooldown or limit that already exists.
+    /// A threshold, weight, cooldown or limit that already exists
     Tuneable,
-    /// Code, with its tests, and docs where a contract changes.
+    /// Code, with tests, and docs where a contract changes
     Code,
-    /// A temporary override that stops harm now and must be replaced.
+    /// A temporary override that stops harm now and must be replaced
     Emergency,
+    /// Benchmark only; never promoted
     Experiment,
 }
 
 impl Class {
-    /// Every class.
-    pub const ALL: [Self; 4] = [Self::Tuneable, Self::Code, Self::Emergency, Self::Experiment];
-
-    /// Its name in flags and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tuneable => "tuneable",
@@ -129,7 +125,6 @@ impl Surface {
     /// Every surface, the highest authority first.
     pub const ALL: [Self; 5] = [Self::Invariants, Self::Contracts, Self::Env, Self::Tuneables, Self::Overlays];
 
-    /// Its name in the config.
     pub fn name(self) -> &'static str {
         match self {
             Self::Invariants => "invariants",

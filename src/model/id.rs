@@ -7,6 +7,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::model::text::slug;
+
 /// The most characters of an id; the original makes at most 56, people write longer ones.
 const MAX_ID: usize = 120;
 /// The most characters of the slug in a generated id, as in the original.
@@ -43,33 +45,16 @@ impl ChangeId {
     /// higher ones a numbered variant for when it is taken.
     pub fn generate(at: DateTime<Utc>, title: &str, attempt: u32) -> Self {
         let suffix = if attempt == 0 { String::new() } else { format!("-{}", attempt + 1) };
-        let slug = slug(title, MAX_SLUG - suffix.len().min(MAX_SLUG));
+        let words: String = slug(title).chars().take(MAX_SLUG - suffix.len().min(MAX_SLUG)).collect();
+        let slug = words.trim_end_matches('-');
         let stamp = at.format("%Y%m%d-%H%M%S");
         let name = if slug.is_empty() { format!("chg-{stamp}{suffix}") } else { format!("chg-{stamp}-{slug}{suffix}") };
         Self(name)
     }
 
-    /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Lower-case words of the title joined by `-`; everything else is dropped, as in the original.
-fn slug(title: &str, max: usize) -> String {
-    let mut out = String::new();
-    for c in title.chars() {
-        let c = c.to_ascii_lowercase();
-        if c.is_ascii_alphanumeric() || c == '_' {
-            out.push(c);
-        } else if !out.ends_with('-') && !out.is_empty() {
-            out.push('-');
-        }
-        if out.len() >= max {
-            break;
-        }
-    }
-    out.trim_matches('-').to_owned()
 }
 
 impl FromStr for ChangeId {

@@ -114,7 +114,7 @@ impl Uncommitted {
     pub fn stash(&self) -> CommandLine {
         match self.named() {
             Some(paths) => stash(paths),
-            None => self.stash_but(OWN.iter().chain(&SETUP)),
+            None => stash(self.all_but(OWN.iter().chain(&SETUP))),
         }
     }
 
@@ -126,11 +126,7 @@ impl Uncommitted {
 
     /// Stashes whatever differs by then, the setup with it: it may come from commits that are taken back.
     pub fn stash_all(&self) -> CommandLine {
-        self.stash_but(OWN.iter())
-    }
-
-    fn stash_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> CommandLine {
-        stash(self.all_but(names))
+        stash(self.all_but(OWN.iter()))
     }
 
     /// The project as pathspecs, without these.

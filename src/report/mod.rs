@@ -26,10 +26,8 @@ pub(crate) mod verdict;
 pub(crate) mod visible;
 
 pub(crate) use compare::CompareView;
-pub(crate) use day::DayView;
-pub(crate) use day::{Decision, Evening, Morning, Probed};
-pub(crate) use doc::Doc;
-pub(crate) use doc::{Align, Bar, Block, Span, Table, Text, Tone, code, codes, mark};
+pub(crate) use day::{DayView, Decision, Evening, Morning, Probed};
+pub(crate) use doc::{Align, Bar, Block, Doc, Span, Table, Text, Tone, code, codes, mark};
 pub(crate) use page::{Entry, Page};
 pub(crate) use problem::StepCommand;
 pub(crate) use review::{BundleView, CommitDiff};

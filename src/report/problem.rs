@@ -71,8 +71,7 @@ pub(crate) fn add(doc: &mut Doc, steps: &[Fix]) {
 
 /// A commit that a hook refuses: the sentence and the steps, without a line end at the end.
 pub(crate) fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
-    let head = format!("commit refused: {}", visible_line(sentence));
-    std::iter::once(head).chain(lines(fixes)).collect::<Vec<_>>().join("\n")
+    told(&format!("commit refused: {sentence}"), &[], fixes).join("\n")
 }
 
 /// A command among steps, with what it is for.
@@ -107,10 +106,14 @@ pub(crate) fn place(subject: &Subject) -> String {
 /// A block of text: severity, code and place; the sentence; the particulars; the steps.
 pub(crate) fn block(problem: &Problem) -> Vec<String> {
     let head = format!("{:<4} {}  {}", problem.severity.name(), problem.code, place(&problem.subject));
-    let message = std::iter::once(visible_line(&problem.message));
-    let details = problem.details.iter().map(|detail| format!("  {}", visible_line(detail)));
-    let rest = message.chain(details).chain(lines(&problem.fixes));
-    std::iter::once(head.trim_end().to_owned()).chain(rest.map(|line| format!("     {line}"))).collect()
+    let rest = told(&problem.message, &problem.details, &problem.fixes);
+    std::iter::once(head.trim_end().to_owned()).chain(rest.iter().map(|line| format!("     {line}"))).collect()
+}
+
+/// The sentence, the particulars and the steps, a line each.
+fn told(message: &str, details: &[String], fixes: &[Fix]) -> Vec<String> {
+    let details = details.iter().map(|detail| format!("  {}", visible_line(detail)));
+    std::iter::once(visible_line(message)).chain(details).chain(lines(fixes)).collect()
 }
 
 /// The first of the fixes alone, in one line.
@@ -172,11 +175,9 @@ pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixConte
     }
 }
 
-/// The sentence, the particulars and the steps, a line each. Without a line end at the end.
+/// Without a line end at the end.
 pub(crate) fn refusal_text(refused: &Problem) -> String {
-    let details = refused.details.iter().map(|detail| format!("  {}", visible_line(detail)));
-    let lines = std::iter::once(visible_line(&refused.message)).chain(details).chain(lines(&refused.fixes));
-    lines.collect::<Vec<_>>().join("\n")
+    told(&refused.message, &refused.details, &refused.fixes).join("\n")
 }
 
 /// The same as an object; `missing` holds the numbers as the gate saw them.

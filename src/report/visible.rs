@@ -1,6 +1,8 @@
 //! Characters that would not be seen, or would change how others are seen: made visible before any markup; how wide a
 //! character is on a terminal; and text inside XML and HTML.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// The text with control and direction characters written out, such as `\u{1b}`; a line end becomes `\n` and a
 /// tab a space. Line ends of Windows count as one.
 pub(crate) fn visible(text: &str) -> String {
@@ -38,28 +40,7 @@ pub(crate) fn width(text: &str) -> usize {
 
 /// Columns that a character takes on a terminal: 0 for marks that combine, 2 for wide scripts and pictures.
 pub(crate) fn char_width(c: char) -> usize {
-    match c {
-        '\u{0300}'..='\u{036F}'
-        | '\u{1AB0}'..='\u{1AFF}'
-        | '\u{1DC0}'..='\u{1DFF}'
-        | '\u{200C}'..='\u{200D}'
-        | '\u{20D0}'..='\u{20FF}'
-        | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FE20}'..='\u{FE2F}' => 0,
-        '\u{1100}'..='\u{115F}'
-        | '\u{2E80}'..='\u{303E}'
-        | '\u{3041}'..='\u{A4CF}'
-        | '\u{AC00}'..='\u{D7A3}'
-        | '\u{F900}'..='\u{FAFF}'
-        | '\u{FE30}'..='\u{FE4F}'
-        | '\u{FF00}'..='\u{FF60}'
-        | '\u{FFE0}'..='\u{FFE6}'
-        | '\u{1F300}'..='\u{1F64F}'
-        | '\u{1F680}'..='\u{1F6FF}'
-        | '\u{1F900}'..='\u{1FAFF}'
-        | '\u{20000}'..='\u{3FFFD}' => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 /// Text for an element or a quoted attribute, on one line. Characters that XML 1.0 has no way to hold are shown.

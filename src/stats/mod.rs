@@ -27,7 +27,6 @@ pub struct Interval {
 
 impl Interval {
     /// The interval moved out by `by` at both ends.
-    #[must_use]
     pub fn widened(self, by: f64) -> Self {
         Self { low: self.low - by, high: self.high + by, ..self }
     }

@@ -82,16 +82,14 @@ pub(crate) fn is_tools_name(name: &str) -> bool {
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integrity {
+    /// As it was recorded.
     Intact(Vec<u8>),
     /// A newer file has its name; this one is kept, unaltered, at the path.
-    Superseded {
-        path: String,
-        bytes: Vec<u8>,
-    },
+    Superseded { path: String, bytes: Vec<u8> },
+    /// It is gone.
     Missing,
-    Altered {
-        found: Digest,
-    },
+    /// It has other bytes than it had.
+    Altered { found: Digest },
 }
 
 impl Exclusive {

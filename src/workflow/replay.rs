@@ -10,19 +10,12 @@ use crate::workflow::{Change, NotARecord, Refusal, World, gates, window};
 /// An event that no gate let happen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InvalidEvent {
-    Refused {
-        seq: u64,
-        refusal: Box<Refusal>,
-    },
+    /// Its gate refuses it.
+    Refused { seq: u64, refusal: Box<Refusal> },
     /// The gate would have recorded something else.
-    Differs {
-        seq: u64,
-    },
+    Differs { seq: u64 },
     /// What it measured was measured before the step that it belongs to, or after it was recorded.
-    MeasuredAtOtherTime {
-        seq: u64,
-        taken_at: DateTime<Utc>,
-    },
+    MeasuredAtOtherTime { seq: u64, taken_at: DateTime<Utc> },
     /// The events are no record at all.
     NotARecord(NotARecord),
 }

@@ -35,19 +35,12 @@ pub struct Demand {
 pub enum DemandKind {
     /// The change passed every gate up to the full rollout.
     FullRollout,
-    Window {
-        days: u32,
-        /// When it closes; `None` before the rollout.
-        closes: Option<DateTime<Utc>>,
-    },
+    /// The window is over; when it closes is not known before the rollout.
+    Window { days: u32, closes: Option<DateTime<Utc>> },
     /// Ticks on distinct UTC days within it.
-    Ticks {
-        need: u32,
-        have: Vec<NaiveDate>,
-    },
-    NoAlarm {
-        open: Vec<Judged>,
-    },
+    Ticks { need: u32, have: Vec<NaiveDate> },
+    /// No alarm is open.
+    NoAlarm { open: Vec<Judged> },
     /// A review of the present state is attested.
     Attestation {
         /// Whether there is one, but of another state.
@@ -56,14 +49,12 @@ pub enum DemandKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         objection: Option<String>,
     },
-    Artifacts {
-        faults: Vec<ArtifactFault>,
-    },
+    /// Every evidence file is as it was recorded.
+    Artifacts { faults: Vec<ArtifactFault> },
     /// The recorded verdicts come out of the evidence again.
     Reproduced,
-    Clock {
-        latest: Option<DateTime<Utc>>,
-    },
+    /// The clock is not behind what was recorded last.
+    Clock { latest: Option<DateTime<Utc>> },
     /// The work tree is clean, where the config or a flag demands it.
     CleanGit,
     /// An emergency was taken over by a promoted change.

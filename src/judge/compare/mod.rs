@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::rows::{Sides, metric_rows};
-use crate::judge::{Caveat, Change, Circumstances, Decisive, caveat, effect, rule, series};
+use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, caveat, effect, rule, series};
 use crate::model::{
     Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
     Snapshot, Trigger, Verdict, Verdicts,
@@ -161,8 +161,7 @@ pub fn compare(
     settings: &Settings,
 ) -> Comparison {
     let on_commit = pair.filter(|pair| pair.of_commit);
-    let read =
-        on_commit.map(|pair| (attributed(before, pair, PairSide::Before), attributed(after, pair, PairSide::After)));
+    let read = on_commit.map(|pair| (attributed(before, pair, Which::Before), attributed(after, pair, Which::After)));
     let (before, after) = read.as_ref().map_or((before, after), |(before, after)| (before, after));
     let mut sides = Sides {
         before: series::metrics(before),
@@ -207,19 +206,12 @@ pub fn compare(
     }
 }
 
-/// One of the two checkouts of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PairSide {
-    Before,
-    After,
-}
-
 /// The snapshot as it would be of the change's commit, or its parent, alone: what is exact is as it was read there, and what
 /// was not measured there has no value. What varies is judged by its pairs.
-pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: PairSide) -> Snapshot {
+pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snapshot {
     let mut found = snapshot.clone();
-    fn of<T>(side: PairSide, (before, after): (T, T)) -> T {
-        if side == PairSide::Before { before } else { after }
+    fn of<T>(side: Which, (before, after): (T, T)) -> T {
+        if side == Which::Before { before } else { after }
     }
     let sizes = pair.sizes.iter().map(|(path, sizes)| (path.clone(), of(side, sizes.clone())));
     found.sizes = sizes.collect();
@@ -244,7 +236,7 @@ pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: PairSide) -> Sn
 
 /// What later measurements of such a change are held against: its parent, with what others had added by the state after.
 pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession) -> Snapshot {
-    let mut found = attributed(reference, pair, PairSide::Before);
+    let mut found = attributed(reference, pair, Which::Before);
     let moved = |value: u64, now: u64, alone: u64| value.saturating_add(now).saturating_sub(alone);
     for (path, size) in &mut found.sizes {
         let (Some(now), Some((_, alone))) = (after.sizes.get(path), pair.sizes.get(path)) else { continue };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
+use clap::ValueEnum as _;
 use proptest::prelude::*;
 use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{Class, Event, Kind, Outcome, Promotion, RolloutStage};
@@ -28,7 +29,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 fn classes() -> impl Strategy<Value = Class> {
-    prop::sample::select(Class::ALL.to_vec())
+    prop::sample::select(Class::value_variants().to_vec())
 }
 
 /// The step that comes next, as a number of [`asked`].
